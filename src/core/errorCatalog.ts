@@ -1,0 +1,286 @@
+/**
+ * Every error UEE can show, by code. The code is the identity: match on it, never on the text.
+ *
+ * `class` decides what a batch does with it (see workers/outcome.ts):
+ *  - throttle       the upstream told us to wait          → deferred, no attempt spent
+ *  - overload       the upstream is drowning              → deferred, no attempt spent
+ *  - deferred       a condition of ours that will pass    → deferred, no attempt spent
+ *  - transient      may work next time                    → one attempt spent
+ *  - corrupt        the answer is not what it claims      → one attempt spent
+ *  - configuration  somebody must change a setting        → the run fails at once
+ *  - permanent      will never work as it is              → dead letter
+ *  - refused        the caller asked for what cannot be   → nothing happens
+ */
+export type ErrorClass =
+  | "throttle"
+  | "overload"
+  | "deferred"
+  | "transient"
+  | "corrupt"
+  | "configuration"
+  | "permanent"
+  | "refused";
+
+export interface ErrorEntry {
+  /** One sentence for a person. */
+  readonly message: string;
+  /** What that person can do about it. */
+  readonly remedy: string;
+  readonly class: ErrorClass;
+}
+
+const entry = (cls: ErrorClass, message: string, remedy: string): ErrorEntry => ({
+  class: cls,
+  message,
+  remedy,
+});
+
+export const errorCatalog = {
+  // SYS: this process, its machine, its configuration, its Redis
+  SYS_CONFIG_INVALID: entry(
+    "configuration",
+    "The configuration is not valid.",
+    "Correct the fields named; `uee config` shows every field with its origin.",
+  ),
+  SYS_USAGE: entry("configuration", "The command was used wrongly.", "See `uee help` for the usage."),
+  SYS_REDIS_REQUIRED: entry(
+    "configuration",
+    "This command needs REDIS_URL.",
+    "Set REDIS_URL, for example redis://localhost:6379, or use `uee up` for everything on one machine.",
+  ),
+  SYS_REDIS_UNREACHABLE: entry(
+    "deferred",
+    "Redis cannot be reached.",
+    "Check REDIS_URL, the network and that the server runs.",
+  ),
+  SYS_REDIS_AUTH: entry(
+    "configuration",
+    "Redis refused the credentials or the permissions of the user.",
+    "Check user and password in REDIS_URL and the ACL; docs/redis.md has a tested ACL line.",
+  ),
+  SYS_REDIS_UNFIT: entry(
+    "configuration",
+    "This Redis is not fit to hold the mirror.",
+    "Change the setting named, or override the check with UEE_REDIS_CHECKS=off if you know better.",
+  ),
+  SYS_REDIS_TROUBLE: entry(
+    "deferred",
+    "Redis refuses writes at present.",
+    "Work goes on by itself when Redis is well; see its memory, disk and replication.",
+  ),
+  SYS_REDIS_MISSING: entry(
+    "configuration",
+    "No REDIS_URL is set and no redis-server is installed.",
+    "Install it (`apt-get install redis-server`) or set REDIS_URL.",
+  ),
+  SYS_REDIS_LOCAL_FAILED: entry(
+    "transient",
+    "The local Redis server did not start.",
+    "Read its log under UEE_DATA_DIR and free the disk, the memory or the socket that it names.",
+  ),
+  SYS_NO_STORE: entry(
+    "refused",
+    "There is no local store yet.",
+    "Run `uee run all --wait` first, or set REDIS_URL or UEE_DATA_DIR to where the store is.",
+  ),
+  SYS_SCHEMA_NEWER: entry(
+    "configuration",
+    "The store was written by a newer UEE.",
+    "Upgrade this process; an older one never touches a newer layout.",
+  ),
+  SYS_FLEET_DISAGREES: entry(
+    "configuration",
+    "A live process of this fleet uses another rate, key or address for this upstream.",
+    "Give every process the same settings, or stop the others first.",
+  ),
+  SYS_SHUTDOWN: entry("deferred", "This process is shutting down.", "Nothing: another worker goes on."),
+  SYS_DISK: entry(
+    "transient",
+    "A file could not be read or written.",
+    "Check the path, its rights and the disk.",
+  ),
+  SYS_INTERRUPTED: entry("refused", "Interrupted.", "The same command continues where it stopped."),
+  SYS_INTERNAL: entry(
+    "transient",
+    "Something happened that UEE did not foresee.",
+    "Please report it with the log lines around it.",
+  ),
+
+  // RPC: jobs and messages between our processes
+  RPC_JOB_INVALID: entry(
+    "permanent",
+    "The job's data is not valid.",
+    'Send {"provider":"cve","mode":"incremental"|"full"} as job `run` to the queue `runs`.',
+  ),
+  RPC_JOB_UNKNOWN: entry(
+    "permanent",
+    "No such job is known.",
+    "See docs/architecture.md for the job catalogue.",
+  ),
+  RPC_LOCK_LOST: entry("deferred", "The job's lock was lost.", "Nothing: another attempt has the batch."),
+  RPC_REENTRY: entry(
+    "deferred",
+    "This process still runs an older copy of the batch.",
+    "Nothing: the batch comes back when the copy has settled.",
+  ),
+  RPC_NO_WORKER: entry("deferred", "Jobs wait and no worker lives.", "Start one: `uee worker` or `uee up`."),
+  RPC_PAYLOAD_TOO_LARGE: entry(
+    "permanent",
+    "A batch's payload exceeds 16 KB.",
+    "Let the provider stage its data and refer to it.",
+  ),
+
+  // PROV: upstreams and providers
+  PROV_UNKNOWN: entry("refused", "No such provider.", "Use cve, cwe, capec, attack or all."),
+  PROV_THROTTLED: entry("throttle", "The upstream told us to wait.", "Nothing: UEE waits as told."),
+  PROV_FORBIDDEN: entry(
+    "throttle",
+    "The upstream's firewall refused the request.",
+    "Usually a throttle; if it lasts, check the API key and the address you come from.",
+  ),
+  PROV_OVERLOADED: entry("overload", "The upstream is overloaded.", "Nothing: UEE waits and asks again."),
+  PROV_TIMEOUT: entry(
+    "overload",
+    "The upstream did not answer in time.",
+    "Nothing: UEE asks again, for less at a time.",
+  ),
+  PROV_STALLED: entry("transient", "The upstream's answer stalled.", "Nothing: UEE asks again."),
+  PROV_CONNECTION: entry(
+    "transient",
+    "The connection to the upstream failed.",
+    "Check network, DNS and proxy if it lasts: `uee doctor`.",
+  ),
+  PROV_TLS: entry(
+    "configuration",
+    "The upstream's certificate was refused.",
+    "Set NODE_EXTRA_CA_CERTS to your proxy's CA, or check the system's clock.",
+  ),
+  PROV_BAD_KEY: entry("configuration", "The upstream refused the API key.", "Check NVD_API_KEY or unset it."),
+  PROV_BAD_REQUEST: entry(
+    "configuration",
+    "The upstream refused the request as wrong.",
+    "Check the provider's URL; `uee config` shows it.",
+  ),
+  PROV_NOT_FOUND: entry(
+    "configuration",
+    "The upstream has nothing at this address.",
+    "Check the provider's URL.",
+  ),
+  PROV_PAGE_CAP: entry(
+    "deferred",
+    "The upstream wants smaller pages.",
+    "Nothing: UEE asks for smaller ones.",
+  ),
+  PROV_PAGE_TOO_LARGE: entry(
+    "deferred",
+    "A page is larger than the memory bound.",
+    "Nothing: UEE asks for smaller pages.",
+  ),
+  PROV_BODY_TOO_LARGE: entry(
+    "corrupt",
+    "The answer is larger than its bound.",
+    "If the feed really grew that much, raise the bound in the configuration.",
+  ),
+  PROV_REDIRECTS: entry(
+    "configuration",
+    "The upstream redirects too often or elsewhere.",
+    "Check the provider's URL.",
+  ),
+  PROV_TRUNCATED: entry("corrupt", "The answer ended too early.", "Nothing: UEE asks again."),
+  PROV_HTML: entry("corrupt", "The upstream sent a web page instead of data.", "Nothing: UEE asks again."),
+  PROV_NOT_UTF8: entry("corrupt", "The answer is not valid UTF-8.", "Nothing: UEE asks again."),
+  PROV_BAD_JSON: entry("corrupt", "The answer is not valid JSON.", "Nothing: UEE asks again."),
+  PROV_BAD_XML: entry("corrupt", "The answer is not well-formed XML.", "Nothing: UEE asks again."),
+  PROV_BAD_ZIP: entry("corrupt", "The answer is not a valid zip file.", "Nothing: UEE asks again."),
+  PROV_WRONG_SHAPE: entry(
+    "corrupt",
+    "The answer is not of the shape it should have.",
+    "Check the provider's URL if it lasts.",
+  ),
+  PROV_SHORT_PAGE: entry("corrupt", "A page holds fewer records than it must.", "Nothing: UEE asks again."),
+  PROV_EMPTY_LIE: entry(
+    "corrupt",
+    "The upstream answered with nothing where something must be.",
+    "Nothing: UEE asks again; the watermark stays.",
+  ),
+  PROV_NOT_VERIFIED: entry(
+    "transient",
+    "The run could not be verified: the upstream's totals and what was received disagree.",
+    "Run it again; the watermark has not moved.",
+  ),
+  PROV_SHRUNK: entry(
+    "refused",
+    "The upstream lost more records than the guard allows; nothing was removed.",
+    "If the loss is real, run again with --allow-shrink.",
+  ),
+  PROV_BATCH_DEAD: entry("refused", "Batches gave up and lie in the dead letters.", "See `uee dlq list`."),
+  PROV_BAD_RECORDS: entry("refused", "Bad records lie in the dead letters.", "See `uee dlq list`."),
+  PROV_UNVERIFIED: entry(
+    "refused",
+    "The provider was never verified complete.",
+    "Finish a run first, or pass --allow-partial.",
+  ),
+  PROV_RUN_NOT_FOUND: entry("refused", "No such run.", "`uee status` shows the runs."),
+  PROV_RUN_OPEN: entry("deferred", "A run of another mode is open.", "Nothing: the new run opens after it."),
+
+  // STOR: the store
+  STOR_FENCED: entry("deferred", "A newer attempt has this batch.", "Nothing: the newer attempt goes on."),
+  STOR_RUN_CLOSED: entry(
+    "deferred",
+    "The run is closed.",
+    "Nothing: nothing may be written for it any more.",
+  ),
+  STOR_CONTENDED: entry(
+    "transient",
+    "Records changed under the commit again and again.",
+    "Nothing: UEE tries again.",
+  ),
+  STOR_NOT_FOUND: entry("refused", "No such record.", "Check the id; `uee status` shows what is loaded."),
+  STOR_CURSOR_TRIMMED: entry(
+    "refused",
+    "The change feed no longer reaches back to this cursor.",
+    "Export the provider anew, then follow from the cursor that it prints.",
+  ),
+  STOR_CURSOR_INVALID: entry(
+    "refused",
+    "This is not a cursor of the change feed.",
+    "Use one that `uee changes` printed.",
+  ),
+  STOR_STAGE_LOST: entry(
+    "permanent",
+    "A staged slice is gone.",
+    "Run the provider again; it fetches everything anew.",
+  ),
+  STOR_CORRUPT: entry(
+    "permanent",
+    "A stored value cannot be read.",
+    "Run the provider with --full; report it.",
+  ),
+
+  // PERM: permits (the pool arrives with its own codes)
+
+  // VAL: records and values
+  VAL_RECORD_SHAPE: entry("permanent", "The record is not an object.", "`uee dlq show` has the raw bytes."),
+  VAL_RECORD_ID: entry("permanent", "The record has no valid id.", "`uee dlq show` has the raw bytes."),
+  VAL_RECORD_FIELD: entry(
+    "permanent",
+    "A declared list or object of the record has another type.",
+    "`uee dlq show` has the raw bytes and names the field.",
+  ),
+  VAL_URN: entry(
+    "refused",
+    "This is neither a URN nor an id that UEE knows.",
+    "Example: CVE-2021-44228 or CWE-79.",
+  ),
+  VAL_DATE: entry(
+    "refused",
+    "This is not a date UEE can read.",
+    "Use ISO 8601, for example 2026-01-31T00:00:00Z.",
+  ),
+
+  // API: what people and scripts ask for
+  API_NOT_FOUND: entry("refused", "There is no such thing here.", "Check the name."),
+  API_BAD_INPUT: entry("refused", "The input is not valid.", "Correct the values named."),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof errorCatalog;

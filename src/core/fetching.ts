@@ -1,0 +1,41 @@
+/**
+ * What a provider may know of HTTP. `upstream/` implements it; providers never see undici, the rate limit or Redis.
+ *
+ * Every call waits for the fleet's rate limit, is counted as a request of the run (redirect hops too), carries the
+ * batch's abort signal and throws UeeErrors of the classes throttle, overload, configuration, corrupt and transient.
+ */
+export interface FetchRequest {
+  url: string;
+  headers?: Record<string, string>;
+  /** Bound of the decoded body in bytes; beyond it: `tooLargeCode` (default PROV_BODY_TOO_LARGE). */
+  maxBytes: number;
+  tooLargeCode?: "PROV_BODY_TOO_LARGE" | "PROV_PAGE_TOO_LARGE";
+  /** What the body must look like: a web page where data is expected is PROV_HTML. */
+  expect: "json" | "xml" | "zip" | "binary";
+}
+
+export interface FetchedHead {
+  /** 200, or 304 where the request was conditional. Everything else throws. */
+  status: 200 | 304;
+  /** Lower-case names. */
+  headers: Record<string, string>;
+  /** The address that answered, after redirects. */
+  url: string;
+  /** Redis `TIME` in µs when the request was granted its slot: orders fetches across the fleet. */
+  fetchedAt: number;
+}
+
+export interface Fetched extends FetchedHead {
+  /** Decoded (gunzipped) body; empty on 304. */
+  body: Buffer;
+}
+
+export interface FetchedStream extends FetchedHead {
+  /** Decoded chunks. Throws what a broken, stalled or oversized body is. Must be read to its end or aborted. */
+  body: AsyncIterable<Buffer>;
+}
+
+export interface Fetcher {
+  fetch(request: FetchRequest): Promise<Fetched>;
+  stream(request: FetchRequest): Promise<FetchedStream>;
+}

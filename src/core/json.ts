@@ -1,0 +1,60 @@
+import { isUtf8 } from "node:buffer";
+import { UeeError } from "./errors.ts";
+
+export type JsonObject = Record<string, unknown>;
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Characters that JSON must escape, or that JSON.stringify escapes for well-formedness (lone surrogates). */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: exactly the characters JSON escapes
+const needsEscape = /[\u0000-\u001f"\\\ud800-\udfff]/;
+
+const quote = (text: string): string => (needsEscape.test(text) ? JSON.stringify(text) : `"${text}"`);
+
+/**
+ * The canonical JSON of a value that came out of JSON.parse: keys sorted by code unit, no white space. Two values are
+ * equal after JSON.parse exactly when their canonical texts are.
+ */
+export function canonicalJson(value: unknown): string {
+  if (typeof value === "string") return quote(value);
+  if (value === null || typeof value !== "object") {
+    // -0 and 0 differ after JSON.parse only for Object.is; JSON itself prints both as 0.
+    return value === undefined ? "null" : JSON.stringify(value);
+  }
+  if (Array.isArray(value)) {
+    let text = "[";
+    for (let i = 0; i < value.length; i++) {
+      if (i > 0) text += ",";
+      text += canonicalJson(value[i]);
+    }
+    return `${text}]`;
+  }
+  const object = value as JsonObject;
+  const keys = Object.keys(object);
+  for (let i = 1; i < keys.length; i++) {
+    if (keys[i]! < keys[i - 1]!) {
+      keys.sort();
+      break;
+    }
+  }
+  let text = "{";
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    if (i > 0) text += ",";
+    text += `${quote(key)}:${canonicalJson(object[key])}`;
+  }
+  return `${text}}`;
+}
+
+/** Bytes to a value: invalid UTF-8 and invalid JSON are corrupt answers, told apart. A BOM is passed over. */
+export function parseJsonBytes(bytes: Buffer): unknown {
+  if (!isUtf8(bytes)) throw new UeeError("PROV_NOT_UTF8");
+  const start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
+  const text = bytes.toString("utf8", start);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new UeeError("PROV_BAD_JSON", `The answer is not valid JSON (${bytes.length} bytes).`, { cause });
+  }
+}

@@ -1,0 +1,28 @@
+import { UeeError } from "./errors.ts";
+
+const ISO = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+-]\d{2}:?\d{2})?)?$/;
+
+/**
+ * Milliseconds since the epoch of a time as upstreams write it: a time without zone is UTC, any number of fraction
+ * digits is read. Undefined when it is no time.
+ */
+export function parseTime(text: unknown): number | undefined {
+  if (typeof text !== "string") return undefined;
+  const match = ISO.exec(text);
+  if (!match) return undefined;
+  const [, day, clock = "00:00:00", zone = "Z"] = match;
+  const ms = Date.parse(`${day}T${clock.length === 5 ? `${clock}:00` : clock}${zone}`);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+export const formatTime = (ms: number): string => new Date(ms).toISOString();
+
+const unitMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `250ms`, `30s`, `10m`, `6h`, `7d` or plain ms. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text.trim());
+  if (!match)
+    throw new UeeError("SYS_USAGE", `'${text}' is not a duration; write 250ms, 30s, 10m, 6h or 7d.`);
+  return Math.round(Number(match[1]) * unitMs[match[2] ?? "ms"]!);
+}

@@ -1,0 +1,170 @@
+/**
+ * What a provider is. One file (or folder) implements it and one line in `registry.ts` adds it; queue, job ids,
+ * configuration, CLI name and checkpoints follow from that.
+ *
+ * A provider is pure but for `extract`, which may fetch through the Fetcher it is handed. It never sees Redis or
+ * BullMQ, and never another provider.
+ *
+ * The life of a run, seen from here:
+ *   plan()      → the first batches, without any I/O
+ *   extract()   → one batch's raw records, facts about the upstream, and more batches it discovered
+ *   transform() → one raw record → identity, version and data; throws VAL_RECORD_* for a bad one
+ *   verify()    → when every batch has settled: is this pass the whole truth? else what else to walk
+ */
+import type { z } from "zod";
+import type { Fetcher } from "../core/fetching.ts";
+import type { JsonObject } from "../core/json.ts";
+import type { Logger } from "../core/logger.ts";
+
+export type RunMode = "full" | "incremental";
+
+export interface PlannedBatch<Payload> {
+  /** Unique within the run and deterministic: the same plan gives the same keys. `[a-z0-9./-]+`, ≤ 80 characters. */
+  key: string;
+  /** Records expected; a dead batch counts this many. */
+  size: number;
+  payload: Payload;
+}
+
+export interface PlanInput {
+  mode: RunMode;
+  /** ISO time up to which the provider is verified; null before the first verified run. */
+  watermark: string | null;
+  /** ISO time (UTC, ms) by Redis TIME at which the run opened: the frozen end of every window. */
+  startedAt: string;
+}
+
+export interface ExtractContext {
+  fetcher: Fetcher;
+  /** The upstream's address: the default or its override. */
+  url: string;
+  apiKey: string | undefined;
+  mode: RunMode;
+  /** The change key stored by the last verified run under the same provider version and URL; else null. */
+  changeKey: JsonObject | null;
+  signal: AbortSignal;
+  logger: Logger;
+  /** How many records to ask for at once. Shared by all batches of this process; shrinks and grows back. */
+  pageSize: PageSize;
+  /** Claim-check slices of this run (compressed at rest). Staging the same name again replaces it. */
+  stage(name: string, slice: StagedSlice): Promise<void>;
+  loadStaged(name: string): Promise<StagedSlice>;
+}
+
+export interface PageSize {
+  readonly current: number;
+  /** After a 524, a time-out, a "cannot exceed" or an oversized page: ask for at most `to` (default: half). */
+  shrink(reason: string, to?: number): void;
+  /** After a page that came well: grows back step by step. */
+  succeeded(): void;
+}
+
+export interface StagedSlice {
+  /** When the data was fetched (see FetchedHead.fetchedAt). */
+  fetchedAt: number;
+  /** One JSON text per record, in source order. */
+  records: string[];
+}
+
+/** What the upstream said in one batch; kept with the batch until the run is verified. ≤ 1 KB. */
+export interface BatchFacts {
+  /** Batches that together make one listing (one NVD window, one snapshot). */
+  group: string;
+  /** Records the upstream says the group has. When a batch saw more than one figure: the last, and moved = true. */
+  total: number;
+  moved?: boolean;
+  /** The upstream's own clock in the group's first response, as it came. */
+  timestamp?: string;
+}
+
+export interface Extracted<Payload> {
+  /** Raw records, each as JSON.parse gives it. */
+  records: unknown[];
+  fetchedAt: number;
+  facts?: BatchFacts;
+  /** Batches discovered by this one. Planned atomically with its checkpoint. */
+  more?: PlannedBatch<Payload>[];
+  /** Snapshots: the change key to store once verified. */
+  changeKey?: JsonObject;
+  /** Snapshots: the change key did not move, nothing was fetched; the run is complete as it stands. */
+  notModified?: boolean;
+}
+
+export interface TransformedRecord {
+  /** The URN's last part. */
+  id: string;
+  /** The record's own version time, as it came; null where the source has none. */
+  lastModified: string | null;
+  /** Other names that `get` resolves, e.g. T1059.001. */
+  aliases: string[];
+  /** The record's content: equal to the source after JSON.parse. */
+  data: JsonObject;
+}
+
+export interface VerifyInput {
+  mode: RunMode;
+  startedAt: string;
+  watermark: string | null;
+  /** 1, 2, … */
+  pass: number;
+  /** Facts of every committed batch of this pass, in plan order. */
+  facts: { key: string; facts: BatchFacts }[];
+  /** Unique records received in this pass: good, bad and nameless ones. */
+  unique: number;
+  /** Records refused in this pass because the store has a newer version (full runs of windowed providers). */
+  regressed: number;
+  /** Greatest lastModified received in this run, as it came. */
+  newest: string | null;
+  /** Time now by Redis, ISO. */
+  now: string;
+}
+
+export type Verdict<Payload> =
+  /** The pass is the whole truth. */
+  | { kind: "verified"; watermark: string | null }
+  /** Walk everything again, as a new pass. */
+  | { kind: "again"; reason: string; batches: PlannedBatch<Payload>[] }
+  /** More batches in the same pass before the question is asked anew. */
+  | { kind: "extend"; reason: string; batches: PlannedBatch<Payload>[] };
+
+export interface Provider<Payload = unknown> {
+  /** `[a-z][a-z0-9]*`: the CLI name, the queue's name, the URN's type. */
+  readonly name: string;
+  /** The URN's authority: `nvd`, `mitre`. */
+  readonly authority: string;
+  /** Raise it when records are transformed differently: change keys of older versions no longer count. */
+  readonly version: number;
+  /** windowed: increments by lastModified. snapshot: everything at once, by change key. */
+  readonly kind: "windowed" | "snapshot";
+  readonly upstream: {
+    defaultUrl: string;
+    /** The environment variable that overrides it. */
+    urlEnv: string;
+    /** Default requests per window for the whole fleet, without and with an API key. */
+    rate: { max: number; windowMs: number };
+    rateWithKey?: { max: number; windowMs: number };
+    apiKeyEnv?: string;
+  };
+  /** Batches of a payload ≤ 16 KB. */
+  readonly batch: z.ZodType<Payload>;
+  readonly record: z.ZodType<JsonObject>;
+  /** Largest page (`pageSize.current` at its greatest); snapshots: records per slice. */
+  readonly pageSize: number;
+
+  plan(input: PlanInput): PlannedBatch<Payload>[];
+  extract(payload: Payload, context: ExtractContext): Promise<Extracted<Payload>>;
+  transform(raw: unknown): TransformedRecord;
+  /** The id of a record that failed `transform`, as far as it can be told. */
+  identify(raw: unknown): string | undefined;
+  verify(input: VerifyInput): Verdict<Payload>;
+  /** Is this id (not URN) one of ours, and how is it spelled? `cve-2021-44228` → `CVE-2021-44228`. */
+  normalizeId(text: string): string | undefined;
+  /** Among records that share an alias, the one it means. */
+  preferAlias?(candidates: JsonObject[]): JsonObject | undefined;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the registry holds providers of different payloads
+export type AnyProvider = Provider<any>;
+
+/** Types a provider's payload through; adds nothing. */
+export const defineProvider = <Payload>(provider: Provider<Payload>): Provider<Payload> => provider;

@@ -1,0 +1,104 @@
+/**
+ * The record store as the rest of the engine knows it. Redis is the built-in one; nothing outside `records/` may know
+ * which it is.
+ *
+ * Soundness:
+ *  - Every write names its attempt (run, batch, fence). A commit is refused whole (STOR_FENCED, STOR_RUN_CLOSED) when the
+ *    batch has a newer attempt or the run is not open; checked in the same atomic step as the write.
+ *  - A diff is computed against what was read; the write compares and sets per record, so a record that changed meanwhile
+ *    is read and judged anew.
+ *  - An older version never replaces a newer one.
+ *  - Which ids a run has seen, and as what, is counted in the same step; each id once, whatever is retried.
+ */
+import type { JsonObject } from "../core/json.ts";
+
+/** The attempt in whose name something is written. */
+export interface Attempt {
+  runId: string;
+  batchKey: string;
+  fence: number;
+  pass: number;
+}
+
+export interface IncomingRecord {
+  id: string;
+  lastModified: string | null;
+  aliases: string[];
+  data: JsonObject;
+  /** µs by Redis TIME. */
+  fetchedAt: number;
+}
+
+export interface CommitOptions {
+  /**
+   * latest-wins: a record whose lastModified is lower than the stored one is refused (CVE); equal ones go by fetchedAt.
+   * fetch-order: only fetchedAt decides (snapshots: the upstream may roll back).
+   */
+  staleness: "latest-wins" | "fetch-order";
+  /** Full runs: a lower version seen in two passes with the same content is the upstream's truth and is accepted. */
+  acceptRepeatedRegression: boolean;
+  signal?: AbortSignal;
+}
+
+export interface CommitResult {
+  created: number;
+  updated: number;
+  unchanged: number;
+  /** Refused as older than what is stored (counted among unchanged in the run). */
+  stale: number;
+  /** Bytes of record values and heads sent to be written. */
+  bytesWritten: number;
+}
+
+export interface StoredRecord {
+  urn: string;
+  provider: string;
+  id: string;
+  firstSeen: string;
+  lastChanged: string;
+  data: JsonObject;
+}
+
+export interface Tombstone {
+  id: string;
+  removedAt: string;
+  reason: string;
+  runId: string;
+  firstSeen: string;
+}
+
+export interface ChangeEntry {
+  /** Position after this entry; give it back to go on. */
+  cursor: string;
+  provider: string;
+  urn: string;
+  id: string;
+  op: "created" | "updated" | "removed";
+  /** Top-level fields that changed (updated only). */
+  fields: string[];
+  at: string;
+  runId: string;
+}
+
+export interface ProviderRecords {
+  /** Writes what changed, marks all as seen, counts. Splits into atomic steps of ≤ 64 records or 256 KB. */
+  commit(attempt: Attempt, records: IncomingRecord[], options: CommitOptions): Promise<CommitResult>;
+  /** Marks ids as seen without a good record behind them (code d), e.g. bad records. Fenced. */
+  markDead(attempt: Attempt, ids: string[]): Promise<void>;
+  /** Ids that live in the store and that this pass of the run has not seen, in pages. */
+  unseen(runId: string, pass: number): AsyncIterable<string[]>;
+  /** Removes ids: allowed while the run is `closing` and the fence of its finish step is the newest. */
+  remove(attempt: Attempt, ids: string[], reason: string): Promise<number>;
+  get(id: string): Promise<StoredRecord | undefined>;
+  byAlias(alias: string): Promise<StoredRecord[]>;
+  tombstone(id: string): Promise<Tombstone | undefined>;
+  /** Live records. */
+  count(): Promise<number>;
+  /** Sorted by id (plain string order); `since` (ms): only those changed at or after it. */
+  export(options: { since?: number; signal?: AbortSignal }): AsyncIterable<StoredRecord>;
+}
+
+export interface ChangeFeed {
+  /** Entries after the cursor (of all providers named, in no global order; each provider's own order holds). */
+  read(cursor: string | undefined, limit: number): Promise<{ entries: ChangeEntry[]; cursor: string }>;
+}

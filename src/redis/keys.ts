@@ -1,0 +1,127 @@
+/**
+ * Every Redis key and queue name of UEE. All keys of one provider share one cluster hash tag, so that a script may
+ * check fences, write records, append changes and count in one step.
+ */
+
+/** Bumped when the layout of anything below changes; an older process refuses a newer store. */
+export const SCHEMA_VERSION = 1;
+
+export interface Keys {
+  readonly prefix: string;
+  /** HASH: store-wide facts: `schema`. */
+  readonly fleet: string;
+  /** ZSET of live workers: member worker id, score = expiry in ms by Redis TIME. */
+  readonly workers: string;
+  /** HASH worker id → JSON facts (host, pid, started, …). */
+  readonly workerFacts: string;
+  /** BullMQ prefix and name of the queue of scripts. */
+  readonly runsQueue: { prefix: string; name: string };
+  upstream(name: string): UpstreamKeys;
+  provider(name: string): ProviderKeys;
+}
+
+export interface UpstreamKeys {
+  /** ZSET of used slots: member = slot id, score = µs by Redis TIME at which it frees. */
+  readonly slots: string;
+  /** HASH: blockedUntil, blockedReason, overloads, redisRunId, … */
+  readonly state: string;
+  /** ZSET of live processes and their settings' fingerprint. */
+  readonly pods: string;
+}
+
+export interface ProviderKeys {
+  readonly tag: string;
+  readonly queue: { prefix: string; name: string };
+  /** HASH: watermark, changeKey, verifiedAt, lastFullAt, lastRunId, live (count), runSeq. */
+  readonly meta: string;
+  /** STRING: id of the open run, absent when none. */
+  readonly openRun: string;
+  /** ZSET of run ids by opening time (ms). */
+  readonly runs: string;
+  run(runId: string): RunKeys;
+  /** HASH of one record: `h` head, and one field per large field of the record. */
+  record(id: string): string;
+  readonly recordPrefix: string;
+  /** HASH id → packed index entry (digest, versions): the set of live records. */
+  readonly index: string;
+  /** ZSET id → ms of last change. */
+  readonly changed: string;
+  /** HASH id → JSON tombstone. */
+  readonly tombstones: string;
+  /** STREAM of changes, ids `<seq>-0`, contiguous. */
+  readonly changes: string;
+  /** SET of ids that carry this alias. */
+  alias(alias: string): string;
+  readonly aliasPrefix: string;
+  /** STREAM of checkpoints. */
+  readonly checkpoints: string;
+  /** HASH dead-letter id → JSON facts of bad records already lying in the failed set. */
+  readonly badRecords: string;
+  /** STRING raw bytes of a bad record; never expires. */
+  badRecordRaw(deadLetterId: string): string;
+}
+
+export interface RunKeys {
+  /** HASH of the run: state (open|closing|closed), mode, pass, counters… (see recovery/runStore.ts). */
+  readonly run: string;
+  /** HASH batch key → JSON BatchEntry. */
+  readonly batches: string;
+  /** HASH batch key → fence of its newest attempt. */
+  readonly fences: string;
+  /** HASH id → `<code><pass>`; codes: c created, u updated, n unchanged, d dead. */
+  readonly seen: string;
+  /** HASH id → `<pass>:<digest>` of records refused as older than the stored. */
+  readonly regressed: string;
+  /** STRING staged slice (gzip). */
+  staged(name: string): string;
+  /** SET of staged slice names. */
+  readonly stagedNames: string;
+}
+
+export function makeKeys(prefix: string): Keys {
+  const fleetTag = `{${prefix}}`;
+  return {
+    prefix,
+    fleet: `${fleetTag}:fleet`,
+    workers: `${fleetTag}:workers`,
+    workerFacts: `${fleetTag}:worker-facts`,
+    runsQueue: { prefix: fleetTag, name: "runs" },
+    upstream: (name) => {
+      const tag = `{${prefix}:up:${name}}`;
+      return { slots: `${tag}:slots`, state: `${tag}:state`, pods: `${tag}:pods` };
+    },
+    provider: (name) => {
+      const tag = `{${prefix}:${name}}`;
+      return {
+        tag,
+        queue: { prefix: tag, name },
+        meta: `${tag}:meta`,
+        openRun: `${tag}:open-run`,
+        runs: `${tag}:runs`,
+        run: (runId) => {
+          const base = `${tag}:run:${runId}`;
+          return {
+            run: base,
+            batches: `${base}:batches`,
+            fences: `${base}:fences`,
+            seen: `${base}:seen`,
+            regressed: `${base}:regressed`,
+            staged: (slice) => `${base}:staged:${slice}`,
+            stagedNames: `${base}:staged-names`,
+          };
+        },
+        record: (id) => `${tag}:r:${id}`,
+        recordPrefix: `${tag}:r:`,
+        index: `${tag}:index`,
+        changed: `${tag}:changed`,
+        tombstones: `${tag}:tombstones`,
+        changes: `${tag}:changes`,
+        alias: (alias) => `${tag}:alias:${alias}`,
+        aliasPrefix: `${tag}:alias:`,
+        checkpoints: `${tag}:checkpoints`,
+        badRecords: `${tag}:bad-records`,
+        badRecordRaw: (id) => `${tag}:bad-record:${id}`,
+      };
+    },
+  };
+}

@@ -1,0 +1,59 @@
+/**
+ * Lua scripts live in `.lua` files beside their typed wrappers, named `<command>-<number of keys>.lua`; a number of keys
+ * that varies is written `-n`. A line `--- @include "name.lua"` is replaced by that file's text (same folder).
+ */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import type { Redis } from "ioredis";
+
+export type ScriptArg = string | number | Buffer;
+
+export interface Script {
+  readonly name: string;
+  readonly source: string;
+  readonly sha: string;
+  /** Runs it; replies are strings and numbers. */
+  run(redis: Redis, keys: string[], args: ScriptArg[]): Promise<unknown>;
+  /** Runs it; bulk replies are Buffers. */
+  runBuffer(redis: Redis, keys: string[], args: ScriptArg[]): Promise<unknown>;
+}
+
+const includeLine = /^--- @include "([\w.-]+)"$/gm;
+
+function readSource(url: URL): string {
+  return readFileSync(url, "utf8").replace(includeLine, (_line, name: string) =>
+    readSource(new URL(name, url)),
+  );
+}
+
+/** `loadScript(new URL("./lua/commit-4.lua", import.meta.url))` */
+export function loadScript(url: URL): Script {
+  const name = basename(url.pathname, ".lua");
+  const count = /-(\d+|n)$/.exec(name)?.[1];
+  if (count === undefined) throw new Error(`${name}.lua: the file name must end in its number of keys`);
+  const source = readSource(url);
+  const sha = createHash("sha1").update(source).digest("hex");
+  const call = async (method: "call" | "callBuffer", redis: Redis, keys: string[], args: ScriptArg[]) => {
+    if (count !== "n" && keys.length !== Number(count)) {
+      throw new Error(`${name}.lua takes ${count} keys, ${keys.length} given`);
+    }
+    const rest = [keys.length, ...keys, ...args] as (string | number | Buffer)[];
+    try {
+      return await redis[method]("EVALSHA", [sha, ...rest]);
+    } catch (error) {
+      // A restarted or flushed server has forgotten the script: EVAL teaches it anew. Nothing has run yet.
+      if (error instanceof Error && error.message.startsWith("NOSCRIPT")) {
+        return await redis[method]("EVAL", [source, ...rest]);
+      }
+      throw error;
+    }
+  };
+  return {
+    name,
+    source,
+    sha,
+    run: (redis, keys, args) => call("call", redis, keys, args),
+    runBuffer: (redis, keys, args) => call("callBuffer", redis, keys, args),
+  };
+}
