@@ -79,7 +79,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Test
       running = await launch({ port, dir, socket, options });
     },
     async stop() {
-      for (const client of clients) client.disconnect();
+      for (const client of clients.splice(0)) if (client.status !== "end") client.disconnect();
       await running.kill("SIGKILL");
       if (options.dir === undefined) await rm(dir, { recursive: true, force: true, maxRetries: 3 });
     },
