@@ -133,6 +133,11 @@ export const errorCatalog = {
   // PROV: upstreams and providers
   PROV_UNKNOWN: entry("refused", "No such provider.", "Use cve, cwe, capec, attack or all."),
   PROV_THROTTLED: entry("throttle", "The upstream told us to wait.", "Nothing: UEE waits as told."),
+  PROV_RATE_WAIT: entry(
+    "throttle",
+    "The upstream's requests of this window are used up.",
+    "Nothing: UEE goes on when the window allows; an API key allows more where there is one.",
+  ),
   PROV_FORBIDDEN: entry(
     "throttle",
     "The upstream's firewall refused the request.",
@@ -187,6 +192,7 @@ export const errorCatalog = {
     "Check the provider's URL.",
   ),
   PROV_TRUNCATED: entry("corrupt", "The answer ended too early.", "Nothing: UEE asks again."),
+  PROV_BAD_ENCODING: entry("corrupt", "The answer's compression is broken.", "Nothing: UEE asks again."),
   PROV_HTML: entry("corrupt", "The upstream sent a web page instead of data.", "Nothing: UEE asks again."),
   PROV_NOT_UTF8: entry("corrupt", "The answer is not valid UTF-8.", "Nothing: UEE asks again."),
   PROV_BAD_JSON: entry("corrupt", "The answer is not valid JSON.", "Nothing: UEE asks again."),

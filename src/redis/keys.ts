@@ -64,8 +64,14 @@ export interface ProviderKeys {
 export interface RunKeys {
   /** HASH of the run: state (open|closing|closed), mode, pass, counters… (see recovery/runStore.ts). */
   readonly run: string;
-  /** HASH batch key → JSON BatchEntry. */
+  /** HASH batch key → JSON of the planned batch (never changes). */
   readonly batches: string;
+  /** HASH batch key → letter and generation: p1 planned, c1 committed, d1 dead, x1 cancelled. */
+  readonly status: string;
+  /** HASH batch key → JSON of what came out: facts and counts, or the error. */
+  readonly results: string;
+  /** HASH `<pass>:<ordinal>` → batch key: the plan's order. */
+  readonly order: string;
   /** HASH batch key → fence of its newest attempt. */
   readonly fences: string;
   /** HASH id → `<code><pass>`; codes: c created, u updated, n unchanged, d dead. */
@@ -103,6 +109,9 @@ export function makeKeys(prefix: string): Keys {
           return {
             run: base,
             batches: `${base}:batches`,
+            status: `${base}:status`,
+            results: `${base}:results`,
+            order: `${base}:order`,
             fences: `${base}:fences`,
             seen: `${base}:seen`,
             regressed: `${base}:regressed`,

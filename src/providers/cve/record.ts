@@ -1,0 +1,51 @@
+import { z } from "zod";
+import { UeeError } from "../../core/errors.ts";
+import { isObject, type JsonObject } from "../../core/json.ts";
+import type { TransformedRecord } from "../contract.ts";
+
+const ID = /^CVE-\d{4}-\d{4,19}$/;
+
+const list = z.array(z.unknown()).nullish();
+const object = z.looseObject({}).nullish();
+
+/** Shallow on purpose: lists and objects that NVD declares; scalars may be null, unknown fields pass through. */
+export const cveRecord = z.looseObject({
+  id: z.string().regex(ID),
+  cveTags: list,
+  descriptions: list,
+  references: list,
+  weaknesses: list,
+  configurations: list,
+  vendorComments: list,
+  affected: list,
+  metrics: object,
+});
+
+export const identify = (raw: unknown): string | undefined =>
+  isObject(raw) && typeof raw.id === "string" && ID.test(raw.id) ? raw.id : undefined;
+
+export function transform(raw: unknown): TransformedRecord {
+  if (!isObject(raw)) {
+    throw new UeeError("VAL_RECORD_SHAPE", "The record is not an object.");
+  }
+  const id = identify(raw);
+  if (id === undefined) {
+    throw new UeeError(
+      "VAL_RECORD_ID",
+      `The record has no valid id (${JSON.stringify(raw.id)?.slice(0, 60)}).`,
+    );
+  }
+  const checked = cveRecord.safeParse(raw);
+  if (!checked.success) {
+    const issue = checked.error.issues[0]!;
+    throw new UeeError("VAL_RECORD_FIELD", `${id}: ${issue.path.join(".")}: ${issue.message}`, {
+      data: { field: issue.path.join(".") },
+    });
+  }
+  return {
+    id,
+    lastModified: typeof raw.lastModified === "string" ? raw.lastModified : null,
+    aliases: [],
+    data: raw as JsonObject,
+  };
+}

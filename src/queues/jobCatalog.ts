@@ -1,0 +1,62 @@
+/**
+ * Every job there is: its name, the shape of its data and its options. Ids are hashes: outside text never becomes a key.
+ */
+import { createHash } from "node:crypto";
+import type { DefaultJobOptions } from "bullmq";
+import { z } from "zod";
+import { UeeError } from "../core/errors.ts";
+
+/** Largest job payload in bytes. What is larger is staged and referred to. */
+const MAX_PAYLOAD_BYTES = 16 * 1024;
+
+/** Attempts of a batch before it goes to the dead letters. Deferrals spend none. */
+export const BATCH_ATTEMPTS = 8;
+
+export const batchJob = z.strictObject({
+  provider: z.string(),
+  runId: z.string(),
+  /** Key of the batch within its run; of the finish step: `finish/<round>`. */
+  batch: z.string(),
+  pass: z.int().positive(),
+  generation: z.int().positive(),
+  size: z.int().nonnegative(),
+  payload: z.unknown(),
+});
+export type BatchJob = z.infer<typeof batchJob>;
+
+export const runJob = z.strictObject({
+  provider: z.string(),
+  mode: z.enum(["incremental", "full"]),
+  allowShrink: z.boolean().optional(),
+  actor: z.string().max(200).optional(),
+});
+export type RunJob = z.infer<typeof runJob>;
+
+/** batch: a slice of a run · record: one bad record by itself · finish: remove, verify, close · run: opens a run */
+export type JobName = "batch" | "record" | "finish" | "run";
+
+/** Completed jobs and events are bounded; failed ones are the dead letters and are never trimmed. */
+export const jobOptions: DefaultJobOptions = {
+  attempts: BATCH_ATTEMPTS,
+  backoff: { type: "custom" },
+  removeOnComplete: { count: 200 },
+  removeOnFail: false,
+  stackTraceLimit: 3,
+  keepLogs: 20,
+};
+
+export const EVENTS_KEPT = 1000;
+
+export const jobId = (job: Pick<BatchJob, "runId" | "batch" | "generation">): string =>
+  `b-${createHash("sha256").update(`${job.runId}\n${job.batch}\n${job.generation}`).digest("hex").slice(0, 40)}`;
+
+export const finishKey = (round: number): string => `finish/${round}`;
+
+/** Refuses payloads that do not belong into a job. */
+export function checkedJob(job: BatchJob): BatchJob {
+  const bytes = Buffer.byteLength(JSON.stringify(job));
+  if (bytes > MAX_PAYLOAD_BYTES) {
+    throw new UeeError("RPC_PAYLOAD_TOO_LARGE", `Batch ${job.batch} has a payload of ${bytes} bytes.`);
+  }
+  return job;
+}

@@ -1,0 +1,94 @@
+/** One provider's queue: adds the jobs of its batches under deterministic ids. Adding twice adds once. */
+import { type ConnectionOptions, type Job, Queue } from "bullmq";
+import type { ProviderKeys } from "../redis/keys.ts";
+import {
+  type BatchJob,
+  checkedJob,
+  EVENTS_KEPT,
+  finishKey,
+  type JobName,
+  jobId,
+  jobOptions,
+} from "./jobCatalog.ts";
+
+export interface QueuedBatch {
+  key: string;
+  kind: "batch" | "record";
+  pass: number;
+  size: number;
+  payload: unknown;
+}
+
+export interface JobCounts {
+  waiting: number;
+  active: number;
+  delayed: number;
+  failed: number;
+}
+
+export class ProviderQueue {
+  readonly name: string;
+  readonly queue: Queue;
+
+  constructor(name: string, keys: ProviderKeys, connection: ConnectionOptions) {
+    this.name = name;
+    this.queue = new Queue(keys.queue.name, {
+      prefix: keys.queue.prefix,
+      connection,
+      defaultJobOptions: jobOptions,
+      streams: { events: { maxLen: EVENTS_KEPT } },
+      skipWaitingForReady: true,
+    });
+    // Without a listener a lost connection would be an unhandled error; callers see it where they wait.
+    this.queue.on("error", () => undefined);
+  }
+
+  async addBatches(runId: string, batches: QueuedBatch[], generation = 1): Promise<void> {
+    if (batches.length === 0) return;
+    await this.queue.addBulk(
+      batches.map((batch) => {
+        const data = checkedJob({
+          provider: this.name,
+          runId,
+          batch: batch.key,
+          pass: batch.pass,
+          generation,
+          size: batch.size,
+          payload: batch.payload,
+        });
+        return { name: batch.kind satisfies JobName, data, opts: { jobId: jobId(data) } };
+      }),
+    );
+  }
+
+  async addFinish(runId: string, pass: number, round: number, generation: number): Promise<void> {
+    const data: BatchJob = {
+      provider: this.name,
+      runId,
+      batch: finishKey(round),
+      pass,
+      generation: generation + 1,
+      size: 0,
+      payload: null,
+    };
+    await this.queue.add("finish" satisfies JobName, data, { jobId: jobId(data) });
+  }
+
+  job(id: string): Promise<Job | undefined> {
+    return this.queue.getJob(id);
+  }
+
+  async counts(): Promise<JobCounts> {
+    const counts = await this.queue.getJobCounts("wait", "active", "delayed", "failed", "prioritized");
+    return {
+      waiting: (counts.wait ?? 0) + (counts.prioritized ?? 0),
+      active: counts.active ?? 0,
+      delayed: counts.delayed ?? 0,
+      failed: counts.failed ?? 0,
+    };
+  }
+
+  close(): Promise<void> {
+    return this.queue.close();
+  }
+}

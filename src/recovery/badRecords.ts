@@ -1,0 +1,78 @@
+/**
+ * Bad records before they are dead letters: their raw bytes in a key that never expires, under an id made from provider,
+ * record and content. The same bad record met again in a later run is the same dead letter, not a second one.
+ */
+import { createHash } from "node:crypto";
+import type { Redis } from "ioredis";
+import type { ProviderKeys } from "../redis/keys.ts";
+
+export interface BadRecord {
+  deadLetterId: string;
+  /** Undefined when the record has no id that could be told. */
+  id: string | undefined;
+  raw: string;
+  code: string;
+  message: string;
+  fetchedAt: number;
+}
+
+/** What the index keeps of a bad record beside its raw bytes. */
+export interface BadRecordFacts {
+  id: string | null;
+  code: string;
+  message: string;
+  fetchedAt: number;
+  runId: string;
+  batch: string;
+  firstSeenAt: string;
+  lastSeenAt: string;
+  seen: number;
+}
+
+export const deadLetterId = (provider: string, id: string | undefined, raw: string): string =>
+  `r-${createHash("sha256")
+    .update(`${provider}\n${id ?? ""}\n${raw}`)
+    .digest("hex")
+    .slice(0, 24)}`;
+
+export class BadRecords {
+  readonly #redis: Redis;
+  readonly #keys: ProviderKeys;
+
+  constructor(redis: Redis, keys: ProviderKeys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  /** Keeps the raw bytes and the facts. Returns the ids of those that were not known before. */
+  async keep(bad: BadRecord[], run: { runId: string; batch: string; now: string }): Promise<Set<string>> {
+    const fresh = new Set<string>();
+    for (const record of bad) {
+      const known = await this.facts(record.deadLetterId);
+      if (known === undefined) fresh.add(record.deadLetterId);
+      const facts: BadRecordFacts = {
+        id: record.id ?? null,
+        code: record.code,
+        message: record.message,
+        fetchedAt: known?.fetchedAt ?? record.fetchedAt,
+        runId: run.runId,
+        batch: run.batch,
+        firstSeenAt: known?.firstSeenAt ?? run.now,
+        lastSeenAt: run.now,
+        seen: (known?.seen ?? 0) + 1,
+      };
+      await this.#redis.set(this.#keys.badRecordRaw(record.deadLetterId), record.raw);
+      await this.#redis.hset(this.#keys.badRecords, record.deadLetterId, JSON.stringify(facts));
+    }
+    return fresh;
+  }
+
+  async facts(id: string): Promise<BadRecordFacts | undefined> {
+    const text = await this.#redis.hget(this.#keys.badRecords, id);
+    return text ? (JSON.parse(text) as BadRecordFacts) : undefined;
+  }
+
+  raw(id: string): Promise<Buffer | null> {
+    return this.#redis.getBuffer(this.#keys.badRecordRaw(id));
+  }
+}

@@ -1,0 +1,25 @@
+--[[
+  Included by scripts that plan batches. Adds those not planned yet, in order; counts them as outstanding.
+  Expects the locals runKey, batchesKey, statusKey, orderKey.
+  addBatches(pass, first, last): ARGV[first..last] = key, JSON, ordered ("1" takes a place in the plan's order), …
+  Returns how many were new.
+]]
+local function addBatches(pass, first, last)
+  local added = 0
+  for i = first, last, 3 do
+    local key, json, ordered = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    if redis.call("HSETNX", batchesKey, key, json) == 1 then
+      redis.call("HSET", statusKey, key, "p1")
+      if ordered == "1" then
+        local ordinal = redis.call("HINCRBY", runKey, "ordinals:" .. pass, 1)
+        redis.call("HSET", orderKey, pass .. ":" .. ordinal, key)
+      end
+      added = added + 1
+    end
+  end
+  if added > 0 then
+    redis.call("HINCRBY", runKey, "outstanding", added)
+    redis.call("HINCRBY", runKey, "planned", added)
+  end
+  return added
+end

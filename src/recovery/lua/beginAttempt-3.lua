@@ -1,0 +1,37 @@
+--[[
+  Begins an attempt at a batch: takes the next fence. A fence is max(last + 1, TIME in µs), so that it grows even when
+  Redis forgot its last second.
+  KEYS[1] run HASH  KEYS[2] status HASH  KEYS[3] fences HASH
+  ARGV[1] batch key  ARGV[2] "finish" when it is the run's last step
+  Returns {fence, pass, status}; {-1} the run is gone or closed; {-2} committed; {-3} dead; {-4} cancelled; {-5} not planned.
+]]
+local state = redis.call("HGET", KEYS[1], "state")
+if not state or state == "closed" then
+  return { -1 }
+end
+local status = "finish"
+if ARGV[2] ~= "finish" then
+  if state ~= "open" then
+    return { -1 }
+  end
+  status = redis.call("HGET", KEYS[2], ARGV[1])
+  if not status then
+    return { -5 }
+  end
+  local letter = string.sub(status, 1, 1)
+  if letter == "c" then
+    return { -2 }
+  elseif letter == "d" then
+    return { -3 }
+  elseif letter == "x" then
+    return { -4 }
+  end
+end
+local time = redis.call("TIME")
+local fence = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local last = tonumber(redis.call("HGET", KEYS[3], ARGV[1]) or "0")
+if last >= fence then
+  fence = last + 1
+end
+redis.call("HSET", KEYS[3], ARGV[1], string.format("%.0f", fence))
+return { string.format("%.0f", fence), redis.call("HGET", KEYS[1], "pass"), status }

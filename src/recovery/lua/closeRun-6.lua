@@ -1,0 +1,38 @@
+--[[
+  Closes the run for ever; moves watermark and change key when it was verified. Batches still planned are cancelled with
+  the run's error (a run that a wrong configuration failed at once).
+  KEYS[1] run HASH  KEYS[2] fences HASH  KEYS[3] meta HASH  KEYS[4] open run STRING  KEYS[5] status HASH
+  KEYS[6] results HASH
+  ARGV[1] key of the acting step  ARGV[2] its fence  ARGV[3] run id  ARGV[4] result  ARGV[5] error JSON ("" none)
+  ARGV[6] ISO time  ARGV[7] number of meta fields  ARGV[8..] field, value, … of meta ("" deletes)
+  Returns 1; -1 run closed; -2 superseded.
+]]
+--- @include "checkFence.lua"
+local refused = checkFence(KEYS[1], KEYS[2], ARGV[1], ARGV[2], { open = true, closing = true })
+if refused ~= 0 then
+  return refused
+end
+local statuses = redis.call("HGETALL", KEYS[5])
+local cancelled = 0
+for i = 1, #statuses, 2 do
+  if string.sub(statuses[i + 1], 1, 1) == "p" then
+    redis.call("HSET", KEYS[5], statuses[i], "x" .. string.sub(statuses[i + 1], 2))
+    cancelled = cancelled + 1
+  end
+end
+redis.call("HSET", KEYS[1], "state", "closed", "result", ARGV[4], "endedAt", ARGV[6], "cancelled", cancelled)
+redis.call("HDEL", KEYS[1], "waitingReason", "waitingUntil")
+if ARGV[5] ~= "" then
+  redis.call("HSET", KEYS[1], "error", ARGV[5])
+end
+for i = 8, 7 + tonumber(ARGV[7]), 2 do
+  if ARGV[i + 1] == "" then
+    redis.call("HDEL", KEYS[3], ARGV[i])
+  else
+    redis.call("HSET", KEYS[3], ARGV[i], ARGV[i + 1])
+  end
+end
+if redis.call("GET", KEYS[4]) == ARGV[3] then
+  redis.call("DEL", KEYS[4])
+end
+return 1

@@ -1,0 +1,87 @@
+/**
+ * Holds run and queue against each other and mends what a crash left between two steps: planned batches without a job,
+ * jobs that failed without the run knowing, a run with nothing outstanding and no finish job. Every repair is a
+ * compare-and-set or adds a job under a deterministic id, so any number of pods may do it at once.
+ */
+import type { Logger } from "../core/logger.ts";
+import { finishKey, jobId } from "../queues/jobCatalog.ts";
+import type { ProviderQueue } from "../queues/providerQueue.ts";
+import type { BatchStatus, RunRecord, RunStore } from "./runStore.ts";
+
+const aliveStates = new Set(["waiting", "active", "delayed", "prioritized", "waiting-children"]);
+
+export interface Repair {
+  runId: string;
+  batch: string;
+  repair: "job added" | "job replaced" | "burial caught up" | "finish added";
+}
+
+export class Reconciler {
+  readonly #runs: RunStore;
+  readonly #queue: ProviderQueue;
+  readonly #logger: Logger;
+
+  constructor(runs: RunStore, queue: ProviderQueue, logger: Logger) {
+    this.#runs = runs;
+    this.#queue = queue;
+    this.#logger = logger;
+  }
+
+  async runOnce(): Promise<Repair[]> {
+    const runId = await this.#runs.openRunId();
+    if (runId === null) return [];
+    const run = await this.#runs.read(runId);
+    if (run === undefined || run.state === "closed") return [];
+    const repairs: Repair[] = [];
+    const statuses = await this.#runs.statuses(runId);
+    const planned = [...statuses].filter(([, status]) => status.letter === "p");
+    for (const [key, status] of planned) {
+      const repair = await this.#mendBatch(runId, key, status);
+      if (repair) repairs.push({ runId, batch: key, repair });
+    }
+    if (planned.length === 0 && (await this.#mendFinish(run))) {
+      repairs.push({ runId, batch: finishKey(run.round), repair: "finish added" });
+    }
+    for (const repair of repairs) {
+      this.#logger.warn(
+        { event: "repair", provider: this.#queue.name, ...repair },
+        `repaired: ${repair.repair}`,
+      );
+    }
+    return repairs;
+  }
+
+  async #mendBatch(runId: string, key: string, status: BatchStatus): Promise<Repair["repair"] | undefined> {
+    const id = jobId({ runId, batch: key, generation: status.generation });
+    const state = await this.#queue.queue.getJobState(id);
+    if (aliveStates.has(state)) return undefined;
+    const [entry] = await this.#runs.entries(runId, [key]);
+    if (!entry) return undefined;
+    if (state === "unknown") {
+      await this.#queue.addBatches(runId, [entry], status.generation);
+      return "job added";
+    }
+    if (state === "failed") {
+      const job = await this.#queue.job(id);
+      const reason = job?.failedReason ?? "SYS_INTERNAL: the job failed";
+      const [code = "SYS_INTERNAL"] = /^[A-Z]+_[A-Z_]+/.exec(reason) ?? [];
+      await this.#runs.bury(runId, entry, null, { code, message: reason }, null);
+      return "burial caught up";
+    }
+    // Completed, yet its checkpoint is not there: Redis forgot its last moments.
+    const generation = await this.#runs.raiseGeneration(runId, key, status);
+    if (generation === 0) return undefined;
+    await this.#queue.addBatches(runId, [entry], generation);
+    return "job replaced";
+  }
+
+  async #mendFinish(run: RunRecord): Promise<boolean> {
+    const id = jobId({ runId: run.id, batch: finishKey(run.round), generation: run.finishGeneration + 1 });
+    const state = await this.#queue.queue.getJobState(id);
+    if (aliveStates.has(state)) return false;
+    const generation =
+      state === "unknown" ? run.finishGeneration : await this.#runs.nextFinishGeneration(run.id);
+    await this.#queue.addFinish(run.id, run.pass, run.round, generation);
+    return true;
+  }
+}

@@ -1,0 +1,49 @@
+/** Opens runs: plans, stores the plan, adds the jobs. A crash between the last two is the reconciler's. */
+import { UeeError } from "../core/errors.ts";
+import type { AnyProvider, RunMode } from "../providers/contract.ts";
+import type { ProviderQueue } from "../queues/providerQueue.ts";
+import type { RunStore } from "./runStore.ts";
+
+export interface OpenRequest {
+  mode: RunMode;
+  allowShrink: boolean;
+  actor: string;
+}
+
+export interface OpenedRun {
+  runId: string;
+  joined: boolean;
+  mode: RunMode;
+}
+
+/** Joins the open run when there is one. A full run does not join an increment: PROV_RUN_OPEN says to wait for it. */
+export async function openRun(
+  provider: AnyProvider,
+  source: string,
+  runs: RunStore,
+  queue: ProviderQueue,
+  request: OpenRequest,
+): Promise<OpenedRun> {
+  for (;;) {
+    const { runId, opened } = await runs.open({
+      provider: provider.name,
+      source,
+      plan: (input) => provider.plan(input),
+      ...request,
+    });
+    const run = await runs.read(runId);
+    // Closed between our look and now: the next look opens a new one.
+    if (run === undefined || (!opened && run.state === "closed")) continue;
+    if (!opened && request.mode === "full" && run.mode !== "full") {
+      throw new UeeError("PROV_RUN_OPEN", `The incremental run ${runId} of ${provider.name} is open.`, {
+        data: { runId },
+        retryAfterMs: 1000,
+      });
+    }
+    if (opened) {
+      const keys = [...(await runs.statuses(runId)).keys()];
+      await queue.addBatches(runId, await runs.entries(runId, keys));
+    }
+    return { runId, joined: !opened, mode: run.mode };
+  }
+}

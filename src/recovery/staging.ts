@@ -1,0 +1,45 @@
+/**
+ * Claim-check slices: what a snapshot's download was cut into, compressed, beside the run. They are kept while a batch or
+ * a dead letter refers to them, then cleaned with the run.
+ */
+import { promisify } from "node:util";
+import { gunzip, gzip } from "node:zlib";
+import type { Redis } from "ioredis";
+import { UeeError } from "../core/errors.ts";
+import type { StagedSlice } from "../providers/contract.ts";
+import type { ProviderKeys } from "../redis/keys.ts";
+
+const compress = promisify(gzip);
+const inflate = promisify(gunzip);
+
+export class Staging {
+  readonly #redis: Redis;
+  readonly #keys: ProviderKeys;
+
+  constructor(redis: Redis, keys: ProviderKeys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  async stage(runId: string, name: string, slice: StagedSlice): Promise<void> {
+    const run = this.#keys.run(runId);
+    const packed = await compress(JSON.stringify(slice), { level: 3 });
+    // The name first: a slice that nobody can find would never be cleaned.
+    await this.#redis.sadd(run.stagedNames, name);
+    await this.#redis.set(run.staged(name), packed);
+  }
+
+  async load(runId: string, name: string): Promise<{ slice: StagedSlice; bytes: number }> {
+    const packed = await this.#redis.getBuffer(this.#keys.run(runId).staged(name));
+    if (packed === null) throw new UeeError("STOR_STAGE_LOST", `Slice ${name} of run ${runId} is gone.`);
+    const text = await inflate(packed);
+    return { slice: JSON.parse(text.toString("utf8")) as StagedSlice, bytes: text.length };
+  }
+
+  async clean(runId: string): Promise<void> {
+    const run = this.#keys.run(runId);
+    const names = await this.#redis.smembers(run.stagedNames);
+    for (const name of names) await this.#redis.unlink(run.staged(name));
+    await this.#redis.unlink(run.stagedNames);
+  }
+}

@@ -1,0 +1,44 @@
+/** What the steps of a batch work with, per provider. Built once per process by the engine. */
+
+import type { Fetcher } from "../core/fetching.ts";
+import type { Logger } from "../core/logger.ts";
+import type { WeightedGate } from "../core/semaphore.ts";
+import type { AnyProvider, PageSize } from "../providers/contract.ts";
+import type { ProviderQueue } from "../queues/providerQueue.ts";
+import type { ProviderRecords } from "../records/contract.ts";
+import type { BadRecords } from "../recovery/badRecords.ts";
+import type { RunStore } from "../recovery/runStore.ts";
+import type { Staging } from "../recovery/staging.ts";
+
+/** The named steps of a batch and of a run's end. */
+export type StepName = "fetch" | "commit" | "checkpoint" | "settle" | "verify" | "remove" | "close";
+
+/** Called around every step, synchronously. For observers: it decides nothing. */
+export type StepObserver = (step: StepName, phase: "before" | "after", batch: string) => void;
+
+export interface UpstreamHandle {
+  fetcher(options: { signal: AbortSignal; onRequest: () => Promise<unknown> }): Fetcher;
+}
+
+export interface ProviderContext {
+  provider: AnyProvider;
+  /** Effective address of the upstream. */
+  url: string;
+  apiKey: string | undefined;
+  /** Provider version and address: what a change key holds under. */
+  source: string;
+  runs: RunStore;
+  records: ProviderRecords;
+  queue: ProviderQueue;
+  upstream: UpstreamHandle;
+  staging: Staging;
+  badRecords: BadRecords;
+  pageSize: PageSize;
+  /** One batch fetches while another one works: two lanes of width one make the prefetch. */
+  fetchLane: WeightedGate;
+  workLane: WeightedGate;
+  /** Bytes fetched and not yet committed, over all providers of this process. */
+  budget: WeightedGate;
+  logger: Logger;
+  onStep: StepObserver;
+}

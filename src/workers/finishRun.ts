@@ -1,0 +1,225 @@
+/**
+ * The last step of a run, when every batch has settled: is it the whole truth? If so close the door, remove what the
+ * upstream no longer has, move watermark and change key; if not, walk on, or end honestly as incomplete.
+ *
+ * Killed anywhere it is repeated: an open run is judged anew; a closing one goes on with the verdict that it kept.
+ */
+import { UeeError } from "../core/errors.ts";
+import type { BatchJob } from "../queues/jobCatalog.ts";
+import type { Attempt } from "../records/contract.ts";
+import type { RunRecord, StoredError } from "../recovery/runStore.ts";
+import type { ProviderContext } from "./context.ts";
+import type { BatchSummary } from "./runBatch.ts";
+import { enqueueDue } from "./runBatch.ts";
+
+/** Passes over an upstream before a run ends incomplete. */
+const MAX_PASSES = 5;
+/** Judgements in one run: passes and their extensions. */
+const MAX_ROUNDS = 15;
+/** Removals beyond both bounds wait for a person. */
+const SHRINK_SHARE = 0.05;
+const SHRINK_COUNT = 20;
+
+interface KeptVerdict {
+  result: "complete" | "incomplete" | "failed";
+  error: StoredError | null;
+  /** Watermark and change key move. */
+  verified: boolean;
+  watermark: string | null;
+  removals: boolean;
+  notModified: boolean;
+}
+
+const stored = (code: ConstructorParameters<typeof UeeError>[0], detail: string): StoredError => {
+  const error = new UeeError(code, detail);
+  return { code: error.code, message: error.detail };
+};
+
+const incomplete = (error: StoredError): KeptVerdict => ({
+  result: "incomplete",
+  error,
+  verified: false,
+  watermark: null,
+  removals: false,
+  notModified: false,
+});
+
+export async function finishRun(
+  context: ProviderContext,
+  job: BatchJob,
+  signal: AbortSignal,
+): Promise<BatchSummary> {
+  const begun = await context.runs.begin(job.runId, job.batch, "finish");
+  const run = await context.runs.read(job.runId);
+  if (run === undefined) return { skipped: "run gone" };
+  if (begun.kind !== "begun") {
+    // Killed between closing and cleaning: only the cleaning is left.
+    await cleanUp(context, run.id);
+    return { skipped: begun.kind };
+  }
+  const { attempt } = begun;
+  let verdict: KeptVerdict;
+  if (run.state === "closing") {
+    verdict = JSON.parse(run.verdict as string) as KeptVerdict;
+  } else {
+    if (run.outstanding > 0) return { skipped: "batches outstanding" };
+    context.onStep("verify", "before", job.batch);
+    const judged = await judgeRun(context, run, attempt);
+    context.onStep("verify", "after", job.batch);
+    if (judged === "walks on") return { extended: true };
+    verdict = judged;
+    if (!(await context.runs.closeDoor(attempt, verdict))) return { skipped: "batches outstanding" };
+  }
+  context.onStep("remove", "before", job.batch);
+  if (verdict.removals) verdict = await removeUnseen(context, run, attempt, verdict, signal);
+  context.onStep("remove", "after", job.batch);
+
+  context.onStep("close", "before", job.batch);
+  await context.runs.close(
+    attempt,
+    verdict.result,
+    verdict.error,
+    metaAfter(run, verdict, await context.runs.now()),
+  );
+  context.onStep("close", "after", job.batch);
+  await cleanUp(context, run.id);
+  context.logger.info(
+    { event: "run_closed", runId: run.id, result: verdict.result, code: verdict.error?.code },
+    `run ${verdict.result}`,
+  );
+  return { result: verdict.result };
+}
+
+async function judgeRun(
+  context: ProviderContext,
+  run: RunRecord,
+  attempt: Attempt,
+): Promise<KeptVerdict | "walks on"> {
+  if (run.deadBatches > 0) {
+    return await afterDeadBatches(context, run);
+  }
+  const results = await context.runs.facts(run.id, run.pass);
+  if (await isNotModified(context, run)) {
+    return {
+      result: "complete",
+      error: null,
+      verified: true,
+      watermark: run.watermarkBefore,
+      removals: false,
+      notModified: true,
+    };
+  }
+  const verdict = context.provider.verify({
+    mode: run.mode,
+    startedAt: run.startedAt,
+    watermark: run.watermarkBefore,
+    pass: run.pass,
+    facts: results,
+    unique: run.uniqueByPass[run.pass] ?? 0,
+    regressed: run.regressedByPass[run.pass] ?? 0,
+    newest: run.newest,
+    now: new Date(await context.runs.now()).toISOString(),
+  });
+  if (verdict.kind === "verified") {
+    const bad = run.dead;
+    return {
+      result: bad > 0 ? "incomplete" : "complete",
+      error: bad > 0 ? stored("PROV_BAD_RECORDS", `${bad} bad records lie in the dead letters.`) : null,
+      verified: true,
+      watermark: verdict.watermark,
+      // A record without an id may be any of those that seem to be gone.
+      removals: !run.nameless && (run.mode === "full" || context.provider.kind === "snapshot"),
+      notModified: false,
+    };
+  }
+  const pass = verdict.kind === "again" ? run.pass + 1 : run.pass;
+  if (pass > MAX_PASSES || run.round >= MAX_ROUNDS) {
+    return incomplete(stored("PROV_NOT_VERIFIED", `After ${run.pass} passes: ${verdict.reason}.`));
+  }
+  const entries = await context.runs.extend(attempt, pass, verdict.reason, verdict.batches);
+  context.logger.info(
+    { event: "run_extended", runId: run.id, kind: verdict.kind, pass, reason: verdict.reason },
+    verdict.kind === "again" ? "walking again" : "walking on",
+  );
+  await enqueueDue(context, run.id, entries, entries.length);
+  return "walks on";
+}
+
+/** A run of which nothing could be had failed, with the reason; one that lacks batches is incomplete. */
+async function afterDeadBatches(context: ProviderContext, run: RunRecord): Promise<KeptVerdict> {
+  const statuses = [...(await context.runs.statuses(run.id))];
+  const dead = statuses.find(([key, status]) => status.letter === "d" && !key.startsWith("bad/"));
+  const cause = dead ? (await context.runs.result(run.id, dead[0]))?.error : undefined;
+  if (cause && !statuses.some(([, status]) => status.letter === "c")) {
+    return { ...incomplete(cause), result: "failed" };
+  }
+  const why = cause ? ` (${cause.code})` : "";
+  return incomplete(stored("PROV_BATCH_DEAD", `${run.deadBatches} of ${run.planned} batches gave up${why}.`));
+}
+
+/** A snapshot whose change key did not move: its one batch says so. */
+async function isNotModified(context: ProviderContext, run: RunRecord): Promise<boolean> {
+  if (context.provider.kind !== "snapshot" || run.planned !== 1) return false;
+  const [only] = [...(await context.runs.statuses(run.id)).keys()];
+  const result = only === undefined ? undefined : await context.runs.result(run.id, only);
+  return result?.notModified === true;
+}
+
+async function removeUnseen(
+  context: ProviderContext,
+  run: RunRecord,
+  attempt: Attempt,
+  verdict: KeptVerdict,
+  signal: AbortSignal,
+): Promise<KeptVerdict> {
+  // The guard judges once; a repeated finish step must not judge the rest of a removal that was allowed as a whole.
+  if (run.removal === null) {
+    let candidates = 0;
+    for await (const ids of context.records.unseen(run.id, run.pass)) candidates += ids.length;
+    const live = await context.records.count();
+    if (candidates > SHRINK_COUNT && candidates > live * SHRINK_SHARE && !run.allowShrink) {
+      const share = ((candidates / live) * 100).toFixed(1);
+      return incomplete(
+        stored(
+          "PROV_SHRUNK",
+          `${candidates} of ${live} records (${share} %) are gone upstream; none was removed.`,
+        ),
+      );
+    }
+    await context.runs.setFields(attempt, { removal: String(candidates) });
+  }
+  for await (const ids of context.records.unseen(run.id, run.pass)) {
+    signal.throwIfAborted();
+    await context.records.remove(attempt, ids, "gone upstream");
+  }
+  return verdict;
+}
+
+function metaAfter(run: RunRecord, verdict: KeptVerdict, nowMs: number): Record<string, string> {
+  if (!verdict.verified) return {};
+  const meta: Record<string, string> = { verifiedAt: new Date(nowMs).toISOString() };
+  if (verdict.watermark !== null) meta.watermark = verdict.watermark;
+  if (run.mode === "full") meta.lastFullAt = meta.verifiedAt as string;
+  // With bad records outstanding the change key stays, so that the next run looks at them again instead of calling
+  // itself complete.
+  if (run.changeKey !== null && verdict.result === "complete") meta.changeKey = run.changeKey;
+  return meta;
+}
+
+/** Keeps what status and dead letters need; drops the bookkeeping of a closed run. */
+export async function cleanUp(context: ProviderContext, runId: string): Promise<void> {
+  const statuses = await context.runs.statuses(runId);
+  const dead = [...statuses].some(([key, status]) => status.letter === "d" && !key.startsWith("bad/"));
+  await context.runs.dropBookkeeping(runId);
+  if (!dead) await context.staging.clean(runId);
+}
+
+/** A wrong configuration fails the run at once: nothing that is still planned could do better. */
+export async function failRun(context: ProviderContext, attempt: Attempt, error: UeeError): Promise<void> {
+  await context.runs.close(attempt, "failed", { code: error.code, message: error.detail }, {});
+  await cleanUp(context, attempt.runId);
+  context.logger.error(
+    { event: "run_closed", runId: attempt.runId, result: "failed", code: error.code },
+    error.message,
+  );
+}

@@ -1,0 +1,60 @@
+/** How a batch ends, as a value. Only settle.ts knows what BullMQ makes of it. */
+import { type ErrorClass, toUeeError, type UeeError } from "../core/errors.ts";
+
+export type Outcome =
+  | { kind: "done"; summary: Record<string, string | number | boolean> }
+  /** Goes back without spending an attempt: after a delay, or at once (0). */
+  | { kind: "defer"; delayMs: number; error: UeeError }
+  /** Spends an attempt. */
+  | { kind: "retry"; error: UeeError }
+  /** Goes to the dead letters. */
+  | { kind: "dead"; error: UeeError }
+  /** The configuration is wrong: the run fails at once, this job with it. */
+  | { kind: "fatal"; error: UeeError }
+  /** Another attempt has the job: say nothing to the queue. */
+  | { kind: "abandon"; error: UeeError };
+
+type Verdict = "defer" | "spend" | "dead" | "fatal";
+
+const byClass: Record<ErrorClass, Verdict> = {
+  throttle: "defer",
+  overload: "defer",
+  deferred: "defer",
+  transient: "spend",
+  corrupt: "spend",
+  configuration: "fatal",
+  permanent: "dead",
+  refused: "dead",
+};
+
+/** Codes that end an attempt without a word to the queue: somebody else has the batch or the run is over. */
+const superseded = new Set(["STOR_FENCED", "RPC_LOCK_LOST"]);
+
+/** Default wait of a deferral that names none, ms. */
+const DEFER_MS = 1000;
+
+export function outcomeOf(
+  thrown: unknown,
+  attempt: { made: number; allowed: number },
+  random: () => number = Math.random,
+): Outcome {
+  const error = toUeeError(thrown);
+  if (superseded.has(error.code)) return { kind: "abandon", error };
+  if (error.code === "STOR_RUN_CLOSED") return { kind: "done", summary: { skipped: "run closed" } };
+  if (error.code === "SYS_SHUTDOWN") return { kind: "defer", delayMs: 0, error };
+  const verdict = byClass[error.class];
+  if (verdict === "defer") {
+    // Jitter on top, never below what the upstream asked for.
+    const base = error.retryAfterMs ?? DEFER_MS;
+    return { kind: "defer", delayMs: Math.ceil(base * (1 + random() * 0.1)), error };
+  }
+  if (verdict === "fatal") return { kind: "fatal", error };
+  if (verdict === "dead" || attempt.made + 1 >= attempt.allowed) return { kind: "dead", error };
+  return { kind: "retry", error };
+}
+
+/** Wait before attempt n + 1 (n made so far, from 1), ms: exponential with full jitter above its half, at most a minute. */
+export function backoffMs(made: number, waitScale: number, random: () => number = Math.random): number {
+  const ceiling = Math.min(60_000, 1000 * 2 ** (made - 1));
+  return Math.ceil((ceiling / 2 + (random() * ceiling) / 2) * waitScale);
+}

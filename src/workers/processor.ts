@@ -1,0 +1,112 @@
+/**
+ * From a BullMQ job to an outcome: chooses the steps by the job's name, guards against re-entry, and does what a failure
+ * owes the run (burial, failing) under the attempt's own fence before the queue hears of it.
+ */
+import type { Job } from "bullmq";
+import { toUeeError, UeeError } from "../core/errors.ts";
+import { type BatchJob, batchJob } from "../queues/jobCatalog.ts";
+import { mapRedisError } from "../redis/errors.ts";
+import type { ProviderContext } from "./context.ts";
+import { failRun, finishRun } from "./finishRun.ts";
+import { type Outcome, outcomeOf } from "./outcome.ts";
+import { AttemptError, type BatchSummary, BuriedError, enqueueDue, runBatch, runRecord } from "./runBatch.ts";
+import { settle } from "./settle.ts";
+
+type Steps = (context: ProviderContext, job: BatchJob, signal: AbortSignal) => Promise<BatchSummary>;
+
+const stepsOf: Record<string, Steps> = { batch: runBatch, record: runRecord, finish: finishRun };
+
+/** Deferrals shorter than this are not worth a line in `status`. */
+const WORTH_SAYING_MS = 1000;
+
+export class BatchProcessor {
+  readonly #context: ProviderContext;
+  /** Jobs whose copy in this process has not settled: BullMQ may hand a stalled one back to us. */
+  readonly #running = new Set<string>();
+
+  constructor(context: ProviderContext) {
+    this.#context = context;
+  }
+
+  async process(job: Job, token: string, signal: AbortSignal): Promise<BatchSummary> {
+    const id = job.id as string;
+    if (this.#running.has(id)) {
+      const error = new UeeError("RPC_REENTRY");
+      return await settle({ kind: "defer", delayMs: 1000, error }, job, token);
+    }
+    this.#running.add(id);
+    try {
+      const outcome = await this.#run(job, signal);
+      this.#context.onStep("settle", "before", job.data.batch);
+      return await settle(outcome, job, token);
+    } finally {
+      this.#context.onStep("settle", "after", job.data?.batch);
+      this.#running.delete(id);
+    }
+  }
+
+  async #run(job: Job, signal: AbortSignal): Promise<Outcome> {
+    const parsed = batchJob.safeParse(job.data);
+    const steps = stepsOf[job.name];
+    if (!parsed.success || !steps) {
+      const error = new UeeError("RPC_JOB_INVALID", `Job ${job.name} of the queue is none of ours.`);
+      return { kind: "dead", error };
+    }
+    try {
+      return { kind: "done", summary: await steps(this.#context, parsed.data, signal) };
+    } catch (thrown) {
+      return await this.#afterFailure(job, parsed.data, thrown, signal);
+    }
+  }
+
+  async #afterFailure(job: Job, data: BatchJob, thrown: unknown, signal: AbortSignal): Promise<Outcome> {
+    if (thrown instanceof BuriedError) {
+      return { kind: "dead", error: new UeeError("PROV_BATCH_DEAD", thrown.message) };
+    }
+    const attempt = thrown instanceof AttemptError ? thrown.attempt : undefined;
+    const cause = thrown instanceof AttemptError ? thrown.cause : thrown;
+    // Whatever an aborted step throws, the reason of the abort is the reason.
+    const error = signal.aborted ? toUeeError(signal.reason) : toUeeError(mapRedisError(cause));
+    const outcome = outcomeOf(error, { made: job.attemptsMade, allowed: job.opts.attempts ?? 1 });
+    this.#say(data, outcome, cause);
+    if (outcome.kind === "defer" && outcome.delayMs >= WORTH_SAYING_MS) {
+      await this.#context.runs.noteWaiting(data.runId, error.message, Date.now() + outcome.delayMs);
+    }
+    if (!attempt || (outcome.kind !== "dead" && outcome.kind !== "fatal")) return outcome;
+    if (job.name === "finish" || outcome.kind === "fatal") {
+      await this.#bury(job, data, attempt.fence, error);
+      await failRun(this.#context, attempt, error);
+      return outcome;
+    }
+    const outstanding = await this.#bury(job, data, attempt.fence, error);
+    await enqueueDue(this.#context, data.runId, [], outstanding);
+    return outcome;
+  }
+
+  async #bury(job: Job, data: BatchJob, fence: number, error: UeeError): Promise<number> {
+    if (job.name === "finish") return 1;
+    const kind = job.name === "record" ? "record" : "batch";
+    return await this.#context.runs.bury(
+      data.runId,
+      { key: data.batch, kind },
+      fence,
+      { code: error.code, message: error.detail },
+      null,
+    );
+  }
+
+  #say(data: BatchJob, outcome: Outcome, cause: unknown): void {
+    if (outcome.kind === "done") return;
+    const line = {
+      event: `batch_${outcome.kind}`,
+      provider: data.provider,
+      runId: data.runId,
+      batch: data.batch,
+      code: outcome.error.code,
+      ...(outcome.kind === "defer" ? { delayMs: outcome.delayMs } : {}),
+      ...(outcome.error.code === "SYS_INTERNAL" ? { err: cause } : {}),
+    };
+    const level = outcome.kind === "dead" || outcome.kind === "fatal" ? "error" : "info";
+    this.#context.logger[level](line, outcome.error.message);
+  }
+}

@@ -1,0 +1,361 @@
+/**
+ * A batch through its steps: fence → fetch → judge → commit → bad records → checkpoint. Nothing here knows BullMQ.
+ *
+ * Killed at any point the batch is repeated whole; what was committed before compares equal and is counted once.
+ */
+import { UeeError } from "../core/errors.ts";
+import { canonicalJson } from "../core/json.ts";
+import { parseTime } from "../core/time.ts";
+import { formatUrn } from "../core/urn.ts";
+import type { ExtractContext, Extracted, TransformedRecord } from "../providers/contract.ts";
+import type { BatchJob } from "../queues/jobCatalog.ts";
+import type { Attempt, IncomingRecord } from "../records/contract.ts";
+import { type BadRecord, deadLetterId } from "../recovery/badRecords.ts";
+import { type BatchEntry, type RunRecord, toEntries } from "../recovery/runStore.ts";
+import type { ProviderContext } from "./context.ts";
+
+export type BatchSummary = Record<string, string | number | boolean>;
+
+interface Judged {
+  good: IncomingRecord[];
+  bad: BadRecord[];
+}
+
+/** Judges every raw record: good ones are transformed, a bad one is set aside alone. */
+function judge(context: ProviderContext, raw: unknown[], fetchedAt: number): Judged {
+  const good: IncomingRecord[] = [];
+  const bad: BadRecord[] = [];
+  for (const item of raw) {
+    let record: TransformedRecord;
+    try {
+      record = context.provider.transform(item);
+    } catch (error) {
+      if (!(error instanceof UeeError)) throw error;
+      const text = JSON.stringify(item) ?? "null";
+      const id = context.provider.identify(item);
+      bad.push({
+        deadLetterId: deadLetterId(context.provider.name, id, canonicalJson(item)),
+        id,
+        raw: text,
+        code: error.code,
+        message: error.detail,
+        fetchedAt,
+      });
+      continue;
+    }
+    good.push({ ...record, fetchedAt });
+  }
+  return { good, bad };
+}
+
+/** What of a batch's records is newest, by their own lastModified. */
+function newestOf(records: IncomingRecord[]): { ms: number; text: string } | null {
+  let newest: { ms: number; text: string } | null = null;
+  for (const { lastModified } of records) {
+    if (lastModified === null || (newest !== null && lastModified === newest.text)) continue;
+    const ms = parseTime(lastModified);
+    if (ms !== undefined && (newest === null || ms > newest.ms)) newest = { ms, text: lastModified };
+  }
+  return newest;
+}
+
+/** The stored change key, if it holds under today's provider version and address and this run may use it. */
+async function usableChangeKey(
+  context: ProviderContext,
+  run: RunRecord,
+): Promise<Record<string, unknown> | null> {
+  if (run.mode === "full") return null;
+  const { changeKey } = await context.runs.meta();
+  if (changeKey === null) return null;
+  const stored = JSON.parse(changeKey) as { source: string; key: Record<string, unknown> };
+  return stored.source === context.source ? stored.key : null;
+}
+
+async function extract(
+  context: ProviderContext,
+  job: BatchJob,
+  run: RunRecord,
+  signal: AbortSignal,
+): Promise<{ extracted: Extracted<unknown>; bytes: number }> {
+  const { provider } = context;
+  let bytes = 0;
+  const fetcher = context.upstream.fetcher({
+    signal,
+    onRequest: () => context.runs.countRequest(job.runId),
+  });
+  const changeKey = await usableChangeKey(context, run);
+  const extractContext: ExtractContext = {
+    fetcher: {
+      fetch: async (request) => {
+        const answer = await fetcher.fetch(request);
+        bytes += answer.body.length;
+        return answer;
+      },
+      stream: (request) => fetcher.stream(request),
+    },
+    url: context.url,
+    apiKey: context.apiKey,
+    mode: run.mode,
+    changeKey,
+    signal,
+    logger: context.logger,
+    pageSize: context.pageSize,
+    stage: (name, slice) => context.staging.stage(job.runId, name, slice),
+    loadStaged: async (name) => {
+      const loaded = await context.staging.load(job.runId, name);
+      bytes += loaded.bytes;
+      return loaded.slice;
+    },
+  };
+  const payload = provider.batch.safeParse(job.payload);
+  if (!payload.success) {
+    throw new UeeError(
+      "RPC_JOB_INVALID",
+      `The payload of batch ${job.batch} is not valid: ${payload.error.message}`,
+    );
+  }
+  return { extracted: await provider.extract(payload.data, extractContext), bytes };
+}
+
+/** Raw bytes, job, mark: all before the checkpoint, so that a bad record is never lost between the two. */
+async function setAside(context: ProviderContext, attempt: Attempt, bad: BadRecord[]): Promise<void> {
+  if (bad.length === 0) return;
+  const now = new Date(await context.runs.now()).toISOString();
+  const fresh = await context.badRecords.keep(bad, {
+    runId: attempt.runId,
+    batch: attempt.batchKey,
+    now,
+  });
+  const entries: BatchEntry[] = bad
+    .filter((record) => fresh.has(record.deadLetterId))
+    .map((record) => ({
+      key: `bad/${record.deadLetterId}`,
+      size: 1,
+      payload: { deadLetterId: record.deadLetterId },
+      pass: attempt.pass,
+      kind: "record",
+    }));
+  const nameless = bad.filter((record) => record.id === undefined);
+  await context.runs.planRecords(attempt, entries, nameless.length);
+  await context.queue.addBatches(attempt.runId, entries);
+  await context.records.markDead(
+    attempt,
+    bad.map((record) => record.id ?? `!${record.deadLetterId}`),
+  );
+}
+
+/** After a checkpoint: the jobs it made due. A crash before this is the reconciler's. */
+export async function enqueueDue(
+  context: ProviderContext,
+  runId: string,
+  entries: BatchEntry[],
+  outstanding: number,
+): Promise<void> {
+  await context.queue.addBatches(runId, entries);
+  if (outstanding > 0) return;
+  const run = await context.runs.read(runId);
+  if (run && run.state !== "closed") {
+    await context.queue.addFinish(runId, run.pass, run.round, run.finishGeneration);
+  }
+}
+
+const urnOf = (context: ProviderContext, id: string): string =>
+  formatUrn({ authority: context.provider.authority, type: context.provider.name, id });
+
+/** Throws UeeErrors; what they mean for the job is outcome.ts's. */
+export async function runBatch(
+  context: ProviderContext,
+  job: BatchJob,
+  signal: AbortSignal,
+): Promise<BatchSummary> {
+  const begun = await context.runs.begin(job.runId, job.batch, "batch");
+  if (begun.kind !== "begun") return await skipped(context, job, begun.kind);
+  return await inAttempt(begun.attempt, (attempt) => batchSteps(context, job, attempt, signal));
+}
+
+/** What went wrong in the name of an attempt, so that the burial happens under its fence or not at all. */
+export class AttemptError extends Error {
+  readonly attempt: Attempt;
+  constructor(attempt: Attempt, cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.name = "AttemptError";
+    this.attempt = attempt;
+  }
+}
+
+async function inAttempt(
+  attempt: Attempt,
+  steps: (attempt: Attempt) => Promise<BatchSummary>,
+): Promise<BatchSummary> {
+  try {
+    return await steps(attempt);
+  } catch (error) {
+    throw new AttemptError(attempt, error);
+  }
+}
+
+async function batchSteps(
+  context: ProviderContext,
+  job: BatchJob,
+  attempt: Attempt,
+  signal: AbortSignal,
+): Promise<BatchSummary> {
+  const run = await context.runs.read(job.runId);
+  if (run === undefined) return { skipped: "run gone" };
+  const fetched = await fetchStep(context, job, run, signal);
+  try {
+    await context.workLane.enter(1, signal);
+    try {
+      return await workStep(context, job, run, attempt, fetched.extracted, signal);
+    } finally {
+      context.workLane.leave(1);
+    }
+  } finally {
+    context.budget.leave(fetched.weight);
+  }
+}
+
+/** Fetches in the fetch lane, within the byte budget: what this provider's last batch weighed is the best guess. */
+async function fetchStep(
+  context: ProviderContext,
+  job: BatchJob,
+  run: RunRecord,
+  signal: AbortSignal,
+): Promise<{ extracted: Extracted<unknown>; weight: number }> {
+  await context.fetchLane.enter(1, signal);
+  try {
+    const guess = lastWeight.get(context.provider.name) ?? 1;
+    await context.budget.enter(guess, signal);
+    try {
+      context.onStep("fetch", "before", job.batch);
+      const { extracted, bytes } = await extract(context, job, run, signal);
+      context.onStep("fetch", "after", job.batch);
+      const weight = Math.max(1, bytes);
+      context.budget.reweigh(guess, weight);
+      lastWeight.set(context.provider.name, weight);
+      return { extracted, weight };
+    } catch (error) {
+      context.budget.leave(guess);
+      throw error;
+    }
+  } finally {
+    context.fetchLane.leave(1);
+  }
+}
+
+const lastWeight = new Map<string, number>();
+
+async function workStep(
+  context: ProviderContext,
+  job: BatchJob,
+  run: RunRecord,
+  attempt: Attempt,
+  extracted: Extracted<unknown>,
+  signal: AbortSignal,
+): Promise<BatchSummary> {
+  const { good, bad } = judge(context, extracted.records, extracted.fetchedAt);
+  const windowed = context.provider.kind === "windowed";
+  context.onStep("commit", "before", job.batch);
+  const committed = await context.records.commit(attempt, good, {
+    staleness: windowed ? "latest-wins" : "fetch-order",
+    acceptRepeatedRegression: windowed && run.mode === "full",
+    signal,
+  });
+  await setAside(context, attempt, bad);
+  context.onStep("commit", "after", job.batch);
+
+  const more = toEntries(extracted.more ?? [], attempt.pass);
+  const last = good.at(-1);
+  context.onStep("checkpoint", "before", job.batch);
+  const { outstanding } = await context.runs.checkpoint(
+    attempt,
+    {
+      urn: last ? urnOf(context, last.id) : null,
+      records: good.length,
+      ...(extracted.facts ? { facts: extracted.facts } : {}),
+      ...(extracted.notModified ? { notModified: true } : {}),
+    },
+    {
+      newest: newestOf(good),
+      more,
+      changeKey: extracted.changeKey
+        ? JSON.stringify({ source: context.source, key: extracted.changeKey })
+        : null,
+    },
+  );
+  context.onStep("checkpoint", "after", job.batch);
+  await enqueueDue(context, job.runId, more, outstanding);
+  context.logger.debug(
+    { event: "batch_done", runId: job.runId, batch: job.batch, bad: bad.length, ...committed },
+    "batch committed",
+  );
+  return {
+    records: good.length,
+    created: committed.created,
+    updated: committed.updated,
+    unchanged: committed.unchanged + committed.stale,
+    bad: bad.length,
+    bytes: committed.bytesWritten,
+  };
+}
+
+/** The batch has nothing left to do; what its job still owes is done. */
+async function skipped(context: ProviderContext, job: BatchJob, kind: string): Promise<BatchSummary> {
+  if (kind === "dead") {
+    // Killed between the burial and the failed set: give up again, with what was noted then.
+    const result = await context.runs.result(job.runId, job.batch);
+    const { code, message } = result?.error ?? { code: "SYS_INTERNAL", message: "gave up before" };
+    throw new BuriedError(code, message);
+  }
+  if (kind === "committed") {
+    const statuses = await context.runs.statuses(job.runId);
+    const outstanding = [...statuses.values()].filter((status) => status.letter === "p").length;
+    await enqueueDue(context, job.runId, [], outstanding);
+  }
+  return { skipped: kind };
+}
+
+/** The batch is already marked dead; only its job is left to fail. */
+export class BuriedError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message.startsWith(code) ? message : `${code}: ${message}`);
+    this.name = "BuriedError";
+    this.code = code;
+  }
+}
+
+/** The job of one bad record: tried once more as it is, since the provider may have been mended meanwhile. */
+export async function runRecord(
+  context: ProviderContext,
+  job: BatchJob,
+  signal: AbortSignal,
+): Promise<BatchSummary> {
+  const begun = await context.runs.begin(job.runId, job.batch, "batch");
+  if (begun.kind !== "begun") return await skipped(context, job, begun.kind);
+  return await inAttempt(begun.attempt, (attempt) => recordSteps(context, job, attempt, signal));
+}
+
+async function recordSteps(
+  context: ProviderContext,
+  job: BatchJob,
+  attempt: Attempt,
+  signal: AbortSignal,
+): Promise<BatchSummary> {
+  const { deadLetterId: id } = job.payload as { deadLetterId: string };
+  const [facts, raw] = await Promise.all([context.badRecords.facts(id), context.badRecords.raw(id)]);
+  if (!facts || !raw) throw new UeeError("STOR_STAGE_LOST", `The raw bytes of ${id} are gone.`);
+  const record = context.provider.transform(JSON.parse(raw.toString("utf8")));
+  await context.records.commit(attempt, [{ ...record, fetchedAt: facts.fetchedAt }], {
+    staleness: context.provider.kind === "windowed" ? "latest-wins" : "fetch-order",
+    acceptRepeatedRegression: false,
+    signal,
+  });
+  const { outstanding } = await context.runs.checkpoint(
+    attempt,
+    { urn: urnOf(context, record.id), records: 1 },
+    { newest: null, more: [], changeKey: null },
+  );
+  await enqueueDue(context, job.runId, [], outstanding);
+  return { records: 1 };
+}

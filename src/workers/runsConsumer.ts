@@ -1,0 +1,62 @@
+/**
+ * The `runs` queue, into which any BullMQ client may put `{"provider","mode"}`. A job completes when its run is open or
+ * joined; bad data fails it with a code.
+ */
+import { type Job, UnrecoverableError } from "bullmq";
+import { toUeeError, UeeError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
+import { runJob } from "../queues/jobCatalog.ts";
+import { openRun } from "../recovery/runOpener.ts";
+import { isRedisTrouble } from "../redis/errors.ts";
+import type { ProviderContext } from "./context.ts";
+import { settle } from "./settle.ts";
+
+/** A full run waits this long between looks at an open increment, ms. */
+const LOOK_AGAIN_MS = 1_000;
+
+export class RunsConsumer {
+  readonly #contexts: Map<string, ProviderContext>;
+  readonly #logger: Logger;
+
+  constructor(contexts: ProviderContext[], logger: Logger) {
+    this.#contexts = new Map(contexts.map((context) => [context.provider.name, context]));
+    this.#logger = logger;
+  }
+
+  async process(job: Job, token: string): Promise<Record<string, string | number | boolean>> {
+    try {
+      return await this.#open(job);
+    } catch (thrown) {
+      const error = toUeeError(thrown);
+      if (error.code === "PROV_RUN_OPEN" || isRedisTrouble(thrown)) {
+        return await settle({ kind: "defer", delayMs: LOOK_AGAIN_MS, error }, job, token);
+      }
+      this.#logger.warn({ event: "run_refused", jobId: job.id, code: error.code }, error.message);
+      throw new UnrecoverableError(error.message);
+    }
+  }
+
+  async #open(job: Job): Promise<{ runId: string }> {
+    if (job.name !== "run")
+      throw new UeeError("RPC_JOB_UNKNOWN", `There is no job '${job.name}'; send 'run'.`);
+    const parsed = runJob.safeParse(job.data);
+    if (!parsed.success) {
+      const wrong = parsed.error.issues.map((i) => `${i.path.join(".") || "data"}: ${i.message}`).join("; ");
+      throw new UeeError("RPC_JOB_INVALID", wrong);
+    }
+    const context = this.#contexts.get(parsed.data.provider);
+    if (!context) {
+      const known = [...this.#contexts.keys()].join(", ");
+      throw new UeeError(
+        "PROV_UNKNOWN",
+        `There is no provider '${parsed.data.provider}'; there are ${known}.`,
+      );
+    }
+    const opened = await openRun(context.provider, context.source, context.runs, context.queue, {
+      mode: parsed.data.mode,
+      allowShrink: parsed.data.allowShrink ?? false,
+      actor: parsed.data.actor ?? "job",
+    });
+    return { runId: opened.runId };
+  }
+}
