@@ -1,0 +1,99 @@
+/**
+ * Is this Redis fit to hold the mirror? Asked once at start, from INFO, so that it works where CONFIG is forbidden.
+ */
+import type { Redis } from "ioredis";
+import { UeeError } from "../core/errors.ts";
+import { type RedisInfo, readInfo, readPersistence } from "./info.ts";
+
+export type ChecksMode = "on" | "warn" | "off";
+
+export interface UnfitFinding {
+  check: "version" | "eviction" | "persistence" | "role" | "cluster" | "rights";
+  /** refuse: work must not start. warn: it may, and a person should know. */
+  severity: "refuse" | "warn";
+  /** What is wrong and what to change. */
+  message: string;
+}
+
+const MIN_VERSION = [6, 2] as const;
+
+export async function inspectRedis(redis: Redis): Promise<UnfitFinding[]> {
+  const info = await readInfo(redis);
+  if (info === undefined) {
+    const message =
+      "the user may not read INFO, so version, eviction and persistence cannot be checked; grant +info (docs/redis.md)";
+    return [{ check: "rights", severity: "warn", message }];
+  }
+  return [
+    ...checkVersion(info),
+    ...checkRole(info),
+    ...checkEviction(info),
+    ...checkPersistence(await readPersistence(redis, info)),
+  ];
+}
+
+/**
+ * Refuses (SYS_REDIS_UNFIT, all findings in one message) or warns, as the mode says (UEE_REDIS_CHECKS).
+ * @returns the findings that did not lead to a refusal, for the log
+ */
+export async function assertRedisFit(redis: Redis, mode: ChecksMode): Promise<UnfitFinding[]> {
+  if (mode === "off") return [];
+  const findings = await inspectRedis(redis);
+  const refusals = findings.filter((finding) => finding.severity === "refuse");
+  if (mode === "warn" || refusals.length === 0) return findings;
+  throw new UeeError(
+    "SYS_REDIS_UNFIT",
+    `This Redis is not fit to hold the mirror: ${refusals.map((finding) => finding.message).join("; ")}.`,
+    { data: { findings } },
+  );
+}
+
+function checkVersion(info: RedisInfo): UnfitFinding[] {
+  const [major = 0, minor = 0] = (info.redis_version ?? "").split(".").map(Number);
+  if (major > MIN_VERSION[0] || (major === MIN_VERSION[0] && minor >= MIN_VERSION[1])) return [];
+  const message = `it is version ${info.redis_version ?? "unknown"}; upgrade it to ${MIN_VERSION.join(".")} or newer`;
+  return [{ check: "version", severity: "refuse", message }];
+}
+
+function checkRole(info: RedisInfo): UnfitFinding[] {
+  const findings: UnfitFinding[] = [];
+  if (info.cluster_enabled === "1") {
+    const message =
+      "it is a Redis Cluster, which UEE does not support yet (its keys are laid out for it, its connections are not); use one server or Sentinel";
+    findings.push({ check: "cluster", severity: "refuse", message });
+  }
+  if (info.role !== undefined && info.role !== "master") {
+    const master = info.master_host ? ` (${info.master_host}:${info.master_port ?? "?"})` : "";
+    const message = `it is a replica; point REDIS_URL to its master${master}, or use the Sentinel form`;
+    findings.push({ check: "role", severity: "refuse", message });
+  }
+  return findings;
+}
+
+function checkEviction(info: RedisInfo): UnfitFinding[] {
+  const policy = info.maxmemory_policy;
+  if (policy === undefined || policy === "noeviction") return [];
+  const message = `its maxmemory-policy is ${policy}, which deletes records and jobs when memory is short; set \`maxmemory-policy noeviction\``;
+  return [{ check: "eviction", severity: "refuse", message }];
+}
+
+function checkPersistence(persistence: "aof" | "rdb" | "none" | "unknown"): UnfitFinding[] {
+  switch (persistence) {
+    case "aof":
+      return [];
+    case "none": {
+      const message = "it keeps nothing on disk; set `appendonly yes`";
+      return [{ check: "persistence", severity: "refuse", message }];
+    }
+    case "rdb": {
+      const message =
+        "it only writes snapshots, so a crash loses what came after the last one; set `appendonly yes`";
+      return [{ check: "persistence", severity: "warn", message }];
+    }
+    case "unknown": {
+      const message =
+        "it keeps no append-only file and does not tell whether it writes snapshots; make sure that it does";
+      return [{ check: "persistence", severity: "warn", message }];
+    }
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * Two kinds of connection, and never the same for both uses:
+ *  - commands  fail fast: a command whose connection breaks is rejected (it may or may not have run), never resent behind
+ *              the caller's back. Every caller knows what to do with SYS_REDIS_UNREACHABLE.
+ *  - blocking  for BullMQ workers and blocking reads: waits for ever, across any outage.
+ */
+import { Redis, type RedisOptions } from "ioredis";
+import { UeeError } from "../core/errors.ts";
+import { mapRedisError } from "./errors.ts";
+import { type RedisIdentity, watchIdentity } from "./identity.ts";
+import { parseRedisUrl, redactRedisUrl } from "./url.ts";
+
+export interface ConnectOptions {
+  url: string;
+  /** PEM file of a private CA. */
+  tlsCaFile?: string;
+  /** How long to try at start, ms; Infinity for workers. Default 5,000. */
+  timeoutMs?: number;
+  /** Shown in CLIENT LIST, e.g. `uee:worker`. */
+  name?: string;
+  signal?: AbortSignal;
+  /** Called when the connection is lost and when it is back. */
+  onState?: (state: "lost" | "back", reason: string) => void;
+}
+
+export interface RedisConnections {
+  /** Shared fail-fast connection. */
+  readonly commands: Redis;
+  /** Of the server behind `commands`. */
+  readonly identity: RedisIdentity;
+  /** The URL as it may be shown. */
+  readonly display: string;
+  /** One more connection of its own; closed by `close()`, or earlier with `disconnect()`. */
+  open(kind: "commands" | "blocking", name?: string): Redis;
+  /** Ends all connections. */
+  close(): Promise<void>;
+}
+
+/** A connection that hangs (frozen server, half-open TCP) is given up after this long without a byte, ms. */
+const SILENCE_MS = 30_000;
+
+/** Connects, or says within `timeoutMs` why not: SYS_REDIS_UNREACHABLE, SYS_REDIS_AUTH, SYS_REDIS_TROUBLE. */
+export async function connectRedis(options: ConnectOptions): Promise<RedisConnections> {
+  const target = parseRedisUrl(options.url, options.tlsCaFile);
+  const display = redactRedisUrl(options.url);
+  const opened = new Set<Redis>();
+  const open = (kind: "commands" | "blocking", name = options.name): Redis => {
+    const redis = new Redis({ ...connectionOptions(target, kind), connectionName: name });
+    // Without a listener ioredis prints every failed attempt; commands reject with the reason anyway.
+    redis.on("error", () => {});
+    redis.once("end", () => opened.delete(redis));
+    opened.add(redis);
+    return redis;
+  };
+  const close = async () => {
+    await Promise.all([...opened].map(closeOne));
+  };
+  const commands = open("commands");
+  const identity = watchIdentity(commands);
+  try {
+    await firstContact(commands, display, options);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  reportState(commands, options.onState);
+  return { commands, identity, display, open, close };
+}
+
+export function connectionOptions(target: RedisOptions, kind: "commands" | "blocking"): RedisOptions {
+  const fast = kind === "commands";
+  return {
+    ...target,
+    // Zero: when the connection closes, everything under way is rejected rather than sent again.
+    maxRetriesPerRequest: fast ? 0 : null,
+    autoResendUnfulfilledCommands: !fast,
+    connectTimeout: 5_000,
+    socketTimeout: SILENCE_MS,
+    keepAlive: 10_000,
+    // How long a socket that will not close may hold the process.
+    disconnectTimeout: 250,
+    retryStrategy: (times) => Math.min(25 * 2 ** times, 1_000) * (0.75 + Math.random() / 2),
+    sentinelRetryStrategy: (times) => Math.min(25 * 2 ** times, 1_000),
+    // After a failover the old master is read-only: look for the new one.
+    reconnectOnError: (error) => error.message.startsWith("READONLY"),
+    maxLoadingRetryTime: 500,
+  };
+}
+
+function firstContact(redis: Redis, display: string, options: ConnectOptions): Promise<void> {
+  const { timeoutMs = 5_000, signal } = options;
+  return new Promise((resolve, reject) => {
+    let lastError: UeeError | undefined;
+    const settle = (error?: UeeError) => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+      redis.off("ready", onReady);
+      redis.off("error", onError);
+      if (error) reject(error);
+      else resolve();
+    };
+    const onReady = () => settle();
+    const onError = (error: Error) => {
+      lastError = mapRedisError(error);
+      // Trying again will not make a password right.
+      if (lastError.code === "SYS_REDIS_AUTH") settle(named(lastError, display));
+    };
+    const onAbort = () => settle(new UeeError("SYS_INTERRUPTED"));
+    const onTimeout = () => {
+      // Connected and never ready: ioredis waits while the server loads its data.
+      if (redis.status === "connect") {
+        settle(
+          new UeeError("SYS_REDIS_TROUBLE", `Redis at ${display} is still loading its data, or frozen.`),
+        );
+        return;
+      }
+      settle(
+        lastError
+          ? named(lastError, display)
+          : new UeeError("SYS_REDIS_UNREACHABLE", `Redis at ${display} does not answer.`),
+      );
+    };
+    const timer = Number.isFinite(timeoutMs) ? setTimeout(onTimeout, timeoutMs) : undefined;
+    redis.on("ready", onReady);
+    redis.on("error", onError);
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener("abort", onAbort);
+    if (redis.status === "ready") onReady();
+  });
+}
+
+const named = (error: UeeError, display: string): UeeError =>
+  new UeeError(error.code, `${error.detail.replace(/\.$/, "")}: ${display}.`, { cause: error.cause });
+
+function reportState(redis: Redis, onState: ConnectOptions["onState"]): void {
+  if (!onState) return;
+  let lost = false;
+  let reason = "";
+  redis.on("error", (error: Error) => {
+    reason = mapRedisError(error).detail;
+  });
+  redis.on("reconnecting", () => {
+    if (lost) return;
+    lost = true;
+    onState("lost", reason || "the connection was closed");
+  });
+  redis.on("ready", () => {
+    if (!lost) return;
+    lost = false;
+    onState("back", reason);
+    reason = "";
+  });
+}
+
+async function closeOne(redis: Redis): Promise<void> {
+  // Between two attempts there is nothing to close, and ioredis would never say that it has ended.
+  const hasSocket = redis.status === "ready" || redis.status === "connect" || redis.status === "connecting";
+  const ended = hasSocket ? new Promise<void>((resolve) => redis.once("end", () => resolve())) : undefined;
+  if (redis.status !== "end") redis.disconnect();
+  await ended;
+}
