@@ -1,3 +1,4 @@
+import { isNativeError } from "node:util/types";
 import { toUeeError, UeeError } from "../core/errors.ts";
 
 /** Replies that mean: the credentials or the rights of our user are wrong. */
@@ -28,7 +29,8 @@ const certificateCode = /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZE
  */
 export function mapRedisError(error: unknown): UeeError {
   if (error instanceof UeeError) return error;
-  if (!(error instanceof Error)) return toUeeError(error);
+  // Not instanceof: errors of sockets may be made in another realm than ours.
+  if (!isNativeError(error)) return toUeeError(error);
   const inner = firstOfTransaction(error);
   if (inner) return mapRedisError(inner);
   const { message } = error;
@@ -64,14 +66,15 @@ const codeOf = (error: Error): string => {
   const { code } = error as { code?: unknown };
   if (typeof code === "string") return code;
   // Several addresses were tried (localhost): each has its own reason.
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : undefined;
-  return first instanceof Error ? codeOf(first) : "";
+  const { errors } = error as { errors?: unknown };
+  const first: unknown = Array.isArray(errors) ? errors[0] : undefined;
+  return isNativeError(first) ? codeOf(first) : "";
 };
 
 function firstOfTransaction(error: Error): Error | undefined {
   const { previousErrors } = error as { previousErrors?: unknown };
   const first: unknown = Array.isArray(previousErrors) ? previousErrors[0] : undefined;
-  return first instanceof Error ? first : undefined;
+  return isNativeError(first) ? first : undefined;
 }
 
 /** ioredis hangs the command on its errors, and AUTH's arguments are the password: that must never reach a log. */
