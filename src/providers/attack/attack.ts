@@ -1,0 +1,107 @@
+/**
+ * MITRE ATT&CK: every STIX object of the newest Enterprise, Mobile and ICS bundles that the index names, relationships,
+ * revoked and deprecated ones included. The bundles' own wrappers are metadata.
+ */
+import { UeeError } from "../../core/errors.ts";
+import { canonicalJson, type JsonObject, parseJsonBytes } from "../../core/json.ts";
+import { defineProvider, type ExtractContext, type Extracted } from "../contract.ts";
+import { JsonArraySplitter, readJsonArrays } from "../formats/jsonArrays.ts";
+import {
+  conditionalHeaders,
+  extractSlice,
+  planSnapshot,
+  SLICE_RECORDS,
+  SliceStager,
+  type SnapshotPayload,
+  snapshotFacts,
+  snapshotPayload,
+  validators,
+  verifySnapshot,
+} from "../formats/snapshot.ts";
+import { type Domain, domains, newestBundles, newestTime } from "./collections.ts";
+import {
+  attackRecord,
+  identifyStix,
+  laterThan,
+  normalizeStixId,
+  preferStix,
+  transformStix,
+  versionOf,
+} from "./record.ts";
+
+/** 30 kB today. */
+const MAX_INDEX_BYTES = 16 * 1024 * 1024;
+/** 50 MB today; streamed, so the bound guards time rather than memory. */
+const MAX_BUNDLE_BYTES = 1024 * 1024 * 1024;
+const MAX_OBJECT_BYTES = 16 * 1024 * 1024;
+
+async function stage(pass: number, context: ExtractContext): Promise<Extracted<SnapshotPayload>> {
+  const index = await context.fetcher.fetch({
+    url: context.url,
+    headers: conditionalHeaders(context),
+    maxBytes: MAX_INDEX_BYTES,
+    expect: "json",
+  });
+  // All records are as old as the index: what another run fetched later is newer, whichever bundle came last here.
+  const { fetchedAt, headers } = index;
+  const known = context.mode === "incremental" ? context.changeKey : null;
+  if (index.status === 304) {
+    return { records: [], fetchedAt, notModified: true, changeKey: { ...known, ...validators(headers) } };
+  }
+  const bundles = newestBundles(parseJsonBytes(index.body));
+  const changeKey: JsonObject = { bundles, ...validators(headers) };
+  if (known && canonicalJson(known.bundles) === canonicalJson(bundles)) {
+    return { records: [], fetchedAt, notModified: true, changeKey };
+  }
+
+  // Domains come in order of precedence, so a later copy must be newer to stand, not just as new.
+  const stager = new SliceStager<string | null>({ context, fetchedAt, pass, supersedes: laterThan });
+  for (const domain of domains) {
+    await stageBundle(domain, new URL(bundles[domain].url, index.url).href, context, stager);
+  }
+  const more = await stager.finish();
+  return { records: [], fetchedAt, more, facts: snapshotFacts(stager.total, newestTime(bundles)), changeKey };
+}
+
+async function stageBundle(
+  domain: Domain,
+  url: string,
+  context: ExtractContext,
+  stager: SliceStager<string | null>,
+): Promise<void> {
+  const { body } = await context.fetcher.stream({ url, maxBytes: MAX_BUNDLE_BYTES, expect: "json" });
+  const splitter = new JsonArraySplitter({ arrays: ["objects"], maxElementBytes: MAX_OBJECT_BYTES });
+  let objects = 0;
+  for await (const elements of readJsonArrays(body, splitter)) {
+    context.signal.throwIfAborted();
+    for (const { text, value } of elements) await stager.add(text, identifyStix(value), versionOf(value));
+    objects += elements.length;
+  }
+  if (splitter.members.type !== "bundle" || !splitter.arrays.has("objects")) {
+    throw new UeeError("PROV_WRONG_SHAPE", `The ${domain} bundle is not a STIX bundle.`);
+  }
+  if (objects === 0) throw new UeeError("PROV_EMPTY_LIE", `The ${domain} bundle holds no objects.`);
+}
+
+export const attack = defineProvider<SnapshotPayload>({
+  name: "attack",
+  authority: "mitre",
+  version: 1,
+  kind: "snapshot",
+  upstream: {
+    defaultUrl: "https://raw.githubusercontent.com/mitre-attack/attack-stix-data/master/index.json",
+    urlEnv: "UEE_ATTACK_URL",
+    rate: { max: 30, windowMs: 60_000 },
+  },
+  batch: snapshotPayload,
+  record: attackRecord,
+  pageSize: SLICE_RECORDS,
+  plan: () => planSnapshot(),
+  extract: (payload, context) =>
+    payload.kind === "slice" ? extractSlice(payload, context) : stage(payload.pass, context),
+  transform: transformStix,
+  identify: identifyStix,
+  verify: verifySnapshot,
+  normalizeId: normalizeStixId,
+  preferAlias: preferStix,
+});

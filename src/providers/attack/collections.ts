@@ -1,0 +1,79 @@
+/** ATT&CK's index of collections: which bundle of each domain is the newest. */
+import { UeeError } from "../../core/errors.ts";
+import { isObject, type JsonObject } from "../../core/json.ts";
+import { parseTime } from "../../core/time.ts";
+
+/** In the order of precedence: of equally new copies of an object the first domain's stands. */
+export const domains = ["enterprise", "mobile", "ics"] as const;
+export type Domain = (typeof domains)[number];
+
+export interface BundleVersion {
+  version: string;
+  /** As it came; empty when the index has none. */
+  modified: string;
+  /** As it came: absolute, or relative to the index. */
+  url: string;
+}
+
+export type NewestBundles = Record<Domain, BundleVersion>;
+
+/** Throws PROV_WRONG_SHAPE unless every domain has a version. */
+export function newestBundles(index: unknown): NewestBundles {
+  if (!isObject(index) || !Array.isArray(index.collections)) {
+    throw new UeeError("PROV_WRONG_SHAPE", "The index has no list of collections.");
+  }
+  const newest: Partial<NewestBundles> = {};
+  for (const collection of index.collections) {
+    if (!isObject(collection) || !Array.isArray(collection.versions)) continue;
+    for (const entry of collection.versions) {
+      const bundle = readVersion(entry);
+      const domain = bundle && (domainIn(String(collection.name)) ?? domainIn(bundle.url));
+      if (!domain) continue;
+      const known = newest[domain];
+      if (!known || isNewer(bundle, known)) newest[domain] = bundle;
+    }
+  }
+  const missing = domains.filter((domain) => !newest[domain]);
+  if (missing.length > 0) {
+    throw new UeeError("PROV_WRONG_SHAPE", `The index has no version for ${missing.join(", ")}.`);
+  }
+  return newest as NewestBundles;
+}
+
+/** The greatest time the index gives its newest bundles; undefined when it gives none. */
+export function newestTime(bundles: NewestBundles): string | undefined {
+  return domains
+    .map((domain) => bundles[domain].modified)
+    .filter((text) => parseTime(text) !== undefined)
+    .sort((a, b) => parseTime(b)! - parseTime(a)!)[0];
+}
+
+const domainIn = (text: string): Domain | undefined =>
+  domains.find((domain) => new RegExp(`(?:^|[^a-z])${domain}(?:[^a-z]|$)`, "i").test(text));
+
+function readVersion(entry: unknown): BundleVersion | undefined {
+  if (!isObject(entry) || typeof entry.url !== "string") return undefined;
+  const { version, modified, url } = entry as JsonObject & { url: string };
+  if (!URL.canParse(url, "http://index/")) return undefined;
+  return {
+    version: typeof version === "string" || typeof version === "number" ? String(version) : "",
+    modified: typeof modified === "string" ? modified : "",
+    url,
+  };
+}
+
+/** By time, then by version number; the index's own order says nothing. */
+function isNewer(a: BundleVersion, b: BundleVersion): boolean {
+  const [timeA, timeB] = [parseTime(a.modified) ?? 0, parseTime(b.modified) ?? 0];
+  return timeA === timeB ? compareVersions(a.version, b.version) > 0 : timeA > timeB;
+}
+
+function compareVersions(a: string, b: string): number {
+  const [partsA, partsB] = [a.split("."), b.split(".")];
+  for (let i = 0; i < Math.max(partsA.length, partsB.length); i++) {
+    const difference =
+      (Number.parseInt(partsA[i] ?? "0", 10) || 0) - (Number.parseInt(partsB[i] ?? "0", 10) || 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}

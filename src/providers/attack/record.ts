@@ -1,0 +1,92 @@
+/** STIX objects as records: identity, aliases, and which copy of an object stands. */
+import { isObject, type JsonObject } from "../../core/json.ts";
+import { parseTime } from "../../core/time.ts";
+import type { TransformedRecord } from "../contract.ts";
+import { checkRecord, recordShape } from "../formats/recordShape.ts";
+
+const stixId = /^[a-z0-9]+(?:-[a-z0-9]+)*--[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const aliasSources = new Set(["mitre-attack", "mitre-mobile-attack", "mitre-ics-attack"]);
+
+export const attackRecord = recordShape({
+  lists: [
+    "external_references",
+    "object_marking_refs",
+    "granular_markings",
+    "kill_chain_phases",
+    "labels",
+    "aliases",
+    "tactic_refs",
+    "x_mitre_platforms",
+    "x_mitre_domains",
+    "x_mitre_contributors",
+    "x_mitre_data_sources",
+    "x_mitre_aliases",
+    "x_mitre_contents",
+    "x_mitre_collection_layers",
+    "x_mitre_permissions_required",
+    "x_mitre_effective_permissions",
+    "x_mitre_defense_bypassed",
+    "x_mitre_system_requirements",
+    "x_mitre_impact_type",
+    "x_mitre_tactic_type",
+    "x_mitre_sectors",
+    "x_mitre_related_assets",
+    "x_mitre_analytic_refs",
+    "x_mitre_log_sources",
+    "x_mitre_log_source_references",
+    "x_mitre_mutable_elements",
+  ],
+  objects: ["definition", "extensions"],
+});
+
+export const normalizeStixId = (text: string): string | undefined =>
+  stixId.test(text.trim()) ? text.trim().toLowerCase() : undefined;
+
+export const identifyStix = (raw: unknown): string | undefined =>
+  isObject(raw) && typeof raw.id === "string" && stixId.test(raw.id) ? raw.id.toLowerCase() : undefined;
+
+const textOf = (value: unknown): string | null => (typeof value === "string" ? value : null);
+
+/** Marking definitions are never modified: their `created` is their version. */
+export const versionOf = (raw: unknown): string | null =>
+  isObject(raw) ? (textOf(raw.modified) ?? textOf(raw.created)) : null;
+
+export function transformStix(raw: unknown): TransformedRecord {
+  const { id, data } = checkRecord(raw, attackRecord, identifyStix);
+  return { id, data, lastModified: versionOf(data), aliases: aliasesOf(data) };
+}
+
+/** ATT&CK ids: T1059.001, G0016, TA0001, … */
+function aliasesOf({ external_references: references }: JsonObject): string[] {
+  if (!Array.isArray(references)) return [];
+  const aliases = new Set<string>();
+  for (const reference of references) {
+    if (!isObject(reference) || !aliasSources.has(String(reference.source_name))) continue;
+    if (typeof reference.external_id === "string" && reference.external_id !== "") {
+      aliases.add(reference.external_id);
+    }
+  }
+  return [...aliases];
+}
+
+/** Times compare as times; unreadable ones are older than any. */
+export const laterThan = (a: string | null, b: string | null): boolean =>
+  (parseTime(a) ?? Number.NEGATIVE_INFINITY) > (parseTime(b) ?? Number.NEGATIVE_INFINITY);
+
+/** Whom an ATT&CK id means: in force before revoked and deprecated, techniques first, then the newest. */
+export function preferStix(candidates: JsonObject[]): JsonObject | undefined {
+  const better = (a: JsonObject, b: JsonObject): boolean => {
+    for (const lesser of [
+      (o: JsonObject) => o.revoked === true,
+      (o: JsonObject) => o.x_mitre_deprecated === true,
+      (o: JsonObject) => o.type !== "attack-pattern",
+    ]) {
+      if (lesser(a) !== lesser(b)) return lesser(b);
+    }
+    return laterThan(versionOf(a), versionOf(b));
+  };
+  return candidates.reduce<JsonObject | undefined>(
+    (best, candidate) => (best === undefined || better(candidate, best) ? candidate : best),
+    undefined,
+  );
+}

@@ -1,0 +1,196 @@
+/**
+ * What all snapshot providers share. A run is one `stage` batch, which downloads and parses everything and lays it down
+ * as slices; only when all of it is down does it name the `slice` batches that commit. So a bundle that is not what it
+ * claims changes nothing.
+ */
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { UeeError } from "../../core/errors.ts";
+import type { JsonObject } from "../../core/json.ts";
+import { formatTime, parseTime } from "../../core/time.ts";
+import type {
+  BatchFacts,
+  ExtractContext,
+  Extracted,
+  PlannedBatch,
+  Verdict,
+  VerifyInput,
+} from "../contract.ts";
+
+export const SLICE_RECORDS = 400;
+const SLICE_BYTES = 512 * 1024;
+
+export const snapshotPayload = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("stage"), pass: z.int().min(1) }),
+  z.strictObject({
+    kind: z.literal("slice"),
+    /** Name of the staged slice. */
+    name: z.string().min(1).max(80),
+    /** Records of the whole snapshot. */
+    total: z.int().min(0),
+    /** Places in the slice whose record another copy superseded after the slice was laid down. */
+    skip: z.array(z.int().min(0)).max(SLICE_RECORDS),
+  }),
+]);
+
+export type SnapshotPayload = z.infer<typeof snapshotPayload>;
+type SlicePayload = Extract<SnapshotPayload, { kind: "slice" }>;
+
+/** Keys are unique within a run: later passes carry their number. */
+const keyOf = (pass: number, rest: string): string => (pass === 1 ? rest : `pass${pass}/${rest}`);
+
+export const planSnapshot = (pass = 1): PlannedBatch<SnapshotPayload>[] => [
+  { key: keyOf(pass, "stage"), size: 0, payload: { kind: "stage", pass } },
+];
+
+export const snapshotFacts = (total: number, timestamp?: string): BatchFacts => ({
+  group: "snapshot",
+  total,
+  ...(timestamp === undefined ? {} : { timestamp }),
+});
+
+/**
+ * A snapshot is the whole truth when every record it holds was received. Its watermark is the catalogue's own date; one
+ * that bears none is known complete up to its newest record, else up to the run's start.
+ */
+export function verifySnapshot({
+  facts,
+  unique,
+  pass,
+  newest,
+  startedAt,
+}: VerifyInput): Verdict<SnapshotPayload> {
+  const totals = new Set(facts.map((batch) => batch.facts.total));
+  if (totals.size !== 1 || !totals.has(unique)) {
+    const reason = `${unique} records received of ${[...totals].join(" or ") || "an unknown number"}`;
+    return { kind: "again", reason, batches: planSnapshot(pass + 1) };
+  }
+  const dated = facts.find((batch) => batch.facts.timestamp !== undefined)?.facts.timestamp;
+  const at = parseTime(dated) ?? parseTime(newest) ?? parseTime(startedAt);
+  return { kind: "verified", watermark: at === undefined ? startedAt : formatTime(at) };
+}
+
+/** The records of one staged slice. */
+export async function extractSlice(
+  payload: SlicePayload,
+  context: ExtractContext,
+): Promise<Extracted<SnapshotPayload>> {
+  const { records, fetchedAt } = await context.loadStaged(payload.name);
+  const skip = new Set(payload.skip);
+  return {
+    records: records.filter((_, place) => !skip.has(place)).map((text) => JSON.parse(text) as unknown),
+    fetchedAt,
+    facts: snapshotFacts(payload.total),
+  };
+}
+
+interface Placed<Version> {
+  slice: Slice;
+  place: number;
+  version: Version;
+}
+
+interface Slice {
+  name: string;
+  records: number;
+  skip: number[];
+}
+
+/**
+ * Lays records down in slices while they are parsed, in source order, and keeps one copy of each id: a copy that loses
+ * to one laid down before is left out, one that loses to a later copy is skipped when its slice is read.
+ */
+export class SliceStager<Version> {
+  readonly #stage: ExtractContext["stage"];
+  readonly #fetchedAt: number;
+  readonly #pass: number;
+  readonly #supersedes: (candidate: Version, current: Version) => boolean;
+  readonly #placed = new Map<string, Placed<Version>>();
+  readonly #slices: Slice[] = [];
+  #nameless = 0;
+  #current: Slice = { name: "", records: 0, skip: [] };
+  #texts: string[] = [];
+  #bytes = 0;
+
+  constructor(options: {
+    context: Pick<ExtractContext, "stage">;
+    fetchedAt: number;
+    pass: number;
+    /** Of two copies of one id: does the one read later replace the earlier? */
+    supersedes: (candidate: Version, current: Version) => boolean;
+  }) {
+    this.#stage = (name, slice) => options.context.stage(name, slice);
+    this.#fetchedAt = options.fetchedAt;
+    this.#pass = options.pass;
+    this.#supersedes = options.supersedes;
+  }
+
+  get total(): number {
+    return this.#placed.size + this.#nameless;
+  }
+
+  /** `text` is the record's JSON; `id` is undefined where it cannot be told. */
+  async add(text: string, id: string | undefined, version: Version): Promise<void> {
+    if (id === undefined) this.#nameless++;
+    else {
+      const earlier = this.#placed.get(id);
+      if (earlier && !this.#supersedes(version, earlier.version)) return;
+      earlier?.slice.skip.push(earlier.place);
+      this.#placed.set(id, { slice: this.#current, place: this.#texts.length, version });
+    }
+    this.#texts.push(text);
+    this.#bytes += Buffer.byteLength(text);
+    if (this.#texts.length >= SLICE_RECORDS || this.#bytes >= SLICE_BYTES) await this.#flush();
+  }
+
+  /** The batches that commit what was laid down. An empty snapshot is never the truth: PROV_EMPTY_LIE. */
+  async finish(): Promise<PlannedBatch<SnapshotPayload>[]> {
+    if (this.total === 0) throw new UeeError("PROV_EMPTY_LIE", "The upstream's catalogue holds no records.");
+    if (this.#texts.length > 0) await this.#flush();
+    return this.#slices
+      .map((slice, index) => ({
+        key: keyOf(this.#pass, `slice/${numbered(index)}`),
+        size: slice.records - slice.skip.length,
+        payload: {
+          kind: "slice" as const,
+          name: slice.name,
+          total: this.total,
+          skip: slice.skip.sort((a, b) => a - b),
+        },
+      }))
+      .filter((batch) => batch.size > 0);
+  }
+
+  async #flush(): Promise<void> {
+    // The name tells the content, so that no superseded attempt can put other content under it.
+    const digest = createHash("sha256");
+    for (const text of this.#texts) digest.update(text).update("\n");
+    this.#current.name = `${numbered(this.#slices.length)}-${digest.digest("hex").slice(0, 16)}`;
+    this.#current.records = this.#texts.length;
+    this.#slices.push(this.#current);
+    const records = this.#texts;
+    this.#current = { name: "", records: 0, skip: [] };
+    this.#texts = [];
+    this.#bytes = 0;
+    await this.#stage(this.#slices.at(-1)!.name, { fetchedAt: this.#fetchedAt, records });
+  }
+}
+
+const numbered = (index: number): string => String(index + 1).padStart(4, "0");
+
+/** What a change key keeps of a response, to ask conditionally next time. */
+export function validators(headers: Record<string, string>): JsonObject {
+  const { etag, "last-modified": lastModified } = headers;
+  return { ...(etag ? { etag } : {}), ...(lastModified ? { lastModified } : {}) };
+}
+
+/** Headers that make a request conditional; none in a full run, which takes nobody's word for it. */
+export function conditionalHeaders(
+  context: Pick<ExtractContext, "mode" | "changeKey">,
+): Record<string, string> {
+  const { etag, lastModified } = (context.mode === "incremental" && context.changeKey) || {};
+  return {
+    ...(typeof etag === "string" ? { "if-none-match": etag } : {}),
+    ...(typeof lastModified === "string" ? { "if-modified-since": lastModified } : {}),
+  };
+}

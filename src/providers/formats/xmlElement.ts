@@ -1,0 +1,77 @@
+/**
+ * One XML element while it is read, and the value it becomes. The convention is written down for users in
+ * docs/data-model.md; a change here is a change of every record's content: raise the providers' `version`.
+ */
+import type { JsonObject } from "../../core/json.ts";
+import type { CatalogueSchema, ElementKind } from "./catalogueSchema.ts";
+
+/** White space by XML: unlike \s it leaves out the no-break space and its kin, which are text. */
+const notBlank = /[^ \t\r\n]/;
+
+/** Text of an element that has attributes too; and the order of children. XML names cannot begin with `$` or `@`. */
+const TEXT = "$text";
+const ORDER = "$order";
+const CLASH = "@";
+
+export interface OpenElement {
+  /** Property name: local name in the catalogue's own namespace, else the name as written. */
+  readonly name: string;
+  readonly kind: ElementKind | undefined;
+  readonly attributes: [name: string, value: string][];
+  readonly children: [name: string, value: unknown][];
+  /** Decoded character data. */
+  text: string;
+  /** Holds XHTML or other elements among text: kept verbatim. */
+  markup: boolean;
+  /** Where the content begins, as a position in the document. */
+  readonly start: number;
+}
+
+export const isBlank = (text: string): boolean => !notBlank.test(text);
+
+/** Text beside child elements makes any element mixed, whatever the tables say. */
+export const isMixed = (element: OpenElement): boolean =>
+  element.markup || (element.children.length > 0 && !isBlank(element.text));
+
+/** The element's value; `markup` is its verbatim content where it is mixed. */
+export function elementValue(
+  element: OpenElement,
+  markup: string | undefined,
+  schema: CatalogueSchema,
+): string | JsonObject {
+  const { attributes, children, kind } = element;
+  const text = markup ?? element.text;
+  const isText = kind === "text" || kind === "annotated";
+  const hasChildren = markup === undefined && children.length > 0;
+  if (kind !== "object" && kind !== "annotated" && attributes.length === 0 && !hasChildren) return text;
+
+  // No prototype: an element called __proto__ is a property like any other.
+  const data: JsonObject = Object.create(null);
+  if (hasChildren) addChildren(data, element, schema);
+  for (const [name, value] of attributes) data[Object.hasOwn(data, name) ? `${CLASH}${name}` : name] = value;
+  if (hasChildren && losesOrder(element, schema)) data[ORDER] = orderOf(element, data);
+  if (!hasChildren && (isText || !isBlank(text))) data[TEXT] = text;
+  return data;
+}
+
+function addChildren(data: JsonObject, element: OpenElement, schema: CatalogueSchema): void {
+  for (const [name, value] of element.children) {
+    if (!Object.hasOwn(data, name)) data[name] = schema.repeats(element.name, name) ? [value] : value;
+    // A child's own value is never an array, so an array here is our list.
+    else if (Array.isArray(data[name])) data[name].push(value);
+    else data[name] = [data[name], value];
+  }
+}
+
+/** Grouping by name keeps the order unless names mix: A B A, or a choice that the schema leaves open. */
+function losesOrder({ name, children }: OpenElement, schema: CatalogueSchema): boolean {
+  const runs: string[] = [];
+  for (const [child] of children) if (child !== runs.at(-1)) runs.push(child);
+  return new Set(runs).size < runs.length || (schema.keepsOrder(name) && runs.length > 1);
+}
+
+/** The children in document order, each as the place of its name among the object's sorted property names. */
+function orderOf({ children }: OpenElement, data: JsonObject): number[] {
+  const names = Object.keys(data).sort();
+  return children.map(([name]) => names.indexOf(name));
+}

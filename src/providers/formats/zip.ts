@@ -1,0 +1,48 @@
+import { crc32 } from "node:zlib";
+import { type Entry, fromBufferPromise } from "yauzl";
+import { UeeError } from "../../core/errors.ts";
+
+const corrupt = (cause: unknown): UeeError =>
+  cause instanceof UeeError
+    ? cause
+    : new UeeError(
+        "PROV_BAD_ZIP",
+        `The answer is not a valid zip file: ${cause instanceof Error ? cause.message : String(cause)}.`,
+        { cause },
+      );
+
+const tooLarge = (maxBytes: number): UeeError =>
+  new UeeError("PROV_BODY_TOO_LARGE", `The zip's content is larger than ${maxBytes} bytes.`);
+
+/**
+ * The content of the one `.xml` file in a zip, inflated piece by piece. The bound is checked against the declared size
+ * and again while inflating: a bomb lies about the former. yauzl compares sizes; the CRC is ours to check.
+ * Throws PROV_BAD_ZIP, PROV_BODY_TOO_LARGE, and PROV_WRONG_SHAPE when there is not exactly one `.xml` file.
+ */
+export async function* readZippedXml(archive: Buffer, maxBytes: number): AsyncGenerator<Buffer> {
+  try {
+    const zip = await fromBufferPromise(archive);
+    const found: Entry[] = [];
+    for await (const entry of zip.eachEntry()) {
+      if (/\.xml$/i.test(entry.fileName)) found.push(entry);
+    }
+    const entry = found[0];
+    if (!entry || found.length > 1) {
+      throw new UeeError("PROV_WRONG_SHAPE", `The zip holds ${found.length} .xml files; one is expected.`);
+    }
+    if (entry.isEncrypted()) throw new UeeError("PROV_BAD_ZIP", "The zip is encrypted.");
+    if (entry.uncompressedSize > maxBytes) throw tooLarge(maxBytes);
+    const stream = await zip.openReadStreamPromise(entry);
+    let bytes = 0;
+    let checksum = 0;
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) throw tooLarge(maxBytes);
+      checksum = crc32(chunk, checksum);
+      yield chunk;
+    }
+    if (checksum !== entry.crc32) throw new UeeError("PROV_BAD_ZIP", "The zip's checksum does not match.");
+  } catch (error) {
+    throw corrupt(error);
+  }
+}
