@@ -72,6 +72,10 @@ export class BadRecords {
     return text ? (JSON.parse(text) as BadRecordFacts) : undefined;
   }
 
+  size(id: string): Promise<number> {
+    return this.#redis.strlen(this.#keys.badRecordRaw(id));
+  }
+
   raw(id: string): Promise<Buffer | null> {
     return this.#redis.getBuffer(this.#keys.badRecordRaw(id));
   }

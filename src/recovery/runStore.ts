@@ -22,7 +22,7 @@ const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.
 const scripts = {
   openRun: script("openRun-7"),
   beginAttempt: script("beginAttempt-3"),
-  planMore: script("planMore-5"),
+  planMore: script("planMore-6"),
   checkpoint: script("checkpoint-7"),
   buryBatch: script("buryBatch-5"),
   extendRun: script("extendRun-5"),
@@ -82,8 +82,12 @@ export interface RunRecord {
   created: number;
   updated: number;
   unchanged: number;
+  /** Bad records, those without an id included. */
   dead: number;
+  deadWithId: number;
   nameless: boolean;
+  /** Records the upstream says there are in this pass; null before it has said so. */
+  expected: number | null;
   removed: number;
   requests: number;
   newest: string | null;
@@ -235,7 +239,9 @@ export class RunStore {
       updated: int("updated"),
       unchanged: int("unchanged"),
       dead: int("dead"),
-      nameless: h.nameless === "1",
+      deadWithId: int("dead") - int("namelessCount"),
+      nameless: int("namelessCount") > 0,
+      expected: h[`expected:${h.pass}`] === undefined ? null : int(`expected:${h.pass}`),
       removed: int("removed"),
       requests: int("requests"),
       newest: h.newest ?? null,
@@ -274,12 +280,12 @@ export class RunStore {
   }
 
   /** Plans the jobs of bad records before the checkpoint of the batch they came in. */
-  async planRecords(attempt: Attempt, batches: BatchEntry[], nameless: number): Promise<void> {
+  async planRecords(attempt: Attempt, batches: BatchEntry[], nameless: string[]): Promise<void> {
     const run = this.#run(attempt.runId);
     const reply = await scripts.planMore.run(
       this.#redis,
-      [run.run, run.batches, run.status, run.order, run.fences],
-      [attempt.batchKey, attempt.fence, attempt.pass, nameless, ...triples(batches)],
+      [run.run, run.batches, run.status, run.order, run.fences, run.nameless],
+      [attempt.batchKey, attempt.fence, attempt.pass, nameless.length, ...nameless, ...triples(batches)],
     );
     accepted(Number(reply), "planning bad records");
   }
@@ -311,6 +317,8 @@ export class RunStore {
         attempt.runId,
         extra.changeKey ?? "",
         CHECKPOINTS_KEPT,
+        result.facts?.group ?? "",
+        result.facts?.total ?? 0,
         ...triples(extra.more),
       ],
     )) as [number, number];
@@ -473,7 +481,20 @@ export class RunStore {
   /** A closed run needs neither its marks nor its fences: without them every late commit is refused as well. */
   async dropBookkeeping(runId: string): Promise<void> {
     const run = this.#run(runId);
-    await this.#redis.unlink(run.seen, run.regressed, run.fences);
+    await this.#redis.unlink(run.seen, run.regressed, run.fences, run.nameless);
+  }
+
+  /** Checkpoints older than `before` (an exclusive stream id, or `+`), newest first. */
+  async checkpointsBefore(
+    before: string,
+    count: number,
+  ): Promise<{ id: string; fields: Record<string, string> }[]> {
+    const entries = await this.#redis.xrevrange(this.keys.checkpoints, before, "-", "COUNT", count);
+    return entries.map(([id, flat]) => {
+      const fields: Record<string, string> = {};
+      for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i]!] = flat[i + 1]!;
+      return { id, fields };
+    });
   }
 
   /** Newest first. */

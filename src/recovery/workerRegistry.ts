@@ -26,6 +26,8 @@ export interface RegisteredWorker extends WorkerFacts {
 }
 
 export class WorkerRegistry {
+  /** A beat's word holds this long, ms. */
+  static readonly holdsMs = HOLDS_MS;
   readonly #redis: Redis;
   readonly #keys: Keys;
   #timer: NodeJS.Timeout | undefined;

@@ -78,6 +78,8 @@ export interface RunKeys {
   readonly seen: string;
   /** HASH id → `<pass>:<digest>` of records refused as older than the stored. */
   readonly regressed: string;
+  /** SET of dead-letter ids of this run's records that have no id. */
+  readonly nameless: string;
   /** STRING staged slice (gzip). */
   staged(name: string): string;
   /** SET of staged slice names. */
@@ -115,6 +117,7 @@ export function makeKeys(prefix: string): Keys {
             fences: `${base}:fences`,
             seen: `${base}:seen`,
             regressed: `${base}:regressed`,
+            nameless: `${base}:nameless`,
             staged: (slice) => `${base}:staged:${slice}`,
             stagedNames: `${base}:staged-names`,
           };

@@ -17,7 +17,7 @@ export type StepName = "fetch" | "commit" | "checkpoint" | "settle" | "verify" |
 export type StepObserver = (step: StepName, phase: "before" | "after", batch: string) => void;
 
 export interface UpstreamHandle {
-  fetcher(options: { signal: AbortSignal; onRequest: () => Promise<unknown> }): Fetcher;
+  fetcher(options: { signal: AbortSignal; onRequest: () => Promise<void> }): Fetcher;
 }
 
 export interface ProviderContext {

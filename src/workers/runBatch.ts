@@ -81,7 +81,9 @@ async function extract(
   let bytes = 0;
   const fetcher = context.upstream.fetcher({
     signal,
-    onRequest: () => context.runs.countRequest(job.runId),
+    onRequest: async () => {
+      await context.runs.countRequest(job.runId);
+    },
   });
   const changeKey = await usableChangeKey(context, run);
   const extractContext: ExtractContext = {
@@ -135,8 +137,8 @@ async function setAside(context: ProviderContext, attempt: Attempt, bad: BadReco
       pass: attempt.pass,
       kind: "record",
     }));
-  const nameless = bad.filter((record) => record.id === undefined);
-  await context.runs.planRecords(attempt, entries, nameless.length);
+  const nameless = bad.filter((record) => record.id === undefined).map((record) => record.deadLetterId);
+  await context.runs.planRecords(attempt, entries, nameless);
   await context.queue.addBatches(attempt.runId, entries);
   await context.records.markDead(
     attempt,

@@ -5,7 +5,8 @@
   KEYS[6] results HASH  KEYS[7] checkpoints STREAM
   ARGV[1] batch key  ARGV[2] fence  ARGV[3] pass  ARGV[4] result JSON  ARGV[5] urn of the last record ("" none)
   ARGV[6] records  ARGV[7] newest lastModified as ms ("" none)  ARGV[8] the same as it came  ARGV[9] ISO time
-  ARGV[10] run id  ARGV[11] change key JSON ("" none)  ARGV[12] checkpoints kept  ARGV[13..] key, JSON, ordered, …
+  ARGV[10] run id  ARGV[11] change key JSON ("" none)  ARGV[12] checkpoints kept
+  ARGV[13] listing of the batch ("" none)  ARGV[14] total of that listing  ARGV[15..] key, JSON, ordered, …
   Returns {outstanding, new batches}; {-1} run not open; {-2} superseded.
 ]]
 local runKey, batchesKey, statusKey, orderKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -17,11 +18,14 @@ if refused ~= 0 then
   return { refused }
 end
 local status = redis.call("HGET", statusKey, batchKey)
-local added = addBatches(pass, 13, #ARGV)
+local added = addBatches(pass, 15, #ARGV)
 if string.sub(status, 1, 1) == "p" then
   redis.call("HSET", statusKey, batchKey, "c" .. string.sub(status, 2))
   redis.call("HINCRBY", runKey, "outstanding", -1)
   redis.call("HINCRBY", runKey, "done", 1)
+end
+if ARGV[13] ~= "" and redis.call("HSETNX", runKey, "listing:" .. ARGV[13], ARGV[14]) == 1 then
+  redis.call("HINCRBY", runKey, "expected:" .. pass, ARGV[14])
 end
 redis.call("HSET", KEYS[6], batchKey, ARGV[4])
 redis.call("HDEL", runKey, "waitingReason", "waitingUntil")

@@ -1,0 +1,147 @@
+/** What the engine tells about runs, checkpoints and dead letters: reads only. */
+import type { Job } from "bullmq";
+import { errorCatalog } from "./core/errorCatalog.ts";
+import { UeeError } from "./core/errors.ts";
+import type { Checkpoint, DeadLetter, ProviderStatus, RunError, RunProgress, RunState } from "./engineApi.ts";
+import type { BatchJob } from "./queues/jobCatalog.ts";
+import type { BadRecordFacts } from "./recovery/badRecords.ts";
+import type { RunRecord, StoredError } from "./recovery/runStore.ts";
+import type { ProviderContext } from "./workers/context.ts";
+
+const remedyOf = (code: string): string =>
+  code in errorCatalog ? errorCatalog[code as keyof typeof errorCatalog].remedy : "";
+
+const toRunError = (error: StoredError | null): RunError | null =>
+  error === null ? null : { code: error.code, message: error.message, remedy: remedyOf(error.code) };
+
+const phaseOf = (run: RunRecord): RunProgress["phase"] => {
+  if (run.state === "closed") return "closed";
+  if (run.state === "closing") return "removing";
+  if (run.done === 0) return "planning";
+  return run.outstanding === 0 ? "verifying" : "loading";
+};
+
+export async function runProgress(context: ProviderContext, runId: string): Promise<RunProgress> {
+  const run = await context.runs.read(runId);
+  if (!run) throw new UeeError("PROV_RUN_NOT_FOUND", `No run ${runId} of ${context.provider.name}.`);
+  const meta = await context.runs.meta();
+  const endMs = run.endedAt ? Date.parse(run.endedAt) : await context.runs.now();
+  return {
+    provider: context.provider.name,
+    runId,
+    mode: run.mode,
+    state: run.state === "closed" ? ((run.result ?? "incomplete") as RunState) : "running",
+    fetched: run.created + run.updated + run.unchanged + run.deadWithId,
+    created: run.created,
+    updated: run.updated,
+    unchanged: run.unchanged,
+    removed: run.removed,
+    deadLettered: run.dead + run.deadBatches,
+    requests: run.requests,
+    batches: run.state === "closed" ? run.planned : run.done,
+    durationMs: Math.max(0, endMs - Date.parse(run.startedAt)),
+    watermark: meta.watermark,
+    error: toRunError(run.error),
+    phase: phaseOf(run),
+    pass: run.pass,
+    expected: run.expected,
+    batchesDone: run.done,
+    batchesPlanned: run.planned,
+    startedAt: run.startedAt,
+    endedAt: run.endedAt,
+    checkpoint: run.checkpoint,
+    waiting: run.state === "closed" ? null : run.waiting,
+  };
+}
+
+export async function providerStatus(context: ProviderContext): Promise<ProviderStatus> {
+  const [meta, openRunId, jobs, records, recent] = await Promise.all([
+    context.runs.meta(),
+    context.runs.openRunId(),
+    context.queue.counts(),
+    context.records.count(),
+    context.runs.recentRunIds(2),
+  ]);
+  const lastRunId = recent.find((id) => id !== openRunId);
+  const openRun = openRunId ? await runProgress(context, openRunId).catch(() => null) : null;
+  const lastRun = lastRunId ? await runProgress(context, lastRunId).catch(() => null) : null;
+  const [last] = await checkpoints(context, { limit: 1 });
+  return {
+    provider: context.provider.name,
+    verified: meta.verifiedAt !== null,
+    watermark: meta.watermark,
+    verifiedAt: meta.verifiedAt,
+    records,
+    openRun,
+    lastRun,
+    jobs,
+    lastCheckpoint: openRun?.checkpoint ?? last?.urn ?? null,
+  };
+}
+
+/** Newest first. */
+export async function checkpoints(
+  context: ProviderContext,
+  options: { limit: number; failed?: boolean },
+): Promise<Checkpoint[]> {
+  const found: Checkpoint[] = [];
+  let before = "+";
+  while (found.length < options.limit) {
+    const entries = await context.runs.checkpointsBefore(before, 500);
+    if (entries.length === 0) break;
+    for (const { id, fields } of entries) {
+      before = `(${id}`;
+      const success = fields.ok === "1";
+      if (options.failed && success) continue;
+      found.push({
+        urn: fields.urn ?? "",
+        runId: fields.run ?? "",
+        batch: fields.batch ?? "",
+        pass: Number(fields.pass ?? "1"),
+        records: Number(fields.records ?? "0"),
+        at: fields.at ?? "",
+        success,
+        error: fields.error ?? null,
+      });
+      if (found.length === options.limit) break;
+    }
+  }
+  return found;
+}
+
+const codeOf = (reason: string): string => /^[A-Z]+_[A-Z_]+/.exec(reason)?.[0] ?? "SYS_INTERNAL";
+
+async function toDeadLetter(context: ProviderContext, job: Job): Promise<DeadLetter> {
+  const data = job.data as Partial<BatchJob> | undefined;
+  const reason = job.failedReason ?? "";
+  const record = job.name === "record" ? (data?.payload as { deadLetterId?: string } | undefined) : undefined;
+  const facts: BadRecordFacts | undefined = record?.deadLetterId
+    ? await context.badRecords.facts(record.deadLetterId)
+    : undefined;
+  const failedAt = new Date(job.finishedOn ?? job.timestamp).toISOString();
+  return {
+    id: record?.deadLetterId ?? (job.id as string),
+    provider: context.provider.name,
+    jobId: job.id as string,
+    kind: record ? "record" : "batch",
+    code: facts?.code ?? codeOf(reason),
+    message: facts?.message ?? reason.replace(/^[A-Z]+_[A-Z_]+: /, ""),
+    subject: facts?.id ?? data?.batch ?? "",
+    runId: data?.runId ?? "",
+    batch: facts?.batch ?? data?.batch ?? "",
+    attempts: job.attemptsMade,
+    firstFailedAt: facts?.firstSeenAt ?? failedAt,
+    lastFailedAt: facts?.lastSeenAt ?? failedAt,
+    rawBytes: record?.deadLetterId ? await context.badRecords.size(record.deadLetterId) : 0,
+  };
+}
+
+/** Pages through the failed set, newest first, without loading it. */
+export async function* deadLetters(context: ProviderContext): AsyncIterable<DeadLetter> {
+  const page = 100;
+  for (let start = 0; ; start += page) {
+    const jobs = await context.queue.queue.getFailed(start, start + page - 1);
+    for (const job of jobs) if (job) yield await toDeadLetter(context, job);
+    if (jobs.length < page) return;
+  }
+}

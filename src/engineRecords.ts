@@ -1,0 +1,62 @@
+/** Reading records by any name people use, and following the change feed. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { UeeError } from "./core/errors.ts";
+import { formatUrn, parseUrn } from "./core/urn.ts";
+import type { Engine } from "./engineApi.ts";
+import type { ChangeEntry, ChangeFeed, StoredRecord } from "./records/contract.ts";
+import type { ProviderContext } from "./workers/context.ts";
+
+/** How often a follower looks for news, ms. */
+const FOLLOW_MS = 500;
+const PAGE = 1000;
+
+/** By URN, id or alias. Rejects with VAL_URN for what no provider could know. */
+export async function lookUp(contexts: ProviderContext[], text: string): ReturnType<Engine["records"]["get"]> {
+  const urn = parseUrn(text.trim());
+  const candidates = urn
+    ? contexts.filter(({ provider }) => provider.authority === urn.authority && provider.name === urn.type)
+    : contexts;
+  if (urn && candidates.length === 0) throw new UeeError("VAL_URN", `No provider has URNs like ${text}.`);
+  const name = urn?.id ?? text.trim();
+  for (const context of candidates) {
+    const id = context.provider.normalizeId(name);
+    if (id !== undefined) {
+      const record = await context.records.get(id);
+      if (record) return { record };
+      const removed = await context.records.tombstone(id);
+      if (removed) {
+        return { removed, urn: formatUrn({ authority: context.provider.authority, type: context.provider.name, id }) };
+      }
+    }
+    const aliased = await byAlias(context, name);
+    if (aliased) return { record: aliased };
+  }
+  return undefined;
+}
+
+async function byAlias(context: ProviderContext, name: string): Promise<StoredRecord | undefined> {
+  const found = await context.records.byAlias(name.toUpperCase());
+  if (found.length === 0) return undefined;
+  const preferred = context.provider.preferAlias?.(found.map(({ data }) => data));
+  return found.find(({ data }) => data === preferred) ?? found[0];
+}
+
+/** Ends at the feed's end unless it follows. */
+export async function* readChanges(
+  feed: ChangeFeed,
+  options: { since?: string; providers?: string[]; follow?: boolean; signal?: AbortSignal },
+): AsyncIterable<ChangeEntry> {
+  let cursor = options.since;
+  for (;;) {
+    const page = await feed.read(cursor, PAGE);
+    cursor = page.cursor;
+    for (const entry of page.entries) {
+      if (options.providers && !options.providers.includes(entry.provider)) continue;
+      yield entry;
+    }
+    if (page.entries.length > 0) continue;
+    if (!options.follow) return;
+    await sleep(FOLLOW_MS, undefined, { signal: options.signal }).catch(() => undefined);
+    if (options.signal?.aborted) return;
+  }
+}
