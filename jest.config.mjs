@@ -14,6 +14,7 @@ const base = {
   extensionsToTreatAsEsm: [".ts"],
   transform,
   injectGlobals: false,
+  moduleNameMapper: { "^uee$": "<rootDir>/src/index.ts" },
   moduleFileExtensions: ["ts", "js", "mjs", "cjs", "json", "node"],
 };
 export default {

@@ -3,7 +3,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { UeeError } from "./core/errors.ts";
 import type { Logger } from "./core/logger.ts";
 import { WeightedGate } from "./core/semaphore.ts";
-import type { DeadLetter, Engine, EngineStatus, RunProgress, WorkerHandle, WorkerStatus } from "./engineApi.ts";
+import type {
+  DeadLetter,
+  Engine,
+  EngineStatus,
+  RunProgress,
+  WorkerHandle,
+  WorkerStatus,
+} from "./engineApi.ts";
 import { checkpoints, deadLetters, providerStatus, runProgress } from "./engineReads.ts";
 import { lookUp, readChanges } from "./engineRecords.ts";
 import type { AnyProvider } from "./providers/contract.ts";
@@ -72,7 +79,9 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     const providerKeys = keys.provider(provider.name);
     const own = settings.providers[provider.name] ?? {};
     const url = own.url ?? provider.upstream.defaultUrl;
-    const usual = own.apiKey ? (provider.upstream.rateWithKey ?? provider.upstream.rate) : provider.upstream.rate;
+    const usual = own.apiKey
+      ? (provider.upstream.rateWithKey ?? provider.upstream.rate)
+      : provider.upstream.rate;
     const upstream = makeUpstream({
       name: provider.name,
       settings: {
@@ -123,7 +132,10 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   const contextOf = (name: string): ProviderContext => {
     const context = contexts.get(name);
     if (context) return context;
-    throw new UeeError("PROV_UNKNOWN", `There is no provider '${name}'; there are ${[...contexts.keys()].join(", ")}.`);
+    throw new UeeError(
+      "PROV_UNKNOWN",
+      `There is no provider '${name}'; there are ${[...contexts.keys()].join(", ")}.`,
+    );
   };
 
   const open: Engine["openRun"] = (request) => {
@@ -183,7 +195,8 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
         readRedisFacts(redis.commands),
         runsQueue.waiting(),
       ]);
-      const waiting = states.some(({ jobs }) => jobs.waiting + jobs.delayed + jobs.active > 0) || waitingRuns > 0;
+      const waiting =
+        states.some(({ jobs }) => jobs.waiting + jobs.delayed + jobs.active > 0) || waitingRuns > 0;
       return {
         providers: states,
         workers: live,
@@ -289,4 +302,3 @@ async function enterFleet(upstream: Upstream): Promise<void> {
     }
   }
 }
-

@@ -11,7 +11,10 @@ const FOLLOW_MS = 500;
 const PAGE = 1000;
 
 /** By URN, id or alias. Rejects with VAL_URN for what no provider could know. */
-export async function lookUp(contexts: ProviderContext[], text: string): ReturnType<Engine["records"]["get"]> {
+export async function lookUp(
+  contexts: ProviderContext[],
+  text: string,
+): ReturnType<Engine["records"]["get"]> {
   const urn = parseUrn(text.trim());
   const candidates = urn
     ? contexts.filter(({ provider }) => provider.authority === urn.authority && provider.name === urn.type)
@@ -25,7 +28,10 @@ export async function lookUp(contexts: ProviderContext[], text: string): ReturnT
       if (record) return { record };
       const removed = await context.records.tombstone(id);
       if (removed) {
-        return { removed, urn: formatUrn({ authority: context.provider.authority, type: context.provider.name, id }) };
+        return {
+          removed,
+          urn: formatUrn({ authority: context.provider.authority, type: context.provider.name, id }),
+        };
       }
     }
     const aliased = await byAlias(context, name);

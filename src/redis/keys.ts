@@ -78,7 +78,7 @@ export interface RunKeys {
   readonly seen: string;
   /** HASH id → `<pass>:<digest>` of records refused as older than the stored. */
   readonly regressed: string;
-  /** SET of dead-letter ids of this run's records that have no id. */
+  /** SET of the marks of this run's records that have no id. */
   readonly nameless: string;
   /** STRING staged slice (gzip). */
   staged(name: string): string;

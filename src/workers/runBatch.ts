@@ -119,6 +119,13 @@ async function extract(
   return { extracted: await provider.extract(payload.data, extractContext), bytes };
 }
 
+/**
+ * Stands for a record without an id among those seen: one mark an occurrence (several may have the same content), the
+ * same whatever attempt or pass meets it.
+ */
+const namelessMark = (attempt: Attempt, place: number): string =>
+  `!${attempt.batchKey.replace(/^p(ass)?\d+\//, "")}#${place}`;
+
 /** Raw bytes, job, mark: all before the checkpoint, so that a bad record is never lost between the two. */
 async function setAside(context: ProviderContext, attempt: Attempt, bad: BadRecord[]): Promise<void> {
   if (bad.length === 0) return;
@@ -137,13 +144,11 @@ async function setAside(context: ProviderContext, attempt: Attempt, bad: BadReco
       pass: attempt.pass,
       kind: "record",
     }));
-  const nameless = bad.filter((record) => record.id === undefined).map((record) => record.deadLetterId);
+  const marks = bad.map((record, i) => record.id ?? namelessMark(attempt, i));
+  const nameless = marks.filter((_mark, i) => bad[i]!.id === undefined);
   await context.runs.planRecords(attempt, entries, nameless);
   await context.queue.addBatches(attempt.runId, entries);
-  await context.records.markDead(
-    attempt,
-    bad.map((record) => record.id ?? `!${record.deadLetterId}`),
-  );
+  await context.records.markDead(attempt, marks);
 }
 
 /** After a checkpoint: the jobs it made due. A crash before this is the reconciler's. */

@@ -1,0 +1,29 @@
+/** The public surface of UEE as a library. What is not exported here may change without notice. */
+export type { ErrorClass, ErrorCode } from "./core/errors.ts";
+export { isUeeError, UeeError } from "./core/errors.ts";
+export type { Fetched, FetchedStream, Fetcher, FetchRequest } from "./core/fetching.ts";
+export type { JsonObject } from "./core/json.ts";
+export { parseJsonBytes } from "./core/json.ts";
+export type { Logger } from "./core/logger.ts";
+export { makeLogger, silentLogger } from "./core/logger.ts";
+export type { EngineSettings, OpenEngineOptions, ProviderSettings } from "./engine.ts";
+export { openEngine } from "./engine.ts";
+export type * from "./engineApi.ts";
+export type * from "./providers/contract.ts";
+export { defineProvider } from "./providers/contract.ts";
+export {
+  conditionalHeaders,
+  extractSlice,
+  planSnapshot,
+  SliceStager,
+  type SnapshotPayload,
+  snapshotFacts,
+  snapshotPayload,
+  validators,
+  verifySnapshot,
+} from "./providers/formats/snapshot.ts";
+export { providers } from "./providers/registry.ts";
+export type { ChangeEntry, StoredRecord, Tombstone } from "./records/contract.ts";
+export type { ConnectOptions, RedisConnections } from "./redis/connect.ts";
+export { connectRedis } from "./redis/connect.ts";
+export type { StepName, StepObserver } from "./workers/context.ts";
