@@ -53,7 +53,7 @@ export function mapRedisError(error: unknown): UeeError {
   ) {
     return new UeeError("SYS_REDIS_UNREACHABLE", `Redis cannot be reached (${message || code}).`, { cause });
   }
-  return toUeeError(error);
+  return toUeeError(cause);
 }
 
 /** Redis is away or unwell, and work goes on by itself later: nobody's attempt is spent. */

@@ -35,7 +35,7 @@ export interface RedisFacts {
 }
 
 /** What `status` and `doctor` show of the server. */
-export async function readRedisFacts(redis: Redis): Promise<RedisFacts> {
+export async function serverFacts(redis: Redis): Promise<RedisFacts> {
   const info = (await readInfo(redis)) ?? {};
   return {
     version: info.redis_version ?? "unknown",

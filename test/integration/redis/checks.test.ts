@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Redis } from "ioredis";
 import { assertRedisFit, inspectRedis } from "../../../src/redis/checks.ts";
-import { readRedisFacts } from "../../../src/redis/info.ts";
+import { serverFacts } from "../../../src/redis/info.ts";
 import { makeKeys, SCHEMA_VERSION } from "../../../src/redis/keys.ts";
 import { ensureSchema } from "../../../src/redis/schema.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
@@ -25,7 +25,7 @@ describe("the checks of a Redis at start", () => {
 
   test("find nothing where everything is as it should be", async () => {
     expect(await inspectRedis(redis)).toEqual([]);
-    expect(await readRedisFacts(redis)).toMatchObject({
+    expect(await serverFacts(redis)).toMatchObject({
       version: expect.stringMatching(/^\d+\./),
       persistence: "aof",
       maxMemory: 0,
@@ -76,7 +76,7 @@ describe("the checks of a Redis at start", () => {
     expect(await found(lean)).toEqual(["warn persistence"]);
     const blind = server.client({ username: "blind", password: "pw", enableReadyCheck: false });
     expect(await found(blind)).toEqual(["warn rights"]);
-    expect((await readRedisFacts(blind)).version).toBe("unknown");
+    expect((await serverFacts(blind)).version).toBe("unknown");
   });
 
   test("refuse a version before 6.2 (told by a server that says so)", async () => {

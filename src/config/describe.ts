@@ -1,0 +1,93 @@
+/** Configuration for people: the reference behind docs/config.md, and the values in force, without secrets. */
+import { providers as registered } from "../providers/registry.ts";
+import { redactRedisUrl } from "../redis/url.ts";
+import { allFields, flagOf, metaOf, type ProviderFacts } from "./fields.ts";
+import type { LoadedConfig, Origin } from "./types.ts";
+import { formatRate, type RateSetting } from "./values.ts";
+
+export interface FieldDescription {
+  /** Name in the file. */
+  key: string;
+  env: string;
+  flag: string;
+  /** What it is measured in or which values it takes; empty for plain text. */
+  unit: string;
+  default: string;
+  description: string;
+  secret: boolean;
+}
+
+export function describeConfig(providers: readonly ProviderFacts[] = registered): FieldDescription[] {
+  return Object.entries(allFields(providers)).map(([key, type]) => {
+    const meta = metaOf(type);
+    const { def } = type as { def?: { type?: string; defaultValue?: unknown } };
+    return {
+      key,
+      env: meta.env,
+      flag: flagOf(key),
+      unit: meta.unit ?? "",
+      default: meta.defaultText ?? String(def?.defaultValue ?? ""),
+      description: meta.description,
+      secret: meta.secret !== undefined,
+    };
+  });
+}
+
+/** Variables of the surroundings that UEE honours: name → sentence. */
+export const surroundings: Readonly<Record<string, string>> = {
+  HTTPS_PROXY: "Proxy for https:// upstreams.",
+  HTTP_PROXY: "Proxy for http:// upstreams.",
+  NO_PROXY: "Hosts that are reached without the proxy.",
+  NODE_EXTRA_CA_CERTS: "PEM file of further CAs that Node trusts, for upstreams and Redis alike.",
+};
+
+export interface ConfigRow {
+  key: string;
+  env: string;
+  /** As it may be shown; null where nothing is set. */
+  value: string | number | null;
+  origin: Origin;
+}
+
+/** The effective configuration, row by row, redacted. */
+export function redactedView(
+  loaded: Pick<LoadedConfig, "config" | "origins">,
+  env: NodeJS.ProcessEnv = process.env,
+  providers: readonly ProviderFacts[] = registered,
+): ConfigRow[] {
+  const { config, origins } = loaded;
+  const flat: Record<string, unknown> = { ...config };
+  for (const [name, own] of Object.entries(config.providers)) {
+    flat[`${name}Url`] = own.url;
+    flat[`${name}Rate`] = own.rate === undefined ? undefined : formatRate(own.rate as RateSetting);
+    flat[`${name}PageSize`] = own.pageSize;
+  }
+  const rows = Object.entries(allFields(providers)).map(([key, type]): ConfigRow => {
+    const meta = metaOf(type);
+    return { key, env: meta.env, value: shown(flat[key], meta.secret), origin: origins[key]! };
+  });
+  return [...rows, ...surroundingRows(env)];
+}
+
+function shown(value: unknown, secret: "whole" | "url" | undefined): string | number | null {
+  if (value === undefined || value === null) return null;
+  if (secret === "whole") return "***";
+  if (typeof value === "number") return value;
+  return redactUrl(String(value));
+}
+
+/** Any address may carry credentials, a proxy's or an upstream's as well as Redis'. */
+const redactUrl = (text: string): string => (/^[a-z+]+:\/?\/?/i.test(text) ? redactRedisUrl(text) : text);
+
+function surroundingRows(env: NodeJS.ProcessEnv): ConfigRow[] {
+  const rows: ConfigRow[] = [];
+  for (const name of Object.keys(surroundings)) {
+    // Both spellings count, the lower-case one first, as curl and undici have it.
+    const used = [name.toLowerCase(), name].find((spelling) => env[spelling]);
+    const value = used === undefined ? null : redactUrl(env[used]!);
+    const origin: Origin =
+      used === undefined ? { source: "default", name } : { source: "environment", name: used };
+    rows.push({ key: name, env: name, value, origin });
+  }
+  return rows;
+}

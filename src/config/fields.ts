@@ -1,0 +1,189 @@
+/**
+ * Every setting of UEE: its type and bounds, its default, its unit, a sentence about it and its names. One line here is
+ * all that a new setting takes: file key, environment variable, flag, `uee config` and docs/config.md follow.
+ */
+import { z } from "zod";
+import { UeeError } from "../core/errors.ts";
+import { parseRedisUrl } from "../redis/url.ts";
+import { bytes, duration, factor, httpUrl, oneOf, rate, text, wholeNumber } from "./values.ts";
+
+/** What is known of a field beside its type; kept as zod metadata. */
+export interface FieldMeta {
+  description: string;
+  /** The environment variable. */
+  env: string;
+  unit?: string;
+  /** Default as a person writes it; what absence means, where there is none. */
+  defaultText?: string;
+  /** whole: never shown. url: shown without its password. */
+  secret?: "whole" | "url";
+}
+
+const field = <Type extends z.ZodType>(type: Type, meta: FieldMeta): Type => type.meta({ ...meta });
+
+const redisUrl = text().superRefine((url, context) => {
+  try {
+    parseRedisUrl(url);
+  } catch (error) {
+    const why = error instanceof UeeError ? error.detail.replace(/^REDIS_URL /, "") : "cannot be read";
+    context.addIssue({ code: "custom", message: why });
+  }
+});
+
+const commonFields = {
+  redisUrl: field(redisUrl.optional(), {
+    description:
+      "The Redis that holds queues and mirror: redis://, rediss://, unix: or redis+sentinel:// (docs/redis.md).",
+    env: "REDIS_URL",
+    defaultText: "a local server of our own, under the data directory",
+    secret: "url",
+  }),
+  redisTlsCa: field(text().optional(), {
+    description: "PEM file of the private CA that signed Redis' certificate.",
+    env: "REDIS_TLS_CA",
+    unit: "path",
+    defaultText: "the CAs that Node trusts",
+  }),
+  redisChecks: field(oneOf(["on", "warn", "off"]).prefault("on"), {
+    description:
+      "Whether a Redis that evicts, keeps nothing on disk, is a replica or too old is refused at start.",
+    env: "UEE_REDIS_CHECKS",
+    unit: "on, warn or off",
+  }),
+  prefix: field(
+    text()
+      .regex(/^[A-Za-z0-9][\w.-]{0,63}$/, "must be 1 to 64 letters, digits, dots, dashes or underscores")
+      .prefault("uee"),
+    {
+      description: "Start of every key in Redis; two mirrors in one Redis need two prefixes.",
+      env: "UEE_PREFIX",
+    },
+  ),
+  dataDir: field(text().min(1).prefault(".uee"), {
+    description: "Where the local Redis server keeps its data.",
+    env: "UEE_DATA_DIR",
+    unit: "path",
+  }),
+  localRedisIdle: field(duration(100, 86_400_000).prefault("60s"), {
+    description: "How long the local Redis server stays when nobody is connected to it.",
+    env: "UEE_LOCAL_REDIS_IDLE",
+    unit: "duration",
+  }),
+  localRedisMaxMemory: field(bytes(16e6).optional(), {
+    description:
+      "The memory that the local Redis server may use; beyond it writes are refused, never data dropped.",
+    env: "UEE_LOCAL_REDIS_MAXMEMORY",
+    unit: "bytes",
+    defaultText: "75 % of this machine's memory",
+  }),
+  nvdApiKey: field(text().min(1).optional(), {
+    description: "NVD's API key: 50 requests in 30 s instead of 5. Ask for one at nvd.nist.gov.",
+    env: "NVD_API_KEY",
+    secret: "whole",
+    defaultText: "none",
+  }),
+  concurrency: field(wholeNumber(1, 64).prefault("2"), {
+    description: "Batches that one worker has in flight for each provider, the prefetched one included.",
+    env: "UEE_CONCURRENCY",
+    unit: "batches",
+  }),
+  inflightBytes: field(bytes(1e6).prefault("24MB"), {
+    description: "Bytes of upstream data that one worker holds, fetched and not yet committed.",
+    env: "UEE_INFLIGHT_BYTES",
+    unit: "bytes",
+  }),
+  changesLimit: field(wholeNumber(1_000, 1_000_000_000).prefault("1000000"), {
+    description: "Length of each provider's change feed; older entries are trimmed.",
+    env: "UEE_CHANGES_LIMIT",
+    unit: "entries",
+  }),
+  connectTimeout: field(duration(100, 600_000).prefault("10s"), {
+    description: "Time to connect to an upstream.",
+    env: "UEE_CONNECT_TIMEOUT",
+    unit: "duration",
+  }),
+  headersTimeout: field(duration(100, 3_600_000).prefault("130s"), {
+    description: "Time until an upstream's first byte; NVD's own gateway gives up after about 125 s.",
+    env: "UEE_HEADERS_TIMEOUT",
+    unit: "duration",
+  }),
+  idleTimeout: field(duration(100, 3_600_000).prefault("30s"), {
+    description: "Longest silence inside an upstream's answer.",
+    env: "UEE_IDLE_TIMEOUT",
+    unit: "duration",
+  }),
+  totalTimeout: field(duration(100, 86_400_000).prefault("300s"), {
+    description: "Time for an upstream's whole answer.",
+    env: "UEE_TOTAL_TIMEOUT",
+    unit: "duration",
+  }),
+  waitScale: field(factor(0, 100).prefault("1"), {
+    description: "Multiplies throttle waits, retry and breaker delays; for tests only.",
+    env: "UEE_WAIT_SCALE",
+    unit: "factor",
+  }),
+  logLevel: field(oneOf(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).prefault("info"), {
+    description: "The least level that is logged.",
+    env: "UEE_LOG_LEVEL",
+    unit: "fatal, error, warn, info, debug, trace or silent",
+  }),
+  logFormat: field(oneOf(["auto", "json", "pretty"]).prefault("auto"), {
+    description: "How log lines look; auto is pretty on a terminal and json elsewhere.",
+    env: "UEE_LOG_FORMAT",
+    unit: "auto, json or pretty",
+  }),
+};
+
+const commonSchema = z.strictObject(commonFields);
+
+/** What configuration must know of a provider; a Provider is one. */
+export interface ProviderFacts {
+  readonly name: string;
+  readonly pageSize: number;
+  readonly upstream: {
+    readonly defaultUrl: string;
+    readonly urlEnv: string;
+    readonly rate: { max: number; windowMs: number };
+    readonly rateWithKey?: { max: number; windowMs: number };
+  };
+}
+
+const providerFields = ({ name, upstream, pageSize }: ProviderFacts) => {
+  const env = `UEE_${name.toUpperCase()}`;
+  const per = (limit: { max: number; windowMs: number }) => `${limit.max}/${limit.windowMs / 1_000}s`;
+  const withKey = upstream.rateWithKey ? `; with a key ${per(upstream.rateWithKey)}` : "";
+  return {
+    [`${name}Url`]: field(httpUrl().optional(), {
+      description: `Address of the upstream of ${name}.`,
+      env: upstream.urlEnv,
+      unit: "http(s) URL",
+      defaultText: upstream.defaultUrl,
+    }),
+    [`${name}Rate`]: field(rate().optional(), {
+      description: `Requests to the upstream of ${name} in any rolling window, by the whole fleet; or unlimited.`,
+      env: `${env}_RATE`,
+      unit: "requests/window",
+      defaultText: `${per(upstream.rate)}${withKey}`,
+    }),
+    [`${name}PageSize`]: field(wholeNumber(1, pageSize).optional(), {
+      description: `Records of ${name} to ask for, or to slice off, at once.`,
+      env: `${env}_PAGE_SIZE`,
+      unit: "records",
+      defaultText: String(pageSize),
+    }),
+  };
+};
+
+/** Field name → type, in the order of the documentation. */
+export type Fields = Readonly<Record<string, z.ZodType>>;
+
+export function allFields(providers: readonly ProviderFacts[]): Fields {
+  return Object.assign({}, commonFields, ...providers.map(providerFields)) as Fields;
+}
+
+export type CommonConfig = z.output<typeof commonSchema>;
+
+export const metaOf = (type: z.ZodType): FieldMeta => type.meta() as unknown as FieldMeta;
+
+export const flagOf = (key: string): string =>
+  `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

@@ -1,0 +1,12 @@
+export {
+  type ConfigRow,
+  describeConfig,
+  type FieldDescription,
+  redactedView,
+  surroundings,
+} from "./describe.ts";
+export { effectiveRate } from "./effectiveRate.ts";
+export { loadConfig } from "./load.ts";
+export { didYouMean, suggest } from "./suggest.ts";
+export type { Config, LoadedConfig, LoadInput, Origin, ProviderConfig } from "./types.ts";
+export { formatRate, parseBytes, parseRate, type Rate, type RateSetting } from "./values.ts";

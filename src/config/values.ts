@@ -1,0 +1,105 @@
+/** How settings are written: each type reads the text of an environment variable or a flag, or a JSON value of the file. */
+import { z } from "zod";
+import { parseDuration } from "../core/time.ts";
+
+export interface Rate {
+  max: number;
+  windowMs: number;
+}
+
+export type RateSetting = Rate | "unlimited";
+
+const byteUnits: Record<string, number> = {
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+};
+
+/** `24MB`, `1.5GiB` or plain bytes; undefined when it is neither. */
+export function parseBytes(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmg]?i?b)?$/i.exec(text.trim());
+  const unit = byteUnits[(match?.[2] ?? "b").toLowerCase()];
+  return match && unit !== undefined ? Math.round(Number(match[1]) * unit) : undefined;
+}
+
+/** `50/30s` or `unlimited`; undefined when it is neither. */
+export function parseRate(text: string): RateSetting | undefined {
+  if (text.trim() === "unlimited") return "unlimited";
+  const match = /^(\d+)\s*\/\s*(\d+(?:\.\d+)?(?:ms|s|m|h))$/.exec(text.trim());
+  if (!match) return undefined;
+  const rate = { max: Number(match[1]), windowMs: parseDuration(match[2]!) };
+  return rate.max >= 1 && rate.windowMs >= 1 ? rate : undefined;
+}
+
+export const formatRate = (rate: RateSetting): string => {
+  if (rate === "unlimited") return rate;
+  const { max, windowMs } = rate;
+  return `${max}/${windowMs % 1_000 === 0 ? `${windowMs / 1_000}s` : `${windowMs}ms`}`;
+};
+
+const readAs =
+  <Value>(what: string, read: (text: string) => Value | undefined) =>
+  (input: unknown, context: z.RefinementCtx): Value => {
+    const value = typeof input === "string" || typeof input === "number" ? read(String(input)) : undefined;
+    if (value !== undefined) return value;
+    context.addIssue({ code: "custom", message: `must be ${what}` });
+    return z.NEVER;
+  };
+
+const inRange = (value: number, min: number, max: number) =>
+  Number.isFinite(value) && value >= min && value <= max ? value : undefined;
+
+/** Milliseconds, written `250ms`, `30s`, `10m`, `6h` or plain ms. */
+export const duration = (min: number, max: number) =>
+  z.unknown().transform(
+    readAs(`a duration between ${min} ms and ${max} ms, such as 30s`, (text) => {
+      try {
+        return inRange(parseDuration(text), min, max);
+      } catch {
+        return undefined;
+      }
+    }),
+  );
+
+export const bytes = (min: number) =>
+  z.unknown().transform(
+    readAs(`a size of at least ${min} bytes, such as 24MB`, (text) => {
+      const size = parseBytes(text);
+      return size !== undefined && size >= min ? size : undefined;
+    }),
+  );
+
+export const wholeNumber = (min: number, max: number) =>
+  z
+    .unknown()
+    .transform(
+      readAs(`a whole number from ${min} to ${max}`, (text) =>
+        /^\d+$/.test(text.trim()) ? inRange(Number(text), min, max) : undefined,
+      ),
+    );
+
+export const factor = (min: number, max: number) =>
+  z
+    .unknown()
+    .transform(
+      readAs(`a number from ${min} to ${max}`, (text) =>
+        /^\d+(\.\d+)?(e-?\d+)?$/i.test(text.trim()) ? inRange(Number(text), min, max) : undefined,
+      ),
+    );
+
+export const rate = () => z.unknown().transform(readAs("a rate such as 50/30s, or unlimited", parseRate));
+
+export const oneOf = <const Values extends readonly [string, ...string[]]>(values: Values) =>
+  z.enum(values, { error: `must be one of ${values.join(", ")}` });
+
+export const text = () => z.string({ error: "must be text" });
+
+export const httpUrl = () =>
+  text().refine(
+    (url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol),
+    "must be an http:// or https:// address",
+  );

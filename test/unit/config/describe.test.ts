@@ -1,0 +1,90 @@
+import { describe, expect, test } from "@jest/globals";
+import { describeConfig, effectiveRate, loadConfig, redactedView } from "../../../src/config/index.ts";
+import { suggest } from "../../../src/config/suggest.ts";
+import { formatRate, parseBytes, parseRate } from "../../../src/config/values.ts";
+import { providers } from "../../../src/providers/registry.ts";
+
+describe("the reference of the configuration", () => {
+  test("says of every field its names, its default and a sentence", () => {
+    const fields = describeConfig();
+    for (const field of fields) {
+      expect(field.description).toMatch(/^[A-Z].*\.$/);
+      expect(field.env).toMatch(/^[A-Z][A-Z_]+$/);
+      expect(field.flag).toMatch(/^--[a-z-]+$/);
+      expect(field.default).not.toBe("");
+    }
+    expect(new Set(fields.map(({ env }) => env)).size).toBe(fields.length);
+    expect(fields.find(({ key }) => key === "cveRate")).toMatchObject({
+      env: "UEE_CVE_RATE",
+      flag: "--cve-rate",
+      default: "5/30s; with a key 50/30s",
+    });
+    expect(fields.find(({ key }) => key === "inflightBytes")?.default).toBe("24MB");
+  });
+
+  test("has the three settings of every provider of the registry", () => {
+    const envs = describeConfig().map(({ env }) => env);
+    for (const { name, upstream } of providers) {
+      const start = `UEE_${name.toUpperCase()}`;
+      expect(envs).toEqual(expect.arrayContaining([upstream.urlEnv, `${start}_RATE`, `${start}_PAGE_SIZE`]));
+    }
+  });
+});
+
+describe("the effective configuration as it is shown", () => {
+  const env = {
+    REDIS_URL: "redis://app:hunter2@cache",
+    NVD_API_KEY: "01234567-89ab-cdef-0123-456789abcdef",
+    UEE_CVE_URL: "https://me:hunter2@mirror.example/cves",
+    UEE_CVE_RATE: "10/1s",
+    HTTPS_PROXY: "http://me:hunter2@proxy:3128",
+    no_proxy: "localhost",
+  };
+  const rows = redactedView(loadConfig({ env, cwd: "/" }), env);
+  const row = (key: string) => rows.find((candidate) => candidate.key === key);
+
+  test("shows no secret, wherever one may hide", () => {
+    const text = JSON.stringify(rows);
+    expect(text).not.toContain("hunter2");
+    expect(text).not.toContain("cdef");
+    expect(row("redisUrl")?.value).toBe("redis://app:***@cache");
+    expect(row("nvdApiKey")?.value).toBe("***");
+  });
+
+  test("shows every value with its origin, and the surroundings", () => {
+    expect(row("cveRate")).toEqual({
+      key: "cveRate",
+      env: "UEE_CVE_RATE",
+      value: "10/1s",
+      origin: { source: "environment", name: "UEE_CVE_RATE" },
+    });
+    expect(row("prefix")).toMatchObject({ value: "uee", origin: { source: "default" } });
+    expect(row("cweUrl")?.value).toBeNull();
+    expect(row("HTTPS_PROXY")?.value).toBe("http://me:***@proxy:3128");
+    expect(row("NO_PROXY")).toMatchObject({ value: "localhost", origin: { name: "no_proxy" } });
+    expect(row("NODE_EXTRA_CA_CERTS")?.value).toBeNull();
+  });
+});
+
+describe("values as people write them", () => {
+  test("the rate that holds depends on the key where nothing is said", () => {
+    const { upstream } = providers.find(({ name }) => name === "cve")!;
+    expect(effectiveRate({ rate: undefined }, upstream, undefined)).toEqual({ max: 5, windowMs: 30_000 });
+    expect(effectiveRate({ rate: undefined }, upstream, "key")).toEqual({ max: 50, windowMs: 30_000 });
+    expect(effectiveRate({ rate: "unlimited" }, upstream, undefined)).toBe("unlimited");
+  });
+
+  test("rates and sizes survive being read", () => {
+    expect(formatRate(parseRate("50/30s")!)).toBe("50/30s");
+    expect(formatRate(parseRate("2/250ms")!)).toBe("2/250ms");
+    expect(parseBytes("1kb")).toBe(1_000);
+    expect(parseBytes("1 KiB")).toBe(1_024);
+    expect(parseBytes("1 apple")).toBeUndefined();
+  });
+
+  test("a near miss is recognised, a stranger is not", () => {
+    expect(suggest("concurency", ["concurrency", "prefix"])).toBe("concurrency");
+    expect(suggest("UEE_REDIS_CHECK", ["UEE_REDIS_CHECKS", "UEE_CONFIG"])).toBe("UEE_REDIS_CHECKS");
+    expect(suggest("banana", ["concurrency", "prefix"])).toBeUndefined();
+  });
+});
