@@ -24,10 +24,10 @@ import { RunStore } from "./recovery/runStore.ts";
 import { Staging } from "./recovery/staging.ts";
 import { WorkerRegistry } from "./recovery/workerRegistry.ts";
 import type { RedisConnections } from "./redis/connect.ts";
-import { readRedisFacts } from "./redis/info.ts";
+import { serverFacts } from "./redis/info.ts";
 import { makeKeys } from "./redis/keys.ts";
 import { ensureSchema } from "./redis/schema.ts";
-import { makeUpstream, type Upstream, type UpstreamTimeouts } from "./upstream/index.ts";
+import { makeUpstream, type Upstream, type UpstreamTimeouts } from "./upstream/client.ts";
 import { fingerprint } from "./upstream/secrets.ts";
 import type { ProviderContext, StepObserver } from "./workers/context.ts";
 import { AdaptivePageSize } from "./workers/pageSize.ts";
@@ -192,7 +192,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       const [states, live, server, waitingRuns] = await Promise.all([
         Promise.all([...contexts.values()].map(providerStatus)),
         liveWorkers(),
-        readRedisFacts(redis.commands),
+        serverFacts(redis.commands),
         runsQueue.waiting(),
       ]);
       const waiting =

@@ -182,7 +182,7 @@ export class BatchWorker {
     const abort = new AbortController();
     const lost = () => abort.abort(new UeeError("RPC_LOCK_LOST"));
     lockSignal?.addEventListener("abort", lost, { once: true });
-    if (this.#stopping) abort.abort(new UeeError("SYS_SHUTDOWN"));
+    if (this.#stopping !== undefined) abort.abort(new UeeError("SYS_SHUTDOWN"));
     // A second copy of the same job keeps its own controller; the first one's was aborted when its lock was lost.
     this.#aborts.set(key, abort);
     return {
@@ -208,7 +208,7 @@ export class BatchWorker {
     try {
       await worker.run();
     } catch (error) {
-      if (!this.#stopping) this.#logger.error({ event: "queue_stopped", err: error }, "a queue's loop ended");
+      if (this.#stopping === undefined) this.#logger.error({ event: "queue_stopped", err: error }, "a queue's loop ended");
     }
   }
 }
