@@ -1,0 +1,150 @@
+/** A stand-in for what the engine hands to `extract`: answers by URL, staged slices in memory, every request kept. */
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { crc32, deflateRawSync, gunzipSync } from "node:zlib";
+import type { Fetcher, FetchRequest } from "../../../src/core/fetching.ts";
+import type { JsonObject } from "../../../src/core/json.ts";
+import { silentLogger } from "../../../src/core/logger.ts";
+import type {
+  AnyProvider,
+  ExtractContext,
+  Extracted,
+  RunMode,
+  StagedSlice,
+} from "../../../src/providers/contract.ts";
+import type { SnapshotPayload } from "../../../src/providers/formats/snapshot.ts";
+
+export interface Answer {
+  body: Buffer | string;
+  headers?: Record<string, string>;
+}
+
+export interface FakeUpstream {
+  context: ExtractContext;
+  requests: FetchRequest[];
+  staged: Map<string, StagedSlice>;
+}
+
+export const FETCHED_AT = 1_700_000_000_000_000;
+
+/** Answers 304 to a conditional request whose etag matches, as an upstream would. */
+export function fakeUpstream(
+  answers: Record<string, Answer>,
+  options: { url?: string; mode?: RunMode; changeKey?: JsonObject | null; chunkBytes?: number } = {},
+): FakeUpstream {
+  const requests: FetchRequest[] = [];
+  const staged = new Map<string, StagedSlice>();
+  const answer = (request: FetchRequest) => {
+    requests.push(request);
+    const found = answers[request.url];
+    if (!found) throw new Error(`no answer for ${request.url}`);
+    const headers = found.headers ?? {};
+    const head = { headers, url: request.url, fetchedAt: FETCHED_AT + requests.length };
+    const wanted = request.headers?.["if-none-match"];
+    if (wanted !== undefined && wanted === headers.etag) {
+      return { ...head, status: 304 as const, body: Buffer.alloc(0) };
+    }
+    return { ...head, status: 200 as const, body: Buffer.from(found.body) };
+  };
+  const fetcher: Fetcher = {
+    fetch: async (request) => answer(request),
+    stream: async (request) => {
+      const { body, ...head } = answer(request);
+      return { ...head, body: pieces(body, options.chunkBytes ?? 64 * 1024) };
+    },
+  };
+  const context: ExtractContext = {
+    fetcher,
+    url: options.url ?? Object.keys(answers)[0]!,
+    apiKey: undefined,
+    mode: options.mode ?? "full",
+    changeKey: options.changeKey ?? null,
+    signal: new AbortController().signal,
+    logger: silentLogger(),
+    pageSize: { current: 400, shrink() {}, succeeded() {} },
+    stage: async (name, slice) => void staged.set(name, slice),
+    loadStaged: async (name) => {
+      const slice = staged.get(name);
+      if (!slice) throw new Error(`no slice ${name}`);
+      return slice;
+    },
+  };
+  return { context, requests, staged };
+}
+
+export async function* pieces(body: Buffer, bytes: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < body.length; at += bytes) yield body.subarray(at, at + bytes);
+}
+
+export interface SnapshotRun {
+  staged: Extracted<SnapshotPayload>;
+  slices: Extracted<SnapshotPayload>[];
+  records: unknown[];
+}
+
+/** A whole pass: the stage batch, then every batch it discovered, each payload through its schema as a job's is. */
+export async function runSnapshot(provider: AnyProvider, { context }: FakeUpstream): Promise<SnapshotRun> {
+  const [first] = provider.plan({
+    mode: context.mode,
+    watermark: null,
+    startedAt: "2026-01-01T00:00:00.000Z",
+  });
+  const staged: Extracted<SnapshotPayload> = await provider.extract(first!.payload, context);
+  const slices: Extracted<SnapshotPayload>[] = [];
+  for (const batch of staged.more ?? []) {
+    const payload = provider.batch.parse(JSON.parse(JSON.stringify(batch.payload)));
+    const extracted = await provider.extract(payload, context);
+    if (extracted.records.length !== batch.size) throw new Error(`${batch.key} is not of its planned size`);
+    slices.push(extracted);
+  }
+  return { staged, slices, records: slices.flatMap((slice) => slice.records) };
+}
+
+export interface ZipEntry {
+  name: string;
+  content: Buffer;
+  /** What the directory claims instead of the truth. */
+  crc?: number;
+  size?: number;
+}
+
+/** A zip as the format describes it: local headers with deflated data, the directory, its end. */
+export function makeZip(entries: ZipEntry[]): Buffer {
+  const locals: Buffer[] = [];
+  const directory: Buffer[] = [];
+  let offset = 0;
+  for (const { name, content, crc = crc32(content), size = content.length } of entries) {
+    const data = deflateRawSync(content);
+    const common = Buffer.alloc(26);
+    common.writeUInt16LE(20, 0);
+    common.writeUInt16LE(8, 4);
+    common.writeUInt32LE(crc, 10);
+    common.writeUInt32LE(data.length, 14);
+    common.writeUInt32LE(size, 18);
+    common.writeUInt16LE(Buffer.byteLength(name), 22);
+    const local = Buffer.concat([Buffer.from("PK\x03\x04"), common, Buffer.from(name), data]);
+    const place = Buffer.alloc(14);
+    place.writeUInt32LE(offset, 10);
+    directory.push(
+      Buffer.concat([Buffer.from("PK\x01\x02"), Buffer.from([20, 0]), common, place, Buffer.from(name)]),
+    );
+    locals.push(local);
+    offset += local.length;
+  }
+  const central = Buffer.concat(directory);
+  const end = Buffer.alloc(18);
+  end.writeUInt16LE(entries.length, 4);
+  end.writeUInt16LE(entries.length, 6);
+  end.writeUInt32LE(central.length, 8);
+  end.writeUInt32LE(offset, 12);
+  return Buffer.concat([...locals, central, Buffer.from("PK\x05\x06"), end]);
+}
+
+const sharedData = process.env.UEE_SHARED_DATA ?? resolve("../shared/data");
+
+export const hasSharedData = existsSync(sharedData);
+if (!hasSharedData)
+  console.warn(`No real feeds at ${sharedData}: their tests are skipped (UEE_SHARED_DATA).`);
+
+/** A real feed, unpacked. */
+export const readShared = (path: string): Buffer => gunzipSync(readFileSync(resolve(sharedData, path)));
