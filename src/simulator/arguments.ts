@@ -1,0 +1,120 @@
+/** Flags of the standalone simulator. The environment says the same: UEE_SIM_CVES for --cves, and so on. */
+import { UeeError } from "../core/errors.ts";
+import { parseDuration } from "../core/time.ts";
+import type { SimulatorOptions } from "./types.ts";
+
+export interface SimulatorArguments {
+  options: SimulatorOptions;
+  /** End when standard input ends, as it does when the parent dies. */
+  exitWithParent: boolean;
+}
+
+export const simulatorUsage = `Usage: simulator [flags]
+  --port P --host H           where to listen (a free port on 127.0.0.1)
+  --cves N --cwes N --capecs N --attack-objects N
+  --seed S --now ISO          same seed and time, same bytes
+  --shared-data DIR           real feeds instead of generated ones
+  --point before|after        point in time of the content
+  --fault SPEC                may be repeated: name[(argument)][@rate][#nth][xcount][:upstream]
+  --nvd-rate MAX/WINDOW[/KEYMAX]   enforce NVD's limit, e.g. 5/30s/50
+  --api-key KEY               accepted keys; may be repeated
+  --latency-ms N --record-bytes N --order id|shuffled --gzip --no-extremes
+  --exit-with-parent          end when standard input ends`;
+
+const usage = (text: string): UeeError => new UeeError("SYS_USAGE", text);
+
+const many = new Set(["fault", "api-key"]);
+const switches = new Set(["gzip", "no-extremes", "exit-with-parent"]);
+const single = [
+  "port",
+  "host",
+  "cves",
+  "cwes",
+  "capecs",
+  "attack-objects",
+  "seed",
+  "now",
+  "shared-data",
+  "point",
+  "nvd-rate",
+  "latency-ms",
+  "record-bytes",
+  "order",
+] as const;
+
+export function readArguments(argv: readonly string[], env: NodeJS.ProcessEnv): SimulatorArguments {
+  const given = readFlags(argv, env);
+  const one = (name: string): string | undefined => given.get(name)?.at(-1);
+  const count = (name: string): number | undefined => {
+    const text = one(name);
+    if (text === undefined) return undefined;
+    if (!/^\d+$/.test(text)) throw usage(`--${name} takes a whole number, not '${text}'.`);
+    return Number(text);
+  };
+  const choice = <T extends string>(name: string, values: readonly T[]): T | undefined => {
+    const text = one(name);
+    const found = values.find((value) => value === text);
+    if (text !== undefined && !found) throw usage(`--${name} is ${values.join(" or ")}, not '${text}'.`);
+    return found;
+  };
+  const sharedData = one("shared-data");
+  const rate = one("nvd-rate");
+  const keys = given.get("api-key");
+  return {
+    exitWithParent: given.has("exit-with-parent"),
+    options: {
+      port: count("port"),
+      host: one("host"),
+      seed: count("seed"),
+      now: one("now"),
+      cves: count("cves"),
+      cwes: count("cwes"),
+      capecs: count("capecs"),
+      attackObjects: count("attack-objects"),
+      ...(sharedData === undefined ? {} : { dataset: { sharedData } }),
+      point: choice("point", ["before", "after"]),
+      order: choice("order", ["id", "shuffled"]),
+      faults: given.get("fault") ?? [],
+      ...(rate === undefined ? {} : { nvdRate: readRate(rate) }),
+      ...(keys === undefined ? {} : { apiKeys: keys }),
+      latencyMs: count("latency-ms"),
+      recordBytes: count("record-bytes"),
+      gzip: given.has("gzip"),
+      extremes: !given.has("no-extremes"),
+    },
+  };
+}
+
+function readFlags(argv: readonly string[], env: NodeJS.ProcessEnv): Map<string, string[]> {
+  const given = new Map<string, string[]>();
+  for (const name of [...single, ...many, ...switches]) {
+    const value = env[`UEE_SIM_${name.replaceAll("-", "_").toUpperCase()}`];
+    if (value !== undefined && value !== "")
+      given.set(name, many.has(name) ? value.split(" ").filter((part) => part !== "") : [value]);
+  }
+  const fresh = new Set<string>();
+  for (let i = 0; i < argv.length; i++) {
+    const match = /^--([a-z-]+)(?:=(.*))?$/s.exec(argv[i]!);
+    const name = match?.[1] ?? "";
+    if (!many.has(name) && !switches.has(name) && !single.some((flag) => flag === name))
+      throw usage(`'${argv[i]}' is no flag of the simulator.\n${simulatorUsage}`);
+    const value = switches.has(name) ? "" : (match?.[2] ?? argv[++i]);
+    if (value === undefined) throw usage(`--${name} takes a value.`);
+    // A flag goes before the environment.
+    const before = fresh.has(name) ? (given.get(name) ?? []) : [];
+    given.set(name, [...before, value]);
+    fresh.add(name);
+  }
+  return given;
+}
+
+function readRate(text: string): NonNullable<SimulatorOptions["nvdRate"]> {
+  const match = /^(\d+)\/(\d+(?:\.\d+)?(?:ms|s|m|h)?)(?:\/(\d+))?$/.exec(text);
+  if (!match)
+    throw usage(`--nvd-rate is MAX/WINDOW or MAX/WINDOW/KEYMAX, for example 5/30s/50, not '${text}'.`);
+  return {
+    max: Number(match[1]),
+    windowMs: parseDuration(match[2]!),
+    ...(match[3] === undefined ? {} : { keyMax: Number(match[3]) }),
+  };
+}

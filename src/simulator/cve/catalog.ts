@@ -1,0 +1,226 @@
+/**
+ * The CVEs as they stand: listing, filters, changes. Selections are cached until the content changes, so paging through
+ * 400,000 records filters them once.
+ */
+import { UeeError } from "../../core/errors.ts";
+import { parseTime } from "../../core/time.ts";
+import { mix } from "../random.ts";
+import type { Change, ChangeReport, Point } from "../types.ts";
+import { byText } from "../upstream.ts";
+import { type CveSource, type CveState, copyState, LIVE, type Part, REJECTED } from "./state.ts";
+
+/** All bounds are inclusive, ms. */
+export interface Filter {
+  modifiedFrom?: number;
+  modifiedTo?: number;
+  publishedFrom?: number;
+  publishedTo?: number;
+  id?: string;
+  noRejected?: boolean;
+  hasKev?: boolean;
+}
+
+const emptyReport = (): ChangeReport => ({ added: [], modified: [], rejected: [], silent: [], removed: [] });
+
+export class CveCatalog {
+  readonly source: CveSource;
+  readonly #seed: number;
+  readonly #order: "id" | "shuffled";
+  readonly #clock: () => number;
+  #state: CveState;
+  #earlier: CveState | undefined;
+  #mutations = 0;
+  #selections = new Map<string, Uint32Array>();
+  /** Moves with every change of content. */
+  revision = 1;
+
+  constructor(
+    source: CveSource,
+    options: { seed: number; order: "id" | "shuffled"; point: Point; clock: () => number },
+  ) {
+    this.source = source;
+    this.#seed = options.seed;
+    this.#order = options.order;
+    this.#clock = options.clock;
+    this.#state = source.at(options.point);
+  }
+
+  get state(): CveState {
+    return this.#state;
+  }
+
+  /** The content before the last change; before any change an older edition of the same records. */
+  get earlier(): CveState {
+    if (this.#earlier) return this.#earlier;
+    const old = copyState(this.#state);
+    for (let slot = 0; slot < old.count; slot += 2) {
+      if (old.version[slot] === 0) continue;
+      old.version[slot]! -= 1;
+      const published = old.published[slot]!;
+      if (!Number.isNaN(published)) old.modified[slot] = Math.floor((published + old.modified[slot]!) / 2);
+    }
+    old.asOf -= 14 * 86_400_000;
+    this.#earlier = old;
+    return old;
+  }
+
+  #changed(): void {
+    this.revision += 1;
+    this.#selections.clear();
+  }
+
+  /** Live slots that pass the filter, in listing order. */
+  select(filter: Filter, state: CveState = this.#state): Uint32Array {
+    const key = state === this.#state ? JSON.stringify(filter) : undefined;
+    const known = key === undefined ? undefined : this.#selections.get(key);
+    if (known) return known;
+    const slots = this.#filtered(filter, state);
+    if (this.#order === "shuffled") this.#shuffle(slots);
+    if (key !== undefined) {
+      if (this.#selections.size >= 32) this.#selections.clear();
+      this.#selections.set(key, slots);
+    }
+    return slots;
+  }
+
+  #filtered(filter: Filter, state: CveState): Uint32Array {
+    const {
+      modifiedFrom = Number.NEGATIVE_INFINITY,
+      modifiedTo = Number.POSITIVE_INFINITY,
+      publishedFrom,
+      publishedTo = Number.POSITIVE_INFINITY,
+    } = filter;
+    const wanted = filter.id === undefined ? undefined : (this.source.slotOf(filter.id) ?? -1);
+    const slots = new Uint32Array(state.count);
+    let length = 0;
+    for (let slot = 0; slot < state.count; slot++) {
+      const flags = state.flags[slot]!;
+      if ((flags & LIVE) === 0) continue;
+      const modified = state.modified[slot]!;
+      if (modified < modifiedFrom || modified > modifiedTo) continue;
+      if (publishedFrom !== undefined) {
+        const published = state.published[slot]!;
+        if (!(published >= publishedFrom && published <= publishedTo)) continue;
+      }
+      if (wanted !== undefined && slot !== wanted) continue;
+      if (filter.noRejected && (flags & REJECTED) !== 0) continue;
+      if (filter.hasKev && !this.source.hasKev(slot, state)) continue;
+      slots[length++] = slot;
+    }
+    return slots.slice(0, length);
+  }
+
+  #shuffle(slots: Uint32Array): void {
+    const keys = Float64Array.from(slots, (slot) => mix(this.#seed, slot, 0x0bde) * 0x20_0000 + slot);
+    keys.sort();
+    for (let i = 0; i < keys.length; i++) slots[i] = keys[i]! % 0x20_0000;
+  }
+
+  parts(slot: number, out: Part[], state: CveState = this.#state): void {
+    this.source.parts(slot, state, out);
+  }
+
+  /** The record's JSON text. */
+  text(slot: number, state: CveState = this.#state): string {
+    const out: Part[] = [];
+    this.source.parts(slot, state, out);
+    return out.map((part) => (typeof part === "string" ? part : part.toString("utf8"))).join("");
+  }
+
+  /** Live slots in plain string order of their ids. */
+  sorted(): Uint32Array {
+    const slots = Array.from(this.#filtered({}, this.#state), (slot) => ({ slot, id: this.source.id(slot) }));
+    slots.sort((a, b) => byText(a.id, b.id));
+    return Uint32Array.from(slots, (entry) => entry.slot);
+  }
+
+  setPoint(point: Point): ChangeReport {
+    const next = this.source.at(point);
+    const report = compare(this.source, this.#state, next);
+    this.#earlier = this.#state;
+    this.#state = next;
+    this.#changed();
+    return report;
+  }
+
+  mutate(change: Change): ChangeReport {
+    const at = timeOf(change.at) ?? this.#clock();
+    this.#earlier = copyState(this.#state);
+    this.#mutations += 1;
+    const taken = new Set<number>();
+    const chosen = (what: number | readonly string[] | undefined): number[] => {
+      const slots = typeof what === "number" ? this.#pick(what, taken) : this.#named(what ?? []);
+      for (const slot of slots) taken.add(slot);
+      return slots;
+    };
+    const report = emptyReport();
+    const state = this.#state;
+    const idOf = (slot: number): string => this.source.id(slot);
+    const edit = (slots: number[], each: (slot: number) => void): string[] => {
+      for (const slot of slots) each(slot);
+      return slots.map(idOf);
+    };
+    report.removed = edit(chosen(change.remove), (slot) => {
+      state.flags[slot] = 0;
+    });
+    report.rejected = edit(chosen(change.reject), (slot) => {
+      state.version[slot]! += this.source.editionStep;
+      state.modified[slot] = at;
+      state.flags[slot]! |= REJECTED;
+    });
+    report.silent = edit(chosen(change.silent), (slot) => {
+      state.version[slot]! += this.source.editionStep;
+    });
+    report.modified = edit(chosen(change.modify), (slot) => {
+      state.version[slot]! += this.source.editionStep;
+      state.modified[slot] = at;
+    });
+    for (let left = change.add ?? 0; left > 0; left--) report.added.push(idOf(this.source.add(state, at)));
+    state.asOf = at;
+    this.#changed();
+    return report;
+  }
+
+  #pick(count: number, taken: ReadonlySet<number>): number[] {
+    const live = this.#filtered({}, this.#state).filter((slot) => !taken.has(slot));
+    const keys = Float64Array.from(
+      live,
+      (slot) => mix(this.#seed, slot, 0xa00 + this.#mutations) * 0x20_0000 + slot,
+    );
+    keys.sort();
+    return Array.from(keys.subarray(0, count), (key) => key % 0x20_0000);
+  }
+
+  #named(ids: readonly string[]): number[] {
+    return ids.map((id) => {
+      const slot = this.source.slotOf(id);
+      if (slot === undefined || slot >= this.#state.count || (this.#state.flags[slot]! & LIVE) === 0)
+        throw new UeeError("API_NOT_FOUND", `The simulator has no live record '${id}'.`);
+      return slot;
+    });
+  }
+}
+
+function timeOf(at: number | string | undefined): number | undefined {
+  if (at === undefined || typeof at === "number") return at;
+  const ms = parseTime(at);
+  if (ms === undefined) throw new UeeError("VAL_DATE", `'${at}' is not a time.`);
+  return ms;
+}
+
+/** What differs between two states of one source. */
+function compare(source: CveSource, from: CveState, to: CveState): ChangeReport {
+  const report = emptyReport();
+  for (let slot = 0; slot < Math.max(from.count, to.count); slot++) {
+    const was = slot < from.count && (from.flags[slot]! & LIVE) !== 0;
+    const is = slot < to.count && (to.flags[slot]! & LIVE) !== 0;
+    if (!was && !is) continue;
+    if (!was) report.added.push(source.id(slot));
+    else if (!is) report.removed.push(source.id(slot));
+    else if ((to.flags[slot]! & REJECTED) !== 0 && (from.flags[slot]! & REJECTED) === 0)
+      report.rejected.push(source.id(slot));
+    else if (from.version[slot] !== to.version[slot])
+      (from.modified[slot] === to.modified[slot] ? report.silent : report.modified).push(source.id(slot));
+  }
+  return report;
+}

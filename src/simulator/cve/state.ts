@@ -1,0 +1,78 @@
+/**
+ * What is true of every CVE right now, in a few bytes a record; the text itself is made when asked for.
+ * A slot is a record's place in the catalogue: slots never move and are never given to another id.
+ */
+export interface CveState {
+  /** Slots in use, removed ones included. */
+  count: number;
+  /** Edition of the text. */
+  version: Uint16Array;
+  /** Bits: LIVE, REJECTED. */
+  flags: Uint8Array;
+  /** lastModified, ms. */
+  modified: Float64Array;
+  /** published, ms; NaN where the record has none. */
+  published: Float64Array;
+  /** When this became true, ms. */
+  asOf: number;
+}
+
+export const LIVE = 1;
+export const REJECTED = 2;
+
+export const emptyState = (capacity: number, asOf: number): CveState => ({
+  count: 0,
+  version: new Uint16Array(capacity),
+  flags: new Uint8Array(capacity),
+  modified: new Float64Array(capacity),
+  published: new Float64Array(capacity),
+  asOf,
+});
+
+export const copyState = (state: CveState): CveState => ({
+  count: state.count,
+  version: state.version.slice(),
+  flags: state.flags.slice(),
+  modified: state.modified.slice(),
+  published: state.published.slice(),
+  asOf: state.asOf,
+});
+
+/** Room for one more slot; returns the slot. */
+export function appendSlot(state: CveState): number {
+  if (state.count === state.version.length) {
+    const capacity = Math.max(64, Math.ceil(state.count * 1.25));
+    const grow = <T extends Uint16Array | Uint8Array | Float64Array>(old: T, fresh: T): T => {
+      fresh.set(old);
+      return fresh;
+    };
+    state.version = grow(state.version, new Uint16Array(capacity));
+    state.flags = grow(state.flags, new Uint8Array(capacity));
+    state.modified = grow(state.modified, new Float64Array(capacity));
+    state.published = grow(state.published, new Float64Array(capacity));
+  }
+  state.count += 1;
+  return state.count - 1;
+}
+
+/** A piece of JSON text. Strings are ASCII; Buffers are shared and never written to. */
+export type Part = Buffer | string;
+
+/** NVD's time format: ms, no zone, UTC. */
+export const nvdTime = (ms: number): string => new Date(ms).toISOString().slice(0, 23);
+
+/** Where the texts come from: generated, or real records. */
+export interface CveSource {
+  /** The state at a point in time, fresh. */
+  at(point: "before" | "after"): CveState;
+  id(slot: number): string;
+  /** The slot of an id, if it ever was one. */
+  slotOf(id: string): number | undefined;
+  /** Appends the record's JSON text. */
+  parts(slot: number, state: CveState, out: Part[]): void;
+  /** What one more edit adds to a record's version. */
+  readonly editionStep: number;
+  hasKev(slot: number, state: CveState): boolean;
+  /** A new record; its slot is appended to the state. */
+  add(state: CveState, modified: number): number;
+}

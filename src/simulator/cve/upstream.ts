@@ -1,0 +1,136 @@
+/** NVD's CVE API 2.0: `/rest/json/cves/2.0`, with or without a trailing slash. */
+import type { Drawn, Injector } from "../faults/injector.ts";
+import { corruptJson } from "../http/corrupt.ts";
+import { type Reply, reply } from "../http/reply.ts";
+import { ByteLru } from "../lru.ts";
+import type { BadRecord, Change, ChangeReport, ContentEntry, Point } from "../types.ts";
+import type { SimRequest, SimulatedUpstream } from "../upstream.ts";
+import type { CveCatalog } from "./catalog.ts";
+import { type PageBody, renderPage } from "./page.ts";
+import { type NvdQuery, type NvdRefusal, pageCapMessage, readQuery } from "./query.ts";
+import { nvdTime } from "./state.ts";
+
+export const CVE_PATH = "/rest/json/cves/2.0";
+const CACHE_BYTES = 48 * 1_048_576;
+const json = { "content-type": "application/json" };
+
+export class CveUpstream implements SimulatedUpstream {
+  readonly #catalog: CveCatalog;
+  readonly #injector: Injector;
+  readonly #apiKeys: ReadonlySet<string> | undefined;
+  readonly #clock: () => number;
+  readonly #pages = new ByteLru<PageBody>(CACHE_BYTES);
+
+  constructor(
+    catalog: CveCatalog,
+    options: { injector: Injector; apiKeys: readonly string[] | undefined; clock: () => number },
+  ) {
+    this.#catalog = catalog;
+    this.#injector = options.injector;
+    this.#apiKeys = options.apiKeys && new Set(options.apiKeys);
+    this.#clock = options.clock;
+  }
+
+  reply({ path, params, headers }: SimRequest, drawn: Drawn): Reply | undefined {
+    if (path !== CVE_PATH && path !== `${CVE_PATH}/`) return undefined;
+    const key = headers.apikey;
+    if (this.#apiKeys && key !== undefined && !this.#apiKeys.has(String(key)))
+      return refused({ message: "Invalid apiKey" });
+    const query = readQuery(params);
+    if ("refusal" in query) return refused(query.refusal);
+    const cap = this.#pageCap(query, drawn);
+    if (cap) return cap;
+    if (drawn.take("empty-200") !== undefined) return this.#envelope(query, 0, this.#clock(), 0, []);
+    return corruptJson(this.#page(query, drawn), drawn);
+  }
+
+  #pageCap(query: NvdQuery, drawn: Drawn): Reply | undefined {
+    if (!drawn.has("page-cap")) return undefined;
+    // Peek first: a page within the cap is not struck.
+    const max = Number(drawn.peek("page-cap", "500"));
+    if (query.resultsPerPage <= max) return undefined;
+    drawn.take("page-cap");
+    return refused({ message: pageCapMessage(max) });
+  }
+
+  #page(query: NvdQuery, drawn: Drawn): Reply {
+    const stale = drawn.take("stale-page") !== undefined;
+    const state = stale ? this.#catalog.earlier : this.#catalog.state;
+    const all = this.#catalog.select(query.filter, state);
+    const start = Math.min(query.startIndex, all.length);
+    let slots = all.subarray(start, start + query.resultsPerPage);
+    let total = all.length;
+    let altered = stale;
+    if (slots.length > 0 && drawn.has("short-page")) {
+      const missing = Math.max(1, Number(drawn.take("short-page", "1")) || 1);
+      slots = slots.subarray(0, Math.max(0, slots.length - missing));
+      altered = true;
+    }
+    if (slots.length > 1 && drawn.take("duplicate-record") !== undefined) {
+      slots = slots.slice();
+      slots[Math.floor(slots.length / 2)] = slots[0]!;
+      altered = true;
+    }
+    if (total > 0 && drawn.has("total-jitter")) {
+      const by = Number(drawn.take("total-jitter", "3")) || 3;
+      total = Math.max(1, total + (start % 2 === 0 ? by : -by));
+    }
+    const isBad = this.#injector.badRecords("cve");
+    const key = altered
+      ? undefined
+      : `${this.#catalog.revision}/${this.#injector.generation}/${JSON.stringify(query)}`;
+    const known = key === undefined ? undefined : this.#pages.get(key);
+    const page = known ?? renderPage(this.#catalog, state, slots, isBad);
+    if (key !== undefined && !known) this.#pages.set(key, page, page.bytes);
+    this.#injector.count("bad-record", page.bad);
+    return this.#envelope(query, total, stale ? state.asOf : this.#clock(), slots.length, page.chunks);
+  }
+
+  #envelope(query: NvdQuery, total: number, now: number, returned: number, chunks: Buffer[]): Reply {
+    // resultsPerPage echoes what came back, not what was asked for: it is no stride.
+    const head =
+      `{"resultsPerPage":${returned},"startIndex":${query.startIndex},"totalResults":${total},"format":"NVD_CVE",` +
+      `"version":"2.0","timestamp":"${nvdTime(now)}","vulnerabilities":[`;
+    return reply(200, json, head, ...chunks, "]}");
+  }
+
+  setPoint(point: Point): ChangeReport {
+    this.#pages.clear();
+    return this.#catalog.setPoint(point);
+  }
+
+  mutate(change: Change): ChangeReport {
+    this.#pages.clear();
+    return this.#catalog.mutate(change);
+  }
+
+  *content(): Generator<ContentEntry> {
+    for (const slot of this.#catalog.sorted())
+      yield { id: this.#catalog.source.id(slot), data: JSON.parse(this.#catalog.text(slot)) as unknown };
+  }
+
+  *contentLines(): Generator<string> {
+    for (const slot of this.#catalog.sorted()) {
+      // A text with line breaks between its tokens must not break the line.
+      const text = this.#catalog.text(slot);
+      const data = /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, " ") : text;
+      yield `{"id":${JSON.stringify(this.#catalog.source.id(slot))},"data":${data}}`;
+    }
+  }
+
+  badRecords(): BadRecord[] {
+    const isBad = this.#injector.badRecords("cve");
+    if (!isBad) return [];
+    const found: BadRecord[] = [];
+    for (const slot of this.#catalog.sorted()) {
+      const id = this.#catalog.source.id(slot);
+      const kind = isBad(id);
+      if (kind) found.push({ id, kind });
+    }
+    return found;
+  }
+}
+
+function refused({ message }: NvdRefusal): Reply {
+  return reply(404, { ...(message === undefined ? {} : { message }), "content-length": "0" });
+}

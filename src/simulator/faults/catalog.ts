@@ -1,0 +1,123 @@
+/**
+ * Every fault the simulator knows, as a table: where it can happen, when in an answer's making it acts, and what it
+ * costs a client that is right. Groups for tests are read from here.
+ *
+ * Phases: `respond` answers instead of the upstream; `content` changes what the answer says; `deliver` breaks a right
+ * answer on its way.
+ * Cost: `retry` one more request mends it; `pass` a listing must be walked again; `lasting` it stays as long as it is
+ * switched on and the client must refuse or set aside what it got; `benign` a right client does not even notice.
+ */
+import type { Upstream } from "../types.ts";
+
+export type Phase = "respond" | "content" | "deliver";
+export type Cost = "retry" | "pass" | "lasting" | "benign";
+
+export interface FaultEntry {
+  phase: Phase;
+  on: readonly Upstream[];
+  cost: Cost;
+  /** What the argument in parentheses means, with its default; absent: takes none. */
+  arg?: string;
+  does: string;
+}
+
+const every = ["cve", "cwe", "capec", "attack"] as const;
+const json = ["cve", "cwe", "attack"] as const;
+const xml = ["cwe", "capec"] as const;
+
+const fault = (
+  phase: Phase,
+  on: readonly Upstream[],
+  cost: Cost,
+  does: string,
+  arg?: string,
+): FaultEntry => ({ phase, on, cost, does, ...(arg === undefined ? {} : { arg }) });
+
+export const faultCatalog = {
+  "status-403": fault("respond", every, "retry", "firewall page, forbidden by administrative rules"),
+  "status-429": fault("respond", every, "retry", "too many requests", "Retry-After in s (0)"),
+  "status-503": fault("respond", every, "retry", "HTML page without Retry-After"),
+  "status-503-retry-after": fault("respond", every, "retry", "with Retry-After", "Retry-After in s (1)"),
+  "status-500": fault("respond", every, "retry", "internal server error"),
+  "status-502": fault("respond", every, "retry", "bad gateway"),
+  "status-504": fault("respond", every, "retry", "gateway time-out"),
+  "status-520": fault("respond", every, "retry", "Cloudflare: unknown error"),
+  "status-524": fault("respond", every, "retry", "Cloudflare: time-out, text/plain `error code: 524`"),
+  "status-408": fault("respond", every, "retry", "request time-out"),
+  "html-200": fault("respond", every, "retry", "Cloudflare's `Attention Required!` page with status 200"),
+  "empty-body": fault("respond", every, "retry", "200 with 0 bytes"),
+  reset: fault("respond", every, "retry", "the connection is reset before any header"),
+  "stall-headers": fault("respond", every, "retry", "never answers"),
+  "redirect-301": fault("respond", every, "benign", "moved permanently, to an address that answers"),
+  "redirect-302": fault("respond", every, "benign", "found, at an address that answers"),
+  "redirect-loop": fault("respond", every, "lasting", "redirects to itself"),
+  "redirect-elsewhere": fault("respond", every, "lasting", "redirects to another host (which would answer)"),
+  "page-cap": fault("content", ["cve"], "retry", "404 resultsPerPage parameter cannot exceed N", "N (500)"),
+  "empty-200": fault("content", ["cve"], "retry", "valid page with totalResults 0"),
+  "short-page": fault("content", ["cve"], "retry", "fewer records than there must be", "records missing (1)"),
+  "duplicate-record": fault(
+    "content",
+    ["cve"],
+    "pass",
+    "one record of the page replaced by a copy of another",
+  ),
+  "total-jitter": fault("content", ["cve"], "pass", "totalResults off", "by how many (3)"),
+  "stale-page": fault("content", ["cve"], "lasting", "the page as it was before the last change"),
+  "bad-record": fault(
+    "content",
+    ["cve", "cwe", "attack"],
+    "lasting",
+    "records broken; rate is per record",
+    "kind (all in turn)",
+  ),
+  "bad-utf8": fault("content", every, "retry", "an invalid UTF-8 byte inside a text"),
+  "bad-json": fault("content", json, "retry", "a trailing comma and garbage"),
+  "wrong-root": fault("content", every, "retry", "well-formed, but something else altogether"),
+  "bad-xml": fault("content", xml, "retry", "tags that do not match"),
+  "truncated-xml": fault("content", xml, "retry", "XML cut off, with a length that agrees"),
+  "xml-bomb": fault("content", xml, "lasting", "entities that expand to gigabytes"),
+  "xml-external-entity": fault("content", xml, "lasting", "an entity that names a local file"),
+  "bad-zip": fault("content", ["cwe"], "retry", "zip broken", "garbage, crc, truncated or empty (in turn)"),
+  "zip-bomb": fault("content", ["cwe"], "lasting", "zip that inflates without end", "MB inflated (2048)"),
+  "index-missing-domain": fault("content", ["attack"], "lasting", "index without one domain", "domain (ics)"),
+  "bundle-missing": fault("content", ["attack"], "lasting", "404 for the bundle the index names"),
+  oversize: fault("deliver", every, "retry", "white space without end", "MB (1024)"),
+  truncated: fault("deliver", every, "retry", "length right, body cut, connection destroyed"),
+  "truncated-chunked": fault("deliver", every, "retry", "chunked, connection destroyed midway"),
+  "truncated-clean": fault("deliver", every, "retry", "body cut, length agrees, clean end"),
+  "truncated-close": fault("deliver", every, "retry", "no length, body cut, connection closed cleanly"),
+  stall: fault("deliver", every, "retry", "headers, then no more bytes", "bytes before the stall (0)"),
+  slow: fault("deliver", every, "benign", "body drips", "ms in all (1000)"),
+  "gzip-corrupt": fault("deliver", every, "retry", "gzip whose bytes are damaged"),
+  "wrong-content-type": fault("deliver", every, "benign", "right body called application/octet-stream"),
+  "http10-close": fault("deliver", every, "benign", "no length, the connection's end ends the body"),
+} as const satisfies Record<string, FaultEntry>;
+
+export type FaultName = keyof typeof faultCatalog;
+
+export const faultNames = Object.keys(faultCatalog) as FaultName[];
+
+export const faultEntry = (name: FaultName): FaultEntry => faultCatalog[name];
+
+const where = (test: (entry: FaultEntry, name: FaultName) => boolean): FaultName[] =>
+  faultNames.filter((name) => test(faultCatalog[name], name));
+
+const recovers = (entry: FaultEntry): boolean => entry.cost !== "lasting";
+
+/** After each of these, at a rate, a right client's run still ends complete. */
+export const transientFaults: Record<Upstream, FaultName[]> = {
+  cve: where((entry) => recovers(entry) && entry.on.includes("cve")),
+  cwe: where((entry) => recovers(entry) && entry.on.includes("cwe")),
+  capec: where((entry) => recovers(entry) && entry.on.includes("capec")),
+  attack: where((entry) => recovers(entry) && entry.on.includes("attack")),
+};
+
+/** A run under one of these at rate 1 must not end complete, and must not harm the store. */
+export const lastingFaults: FaultName[] = where((entry) => entry.cost === "lasting");
+
+/** They hold a connection until the client's own time-out ends it. */
+export const stallingFaults: FaultName[] = ["stall", "stall-headers"];
+
+/** `all@0.10` draws from these: what mends itself, without those that stall. */
+export const allFaults = (upstream: Upstream): FaultName[] =>
+  transientFaults[upstream].filter((name) => !stallingFaults.includes(name));

@@ -1,0 +1,74 @@
+/**
+ * Deterministic randomness. `mix` is a pure hash: whoever asks for the same (seed, a, b) gets the same number, in any
+ * order and without state, so a record can be generated alone. `Random` is a sequence for building pools.
+ */
+
+/** A well-mixed unsigned 32-bit number out of up to three 32-bit ones. */
+export function mix(seed: number, a: number, b = 0): number {
+  let h = (seed ^ 0x9e3779b9) | 0;
+  h = Math.imul(h ^ a, 0x85ebca6b);
+  h ^= h >>> 13;
+  h = Math.imul(h ^ b, 0xc2b2ae35);
+  h ^= h >>> 16;
+  h = Math.imul(h ^ (a >>> 7), 0x27d4eb2f);
+  h ^= h >>> 15;
+  h = Math.imul(h, 0x165667b1);
+  return (h ^ (h >>> 13)) >>> 0;
+}
+
+/** As `mix`, in [0, 1). */
+export const fraction = (seed: number, a: number, b = 0): number => mix(seed, a, b) / 0x1_0000_0000;
+
+/** FNV-1a: a text as a 32-bit number. */
+export function hashText(text: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h >>> 0;
+}
+
+export class Random {
+  readonly #seed: number;
+  #step = 0;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+  }
+
+  /** [0, 1) */
+  next(): number {
+    this.#step += 1;
+    return fraction(this.#seed, this.#step, 0x5eed);
+  }
+
+  /** A whole number in [from, to]. */
+  int(from: number, to: number): number {
+    return from + Math.floor(this.next() * (to - from + 1));
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability;
+  }
+
+  pick<T>(items: readonly T[]): T {
+    return items[Math.floor(this.next() * items.length)]!;
+  }
+
+  /** Mostly small, sometimes large: 1 … max with the given mean (about). */
+  skewed(mean: number, max: number): number {
+    return Math.min(max, 1 + Math.floor(-Math.log(1 - this.next()) * (mean - 0.5)));
+  }
+
+  hex(digits: number): string {
+    let text = "";
+    while (text.length < digits)
+      text += Math.floor(this.next() * 0x1_0000_0000)
+        .toString(16)
+        .padStart(8, "0");
+    return text.slice(0, digits);
+  }
+
+  uuid(): string {
+    const h = this.hex(32);
+    return `${h.slice(0, 8)}-${h.slice(8, 12)}-4${h.slice(13, 16)}-a${h.slice(17, 20)}-${h.slice(20)}`;
+  }
+}

@@ -1,0 +1,44 @@
+/** Every request, for tests to judge by. The oldest fall out beyond the bound; counts never do. */
+import type { Counts, LogEntry, Upstream } from "./types.ts";
+
+const MAX_ENTRIES = 200_000;
+
+export class RequestLog {
+  #entries: LogEntry[] = [];
+  #n = 0;
+  readonly requests: Counts["requests"] = { cve: 0, cwe: 0, capec: 0, attack: 0, unknown: 0 };
+  keyLeaks = 0;
+
+  open(facts: {
+    upstream: Upstream | null;
+    elsewhere: boolean;
+    method: string;
+    path: string;
+    query: string;
+    apiKey: boolean;
+  }): LogEntry {
+    this.#n += 1;
+    this.requests[facts.upstream ?? "unknown"] += 1;
+    if (facts.elsewhere && facts.apiKey) this.keyLeaks += 1;
+    const entry: LogEntry = {
+      n: this.#n,
+      at: new Date().toISOString(),
+      monotonicMs: performance.now(),
+      ...facts,
+      status: 0,
+      fault: null,
+      bytes: 0,
+      durationMs: null,
+      overLimit: false,
+      whileToldToWait: false,
+    };
+    this.#entries.push(entry);
+    if (this.#entries.length > MAX_ENTRIES) this.#entries = this.#entries.slice(MAX_ENTRIES / 10);
+    return entry;
+  }
+
+  /** Copies, so that what was read does not change. */
+  entries(since = 0): LogEntry[] {
+    return this.#entries.filter((entry) => entry.n > since).map((entry) => ({ ...entry }));
+  }
+}

@@ -1,0 +1,36 @@
+/** Changes of content that happen while a client pages: after so many more requests, before the next is answered. */
+import type { ChangeReport, ScheduledChange, Upstream } from "./types.ts";
+
+interface Waiting {
+  upstream: Upstream;
+  left: number;
+  scheduled: ScheduledChange;
+  done: (report: ChangeReport) => void;
+}
+
+export class Schedule {
+  readonly #apply: (change: ScheduledChange["change"], upstream: Upstream) => ChangeReport;
+  #waiting: Waiting[] = [];
+
+  constructor(apply: (change: ScheduledChange["change"], upstream: Upstream) => ChangeReport) {
+    this.#apply = apply;
+  }
+
+  /** Resolves with what changed, once it did. */
+  add(scheduled: ScheduledChange): Promise<ChangeReport> {
+    const { change } = scheduled;
+    const upstream = scheduled.upstream ?? ("point" in change ? "cve" : (change.provider ?? "cve"));
+    return new Promise((done) => {
+      this.#waiting.push({ upstream, left: scheduled.afterRequests, scheduled, done });
+    });
+  }
+
+  /** A request has reached the upstream. */
+  arrived(upstream: Upstream): void {
+    if (this.#waiting.length === 0) return;
+    const due = this.#waiting.filter((one) => one.upstream === upstream && one.left-- <= 0);
+    if (due.length === 0) return;
+    this.#waiting = this.#waiting.filter((one) => !due.includes(one));
+    for (const { scheduled, done } of due) done(this.#apply(scheduled.change, upstream));
+  }
+}

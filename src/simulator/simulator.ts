@@ -1,0 +1,175 @@
+/** Puts the simulator together. */
+import { UeeError } from "../core/errors.ts";
+import { parseTime } from "../core/time.ts";
+import { ATTACK_INDEX, AttackUpstream } from "./attack/upstream.ts";
+import { CAPEC_XML, CapecUpstream } from "./capec/upstream.ts";
+import { makeControl } from "./control.ts";
+import { CveCatalog } from "./cve/catalog.ts";
+import { GeneratedCves } from "./cve/generated.ts";
+import { SharedCves } from "./cve/shared.ts";
+import { CVE_PATH, CveUpstream } from "./cve/upstream.ts";
+import { CWE_JSON, CWE_XML, CWE_ZIP, CweUpstream } from "./cwe/upstream.ts";
+import { Injector } from "./faults/injector.ts";
+import { RateWatch } from "./rateWatch.ts";
+import { RequestLog } from "./requestLog.ts";
+import { Schedule } from "./schedule.ts";
+import { SimulatorServer } from "./server.ts";
+import {
+  type BadRecord,
+  type Change,
+  type ChangeReport,
+  type ContentEntry,
+  type Counts,
+  type LogEntry,
+  type Point,
+  type ScheduledChange,
+  type SimulatorOptions,
+  type Upstream,
+  upstreamNames,
+} from "./types.ts";
+import type { SimulatedUpstream } from "./upstream.ts";
+
+export interface SimulatorUrls {
+  cve: string;
+  /** The zip, or the JSON catalogue where real data is served. */
+  cwe: string;
+  cweZip: string;
+  cweXml: string;
+  cweJson: string;
+  capec: string;
+  /** The index. */
+  attack: string;
+}
+
+export interface Simulator {
+  readonly url: string;
+  /** Another host, as far as clients can tell; `redirect-elsewhere` leads there. */
+  readonly elsewhereUrl: string;
+  readonly urls: SimulatorUrls;
+  /** Moves all upstreams to a point in time; changes made since are undone. Says what changed. */
+  setPoint(point: Point): Record<Upstream, ChangeReport>;
+  /** Replaces all faults. Throws SYS_USAGE for a spec it cannot read. */
+  setFaults(faults: readonly string[]): void;
+  clearFaults(): void;
+  mutate(change: Change): ChangeReport;
+  /** Resolves when it has happened, with what changed at the upstream it waited for. */
+  scheduleChange(change: ScheduledChange): Promise<ChangeReport>;
+  /** Entries with a number above `since`. */
+  log(since?: number): LogEntry[];
+  counts(): Counts;
+  /** The true records, sorted by id in plain string order. */
+  content(provider: Upstream): Iterable<ContentEntry>;
+  contentLines(provider: Upstream): Iterable<string>;
+  badRecords(provider: Upstream): BadRecord[];
+  close(): Promise<void>;
+}
+
+const HOUR = 3_600_000;
+
+export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const clock = options.clock ?? Date.now;
+  const { injector, upstreams, sharedData } = makeUpstreams(options, clock);
+  const log = new RequestLog();
+  const rate = new RateWatch(options.nvdRate);
+  const setPoint = (point: Point): Record<Upstream, ChangeReport> =>
+    Object.fromEntries(upstreamNames.map((name) => [name, upstreams[name].setPoint(point)])) as Record<
+      Upstream,
+      ChangeReport
+    >;
+  const mutate = (change: Change): ChangeReport => upstreams[change.provider ?? "cve"].mutate(change);
+  const schedule = new Schedule((change, upstream) =>
+    "point" in change ? setPoint(change.point)[upstream] : mutate(change),
+  );
+  const counts = (): Counts => ({
+    requests: { ...log.requests },
+    injected: { ...injector.injected },
+    injectedTotal: Object.values(injector.injected).reduce((sum, n) => sum + n, 0),
+    violations: {
+      overLimit: rate.overLimit,
+      whileToldToWait: rate.whileToldToWait,
+      keyLeaks: log.keyLeaks,
+    },
+  });
+  const core = {
+    setPoint,
+    mutate,
+    setFaults: (faults: readonly string[]) => injector.set(faults),
+    clearFaults: () => injector.set([]),
+    scheduleChange: (change: ScheduledChange) => schedule.add(change),
+    log: (since = 0) => log.entries(since),
+    counts,
+    content: (provider: Upstream) => upstreams[provider].content(),
+    contentLines: (provider: Upstream) => upstreams[provider].contentLines(),
+    badRecords: (provider: Upstream) => upstreams[provider].badRecords(),
+  };
+  const server = new SimulatorServer({
+    upstreams,
+    injector,
+    log,
+    rate,
+    schedule,
+    control: makeControl({ ...core, faults: () => injector.texts }),
+    latencyMs: options.latencyMs ?? 0,
+    gzip: options.gzip ?? false,
+  });
+  await server.listen(options.port ?? 0, options.host ?? "127.0.0.1");
+  return {
+    ...core,
+    url: server.url,
+    elsewhereUrl: server.elsewhereUrl,
+    urls: urlsOf(server.url, sharedData !== undefined),
+    close: () => server.close(),
+  };
+}
+
+function makeUpstreams(
+  options: SimulatorOptions,
+  clock: () => number,
+): { injector: Injector; upstreams: Record<Upstream, SimulatedUpstream>; sharedData: string | undefined } {
+  const seed = options.seed ?? 1;
+  const point = options.point ?? "before";
+  const now = anchor(options.now, clock);
+  const injector = new Injector(seed, options.faults ?? []);
+  const sharedData = typeof options.dataset === "object" ? options.dataset.sharedData : undefined;
+  const source =
+    sharedData === undefined
+      ? new GeneratedCves({
+          seed,
+          count: options.cves ?? 3_000,
+          now,
+          recordBytes: options.recordBytes,
+          extremes: options.extremes ?? true,
+        })
+      : new SharedCves(sharedData);
+  const catalog = new CveCatalog(source, { seed, order: options.order ?? "id", point, clock });
+  const shared = { seed, now, point, injector, sharedData };
+  return {
+    injector,
+    sharedData,
+    upstreams: {
+      cve: new CveUpstream(catalog, { injector, apiKeys: options.apiKeys, clock }),
+      cwe: new CweUpstream({ ...shared, count: options.cwes ?? 300 }),
+      capec: new CapecUpstream({ ...shared, count: options.capecs ?? 200 }),
+      attack: new AttackUpstream({ ...shared, count: options.attackObjects ?? 1_500 }),
+    },
+  };
+}
+
+function anchor(now: number | string | undefined, clock: () => number): number {
+  if (now === undefined) return Math.floor(clock() / HOUR) * HOUR;
+  const ms = typeof now === "number" ? now : parseTime(now);
+  if (ms === undefined) throw new UeeError("VAL_DATE", `'${now}' is not a time.`);
+  return ms;
+}
+
+function urlsOf(url: string, shared: boolean): SimulatorUrls {
+  return {
+    cve: `${url}${CVE_PATH}`,
+    cwe: `${url}${shared ? CWE_JSON : CWE_ZIP}`,
+    cweZip: `${url}${CWE_ZIP}`,
+    cweXml: `${url}${CWE_XML}`,
+    cweJson: `${url}${CWE_JSON}`,
+    capec: `${url}${CAPEC_XML}`,
+    attack: `${url}${ATTACK_INDEX}`,
+  };
+}

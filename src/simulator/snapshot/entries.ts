@@ -1,0 +1,99 @@
+/** Which entries of a generated snapshot feed exist, and in which edition. A slot keeps its id for ever. */
+import { UeeError } from "../../core/errors.ts";
+import { mix } from "../random.ts";
+import type { Change, ChangeReport, Point } from "../types.ts";
+
+const share = (count: number, part: number): number => Math.max(1, Math.round(count * part));
+
+export class SnapshotEntries {
+  readonly #seed: number;
+  readonly #base: number;
+  readonly #idOf: (slot: number) => string;
+  /** 0: removed. Editions count from 1. */
+  #editions: number[] = [];
+  #mutations = 0;
+  /** Counts releases of the catalogue: 0 at the point before. */
+  release = 0;
+
+  constructor(options: { seed: number; count: number; point: Point; idOf: (slot: number) => string }) {
+    this.#seed = options.seed;
+    this.#base = options.count;
+    this.#idOf = options.idOf;
+    this.#load(options.point);
+  }
+
+  #load(point: Point): void {
+    this.#editions = new Array<number>(this.#base).fill(1);
+    this.release = 0;
+    if (point === "before" || this.#base === 0) return;
+    this.#mutations = 0;
+    this.mutate({
+      remove: share(this.#base, 0.01),
+      modify: share(this.#base, 0.05),
+      add: share(this.#base, 0.02),
+    });
+  }
+
+  *live(): Generator<{ slot: number; edition: number }> {
+    for (let slot = 0; slot < this.#editions.length; slot++) {
+      const edition = this.#editions[slot]!;
+      if (edition > 0) yield { slot, edition };
+    }
+  }
+
+  setPoint(point: Point): ChangeReport {
+    const was = this.#editions;
+    this.#load(point);
+    const report: ChangeReport = { added: [], modified: [], rejected: [], silent: [], removed: [] };
+    for (let slot = 0; slot < Math.max(was.length, this.#editions.length); slot++) {
+      const [old = 0, now = 0] = [was[slot], this.#editions[slot]];
+      if (old === now) continue;
+      (old === 0 ? report.added : now === 0 ? report.removed : report.modified).push(this.#idOf(slot));
+    }
+    return report;
+  }
+
+  /** Every change is a release. */
+  mutate(change: Change): ChangeReport {
+    if (change.reject || change.silent)
+      throw new UeeError(
+        "API_BAD_INPUT",
+        "Snapshot feeds know add, modify and remove; reject and silent are NVD's.",
+      );
+    this.#mutations += 1;
+    this.release += 1;
+    const taken = new Set<number>();
+    const choose = (what: number | readonly string[] | undefined): number[] => {
+      const slots = typeof what === "number" ? this.#pick(what, taken) : this.#named(what ?? []);
+      for (const slot of slots) taken.add(slot);
+      return slots;
+    };
+    const removed = choose(change.remove);
+    const modified = choose(change.modify);
+    for (const slot of removed) this.#editions[slot] = 0;
+    for (const slot of modified) this.#editions[slot]! += 1;
+    const added: number[] = [];
+    for (let left = change.add ?? 0; left > 0; left--) added.push(this.#editions.push(1) - 1);
+    const ids = (slots: number[]): string[] => slots.map((slot) => this.#idOf(slot));
+    return { added: ids(added), modified: ids(modified), rejected: [], silent: [], removed: ids(removed) };
+  }
+
+  #pick(count: number, taken: ReadonlySet<number>): number[] {
+    return [...this.live()]
+      .filter(({ slot }) => !taken.has(slot))
+      .map(({ slot }) => ({ slot, key: mix(this.#seed, slot, this.#mutations) }))
+      .sort((a, b) => a.key - b.key || a.slot - b.slot)
+      .slice(0, count)
+      .map(({ slot }) => slot);
+  }
+
+  #named(ids: readonly string[]): number[] {
+    const slots = new Map([...this.live()].map(({ slot }) => [this.#idOf(slot), slot]));
+    return ids.map((id) => {
+      const slot = slots.get(id);
+      if (slot === undefined)
+        throw new UeeError("API_NOT_FOUND", `The simulator has no live record '${id}'.`);
+      return slot;
+    });
+  }
+}

@@ -1,0 +1,149 @@
+/** The simulator's vocabulary: what may be asked of it and what it tells. */
+
+export const upstreamNames = ["cve", "cwe", "capec", "attack"] as const;
+export type Upstream = (typeof upstreamNames)[number];
+
+/** The feeds exist at two points in time; `after` is some days later than `before`. */
+export type Point = "before" | "after";
+
+export interface SimulatorOptions {
+  /** 0 (default) takes a free one. */
+  port?: number;
+  /** Default 127.0.0.1. */
+  host?: string;
+  /** Same seed and same `now`: same bytes. Default 1. */
+  seed?: number;
+  /** Anchor of all generated dates (ms or ISO): `after` ends just before it. Default: the present hour. */
+  now?: number | string;
+  /** Clock of the answers' `timestamp` and of changes made while running, ms. Default Date.now. */
+  clock?: () => number;
+  /** Generated CVEs at the point `before`. Default 3,000. */
+  cves?: number;
+  /** Generated records of the snapshot feeds. Defaults: cwe 300, capec 200, attack 1,500. */
+  cwes?: number;
+  capecs?: number;
+  attackObjects?: number;
+  /** Where records come from. `sharedData` names the folder with real feeds. Default `generated`. */
+  dataset?: "generated" | { sharedData: string };
+  /** Default `before`. */
+  point?: Point;
+  /** Fault specs, e.g. `["status-503@0.05", "reset#3:cve"]`. */
+  faults?: readonly string[];
+  /** NVD's rolling-window limit. Refuses what exceeds it; with `enforce: false` only counts it. Default: none. */
+  nvdRate?: NvdRate;
+  /** Accepted NVD keys. Default: any. */
+  apiKeys?: readonly string[];
+  /** Waits before every answer, ms. */
+  latencyMs?: number;
+  /** Pads every generated CVE to about this many bytes. */
+  recordBytes?: number;
+  /** Leaves out the extreme records (684 KB, odd Unicode, drift…). Default: they are there. */
+  extremes?: boolean;
+  /** Order of the NVD listing; it promises none. Default `id`. */
+  order?: "id" | "shuffled";
+  /** Compress answers where the client allows it. Default false. */
+  gzip?: boolean;
+}
+
+export interface NvdRate {
+  max: number;
+  windowMs: number;
+  /** The limit with a key. Default: `max`. */
+  keyMax?: number;
+  enforce?: boolean;
+}
+
+/** What happened to an upstream's content, by record id. */
+export interface ChangeReport {
+  added: string[];
+  modified: string[];
+  /** CVE: new status and lastModified, emptied lists. */
+  rejected: string[];
+  /** CVE: other content under the same lastModified. */
+  silent: string[];
+  removed: string[];
+}
+
+/** A change of content: how many records (picked deterministically) or which. */
+export interface Change {
+  /** Default cve. */
+  provider?: Upstream;
+  add?: number;
+  modify?: number | readonly string[];
+  reject?: number | readonly string[];
+  silent?: number | readonly string[];
+  remove?: number | readonly string[];
+  /** lastModified of what changes (ms or ISO). Default: the simulator's clock. */
+  at?: number | string;
+}
+
+export type ChangeOrPoint = Change | { point: Point };
+
+/** Applied when so many more requests have reached the change's upstream (default cve), before the next is answered. */
+export interface ScheduledChange {
+  afterRequests: number;
+  change: ChangeOrPoint;
+  /** Whose requests count. Default: the change's own upstream. */
+  upstream?: Upstream;
+}
+
+/** A true record. XML feeds give the element's verbatim source instead of data. */
+export interface ContentEntry {
+  id: string;
+  data?: unknown;
+  xml?: string;
+}
+
+export interface LogEntry {
+  /** 1, 2, … in order of arrival. */
+  n: number;
+  /** Wall clock of the arrival, ISO. */
+  at: string;
+  /** Monotonic ms of the arrival (performance.now of the simulator's process). */
+  monotonicMs: number;
+  /** Null: no such address. `elsewhere`: followed a redirect to another host. */
+  upstream: Upstream | null;
+  elsewhere: boolean;
+  method: string;
+  path: string;
+  query: string;
+  /** 0: the connection was broken before any status. */
+  status: number;
+  /** The faults applied, joined by `+`; null when none. */
+  fault: string | null;
+  /** An API key came with it (never its value). */
+  apiKey: boolean;
+  /** Body bytes handed to the socket. */
+  bytes: number;
+  /** ms from arrival to the answer's end; null while it is under way. */
+  durationMs: number | null;
+  /** Refused or counted as over the limit. */
+  overLimit: boolean;
+  /** It came while an earlier answer's Retry-After told to wait. */
+  whileToldToWait: boolean;
+}
+
+export interface Counts {
+  requests: Record<Upstream | "unknown", number>;
+  /** Applied faults by name; `bad-record` counts records served. */
+  injected: Record<string, number>;
+  injectedTotal: number;
+  violations: {
+    /** Requests over the rolling window's limit. */
+    overLimit: number;
+    /** Requests sent while told to wait. */
+    whileToldToWait: number;
+    /** Requests to another host that carried the API key. */
+    keyLeaks: number;
+  };
+}
+
+/** A record served broken by `bad-record`. */
+export interface BadRecord {
+  id: string;
+  kind: BadKind;
+}
+
+/** not-an-object and no-id leave the client without an id. */
+export const badKinds = ["not-an-object", "no-id", "wrong-list", "wrong-id"] as const;
+export type BadKind = (typeof badKinds)[number];
