@@ -53,14 +53,19 @@ export class XmlCatalogueReader {
   write(piece: string): JsonObject[] {
     this.#source += piece;
     this.#guard(() => this.#parser.write(piece));
-    // Between records nothing is cut out of the source. The parser may carry one character over to the next piece.
-    if (this.#open.length === 0) {
-      this.#base += Math.max(0, this.#source.length - 1);
-      this.#source = this.#source.slice(-1);
-    }
+    // Only what the open record may still cut out is kept. Between records that is nothing, but for one character that
+    // the parser may have carried over to the next piece.
+    const from = this.#open[0]?.start ?? this.#base + Math.max(0, this.#source.length - 1);
+    this.#source = this.#source.slice(from - this.#base);
+    this.#base = from;
     const records = this.#records;
     this.#records = [];
     return records;
+  }
+
+  /** Characters of source text held at present: at most the open record and one piece. */
+  get held(): number {
+    return this.#source.length;
   }
 
   /** Throws unless the document ended well. */

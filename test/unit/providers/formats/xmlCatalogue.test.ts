@@ -158,6 +158,20 @@ describe("An XML record's data", () => {
     expect(records.map(({ ID }) => ID)).toEqual(["1", "2", "3"]);
   });
 
+  test("costs the memory of one record, however many there are", () => {
+    const reader = new XmlCatalogueReader(cweSchema);
+    const document = root(
+      `<Weaknesses>${'<Weakness ID="1"><Description>x</Description></Weakness>'.repeat(2_000)}</Weaknesses>`,
+    );
+    let most = 0;
+    for (let at = 0; at < document.length; at += 100) {
+      reader.write(document.slice(at, at + 100));
+      most = Math.max(most, reader.held);
+    }
+    reader.end();
+    expect(most).toBeLessThan(200);
+  });
+
   test("of CAPEC follows CAPEC's own schema", async () => {
     const [record] = await read(
       '<Attack_Pattern_Catalog><Attack_Patterns><Attack_Pattern ID="1"><Skills_Required><Skill Level="Low"/></Skills_Required><Mitigations><Mitigation>m</Mitigation></Mitigations><Related_Attack_Patterns><Related_Attack_Pattern CAPEC_ID="2"><Exclude_Related Exclude_ID="3"/></Related_Attack_Pattern></Related_Attack_Patterns></Attack_Pattern></Attack_Patterns></Attack_Pattern_Catalog>',

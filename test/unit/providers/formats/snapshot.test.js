@@ -1,0 +1,146 @@
+import { describe, expect, test } from "@jest/globals";
+import {
+  conditionalHeaders,
+  planSnapshot,
+  SliceStager,
+  snapshotPayload,
+  validators,
+  verifySnapshot,
+} from "../../../../src/providers/formats/snapshot.js";
+import { FETCHED_AT, fakeUpstream } from "../support.js";
+
+const makeStager = (pass = 1) => {
+  const upstream = fakeUpstream({ "http://upstream/": { body: "" } });
+  const stager = new SliceStager({
+    context: upstream.context,
+    fetchedAt: FETCHED_AT,
+    pass,
+    supersedes: (candidate, current) => candidate > current,
+  });
+  return { stager, staged: upstream.staged };
+};
+const input = (change) => ({
+  mode: "full",
+  startedAt: "2026-01-02T00:00:00.000Z",
+  watermark: null,
+  pass: 1,
+  facts: [
+    { key: "stage", facts: { group: "snapshot", total: 3, timestamp: "2025-09-09" } },
+    { key: "slice/0001", facts: { group: "snapshot", total: 3 } },
+  ],
+  unique: 3,
+  regressed: 0,
+  newest: null,
+  now: "2026-01-02T00:01:00.000Z",
+  ...change,
+});
+describe("Staged slices", () => {
+  test("hold at most 400 records or about 512 KB, in source order", async () => {
+    const { stager, staged } = makeStager();
+    for (let i = 0; i < 900; i++) await stager.add(`{"i":${i}}`, `id-${i}`, 0);
+    const large = JSON.stringify("x".repeat(300_000));
+    for (let i = 0; i < 3; i++) await stager.add(large, `large-${i}`, 0);
+    const more = await stager.finish();
+    expect(more.map(({ key, size }) => [key, size])).toEqual([
+      ["slice/0001", 400],
+      ["slice/0002", 400],
+      ["slice/0003", 102],
+      ["slice/0004", 1],
+    ]);
+    const texts = more.flatMap(
+      ({ payload }) => staged.get("name" in payload ? payload.name : "")?.records ?? [],
+    );
+    expect(texts.length).toBe(903);
+    expect(texts.slice(0, 900)).toEqual(Array.from({ length: 900 }, (_, i) => `{"i":${i}}`));
+    expect([...staged.values()].every(({ fetchedAt }) => fetchedAt === FETCHED_AT)).toBe(true);
+  });
+  test("keep the newest copy of each id, also when the older one is already laid down", async () => {
+    const { stager, staged } = makeStager();
+    await stager.add(`"a1"`, "a", 1);
+    for (let i = 0; i < 450; i++) await stager.add(`"f${i}"`, `f${i}`, 0);
+    await stager.add(`"a3"`, "a", 3);
+    await stager.add(`"a2"`, "a", 2);
+    await stager.add(`"a3 again"`, "a", 3);
+    await stager.add(`"nameless"`, undefined, 0);
+    await stager.add(`"nameless"`, undefined, 0);
+    const more = await stager.finish();
+    const kept = more.flatMap(({ payload }) => {
+      if (payload.kind !== "slice") return [];
+      expect(payload.total).toBe(453);
+      return staged.get(payload.name).records.filter((_, place) => !payload.skip.includes(place));
+    });
+    expect(kept.length).toBe(453);
+    expect(kept.filter((text) => text.startsWith(`"a`))).toEqual([`"a3"`]);
+    expect(more.reduce((sum, { size }) => sum + size, 0)).toBe(453);
+  });
+  test("are named by their content, so that another attempt's slice never takes their place", async () => {
+    const names = [];
+    for (const text of ["1", "1", "2"]) {
+      const { stager, staged } = makeStager();
+      await stager.add(text, "a", 0);
+      await stager.finish();
+      names.push([...staged.keys()][0]);
+    }
+    expect(names[0]).toBe(names[1]);
+    expect(names[0]).not.toBe(names[2]);
+  });
+  test("of nothing are a lie", async () => {
+    await expect(makeStager().stager.finish()).rejects.toThrow("PROV_EMPTY_LIE");
+  });
+  test("of a later pass have keys of their own, and payloads far below 16 KB", async () => {
+    const { stager } = makeStager(2);
+    for (let i = 0; i < 399; i++) await stager.add("0", `id-${i}`, 0);
+    await stager.add("0", undefined, 0);
+    for (let i = 0; i < 399; i++) await stager.add("1", `id-${i}`, 1);
+    const more = await stager.finish();
+    expect(more.map(({ key }) => key)).toEqual(["pass2/slice/0001", "pass2/slice/0002"]);
+    expect(planSnapshot(2)[0]?.key).toBe("pass2/stage");
+    for (const { payload } of more) {
+      expect(JSON.stringify(snapshotPayload.parse(payload)).length).toBeLessThan(4_000);
+    }
+  });
+});
+describe("A snapshot run", () => {
+  test("is verified when every record was received, complete up to the catalogue's own date", () => {
+    expect(verifySnapshot(input({}))).toEqual({
+      kind: "verified",
+      watermark: "2025-09-09T00:00:00.000Z",
+    });
+  });
+  test("of an undated catalogue is complete up to its newest record, else up to the run's start", () => {
+    const facts = [{ key: "stage", facts: { group: "snapshot", total: 3 } }];
+    expect(verifySnapshot(input({ facts, newest: "2025-05-06T14:00:00.188Z" }))).toMatchObject({
+      watermark: "2025-05-06T14:00:00.188Z",
+    });
+    expect(verifySnapshot(input({ facts }))).toMatchObject({ watermark: "2026-01-02T00:00:00.000Z" });
+  });
+  test.each([
+    ["records are missing", { unique: 2 }],
+    ["there are too many records", { unique: 4 }],
+    ["nothing is known of the total", { facts: [], unique: 0 }],
+    [
+      "the batches tell different totals",
+      { facts: [3, 4].map((total) => ({ key: `${total}`, facts: { group: "snapshot", total } })) },
+    ],
+  ])("is staged anew when %s", (_, change) => {
+    expect(verifySnapshot(input({ ...change, pass: 3 }))).toMatchObject({
+      kind: "again",
+      batches: [{ key: "pass4/stage", payload: { kind: "stage", pass: 4 } }],
+    });
+  });
+});
+describe("A conditional request", () => {
+  const changeKey = { sha256: "0", etag: '"1"', lastModified: "Tue, 09 Sep 2025 00:00:00 GMT" };
+  test("is made in increments only, with what the last answer said", () => {
+    expect(validators({ etag: '"1"', "last-modified": changeKey.lastModified, date: "x" })).toEqual({
+      etag: '"1"',
+      lastModified: changeKey.lastModified,
+    });
+    expect(conditionalHeaders({ mode: "incremental", changeKey })).toEqual({
+      "if-none-match": '"1"',
+      "if-modified-since": changeKey.lastModified,
+    });
+    expect(conditionalHeaders({ mode: "full", changeKey })).toEqual({});
+    expect(conditionalHeaders({ mode: "incremental", changeKey: null })).toEqual({});
+  });
+});

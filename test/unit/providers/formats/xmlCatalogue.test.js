@@ -1,0 +1,205 @@
+import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { isUeeError } from "../../../../src/core/errors.js";
+import { capecSchema } from "../../../../src/providers/capec/schema.js";
+import { cweSchema } from "../../../../src/providers/cwe/schema.js";
+import { decodeUtf8 } from "../../../../src/providers/formats/chunks.js";
+import { readXmlCatalogue, XmlCatalogueReader } from "../../../../src/providers/formats/xmlCatalogue.js";
+import { childOrder } from "../independentXml.js";
+import { pieces } from "../support.js";
+
+const root = (content) =>
+  `<?xml version="1.0" encoding="UTF-8"?><Weakness_Catalog xmlns="http://cwe.mitre.org/cwe-7" xmlns:xhtml="http://www.w3.org/1999/xhtml" Name="CWE" Version="4.18" Date="2025-09-09">${content}</Weakness_Catalog>`;
+const weakness = (content, attributes = 'ID="1"') =>
+  root(`<Weaknesses><Weakness ${attributes}>${content}</Weakness></Weaknesses>`);
+async function read(document, chunkBytes = 64, schema = cweSchema) {
+  const reader = new XmlCatalogueReader(schema);
+  const records = [];
+  for await (const some of readXmlCatalogue(pieces(Buffer.from(document), chunkBytes), reader)) {
+    records.push(...some);
+  }
+  return JSON.parse(JSON.stringify(records));
+}
+const one = async (content, attributes) => {
+  const { ID, ...data } = (await read(weakness(content, attributes)))[0];
+  expect(ID).toBe("1");
+  return data;
+};
+const codeOf = (promise) =>
+  promise.then(
+    () => "no error",
+    (error) => (isUeeError(error) ? error.code : String(error)),
+  );
+describe("An XML record's data", () => {
+  test("has attributes and child elements by their XML names", async () => {
+    expect(await one("<Description>a &lt; b &#x41;</Description>", 'ID="1" Name="x &quot;y&quot;"')).toEqual({
+      Name: 'x "y"',
+      Description: "a < b A",
+    });
+  });
+  test("has arrays for what the schema lets repeat, also where it stands once", async () => {
+    const data = await one(
+      '<Related_Weaknesses><Related_Weakness CWE_ID="2"/></Related_Weaknesses><Potential_Mitigations><Mitigation><Phase>P</Phase><Description>d</Description></Mitigation></Potential_Mitigations>',
+    );
+    expect(data).toEqual({
+      Related_Weaknesses: { Related_Weakness: [{ CWE_ID: "2" }] },
+      Potential_Mitigations: { Mitigation: [{ Phase: ["P"], Description: "d" }] },
+    });
+  });
+  test("keeps apart what has one name in two places", async () => {
+    const data = await one(
+      '<Modes_Of_Introduction><Introduction><Phase>P</Phase><Note>n</Note></Introduction></Modes_Of_Introduction><Notes><Note Type="Other">m</Note></Notes><Observed_Examples><Observed_Example><Reference>CVE-1</Reference></Observed_Example></Observed_Examples><References><Reference External_Reference_ID="REF-1"/></References>',
+    );
+    expect(data).toEqual({
+      Modes_Of_Introduction: { Introduction: [{ Phase: "P", Note: "n" }] },
+      Notes: { Note: [{ Type: "Other", $text: "m" }] },
+      Observed_Examples: { Observed_Example: [{ Reference: "CVE-1" }] },
+      References: { Reference: [{ External_Reference_ID: "REF-1" }] },
+    });
+  });
+  test("loses nothing of an element the schema does not know, repeated or not", async () => {
+    expect(
+      await one(
+        '<New a="1">t</New><Twice>1</Twice><Twice>2</Twice><Box><In>x</In></Box><Empty/><__proto__>p</__proto__>',
+      ),
+    ).toEqual(
+      JSON.parse(
+        '{"New":{"a":"1","$text":"t"},"Twice":["1","2"],"Box":{"In":"x"},"Empty":"","__proto__":"p"}',
+      ),
+    );
+  });
+  test("keeps mixed content as it is written, entities and white space included", async () => {
+    const markup = `\n  <xhtml:p a='1'>x &lt; y<!-- c --></xhtml:p>\r\n tail <xhtml:br />`;
+    const data = await one(
+      `<Description>${markup}</Description><Extended_Description>a <b>c</b></Extended_Description><Demonstrative_Examples><Demonstrative_Example><Example_Code Nature="bad"><xhtml:div>i &amp;&amp; j</xhtml:div></Example_Code></Demonstrative_Example></Demonstrative_Examples>`,
+    );
+    expect(data).toEqual({
+      Description: markup,
+      Extended_Description: "a <b>c</b>",
+      Demonstrative_Examples: {
+        Demonstrative_Example: [
+          { Example_Code: [{ Nature: "bad", $text: "<xhtml:div>i &amp;&amp; j</xhtml:div>" }] },
+        ],
+      },
+    });
+  });
+  test("drops comments, processing instructions and white space between elements, and reads CDATA as text", async () => {
+    expect(
+      await one(
+        "\n <!-- c --><?p q?><Description>a<!-- c -->b<![CDATA[<c>]]></Description>\n <Summary> </Summary>",
+      ),
+    ).toEqual({ Description: "ab<c>", Summary: " " });
+  });
+  test("takes a no-break space for text", async () => {
+    expect(await one("<Box>\u00a0<In>x</In></Box>")).toEqual({ Box: "\u00a0<In>x</In>" });
+  });
+  test("gives an empty element the type that a full one has", async () => {
+    expect(await one('<Description/><References> </References><Notes><Note Type="Other"/></Notes>')).toEqual({
+      Description: "",
+      References: {},
+      Notes: { Note: [{ Type: "Other", $text: "" }] },
+    });
+  });
+  test("keeps an attribute beside a child element of the same name", async () => {
+    expect(await one("<Name>child</Name>", 'ID="1" Name="attribute"')).toEqual({
+      Name: "child",
+      "@Name": "attribute",
+    });
+  });
+  test("keeps the order of text and code in an example", async () => {
+    const data = await one(
+      '<Demonstrative_Examples><Demonstrative_Example Demonstrative_Example_ID="DX-1"><Intro_Text>i</Intro_Text><Example_Code Nature="bad">1</Example_Code><Body_Text>2</Body_Text><Example_Code Nature="good">3</Example_Code></Demonstrative_Example></Demonstrative_Examples><Odd><A>1</A><B>2</B><A>3</A></Odd><Even><A>1</A><A>3</A><B>2</B></Even>',
+    );
+    const example = data.Demonstrative_Examples.Demonstrative_Example[0];
+    expect(childOrder(example)).toEqual(["Intro_Text", "Example_Code", "Body_Text", "Example_Code"]);
+    expect(data.Odd).toEqual({ A: ["1", "3"], B: "2", $order: [0, 1, 0] });
+    expect(data.Even).toEqual({ A: ["1", "3"], B: "2" });
+  });
+  test("is the same however the document is cut and whatever prefix its namespace has", async () => {
+    const content =
+      '<Weaknesses>\r\n<Weakness ID="1" Name="é😀"><Description>a😀<xhtml:b>ü</xhtml:b>\r</Description></Weakness><Weakness ID="2"/></Weaknesses>';
+    const whole = await read(root(content), 100_000);
+    expect(whole).toEqual([{ ID: "1", Name: "é😀", Description: "a😀<xhtml:b>ü</xhtml:b>\r" }, { ID: "2" }]);
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 90 }), async (chunkBytes) => {
+        expect(await read(root(content), chunkBytes)).toEqual(whole);
+      }),
+      { numRuns: 40 },
+    );
+    const prefixed = `<c:Weakness_Catalog xmlns:c="http://cwe.mitre.org/cwe-7"><c:Views><c:View ID="9"><c:Objective>o</c:Objective><x:New xmlns:x="urn:x">n</x:New></c:View></c:Views></c:Weakness_Catalog>`;
+    expect(await read(prefixed)).toEqual([
+      { ID: "9", Objective: "o", "x:New": { "xmlns:x": "urn:x", $text: "n" } },
+    ]);
+  });
+  test("comes from weaknesses, categories and views, and not from the catalogue's references", async () => {
+    const records = await read(
+      root(
+        '<Weaknesses><Weakness ID="1"/></Weaknesses><Categories><Category ID="2"/></Categories><Views><View ID="3"/></Views><External_References><External_Reference Reference_ID="REF-1"><Title>t</Title></External_Reference></External_References>',
+      ),
+    );
+    expect(records.map(({ ID }) => ID)).toEqual(["1", "2", "3"]);
+  });
+  test("of CAPEC follows CAPEC's own schema", async () => {
+    const [record] = await read(
+      '<Attack_Pattern_Catalog><Attack_Patterns><Attack_Pattern ID="1"><Skills_Required><Skill Level="Low"/></Skills_Required><Mitigations><Mitigation>m</Mitigation></Mitigations><Related_Attack_Patterns><Related_Attack_Pattern CAPEC_ID="2"><Exclude_Related Exclude_ID="3"/></Related_Attack_Pattern></Related_Attack_Patterns></Attack_Pattern></Attack_Patterns></Attack_Pattern_Catalog>',
+      50,
+      capecSchema,
+    );
+    expect(record).toEqual({
+      ID: "1",
+      Skills_Required: { Skill: [{ Level: "Low", $text: "" }] },
+      Mitigations: { Mitigation: ["m"] },
+      Related_Attack_Patterns: {
+        Related_Attack_Pattern: [{ CAPEC_ID: "2", Exclude_Related: [{ Exclude_ID: "3" }] }],
+      },
+    });
+  });
+});
+describe("XML that is not what it claims", () => {
+  const whole = weakness("<Description>a <xhtml:b>b</xhtml:b></Description>");
+  test("cut off anywhere is refused", async () => {
+    for (let length = 1; length < whole.length; length += 3) {
+      const code = await codeOf(read(whole.slice(0, length)));
+      expect(code).toBe("PROV_BAD_XML");
+    }
+  });
+  test.each([
+    ["a root of another kind", "<Attack_Pattern_Catalog/>", "PROV_WRONG_SHAPE"],
+    ["tags that cross", weakness("<A><B></A></B>"), "PROV_BAD_XML"],
+    ["an unknown entity", weakness("<A>&nbsp;</A>"), "PROV_BAD_XML"],
+    ["an unbound prefix", weakness("<no:A/>"), "PROV_BAD_XML"],
+    ["an attribute twice", weakness('<A a="1" a="2"/>'), "PROV_BAD_XML"],
+    ["a control character", weakness("<A>\u0001</A>"), "PROV_BAD_XML"],
+    ["two roots", `${whole}<Weakness_Catalog/>`, "PROV_BAD_XML"],
+    ["text after the end", `${whole} x`, "PROV_BAD_XML"],
+    ["a harmless DOCTYPE", `<!DOCTYPE Weakness_Catalog>${root("")}`, "PROV_BAD_XML"],
+    [
+      "an entity bomb",
+      '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><Weakness_Catalog>&b;</Weakness_Catalog>',
+      "PROV_BAD_XML",
+    ],
+    [
+      "an external entity",
+      '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><Weakness_Catalog>&a;</Weakness_Catalog>',
+      "PROV_BAD_XML",
+    ],
+    ["another encoding", '<?xml version="1.0" encoding="ISO-8859-1"?><Weakness_Catalog/>', "PROV_BAD_XML"],
+    ["a well without bottom", weakness("<A>".repeat(200) + "</A>".repeat(200)), "PROV_BAD_XML"],
+    ["bytes that are not UTF-8", Buffer.from([0x3c, 0x61, 0xc3, 0x28]), "PROV_NOT_UTF8"],
+    [
+      "half a character at the end",
+      Buffer.concat([Buffer.from(whole), Buffer.from([0xc3])]),
+      "PROV_NOT_UTF8",
+    ],
+  ])("is refused: %s", async (_, document, code) => {
+    expect(await codeOf(read(document))).toBe(code);
+  });
+  test("is named with the line where it breaks", async () => {
+    await expect(read(weakness("\n\n<A></B>"))).rejects.toThrow(/PROV_BAD_XML.*3:\d+/);
+  });
+  test("decodes UTF-8 across chunks", async () => {
+    const text = [];
+    for await (const piece of decodeUtf8(pieces(Buffer.from("\uFEFFa€😀"), 1))) text.push(piece);
+    expect(text.join("")).toBe("a€😀");
+  });
+});
