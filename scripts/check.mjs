@@ -1,0 +1,36 @@
+// Everything that can be told without a Redis: types, lint and format, imports, generated docs, unit tests.
+// Prints one line a step, and a step's output only when it fails. All steps run, whatever fails.
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { root } from "./lib/fingerprint.mjs";
+import { say } from "./lib/run.mjs";
+import { setup } from "./setup.mjs";
+
+if (!(await setup({ redis: false }))) process.exit(1);
+
+const bin = (path) => join(root, "node_modules", path);
+const steps = [
+  ["types", bin("typescript/bin/tsc"), "-p", "tsconfig.json"],
+  ["lint and format", bin("@biomejs/biome/bin/biome"), "ci", "--diagnostic-level=warn"],
+  ["imports", join(root, "scripts/check-imports.mjs")],
+  ["generated docs", join(root, "scripts/generate-docs.mjs"), "--check"],
+  [
+    "unit tests",
+    "--experimental-vm-modules",
+    "--no-warnings",
+    bin("jest/bin/jest.js"),
+    "--selectProjects=unit",
+  ],
+];
+const failed = [];
+for (const [name, ...args] of steps) {
+  const started = Date.now();
+  const result = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8", maxBuffer: 64e6 });
+  const seconds = ((Date.now() - started) / 1_000).toFixed(1);
+  say(`${result.status === 0 ? "ok    " : "FAILED"} ${name} (${seconds} s)`);
+  if (result.status === 0) continue;
+  failed.push(name);
+  process.stderr.write(`${result.stdout}${result.stderr}\n`);
+}
+if (failed.length > 0) say(`Not in order: ${failed.join(", ")}.`);
+process.exitCode = failed.length > 0 ? 1 : 0;

@@ -1,0 +1,97 @@
+// The direction of imports, types included (DESIGN: one way, no circles), for dependency-cruiser.
+//   cli, dashboard → engine → workers → recovery → queues, permits, breakers, machines, records → upstream → config → redis
+//   → core; providers and simulator stand beside them and know core only.
+const levels = [
+  ["core"],
+  ["redis"],
+  ["config"],
+  ["upstream"],
+  ["queues", "permits", "breakers", "machines", "records"],
+  ["recovery"],
+  ["workers"],
+  ["engine"],
+  ["cli", "dashboard"],
+];
+
+/** A folder; `engine` is the files at the top: the composition root and its parts, and the public surface. */
+const pathOf = (name) => (name === "engine" ? "^src/(index|engine(?!Api)\\w*)\\.ts$" : `^src/${name}/`);
+
+const upward = levels.slice(0, -1).flatMap((names, level) => {
+  const above = levels.slice(level + 1).flat();
+  return names.map((name) => ({
+    name: `${name}-imports-no-higher-level`,
+    severity: "error",
+    comment: `${name} must not know ${above.join(", ")}.`,
+    from: { path: pathOf(name) },
+    to: { path: above.map(pathOf) },
+  }));
+});
+
+module.exports = {
+  forbidden: [
+    ...upward,
+    { name: "no-circles", severity: "error", from: {}, to: { circular: true } },
+    {
+      name: "providers-import-core-only",
+      severity: "error",
+      comment: "A provider is pure: it gets what it needs handed in.",
+      from: { path: "^src/providers/" },
+      to: { path: "^src/", pathNot: "^src/(core|providers)/" },
+    },
+    {
+      name: "providers-do-not-know-each-other",
+      severity: "error",
+      comment: "Shared readers lie in providers/formats.",
+      from: { path: "^src/providers/([^/]+)/" },
+      to: { path: "^src/providers/[^/]+/", pathNot: ["^src/providers/$1/", "^src/providers/formats/"] },
+    },
+    {
+      name: "only-the-registry-lists-providers",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/(providers/|index\\.ts$)" },
+      to: { path: "^src/providers/", pathNot: "^src/providers/(contract|registry)\\.ts$" },
+    },
+    {
+      name: "simulator-imports-core-only",
+      severity: "error",
+      from: { path: "^src/simulator/" },
+      to: { path: "^src/", pathNot: "^src/(core|simulator)/" },
+    },
+    {
+      name: "only-cli-starts-the-simulator",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/(cli|simulator)/" },
+      to: { path: "^src/simulator/" },
+    },
+    {
+      name: "the-engine-contract-is-a-contract",
+      severity: "error",
+      comment: "engineApi.ts holds types, made of the types of contracts.",
+      from: { path: "^src/engineApi\\.ts$" },
+      to: { path: "^src/", pathNot: ["^src/core/", "^src/(providers|records)/contract\\.ts$"] },
+    },
+    {
+      name: "the-engine-contract-is-above-the-store",
+      severity: "error",
+      from: { path: "^src/(core|redis|config|upstream|providers|simulator)/" },
+      to: { path: "^src/engineApi\\.ts$" },
+    },
+    {
+      name: "every-import-is-found",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    // TypeScript 7 has no JavaScript API that dependency-cruiser could use; swc reads our files as well.
+    parser: "swc",
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: "node_modules" },
+    enhancedResolveOptions: {
+      extensions: [".ts", ".js"],
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node", "default"],
+    },
+  },
+};

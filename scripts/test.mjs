@@ -1,0 +1,19 @@
+// Sets up and runs Jest; arguments go through: npm test -- test/unit/redis
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { root } from "./lib/fingerprint.mjs";
+import { setup } from "./setup.mjs";
+
+if (!(await setup())) process.exit(1);
+const jest = join(root, "node_modules/jest/bin/jest.js");
+// On the command line and not in NODE_OPTIONS: Jest's own workers inherit it, the programs under test do not.
+const child = spawn(
+  process.execPath,
+  ["--experimental-vm-modules", "--no-warnings", jest, ...process.argv.slice(2)],
+  {
+    cwd: root,
+    stdio: "inherit",
+  },
+);
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 143)));
