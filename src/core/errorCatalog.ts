@@ -100,6 +100,11 @@ export const errorCatalog = {
     "Check the path, its rights and the disk.",
   ),
   SYS_INTERRUPTED: entry("refused", "Interrupted.", "The same command continues where it stopped."),
+  SYS_WAIT_TIMEOUT: entry(
+    "refused",
+    "The time given was not enough; the run stays open.",
+    "The same command continues where it stopped; give it more time with --timeout.",
+  ),
   SYS_INTERNAL: entry(
     "transient",
     "Something happened that UEE did not foresee.",

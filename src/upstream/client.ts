@@ -1,0 +1,146 @@
+/** The upstream client: what providers see of HTTP (core/fetching.ts), under the fleet's limit of one upstream. */
+import type { Redis } from "ioredis";
+import type { Dispatcher } from "undici";
+import { UeeError } from "../core/errors.ts";
+import type { Fetched, FetchedStream, Fetcher, FetchRequest } from "../core/fetching.ts";
+import type { Logger } from "../core/logger.ts";
+import type { Keys } from "../redis/keys.ts";
+import { makeDispatcher } from "./dispatcher.ts";
+import { makeMembership, type UpstreamSettings } from "./fleet.ts";
+import { type OpenAnswer, openAnswer } from "./open.ts";
+import { makeRateLimit, type WaitCode } from "./rateLimit.ts";
+
+export { makeDispatcher } from "./dispatcher.ts";
+export type { UpstreamSettings } from "./fleet.ts";
+export type { Rate, WaitCode } from "./rateLimit.ts";
+export { fingerprint, redactUrl } from "./secrets.ts";
+
+export interface UpstreamTimeouts {
+  /** Until the connection (TLS, proxy) stands; of use only where no `dispatcher` is given. */
+  connectMs: number;
+  /** From the request's sending to the answer's head. */
+  headersMs: number;
+  /** Between two chunks of the body while we are reading. */
+  idleMs: number;
+  /** From the request's sending to the body's end, what the reader takes included. */
+  totalMs: number;
+}
+
+export interface UpstreamOptions {
+  /** The upstream's name in Redis: all providers that share its limit share it. */
+  name: string;
+  settings: UpstreamSettings;
+  redis: Redis;
+  keys: Keys;
+  logger: Logger;
+  timeouts?: Partial<UpstreamTimeouts>;
+  /** UEE_WAIT_SCALE: multiplies throttle and overload waits, never the window. Default 1. */
+  waitScale?: number;
+  /** Waits up to this long are waited here; longer ones are thrown with `retryAfterMs`. Default 5,000. */
+  inlineWaitMs?: number;
+  /** Default 250. */
+  marginMs?: number;
+  /** Default 2,000. */
+  maxSendDelayMs?: number;
+  /** STRING of µs, set right before a clean shutdown of a managed server. */
+  cleanStopKey?: string;
+  /** Shared sockets; who gives them closes them. Default: own ones, closed at `close()`. */
+  dispatcher?: Dispatcher;
+  userAgent?: string;
+}
+
+export interface FetcherOptions {
+  signal: AbortSignal;
+  /** Called once for every request, redirect hops too, right before it is sent. */
+  onRequest(): Promise<void> | void;
+  /** Added to every request, e.g. the API key; a request's own headers win. Credentials stay with their origin. */
+  headers?: Record<string, string>;
+}
+
+export interface Upstream {
+  readonly name: string;
+  fetcher(options: FetcherOptions): Fetcher;
+  /** Until when (ms since the epoch, by Redis TIME) requests must wait, and why; null when one may go now. */
+  waiting(): Promise<{ untilMs: number; code: WaitCode; reason: string } | null>;
+  /** Enters this process among the upstream's users. Throws SYS_FLEET_DISAGREES. */
+  register(): Promise<void>;
+  unregister(): Promise<void>;
+  /** Aborts what is under way, withdraws from the fleet and closes own sockets. */
+  close(): Promise<void>;
+}
+
+const defaultTimeouts: UpstreamTimeouts = {
+  connectMs: 10_000,
+  // NVD's own front gives up after about 125 s with a 524.
+  headersMs: 130_000,
+  idleMs: 60_000,
+  totalMs: 900_000,
+};
+
+const reasons: Record<WaitCode, string> = {
+  PROV_RATE_WAIT: "the requests of this window are used up",
+  PROV_THROTTLED: "the upstream told us to wait",
+  PROV_FORBIDDEN: "the upstream's firewall refused us",
+  PROV_OVERLOADED: "the upstream is overloaded",
+};
+
+export function makeUpstream(options: UpstreamOptions): Upstream {
+  const { name, redis, logger } = options;
+  const timeouts = { ...defaultTimeouts, ...options.timeouts };
+  const keys = options.keys.upstream(name);
+  const dispatcher = options.dispatcher ?? makeDispatcher({ connectMs: timeouts.connectMs });
+  const limit = makeRateLimit({
+    redis,
+    keys,
+    logger,
+    rate: options.settings.rate,
+    waitScale: options.waitScale ?? 1,
+    inlineWaitMs: options.inlineWaitMs ?? 5_000,
+    marginMs: options.marginMs ?? 250,
+    maxSendDelayMs: options.maxSendDelayMs ?? 2_000,
+    cleanStopKey: options.cleanStopKey ?? "uee:clean-stop",
+  });
+  const membership = makeMembership({ name, settings: options.settings, redis, keys, logger });
+  const closing = new AbortController();
+  const shared = {
+    ...{ name, limit, dispatcher, timeouts, logger },
+    userAgent: options.userAgent ?? "uee",
+    closing: closing.signal,
+    ensureMember: () => membership.ensure(),
+  };
+
+  const fetcher = ({ signal, onRequest, headers }: FetcherOptions): Fetcher => {
+    const open = (request: FetchRequest): Promise<OpenAnswer> =>
+      openAnswer(
+        { ...request, headers: { ...headers, ...request.headers } },
+        { ...shared, signal, onRequest },
+      );
+    return {
+      stream: (request): Promise<FetchedStream> => open(request),
+      fetch: async (request): Promise<Fetched> => {
+        const answer = await open(request);
+        const chunks: Buffer[] = [];
+        for await (const chunk of answer.body) chunks.push(chunk);
+        return { ...answer, body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) };
+      },
+    };
+  };
+
+  return {
+    name,
+    fetcher,
+    waiting: async () => {
+      const wait = await limit.waiting();
+      return wait && { ...wait, reason: reasons[wait.code] };
+    },
+    register: () => membership.register(),
+    unregister: () => membership.unregister(),
+    close: async () => {
+      closing.abort(new UeeError("SYS_SHUTDOWN"));
+      await limit.settled();
+      // A Redis that is away forgets us by itself.
+      await membership.unregister().catch(() => {});
+      if (!options.dispatcher) await dispatcher.destroy();
+    },
+  };
+}

@@ -1,0 +1,118 @@
+/**
+ * The agreement of all processes that share one upstream. Its limit holds only if everybody counts by the same rate, under
+ * the same key, at the same address: a process whose settings differ from a live one's does not start.
+ */
+import { randomUUID } from "node:crypto";
+import type { Redis } from "ioredis";
+import { UeeError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
+import { mapRedisError } from "../redis/errors.ts";
+import type { UpstreamKeys } from "../redis/keys.ts";
+import { loadScript } from "../redis/scripts.ts";
+import type { Rate } from "./rateLimit.ts";
+import { fingerprint } from "./secrets.ts";
+
+const registerScript = loadScript(new URL("./lua/register-1.lua", import.meta.url));
+
+export interface UpstreamSettings {
+  rate: Rate;
+  /** `fingerprint(key)`; the key itself stays with whoever sends it. */
+  apiKeyFingerprint: string;
+  baseUrl: string;
+}
+
+/** A process that has not refreshed its entry for so long is taken for dead. */
+const lifetimeMs = 15_000;
+const refreshMs = 5_000;
+
+export interface Membership {
+  /** Enters this process. Throws SYS_FLEET_DISAGREES where a live one has other settings. */
+  register(): Promise<void>;
+  /** Enters anew where the entry may have expired meanwhile, e.g. because this process slept. */
+  ensure(): Promise<void>;
+  unregister(): Promise<void>;
+}
+
+export function makeMembership(options: {
+  name: string;
+  settings: UpstreamSettings;
+  redis: Redis;
+  keys: UpstreamKeys;
+  logger: Logger;
+}): Membership {
+  const { name, redis, keys, logger } = options;
+  const id = randomUUID();
+  const settings = describeSettings(options.settings);
+  const text = JSON.stringify(settings);
+  let enteredAt: number | undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  const register = async (): Promise<void> => {
+    const askedAt = performance.now();
+    const other = await registerScript
+      .run(redis, [keys.pods], [id, text, lifetimeMs * 1000])
+      .catch((error: unknown) => Promise.reject(mapRedisError(error)));
+    if (typeof other === "string") {
+      enteredAt = undefined;
+      stopRefreshing();
+      throw disagreement(name, settings, other);
+    }
+    enteredAt = askedAt;
+    timer ??= setInterval(() => {
+      register().catch((error: unknown) => {
+        logger.warn(
+          { err: error, upstream: name },
+          "could not renew the entry among the upstream's processes",
+        );
+      });
+    }, refreshMs).unref();
+  };
+
+  const stopRefreshing = (): void => {
+    clearInterval(timer);
+    timer = undefined;
+  };
+
+  return {
+    register,
+    ensure: async () => {
+      if (enteredAt === undefined || performance.now() - enteredAt > lifetimeMs - refreshMs / 2)
+        await register();
+    },
+    unregister: async () => {
+      stopRefreshing();
+      enteredAt = undefined;
+      await redis.zrem(keys.pods, `${id} ${text}`);
+    },
+  };
+}
+
+interface Described {
+  rate: string;
+  key: string;
+  url: string;
+}
+
+/** Addresses may carry credentials, so only their fingerprint is shared. */
+const describeSettings = ({ rate, apiKeyFingerprint, baseUrl }: UpstreamSettings): Described => ({
+  rate: rate === "unlimited" ? rate : `${rate.max}/${rate.windowMs}ms`,
+  key: apiKeyFingerprint,
+  url: fingerprint(baseUrl),
+});
+
+function disagreement(name: string, own: Described, entry: string): UeeError {
+  const other = JSON.parse(entry.slice(entry.indexOf(" ") + 1)) as Described;
+  const differing: string[] = [];
+  if (own.rate !== other.rate) differing.push(`rate (here ${own.rate}, there ${other.rate})`);
+  if (own.key !== other.key) {
+    const show = (key: string) => (key === "none" ? "none" : "set");
+    const both = own.key !== "none" && other.key !== "none";
+    differing.push(both ? "API key" : `API key (here ${show(own.key)}, there ${show(other.key)})`);
+  }
+  if (own.url !== other.url) differing.push("address");
+  return new UeeError(
+    "SYS_FLEET_DISAGREES",
+    `A live process of this fleet uses another ${differing.join(" and ")} for ${name}.`,
+    { data: { upstream: name, differing: differing.map((text) => text.replace(/ \(.*/, "")) } },
+  );
+}

@@ -1,0 +1,203 @@
+/**
+ * One fetch, from the fleet's permission to the judged answer. A request goes: connection first, then a slot, then the
+ * count, then at once the wire. A slot that got too old on the way, or that the upstream's own word has overtaken, is asked
+ * for anew; nothing is written under it.
+ */
+import type { Dispatcher } from "undici";
+import { UeeError } from "../core/errors.ts";
+import type { FetchedHead, FetchRequest } from "../core/fetching.ts";
+import type { Logger } from "../core/logger.ts";
+import { type LinkedSignal, linkSignals } from "./abortable.ts";
+import { readBody, readSnippet } from "./body.ts";
+import { type Exchange, exchange } from "./exchange.ts";
+import { judgeFailure, judgeStatus, type Phase, type Verdict } from "./failures.ts";
+import { type Hop, isConditional, isRedirect, makeHop, nextHop } from "./hops.ts";
+import type { RateLimit, Slot } from "./rateLimit.ts";
+import { redactText, redactUrl } from "./secrets.ts";
+
+export interface OpenContext {
+  name: string;
+  limit: RateLimit;
+  dispatcher: Dispatcher;
+  timeouts: { headersMs: number; idleMs: number; totalMs: number };
+  userAgent: string;
+  logger: Logger;
+  /** The batch's signal. */
+  signal: AbortSignal;
+  /** Fires when the client is closed. */
+  closing: AbortSignal;
+  onRequest(): Promise<void> | void;
+  /** Throws SYS_FLEET_DISAGREES. */
+  ensureMember(): Promise<void>;
+}
+
+export interface OpenAnswer extends FetchedHead {
+  /** Decoded and checked; empty on 304. To be read to its end or returned from. */
+  body: AsyncIterable<Buffer>;
+}
+
+/** So often a slot may turn out too old before this process counts as unable to send in time. */
+const maxRounds = 10;
+/** For so many rounds only a just granted slot will do. */
+const strictRounds = 3;
+
+/** The scope of one call: its signal and its clock. */
+interface Scope extends LinkedSignal {
+  startClock(): void;
+  end(): void;
+}
+
+export async function openAnswer(request: FetchRequest, context: OpenContext): Promise<OpenAnswer> {
+  const scope = makeScope(context);
+  try {
+    scope.signal.throwIfAborted();
+    await context.ensureMember();
+    const visited = new Set<string>();
+    for (let hop = makeHop(request, context.userAgent); ; ) {
+      visited.add(hop.url.href);
+      const { answer, slot } = await sendHop(hop, context, scope);
+      const notModified = answer.status === 304 && isConditional(hop);
+      if (answer.status === 200 || notModified) {
+        context.limit.recovered(slot);
+        const { status, headers } = answer;
+        const head = { status, headers, url: hop.url.href, fetchedAt: slot.grantedAt } as FetchedHead;
+        if (!notModified)
+          return { ...head, body: checkedBody(request, { hop, slot, answer }, context, scope) };
+        await readSnippet(answer);
+        scope.end();
+        return { ...head, body: emptyBody() };
+      }
+      if (!isRedirect(answer.status)) {
+        const verdict = judgeStatus(answer.status, answer.headers, Date.now());
+        throw await toError(verdict, { hop, slot, answer, readMore: true }, context);
+      }
+      await readSnippet(answer);
+      hop = nextHop(hop, answer.headers.location, visited);
+    }
+  } catch (error) {
+    scope.end();
+    throw endedBy(context) ?? error;
+  }
+}
+
+function makeScope(context: OpenContext): Scope {
+  const linked = linkSignals(context.signal, context.closing);
+  const { totalMs } = context.timeouts;
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    ...linked,
+    startClock: () => {
+      timer ??= setTimeout(() => {
+        linked.abort(new UeeError("PROV_TIMEOUT", `The answer was not complete after ${totalMs} ms.`));
+      }, totalMs);
+    },
+    end: () => {
+      clearTimeout(timer);
+      linked.unlink();
+    },
+  };
+}
+
+/** The reason of a signal from outside that ended the call: rethrown as it is, whatever broke because of it. */
+const endedBy = ({ signal, closing }: OpenContext): unknown =>
+  signal.aborted ? signal.reason : closing.aborted ? closing.reason : undefined;
+
+async function sendHop(
+  hop: Hop,
+  context: OpenContext,
+  scope: Scope,
+): Promise<{ answer: Exchange; slot: Slot }> {
+  const { limit } = context;
+  let slot: Slot | undefined;
+  let started = false;
+  for (let round = 0; round < maxRounds; round++) {
+    const current = slot;
+    let answer: Exchange | null;
+    try {
+      answer = await exchange({
+        ...{ dispatcher: context.dispatcher, url: hop.url, headers: hop.headers, signal: scope.signal },
+        ...{ headersMs: context.timeouts.headersMs, idleMs: context.timeouts.idleMs },
+        mayStart: () => {
+          started = current !== undefined && limit.maySend(current, round <= strictRounds);
+          return started;
+        },
+        onSent: () => limit.sent(current!),
+      });
+    } catch (cause) {
+      if (slot && !started) limit.giveBack(slot);
+      throw await toError(toVerdict(cause, started ? "head" : "connect"), { hop, slot, cause }, context);
+    }
+    if (answer) return { answer, slot: current! };
+    slot = await limit.take(scope.signal, slot);
+    if (current) continue;
+    try {
+      await context.onRequest();
+    } catch (error) {
+      limit.giveBack(slot);
+      throw error;
+    }
+    scope.startClock();
+  }
+  limit.giveBack(slot!);
+  throw new UeeError("PROV_CONNECTION", "This process is too slow to send a request in time.");
+}
+
+async function* checkedBody(
+  request: FetchRequest,
+  where: Where & { answer: Exchange },
+  context: OpenContext,
+  scope: Scope,
+): AsyncGenerator<Buffer> {
+  try {
+    yield* readBody(where.answer, request);
+  } catch (error) {
+    const cause = error instanceof UeeError ? undefined : error;
+    throw endedBy(context) ?? (await toError(toVerdict(error, "body"), { ...where, cause }, context));
+  } finally {
+    scope.end();
+  }
+}
+
+async function* emptyBody(): AsyncGenerator<Buffer> {}
+
+function toVerdict(error: unknown, phase: Phase): Verdict {
+  if (!(error instanceof UeeError)) return judgeFailure(error, phase);
+  const { code, detail, retryAfterMs, data } = error;
+  const wait = code === "PROV_TIMEOUT" ? ({ kind: "overload", atLeastMs: 0 } as const) : undefined;
+  return { code, detail, retryAfterMs, data, wait };
+}
+
+interface Where {
+  hop: Hop;
+  slot?: Slot;
+  answer?: Exchange;
+  /** The answer's body is still to be read, for its first bytes. */
+  readMore?: boolean;
+  cause?: unknown;
+}
+
+/** Makes the fleet wait as the verdict says, and an error that says so. */
+async function toError(verdict: Verdict, where: Where, context: OpenContext): Promise<UeeError> {
+  const { hop, slot, answer } = where;
+  let { retryAfterMs } = verdict;
+  // First of all: until Redis knows, other processes go on.
+  if (verdict.wait && slot) {
+    retryAfterMs =
+      verdict.wait.kind === "told"
+        ? await context.limit.block(verdict.wait.ms, verdict.wait.code)
+        : await context.limit.overloaded(slot, verdict.wait.atLeastMs);
+  }
+  const url = redactUrl(hop.url);
+  const status = answer?.status;
+  const data: Record<string, unknown> = { url, ...verdict.data };
+  if (status !== undefined) data.status = status;
+  if (answer && where.readMore) data.body = redactText(await readSnippet(answer), hop.headers);
+  if (verdict.wait) {
+    const facts = { upstream: context.name, code: verdict.code, status, url, waitMs: retryAfterMs };
+    context.logger.warn({ event: "upstream_wait", ...facts }, "the upstream makes the fleet wait");
+  }
+  // A cause that is one of ours says nothing that the verdict does not; an invalid address would show what is in it.
+  const cause =
+    where.cause instanceof UeeError || verdict.code === "PROV_BAD_REQUEST" ? undefined : where.cause;
+  return new UeeError(verdict.code, redactText(verdict.detail, hop.headers), { cause, retryAfterMs, data });
+}

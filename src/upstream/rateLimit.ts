@@ -1,0 +1,259 @@
+/**
+ * The fleet-wide rolling-window limit of one upstream, kept in Redis.
+ *
+ * Why no window ever holds more than `max` requests:
+ *  - A request is sent under a slot; a slot frees one window plus a margin after its request was written to the socket
+ *    (`sent`). At most `max` slots exist. The margin absorbs what the network adds to one request and not to another.
+ *  - Crash between grant and `sent`: the slot was entered as if its request were sent as late as is allowed
+ *    (`maxSendDelayMs` after the grant), so nobody has to clean up. `sent` can only bring that forward.
+ *  - A process that slept with a slot in hand: age is counted from before the grant was asked for, on the clock that runs
+ *    through SIGSTOP and on the one that runs through suspend, and is judged in the same turn in which undici writes the
+ *    request. Too old: it is not written, and the slot is asked for anew. What is left is a stop of longer than the send
+ *    delay that falls between that judgement and the write system call a few µs later.
+ *  - A lost reply or a resent command: taking the same slot id again replaces the slot, it never makes two.
+ *  - A restarted Redis may have forgotten its last second of slots. The script compares the server's run id, read in the
+ *    same step, with the one stored, and with the one that this process was last granted by (the store itself may be
+ *    gone): requests then wait one whole hold counted from the new server's start, unless the stop is known to be clean.
+ *    Not covered: a Redis that crashes within a second of a clean start, together with every process that sent meanwhile.
+ *
+ * Why nobody sends while told to wait: `blockedUntil` is judged in the same script as the grant; slots are asked for only
+ * once the connection stands and are good for `freshMs`, so that little time passes between that judgement and the write;
+ * and this process's own answers block it at once, before Redis knows.
+ */
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Redis } from "ioredis";
+import { type ErrorCode, UeeError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
+import { mapRedisError } from "../redis/errors.ts";
+import type { UpstreamKeys } from "../redis/keys.ts";
+import { loadScript } from "../redis/scripts.ts";
+import { abortable } from "./abortable.ts";
+
+const lua = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
+const scripts = {
+  reserve: lua("reserve-2"),
+  sent: lua("sent-1"),
+  block: lua("block-1"),
+  overload: lua("overload-1"),
+  recovered: lua("recovered-1"),
+  waiting: lua("waiting-2"),
+};
+
+/** Requests per rolling window of the whole fleet. */
+export type Rate = { max: number; windowMs: number } | "unlimited";
+
+export interface RateLimitOptions {
+  redis: Redis;
+  keys: UpstreamKeys;
+  logger: Logger;
+  rate: Rate;
+  /** Multiplies what the upstream told us to wait and our back-off; never the window. */
+  waitScale: number;
+  /** Waits up to this long happen here, longer ones are thrown as errors with `retryAfterMs`. */
+  inlineWaitMs: number;
+  /** Added to the window: how unevenly the network may delay two requests. */
+  marginMs: number;
+  /** A request is never written later than this after its slot was asked for. */
+  maxSendDelayMs: number;
+  /** Key (STRING, µs) that the managed server sets right before a clean shutdown. */
+  cleanStopKey: string;
+}
+
+export interface Slot {
+  readonly id: string;
+  /** Redis TIME of the grant in µs. */
+  readonly grantedAt: number;
+  /** Clocks from before the slot was asked for. */
+  readonly askedAt: Clocks;
+  /** Overloads in a row, when it was granted. */
+  readonly overloads: number;
+}
+
+interface Clocks {
+  monotonic: number;
+  wall: number;
+}
+
+/** A slot older than this is asked for anew where that costs nothing. */
+const freshMs = 100;
+const firstBackOffMs = 2_000;
+const longestBackOffMs = 300_000;
+
+/** What a stored reason may be; anything else (a newer version's) reads as a throttle. */
+const waitCodes = ["PROV_RATE_WAIT", "PROV_THROTTLED", "PROV_FORBIDDEN", "PROV_OVERLOADED"] as const;
+export type WaitCode = (typeof waitCodes)[number] & ErrorCode;
+const asWaitCode = (text: unknown): WaitCode =>
+  waitCodes.find((code) => code === text) ?? ("PROV_THROTTLED" as const);
+
+const clocks = (): Clocks => ({ monotonic: performance.now(), wall: Date.now() });
+const ageMs = (since: Clocks): number =>
+  Math.max(performance.now() - since.monotonic, Date.now() - since.wall);
+const toMicros = (ms: number): number => Math.ceil(ms * 1000);
+
+export interface RateLimit {
+  /** A slot, or a wait thrown as an error. `previous` is given back in the same step. */
+  take(signal: AbortSignal, previous?: Slot): Promise<Slot>;
+  /** May a request be written under this slot right now? `atOnce`: only just granted ones. */
+  maySend(slot: Slot, atOnce: boolean): boolean;
+  /** The slot's request is on its way. */
+  sent(slot: Slot): void;
+  /** The slot's request was certainly not sent. */
+  giveBack(slot: Slot): void;
+  /** The upstream told us to wait `waitMs` (unscaled). Returns ms until requests may go again. */
+  block(waitMs: number, code: WaitCode): Promise<number>;
+  /** The request failed of overload. `atLeastMs` (unscaled) is the upstream's own word. Returns ms until requests may go. */
+  overloaded(slot: Slot, atLeastMs: number): Promise<number>;
+  /** The request came well. */
+  recovered(slot: Slot): void;
+  waiting(): Promise<{ untilMs: number; code: WaitCode } | null>;
+  /** Resolves when what was sent to Redis without waiting has settled. */
+  settled(): Promise<void>;
+}
+
+export function makeRateLimit(options: RateLimitOptions): RateLimit {
+  const { redis, keys, rate, waitScale } = options;
+  const max = rate === "unlimited" ? 0 : rate.max;
+  const windowMs = rate === "unlimited" ? 0 : rate.windowMs;
+  const sentHold = toMicros(windowMs + options.marginMs);
+  const fullHold = toMicros(windowMs + options.marginMs + options.maxSendDelayMs);
+  const processId = randomUUID();
+  const pending = new Set<Promise<unknown>>();
+  let slotCount = 0;
+  let lastGrant = { at: 0, runId: "" };
+  /** On the monotonic clock, in ms. */
+  let blockedHereUntil = 0;
+  /** One request of this process asks at a time, so that waiters do not stampede Redis. */
+  let turn: Promise<void> = Promise.resolve();
+
+  /** Sent without waiting for it: should Redis not take it, the slot frees later, never earlier. */
+  const inBackground = (promise: Promise<unknown>): void => {
+    const settled = promise.catch(() => {}).finally(() => pending.delete(settled));
+    pending.add(settled);
+  };
+
+  const call = async <T>(promise: Promise<T>): Promise<T> => {
+    try {
+      return await promise;
+    } catch (error) {
+      throw mapRedisError(error);
+    }
+  };
+
+  const ask = async (id: string, signal: AbortSignal): Promise<unknown[]> => {
+    const run = (cleanStop: number) =>
+      scripts.reserve.run(
+        redis,
+        [keys.slots, keys.state],
+        [id, max, fullHold, cleanStop, lastGrant.at, lastGrant.runId],
+      );
+    const reply = (await abortable(call(run(-1)), signal)) as unknown[];
+    if (reply[0] !== -1) return reply;
+    const cleanStop = Number((await abortable(call(redis.get(options.cleanStopKey)), signal)) ?? 0);
+    return (await abortable(call(run(Number.isFinite(cleanStop) ? cleanStop : 0)), signal)) as unknown[];
+  };
+
+  const giveBackId = (id: string): void => {
+    if (max > 0) inBackground(redis.zrem(keys.slots, id));
+  };
+
+  const untilGranted = async (id: string, signal: AbortSignal, deadline: number): Promise<Slot> => {
+    for (;;) {
+      signal.throwIfAborted();
+      const askedAt = clocks();
+      let reply: unknown[];
+      try {
+        reply = await ask(id, signal);
+      } catch (error) {
+        // The command may still be on its way; what follows it on the same connection undoes it.
+        giveBackId(id);
+        throw error;
+      }
+      if (reply[0] === 1) {
+        const [, at, overloads, runId] = reply as [number, number, number, string];
+        lastGrant = { at, runId };
+        return { id, grantedAt: at, askedAt, overloads };
+      }
+      const waitMs = Math.ceil(Number(reply[1]) / 1000);
+      if (performance.now() + waitMs > deadline) throw waitError(asWaitCode(reply[2]), waitMs, rate);
+      // The jitter keeps the fleet's waiters from asking all at the same instant.
+      await sleep(waitMs + Math.random() * Math.min(100, 5 + waitMs / 10), undefined, { signal }).catch(
+        (error: unknown) => {
+          signal.throwIfAborted();
+          throw error;
+        },
+      );
+    }
+  };
+
+  const take = async (signal: AbortSignal, previous?: Slot): Promise<Slot> => {
+    const deadline = performance.now() + options.inlineWaitMs;
+    const id = previous?.id ?? `${processId}:${++slotCount}`;
+    const before = turn;
+    let done = () => {};
+    turn = new Promise((resolve) => {
+      done = resolve;
+    });
+    try {
+      await abortable(before, signal);
+      return await untilGranted(id, signal, deadline);
+    } finally {
+      // Whoever gives up while it stands in the queue must not let its successor overtake.
+      void before.then(done);
+    }
+  };
+
+  /** This process waits at once; should Redis be away, it is the only one that knows. */
+  const blockFleet = async (ownMs: number, run: () => Promise<unknown>): Promise<number> => {
+    const blockHere = (waitMs: number): number => {
+      blockedHereUntil = Math.max(blockedHereUntil, performance.now() + waitMs);
+      return waitMs;
+    };
+    blockHere(ownMs);
+    try {
+      return blockHere(Number(await run()) / 1000);
+    } catch (error) {
+      options.logger.warn({ err: mapRedisError(error) }, "the fleet could not be told to wait");
+      return ownMs;
+    }
+  };
+
+  return {
+    take,
+    maySend: (slot, atOnce) =>
+      performance.now() >= blockedHereUntil &&
+      ageMs(slot.askedAt) <= (atOnce ? Math.min(freshMs, options.maxSendDelayMs) : options.maxSendDelayMs),
+    sent: (slot) => {
+      if (max > 0) inBackground(scripts.sent.run(redis, [keys.slots], [slot.id, sentHold]));
+    },
+    giveBack: (slot) => giveBackId(slot.id),
+    block: (waitMs, code) =>
+      blockFleet(waitMs * waitScale, () =>
+        scripts.block.run(redis, [keys.state], [toMicros(waitMs * waitScale), code]),
+      ),
+    overloaded: (slot, atLeastMs) => {
+      const waits = [atLeastMs, firstBackOffMs, longestBackOffMs].map((ms) => toMicros(ms * waitScale));
+      return blockFleet(Math.max(atLeastMs, firstBackOffMs) * waitScale, () =>
+        scripts.overload.run(redis, [keys.state], [slot.grantedAt, ...waits, Math.random()]),
+      );
+    },
+    recovered: (slot) => {
+      if (slot.overloads > 0) inBackground(scripts.recovered.run(redis, [keys.state], [slot.grantedAt]));
+    },
+    waiting: async () => {
+      const reply = (await scripts.waiting.run(redis, [keys.slots, keys.state], [max])) as unknown[] | null;
+      return reply ? { untilMs: Number(reply[0]) / 1000, code: asWaitCode(reply[1]) } : null;
+    },
+    settled: async () => {
+      while (pending.size > 0) await Promise.allSettled([...pending]);
+    },
+  };
+}
+
+function waitError(code: WaitCode, waitMs: number, rate: Rate): UeeError {
+  const detail =
+    code === "PROV_RATE_WAIT" && rate !== "unlimited"
+      ? `The ${rate.max} requests per ${rate.windowMs / 1000} s are used up; the next is possible in ${waitMs} ms.`
+      : `The upstream is to be left alone for another ${waitMs} ms.`;
+  return new UeeError(code, detail, { retryAfterMs: waitMs });
+}

@@ -1,0 +1,19 @@
+/** No upstream may put us to sleep for longer than this by one header. */
+const longestMs = 24 * 3_600_000;
+
+/**
+ * Ms that `Retry-After` asks for (seconds or an HTTP date); undefined where it is absent, zero, past or no such value. A
+ * date is measured against the answer's own `Date`, so that the clocks need not agree.
+ */
+export function readRetryAfter(headers: Record<string, string>, nowMs: number): number | undefined {
+  const text = headers["retry-after"]?.trim();
+  if (!text) return undefined;
+  let ms: number;
+  if (/^\d+(\.\d+)?$/.test(text)) {
+    ms = Number(text) * 1000;
+  } else {
+    const told = Date.parse(headers.date ?? "");
+    ms = Date.parse(text) - (Number.isNaN(told) ? nowMs : told);
+  }
+  return ms > 0 ? Math.min(ms, longestMs) : undefined;
+}
