@@ -1,0 +1,60 @@
+import type { Command } from "commander";
+import type { CliContext } from "../context.ts";
+import { EXIT } from "../exitCodes.ts";
+import { writeLines } from "../ndjson.ts";
+import type { Finish } from "../program.ts";
+import type { GlobalFlags } from "../sessionTypes.ts";
+import { withSession } from "../withSession.ts";
+
+interface ChangesFlags extends GlobalFlags {
+  since?: string;
+  follow?: boolean;
+}
+
+export function defineChanges(program: Command, context: CliContext, finish: Finish): void {
+  program
+    .command("changes")
+    .summary("print the change feed as NDJSON")
+    .description(
+      "Prints what was created, updated and removed, one JSON line each, with the cursor to go on from. A cursor that " +
+        "the feed no longer reaches is an error (exit 1), never a gap.",
+    )
+    .option("--since <cursor>", "go on after this cursor; without: from the feed's beginning")
+    .option("--follow", "wait for more; ends with Ctrl-C")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ uee changes | tail -1 | jq -r .cursor
+  $ uee changes --since "$cursor" --follow | while read -r change; do …; done`,
+    )
+    .action(async (_options: unknown, command: Command) => {
+      finish(await changes(context, command.optsWithGlobals<ChangesFlags>()));
+    });
+}
+
+async function changes(context: CliContext, flags: ChangesFlags): Promise<number> {
+  const interrupts = context.interrupts();
+  try {
+    return await withSession(context, { redis: "existing", flags }, async ({ engine, lost }) => {
+      const stop = AbortSignal.any([interrupts.signal, lost]);
+      const entries = engine.records.changes({
+        follow: flags.follow === true,
+        signal: stop,
+        ...(flags.since === undefined ? {} : { since: flags.since }),
+      });
+      try {
+        await writeLines(context.stdout, entries, (entry) => JSON.stringify(entry), {
+          flushEach: flags.follow === true,
+        });
+      } catch (error) {
+        if (!stop.aborted) throw error;
+      }
+      if (lost.aborted) throw lost.reason;
+      // Following has no other end than being told to stop.
+      return EXIT.done;
+    });
+  } finally {
+    interrupts.release();
+  }
+}

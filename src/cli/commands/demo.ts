@@ -1,0 +1,209 @@
+import type { Command } from "commander";
+import type { ChangeEntry } from "../../records/contract.ts";
+import type { Simulator } from "../../simulator/index.ts";
+import { parseCount } from "../arguments.ts";
+import type { CliContext, Interrupts } from "../context.ts";
+import { changeLine, closingLine, comparisonLine, demoFaults, faultLine, movedLine } from "../demo/story.ts";
+import { EXIT, exitOfRuns, exitOfSignal } from "../exitCodes.ts";
+import { invocation } from "../invocation.ts";
+import type { Finish } from "../program.ts";
+import { makeProgressView, type ProgressView } from "../progressView.ts";
+import { nextLines, runErrors, runTable } from "../render/runSummary.ts";
+import { type Style, styleFor, widthOf } from "../render/style.ts";
+import { driveRuns } from "../runDriver.ts";
+import type { Session } from "../sessionTypes.ts";
+import { environmentOf } from "./simulate.ts";
+
+interface DemoFlags {
+  cves: string;
+}
+
+export function defineDemo(program: Command, context: CliContext, finish: Finish): void {
+  program
+    .command("demo")
+    .summary("the main job end to end against a local simulator, in under a minute")
+    .description(
+      "Starts a simulator and a Redis of its own, mirrors all four providers while the upstreams fail on purpose, " +
+        "follows their changes, compares, and removes everything again. Needs no network and touches no settings.",
+    )
+    .option("--cves <n>", "generated CVEs", "5000")
+    .addHelpText("after", "\nExamples:\n  $ uee demo\n  $ uee demo --cves 50000")
+    .action(async (options: DemoFlags) => {
+      finish(await demo(context, parseCount(options.cves, "--cves", { min: 100, max: 400_000 })));
+    });
+}
+
+async function demo(context: CliContext, cves: number): Promise<number> {
+  const startedAt = context.now();
+  const { startSimulator, upstreamNames } = await import("../../simulator/index.ts");
+  const { makeSurroundings } = await import("../demo/surroundings.ts");
+  const interrupts = context.interrupts();
+  const stage = makeStage(context);
+  stage.say(
+    `${stage.style.bold("UEE demo.")} A simulator stands in for NVD, CWE, CAPEC and ATT&CK; nothing leaves this machine, nothing stays.`,
+  );
+  const simulator = await startSimulator({ cves, faults: demoFaults });
+  const surroundings = await makeSurroundings(context.env, environmentOf(simulator));
+  // Sockets to the simulator must not go through a proxy.
+  context.env.no_proxy = [context.env.no_proxy ?? context.env.NO_PROXY, "127.0.0.1"]
+    .filter(Boolean)
+    .join(",");
+  try {
+    const session = await context.open({
+      redis: "private",
+      patience: "command",
+      flags: {},
+      env: surroundings.env,
+      logTo: stage.log,
+      signal: interrupts.signal,
+    });
+    try {
+      const acts = { context, session, simulator, interrupts, stage, providers: upstreamNames };
+      const exitCode = await play(acts);
+      if (interrupts.caught) return exitOfSignal(interrupts.caught);
+      if (exitCode !== EXIT.done) return exitCode;
+      const { providers } = await session.engine.status();
+      const records = providers.reduce((sum, one) => sum + one.records, 0);
+      stage.say(
+        "",
+        closingLine(context.now() - startedAt, records),
+        "",
+        "Next:",
+        ...farewell(context, stage.style),
+      );
+      return exitCode;
+    } finally {
+      await session.close();
+    }
+  } catch (error) {
+    if (interrupts.caught) return exitOfSignal(interrupts.caught);
+    throw error;
+  } finally {
+    await simulator.close();
+    await surroundings.remove();
+    interrupts.release();
+  }
+}
+
+interface Acts {
+  context: CliContext;
+  session: Session;
+  simulator: Simulator;
+  interrupts: Interrupts;
+  stage: Stage;
+  providers: typeof import("../../simulator/index.ts").upstreamNames;
+}
+
+async function play(acts: Acts): Promise<number> {
+  const { session, simulator, stage } = acts;
+  const { style } = stage;
+  stage.say("", style.bold("1. First load"), style.dim("Some answers are broken on purpose."));
+  const first = await mirror(acts, "incremental");
+  if (first !== EXIT.done) return first;
+  stage.say(faultLine(simulator.counts().injected, style));
+  if (!(await isEqual(acts))) return EXIT.failed;
+
+  stage.say(
+    "",
+    style.bold("2. Some days later: an increment"),
+    movedLine(simulator.setPoint("after"), style),
+  );
+  simulator.clearFaults();
+  const before = await lastCursor(session);
+  const second = await mirror(acts, "incremental");
+  if (second !== EXIT.done) return second;
+  const example = changeLine(await firstUpdate(session, before), style);
+  if (example) stage.say(example);
+
+  stage.say(
+    "",
+    style.bold("3. A full run finds what NVD does not announce"),
+    style.dim("Edits without a new date, and records that are gone; CVE has one by default every week."),
+  );
+  const third = await mirror(acts, "full");
+  if (third !== EXIT.done) return third;
+  return (await isEqual(acts)) ? EXIT.done : EXIT.failed;
+}
+
+async function mirror(acts: Acts, mode: "full" | "incremental"): Promise<number> {
+  const { context, session, interrupts, stage, providers } = acts;
+  const view = await makeProgressView(context, providers);
+  stage.show(view);
+  try {
+    const { runs } = await driveRuns(session, providers, {
+      mode,
+      allowShrink: false,
+      wait: true,
+      interrupted: interrupts.signal,
+      view,
+      say: view.log,
+    });
+    view.stop();
+    if (interrupts.caught) return exitOfSignal(interrupts.caught);
+    stage.say(...runTable(runs, stage.style, widthOf(context.stdout)), ...runErrors(runs, stage.style));
+    return exitOfRuns(runs);
+  } finally {
+    view.stop();
+    stage.show(undefined);
+  }
+}
+
+async function isEqual({ session, simulator, stage, providers }: Acts): Promise<boolean> {
+  const { compareWithUpstream } = await import("../demo/compare.ts");
+  const results = [];
+  for (const provider of providers)
+    results.push(await compareWithUpstream(session.engine, simulator, provider));
+  stage.say(comparisonLine(results, stage.style));
+  return results.every(({ different }) => different.length === 0);
+}
+
+async function lastCursor({ engine }: Session): Promise<string | undefined> {
+  let cursor: string | undefined;
+  for await (const change of engine.records.changes({})) cursor = change.cursor;
+  return cursor;
+}
+
+async function firstUpdate({ engine }: Session, since: string | undefined): Promise<ChangeEntry | undefined> {
+  const options = since === undefined ? {} : { since };
+  for await (const change of engine.records.changes(options)) {
+    if (change.op === "updated" && change.provider === "cve") return change;
+  }
+  return undefined;
+}
+
+interface Stage {
+  style: Style;
+  say(...lines: string[]): void;
+  log(line: string): void;
+  /** Bars that must not be torn while they stand. */
+  show(view: ProgressView | undefined): void;
+}
+
+function makeStage(context: CliContext): Stage {
+  let view: ProgressView | undefined;
+  return {
+    style: styleFor(context.stdout, context.env),
+    say: (...lines) => void context.stdout.write(`${lines.join("\n")}\n`),
+    log: (line) => (view ? view.log(line) : void context.stderr.write(`${line}\n`)),
+    show: (next) => {
+      view = next;
+    },
+  };
+}
+
+function farewell(context: CliContext, style: Style): string[] {
+  const uee = invocation(context);
+  return nextLines(
+    [
+      {
+        command: `${uee} run all --wait`,
+        why: "the real thing: about 19 min without NVD_API_KEY, a few with it",
+      },
+      { command: `${uee} doctor`, why: "first see whether all is ready for it" },
+      { command: `${uee} simulate --cves 50000`, why: "play with the simulator and its faults" },
+      { command: `${uee} up --workers 4`, why: "a fleet on this machine" },
+      { command: `${uee} help`, why: "everything else" },
+    ],
+    style,
+  );
+}

@@ -1,0 +1,83 @@
+import type { Command } from "commander";
+import { isUeeError, UeeError } from "../../core/errors.ts";
+import type { Engine } from "../../engineApi.ts";
+import type { CliContext } from "../context.ts";
+import { EXIT } from "../exitCodes.ts";
+import { printJson } from "../failures.ts";
+import { nearSpellings } from "../nearIds.ts";
+import type { Finish } from "../program.ts";
+import { formatAge, formatCount } from "../render/numbers.ts";
+import { styleFor } from "../render/style.ts";
+import type { GlobalFlags } from "../sessionTypes.ts";
+import { withSession } from "../withSession.ts";
+
+interface GetFlags extends GlobalFlags {
+  json?: boolean;
+}
+
+export function defineGet(program: Command, context: CliContext, finish: Finish): void {
+  program
+    .command("get")
+    .summary("print one record, or when and why it was removed")
+    .description("Prints one record as JSON. One that was removed: when and why (exit 1).")
+    .argument("<id|urn>", "an id, a URN, or an ATT&CK id")
+    .option("--json", "print one JSON document in every case")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ uee get CVE-2021-44228
+  $ uee get T1059.001 | jq .data.name
+  $ uee get v2e::mitre::cwe::CWE-79`,
+    )
+    .action(async (text: string, _options: unknown, command: Command) => {
+      finish(await get(context, text, command.optsWithGlobals<GetFlags>()));
+    });
+}
+
+async function get(context: CliContext, text: string, flags: GetFlags): Promise<number> {
+  return withSession(context, { redis: "existing", flags }, async ({ engine }) => {
+    const found = await lookUp(engine, text);
+    if (!found) throw new UeeError("STOR_NOT_FOUND", await whyNotFound(engine, text));
+    if ("record" in found) {
+      const { urn, provider, id, firstSeen, lastChanged, data } = found.record;
+      printJson(context, { urn, provider, id, firstSeen, lastChanged, data });
+      return EXIT.done;
+    }
+    const { removed, urn } = found;
+    if (flags.json) printJson(context, { urn, removed });
+    const style = styleFor(context.stderr, context.env);
+    context.stderr.write(
+      `${style.yellow(`${removed.id} was removed`)} at ${removed.removedAt} ` +
+        `(${formatAge(removed.removedAt, context.now())}): ${removed.reason}\n` +
+        `${style.dim(`First seen ${removed.firstSeen}; removed by run ${removed.runId}.`)}\n`,
+    );
+    return EXIT.failed;
+  });
+}
+
+/** Undefined for what is not there and for what is no id at all: to the asker both are "not found". */
+async function lookUp(engine: Engine, text: string): ReturnType<Engine["records"]["get"]> {
+  try {
+    return await engine.records.get(text);
+  } catch (error) {
+    if (isUeeError(error, "VAL_URN")) return undefined;
+    throw error;
+  }
+}
+
+async function whyNotFound(engine: Engine, text: string): Promise<string> {
+  const near: string[] = [];
+  for (const spelling of nearSpellings(text)) {
+    const found = await lookUp(engine, spelling);
+    if (found && "record" in found) near.push(spelling);
+    if (near.length === 3) break;
+  }
+  if (near.length > 0) return `There is no record '${text}'. Did you mean ${near.join(" or ")}?`;
+  const { providers } = await engine.status();
+  const unsure = providers
+    .filter((one) => !one.verified)
+    .map((one) => `${one.provider} (${formatCount(one.records)} records)`);
+  const hint = unsure.length > 0 ? ` Not loaded completely yet: ${unsure.join(", ")}.` : "";
+  return `There is no record '${text}'.${hint}`;
+}

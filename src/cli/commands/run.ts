@@ -1,0 +1,145 @@
+import type { Command } from "commander";
+import { UeeError } from "../../core/errors.ts";
+import type { RunSummary } from "../../engineApi.ts";
+import { parseDurationOption, parseProviders } from "../arguments.ts";
+import type { CliContext } from "../context.ts";
+import { exitOfRuns, exitOfSignal } from "../exitCodes.ts";
+import { printJson } from "../failures.ts";
+import type { Finish } from "../program.ts";
+import { makeProgressView } from "../progressView.ts";
+import { renderRunSummary } from "../render/runSummary.ts";
+import { styleFor, widthOf } from "../render/style.ts";
+import { driveRuns } from "../runDriver.ts";
+import type { GlobalFlags } from "../sessionTypes.ts";
+
+interface RunFlags extends GlobalFlags {
+  full?: boolean;
+  wait?: boolean;
+  timeout?: string;
+  allowShrink?: boolean;
+  json?: boolean;
+}
+
+export const keylessNote =
+  "No NVD_API_KEY: 5 requests in 30 s, about 19 min for a first load; Ctrl-C is safe";
+
+export function defineRun(program: Command, context: CliContext, finish: Finish): void {
+  program
+    .command("run")
+    .summary("mirror providers: open a run, or join the open one")
+    .description(
+      "Opens a run of each provider, or joins the one that is open, and works on it. A provider that was never " +
+        "verified complete is loaded in full, later runs fetch what changed. With no live worker the work is done in " +
+        "this process, which then waits for the end. The same command after any interruption continues.",
+    )
+    .argument("<provider...>", "cve, cwe, capec, attack or all")
+    .option("--full", "fetch everything anew; over an open increment it waits for that first")
+    .option("--wait", "help, show progress, end with a summary")
+    .option(
+      "--timeout <duration>",
+      "with --wait: give up waiting after e.g. 30m (exit 1; the run stays open)",
+    )
+    .option("--allow-shrink", "accept that the upstream lost more than 5 % of its records")
+    .option("--json", "print one JSON document with the contract's fields")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ uee run all --wait                  mirror everything
+  $ uee run cve --full --wait           walk all of CVE again, removals included
+  $ uee run cwe capec                   let the running workers do it
+  $ uee run all --wait --json | jq '.runs[] | {provider, state}'`,
+    )
+    .action(async (words: string[], _options: unknown, command: Command) => {
+      finish(await run(context, words, command.optsWithGlobals<RunFlags>()));
+    });
+}
+
+async function run(context: CliContext, words: string[], flags: RunFlags): Promise<number> {
+  const names = parseProviders(words, await context.providerNames());
+  const timeoutMs = flags.timeout === undefined ? undefined : parseDurationOption(flags.timeout, "--timeout");
+  const style = styleFor(context.stderr, context.env);
+  const interrupts = context.interrupts();
+  const view = await makeProgressView(context, names);
+  try {
+    const session = await context.open({
+      redis: "managed",
+      patience: "command",
+      flags,
+      logTo: view.log,
+      signal: interrupts.signal,
+    });
+    try {
+      if (session.keyless && names.includes("cve")) view.log(keylessNote);
+      if (session.localStore) view.log(style.dim(`Local store: ${session.localStore}`));
+      const result = await driveRuns(session, names, {
+        mode: flags.full ? "full" : "incremental",
+        allowShrink: flags.allowShrink === true,
+        wait: flags.wait === true,
+        timeoutMs,
+        interrupted: interrupts.signal,
+        view,
+        say: view.log,
+      });
+      view.stop();
+      print(context, result.runs, { json: flags.json === true, waited: result.waited });
+      if (interrupts.caught) {
+        context.stderr.write(
+          `${style.yellow("Interrupted.")} What is committed stays; the same command continues: ` +
+            `${style.cyan(sameCommand(words, flags))}\n`,
+        );
+        return exitOfSignal(interrupts.caught);
+      }
+      if (result.timedOut) {
+        context.stderr.write(
+          `${style.yellow("Time is up")} after ${flags.timeout}; the runs stay open and the same command continues.\n`,
+        );
+        return 1;
+      }
+      return result.waited ? exitOfRuns(result.runs) : result.runs.some((one) => one.error) ? 1 : 0;
+    } finally {
+      await session.close();
+    }
+  } catch (error) {
+    if (interrupts.caught && error instanceof UeeError && error.code === "SYS_INTERRUPTED") {
+      view.stop();
+      return exitOfSignal(interrupts.caught);
+    }
+    throw error;
+  } finally {
+    view.stop();
+    interrupts.release();
+  }
+}
+
+function print(
+  context: CliContext,
+  runs: readonly RunSummary[],
+  { json, waited }: { json: boolean; waited: boolean },
+): void {
+  if (json) {
+    printJson(context, { runs });
+    return;
+  }
+  const style = styleFor(context.stdout, context.env);
+  if (waited) {
+    context.stdout.write(`\n${renderRunSummary(runs, style, widthOf(context.stdout))}`);
+    return;
+  }
+  for (const one of runs) {
+    context.stdout.write(
+      one.error
+        ? `${style.bold(one.provider)}: ${style.red(`${one.error.code}:`)} ${one.error.message}\n`
+        : `${style.bold(one.provider)}: ${one.mode} run ${one.runId} is open; workers take it from here.\n`,
+    );
+  }
+  context.stdout.write(`${style.dim("Watch it: uee status, or the same command with --wait.")}\n`);
+}
+
+function sameCommand(words: readonly string[], flags: RunFlags): string {
+  const parts = ["uee run", ...words];
+  if (flags.full) parts.push("--full");
+  if (flags.wait) parts.push("--wait");
+  if (flags.allowShrink) parts.push("--allow-shrink");
+  return parts.join(" ");
+}

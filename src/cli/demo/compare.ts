@@ -1,0 +1,45 @@
+/** Is the mirror what the upstream has? Asked of the simulator itself, record by record. */
+import { canonicalJson } from "../../core/json.ts";
+import type { Engine } from "../../engineApi.ts";
+import type { Simulator, Upstream } from "../../simulator/index.ts";
+
+export interface Comparison {
+  provider: string;
+  records: number;
+  /** Of them, those whose content was compared too. */
+  contents: number;
+  /** Ids that only one side has, or whose content differs. */
+  different: string[];
+}
+
+/** Both sides come sorted by id. What is served as XML has no JSON to compare with: there the ids must be the same. */
+export async function compareWithUpstream(
+  engine: Engine,
+  simulator: Pick<Simulator, "content">,
+  provider: Upstream,
+): Promise<Comparison> {
+  const different: string[] = [];
+  const theirs = simulator.content(provider)[Symbol.iterator]();
+  let their = theirs.next();
+  let records = 0;
+  let contents = 0;
+  for await (const { id, data } of engine.records.export(provider, {})) {
+    records++;
+    while (!their.done && their.value.id < id) {
+      different.push(their.value.id);
+      their = theirs.next();
+    }
+    if (their.done || their.value.id > id) {
+      different.push(id);
+      continue;
+    }
+    const entry = their.value;
+    if (entry.xml === undefined) {
+      contents++;
+      if (canonicalJson(entry.data) !== canonicalJson(data)) different.push(id);
+    }
+    their = theirs.next();
+  }
+  for (; !their.done; their = theirs.next()) different.push(their.value.id);
+  return { provider, records, contents, different };
+}

@@ -1,0 +1,112 @@
+/** All of doctor's questions, in the order in which answers build on each other. */
+import { freemem } from "node:os";
+import { toUeeError } from "../../core/errors.ts";
+import type { Engine } from "../../engineApi.ts";
+import { providers } from "../../providers/registry.ts";
+import { inspectRedis } from "../../redis/checks.ts";
+import { readInfo } from "../../redis/info.ts";
+import { makeKeys } from "../../redis/keys.ts";
+import { makeUpstream } from "../../upstream/client.ts";
+import { fingerprint } from "../../upstream/secrets.ts";
+import { formatBytes, plural } from "../render/numbers.ts";
+import { engineSettings } from "../session.ts";
+import type { Session } from "../sessionTypes.ts";
+import { expectedLoads } from "./expectedLoad.ts";
+import { type Finding, note, ok, problem } from "./finding.ts";
+import { predictFit } from "./memoryFit.ts";
+import { checkUpstream } from "./upstreamCheck.ts";
+
+export async function* examine(session: Session, env: NodeJS.ProcessEnv): AsyncGenerator<Finding> {
+  yield* examineRedis(session);
+  yield* examineFleet(session.engine);
+  if (session.keyless) {
+    yield note(
+      "key",
+      "no NVD_API_KEY: 5 requests in 30 s, about 19 min for a first load of cve",
+      "Ask for one at nvd.nist.gov/developers/request-an-api-key; it makes that about 2 min.",
+    );
+  }
+  const checks = providers.map((provider) => examineUpstream(session, provider.name, env));
+  for (const check of checks) yield await check;
+}
+
+async function* examineRedis(session: Session): AsyncGenerator<Finding> {
+  const info = (await readInfo(session.redis)) ?? {};
+  const used = Number(info.used_memory ?? 0);
+  yield ok(
+    "redis",
+    `${session.redisDisplay}: Redis ${info.redis_version ?? "of unknown version"}, ${formatBytes(used)} used`,
+  );
+  for (const { check, message } of await inspectRedis(session.redis)) {
+    yield check === "rights"
+      ? note(`redis ${check}`, message)
+      : problem(`redis ${check}`, message, "Or set UEE_REDIS_CHECKS=off if you know better.");
+  }
+  const { providers: states } = await session.engine.status();
+  yield predictFit(expectedLoads, new Map(states.map((one) => [one.provider, one.records])), {
+    usedMemory: used,
+    maxMemory: Number(info.maxmemory ?? 0),
+    systemMemory: Number(info.total_system_memory ?? 0),
+    ...(isHere(session) ? { freeMemory: freemem() } : {}),
+  });
+}
+
+/** Redis on this very machine shares its memory with everything else here. */
+const isHere = ({ redisUrl, localStore }: Session): boolean =>
+  localStore !== undefined ||
+  redisUrl.startsWith("unix:") ||
+  /^rediss?:\/\/([^@/]*@)?(localhost|127\.|\[::1\])/.test(redisUrl);
+
+async function* examineFleet(engine: Engine): AsyncGenerator<Finding> {
+  const { providers: states, workers, stranded } = await engine.status();
+  if (stranded) {
+    yield problem("workers", "jobs wait and no worker lives", "Start one: uee worker, or uee run … --wait.");
+  } else
+    yield ok(
+      "workers",
+      workers.length === 0 ? "none lives, and nothing waits" : `${plural(workers.length, "worker")} alive`,
+    );
+  const failed = states.filter(({ jobs }) => jobs.failed > 0);
+  for (const { provider, jobs } of failed) {
+    yield problem(
+      "dead letters",
+      `${provider} has ${plural(jobs.failed, "dead letter")}`,
+      "See `uee dlq list`.",
+    );
+  }
+}
+
+async function examineUpstream(session: Session, name: string, env: NodeJS.ProcessEnv): Promise<Finding> {
+  const provider = providers.find((one) => one.name === name)!;
+  const settings = engineSettings(session.config);
+  const own = settings.providers[name] ?? {};
+  const url = own.url ?? provider.upstream.defaultUrl;
+  const usual = own.apiKey
+    ? (provider.upstream.rateWithKey ?? provider.upstream.rate)
+    : provider.upstream.rate;
+  const upstream = makeUpstream({
+    name,
+    settings: { rate: own.rate ?? usual, apiKeyFingerprint: fingerprint(own.apiKey), baseUrl: url },
+    redis: session.redis,
+    keys: makeKeys(settings.prefix),
+    logger: session.logger,
+    timeouts: settings.timeouts,
+    waitScale: settings.waitScale,
+    inlineWaitMs: 1_000,
+  });
+  try {
+    return await checkUpstream({
+      provider: name,
+      url,
+      apiKey: own.apiKey,
+      fetcher: (signal) => upstream.fetcher({ signal, onRequest: () => {} }),
+      env,
+      timeoutMs: Math.min(30_000, session.config.totalTimeout),
+    });
+  } catch (error) {
+    const { code, detail, remedy } = toUeeError(error);
+    return problem(`upstream ${name}`, `${code}: ${detail}`, remedy);
+  } finally {
+    await upstream.close();
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * Can we reach an upstream, and if not, is it the name, the proxy, the certificate, the key or the upstream itself? One
+ * request at most, through the upstream client, so that it counts in the fleet's limit; its body is left after the first
+ * bytes.
+ */
+import { lookup } from "node:dns/promises";
+import { toUeeError, type UeeError } from "../../core/errors.ts";
+import type { Fetcher, FetchRequest } from "../../core/fetching.ts";
+import { formatRough } from "../render/numbers.ts";
+import { type Finding, note, ok, problem } from "./finding.ts";
+import { proxyFor } from "./proxy.ts";
+
+export interface UpstreamProbe {
+  provider: string;
+  url: string;
+  apiKey: string | undefined;
+  /** Sends the one request. */
+  fetcher: (signal: AbortSignal) => Fetcher;
+  env: NodeJS.ProcessEnv;
+  timeoutMs: number;
+}
+
+export async function checkUpstream(probe: UpstreamProbe): Promise<Finding> {
+  const target = new URL(probe.url);
+  const proxy = proxyFor(target, probe.env);
+  const check = `upstream ${probe.provider}`;
+  const via = proxy ? ` through the proxy ${proxy.host}` : "";
+  const host = (proxy ?? target).hostname.replace(/^\[|\]$/g, "");
+  try {
+    await lookup(host);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return problem(
+      check,
+      `DNS: ${proxy ? "the proxy's name " : ""}${host} cannot be resolved (${code ?? "unknown"})`,
+      proxy
+        ? "Check HTTPS_PROXY and the resolver."
+        : "Check the resolver, the network and the address's spelling.",
+    );
+  }
+  const timer = AbortSignal.timeout(probe.timeoutMs);
+  const leave = new AbortController();
+  const started = Date.now();
+  try {
+    const answer = await probe
+      .fetcher(AbortSignal.any([timer, leave.signal]))
+      .stream(requestFor(probe, target));
+    for await (const _chunk of answer.body) break;
+    const key = probe.apiKey === undefined ? "" : ", with the API key";
+    return ok(check, `${target.host} answered in ${formatRough(Date.now() - started)}${via}${key}`);
+  } catch (error) {
+    if (timer.aborted) {
+      return problem(
+        check,
+        `${target.host} did not answer in ${formatRough(probe.timeoutMs)}${via}`,
+        slowRemedy,
+      );
+    }
+    return judge(check, toUeeError(error), { host: target.host, via, proxied: proxy !== undefined });
+  } finally {
+    leave.abort();
+  }
+}
+
+const slowRemedy = "If it lasts: check network and firewall; a proxy goes into HTTPS_PROXY.";
+
+function requestFor({ provider, apiKey }: UpstreamProbe, target: URL): FetchRequest {
+  const url = new URL(target);
+  // NVD would send 2,000 records.
+  if (provider === "cve") url.searchParams.set("resultsPerPage", "1");
+  const { pathname } = target;
+  return {
+    url: url.href,
+    headers: apiKey === undefined ? {} : { apiKey },
+    maxBytes: Number.MAX_SAFE_INTEGER,
+    expect: pathname.endsWith(".zip") ? "zip" : pathname.endsWith(".xml") ? "xml" : "json",
+  };
+}
+
+function judge(
+  check: string,
+  error: UeeError,
+  where: { host: string; via: string; proxied: boolean },
+): Finding {
+  const { host, via } = where;
+  switch (error.code) {
+    case "PROV_RATE_WAIT":
+      return note(check, `not asked: the fleet has used up this window's requests to ${host}`);
+    case "PROV_THROTTLED":
+    case "PROV_OVERLOADED":
+      return note(check, `${host} is there${via} and wants us to wait: ${error.detail}`, error.remedy);
+    case "PROV_TLS":
+      return problem(check, `TLS: ${error.detail}`, error.remedy);
+    case "PROV_BAD_KEY":
+      return problem(check, `Key: ${host} refused the API key`, error.remedy);
+    case "PROV_CONNECTION":
+      return where.proxied
+        ? problem(
+            check,
+            `Proxy or network: ${error.detail}${via}`,
+            "Check HTTPS_PROXY, NO_PROXY and the proxy itself.",
+          )
+        : problem(check, `Network: ${error.detail}`, slowRemedy);
+    default:
+      return problem(check, `${error.code}: ${error.detail}${via}`, error.remedy);
+  }
+}

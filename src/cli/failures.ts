@@ -1,0 +1,41 @@
+/** Errors as people and scripts see them: code, message, remedy. */
+import { CommanderError } from "commander";
+import { toUeeError, UeeError } from "../core/errors.ts";
+import type { RunError } from "../engineApi.ts";
+import type { CliContext } from "./context.ts";
+import { styleFor } from "./render/style.ts";
+
+/** commander's complaint in our words: without its prefix, its suggestion as a sentence. */
+export function fromCommander(error: CommanderError): UeeError {
+  const text = error.message
+    .replace(/^error: /, "")
+    .replace(/\n\((Did you mean [^)]*)\)/, ". $1")
+    .replace(/^(.)/, (first) => first.toUpperCase());
+  return new UeeError("SYS_USAGE", /[.?!]$/.test(text) ? text : `${text}.`);
+}
+
+export const asRunError = (error: unknown): RunError => {
+  const { code, detail, remedy } = toUeeError(error);
+  return { code, message: detail, remedy };
+};
+
+/** One line for what happened, one for what to do. With `--json` also the one JSON document, on stdout. */
+export function printFailure(
+  context: CliContext,
+  error: unknown,
+  options: { json: boolean; remedy?: string },
+): void {
+  const failure = asRunError(error instanceof CommanderError ? fromCommander(error) : error);
+  const remedy = options.remedy ?? failure.remedy;
+  const style = styleFor(context.stderr, context.env);
+  context.stderr.write(`${style.red(`${failure.code}:`)} ${failure.message}\n${style.dim(remedy)}\n`);
+  if (failure.code === "SYS_INTERNAL" && context.env.UEE_LOG_LEVEL === "debug" && error instanceof Error) {
+    context.stderr.write(`${error.stack}\n`);
+  }
+  if (options.json) printJson(context, { error: { ...failure, remedy } });
+}
+
+/** The one document on stdout. */
+export function printJson(context: CliContext, value: unknown): void {
+  context.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}

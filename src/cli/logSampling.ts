@@ -1,0 +1,72 @@
+/**
+ * Keeps a storm of equal troubles readable: of each error code the first lines pass, the rest is counted and told now and
+ * then as one line. Only lines with a `code` and below level error are sampled; nothing that a person must see is.
+ */
+const errorLevel = 50;
+
+export interface LineSampler {
+  write(line: string): void;
+  /** Tells what was counted and not shown; at the end of the process too. */
+  flush(): void;
+}
+
+interface Seen {
+  count: number;
+  hidden: number;
+  level: number;
+}
+
+export function sampleLines(
+  write: (line: string) => void,
+  { first = 5, everyMs = 10_000, now = Date.now } = {},
+): LineSampler {
+  const codes = new Map<string, Seen>();
+  let toldAt = now();
+  const flush = () => {
+    toldAt = now();
+    for (const [code, seen] of codes) {
+      if (seen.hidden === 0) continue;
+      const summary = {
+        level: seen.level,
+        time: new Date(toldAt).toISOString(),
+        pid: process.pid,
+        event: "sampled",
+        code,
+        hidden: seen.hidden,
+        total: seen.count,
+        msg: `${code}: ${seen.hidden} more not shown, ${seen.count} so far`,
+      };
+      seen.hidden = 0;
+      write(`${JSON.stringify(summary)}\n`);
+    }
+  };
+  return {
+    write(line) {
+      const marked = codeOf(line);
+      if (!marked) {
+        write(line);
+      } else {
+        const seen = codes.get(marked.code) ?? { count: 0, hidden: 0, level: marked.level };
+        codes.set(marked.code, seen);
+        seen.count++;
+        seen.level = Math.max(seen.level, marked.level);
+        if (seen.count <= first) write(line);
+        else seen.hidden++;
+      }
+      if (now() - toldAt >= everyMs) flush();
+    },
+    flush,
+  };
+}
+
+function codeOf(line: string): { code: string; level: number } | undefined {
+  if (!line.includes('"code":"')) return undefined;
+  try {
+    const { code, level } = JSON.parse(line) as { code?: unknown; level?: unknown };
+    return typeof code === "string" && typeof level === "number" && level < errorLevel
+      ? { code, level }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

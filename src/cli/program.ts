@@ -1,0 +1,134 @@
+/** The command tree, and the one place where an outcome becomes an exit code. */
+import { Command, CommanderError, Option } from "commander";
+import { defineChanges } from "./commands/changes.ts";
+import { defineCheckpoints } from "./commands/checkpoints.ts";
+import { defineConfig } from "./commands/config.ts";
+import { defineDemo } from "./commands/demo.ts";
+import { defineDlq } from "./commands/dlq.ts";
+import { defineDoctor } from "./commands/doctor.ts";
+import { defineErrors } from "./commands/errors.ts";
+import { defineExport } from "./commands/export.ts";
+import { defineGet } from "./commands/get.ts";
+import { defineRun } from "./commands/run.ts";
+import { defineSimulate } from "./commands/simulate.ts";
+import { defineStatus } from "./commands/status.ts";
+import { defineUp } from "./commands/up.ts";
+import { defineWorker } from "./commands/worker.ts";
+import type { CliContext } from "./context.ts";
+import { EXIT, exitOfError } from "./exitCodes.ts";
+import { printFailure } from "./failures.ts";
+import { allSettings, commonSettings, type SettingFlag } from "./settingFlags.ts";
+import { version } from "./version.ts";
+
+const description = `UEE keeps a complete, current mirror of CVE, CWE, CAPEC and ATT&CK in Redis.`;
+
+const footer = `
+Examples:
+  $ uee demo                       the main job end to end against a local simulator
+  $ uee run all --wait             mirror everything; the same command continues after any interruption
+  $ uee get CVE-2021-44228         one record
+  $ uee export cve > cve.ndjson    all of them
+
+Exit codes: 0 done; 1 a run ended other than complete, refused, not found; 2 wrong usage or configuration;
+3 Redis unreachable; 130/143 interrupted.
+Settings come from the environment, a file and flags; \`uee config\` shows them all.`;
+
+export type Finish = (exitCode: number) => void;
+
+export function buildProgram(
+  context: CliContext,
+  finish: Finish,
+  moreSettings: readonly SettingFlag[] = [],
+): Command {
+  const program = new Command("uee")
+    .description(description)
+    .version(version(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void context.stdout.write(text),
+      writeErr: (text) => void context.stderr.write(text),
+      // Complaints are printed by runCli, with code and remedy.
+      outputError: () => {},
+      getOutHelpWidth: () => context.stdout.columns ?? 100,
+      getErrHelpWidth: () => context.stderr.columns ?? 100,
+    })
+    .option("--config <file>", "configuration file")
+    .addHelpText("after", footer);
+
+  for (const { flags, description } of commonSettings) program.option(flags, description);
+  const common = new Set(commonSettings.map(({ flags }) => flags.split(" ")[0]));
+  for (const { flags, description } of moreSettings) {
+    if (!common.has(flags.split(" ")[0])) program.addOption(new Option(flags, description).hideHelp());
+  }
+
+  program.commandsGroup("Mirror:");
+  defineRun(program, context, finish);
+  defineStatus(program, context, finish);
+  defineCheckpoints(program, context, finish);
+  defineDlq(program, context, finish);
+  program.commandsGroup("Read:");
+  defineGet(program, context, finish);
+  defineExport(program, context, finish);
+  defineChanges(program, context, finish);
+  program.commandsGroup("Services:");
+  defineUp(program, context, finish);
+  defineWorker(program, context, finish);
+  program.commandsGroup("Find out:");
+  program.helpCommand("help [command]", "show help of a command");
+  defineDoctor(program, context, finish);
+  defineConfig(program, context, finish);
+  defineErrors(program, context, finish);
+  program.commandsGroup("Try out:");
+  defineDemo(program, context, finish);
+  defineSimulate(program, context, finish);
+  return program;
+}
+
+/** Runs one command line (without node and script) and says with which code the process should end. */
+export async function runCli(argv: readonly string[], context: CliContext): Promise<number> {
+  let exitCode: number = EXIT.done;
+  const finish: Finish = (code) => {
+    exitCode = code;
+  };
+  const json = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : undefined).includes("--json");
+  let program = buildProgram(context, finish);
+  if (argv.length === 0) {
+    program.outputHelp({ error: true });
+    return EXIT.usage;
+  }
+  try {
+    try {
+      await program.parseAsync(argv, { from: "user" });
+    } catch (error) {
+      if (!(error instanceof CommanderError) || error.code !== "commander.unknownOption") throw error;
+      // No command has begun: options are judged before actions. It may be one of the rarer settings.
+      program = buildProgram(context, finish, await allSettings());
+      await program.parseAsync(argv, { from: "user" });
+    }
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.done;
+      // A group without its subcommand: commander has shown the group's help already.
+      if (error.code === "commander.help") return EXIT.usage;
+      printFailure(context, error, { json, remedy: `See \`${helpCommandFor(program, argv)}\`.` });
+      return EXIT.usage;
+    }
+    printFailure(context, error, { json });
+    return exitOfError(error);
+  }
+}
+
+/** The deepest command that was named: its help is the one to read. */
+function helpCommandFor(program: Command, argv: readonly string[]): string {
+  const path: string[] = [];
+  let command = program;
+  for (const word of argv) {
+    const next = command.commands.find((one) => one.name() === word);
+    if (!next) continue;
+    path.push(word);
+    command = next;
+  }
+  return path.length > 0 ? `uee ${path.join(" ")} --help` : "uee --help";
+}

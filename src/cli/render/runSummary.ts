@@ -1,0 +1,135 @@
+/** The end of `uee run`: what happened to each provider and what one does next. */
+import type { RunState, RunSummary } from "../../engineApi.ts";
+import { formatCount, formatDuration, plural } from "./numbers.ts";
+import type { Style } from "./style.ts";
+import { type Column, renderTable } from "./table.ts";
+
+const paintState = (style: Style, state: RunState, text: string): string =>
+  state === "complete" ? style.green(text) : state === "running" ? style.cyan(text) : style.red(text);
+
+const count = (
+  title: string,
+  value: (run: RunSummary) => number,
+  style: Style,
+  dropFirst?: number,
+  alarming = false,
+): Column<RunSummary> => ({
+  title,
+  align: "right",
+  value: (run) => formatCount(value(run)),
+  paint: (text, run) => (value(run) === 0 ? style.dim(text) : alarming ? style.yellow(text) : text),
+  ...(dropFirst === undefined ? {} : { dropFirst }),
+});
+
+export function runTable(runs: readonly RunSummary[], style: Style, width: number): string[] {
+  return renderTable<RunSummary>(
+    runs,
+    [
+      { title: "provider", value: (run) => run.provider, paint: (text) => style.bold(text) },
+      { title: "mode", value: (run) => run.mode, dropFirst: 6 },
+      {
+        title: "result",
+        value: (run) => run.state,
+        paint: (text, run) => paintState(style, run.state, text),
+      },
+      count("fetched", (run) => run.fetched, style),
+      count("created", (run) => run.created, style),
+      count("updated", (run) => run.updated, style),
+      count("unchanged", (run) => run.unchanged, style, 4),
+      count("removed", (run) => run.removed, style, 3, true),
+      count("dead", (run) => run.deadLettered, style, 2, true),
+      count("requests", (run) => run.requests, style, 5),
+      {
+        title: "time",
+        align: "right",
+        value: (run) => formatDuration(run.durationMs),
+        paint: (text) => style.dim(text),
+        dropFirst: 7,
+      },
+    ],
+    { width, header: style.dim },
+  );
+}
+
+const sum = (runs: readonly RunSummary[], value: (run: RunSummary) => number): number =>
+  runs.reduce((total, run) => total + value(run), 0);
+
+/** One sentence on all of it. */
+export function runVerdict(runs: readonly RunSummary[], style: Style): string {
+  const short = runs.filter((run) => run.state !== "complete");
+  if (short.length === 0) {
+    const changed = sum(runs, (run) => run.created + run.updated + run.removed);
+    const fetched = sum(runs, (run) => run.fetched);
+    const what =
+      fetched === 0
+        ? "the upstreams have nothing new"
+        : changed === 0
+          ? `${plural(fetched, "record")} fetched, none had changed`
+          : `${plural(fetched, "record")} fetched, ${formatCount(changed)} of them changed the mirror`;
+    return `${style.green("Complete and verified:")} ${what}.`;
+  }
+  const names = short.map((run) => `${run.provider} ${run.state}`).join(", ");
+  return `${style.red("Not complete:")} ${names}.`;
+}
+
+/** Why, and what to do about it, for each run that says so. */
+export const runErrors = (runs: readonly RunSummary[], style: Style): string[] =>
+  runs.flatMap((run) =>
+    run.error
+      ? [
+          `${style.bold(run.provider)}: ${style.red(`${run.error.code}:`)} ${run.error.message}`,
+          `  ${style.dim(run.error.remedy)}`,
+        ]
+      : [],
+  );
+
+const sampleIds: Record<string, string> = {
+  cve: "CVE-2021-44228",
+  cwe: "CWE-79",
+  capec: "CAPEC-66",
+  attack: "T1059.001",
+};
+
+/** Commands that make sense now. */
+export function nextCommands(runs: readonly RunSummary[]): { command: string; why: string }[] {
+  const commands: { command: string; why: string }[] = [];
+  const complete = runs.filter((run) => run.state === "complete");
+  const first = complete[0];
+  if (first) {
+    const sample = sampleIds[first.provider];
+    if (sample) commands.push({ command: `uee get ${sample}`, why: "one record" });
+    commands.push({
+      command: `uee export ${first.provider} > ${first.provider}.ndjson`,
+      why: "all of them, one JSON line each",
+    });
+  }
+  if (runs.some((run) => run.deadLettered > 0)) {
+    commands.push({ command: "uee dlq list", why: "what could not be loaded, and why" });
+  }
+  commands.push({ command: "uee status", why: "how fresh the mirror is" });
+  const names = runs.map((run) => run.provider).join(" ");
+  commands.push({
+    command: `uee run ${names} --wait`,
+    why: complete.length === runs.length ? "again: fetches only what changed" : "continues where it stopped",
+  });
+  return commands;
+}
+
+export function nextLines(commands: readonly { command: string; why: string }[], style: Style): string[] {
+  const width = Math.max(...commands.map(({ command }) => command.length));
+  return commands.map(({ command, why }) => `  ${style.cyan(command.padEnd(width))}  ${style.dim(why)}`);
+}
+
+export function renderRunSummary(runs: readonly RunSummary[], style: Style, width: number): string {
+  const errors = runErrors(runs, style);
+  return [
+    ...runTable(runs, style, width),
+    "",
+    runVerdict(runs, style),
+    ...(errors.length > 0 ? ["", ...errors] : []),
+    "",
+    "Next:",
+    ...nextLines(nextCommands(runs), style),
+    "",
+  ].join("\n");
+}

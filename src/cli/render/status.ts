@@ -1,0 +1,127 @@
+/** The ETL tree for people: each provider's truth, its open run, its last one, its jobs. */
+import type { EngineStatus, ProviderStatus, RunProgress } from "../../engineApi.ts";
+import { formatAge, formatBytes, formatCount, formatDuration, plural } from "./numbers.ts";
+import { clip, progressText, waitingText } from "./progress.ts";
+import type { Style } from "./style.ts";
+
+interface Look {
+  style: Style;
+  now: number;
+  width: number;
+}
+
+/** `2026-03-15T09:00:00Z (2 h ago)`: the upstream's time as it came, and what it means. */
+function timeText(iso: string | null, now: number): string {
+  if (iso === null) return "none";
+  const zoned = /(Z|[+-]\d{2}:?\d{2})$/.test(iso) ? iso : `${iso}Z`;
+  return Number.isNaN(Date.parse(zoned)) ? iso : `${iso} (${formatAge(zoned, now)})`;
+}
+
+function openRunLines(run: RunProgress, { style, now }: Look): string[] {
+  const lines = [`open run ${run.runId}: ${run.mode}, ${progressText(run)}`];
+  const waits = waitingText(run, now);
+  if (waits) lines.push(style.yellow(waits));
+  return lines;
+}
+
+function lastRunLine(run: RunProgress, { style, now }: Look): string {
+  const changes = [
+    run.created > 0 ? `${formatCount(run.created)} created` : "",
+    run.updated > 0 ? `${formatCount(run.updated)} updated` : "",
+    run.removed > 0 ? `${formatCount(run.removed)} removed` : "",
+    run.deadLettered > 0 ? style.yellow(`${formatCount(run.deadLettered)} dead-lettered`) : "",
+  ].filter((text) => text !== "");
+  const state = run.state === "complete" ? style.green(run.state) : style.red(run.state);
+  const when = run.endedAt === null ? "" : ` ${formatAge(run.endedAt, now)}`;
+  return (
+    `last run ${state}${when}: ${run.mode}, ${changes.length > 0 ? changes.join(", ") : "no changes"}, ` +
+    `${plural(run.requests, "request")}, ${formatDuration(run.durationMs)}`
+  );
+}
+
+function jobsLine({ jobs }: ProviderStatus, style: Style): string {
+  const failed = jobs.failed > 0 ? style.yellow(`${formatCount(jobs.failed)} failed`) : "0 failed";
+  return (
+    `jobs ${formatCount(jobs.active)} active, ${formatCount(jobs.waiting)} waiting, ` +
+    `${formatCount(jobs.delayed)} delayed, ${failed}`
+  );
+}
+
+function providerLines(provider: ProviderStatus, look: Look): string[] {
+  const { style, now } = look;
+  const truth = provider.verified
+    ? `${style.green("verified")} ${provider.verifiedAt === null ? "" : formatAge(provider.verifiedAt, now)}`.trimEnd()
+    : style.yellow("not verified");
+  const lines = [
+    `${style.bold(provider.provider)}  ${truth}, ${plural(provider.records, "record")}` +
+      (provider.watermark === null ? "" : `, watermark ${timeText(provider.watermark, now)}`),
+  ];
+  const below: string[] = [];
+  if (provider.openRun) below.push(...openRunLines(provider.openRun, look));
+  if (provider.lastRun) {
+    below.push(lastRunLine(provider.lastRun, look));
+    if (provider.lastRun.error) {
+      below.push(`${style.red(`${provider.lastRun.error.code}:`)} ${provider.lastRun.error.message}`);
+    }
+  }
+  if (provider.openRun || Object.values(provider.jobs).some((jobs) => jobs > 0)) {
+    below.push(jobsLine(provider, style));
+  }
+  if (below.length === 0 && !provider.verified) {
+    below.push(style.dim(`never run; uee run ${provider.provider} --wait`));
+  }
+  return [...lines, ...below.map((line, i) => `${style.dim(i === below.length - 1 ? "└─" : "├─")} ${line}`)];
+}
+
+function head(status: EngineStatus, style: Style): string {
+  const { redis, workers } = status;
+  const memory =
+    redis.maxMemory > 0
+      ? `${formatBytes(redis.usedMemory)} of ${formatBytes(redis.maxMemory)}`
+      : formatBytes(redis.usedMemory);
+  return (
+    `${style.bold("UEE mirror")}  ` +
+    style.dim(
+      `Redis ${redis.version}, ${memory}, ${redis.persistence}; ${plural(workers.length, "live worker")}`,
+    )
+  );
+}
+
+export function renderStatus(status: EngineStatus, look: Look): string {
+  const { style, width } = look;
+  const lines = [head(status, style)];
+  if (status.stranded) {
+    lines.push(
+      style.yellow("Warning: jobs wait and no worker lives. Start one: uee worker, or uee run … --wait."),
+    );
+  }
+  status.providers.forEach((provider, i) => {
+    const last = i === status.providers.length - 1;
+    providerLines(provider, look).forEach((line, j) => {
+      const branch = j === 0 ? (last ? "└─ " : "├─ ") : last ? "   " : "│  ";
+      lines.push(style.dim(branch) + line);
+    });
+  });
+  return `${lines.map((line) => clip(line, width)).join("\n")}\n`;
+}
+
+export interface StatusFinding {
+  provider: string;
+  problem: string;
+}
+
+/** What `status --check` complains of: unverified, paused, or verified longer ago than `maxAgeMs`. */
+export function findStale(status: EngineStatus, maxAgeMs: number | undefined, now: number): StatusFinding[] {
+  return status.providers.flatMap((provider): StatusFinding[] => {
+    const name = provider.provider;
+    if (!provider.verified) return [{ provider: name, problem: "was never verified complete" }];
+    if ((provider.openRun ?? provider.lastRun)?.state === "paused") {
+      return [{ provider: name, problem: "is paused" }];
+    }
+    if (maxAgeMs === undefined) return [];
+    const age = provider.verifiedAt === null ? Infinity : now - Date.parse(provider.verifiedAt);
+    return age > maxAgeMs
+      ? [{ provider: name, problem: `was last verified ${formatAge(provider.verifiedAt!, now)}` }]
+      : [];
+  });
+}

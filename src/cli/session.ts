@@ -1,0 +1,136 @@
+/**
+ * Configuration → log → Redis → engine: what every command that touches the mirror stands on. Heavy modules are loaded
+ * here and nowhere earlier, so that help and usage errors come at once.
+ */
+import { type Config, loadConfig } from "../config/index.ts";
+import { toUeeError } from "../core/errors.ts";
+import { type EngineSettings, openEngine } from "../engine.ts";
+import { providers } from "../providers/registry.ts";
+import { assertRedisFit } from "../redis/checks.ts";
+import { connectRedis, type RedisConnections } from "../redis/connect.ts";
+import { chooseRedis } from "./chooseRedis.ts";
+import type { CliContext } from "./context.ts";
+import { type CommandLog, makeCommandLog } from "./logging.ts";
+import { watchOutages } from "./outageWatch.ts";
+import { styleFor, wantsColours } from "./render/style.ts";
+import type { Session, SessionRequest } from "./sessionTypes.ts";
+
+/** How long a command tries to reach Redis at start, and how long it lets it stay away later, ms. */
+const commandPatience = { startMs: 5_000, outageMs: 120_000 };
+const servicePatience = { startMs: Number.POSITIVE_INFINITY, outageMs: Number.POSITIVE_INFINITY };
+
+export async function openSession(
+  request: SessionRequest,
+  context: Pick<CliContext, "stderr" | "env">,
+): Promise<Session> {
+  const { config, log } = await prepare(request, context);
+  const patience = request.patience === "service" ? servicePatience : commandPatience;
+  const chosen = await chooseRedis(request.redis, config, log.logger, request.signal);
+  const watch = watchOutages(patience.outageMs, (message) => log.logger.warn({ event: "redis" }, message));
+  let redis: RedisConnections | undefined;
+  try {
+    redis = await connectRedis({
+      url: chosen.url,
+      timeoutMs: patience.startMs,
+      name: "uee:cli",
+      onState: watch.onState,
+      ...(config.redisTlsCa === undefined ? {} : { tlsCaFile: config.redisTlsCa }),
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
+    });
+    // Reading is allowed wherever the mirror lies; only those who write insist on its safety.
+    if (request.redis !== "existing" && !request.anyRedis) {
+      for (const { message } of await assertRedisFit(redis.commands, config.redisChecks)) {
+        log.logger.warn({ event: "redis_check" }, `Redis: ${message}`);
+      }
+    }
+    const engine = await openEngine({ settings: engineSettings(config), redis, logger: log.logger });
+    const connections = redis;
+    return {
+      engine,
+      config,
+      redis: connections.commands,
+      logger: log.logger,
+      redisUrl: chosen.url,
+      redisDisplay: connections.display,
+      localStore: chosen.localStore,
+      keyless: isKeyless(config),
+      lost: watch.lost,
+      close: async () => {
+        watch.close();
+        await engine
+          .close()
+          .catch((error: unknown) => log.logger.debug({ err: toUeeError(error) }, "closing"));
+        await connections.close();
+        await chosen.release();
+        log.flush();
+      },
+    };
+  } catch (error) {
+    watch.close();
+    await redis?.close();
+    await chosen.release();
+    log.flush();
+    throw error;
+  }
+}
+
+async function prepare(
+  request: SessionRequest,
+  context: Pick<CliContext, "stderr" | "env">,
+): Promise<{ config: Config; log: CommandLog }> {
+  const env = request.env ?? context.env;
+  const loaded = loadConfig({ argvFlags: { ...request.flags }, env });
+  const { config, warnings, origins } = loaded;
+  const write = request.logTo ?? ((line: string) => void context.stderr.write(`${line}\n`));
+  const terminal = context.stderr.isTTY === true;
+  const log = await makeCommandLog({
+    // Bars tell what info would; a person at a terminal hears of troubles only, unless a level was asked for.
+    level:
+      terminal && request.patience === "command" && origins.logLevel?.source === "default"
+        ? "warn"
+        : config.logLevel,
+    readable: config.logFormat === "auto" ? terminal : config.logFormat === "pretty",
+    colours: wantsColours(context.stderr, context.env),
+    write,
+  });
+  const style = styleFor(context.stderr, context.env);
+  for (const warning of warnings) {
+    if (terminal) write(`${style.yellow("Note:")} ${warning}`);
+    else log.logger.warn({ event: "config" }, warning);
+  }
+  return { config, log };
+}
+
+const isKeyless = ({ nvdApiKey, providers: own }: Config): boolean =>
+  nvdApiKey === undefined && own.cve?.url === undefined && own.cve?.rate === undefined;
+
+export function engineSettings(config: Config): EngineSettings {
+  const own = Object.fromEntries(
+    providers.map(({ name, upstream }) => {
+      const { url, rate } = config.providers[name] ?? {};
+      const apiKey = upstream.apiKeyEnv === "NVD_API_KEY" ? config.nvdApiKey : undefined;
+      return [
+        name,
+        {
+          ...(url === undefined ? {} : { url }),
+          ...(apiKey === undefined ? {} : { apiKey }),
+          ...(rate === undefined ? {} : { rate }),
+        },
+      ];
+    }),
+  );
+  return {
+    prefix: config.prefix,
+    providers: own,
+    concurrency: config.concurrency,
+    inflightBytes: config.inflightBytes,
+    waitScale: config.waitScale,
+    changesLimit: config.changesLimit,
+    timeouts: {
+      connectMs: config.connectTimeout,
+      headersMs: config.headersTimeout,
+      idleMs: config.idleTimeout,
+      totalMs: config.totalTimeout,
+    },
+  };
+}

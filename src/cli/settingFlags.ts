@@ -1,0 +1,25 @@
+/**
+ * Every setting is also a flag. The few that people use are always known; the rest is looked up in the configuration's
+ * schema only when somebody writes a flag that no command knows, so that a common start loads no schema.
+ */
+export interface SettingFlag {
+  /** As commander reads it: `--data-dir <path>`. */
+  flags: string;
+  description: string;
+}
+
+export const commonSettings: readonly SettingFlag[] = [
+  { flags: "--redis-url <url>", description: "Redis to use, instead of REDIS_URL" },
+  { flags: "--data-dir <path>", description: "where a local Redis keeps its data (default: ./.uee)" },
+  { flags: "--prefix <name>", description: "prefix of all keys and queues (default: uee)" },
+  { flags: "--log-level <level>", description: "fatal, error, warn, info, debug, trace or silent" },
+];
+
+export async function allSettings(): Promise<SettingFlag[]> {
+  const { allFields, flagOf, metaOf } = await import("../config/fields.ts");
+  const { providers } = await import("../providers/registry.ts");
+  return Object.entries(allFields(providers)).map(([key, type]) => ({
+    flags: `${flagOf(key)} <value>`,
+    description: metaOf(type).description,
+  }));
+}

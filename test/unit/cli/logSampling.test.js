@@ -1,0 +1,58 @@
+import { expect, test } from "@jest/globals";
+import { makeCommandLog } from "../../../src/cli/logging.js";
+import { sampleLines } from "../../../src/cli/logSampling.js";
+
+const line = (code, level = 40) => `${JSON.stringify({ level, code, msg: "x" })}\n`;
+test("of each code the first five lines pass, the rest is counted", () => {
+  const written = [];
+  const sampler = sampleLines((text) => written.push(text));
+  for (let i = 0; i < 100; i++) {
+    sampler.write(line("VAL_RECORD_FIELD"));
+    if (i < 3) sampler.write(line("PROV_THROTTLED"));
+  }
+  expect(written).toHaveLength(8);
+  sampler.flush();
+  expect(written).toHaveLength(9);
+  expect(JSON.parse(written[8])).toMatchObject({
+    code: "VAL_RECORD_FIELD",
+    hidden: 95,
+    total: 100,
+    level: 40,
+  });
+  sampler.flush();
+  expect(written).toHaveLength(9);
+});
+test("counts are told now and then while lines keep coming", () => {
+  let clock = 0;
+  const written = [];
+  const sampler = sampleLines((text) => written.push(text), { everyMs: 1_000, now: () => clock });
+  for (let i = 0; i < 10; i++) sampler.write(line("PROV_HTML"));
+  expect(written).toHaveLength(5);
+  clock = 1_000;
+  sampler.write(line("PROV_HTML"));
+  expect(JSON.parse(written[5])).toMatchObject({ hidden: 6, total: 11 });
+});
+test("errors and lines without a code are never held back", () => {
+  const written = [];
+  const sampler = sampleLines((text) => written.push(text));
+  for (let i = 0; i < 20; i++) {
+    sampler.write(line("SYS_INTERNAL", 50));
+    sampler.write(line(undefined, 30));
+    sampler.write('not json "code":"X"\n');
+  }
+  expect(written).toHaveLength(60);
+});
+test("readable lines for people carry level, message and code; secrets stay hidden", async () => {
+  const written = [];
+  const log = await makeCommandLog({
+    level: "info",
+    readable: true,
+    colours: false,
+    write: (text) => written.push(text),
+  });
+  log.logger.warn({ code: "PROV_THROTTLED", apiKey: "s3cret" }, "told to wait");
+  log.logger.debug("not asked for");
+  expect(written).toHaveLength(1);
+  expect(written[0]).toMatch(/^\[\d\d:\d\d:\d\d\] WARN: told to wait .*"code":"PROV_THROTTLED"/);
+  expect(written[0]).not.toContain("s3cret");
+});

@@ -1,0 +1,233 @@
+import { describe, expect, test } from "@jest/globals";
+import { formatBytes, formatDuration, formatRough } from "../../../src/cli/render/numbers.js";
+import { barLine, clip, doneRatio, Pace, progressText } from "../../../src/cli/render/progress.js";
+import { nextCommands, renderRunSummary } from "../../../src/cli/render/runSummary.js";
+import { findStale, renderStatus } from "../../../src/cli/render/status.js";
+import { makeStyle, visibleLength, wantsColours } from "../../../src/cli/render/style.js";
+import { renderTable } from "../../../src/cli/render/table.js";
+import { closed, engineStatus, FakeTerminal, now, progress, providerStatus } from "./support.js";
+
+const plain = makeStyle(false);
+const colourful = makeStyle(true);
+describe("figures", () => {
+  test("durations read like a person would say them", () => {
+    expect(
+      [0, 850, 4_200, 59_900, 59_960, 125_000, 3_599_900, 4_320_000, 274_000_000].map(formatDuration),
+    ).toEqual([
+      "0 ms",
+      "850 ms",
+      "4.2 s",
+      "60 s",
+      "1 min 00 s",
+      "2 min 05 s",
+      "1 h 00 min",
+      "1 h 12 min",
+      "3 d 4 h",
+    ]);
+  });
+  test("ages and times left have one unit", () => {
+    expect([26_000, 240_000, 7_200_000, 432_000_000].map(formatRough)).toEqual([
+      "26 s",
+      "4 min",
+      "2 h",
+      "5 d",
+    ]);
+  });
+  test("sizes have at most three digits", () => {
+    expect([0, 999, 1_023, 1_048_576, 327_155_712, 2_147_483_648].map(formatBytes)).toEqual([
+      "0 B",
+      "999 B",
+      "1.0 KB",
+      "1.0 MB",
+      "312 MB",
+      "2.0 GB",
+    ]);
+  });
+});
+describe("colours", () => {
+  const terminal = Object.assign(new FakeTerminal(), { isTTY: true });
+  const pipe = new FakeTerminal();
+  test("are for terminals only, and NO_COLOR forbids them there too", () => {
+    expect(wantsColours(terminal, {})).toBe(true);
+    expect(wantsColours(pipe, {})).toBe(false);
+    expect(wantsColours(terminal, { NO_COLOR: "1" })).toBe(false);
+    expect(wantsColours(terminal, { NO_COLOR: "", TERM: "xterm" })).toBe(true);
+    expect(wantsColours(terminal, { TERM: "dumb" })).toBe(false);
+    expect(wantsColours(pipe, { FORCE_COLOR: "1" })).toBe(true);
+    expect(wantsColours(pipe, { FORCE_COLOR: "1", NO_COLOR: "1" })).toBe(false);
+  });
+  test("a clipped line keeps its colours closed and its width", () => {
+    const line = clip(`${colourful.red("0123456789")} ${colourful.green("abcdef")}`, 8);
+    expect(visibleLength(line)).toBe(8);
+    expect(line).toContain("0123456…");
+    const count = (code) => line.split(`\u001b[${code}m`).length - 1;
+    expect(count(31) + count(32)).toBe(count(39));
+  });
+});
+describe("tables", () => {
+  const rows = [{ name: "cve", long: "a very long text that goes on", n: "361,789" }];
+  const columns = [
+    { title: "name", value: (row) => row.name },
+    { title: "long", value: (row) => row.long, shrinkTo: 8 },
+    { title: "n", value: (row) => row.n, align: "right", dropFirst: 1 },
+  ];
+  test("have no limit in a pipe", () => {
+    expect(renderTable(rows, columns)).toEqual([
+      "name  long                                 n",
+      "cve   a very long text that goes on  361,789",
+    ]);
+  });
+  test("shrink what may shrink first, then drop what may be dropped", () => {
+    expect(renderTable(rows, columns, { width: 30 })[1]).toBe("cve   a very long te…  361,789");
+    expect(renderTable(rows, columns, { width: 20 })[1]).toBe("cve   a very …");
+    for (const width of [16, 20, 30, 44]) {
+      for (const line of renderTable(rows, columns, { width }))
+        expect(line.length).toBeLessThanOrEqual(width);
+    }
+  });
+});
+describe("progress", () => {
+  test("counts unique records in the first pass and batches in later ones", () => {
+    expect(doneRatio(progress("cve", { fetched: 50, expected: 200 }))).toBe(0.25);
+    expect(
+      doneRatio(
+        progress("cve", { pass: 2, fetched: 200, expected: 200, batchesDone: 1, batchesPlanned: 10 }),
+      ),
+    ).toBe(0.1);
+    expect(doneRatio(progress("cve", { fetched: 3 }))).toBeUndefined();
+  });
+  test("says how much, how fast and how long still", () => {
+    const run = progress("cve", { fetched: 160_000, expected: 361_789 });
+    expect(progressText(run, 1_240.4)).toBe("160,000 of 361,789 (44 %), 1,240/s, 3 min left");
+    expect(progressText(progress("cve", { phase: "planning" }))).toBe("planning");
+  });
+  test("pace is that of the last seconds, not of the whole run", () => {
+    const pace = new Pace(10_000);
+    for (let second = 0; second <= 100; second++)
+      pace.add(second < 50 ? 0 : (second - 50) * 100, second * 1_000);
+    expect(pace.perSecond).toBeCloseTo(100, 0);
+    expect(new Pace().perSecond).toBeUndefined();
+  });
+  test("a bar is never wider than the terminal and says why a run waits", () => {
+    const run = progress("cve", {
+      fetched: 10,
+      expected: 100,
+      waiting: { reason: "PROV_THROTTLED", until: new Date(now + 26_000).toISOString() },
+    });
+    for (const columns of [40, 60, 80, 120]) {
+      const line = barLine({
+        provider: "cve",
+        nameWidth: 6,
+        run,
+        perSecond: 5,
+        now,
+        columns,
+        style: colourful,
+      });
+      expect(visibleLength(line)).toBeLessThanOrEqual(columns);
+    }
+    const wide = barLine({
+      provider: "cve",
+      nameWidth: 6,
+      run,
+      perSecond: 5,
+      now,
+      columns: 120,
+      style: plain,
+    });
+    expect(wide).toContain("waits: PROV_THROTTLED, 26 s more");
+  });
+});
+describe("the summary of runs", () => {
+  test("says that all is complete and what to try next", () => {
+    const text = renderRunSummary([closed("cve"), closed("cwe", { fetched: 4, created: 4 })], plain, 100);
+    expect(text).toContain("Complete and verified: 14 records fetched, 14 of them changed the mirror.");
+    expect(text).toContain("uee get CVE-2021-44228");
+    expect(text).toContain("uee run cve cwe --wait");
+  });
+  test("a run without news says so", () => {
+    const text = renderRunSummary([closed("cwe", { fetched: 0, created: 0 })], plain, 100);
+    expect(text).toContain("Complete and verified: the upstreams have nothing new.");
+  });
+  test("names what is not complete, why, and the remedy", () => {
+    const error = {
+      code: "PROV_SHRUNK",
+      message: "Lost 300 of 900.",
+      remedy: "run again with --allow-shrink",
+    };
+    const text = renderRunSummary([closed("cve"), closed("cwe", { state: "incomplete", error })], plain, 100);
+    expect(text).toContain("Not complete: cwe incomplete.");
+    expect(text).toContain("cwe: PROV_SHRUNK: Lost 300 of 900.\n  run again with --allow-shrink");
+  });
+  test("points to the dead letters only when there are some", () => {
+    expect(nextCommands([closed("cve")]).map(({ command }) => command)).not.toContain("uee dlq list");
+    expect(nextCommands([closed("cve", { deadLettered: 1 })]).map(({ command }) => command)).toContain(
+      "uee dlq list",
+    );
+  });
+  test("its table fits 60 columns", () => {
+    const text = renderRunSummary(
+      [closed("attack", { fetched: 1_234_567, created: 1_234_567 })],
+      colourful,
+      60,
+    );
+    for (const line of text.split("\n").slice(0, 2)) expect(visibleLength(line)).toBeLessThanOrEqual(60);
+  });
+});
+describe("the ETL tree", () => {
+  const look = { style: plain, now, width: 120 };
+  test("shows verified, freshness, the open run and why it waits", () => {
+    const status = engineStatus({
+      providers: [
+        providerStatus("cve", {
+          verified: true,
+          verifiedAt: "2026-03-15T10:00:00.000Z",
+          watermark: "2026-03-15T09:00:00.000",
+          records: 361_789,
+          openRun: progress("cve", {
+            mode: "incremental",
+            fetched: 500,
+            expected: 2_000,
+            waiting: { reason: "PROV_THROTTLED", until: new Date(now + 6_000).toISOString() },
+          }),
+          lastRun: closed("cve", { created: 361_789, requests: 181, durationMs: 150_000 }),
+          jobs: { waiting: 2, active: 1, delayed: 0, failed: 3 },
+        }),
+        providerStatus("cwe"),
+      ],
+    });
+    expect(renderStatus(status, look).split("\n")).toEqual([
+      "UEE mirror  Redis 7.0.15, 977 KB, aof; 0 live workers",
+      "├─ cve  verified 2 h ago, 361,789 records, watermark 2026-03-15T09:00:00.000 (3 h ago)",
+      "│  ├─ open run run-cve: incremental, loading: 500 of 2,000 (25 %)",
+      "│  ├─ waits: PROV_THROTTLED, 6 s more",
+      "│  ├─ last run complete 30 min ago: full, 361,789 created, 181 requests, 2 min 30 s",
+      "│  └─ jobs 1 active, 2 waiting, 0 delayed, 3 failed",
+      "└─ cwe  not verified, 0 records",
+      "   └─ never run; uee run cwe --wait",
+      "",
+    ]);
+  });
+  test("warns when jobs wait and no worker lives", () => {
+    expect(renderStatus(engineStatus({ stranded: true }), look)).toContain(
+      "Warning: jobs wait and no worker lives",
+    );
+    expect(renderStatus(engineStatus(), look)).not.toContain("Warning");
+  });
+  test("what the check complains of: unverified, paused, too old; and nothing else", () => {
+    const verified = { verified: true, verifiedAt: "2026-03-15T10:00:00.000Z" };
+    const status = engineStatus({
+      providers: [
+        providerStatus("cve", verified),
+        providerStatus("cwe"),
+        providerStatus("capec", { ...verified, openRun: progress("capec", { state: "paused" }) }),
+      ],
+    });
+    expect(findStale(status, undefined, now).map(({ provider }) => provider)).toEqual(["cwe", "capec"]);
+    expect(findStale(status, 3 * 3_600_000, now).map(({ provider }) => provider)).toEqual(["cwe", "capec"]);
+    expect(findStale(status, 3_600_000, now)[0]).toEqual({
+      provider: "cve",
+      problem: "was last verified 2 h ago",
+    });
+  });
+});

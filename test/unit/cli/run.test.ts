@@ -1,0 +1,228 @@
+import { describe, expect, test } from "@jest/globals";
+import { UeeError } from "../../../src/core/errors.ts";
+import type { Engine, WorkerHandle } from "../../../src/engineApi.ts";
+import { closed, fakeCli, fakeEngine, progress } from "./support.ts";
+
+const contractFields = [
+  "provider",
+  "runId",
+  "mode",
+  "state",
+  "fetched",
+  "created",
+  "updated",
+  "unchanged",
+  "removed",
+  "deadLettered",
+  "requests",
+  "batches",
+  "durationMs",
+  "watermark",
+  "error",
+];
+
+const remoteWorker = { id: "w9", host: "another-host", pid: 1, startedAt: "", lastSeen: "" };
+
+/** A run that never ends by itself; rejects as the contract says when told to stop. */
+const endless =
+  (started: (provider: string) => void = () => {}): Engine["waitForRun"] =>
+  (provider, _runId, { signal, onProgress }) =>
+    new Promise((_resolve, reject) => {
+      const stop = () => reject(new UeeError("SYS_INTERRUPTED"));
+      if (signal?.aborted) return stop();
+      signal?.addEventListener("abort", stop);
+      onProgress?.(progress(provider, { fetched: 7, created: 7, expected: 100 }));
+      started(provider);
+    });
+
+const countingWorker = () => {
+  const calls: string[] = [];
+  const startWorker: Engine["startWorker"] = async (options) => {
+    calls.push(`start ${options?.providers?.join(" ")}`);
+    const handle: WorkerHandle = {
+      id: "w1",
+      stop: async () => {
+        calls.push("stop");
+      },
+    };
+    return handle;
+  };
+  return { calls, startWorker };
+};
+
+describe("uee run", () => {
+  test("--wait --json prints exactly the contract's document", async () => {
+    const cli = fakeCli();
+    expect(await cli.run("run", "cve", "cwe", "--wait", "--json")).toBe(0);
+    const document = cli.json() as { runs: Record<string, unknown>[] };
+    expect(Object.keys(document)).toEqual(["runs"]);
+    expect(document.runs.map((run) => run.provider)).toEqual(["cve", "cwe"]);
+    for (const run of document.runs) expect(Object.keys(run)).toEqual(contractFields);
+  });
+
+  test("all means every provider, each once", async () => {
+    const cli = fakeCli();
+    await cli.run("run", "all", "cve", "--json");
+    const { runs } = cli.json() as { runs: { provider: string }[] };
+    expect(runs.map((run) => run.provider)).toEqual(["cve", "cwe", "capec", "attack"]);
+  });
+
+  test("works in this process, and waits, when no worker lives", async () => {
+    const { calls, startWorker } = countingWorker();
+    const cli = fakeCli(fakeEngine({ startWorker }));
+    expect(await cli.run("run", "cwe", "cve")).toBe(0);
+    expect(calls).toEqual(["start cve cwe", "stop"]);
+    expect(cli.stdout.text).toContain("Complete and verified");
+    expect(cli.closedSessions).toBe(1);
+  });
+
+  test("leaves the work to live workers unless told to wait", async () => {
+    const { calls, startWorker } = countingWorker();
+    const engine = fakeEngine({ startWorker, liveWorkers: async () => [remoteWorker] });
+    const opened = fakeCli(engine);
+    expect(await opened.run("run", "cve")).toBe(0);
+    expect(calls).toEqual([]);
+    expect(opened.stdout.text).toContain("cve: full run run-cve is open; workers take it from here.");
+
+    expect(await fakeCli(engine).run("run", "cve", "--wait")).toBe(0);
+    expect(calls).toEqual(["start cve", "stop"]);
+  });
+
+  test("ends with 1 when one run is not complete, and says why", async () => {
+    const error = { code: "PROV_SHRUNK", message: "lost 300 of 900", remedy: "--allow-shrink" };
+    const cli = fakeCli(
+      fakeEngine({
+        waitForRun: async (provider) =>
+          provider === "cwe" ? closed("cwe", { state: "incomplete", error }) : closed(provider),
+      }),
+    );
+    expect(await cli.run("run", "all")).toBe(1);
+    expect(cli.stdout.text).toContain("Not complete: cwe incomplete.");
+    expect(cli.stdout.text).toContain("PROV_SHRUNK: lost 300 of 900");
+  });
+
+  test("a provider whose run cannot be opened is shown as failed; the others go on", async () => {
+    const cli = fakeCli(
+      fakeEngine({
+        openRunWhenPossible: async ({ provider, mode }) => {
+          if (provider === "capec") throw new UeeError("SYS_FLEET_DISAGREES");
+          return { runId: `run-${provider}`, joined: false, mode };
+        },
+      }),
+    );
+    expect(await cli.run("run", "capec", "attack", "--json")).toBe(1);
+    const { runs } = cli.json() as { runs: { state: string; error: { code: string } | null }[] };
+    expect(runs.map(({ state }) => state)).toEqual(["failed", "complete"]);
+    expect(runs[0]!.error?.code).toBe("SYS_FLEET_DISAGREES");
+  });
+
+  test("passes --full and --allow-shrink on", async () => {
+    const asked: unknown[] = [];
+    const engine = fakeEngine({
+      openRunWhenPossible: async (request) => {
+        asked.push(request);
+        return { runId: "r", joined: false, mode: request.mode };
+      },
+    });
+    await fakeCli(engine).run("run", "cve", "--full", "--allow-shrink");
+    await fakeCli(engine).run("run", "cve");
+    expect(asked).toEqual([
+      { provider: "cve", mode: "full", allowShrink: true, actor: "cli" },
+      { provider: "cve", mode: "incremental", allowShrink: false, actor: "cli" },
+    ]);
+  });
+
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ])("%s stops the worker, says that the same command continues, and ends with %i", async (signal, code) => {
+    const { calls, startWorker } = countingWorker();
+    const cli = fakeCli(
+      fakeEngine({ startWorker, waitForRun: endless(() => void cli.signals.emit(signal)) }),
+    );
+    expect(await cli.run("run", "cve", "--full", "--json")).toBe(code);
+    expect(calls).toEqual(["start cve", "stop"]);
+    expect(cli.stderr.text).toContain("the same command continues: uee run cve --full");
+    const { runs } = cli.json() as { runs: { state: string; fetched: number; error: { code: string } }[] };
+    expect(runs[0]).toMatchObject({ state: "incomplete", fetched: 7, error: { code: "SYS_INTERRUPTED" } });
+    expect(cli.exits).toEqual([]);
+    expect(cli.signals.listenerCount(signal)).toBe(0);
+  });
+
+  test("a second signal ends the process at once", async () => {
+    const engine = fakeEngine({
+      waitForRun: endless(() => void cli.signals.emit("SIGINT")),
+      startWorker: async () => ({
+        id: "w1",
+        stop: async () => {
+          cli.signals.emit("SIGINT");
+        },
+      }),
+    });
+    const cli = fakeCli(engine);
+    await cli.run("run", "cve");
+    expect(cli.exits).toEqual([130]);
+  });
+
+  test("--timeout ends with 1 and the state so far", async () => {
+    const cli = fakeCli(fakeEngine({ waitForRun: endless() }));
+    expect(await cli.run("run", "cve", "--timeout", "20ms", "--json")).toBe(1);
+    const { runs } = cli.json() as { runs: { state: string; fetched: number; error: { code: string } }[] };
+    expect(runs[0]).toMatchObject({ state: "incomplete", fetched: 7, error: { code: "SYS_WAIT_TIMEOUT" } });
+    expect(cli.stderr.text).toContain("the same command continues");
+  });
+
+  test("a Redis that is away for a moment is waited for", async () => {
+    let asked = 0;
+    const cli = fakeCli(
+      fakeEngine({
+        waitForRun: async (provider) => {
+          asked++;
+          if (asked === 1) throw new UeeError("SYS_REDIS_UNREACHABLE");
+          return closed(provider);
+        },
+      }),
+    );
+    expect(await cli.run("run", "cve")).toBe(0);
+    expect(asked).toBe(2);
+  });
+
+  test("a Redis that stays away ends with 3, one document on stdout", async () => {
+    const { calls, startWorker } = countingWorker();
+    const gone = new UeeError("SYS_REDIS_UNREACHABLE", "Redis is away for 120 s.");
+    const cli = fakeCli(fakeEngine({ startWorker, waitForRun: endless(() => cli.lost.abort(gone)) }));
+    expect(await cli.run("run", "cve", "--json")).toBe(3);
+    expect(cli.json()).toMatchObject({ error: { code: "SYS_REDIS_UNREACHABLE" } });
+    expect(calls).toEqual(["start cve", "stop"]);
+    expect(cli.closedSessions).toBe(1);
+  });
+
+  test("says how long a first load takes without a key, and only for cve", async () => {
+    const note = "No NVD_API_KEY: 5 requests in 30 s, about 19 min for a first load; Ctrl-C is safe";
+    const cve = fakeCli(fakeEngine(), { session: { keyless: true } });
+    await cve.run("run", "all", "--json");
+    expect(cve.stderr.text).toContain(note);
+    const cwe = fakeCli(fakeEngine(), { session: { keyless: true } });
+    await cwe.run("run", "cwe");
+    expect(cwe.stderr.text).not.toContain("NVD_API_KEY");
+  });
+
+  test("progress and remarks go to stderr, sampled where it is no terminal", async () => {
+    const cli = fakeCli(
+      fakeEngine({
+        openRunWhenPossible: async ({ provider, mode }) => ({ runId: `run-${provider}`, joined: true, mode }),
+        waitForRun: async (provider, _runId, { onProgress }) => {
+          for (let fetched = 0; fetched <= 1_000; fetched++) {
+            onProgress?.(progress(provider, { fetched, expected: 1_000 }));
+          }
+          return closed(provider);
+        },
+      }),
+    );
+    await cli.run("run", "cve", "--json");
+    const lines = cli.stderr.text.trim().split("\n");
+    expect(lines).toContain("cve: joins the open incremental run run-cve.");
+    expect(lines.length).toBeLessThan(6);
+    expect(lines.at(-1)).toBe("cve: complete");
+  });
+});

@@ -1,0 +1,197 @@
+/** A command line without a process: fake streams, fake signals, a fake engine that says what the test wants. */
+import { EventEmitter } from "node:events";
+import { Writable } from "node:stream";
+import type { CliContext, Terminal } from "../../../src/cli/context.ts";
+import { watchSignals } from "../../../src/cli/interrupts.ts";
+import { runCli } from "../../../src/cli/program.ts";
+import type { Session, SessionRequest } from "../../../src/cli/sessionTypes.ts";
+import { silentLogger } from "../../../src/core/logger.ts";
+import type { Engine, EngineStatus, ProviderStatus, RunProgress } from "../../../src/engineApi.ts";
+
+export const now = Date.parse("2026-03-15T12:00:00.000Z");
+
+export const providerNames = ["cve", "cwe", "capec", "attack"];
+
+export class FakeTerminal extends Writable {
+  text = "";
+  isTTY = false;
+  columns = 80;
+  /** Set: writing fails with it. */
+  failure: NodeJS.ErrnoException | undefined;
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    if (!this.failure) this.text += chunk.toString();
+    done(this.failure);
+  }
+}
+
+export function progress(provider: string, over: Partial<RunProgress> = {}): RunProgress {
+  return {
+    provider,
+    runId: `run-${provider}`,
+    mode: "full",
+    state: "running",
+    fetched: 0,
+    created: 0,
+    updated: 0,
+    unchanged: 0,
+    removed: 0,
+    deadLettered: 0,
+    requests: 0,
+    batches: 0,
+    durationMs: 0,
+    watermark: null,
+    error: null,
+    phase: "loading",
+    pass: 1,
+    expected: null,
+    batchesDone: 0,
+    batchesPlanned: 0,
+    startedAt: "2026-03-15T11:00:00.000Z",
+    endedAt: null,
+    checkpoint: null,
+    waiting: null,
+    ...over,
+  };
+}
+
+export const closed = (provider: string, over: Partial<RunProgress> = {}): RunProgress =>
+  progress(provider, {
+    phase: "closed",
+    state: "complete",
+    fetched: 10,
+    created: 10,
+    requests: 1,
+    batches: 1,
+    durationMs: 1_500,
+    endedAt: "2026-03-15T11:30:00.000Z",
+    ...over,
+  });
+
+export function providerStatus(provider: string, over: Partial<ProviderStatus> = {}): ProviderStatus {
+  return {
+    provider,
+    verified: false,
+    watermark: null,
+    verifiedAt: null,
+    records: 0,
+    openRun: null,
+    lastRun: null,
+    jobs: { waiting: 0, active: 0, delayed: 0, failed: 0 },
+    lastCheckpoint: null,
+    ...over,
+  };
+}
+
+export function engineStatus(over: Partial<EngineStatus> = {}): EngineStatus {
+  return {
+    providers: providerNames.map((name) => providerStatus(name)),
+    workers: [],
+    stranded: false,
+    redis: { version: "7.0.15", usedMemory: 1_000_000, maxMemory: 0, persistence: "aof" },
+    at: new Date(now).toISOString(),
+    ...over,
+  };
+}
+
+const unexpected = (name: string) => () => {
+  throw new Error(`the test did not expect ${name} to be called`);
+};
+
+/** Every run completes at once; what else is asked must be given by the test. */
+export function fakeEngine(over: Partial<Engine> = {}): Engine {
+  return {
+    providers: providerNames,
+    openRun: unexpected("openRun"),
+    openRunWhenPossible: async ({ provider, mode }) => ({ runId: `run-${provider}`, joined: false, mode }),
+    runProgress: async (provider) => progress(provider),
+    waitForRun: async (provider) => closed(provider),
+    status: async () => engineStatus(),
+    liveWorkers: async () => [],
+    checkpoints: unexpected("checkpoints"),
+    deadLetters: {
+      list: unexpected("deadLetters.list"),
+      show: unexpected("deadLetters.show"),
+      count: unexpected("deadLetters.count"),
+    },
+    records: {
+      get: async () => undefined,
+      export: unexpected("records.export"),
+      changes: unexpected("records.changes"),
+    },
+    startWorker: async () => ({ id: "w1", stop: async () => {} }),
+    close: async () => {},
+    ...over,
+  };
+}
+
+export interface FakeCli {
+  stdout: FakeTerminal;
+  stderr: FakeTerminal;
+  signals: EventEmitter;
+  /** Codes with which the process would have been ended at once. */
+  exits: number[];
+  requests: SessionRequest[];
+  closedSessions: number;
+  lost: AbortController;
+  context: CliContext;
+  run(...argv: string[]): Promise<number>;
+  json(): unknown;
+}
+
+export function fakeCli(
+  engine: Engine = fakeEngine(),
+  over: { env?: NodeJS.ProcessEnv; session?: Partial<Session>; open?: CliContext["open"] } = {},
+): FakeCli {
+  const stdout = new FakeTerminal();
+  const stderr = new FakeTerminal();
+  const cli: FakeCli = {
+    stdout,
+    stderr,
+    signals: new EventEmitter(),
+    exits: [],
+    requests: [],
+    closedSessions: 0,
+    lost: new AbortController(),
+    context: {
+      stdout: stdout as Terminal,
+      stderr: stderr as Terminal,
+      env: over.env ?? {},
+      script: "uee",
+      now: () => now,
+      providerNames: async () => providerNames,
+      interrupts: () => watchSignals(cli.signals, (code) => cli.exits.push(code)),
+      open:
+        over.open ??
+        (async (request) => {
+          cli.requests.push(request);
+          return {
+            engine,
+            get config(): Session["config"] {
+              return unexpected("config")();
+            },
+            get redis(): Session["redis"] {
+              return unexpected("redis")();
+            },
+            logger: silentLogger(),
+            redisUrl: "redis://localhost:6379",
+            redisDisplay: "redis://localhost:6379",
+            localStore: undefined,
+            keyless: false,
+            lost: cli.lost.signal,
+            close: async () => {
+              cli.closedSessions++;
+            },
+            ...over.session,
+          };
+        }),
+    },
+    run: (...argv) => runCli(argv, cli.context),
+    json: () => JSON.parse(stdout.text),
+  };
+  return cli;
+}
+
+export async function* each<Item>(...items: Item[]): AsyncGenerator<Item> {
+  yield* items;
+}
