@@ -77,7 +77,7 @@ export type Phase = "connect" | "head" | "body";
 
 /** Judges what undici, Node's sockets or its decoders threw. Their texts hold hosts and ports, never headers. */
 export function judgeFailure(error: unknown, phase: Phase): Verdict {
-  const { code, message } = describe(error);
+  const { code, name, message } = describe(error);
   const said = message || code || "unknown";
   if (code === "UND_ERR_HEADERS_TIMEOUT" && phase !== "connect") {
     return {
@@ -101,16 +101,17 @@ export function judgeFailure(error: unknown, phase: Phase): Verdict {
     return { code: "PROV_BAD_ENCODING", detail: `The answer cannot be unpacked: ${said}` };
   }
   if (phase === "body") return { code: "PROV_TRUNCATED", detail: `The answer broke off: ${said}` };
-  if (code.startsWith("HPE_") || code === "UND_ERR_HEADERS_OVERFLOW") {
+  if (name === "HTTPParserError" || code === "UND_ERR_HEADERS_OVERFLOW") {
     return { code: "PROV_WRONG_SHAPE", detail: `The answer is not HTTP: ${said}` };
   }
   return { code: "PROV_CONNECTION", detail: `The connection to the upstream failed: ${said}` };
 }
 
-function describe(error: unknown): { code: string; message: string } {
-  if (typeof error !== "object" || error === null) return { code: "", message: String(error) };
-  const { code, message, errors } = error as { code?: unknown; message?: unknown; errors?: unknown };
+function describe(error: unknown): { code: string; name: string; message: string } {
+  if (typeof error !== "object" || error === null) return { code: "", name: "", message: String(error) };
+  const { code, name, message, errors } = error as Record<string, unknown>;
   // Several addresses were tried at once and each failed for itself.
   if (Array.isArray(errors) && errors.length > 0 && !message) return describe(errors[0]);
-  return { code: typeof code === "string" ? code : "", message: typeof message === "string" ? message : "" };
+  const text = (value: unknown): string => (typeof value === "string" ? value : "");
+  return { code: text(code), name: text(name), message: text(message) };
 }
