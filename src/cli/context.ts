@@ -31,3 +31,6 @@ export interface CliContext {
   /** Configuration → Redis → engine. */
   open(request: SessionRequest): Promise<Session>;
 }
+
+/** A command says with which code the process should end. */
+export type Finish = (exitCode: number) => void;

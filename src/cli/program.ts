@@ -14,7 +14,7 @@ import { defineSimulate } from "./commands/simulate.ts";
 import { defineStatus } from "./commands/status.ts";
 import { defineUp } from "./commands/up.ts";
 import { defineWorker } from "./commands/worker.ts";
-import type { CliContext } from "./context.ts";
+import type { CliContext, Finish } from "./context.ts";
 import { EXIT, exitOfError } from "./exitCodes.ts";
 import { printFailure } from "./failures.ts";
 import { allSettings, commonSettings, type SettingFlag } from "./settingFlags.ts";
@@ -32,8 +32,6 @@ Examples:
 Exit codes: 0 done; 1 a run ended other than complete, refused, not found; 2 wrong usage or configuration;
 3 Redis unreachable; 130/143 interrupted.
 Settings come from the environment, a file and flags; \`uee config\` shows them all.`;
-
-export type Finish = (exitCode: number) => void;
 
 export function buildProgram(
   context: CliContext,

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { CliContext } from "../context.ts";
+import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
 import { writeLines } from "../ndjson.ts";
-import type { Finish } from "../program.ts";
+
 import type { GlobalFlags } from "../sessionTypes.ts";
 import { withSession } from "../withSession.ts";
 

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import type { Checkpoint } from "../../engineApi.ts";
 import { parseCount, parseProvider } from "../arguments.ts";
-import type { CliContext } from "../context.ts";
+import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
 import { printJson } from "../failures.ts";
-import type { Finish } from "../program.ts";
+
 import { formatCount } from "../render/numbers.ts";
 import { styleFor, widthOf } from "../render/style.ts";
 import { renderTable } from "../render/table.ts";

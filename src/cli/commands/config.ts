@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { CliContext } from "../context.ts";
+import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
 import { printJson } from "../failures.ts";
-import type { Finish } from "../program.ts";
+
 import { styleFor, widthOf } from "../render/style.ts";
 import { renderTable } from "../render/table.ts";
 import type { GlobalFlags } from "../sessionTypes.ts";

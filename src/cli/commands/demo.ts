@@ -2,11 +2,11 @@ import type { Command } from "commander";
 import type { ChangeEntry } from "../../records/contract.ts";
 import type { Simulator } from "../../simulator/index.ts";
 import { parseCount } from "../arguments.ts";
-import type { CliContext, Interrupts } from "../context.ts";
+import type { CliContext, Finish, Interrupts } from "../context.ts";
 import { changeLine, closingLine, comparisonLine, demoFaults, faultLine, movedLine } from "../demo/story.ts";
 import { EXIT, exitOfRuns, exitOfSignal } from "../exitCodes.ts";
 import { invocation } from "../invocation.ts";
-import type { Finish } from "../program.ts";
+
 import { makeProgressView, type ProgressView } from "../progressView.ts";
 import { nextLines, runErrors, runTable } from "../render/runSummary.ts";
 import { type Style, styleFor, widthOf } from "../render/style.ts";

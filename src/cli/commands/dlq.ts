@@ -2,10 +2,10 @@ import { isUtf8 } from "node:buffer";
 import type { Command } from "commander";
 import type { DeadLetter } from "../../engineApi.ts";
 import { parseCount, parseProvider } from "../arguments.ts";
-import type { CliContext } from "../context.ts";
+import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
 import { printJson } from "../failures.ts";
-import type { Finish } from "../program.ts";
+
 import { formatBytes, formatCount, plural } from "../render/numbers.ts";
 import { styleFor, widthOf } from "../render/style.ts";
 import { renderTable } from "../render/table.ts";

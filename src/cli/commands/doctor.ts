@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { isUeeError, toUeeError } from "../../core/errors.ts";
-import type { CliContext } from "../context.ts";
+import type { CliContext, Finish } from "../context.ts";
 import { type Finding, problem } from "../doctor/finding.ts";
 import { EXIT, exitOfError } from "../exitCodes.ts";
 import { printJson } from "../failures.ts";
-import type { Finish } from "../program.ts";
+
 import { plural } from "../render/numbers.ts";
 import { type Style, styleFor } from "../render/style.ts";
 import type { GlobalFlags } from "../sessionTypes.ts";

@@ -2,10 +2,10 @@ import type { Command } from "commander";
 import { didYouMean } from "../../config/suggest.ts";
 import { type ErrorEntry, errorCatalog } from "../../core/errorCatalog.ts";
 import { UeeError } from "../../core/errors.ts";
-import type { CliContext } from "../context.ts";
+import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
 import { printJson } from "../failures.ts";
-import type { Finish } from "../program.ts";
+
 import { styleFor, widthOf } from "../render/style.ts";
 import { renderTable } from "../render/table.ts";
 

@@ -2,10 +2,10 @@ import type { Command } from "commander";
 import { UeeError } from "../../core/errors.ts";
 import type { StoredRecord } from "../../records/contract.ts";
 import { parseProvider, parseSince } from "../arguments.ts";
-import type { CliContext } from "../context.ts";
+import type { CliContext, Finish } from "../context.ts";
 import { EXIT, exitOfSignal } from "../exitCodes.ts";
 import { writeLines } from "../ndjson.ts";
-import type { Finish } from "../program.ts";
+
 import type { GlobalFlags } from "../sessionTypes.ts";
 import { withSession } from "../withSession.ts";
 

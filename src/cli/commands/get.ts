@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import { isUeeError, UeeError } from "../../core/errors.ts";
 import type { Engine } from "../../engineApi.ts";
-import type { CliContext } from "../context.ts";
+import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
 import { printJson } from "../failures.ts";
 import { nearSpellings } from "../nearIds.ts";
-import type { Finish } from "../program.ts";
+
 import { formatAge, formatCount } from "../render/numbers.ts";
 import { styleFor } from "../render/style.ts";
 import type { GlobalFlags } from "../sessionTypes.ts";

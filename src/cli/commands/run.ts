@@ -2,10 +2,10 @@ import type { Command } from "commander";
 import { UeeError } from "../../core/errors.ts";
 import type { RunSummary } from "../../engineApi.ts";
 import { parseDurationOption, parseProviders } from "../arguments.ts";
-import type { CliContext } from "../context.ts";
+import type { CliContext, Finish } from "../context.ts";
 import { exitOfRuns, exitOfSignal } from "../exitCodes.ts";
 import { printJson } from "../failures.ts";
-import type { Finish } from "../program.ts";
+
 import { makeProgressView } from "../progressView.ts";
 import { renderRunSummary } from "../render/runSummary.ts";
 import { styleFor, widthOf } from "../render/style.ts";

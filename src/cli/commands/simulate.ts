@@ -2,10 +2,10 @@ import type { Command } from "commander";
 import { UeeError } from "../../core/errors.ts";
 import type { Simulator } from "../../simulator/index.ts";
 import { parseCount } from "../arguments.ts";
-import type { CliContext } from "../context.ts";
+import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
 import { printJson } from "../failures.ts";
-import type { Finish } from "../program.ts";
+
 import { styleFor } from "../render/style.ts";
 import { untilAborted } from "../untilAborted.ts";
 

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { parseDurationOption } from "../arguments.ts";
-import type { CliContext } from "../context.ts";
+import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
 import { printJson } from "../failures.ts";
-import type { Finish } from "../program.ts";
+
 import { findStale, renderStatus } from "../render/status.ts";
 import { styleFor, widthOf } from "../render/style.ts";
 import type { GlobalFlags } from "../sessionTypes.ts";

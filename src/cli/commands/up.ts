@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { parseCount } from "../arguments.ts";
 import { startChildren } from "../children.ts";
-import type { CliContext } from "../context.ts";
+import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
-import type { Finish } from "../program.ts";
+
 import { plural } from "../render/numbers.ts";
 import { styleFor } from "../render/style.ts";
 import type { GlobalFlags } from "../sessionTypes.ts";

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import type { CliContext } from "../context.ts";
+import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
-import type { Finish } from "../program.ts";
+
 import type { GlobalFlags } from "../sessionTypes.ts";
 import { untilAborted } from "../untilAborted.ts";
 
