@@ -1,0 +1,246 @@
+/** What an upstream may ask of us beyond data: to wait, to go elsewhere, to come through a proxy, to prove itself. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import type { Redis } from "ioredis";
+import { makeDispatcher } from "../../../src/upstream/client.ts";
+import { startRedis, type TestRedis } from "../../support/redisServer.ts";
+import { cert, key } from "./certificate.ts";
+import { failure, startServer, type TestServer, type TestUpstream, testUpstream, want } from "./support.ts";
+
+let server: TestRedis;
+let redis: Redis;
+let web: TestServer;
+let upstream: TestUpstream;
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = server.client();
+  web = await startServer((_request, response) => response.end("{}"));
+});
+afterAll(async () => {
+  await web.close();
+  await server.stop();
+});
+beforeEach(() => {
+  web.arrivals.length = 0;
+  web.answer = (_request, response) => response.end("{}");
+  upstream = testUpstream(redis);
+});
+afterEach(() => upstream.close());
+
+describe("an upstream that tells us to wait", () => {
+  test("is obeyed by every process: the next request of another one is refused before it is sent", async () => {
+    upstream = testUpstream(redis, { waitScale: 1, name: "shared" });
+    const other = testUpstream(server.client(), { waitScale: 1, name: "shared" });
+    web.answer = (_request, response) => response.writeHead(429, { "retry-after": "0" }).end("slow down");
+    const error = await failure(upstream.get(want(web.url)));
+    expect([error.code, error.class]).toEqual(["PROV_THROTTLED", "throttle"]);
+    expect(error.retryAfterMs).toBeGreaterThan(29_000);
+    expect(error.data).toMatchObject({ status: 429, url: `${web.url}/`, body: "slow down" });
+
+    for (const one of [other, upstream]) {
+      const refused = await failure(one.get(want(web.url)));
+      expect(refused.code).toBe("PROV_THROTTLED");
+      expect(refused.retryAfterMs).toBeGreaterThan(20_000);
+    }
+    expect(web.arrivals).toHaveLength(1);
+    expect(other.counted()).toBe(0);
+    const waiting = await other.waiting();
+    expect(waiting).toMatchObject({ code: "PROV_THROTTLED", reason: "the upstream told us to wait" });
+    expect(waiting!.untilMs - Number((await redis.time())[0]) * 1000).toBeGreaterThan(20_000);
+    await other.close();
+  });
+
+  test("for a short time is waited out here, and the request then goes", async () => {
+    upstream = testUpstream(redis, { waitScale: 0.01 });
+    web.answer = (_request, response) => response.writeHead(429).end();
+    await failure(upstream.get(want(web.url)));
+    web.answer = (_request, response) => response.end("{}");
+    const sentAt = web.arrivals[0]!.atMs;
+    await upstream.get(want(web.url));
+    expect(web.arrivals[1]!.atMs - sentAt).toBeGreaterThanOrEqual(300);
+    expect(await upstream.waiting()).toBeNull();
+  });
+
+  test("does not hear from a request of this process that had its permission but was not on the wire yet", async () => {
+    upstream = testUpstream(redis, { waitScale: 1 });
+    let permitted = () => {};
+    const hasPermission = new Promise<void>((resolve) => {
+      permitted = resolve;
+    });
+    let goOn = () => {};
+    const onRequest = () => {
+      permitted();
+      return new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+    };
+    const late = failure(
+      upstream.fetcher({ signal: new AbortController().signal, onRequest }).fetch(want(web.url)),
+    );
+    await hasPermission;
+    web.answer = (_request, response) => response.writeHead(403).end("administrative rules");
+    const error = await failure(upstream.get(want(web.url)));
+    expect([error.code, error.data.status]).toEqual(["PROV_FORBIDDEN", 403]);
+    goOn();
+    expect((await late).code).toBe("PROV_FORBIDDEN");
+    expect(web.arrivals).toHaveLength(1);
+  });
+
+  test("because it is overloaded is left alone twice as long each time, and as before once it is well", async () => {
+    upstream = testUpstream(redis, { waitScale: 0.01 });
+    web.answer = (_request, response) => response.writeHead(503).end("<h1>503</h1>");
+    const waits: number[] = [];
+    for (let i = 0; i < 4; i++) waits.push((await failure(upstream.get(want(web.url)))).retryAfterMs!);
+    for (const [i, wait] of waits.entries()) {
+      expect(wait).toBeGreaterThanOrEqual(20 * 2 ** i);
+      expect(wait).toBeLessThanOrEqual(25 * 2 ** i);
+    }
+    web.answer = (_request, response) => response.end("{}");
+    await upstream.get(want(web.url));
+    web.answer = (_request, response) => response.writeHead(524).end("error code: 524");
+    const after = await failure(upstream.get(want(web.url)));
+    expect(after.data).toMatchObject({ status: 524, body: "error code: 524" });
+    expect(after.retryAfterMs).toBeLessThanOrEqual(25);
+  });
+
+  test("with ten requests at once counts as overloaded once", async () => {
+    upstream = testUpstream(redis, { waitScale: 1 });
+    const waiting: (() => void)[] = [];
+    web.answer = (_request, response) => {
+      waiting.push(() => response.writeHead(503).end());
+      if (waiting.length === 10) for (const answer of waiting) answer();
+    };
+    const errors = await Promise.all(Array.from({ length: 10 }, () => failure(upstream.get(want(web.url)))));
+    for (const error of errors) expect(error.retryAfterMs).toBeLessThanOrEqual(2_500);
+  });
+});
+
+describe("a configuration error", () => {
+  test("makes nobody wait and keeps the key out of what it shows", async () => {
+    upstream = testUpstream(redis, { headers: { apiKey: "0000-secret" } });
+    web.answer = (request, response) =>
+      response.writeHead(404, { message: `Invalid apiKey ${request.headers.apikey}` }).end();
+    const error = await failure(upstream.get(want(`${web.url}/?apiKey=0000-secret`)));
+    expect([error.code, error.class]).toEqual(["PROV_BAD_KEY", "configuration"]);
+    expect(JSON.stringify([error.message, error.data])).not.toContain("0000-secret");
+    expect(await upstream.waiting()).toBeNull();
+  });
+
+  test("of the page size carries the largest page allowed", async () => {
+    web.answer = (_request, response) =>
+      response.writeHead(404, { message: "resultsPerPage parameter cannot exceed 500." }).end();
+    expect(await failure(upstream.get(want(web.url)))).toMatchObject({
+      code: "PROV_PAGE_CAP",
+      data: { cap: 500 },
+    });
+  });
+});
+
+describe("a redirect", () => {
+  test("is a request of its own: counted, under a slot, without the key at another origin", async () => {
+    const elsewhere = await startServer((_request, response) => response.end('{"here":1}'));
+    upstream = testUpstream(redis, {
+      headers: { apiKey: "secret" },
+      name: "redirecting",
+      settings: { rate: { max: 3, windowMs: 60_000 }, apiKeyFingerprint: "x", baseUrl: web.url },
+    });
+    web.answer = (request, response) => {
+      const to = request.url === "/" ? "/next" : elsewhere.url;
+      response.writeHead(302, { location: to }).end("moved");
+    };
+    const got = await upstream.get(want(web.url));
+    expect(got.body.toString()).toBe('{"here":1}');
+    expect(got.url).toBe(`${elsewhere.url}/`);
+    expect(web.arrivals.map(({ path, headers }) => [path, headers.apikey])).toEqual([
+      ["/", "secret"],
+      ["/next", "secret"],
+    ]);
+    expect(elsewhere.arrivals.map(({ headers }) => headers.apikey)).toEqual([undefined]);
+    expect(upstream.counted()).toBe(3);
+    expect((await failure(upstream.get(want(web.url)))).code).toBe("PROV_RATE_WAIT");
+    await elsewhere.close();
+  });
+
+  test("in a circle ends with PROV_REDIRECTS", async () => {
+    web.answer = (request, response) =>
+      response.writeHead(301, { location: request.url === "/" ? "/a" : "/" }).end();
+    expect((await failure(upstream.get(want(web.url)))).code).toBe("PROV_REDIRECTS");
+    expect(web.arrivals).toHaveLength(2);
+  });
+});
+
+describe("a proxy", () => {
+  const saved = { ...process.env };
+  afterEach(() => {
+    for (const name of ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]) {
+      if (saved[name] === undefined) delete process.env[name];
+      else process.env[name] = saved[name];
+    }
+  });
+
+  test("in HTTP_PROXY carries the requests, the limit and the count hold, and NO_PROXY goes past it", async () => {
+    const through: string[] = [];
+    const proxy = createServer((request, response) => {
+      through.push(request.url ?? "");
+      response.end('{"by":"proxy"}');
+    });
+    proxy.listen(0, "127.0.0.1");
+    await once(proxy, "listening");
+    process.env.HTTP_PROXY = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    process.env.NO_PROXY = "127.0.0.1";
+    const dispatcher = makeDispatcher({ connectMs: 1_000 });
+    upstream = testUpstream(redis, { dispatcher });
+    expect((await upstream.get(want("http://nvd.invalid/x?y"))).body.toString()).toBe('{"by":"proxy"}');
+    expect((await upstream.get(want(web.url))).body.toString()).toBe("{}");
+    expect(through).toEqual(["http://nvd.invalid/x?y"]);
+    expect(upstream.counted()).toBe(2);
+    await dispatcher.destroy();
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+
+  test("in HTTPS_PROXY is asked for a tunnel; one that refuses is PROV_CONNECTION and no request", async () => {
+    const asked: string[] = [];
+    const proxy = createServer();
+    proxy.on("connect", (request, socket) => {
+      asked.push(request.url ?? "");
+      socket
+        .on("error", () => {})
+        .end("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n");
+    });
+    proxy.listen(0, "127.0.0.1");
+    await once(proxy, "listening");
+    process.env.HTTPS_PROXY = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    process.env.NO_PROXY = "";
+    upstream = testUpstream(redis, {});
+    const error = await failure(upstream.get(want("https://nvd.invalid/")));
+    expect(error.code).toBe("PROV_CONNECTION");
+    expect(error.detail).toContain("407");
+    expect(asked).toContain("nvd.invalid:443");
+    expect(upstream.counted()).toBe(0);
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+});
+
+describe("a certificate", () => {
+  test("that nobody vouches for is PROV_TLS, a matter of configuration, and no request", async () => {
+    const secure = await startServer(
+      (_request, response) => response.end("{}"),
+      (listener) => createSecureServer({ key, cert }, listener),
+    );
+    const error = await failure(upstream.get(want(secure.url.replace("http:", "https:"))));
+    await secure.close();
+    expect([error.code, error.class]).toEqual(["PROV_TLS", "configuration"]);
+    expect(upstream.counted()).toBe(0);
+  });
+
+  test("that is never shown, because the server speaks no TLS, is a failed connection and not a bad certificate", async () => {
+    const error = await failure(upstream.get(want(web.url.replace("http:", "https:"))));
+    expect(error.code).toBe("PROV_CONNECTION");
+  });
+});

@@ -1,0 +1,87 @@
+import { describe, expect, test } from "@jest/globals";
+import { UeeError } from "../../../src/core/errors.ts";
+import { makeHop, nextHop } from "../../../src/upstream/hops.ts";
+import { fingerprint, redactText, redactUrl } from "../../../src/upstream/secrets.ts";
+
+const first = (url: string, headers: Record<string, string> = {}) =>
+  makeHop({ url, headers, maxBytes: 1, expect: "json" }, "uee/test");
+const codeOf = (run: () => unknown): string | undefined => {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof UeeError) return error.code;
+    throw error;
+  }
+  return undefined;
+};
+
+describe("a redirect", () => {
+  const from = first("https://a.example/x/y?z", { apiKey: "k", "If-None-Match": '"1"' });
+
+  test("within an origin takes all headers along, by a relative address too", () => {
+    const hop = nextHop(from, "../w", new Set([from.url.href]));
+    expect(hop.url.href).toBe("https://a.example/w");
+    expect(hop.headers).toEqual(from.headers);
+  });
+
+  test("to another origin leaves the credentials behind, for good", () => {
+    const away = nextHop(from, "https://b.example/", new Set([from.url.href]));
+    expect(Object.keys(away.headers).sort()).toEqual([
+      "If-None-Match",
+      "accept",
+      "accept-encoding",
+      "user-agent",
+    ]);
+    const back = nextHop(away, "https://a.example/again", new Set([from.url.href, away.url.href]));
+    expect(back.headers).not.toHaveProperty("apiKey");
+  });
+
+  test("to another port or scheme of the same host is one to another origin", () => {
+    expect(nextHop(from, "https://a.example:8443/", new Set()).headers).not.toHaveProperty("apiKey");
+    const plain = first("http://a.example/", { apiKey: "k" });
+    expect(nextHop(plain, "https://a.example/", new Set()).headers).not.toHaveProperty("apiKey");
+  });
+
+  test.each([
+    ["without encryption", "http://a.example/"],
+    ["to where it came from", "https://a.example/x/y?z#part"],
+    ["to a file", "file:///etc/passwd"],
+    ["nowhere", undefined],
+    ["to nonsense", "https://"],
+  ])("%s is refused", (_name, location) => {
+    expect(codeOf(() => nextHop(from, location, new Set([from.url.href])))).toBe("PROV_REDIRECTS");
+  });
+
+  test("is followed five times, not six", () => {
+    const visited = new Set<string>();
+    let hop = from;
+    for (let i = 1; i <= 5; i++) {
+      visited.add(hop.url.href);
+      hop = nextHop(hop, `/${i}`, visited);
+    }
+    visited.add(hop.url.href);
+    expect(codeOf(() => nextHop(hop, "/6", visited))).toBe("PROV_REDIRECTS");
+  });
+});
+
+describe("a secret", () => {
+  test("in an address goes into a header and shows nowhere else", () => {
+    const hop = first("https://user:p%40ss@a.example/");
+    expect(hop.url.href).toBe("https://a.example/");
+    expect(hop.headers.authorization).toBe(`Basic ${Buffer.from("user:p@ss").toString("base64")}`);
+    expect(redactUrl("https://user:pass@a.example/x?apiKey=abc&startIndex=0")).toBe(
+      "https://a.example/x?apiKey=redacted&startIndex=0",
+    );
+  });
+
+  test("that the upstream echoes is taken out of what we keep of it", () => {
+    expect(redactText("bad key abcd-ef", { apiKey: "abcd-ef", accept: "bad" })).toBe("bad key [redacted]");
+  });
+
+  test("is told from another by its fingerprint, which does not hold it", () => {
+    expect(fingerprint("abcd-ef")).not.toBe(fingerprint("abcd-eg"));
+    expect(fingerprint("abcd-ef")).not.toContain("abcd");
+    expect(fingerprint(undefined)).toBe("none");
+    expect(fingerprint("")).toBe("none");
+  });
+});
