@@ -18,13 +18,13 @@ export const simulatorUsage = `Usage: simulator [flags]
   --fault SPEC                may be repeated: name[(argument)][@rate][#nth][xcount][:upstream]
   --nvd-rate MAX/WINDOW[/KEYMAX]   enforce NVD's limit, e.g. 5/30s/50
   --api-key KEY               accepted keys; may be repeated
-  --latency-ms N --record-bytes N --order id|shuffled --gzip --no-extremes
+  --latency-ms N --record-bytes N --order id|shuffled --gzip --drift --no-extremes
   --exit-with-parent          end when standard input ends`;
 
 const usage = (text: string): UeeError => new UeeError("SYS_USAGE", text);
 
 const many = new Set(["fault", "api-key"]);
-const switches = new Set(["gzip", "no-extremes", "exit-with-parent"]);
+const switches = new Set(["gzip", "drift", "no-extremes", "exit-with-parent"]);
 const single = [
   "port",
   "host",
@@ -80,6 +80,7 @@ export function readArguments(argv: readonly string[], env: NodeJS.ProcessEnv): 
       latencyMs: count("latency-ms"),
       recordBytes: count("record-bytes"),
       gzip: given.has("gzip"),
+      drift: given.has("drift"),
       extremes: !given.has("no-extremes"),
     },
   };

@@ -1,6 +1,7 @@
 /**
  * The control API, for tests in other processes: GET /_sim/log, /_sim/counts, /_sim/faults, /_sim/content/<provider>,
- * /_sim/bad-records/<provider>; POST /_sim/faults, /_sim/point, /_sim/change. Errors are 400 with code and message.
+ * /_sim/bad-records/<provider>; POST /_sim/faults, /_sim/point,
+ * /_sim/change, /_sim/clock. Errors are 400 with code and message.
  */
 import type { IncomingMessage } from "node:http";
 import { UeeError } from "../core/errors.ts";
@@ -18,7 +19,15 @@ import {
 
 export type Controlled = Pick<
   Simulator,
-  "setPoint" | "mutate" | "setFaults" | "scheduleChange" | "log" | "counts" | "contentLines" | "badRecords"
+  | "setPoint"
+  | "mutate"
+  | "setFaults"
+  | "setClock"
+  | "scheduleChange"
+  | "log"
+  | "counts"
+  | "contentLines"
+  | "badRecords"
 > & { faults(): string[] };
 
 type Answer = Reply | AsyncIterable<string>;
@@ -50,6 +59,11 @@ async function change(simulator: Controlled, what: string, body: JsonObject): Pr
     case "faults":
       simulator.setFaults(texts(body.faults, "faults"));
       return jsonReply({ faults: simulator.faults() });
+    case "clock":
+      if (body.now !== null && typeof body.now !== "string" && typeof body.now !== "number")
+        throw wrong("now is a time (ms or ISO), or null for the true one.");
+      simulator.setClock(body.now ?? undefined);
+      return jsonReply({ now: body.now });
     case "point":
       return jsonReply(simulator.setPoint(readPoint(body.point)));
     case "change": {

@@ -7,7 +7,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { toUeeError } from "../core/errors.ts";
 import type { FaultName } from "./faults/catalog.ts";
 import type { Drawn, Injector } from "./faults/injector.ts";
-import { type DeliveryFault, deliver } from "./http/deliver.ts";
+import { type DeliveryFault, deliver, drained } from "./http/deliver.ts";
 import { firewallPage } from "./http/pages.ts";
 import { jsonReply, type Reply, reply } from "./http/reply.ts";
 import { faultReply } from "./http/respond.ts";
@@ -102,7 +102,7 @@ export class SimulatorServer {
     const drawn = injector.draw(upstream, path);
     if (this.#parts.latencyMs > 0) await new Promise((r) => setTimeout(r, this.#parts.latencyMs));
     if (limited) return this.#send(request, response, entry, limited);
-    const instead = this.#instead(drawn, moved, `${path}${url.search}`);
+    const instead = this.#instead(drawn, { moved, elsewhere }, `${path}${url.search}`);
     if (instead) entry.fault = drawn.applied.join("+");
     if (instead === "reset") {
       request.socket.resetAndDestroy();
@@ -118,7 +118,8 @@ export class SimulatorServer {
             drawn,
           )
         : reply(405, { allow: "GET, HEAD" });
-    const deliver = answer?.status === 200 ? takeDelivery(drawn) : undefined;
+    const whole = request.method === "GET" && answer?.status === 200;
+    const deliver = whole ? takeDelivery(drawn) : undefined;
     entry.fault = drawn.applied.length > 0 ? drawn.applied.join("+") : null;
     await this.#send(request, response, entry, answer ?? notFound(), drawn, deliver);
   }
@@ -133,9 +134,13 @@ export class SimulatorServer {
     return reply(403, { "content-type": "text/html" }, firewallPage);
   }
 
-  /** The answer of a `respond` fault, if one was drawn. */
-  #instead(drawn: Drawn, moved: boolean, self: string): ReturnType<typeof faultReply> | undefined {
-    const name = drawn.first("respond", (one) => moved && one.startsWith("redirect"));
+  /** The answer of a `respond` fault, if one was drawn. Where a redirect led nobody is redirected again. */
+  #instead(
+    drawn: Drawn,
+    { moved, elsewhere }: { moved: boolean; elsewhere: boolean },
+    self: string,
+  ): ReturnType<typeof faultReply> | undefined {
+    const name = drawn.first("respond", (one) => (moved || elsewhere) && one.startsWith("redirect"));
     if (!name) return undefined;
     const arg = drawn.take(name);
     if (arg === undefined) return undefined;
@@ -178,8 +183,7 @@ export class SimulatorServer {
       response.writeHead(200, { "content-type": "application/x-ndjson" });
       for await (const line of answer) {
         if (response.destroyed) return;
-        if (!response.write(`${line}\n`))
-          await new Promise((r) => response.once("drain", r).once("close", r));
+        if (!response.write(`${line}\n`)) await drained(response);
       }
       response.end();
       return;

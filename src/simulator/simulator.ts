@@ -1,8 +1,7 @@
 /** Puts the simulator together. */
-import { UeeError } from "../core/errors.ts";
-import { parseTime } from "../core/time.ts";
 import { ATTACK_INDEX, AttackUpstream } from "./attack/upstream.ts";
 import { CAPEC_XML, CapecUpstream } from "./capec/upstream.ts";
+import { SimulatedClock, timeOf } from "./clock.ts";
 import { makeControl } from "./control.ts";
 import { CveCatalog } from "./cve/catalog.ts";
 import { GeneratedCves } from "./cve/generated.ts";
@@ -54,6 +53,8 @@ export interface Simulator {
   mutate(change: Change): ChangeReport;
   /** Resolves when it has happened, with what changed at the upstream it waited for. */
   scheduleChange(change: ScheduledChange): Promise<ChangeReport>;
+  /** The clock goes on from this time (ms or ISO); undefined: the true time again. */
+  setClock(now: number | string | undefined): void;
   /** Entries with a number above `since`. */
   log(since?: number): LogEntry[];
   counts(): Counts;
@@ -67,7 +68,8 @@ export interface Simulator {
 const HOUR = 3_600_000;
 
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
-  const clock = options.clock ?? Date.now;
+  const time = new SimulatedClock(options.clock ?? Date.now);
+  const clock = (): number => time.now();
   const { injector, upstreams, sharedData } = makeUpstreams(options, clock);
   const log = new RequestLog();
   const rate = new RateWatch(options.nvdRate);
@@ -96,6 +98,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     setFaults: (faults: readonly string[]) => injector.set(faults),
     clearFaults: () => injector.set([]),
     scheduleChange: (change: ScheduledChange) => schedule.add(change),
+    setClock: (now: number | string | undefined) => time.set(now),
     log: (since = 0) => log.entries(since),
     counts,
     content: (provider: Upstream) => upstreams[provider].content(),
@@ -139,6 +142,7 @@ function makeUpstreams(
           now,
           recordBytes: options.recordBytes,
           extremes: options.extremes ?? true,
+          drift: options.drift ?? false,
         })
       : new SharedCves(sharedData);
   const catalog = new CveCatalog(source, { seed, order: options.order ?? "id", point, clock });
@@ -155,12 +159,8 @@ function makeUpstreams(
   };
 }
 
-function anchor(now: number | string | undefined, clock: () => number): number {
-  if (now === undefined) return Math.floor(clock() / HOUR) * HOUR;
-  const ms = typeof now === "number" ? now : parseTime(now);
-  if (ms === undefined) throw new UeeError("VAL_DATE", `'${now}' is not a time.`);
-  return ms;
-}
+const anchor = (now: number | string | undefined, clock: () => number): number =>
+  now === undefined ? Math.floor(clock() / HOUR) * HOUR : timeOf(now);
 
 function urlsOf(url: string, shared: boolean): SimulatorUrls {
   return {

@@ -39,6 +39,8 @@ export interface SimulatorOptions {
   recordBytes?: number;
   /** Leaves out the extreme records (684 KB, odd Unicode, drift…). Default: they are there. */
   extremes?: boolean;
+  /** Unknown fields and explicit nulls in every generated CVE, as after a change of NVD's schema. */
+  drift?: boolean;
   /** Order of the NVD listing; it promises none. Default `id`. */
   order?: "id" | "shuffled";
   /** Compress answers where the client allows it. Default false. */

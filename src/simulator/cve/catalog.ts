@@ -3,7 +3,7 @@
  * 400,000 records filters them once.
  */
 import { UeeError } from "../../core/errors.ts";
-import { parseTime } from "../../core/time.ts";
+import { timeOf } from "../clock.ts";
 import { mix } from "../random.ts";
 import type { Change, ChangeReport, Point } from "../types.ts";
 import { byText } from "../upstream.ts";
@@ -144,7 +144,7 @@ export class CveCatalog {
   }
 
   mutate(change: Change): ChangeReport {
-    const at = timeOf(change.at) ?? this.#clock();
+    const at = change.at === undefined ? this.#clock() : timeOf(change.at);
     this.#earlier = copyState(this.#state);
     this.#mutations += 1;
     const taken = new Set<number>();
@@ -199,13 +199,6 @@ export class CveCatalog {
       return slot;
     });
   }
-}
-
-function timeOf(at: number | string | undefined): number | undefined {
-  if (at === undefined || typeof at === "number") return at;
-  const ms = parseTime(at);
-  if (ms === undefined) throw new UeeError("VAL_DATE", `'${at}' is not a time.`);
-  return ms;
 }
 
 /** What differs between two states of one source. */

@@ -24,6 +24,7 @@ export interface GeneratedOptions {
   now: number;
   recordBytes: number | undefined;
   extremes: boolean;
+  drift: boolean;
 }
 
 const HOUR = 3_600_000;
@@ -233,12 +234,17 @@ export class GeneratedCves implements CveSource {
       pick(this.#pools.configurations, 11, editions[4]!),
       pick(this.#pools.extras, 12, 0),
       this.#filler,
+      this.#options.drift ? driftFields : "",
       `"references":[{"url":"https://advisories.example/${id}","source":"cve@mitre.org"}`,
       pick(this.#pools.references, 13, editions[5]!),
       "]}",
     );
   }
 }
+
+const driftFields =
+  '"priority":"lowest priority","ssvcMetrics":{"ssvcV203":[{"source":"cisa","ssvcData":{"role":"CISA Coordinator"}}]},' +
+  '"evaluatorImpact":null,"x_next":[{"nested":[null,{}]}],';
 
 const kevFields =
   '"cisaExploitAdd":"2024-05-01","cisaActionDue":"2024-05-22",' +

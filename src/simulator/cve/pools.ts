@@ -160,7 +160,7 @@ function configurations(random: Random): string {
       cpeMatch: Array.from({ length: count }, () => cpeMatch(random)),
     },
   ];
-  const list: object[] = [{ nodes: nodes(random.skewed(7, 90)) }];
+  const list: object[] = [{ nodes: nodes(random.skewed(8, 90)) }];
   if (random.chance(0.1))
     list.push({ operator: "AND", nodes: [...nodes(random.int(1, 4)), ...nodes(random.int(1, 4))] });
   return field("configurations", list);

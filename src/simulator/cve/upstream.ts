@@ -3,6 +3,7 @@ import type { Drawn, Injector } from "../faults/injector.ts";
 import { corruptJson } from "../http/corrupt.ts";
 import { type Reply, reply } from "../http/reply.ts";
 import { ByteLru } from "../lru.ts";
+import { mix } from "../random.ts";
 import type { BadRecord, Change, ChangeReport, ContentEntry, Point } from "../types.ts";
 import type { SimRequest, SimulatedUpstream } from "../upstream.ts";
 import type { CveCatalog } from "./catalog.ts";
@@ -73,7 +74,7 @@ export class CveUpstream implements SimulatedUpstream {
     }
     if (total > 0 && drawn.has("total-jitter")) {
       const by = Number(drawn.take("total-jitter", "3")) || 3;
-      total = Math.max(1, total + (start % 2 === 0 ? by : -by));
+      total = Math.max(1, total + (mix(start, total) % 2 === 0 ? by : -by));
     }
     const isBad = this.#injector.badRecords("cve");
     const key = altered

@@ -116,7 +116,7 @@ class Sender {
         break;
       case "oversize":
         open({ "transfer-encoding": "chunked" });
-        await this.#spaces((Number(arg) || 1_024) * 1_048_576);
+        await this.#spaces((Number(arg) || 160) * 1_048_576);
         await this.#write(body);
         break;
       default:
@@ -175,7 +175,7 @@ class Sender {
   }
 }
 
-function drained(response: ServerResponse): Promise<void> {
+export function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       response.off("drain", done);

@@ -42,6 +42,10 @@ export function faultReply(
       return reply(524, { "content-type": "text/plain", server: "cloudflare" }, "error code: 524");
     case "status-408":
       return reply(408, html, errorPage(408, "Request Time-out"));
+    case "status-404":
+      return reply(404);
+    case "bad-key":
+      return reply(404, { message: "Invalid apiKey" });
     case "html-200":
       return reply(200, { "content-type": "text/html; charset=UTF-8", server: "cloudflare" }, attentionPage);
     case "empty-body":

@@ -1,0 +1,170 @@
+import { describe, expect, test } from "@jest/globals";
+import { SaxesParser } from "saxes";
+import { domainsOf, makeStix, stixId, typeOf } from "../../../src/simulator/attack/model.ts";
+import { makeCapec } from "../../../src/simulator/capec/model.ts";
+import { cweJson } from "../../../src/simulator/cwe/json.ts";
+import { cweKind, makeCwe } from "../../../src/simulator/cwe/model.ts";
+import { cweXml } from "../../../src/simulator/cwe/xml.ts";
+import { SnapshotEntries } from "../../../src/simulator/snapshot/entries.ts";
+
+const slots = Array.from({ length: 200 }, (_, slot) => slot);
+
+/** Text and attribute values as an independent parser reads them; throws when not well-formed. */
+function readXml(xml: string): { text: string; values: string[]; names: Set<string> } {
+  const parser = new SaxesParser({ xmlns: true });
+  let text = "";
+  const values: string[] = [];
+  const names = new Set<string>();
+  parser.on("text", (piece) => {
+    text += piece;
+  });
+  parser.on("cdata", (piece) => {
+    text += piece;
+  });
+  parser.on("opentag", (tag) => {
+    names.add(tag.name);
+    for (const attribute of Object.values(tag.attributes)) values.push(attribute.value);
+  });
+  parser.on("error", (error) => {
+    throw error;
+  });
+  parser.write(`<r xmlns:xhtml="http://www.w3.org/1999/xhtml">${xml}</r>`).close();
+  return { text, values, names };
+}
+
+describe("Generated CWE", () => {
+  test("has weaknesses, categories and views in one number space, each well-formed", () => {
+    const kinds = new Set(slots.map((slot) => cweKind(1, slot)));
+    expect(kinds).toEqual(new Set(["weakness", "category", "view"]));
+    const numbers = slots.map((slot) => makeCwe(1, slot, 1).number);
+    expect(new Set(numbers).size).toBe(slots.length);
+    for (const slot of slots) readXml(cweXml(1, makeCwe(1, slot, 1)));
+  });
+
+  test("says the same in XML as its model does, through CDATA, entities and quotes", () => {
+    for (const slot of slots) {
+      const entry = makeCwe(1, slot, 1);
+      const { text, values } = readXml(cweXml(1, entry));
+      expect(values).toContain(entry.name);
+      expect(values).toContain(entry.number);
+      if (entry.kind === "category") expect(text).toContain(entry.summary);
+      if (entry.kind !== "weakness") continue;
+      expect(text).toContain(entry.description);
+      for (const { description, link } of entry.observed) {
+        expect(text).toContain(description);
+        expect(text).toContain(link);
+      }
+    }
+  });
+
+  test("uses what XML leaves open: CDATA, comments, references, mixed content, A B A order", () => {
+    const all = slots.map((slot) => cweXml(1, makeCwe(1, slot, 1))).join("");
+    for (const piece of ["<![CDATA[", "<!--", "&#", "<xhtml:p>", "&amp;amp;", "<Body_Text>", "/>", "='"])
+      expect(all).toContain(piece);
+  });
+
+  test("carries the same ids in JSON, in the shape of MITRE's API", () => {
+    for (const slot of slots.slice(0, 50)) {
+      const entry = makeCwe(1, slot, 1);
+      const json = cweJson(entry) as Record<string, unknown>;
+      expect(json.ID).toBe(entry.number);
+      expect(json.Name).toBe(entry.name);
+      expect(Array.isArray(json.ContentHistory)).toBe(true);
+    }
+  });
+
+  test("differs between editions", () => {
+    for (const slot of slots.slice(0, 50))
+      expect(cweXml(1, makeCwe(1, slot, 2))).not.toBe(cweXml(1, makeCwe(1, slot, 1)));
+  });
+});
+
+describe("Generated CAPEC", () => {
+  test("is well-formed, has ids of its own, and differs between editions", () => {
+    const entries = slots.map((slot) => makeCapec(1, slot, 1));
+    expect(new Set(entries.map(({ id }) => id)).size).toBe(slots.length);
+    expect(new Set(entries.map(({ kind }) => kind))).toEqual(new Set(["pattern", "category", "view"]));
+    for (const { xml } of entries) readXml(xml);
+    for (const slot of slots) expect(makeCapec(1, slot, 2).xml).not.toBe(makeCapec(1, slot, 1).xml);
+  });
+});
+
+describe("Generated ATT&CK", () => {
+  test("has every type, revoked and deprecated objects, and ids of its own", () => {
+    const many = Array.from({ length: 1_000 }, (_, slot) => slot);
+    const objects = many.map((slot) => makeStix(1, slot, 1, "enterprise", 1_000));
+    const types = new Set(many.map((slot) => typeOf(1, slot)));
+    for (const type of [
+      "relationship",
+      "attack-pattern",
+      "course-of-action",
+      "x-mitre-detection-strategy",
+      "x-mitre-analytic",
+    ])
+      expect(types).toContain(type);
+    expect(new Set(many.map((slot) => stixId(1, slot))).size).toBe(1_000);
+    expect(objects.some(({ revoked }) => revoked === true)).toBe(true);
+    expect(objects.some((object) => object.x_mitre_deprecated === true)).toBe(true);
+    for (const [slot, object] of objects.entries()) {
+      expect(object.id).toBe(stixId(1, slot));
+      expect(object.id).toMatch(new RegExp(`^${object.type}--`));
+    }
+  });
+
+  test("repeats objects across domains, some of them older in one than in another", () => {
+    const shared = Array.from({ length: 1_000 }, (_, slot) => slot + 2).filter(
+      (slot) => domainsOf(1, slot).length > 1,
+    );
+    const different = shared.filter((slot) => {
+      const copies = domainsOf(1, slot).map((domain) => makeStix(1, slot, 1, domain, 1_000).modified);
+      return new Set(copies).size > 1;
+    });
+    expect(different.length).toBeGreaterThan(0);
+    expect(different.length).toBeLessThan(shared.length);
+  });
+
+  test("lets a mitigation and a technique carry the same ATT&CK id", () => {
+    const byId = new Map<string, Set<unknown>>();
+    for (let slot = 0; slot < 2_000; slot++) {
+      const { type, external_references: references } = makeStix(1, slot, 1, "enterprise", 2_000);
+      const id = (references as { external_id?: string }[] | undefined)?.[0]?.external_id;
+      if (id) byId.set(id, (byId.get(id) ?? new Set()).add(type));
+    }
+    const both = [...byId.values()].filter(
+      (types) => types.has("attack-pattern") && types.has("course-of-action"),
+    );
+    expect(both.length).toBeGreaterThan(0);
+  });
+});
+
+describe("Entries of a snapshot feed", () => {
+  const entriesOf = (): SnapshotEntries =>
+    new SnapshotEntries({ seed: 1, count: 100, point: "before", idOf: (slot) => `X-${slot}` });
+  const live = (entries: SnapshotEntries): Map<number, number> =>
+    new Map([...entries.live()].map(({ slot, edition }) => [slot, edition]));
+
+  test("move between the points in time as reported", () => {
+    const entries = entriesOf();
+    const report = entries.setPoint("after");
+    const now = live(entries);
+    for (const id of report.removed) expect(now.has(Number(id.slice(2)))).toBe(false);
+    for (const id of report.modified) expect(now.get(Number(id.slice(2)))).toBe(2);
+    for (const id of report.added) expect(Number(id.slice(2))).toBeGreaterThanOrEqual(100);
+    expect(now.size).toBe(100 - report.removed.length + report.added.length);
+    expect([...now.values()].filter((edition) => edition > 1)).toHaveLength(report.modified.length);
+    expect([report.added, report.modified, report.removed].every((list) => list.length > 0)).toBe(true);
+    expect(entries.release).toBe(1);
+  });
+
+  test("come back as they were", () => {
+    const entries = entriesOf();
+    entries.mutate({ add: 2, modify: 3, remove: 4 });
+    const report = entries.setPoint("before");
+    expect([report.removed.length, report.modified.length, report.added.length]).toEqual([2, 3, 4]);
+    expect(live(entries)).toEqual(live(entriesOf()));
+  });
+
+  test("know nothing of NVD's rejections", () => {
+    expect(() => entriesOf().mutate({ reject: 1 })).toThrow(/NVD's/);
+  });
+});
