@@ -1,0 +1,36 @@
+import { connect } from "node:net";
+import { CLOSING_KEY } from "./server.ts";
+
+export interface Hold {
+  release(): void;
+}
+
+/**
+ * Connects and makes sure that the server is not about to stop; while the connection stands, it will not. Undefined when
+ * nobody listens or the server is closing: try again. Does not keep the process alive.
+ */
+export function holdServer(socket: string): Promise<Hold | undefined> {
+  return new Promise((resolve) => {
+    const connection = connect(socket);
+    const giveUp = () => {
+      connection.destroy();
+      resolve(undefined);
+    };
+    let reply = "";
+    connection.setTimeout(2_000, giveUp);
+    connection.on("error", giveUp);
+    connection.on("close", () => resolve(undefined));
+    connection.on("connect", () => connection.write(`EXISTS ${CLOSING_KEY}\r\n`));
+    connection.on("data", (chunk) => {
+      reply += chunk.toString("latin1");
+      if (!reply.endsWith("\r\n")) return;
+      if (reply !== ":0\r\n") {
+        giveUp();
+        return;
+      }
+      connection.setTimeout(0);
+      connection.unref();
+      resolve({ release: () => connection.destroy() });
+    });
+  });
+}

@@ -1,0 +1,130 @@
+/** One redis-server process as the keeper handles it: started or adopted, asked, stopped cleanly. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Redis } from "ioredis";
+import { parseInfo } from "../info.ts";
+import { type LocalFiles, PENDING } from "./files.ts";
+import { identify, isRunning, type ProcessIdentity } from "./processes.ts";
+
+/** While this key exists the server is about to stop: do not begin to use it. */
+export const CLOSING_KEY = "uee:closing";
+
+/**
+ * Server TIME in µs of the clean stop from which the present run of the server began; absent when it began otherwise. So
+ * whoever sees it knows that nothing acknowledged was lost between the two runs.
+ */
+export const CLEAN_STOP_KEY = "uee:clean-stop";
+
+export interface LocalServer {
+  readonly identity: ProcessIdentity;
+  /** Resolves when an own child has ended; for an adopted process never. */
+  readonly exited: Promise<void>;
+}
+
+export function spawnServer(files: LocalFiles, socket: string, maxMemoryBytes: number): ChildProcess {
+  return spawn(
+    "redis-server",
+    [
+      ...["--port", "0", "--unixsocket", socket + PENDING, "--unixsocketperm", "700", "--dir", files.home],
+      ...["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--aof-load-truncated", "yes"],
+      ...["--maxmemory", String(maxMemoryBytes), "--maxmemory-policy", "noeviction"],
+      ...["--logfile", files.log, "--daemonize", "no"],
+    ],
+    { stdio: "ignore", cwd: files.home },
+  );
+}
+
+/** A connection of the keeper; undefined when nobody listens there. Never reconnects by itself. */
+export async function dial(path: string): Promise<Redis | undefined> {
+  const redis = new Redis({
+    path,
+    lazyConnect: true,
+    enableReadyCheck: false,
+    retryStrategy: null,
+    commandTimeout: 5_000,
+    disconnectTimeout: 100,
+    connectionName: "uee:keeper",
+  });
+  redis.on("error", () => {});
+  try {
+    await redis.connect();
+    return redis;
+  } catch {
+    redis.disconnect();
+    return undefined;
+  }
+}
+
+export async function isLoading(redis: Redis): Promise<boolean> {
+  return parseInfo(await redis.info("persistence")).loading === "1";
+}
+
+/** The process behind a connection, as the server itself says. */
+export async function serverProcess(redis: Redis): Promise<ProcessIdentity | undefined> {
+  return identify(Number(parseInfo(await redis.info("server")).process_id ?? 0));
+}
+
+export interface ClientCount {
+  /** Connected now, ourselves not counted. */
+  others: number;
+  /** Ever accepted: tells of those who came and went between two looks. */
+  everAccepted: number;
+}
+
+export async function countClients(redis: Redis): Promise<ClientCount> {
+  const [clients, stats] = await Promise.all([redis.info("clients"), redis.info("stats")]);
+  return {
+    others: Number(parseInfo(clients).connected_clients ?? 1) - 1,
+    everAccepted: Number(parseInfo(stats).total_connections_received ?? 0),
+  };
+}
+
+/**
+ * Stops the server so that the next run knows nothing was lost.
+ * @param options.markClean write CLEAN_STOP_KEY
+ * @throws when Redis refuses, as it does while it cannot write its file: nothing is lost then, it just runs on
+ */
+export async function shutDown(
+  redis: Redis,
+  identity: ProcessIdentity,
+  options: { markClean: boolean },
+): Promise<void> {
+  if (options.markClean) {
+    const [seconds, micros] = await redis.time();
+    await redis.set(CLEAN_STOP_KEY, String(Number(seconds) * 1e6 + Number(micros)));
+  }
+  // NOSAVE is about snapshots; the append-only file is written and synced all the same.
+  const refusal = await redis.call("SHUTDOWN", "NOSAVE").then(
+    () => undefined,
+    // Without an answer it is under way: the connection ends with the server, or writing the file takes its time.
+    (error: Error) => (error.name === "ReplyError" ? error : undefined),
+  );
+  if (refusal) throw refusal;
+  while (isRunning(identity)) await sleep(10);
+}
+
+/** The lines of the log that matter, for a person. */
+export function lastWords(files: LocalFiles): string {
+  try {
+    const lines = readFileSync(files.log, "utf8").trim().split("\n").slice(-20);
+    const warnings = lines.filter((line) => line.includes(" # ")).slice(-3);
+    return (warnings.length > 0 ? warnings : lines.slice(-3)).join(" / ");
+  } catch {
+    return "it left no log";
+  }
+}
+
+export async function endByForce(server: LocalServer): Promise<void> {
+  if (isRunning(server.identity)) process.kill(server.identity.pid, "SIGKILL");
+  while (isRunning(server.identity)) await sleep(10);
+}
+
+export function removeSockets(socket: string): void {
+  rmSync(socket, { force: true });
+  rmSync(socket + PENDING, { force: true });
+}
+
+/** The end of a child we started ourselves. */
+export const exitOf = (child: ChildProcess): Promise<void> => once(child, "exit").then(() => undefined);

@@ -1,0 +1,100 @@
+/** Helpers for tests of the managed local server: its keeper runs from the sources, as the tests themselves do. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { Redis } from "ioredis";
+import { localFiles } from "../../src/redis/local/files.ts";
+import { type LocalRedis, type LocalRedisOptions, localRedis } from "../../src/redis/local/localRedis.ts";
+
+const inRepo = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+
+export const nodeOnSources = (file: string): [string, ...string[]] => [
+  process.execPath,
+  "--import",
+  inRepo("scripts/ts-loader.mjs"),
+  inRepo(file),
+];
+
+export const keeperCommand = nodeOnSources("src/redis/local/keeperMain.ts");
+
+/** A data directory whose server and keeper are ended, and which is removed, at `dispose`. */
+export class LocalStore {
+  readonly dataDir: string;
+  private readonly clients: Redis[] = [];
+  private readonly handles: LocalRedis[] = [];
+
+  constructor(dataDir = mkdtempSync(join(tmpdir(), "uee-local-"))) {
+    this.dataDir = dataDir;
+  }
+
+  async open(options: Partial<LocalRedisOptions> = {}): Promise<LocalRedis> {
+    const handle = await localRedis({ dataDir: this.dataDir, idleMs: 60_000, keeperCommand, ...options });
+    this.handles.push(handle);
+    return handle;
+  }
+
+  client(handle: LocalRedis): Redis {
+    const redis = new Redis({ path: handle.socket, retryStrategy: () => 20, disconnectTimeout: 100 });
+    redis.on("error", () => {});
+    this.clients.push(redis);
+    return redis;
+  }
+
+  /** Everybody goes; the server stays until it is idle for long enough. */
+  leave(): void {
+    for (const redis of this.clients.splice(0)) if (redis.status !== "end") redis.disconnect();
+    for (const handle of this.handles.splice(0)) handle.release();
+  }
+
+  get keeperPid(): number | undefined {
+    return this.pidIn("lock", (content) => content.pid);
+  }
+
+  get serverPid(): number | undefined {
+    return this.pidIn("state", (content) => content.server?.pid);
+  }
+
+  async dispose(): Promise<void> {
+    this.leave();
+    const pids = [this.keeperPid, this.serverPid];
+    for (const pid of pids) if (pid !== undefined && alive(pid)) process.kill(pid, "SIGKILL");
+    for (const pid of pids) if (pid !== undefined) await until(() => !alive(pid));
+    rmSync(this.dataDir, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  private pidIn(
+    file: "lock" | "state",
+    read: (content: { pid?: number; server?: { pid: number } | null }) => number | undefined,
+  ): number | undefined {
+    try {
+      return read(JSON.parse(readFileSync(localFiles(this.dataDir)[file], "utf8")));
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+export function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  try {
+    // In a container without an init nobody waits for orphans: what is left of them is not alive.
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return process.platform !== "linux";
+  }
+}
+
+/** Resolves when the condition holds; fails after 30 s. */
+export async function until(condition: () => boolean | Promise<boolean>, what = "it"): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`${what} did not happen in 30 s`);
+    await sleep(10);
+  }
+}
