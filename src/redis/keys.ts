@@ -21,7 +21,7 @@ export interface Keys {
 }
 
 export interface UpstreamKeys {
-  /** ZSET of used slots: member = slot id, score = µs by Redis TIME at which it frees. */
+  /** ZSET of used slots: member = slot id, with a `+` once sent; score = µs by Redis TIME at which it frees. */
   readonly slots: string;
   /** HASH: blockedUntil, blockedReason, overloads, redisRunId, … */
   readonly state: string;

@@ -1,4 +1,5 @@
 /** The upstream client: what providers see of HTTP (core/fetching.ts), under the fleet's limit of one upstream. */
+import { setMaxListeners } from "node:events";
 import type { Redis } from "ioredis";
 import type { Dispatcher } from "undici";
 import { UeeError } from "../core/errors.ts";
@@ -102,6 +103,8 @@ export function makeUpstream(options: UpstreamOptions): Upstream {
   });
   const membership = makeMembership({ name, settings: options.settings, redis, keys, logger });
   const closing = new AbortController();
+  // Any number of requests listen to it at once; each lets go of it when it ends.
+  setMaxListeners(0, closing.signal);
   const shared = {
     ...{ name, limit, dispatcher, timeouts, logger },
     userAgent: options.userAgent ?? "uee",
@@ -110,6 +113,7 @@ export function makeUpstream(options: UpstreamOptions): Upstream {
   };
 
   const fetcher = ({ signal, onRequest, headers }: FetcherOptions): Fetcher => {
+    setMaxListeners(0, signal);
     const open = (request: FetchRequest): Promise<OpenAnswer> =>
       openAnswer(
         { ...request, headers: { ...headers, ...request.headers } },

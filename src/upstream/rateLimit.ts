@@ -145,7 +145,7 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
       scripts.reserve.run(
         redis,
         [keys.slots, keys.state],
-        [id, max, fullHold, cleanStop, lastGrant.at, lastGrant.runId],
+        [id, max, fullHold, cleanStop, lastGrant.at, lastGrant.runId, fullHold - sentHold],
       );
     const reply = (await abortable(call(run(-1)), signal)) as unknown[];
     if (reply[0] !== -1) return reply;

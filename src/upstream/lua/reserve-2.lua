@@ -2,7 +2,7 @@
 Takes one slot of an upstream's rolling window, or says how long to wait. Idempotent: taking the same slot id again gives
 the old slot back first, so a client that resends a command whose answer got lost holds one slot, not two.
 
-KEYS[1] slots  ZSET: slot id -> µs by TIME at which it frees
+KEYS[1] slots  ZSET: slot -> µs by TIME at which it frees; "<id>" granted, "<id>+" its request was sent
 KEYS[2] state  HASH: redisRunId, settledRunId, lastGrantAt, blockedUntil, blockedCode, overloads, overloadedAt
 ARGV[1] slot id
 ARGV[2] slots per window; 0 = unlimited
@@ -10,9 +10,10 @@ ARGV[3] µs from the grant at which the slot frees unless it is marked as sent (
 ARGV[4] µs by TIME of the last clean stop of Redis, 0 = none, -1 = not looked up
 ARGV[5] µs by TIME of the caller's last grant, 0 = none
 ARGV[6] run id of the Redis that gave it, '' = none
+ARGV[7] µs by which a slot frees earlier than ARGV[3] says when its request is sent at once
 
 Returns {1, now µs, overloads in a row, run id}         granted
-        {0, µs to wait, code of the reason}             wait
+        {0, µs to wait, code of the reason}             wait, then ask again
         {-1}                                            Redis has restarted: call again with ARGV[4] looked up
 ]]
 local slots, state = KEYS[1], KEYS[2]
@@ -60,7 +61,10 @@ if max > 0 then
   if used >= max then
     -- More than max lie here after the rate was lowered: as many must free first.
     local frees = redis.call('ZRANGE', slots, used - max, used - max, 'WITHSCORES')
-    return {0, tonumber(frees[2]) - now, 'PROV_RATE_WAIT'}
+    local wait = tonumber(frees[2]) - now
+    -- Not marked as sent yet, but soon will be: worth asking when it frees then.
+    if string.sub(frees[1], -1) ~= '+' then wait = math.max(wait - tonumber(ARGV[7]), math.min(wait, 100000)) end
+    return {0, wait, 'PROV_RATE_WAIT'}
   end
   redis.call('ZADD', slots, string.format('%.0f', now + hold), id)
   redis.call('HSET', state, 'lastGrantAt', string.format('%.0f', now))

@@ -1,7 +1,7 @@
 --[[
 Until when requests must wait at present, and why. Writes nothing.
 
-KEYS[1] slots  ZSET: slot id -> µs by TIME at which it frees
+KEYS[1] slots  ZSET: slot -> µs by TIME at which it frees
 KEYS[2] state  HASH: blockedUntil (µs by TIME), blockedCode, …
 ARGV[1] slots per window; 0 = unlimited
 
