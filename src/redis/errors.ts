@@ -3,7 +3,7 @@ import { toUeeError, UeeError } from "../core/errors.ts";
 
 /** Replies that mean: the credentials or the rights of our user are wrong. */
 const refusedReply =
-  /^(NOAUTH|WRONGPASS|NOPERM)\b|^ERR (invalid (username-)?password|AUTH |Client sent AUTH)|ACL failure in script/;
+  /^(NOAUTH|WRONGPASS|NOPERM)\b|^ERR (invalid (username-)?password|AUTH |Client sent AUTH)|ACL failure in script|The user executing the script can't|-NOPERM /;
 
 /** Replies that mean: the server is there and well enough to say that it will not do it now. */
 const troubleReply =

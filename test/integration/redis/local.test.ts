@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { localFiles } from "../../../src/redis/local/files.ts";
 import { stopLocalRedis } from "../../../src/redis/local/localRedis.ts";
-import { CLEAN_STOP_KEY } from "../../../src/redis/local/server.ts";
+import { CLEAN_STOP_KEY, CLOSING_KEY } from "../../../src/redis/local/server.ts";
 import { parseRedisUrl } from "../../../src/redis/url.ts";
 import { alive, keeperCommand, LocalStore, nodeOnSources, until } from "../../support/localRedis.ts";
 
@@ -108,6 +108,19 @@ describe("the local Redis server", () => {
     }
     const redis = store.client(await store.open());
     expect(await redis.get("rounds")).toBe("25");
+  });
+
+  test("is not handed out as long as it says that it closes", async () => {
+    const redis = store.client(await store.open());
+    await redis.set(CLOSING_KEY, "1");
+    let handed = false;
+    const opening = store.open().then(() => {
+      handed = true;
+    });
+    await sleep(200);
+    expect(handed).toBe(false);
+    await redis.del(CLOSING_KEY);
+    await opening;
   });
 
   test("is taken over by the next command when its keeper was killed", async () => {

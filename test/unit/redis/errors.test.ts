@@ -22,6 +22,7 @@ describe("an error of a Redis call", () => {
     ["WRONGPASS invalid username-password pair or user is disabled.", "SYS_REDIS_AUTH"],
     ["NOPERM this user has no permissions to run the 'config|get' command", "SYS_REDIS_AUTH"],
     ["ERR ACL failure in script: User u has no permissions to run the 'del' command", "SYS_REDIS_AUTH"],
+    ["ERR The user executing the script can't access at least one of the keys mentioned", "SYS_REDIS_AUTH"],
     ["Connection is closed.", "SYS_REDIS_UNREACHABLE"],
     ["Socket timeout. Expecting data, but didn't receive any in 30000ms.", "SYS_REDIS_UNREACHABLE"],
     ["All sentinels are unreachable. Retrying from scratch after 10ms.", "SYS_REDIS_UNREACHABLE"],
