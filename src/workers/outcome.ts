@@ -30,6 +30,12 @@ const byClass: Record<ErrorClass, Verdict> = {
 /** Codes that end an attempt without a word to the queue: somebody else has the batch or the run is over. */
 const superseded = new Set(["STOR_FENCED", "RPC_LOCK_LOST"]);
 
+/**
+ * A bare 404 is a wrong address or a passing lie of the upstream's front: it is asked again a few times before it counts
+ * as a wrong configuration.
+ */
+const doubted: Record<string, number> = { PROV_NOT_FOUND: 5 };
+
 /** Default wait of a deferral that names none, ms. */
 const DEFER_MS = 1000;
 
@@ -48,7 +54,9 @@ export function outcomeOf(
     const base = error.retryAfterMs ?? DEFER_MS;
     return { kind: "defer", delayMs: Math.ceil(base * (1 + random() * 0.1)), error };
   }
-  if (verdict === "fatal") return { kind: "fatal", error };
+  if (verdict === "fatal") {
+    return attempt.made + 1 < (doubted[error.code] ?? 0) ? { kind: "retry", error } : { kind: "fatal", error };
+  }
   if (verdict === "dead" || attempt.made + 1 >= attempt.allowed) return { kind: "dead", error };
   return { kind: "retry", error };
 }

@@ -37,7 +37,10 @@ interface Kill {
   nth: number;
 }
 
-async function runIn(prefix: string, kill: Kill | null): Promise<{ signal: string | null; run: RunProgress | null }> {
+async function runIn(
+  prefix: string,
+  kill: Kill | null,
+): Promise<{ signal: string | null; run: RunProgress | null }> {
   const plan = {
     url: redis.url,
     prefix,
@@ -46,7 +49,9 @@ async function runIn(prefix: string, kill: Kill | null): Promise<{ signal: strin
     settings: testSettings({ prefix, providers: { cve: { url: listing.url, rate: "unlimited" } } }),
     ...kill,
   };
-  const process_ = spawn(process.execPath, [child, JSON.stringify(plan)], { stdio: ["ignore", "pipe", "inherit"] });
+  const process_ = spawn(process.execPath, [child, JSON.stringify(plan)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   let out = "";
   process_.stdout.on("data", (chunk: Buffer) => {
     out += chunk;
@@ -94,7 +99,11 @@ async function killAndRepeat(kill: Kill): Promise<void> {
 describe("a run that is killed and given again ends complete and the same", () => {
   const steps: StepName[] = ["fetch", "commit", "checkpoint", "settle", "verify", "remove", "close"];
   const places = steps.flatMap((step) =>
-    (["before", "after"] as const).map((phase) => ({ step, phase, nth: ["verify", "remove", "close"].includes(step) ? 1 : 2 })),
+    (["before", "after"] as const).map((phase) => ({
+      step,
+      phase,
+      nth: ["verify", "remove", "close"].includes(step) ? 1 : 2,
+    })),
   );
   test.each(places)("when killed $phase step $step", (kill) => killAndRepeat(kill));
 });

@@ -12,7 +12,8 @@ const engine = await openEngine({
   redis,
   logger: silentLogger(),
   onStep: (step, phase) => {
-    if (step === plan.step && phase === plan.phase && ++met === plan.nth) process.kill(process.pid, "SIGKILL");
+    if (step === plan.step && phase === plan.phase && ++met === plan.nth)
+      process.kill(process.pid, "SIGKILL");
   },
 });
 const { runId } = await engine.openRun({ provider: plan.provider, mode: plan.mode });

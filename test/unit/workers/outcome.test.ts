@@ -22,11 +22,19 @@ describe("a batch that failed", () => {
   test("spends an attempt on what may pass, and gives up with the last", () => {
     expect(outcomeOf(new UeeError("PROV_TRUNCATED"), first).kind).toBe("retry");
     expect(outcomeOf(new UeeError("PROV_TRUNCATED"), last).kind).toBe("dead");
-    expect(outcomeOf(new TypeError("a bug"), last)).toMatchObject({ kind: "dead", error: { code: "SYS_INTERNAL" } });
+    expect(outcomeOf(new TypeError("a bug"), last)).toMatchObject({
+      kind: "dead",
+      error: { code: "SYS_INTERNAL" },
+    });
   });
 
   test("fails its run at once when the configuration is wrong", () => {
     expect(outcomeOf(new UeeError("PROV_BAD_KEY"), first).kind).toBe("fatal");
+  });
+
+  test("asks a few times more where a bare 404 may be a passing lie", () => {
+    expect(outcomeOf(new UeeError("PROV_NOT_FOUND"), first).kind).toBe("retry");
+    expect(outcomeOf(new UeeError("PROV_NOT_FOUND"), { made: 4, allowed: 8 }).kind).toBe("fatal");
   });
 
   test("says nothing to the queue when another attempt has it", () => {

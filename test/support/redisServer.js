@@ -1,0 +1,139 @@
+/**
+ * A real redis-server for one test file: own temporary directory, own loopback port (kept over restarts), and nothing left
+ * behind, even where the test process itself is killed.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Redis } from "ioredis";
+export async function startRedis(options = {}) {
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), "uee-test-redis-")));
+  const socket = join(dir, "redis.sock");
+  const clients = [];
+  let port = await freePort();
+  let running = await launchOnFreePort();
+  async function launchOnFreePort() {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await launch({ port, dir, socket, options });
+      } catch (error) {
+        // Somebody else may have taken the port between our look and the server's bind.
+        if (attempt >= 5 || !String(error).includes("in use")) throw error;
+        port = await freePort();
+      }
+    }
+  }
+  return {
+    get url() {
+      return `redis://127.0.0.1:${port}`;
+    },
+    get port() {
+      return port;
+    },
+    socket,
+    get pid() {
+      return running.pid;
+    },
+    dir,
+    log: () => readFile(join(dir, "redis.log"), "utf8"),
+    kill: (signal = "SIGKILL") => running.kill(signal),
+    async restart() {
+      await running.kill("SIGKILL");
+      running = await launch({ port, dir, socket, options });
+    },
+    async stop() {
+      for (const client of clients.splice(0)) if (client.status !== "end") client.disconnect();
+      await running.kill("SIGKILL");
+      if (options.dir === undefined) await rm(dir, { recursive: true, force: true, maxRetries: 3 });
+    },
+    client(clientOptions = {}) {
+      const client = new Redis(port, "127.0.0.1", { retryStrategy: () => 50, ...clientOptions });
+      client.on("error", () => {});
+      clients.push(client);
+      return client;
+    },
+  };
+}
+async function launch({ port, dir, socket, options }) {
+  const persistence = options.appendonly
+    ? ["--appendonly", "yes", "--appendfsync", "always"]
+    : ["--appendonly", "no"];
+  const child = spawn(
+    "redis-server",
+    [
+      ...["--port", String(port), "--bind", "127.0.0.1", "--unixsocket", socket, "--dir", dir],
+      ...["--save", "", "--logfile", join(dir, "redis.log"), "--daemonize", "no"],
+      ...persistence,
+      ...(options.args ?? []),
+    ],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
+  const output = [];
+  child.stdout.on("data", (chunk) => output.push(chunk));
+  child.stderr.on("data", (chunk) => output.push(chunk));
+  const spawned = await Promise.race([
+    once(child, "spawn").then(() => true),
+    once(child, "error").then(([error]) => error),
+  ]);
+  if (spawned !== true) throw new Error(`redis-server could not be started; is it installed? ${spawned}`);
+  const pid = child.pid;
+  const guard = startGuard(pid, options.dir === undefined ? dir : undefined);
+  const exited = once(child, "exit").then(() => guard.kill("SIGKILL"));
+  try {
+    await answersPing(port, child);
+  } catch (error) {
+    child.kill("SIGKILL");
+    await exited;
+    const log = await readFile(join(dir, "redis.log"), "utf8").catch(() => "");
+    throw new Error(`redis-server did not come up: ${error}\n${Buffer.concat(output)}${log}`);
+  }
+  return {
+    pid,
+    async kill(signal) {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill(signal);
+      if (signal !== "SIGSTOP" && signal !== "SIGCONT") await exited;
+    },
+  };
+}
+/** Waits for a pipe to us to close, which it does however we end, then ends the server. */
+function startGuard(pid, dir) {
+  const guard = spawn(
+    "sh",
+    ["-c", 'read -r _; kill -KILL "$1" 2>/dev/null; [ -z "$2" ] || rm -rf "$2"', "sh", `${pid}`, dir ?? ""],
+    { stdio: ["pipe", "ignore", "ignore"], detached: true },
+  );
+  guard.unref();
+  return guard;
+}
+async function answersPing(port, child) {
+  const probe = new Redis(port, "127.0.0.1", { lazyConnect: true, retryStrategy: () => 20 });
+  probe.on("error", () => {});
+  try {
+    // ioredis answers only once the server has loaded its data.
+    await Promise.race([
+      probe.ping(),
+      once(child, "exit").then(([code]) => Promise.reject(new Error(`it ended with code ${code}`))),
+      sleep(20_000, undefined, { ref: false }).then(() => Promise.reject(new Error("no answer in 20 s"))),
+    ]);
+    // Another server may answer on this port while ours could not bind it.
+    const serverPid = /process_id:(\d+)/.exec(await probe.info("server"))?.[1];
+    if (Number(serverPid) !== child.pid) throw new Error(`port ${port} is in use by another server`);
+  } finally {
+    probe.disconnect();
+  }
+}
+async function freePort() {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
