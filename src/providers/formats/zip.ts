@@ -11,12 +11,10 @@ const corrupt = (cause: unknown): UeeError =>
         { cause },
       );
 
-const tooLarge = (maxBytes: number): UeeError =>
-  new UeeError("PROV_BODY_TOO_LARGE", `The zip's content is larger than ${maxBytes} bytes.`);
-
 /**
- * The content of the one `.xml` file in a zip, inflated piece by piece. The bound is checked against the declared size
- * and again while inflating: a bomb lies about the former. yauzl compares sizes; the CRC is ours to check.
+ * The content of the one `.xml` file in a zip, inflated piece by piece. The declared size is held against the bound
+ * before anything is inflated; a bomb that lies about it is stopped by yauzl at the first byte too many (PROV_BAD_ZIP).
+ * The CRC is ours to check.
  * Throws PROV_BAD_ZIP, PROV_BODY_TOO_LARGE, and PROV_WRONG_SHAPE when there is not exactly one `.xml` file.
  */
 export async function* readZippedXml(archive: Buffer, maxBytes: number): AsyncGenerator<Buffer> {
@@ -31,13 +29,12 @@ export async function* readZippedXml(archive: Buffer, maxBytes: number): AsyncGe
       throw new UeeError("PROV_WRONG_SHAPE", `The zip holds ${found.length} .xml files; one is expected.`);
     }
     if (entry.isEncrypted()) throw new UeeError("PROV_BAD_ZIP", "The zip is encrypted.");
-    if (entry.uncompressedSize > maxBytes) throw tooLarge(maxBytes);
+    if (entry.uncompressedSize > maxBytes) {
+      throw new UeeError("PROV_BODY_TOO_LARGE", `The zip's content is larger than ${maxBytes} bytes.`);
+    }
     const stream = await zip.openReadStreamPromise(entry);
-    let bytes = 0;
     let checksum = 0;
     for await (const chunk of stream as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > maxBytes) throw tooLarge(maxBytes);
       checksum = crc32(chunk, checksum);
       yield chunk;
     }
