@@ -11,7 +11,13 @@ if (!(await setup({ redis: false }))) process.exit(1);
 const bin = (path) => join(root, "node_modules", path);
 const steps = [
   ["types", bin("typescript/bin/tsc"), "-p", "tsconfig.json"],
-  ["lint and format", bin("@biomejs/biome/bin/biome"), "ci", "--diagnostic-level=warn"],
+  [
+    "lint and format",
+    bin("@biomejs/biome/bin/biome"),
+    "ci",
+    "--diagnostic-level=warn",
+    `--colors=${process.stderr.isTTY ? "force" : "off"}`,
+  ],
   ["imports", join(root, "scripts/check-imports.mjs")],
   ["generated docs", join(root, "scripts/generate-docs.mjs"), "--check"],
   [
