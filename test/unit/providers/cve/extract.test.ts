@@ -58,7 +58,8 @@ function contextOf(answer: (start: number, size: number, url: URL) => Answer | E
   return { context, asked };
 }
 
-const ids = (from: number, count: number) => Array.from({ length: count }, (_, i) => `CVE-2026-${1000 + from + i}`);
+const ids = (from: number, count: number) =>
+  Array.from({ length: count }, (_, i) => `CVE-2026-${1000 + from + i}`);
 const full = headBatch({ listing: "p1/all", window: null, mustHaveRecords: true, laterUntil: null }).payload;
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(
@@ -68,7 +69,10 @@ const codeOf = (promise: Promise<unknown>) =>
 
 describe("a slice of NVD", () => {
   test("plans the rest of the listing from its head's total, in fixed slices", async () => {
-    const { context } = contextOf((start, size) => ({ total: 4500, ids: ids(start, Math.min(size, 4500 - start)) }));
+    const { context } = contextOf((start, size) => ({
+      total: 4500,
+      ids: ids(start, Math.min(size, 4500 - start)),
+    }));
     const { records, more, facts } = await cve.extract(full, context);
     expect(records).toHaveLength(2000);
     expect(facts).toEqual({ group: "p1/all", total: 4500, timestamp: "2026-01-10T12:00:00.000" });
@@ -163,7 +167,9 @@ describe("a record of NVD", () => {
   });
 
   test("passes with nulls, without optional fields and with unknown ones, its content untouched", () => {
-    const raw = JSON.parse('{"id":"CVE-2026-1000","metrics":null,"vulnStatus":null,"__proto__":{"x":1},"new":[1]}');
+    const raw = JSON.parse(
+      '{"id":"CVE-2026-1000","metrics":null,"vulnStatus":null,"__proto__":{"x":1},"new":[1]}',
+    );
     expect(cve.transform(raw).data).toBe(raw);
   });
 });

@@ -29,7 +29,10 @@ describe("a full pass over NVD", () => {
   });
 
   test("is walked again when ids are missing", () => {
-    expect(verifyPass(input({ unique: 4 }))).toMatchObject({ kind: "again", batches: [{ key: "p2/all/0000000" }] });
+    expect(verifyPass(input({ unique: 4 }))).toMatchObject({
+      kind: "again",
+      batches: [{ key: "p2/all/0000000" }],
+    });
   });
 
   test("is walked again when the total fell", () => {
@@ -87,7 +90,9 @@ describe("an increment", () => {
   });
 
   test("is walked again when a total moved", () => {
-    expect(increment({ facts: facts({ group: "p1/w0", total: 5, moved: true }) })).toMatchObject({ kind: "again" });
+    expect(increment({ facts: facts({ group: "p1/w0", total: 5, moved: true }) })).toMatchObject({
+      kind: "again",
+    });
   });
 
   test("never moves the watermark back", () => {
@@ -102,7 +107,10 @@ describe("an increment", () => {
       { mode: "incremental", watermark: "2026-01-09T00:00:00.000", startedAt: "2026-01-10T12:00:00.000Z" },
       1,
     );
-    expect(head?.payload.window).toEqual({ start: "2026-01-08T14:00:00.000Z", end: "2026-01-10T12:00:00.000Z" });
+    expect(head?.payload.window).toEqual({
+      start: "2026-01-08T14:00:00.000Z",
+      end: "2026-01-10T12:00:00.000Z",
+    });
     expect(head?.payload.mustHaveRecords).toBe(true);
   });
 
