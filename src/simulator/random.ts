@@ -26,6 +26,19 @@ export function hashText(text: string): number {
   return h >>> 0;
 }
 
+/** Remembers what was made from the last few seeds: tests start many simulators of one seed in one process. */
+export function bySeed<T>(make: (seed: number) => T, keep = 4): (seed: number) => T {
+  const made = new Map<number, T>();
+  return (seed) => {
+    const known = made.get(seed);
+    if (known !== undefined) return known;
+    if (made.size >= keep) made.delete(made.keys().next().value!);
+    const fresh = make(seed);
+    made.set(seed, fresh);
+    return fresh;
+  };
+}
+
 export class Random {
   readonly #seed: number;
   #step = 0;

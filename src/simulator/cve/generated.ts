@@ -54,7 +54,7 @@ export class GeneratedCves implements CveSource {
   readonly editionStep = 1;
   readonly #options: GeneratedOptions;
   readonly #pools: Pools;
-  readonly #specials: Special[];
+  readonly #specials: readonly Special[];
   /** slot → special, for those slots that hold one. */
   readonly #specialAt = new Map<number, Special>();
   /** First slot of each year from FIRST_YEAR on, and one end. */

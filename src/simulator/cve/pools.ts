@@ -2,7 +2,7 @@
  * Pools of ready-made JSON fragments, as bytes. A generated record is a handful of fragments and two short strings of its
  * own, so a page of 2,000 costs little more than copying its bytes. Sizes follow the real feed (4.1 KB on average).
  */
-import { Random } from "../random.ts";
+import { bySeed, Random } from "../random.ts";
 import { paragraph, products, spanishParagraph, vendors } from "../words.ts";
 
 export interface Pools {
@@ -204,7 +204,7 @@ function extras(random: Random): string {
   ]);
 }
 
-export function makePools(seed: number): Pools {
+export const makePools = bySeed((seed): Pools => {
   const random = new Random(seed ^ 0x9001);
   const description = () =>
     field("descriptions", [
@@ -219,4 +219,4 @@ export function makePools(seed: number): Pools {
     references: pool(240, () => references(random)),
     extras: pool(48, () => extras(random)),
   };
-}
+});

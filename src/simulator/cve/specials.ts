@@ -3,7 +3,7 @@
  * JSON allows but programs forget. Each is the rest of a record after its usual head, as raw JSON text where the point
  * is the text itself (escaped lone surrogates, `__proto__`, 1e21, -0, duplicate keys).
  */
-import { Random } from "../random.ts";
+import { bySeed, Random } from "../random.ts";
 import { cpeMatch } from "./pools.ts";
 
 export interface Special {
@@ -29,7 +29,8 @@ const configurations = (random: Random, nodes: number, each: number): string =>
 
 const nested = (depth: number): string => `${'{"deeper":'.repeat(depth)}"end"${"}".repeat(depth)}`;
 
-export function makeSpecials(seed: number): Special[] {
+/** Shared by all simulators of a seed: never written to. */
+export const makeSpecials = bySeed((seed): readonly Special[] => {
   const random = new Random(seed ^ 0x5bec);
   const special = (name: string, rest: string, head?: Special["head"]): Special => ({
     name,
@@ -126,4 +127,4 @@ export function makeSpecials(seed: number): Special[] {
     special("629 configurations", configurations(random, 629, 2)),
     special("684 KB", configurations(random, 1, 4_450)),
   ];
-}
+});
