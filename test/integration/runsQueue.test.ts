@@ -1,0 +1,76 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { Queue, QueueEvents } from "bullmq";
+import { type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";
+import { startRedis, type TestRedis } from "../support/redisServer.ts";
+import { openTestEngine, type TestEngine } from "../support/testEngine.ts";
+
+let redis: TestRedis;
+let listing: ListingServer;
+let uee: TestEngine;
+let queue: Queue;
+let events: QueueEvents;
+
+beforeAll(async () => {
+  redis = await startRedis({});
+  listing = await startListing(makeRecords(30));
+});
+afterAll(async () => {
+  await listing.close();
+  await redis.stop();
+});
+beforeEach(async () => {
+  const connection = { url: redis.url, maxRetriesPerRequest: null };
+  await redis.client().flushall();
+  uee = await openTestEngine(redis.url, { providers: { cve: { url: listing.url, rate: "unlimited" } } });
+  // What any script has: the queue's name and prefix of the contract, and nothing of UEE.
+  queue = new Queue("runs", { prefix: "{uee}", connection });
+  events = new QueueEvents("runs", { prefix: "{uee}", connection });
+  await events.waitUntilReady();
+});
+afterEach(async () => {
+  await events.close();
+  await queue.close();
+  await uee.close();
+});
+
+describe("a job that a script puts into `runs`", () => {
+  test("completes with the id of the run that it opened, and the run goes on to its end", async () => {
+    await uee.engine.startWorker();
+    const job = await queue.add("run", { provider: "cve", mode: "full" });
+    const { runId } = await job.waitUntilFinished(events, 20_000);
+    expect(await uee.engine.waitForRun("cve", runId, { pollMs: 20 })).toMatchObject({
+      state: "complete",
+      created: 30,
+    });
+  });
+
+  test("joins the open run", async () => {
+    const { runId } = await uee.engine.openRun({ provider: "cve", mode: "full" });
+    const job = await queue.add("run", { provider: "cve", mode: "full" });
+    listing.intercept = () => new Promise((resolve) => setTimeout(resolve, 300, false));
+    await uee.engine.startWorker();
+    expect(await job.waitUntilFinished(events, 20_000)).toEqual({ runId });
+    listing.intercept = () => false;
+  });
+
+  test.each([
+    ["an unknown provider", "run", { provider: "cpe", mode: "full" }, "PROV_UNKNOWN"],
+    ["an unknown mode", "run", { provider: "cve", mode: "half" }, "RPC_JOB_INVALID"],
+    ["no data", "run", null, "RPC_JOB_INVALID"],
+    ["more than it should", "run", { provider: "cve", mode: "full", url: "http://x" }, "RPC_JOB_INVALID"],
+    ["another name", "sync", { provider: "cve", mode: "full" }, "RPC_JOB_UNKNOWN"],
+  ])("with %s fails at once with a code", async (_name, jobName, data, code) => {
+    await uee.engine.startWorker();
+    const job = await queue.add(jobName, data, { attempts: 5 });
+    await expect(job.waitUntilFinished(events, 20_000)).rejects.toThrow(code);
+    expect((await queue.getJob(job.id!))?.attemptsMade).toBe(1);
+  });
+
+  test("waits without a worker, and status says so", async () => {
+    await queue.add("run", { provider: "cve", mode: "incremental" });
+    expect(await uee.engine.status()).toMatchObject({ stranded: true, workers: [] });
+    const worker = await uee.engine.startWorker();
+    expect(await uee.engine.status()).toMatchObject({ stranded: false });
+    await worker.stop();
+  });
+});

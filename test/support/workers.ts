@@ -1,0 +1,63 @@
+/** Real worker processes, ended with their test. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { EventEmitter, once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { EngineSettings } from "../../src/engine.ts";
+import type { StepName } from "../../src/workers/context.ts";
+
+const script = fileURLToPath(new URL("./workerProcess.mjs", import.meta.url));
+
+export interface Place {
+  step: StepName;
+  phase: "before" | "after";
+  nth: number;
+}
+
+export interface WorkerProcess {
+  readonly process: ChildProcess;
+  /** Lines it printed: steps as they happen. */
+  readonly steps: { step: StepName; phase: "before" | "after"; batch: string }[];
+  /** Resolves at the next step that fits. */
+  reached(step: StepName, phase: "before" | "after"): Promise<void>;
+  kill(signal: NodeJS.Signals): void;
+  ended(): Promise<void>;
+}
+
+export async function startWorkerProcess(options: {
+  url: string;
+  settings: EngineSettings;
+  stopAt?: Place;
+}): Promise<WorkerProcess> {
+  const child = spawn(process.execPath, [script, JSON.stringify(options)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const steps: WorkerProcess["steps"] = [];
+  const events = new EventEmitter();
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    const said = JSON.parse(line);
+    if (said.ready) events.emit("ready");
+    else {
+      steps.push(said);
+      events.emit(`${said.step}:${said.phase}`);
+    }
+  });
+  const closed = once(child, "close");
+  await Promise.race([
+    once(events, "ready"),
+    closed.then(() => Promise.reject(new Error("the worker ended"))),
+  ]);
+  return {
+    process: child,
+    steps,
+    reached: async (step, phase) => {
+      await once(events, `${step}:${phase}`);
+    },
+    kill: (signal) => {
+      child.kill(signal);
+    },
+    ended: async () => {
+      if (child.exitCode === null && child.signalCode === null) await closed;
+    },
+  };
+}
