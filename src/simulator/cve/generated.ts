@@ -40,6 +40,7 @@ const sources = ["cve@mitre.org", "security@example.org", "cna@example.net", "au
 /** Fields in the order in which editions may change them. */
 const FIELDS = ["status", "descriptions", "metrics", "weaknesses", "configurations", "references"] as const;
 const FIRST_YEAR = 1999;
+const LEAN_BELOW = 3_000;
 
 /** Share of the base records that the step from before to after touches; at least one each. */
 const steps = [
@@ -60,12 +61,14 @@ export class GeneratedCves implements CveSource {
   /** First slot of each year from FIRST_YEAR on, and one end. */
   readonly #yearStart: number[] = [];
   readonly #filler: Buffer;
+  readonly #lean: boolean;
 
   constructor(options: GeneratedOptions) {
     this.#options = options;
     this.#pools = makePools(options.seed);
     this.#specials = options.extremes ? makeSpecials(options.seed) : [];
     this.#filler = makeFiller(options);
+    this.#lean = (options.recordBytes ?? LEAN_BELOW) < LEAN_BELOW;
     this.#placeYears();
     this.#placeSpecials();
   }
@@ -225,18 +228,20 @@ export class GeneratedCves implements CveSource {
     }
     const pick = (pool: Buffer[], salt: number, edition: number): Buffer =>
       pool[(mix(seed, slot, salt) + edition) % pool.length]!;
+    // A lean record has no configurations and one reference: what would change there changes its descriptions.
+    if (this.#lean) editions[1] = editions[1]! + editions[4]! + editions[5]!;
     if (this.hasKev(slot)) out.push(kevFields);
     out.push(
       '"cveTags":[],',
       pick(this.#pools.descriptions, 8, editions[1]!),
       pick(this.#pools.metrics, 9, editions[2]!),
       pick(this.#pools.weaknesses, 10, editions[3]!),
-      pick(this.#pools.configurations, 11, editions[4]!),
+      this.#lean ? "" : pick(this.#pools.configurations, 11, editions[4]!),
       pick(this.#pools.extras, 12, 0),
       this.#filler,
       this.#options.drift ? driftFields : "",
       `"references":[{"url":"https://advisories.example/${id}","source":"cve@mitre.org"}`,
-      pick(this.#pools.references, 13, editions[5]!),
+      this.#lean ? "" : pick(this.#pools.references, 13, editions[5]!),
       "]}",
     );
   }

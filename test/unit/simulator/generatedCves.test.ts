@@ -151,17 +151,26 @@ describe("Generated CVEs", () => {
     for (const id of report.rejected) expect(after.get(id)!.vulnStatus).toBe("Rejected");
   });
 
-  test("change in one field and lastModified when modified once", () => {
-    const later = catalogOf({ extremes: false });
-    const was = recordsOf(later);
-    const { modified } = later.mutate({ modify: 100, at: NOW });
-    const is = recordsOf(later);
-    for (const id of modified) {
-      if (was.get(id)!.vulnStatus === "Rejected") continue;
-      const fields = changedFields(was.get(id)!, is.get(id)!);
-      expect(fields).toContain("lastModified");
-      expect(fields).toHaveLength(2);
-    }
+  test.each([undefined, 600])(
+    "change in one field and lastModified when modified once (record bytes %s)",
+    (recordBytes) => {
+      const later = catalogOf({ extremes: false, ...(recordBytes ? { recordBytes } : {}) });
+      const was = recordsOf(later);
+      const { modified } = later.mutate({ modify: 100, at: NOW });
+      const is = recordsOf(later);
+      for (const id of modified) {
+        if (was.get(id)!.vulnStatus === "Rejected") continue;
+        const fields = changedFields(was.get(id)!, is.get(id)!);
+        expect(fields).toContain("lastModified");
+        expect(fields).toHaveLength(2);
+      }
+    },
+  );
+
+  test("can be small", () => {
+    const lean = catalogOf({ count: 500, recordBytes: 600, extremes: false });
+    const sizes = Array.from(lean.select({}), (slot) => Buffer.byteLength(lean.text(slot)));
+    expect(sizes.reduce((sum, size) => sum + size, 0) / sizes.length).toBeLessThan(2_200);
   });
 
   test("go back to the first point as if nothing had happened", () => {
