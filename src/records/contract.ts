@@ -101,4 +101,6 @@ export interface ProviderRecords {
 export interface ChangeFeed {
   /** Entries after the cursor (of all providers named, in no global order; each provider's own order holds). */
   read(cursor: string | undefined, limit: number): Promise<{ entries: ChangeEntry[]; cursor: string }>;
+  /** Where the feed ends now: what is read from this cursor happened after. */
+  end(): Promise<string>;
 }

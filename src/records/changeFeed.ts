@@ -1,0 +1,143 @@
+/** Follows what the providers' stores changed. Entries are contiguous: a gap is an error, never passed over. */
+import type { Redis } from "ioredis";
+import { UeeError } from "../core/errors.ts";
+import { formatTime } from "../core/time.ts";
+import { formatUrn } from "../core/urn.ts";
+import type { Keys } from "../redis/keys.ts";
+import { formatCursor, type Position, type Positions, parseCursor } from "./changeCursor.ts";
+import type { ChangeEntry, ChangeFeed } from "./contract.ts";
+
+export interface RedisChangeFeedOptions {
+  redis: Redis;
+  keys: Keys;
+  providers: readonly { name: string; authority: string }[];
+}
+
+/** What lies in the stream: op, id, fields, time in µs, run. */
+interface StoredChange {
+  seq: number;
+  at: string;
+  entry: Omit<ChangeEntry, "cursor">;
+}
+
+type RawEntry = [id: string, fields: string[]];
+
+const OPS: Record<string, ChangeEntry["op"]> = { c: "created", u: "updated", r: "removed" };
+
+export function makeRedisChangeFeed(options: RedisChangeFeedOptions): ChangeFeed {
+  const { redis, keys, providers } = options;
+
+  const readProvider = async (
+    provider: { name: string; authority: string },
+    position: Position | undefined,
+    limit: number,
+  ): Promise<{ start: Position; changes: StoredChange[] }> => {
+    const { changes: stream, meta } = keys.provider(provider.name);
+    // The entry at the cursor is read again: it proves that this is still the history the cursor was taken from.
+    const from = position && position.seq > 0 ? `${position.seq}-0` : "-";
+    const replies = await redis
+      .multi()
+      .xrange(stream, from, "+", "COUNT", limit + 1)
+      .hget(meta, "changeSeq")
+      .exec();
+    const [raw, last] = (replies ?? []).map(([error, reply]) => {
+      if (error) throw error;
+      return reply;
+    }) as [RawEntry[], string | null];
+    const changes = raw.map((item) => parseChange(provider, item));
+    if (!position) {
+      const start = { seq: (changes[0]?.seq ?? Number(last ?? 0) + 1) - 1 };
+      return { start, changes: changes.slice(0, limit) };
+    }
+    const first = changes[0];
+    if (position.seq > Number(last ?? 0)) throw replaced(provider.name, position);
+    if (first?.seq === position.seq) {
+      if (position.at !== undefined && first.at !== position.at) throw replaced(provider.name, position);
+      changes.shift();
+    } else if (first ? first.seq > position.seq + 1 : Number(last ?? 0) > position.seq) {
+      throw new UeeError(
+        "STOR_CURSOR_TRIMMED",
+        `The change feed of ${provider.name} no longer reaches back to this cursor.`,
+        { data: { provider: provider.name, cursor: position.seq, oldest: first?.seq ?? null } },
+      );
+    }
+    return { start: position, changes: changes.slice(0, limit) };
+  };
+
+  return {
+    async read(cursor, limit) {
+      const given: Positions = cursor === undefined ? new Map() : parseCursor(cursor);
+      const positions = new Map(given);
+      const queues = await Promise.all(
+        providers.map(async (provider) => {
+          const { start, changes } = await readProvider(provider, given.get(provider.name), limit);
+          positions.set(provider.name, start);
+          return { name: provider.name, changes, next: 0 };
+        }),
+      );
+      const entries: ChangeEntry[] = [];
+      while (entries.length < limit) {
+        // Oldest first; within a provider the order of its feed holds whatever the clock did.
+        let oldest: (typeof queues)[number] | undefined;
+        for (const queue of queues) {
+          const change = queue.changes[queue.next];
+          if (change && (!oldest || Number(change.at) < Number(oldest.changes[oldest.next]!.at)))
+            oldest = queue;
+        }
+        if (!oldest) break;
+        const { seq, at, entry } = oldest.changes[oldest.next++]!;
+        positions.set(oldest.name, { seq, at });
+        entries.push({ cursor: formatCursor(positions), ...entry });
+      }
+      return { entries, cursor: formatCursor(positions) };
+    },
+
+    async end() {
+      const positions = new Map<string, Position>();
+      for (const { name } of providers) {
+        const { changes: stream, meta } = keys.provider(name);
+        const [newest] = (await redis.xrevrange(stream, "+", "-", "COUNT", 1)) as RawEntry[];
+        const seq = newest ? seqOf(newest) : Number((await redis.hget(meta, "changeSeq")) ?? 0);
+        positions.set(name, newest ? { seq, at: fieldOf(newest, "t") } : { seq });
+      }
+      return formatCursor(positions);
+    },
+  };
+}
+
+const replaced = (provider: string, { seq }: Position): UeeError =>
+  new UeeError(
+    "STOR_CURSOR_INVALID",
+    `The change feed of ${provider} is not the one this cursor was taken from.`,
+    { data: { provider, cursor: seq } },
+  );
+
+const seqOf = ([id]: RawEntry): number => Number.parseInt(id, 10);
+
+function fieldOf([id, fields]: RawEntry, name: string): string {
+  const at = fields.findIndex((field, i) => i % 2 === 0 && field === name);
+  const value = at < 0 ? undefined : fields[at + 1];
+  if (value === undefined) throw new UeeError("STOR_CORRUPT", `Change entry ${id} has no field ${name}.`);
+  return value;
+}
+
+function parseChange(provider: { name: string; authority: string }, raw: RawEntry): StoredChange {
+  const id = fieldOf(raw, "i");
+  const op = OPS[fieldOf(raw, "o")];
+  if (!op) throw new UeeError("STOR_CORRUPT", `Change entry ${raw[0]} has an unknown operation.`);
+  const at = fieldOf(raw, "t");
+  const fields = fieldOf(raw, "f");
+  return {
+    seq: seqOf(raw),
+    at,
+    entry: {
+      provider: provider.name,
+      urn: formatUrn({ authority: provider.authority, type: provider.name, id }),
+      id,
+      op,
+      fields: fields === "" ? [] : (JSON.parse(fields) as string[]),
+      at: formatTime(Math.floor(Number(at) / 1000)),
+      runId: fieldOf(raw, "r"),
+    },
+  };
+}

@@ -1,0 +1,72 @@
+/**
+ * The record store on Redis.
+ *
+ * Layout (docs/decisions/0001-record-layout.md has the figures):
+ *  - index    HASH id → 32 bytes: digest, fetch time, version time. The set of live records.
+ *  - record   HASH: a head with all small fields, and one hash field per large field, deflated where it pays.
+ *  - changed  ZSET id → ms of the last change.    tombstones  HASH id → when and why it went.
+ *  - changes  STREAM `<seq>-0`, contiguous.       alias       SET of ids.
+ *
+ * Soundness:
+ *  - Every write is one script that first checks the run's state and the batch's fence, and writes nothing where either
+ *    has moved on. All keys of a provider share a hash tag, so the script sees them all.
+ *  - Judgements (unchanged, newer, stale) are made here, against an index entry and a tombstone; the script compares
+ *    both byte for byte before it writes or marks, so that a judgement never outlives what it was made from. Conflicts
+ *    are judged anew, at most eight times.
+ *  - An unchanged record moves nothing but the run's mark. The mark carries the fetch time: an earlier fetch of the same
+ *    run that comes late yields to it. Fetches of earlier runs cannot come at all: their door is shut.
+ *  - A tombstone's time is compared with the fetch time: what was fetched before the removal never resurrects it.
+ *  - firstSeen, lastChanged, tombstones and change entries are stamped by Redis TIME, in the script.
+ *  - An attempt that is killed between steps is simply repeated: what is stored already is found unchanged, and the mark
+ *    of the first attempt (created, updated) stands, so each id counts once.
+ */
+import type { Redis } from "ioredis";
+import type { ProviderKeys } from "../redis/keys.ts";
+import { CanonicalWriter } from "./canonicalWriter.ts";
+import { commitRecords } from "./commit.ts";
+import type { ProviderRecords } from "./contract.ts";
+import { FrameWriter } from "./frame.ts";
+import { exportRecords, getRecord, recordsByAlias } from "./queries.ts";
+import { removeRecords, unseenIds } from "./removal.ts";
+import { MARKS_A_CALL, markSeen } from "./seenMarks.ts";
+import { chunksOf, type StoreContext } from "./storeContext.ts";
+import { readTombstone } from "./tombstones.ts";
+
+export interface RedisRecordsOptions {
+  redis: Redis;
+  keys: ProviderKeys;
+  provider: { name: string; authority: string };
+  /** Entries that the change feed keeps, at least. */
+  changesLimit: number;
+}
+
+export function makeRedisProviderRecords(options: RedisRecordsOptions): ProviderRecords {
+  const context: StoreContext = { ...options };
+  const { redis, keys } = context;
+  const tools = { context, writer: new CanonicalWriter(), frame: new FrameWriter() };
+  return {
+    commit: (attempt, records, commitOptions) => commitRecords(tools, attempt, records, commitOptions),
+    async markDead(attempt, ids) {
+      // No fetch time: a dead mark never makes a good record yield.
+      for (const chunk of chunksOf([...new Set(ids)], MARKS_A_CALL)) {
+        await markSeen(
+          context,
+          attempt,
+          "d",
+          0,
+          chunk.map((id) => ({ id, base: "" })),
+        );
+      }
+    },
+    unseen: (runId, pass) => unseenIds(context, runId, pass),
+    remove: (attempt, ids, reason) => removeRecords(context, attempt, ids, reason),
+    get: (id) => getRecord(context, id),
+    byAlias: (alias) => recordsByAlias(context, alias),
+    async tombstone(id) {
+      const raw = await redis.hget(keys.tombstones, id);
+      return raw === null ? undefined : readTombstone(id, raw);
+    },
+    count: () => redis.hlen(keys.index),
+    export: (exportOptions) => exportRecords(context, exportOptions),
+  };
+}

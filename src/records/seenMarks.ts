@@ -1,0 +1,52 @@
+/** Marks of ids that a run has seen without writing their records; up to 500 a call. */
+import { loadScript } from "../redis/scripts.ts";
+import type { Attempt } from "./contract.ts";
+import { FrameWriter } from "./frame.ts";
+import { markTime } from "./staleness.ts";
+import { assertAllowed, type StoreContext } from "./storeContext.ts";
+
+const markScript = loadScript(new URL("./lua/mark-5.lua", import.meta.url));
+
+export const MARKS_A_CALL = 500;
+
+export interface Mark {
+  readonly id: string;
+  /** Index entry that "unchanged" was judged against; empty where the mark holds whatever is stored. */
+  readonly base: string;
+  /** Set where a lower version was refused: what the run remembers of it. */
+  readonly regressedDigest?: string;
+}
+
+const frame = new FrameWriter();
+
+/** Returns the marks whose base is there no longer. Throws STOR_RUN_CLOSED or STOR_FENCED. */
+export async function markSeen<M extends Mark>(
+  context: StoreContext,
+  attempt: Attempt,
+  code: "n" | "d",
+  fetchedAt: number,
+  marks: readonly M[],
+): Promise<M[]> {
+  const { redis, keys } = context;
+  const run = keys.run(attempt.runId);
+  frame.reset();
+  for (const { id, base } of marks) frame.text(id).latin1(base);
+  const regressed = marks.filter((mark) => mark.regressedDigest !== undefined);
+  for (const mark of regressed) frame.text(mark.id).text(mark.regressedDigest!);
+  const [refused, conflicts = []] = (await markScript.run(
+    redis,
+    [run.run, run.fences, run.seen, keys.index, run.regressed],
+    [
+      attempt.batchKey,
+      attempt.fence,
+      attempt.pass,
+      code,
+      markTime(fetchedAt),
+      marks.length,
+      regressed.length,
+      frame.cut(),
+    ],
+  )) as [number, number[]?];
+  assertAllowed(refused, attempt);
+  return conflicts.map((i) => marks[i]!);
+}

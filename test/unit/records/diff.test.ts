@@ -1,0 +1,97 @@
+import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { canonicalJson, type JsonObject } from "../../../src/core/json.ts";
+import { diffFields, withCurrentDigests } from "../../../src/records/diff.ts";
+import { incomingFields, largeDigests } from "../../../src/records/prepare.ts";
+import { judgeVersion, outlives } from "../../../src/records/staleness.ts";
+import { headOf, jsonRecord, prepared, storedHash } from "./support.ts";
+
+const LARGE = "x".repeat(300);
+
+function diff(stored: JsonObject, incoming: JsonObject) {
+  const record = prepared(incoming);
+  return diffFields(headOf(prepared(stored)), incomingFields(record, largeDigests(record)));
+}
+
+describe("the field diff", () => {
+  test("names exactly the fields whose content differs", () => {
+    fc.assert(
+      fc.property(jsonRecord, jsonRecord, fc.array(fc.nat(20)), (stored, other, picks) => {
+        // Some fields of the one, some of the other: most of them equal.
+        const incoming = JSON.parse(JSON.stringify(stored)) as JsonObject;
+        const names = Object.keys(other);
+        for (const pick of picks) {
+          const name = names[pick];
+          if (name !== undefined) {
+            Object.defineProperty(incoming, name, {
+              value: other[name],
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+          }
+        }
+        const text = (record: JsonObject, name: string) =>
+          Object.hasOwn(record, name) ? canonicalJson(record[name]) : undefined;
+        const expected = [...new Set([...Object.keys(stored), ...Object.keys(incoming)])]
+          .filter((name) => text(stored, name) !== text(incoming, name))
+          .sort();
+        const found = diff(stored, incoming);
+        expect(found.changed).toEqual(expected);
+        for (const name of found.write) expect(expected).toContain(name);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test("writes only large fields that changed, and drops those that went or shrank into the head", () => {
+    const stored = { a: LARGE, b: `${LARGE}b`, c: `${LARGE}c`, small: 1, gone: 2 };
+    const incoming = { a: LARGE, b: `${LARGE}B`, c: "now small", small: 1, fresh: `${LARGE}f` };
+    const found = diff(stored, incoming);
+    expect(found.changed).toEqual(["b", "c", "fresh", "gone"]);
+    expect([...found.write].sort()).toEqual(["b", "fresh"]);
+    expect(found.drop).toEqual(["c"]);
+  });
+
+  test("finds nothing when only the order of keys differs", () => {
+    const found = diff({ a: { x: LARGE, y: 1 }, b: 2 }, { b: 2, a: { y: 1, x: LARGE } });
+    expect(found).toEqual({ changed: [], write: new Set(), drop: [] });
+  });
+
+  test("finds nothing when only the digests' algorithm differs", () => {
+    const record = prepared({ a: LARGE, b: 1 });
+    const head = headOf(record);
+    const foreign = { ...head, digestVersion: 0, large: new Map([["a", "another algorithm"]]) };
+    const refreshed = withCurrentDigests("X-1", foreign, storedHash(record));
+    expect(diffFields(refreshed, incomingFields(record, largeDigests(record))).changed).toEqual([]);
+  });
+});
+
+describe("an incoming version", () => {
+  const stored = { fetchedAt: 100, lastModified: 1000 };
+  test.each([
+    ["latest-wins", { fetchedAt: 200, lastModified: 999 }, "regressed"],
+    ["latest-wins", { fetchedAt: 50, lastModified: 999 }, "stale"],
+    ["latest-wins", { fetchedAt: 50, lastModified: 1001 }, "newer"],
+    ["latest-wins", { fetchedAt: 200, lastModified: 1000 }, "fetched-later"],
+    ["latest-wins", { fetchedAt: 100, lastModified: 1000 }, "fetched-later"],
+    ["latest-wins", { fetchedAt: 99, lastModified: 1000 }, "stale"],
+    ["latest-wins", { fetchedAt: 99, lastModified: undefined }, "stale"],
+    ["fetch-order", { fetchedAt: 200, lastModified: 1 }, "fetched-later"],
+    ["fetch-order", { fetchedAt: 99, lastModified: 9999 }, "stale"],
+  ] as const)("under %s, %o is %s", (staleness, incoming, judgement) => {
+    expect(judgeVersion(stored, incoming, staleness)).toBe(judgement);
+  });
+
+  test("of two copies in one batch, the greater version counts, then the later in the batch", () => {
+    expect(
+      outlives({ fetchedAt: 1, lastModified: 5 }, { fetchedAt: 1, lastModified: 6 }, "latest-wins"),
+    ).toBe(false);
+    expect(
+      outlives({ fetchedAt: 1, lastModified: 6 }, { fetchedAt: 1, lastModified: 6 }, "latest-wins"),
+    ).toBe(true);
+    expect(
+      outlives({ fetchedAt: 1, lastModified: 5 }, { fetchedAt: 1, lastModified: 6 }, "fetch-order"),
+    ).toBe(true);
+  });
+});
