@@ -100,6 +100,12 @@ describe("set-up: npm packages", () => {
   });
 });
 
+test("the lock file of this repository is complete, so that `npm ci` takes it on every platform", () => {
+  const script = join(repo, "scripts/complete-lock.mjs");
+  const { status, stderr } = spawnSync(process.execPath, [script, "--check"], { encoding: "utf8" });
+  expect([status, stderr]).toEqual([0, ""]);
+});
+
 describe("set-up: redis-server", () => {
   const setup = (env: NodeJS.ProcessEnv = {}) => run(["scripts/setup.mjs", "--no-build"], env);
   beforeEach(() => {
