@@ -141,7 +141,7 @@ export function makeUpstream(options: UpstreamOptions): Upstream {
     unregister: () => membership.unregister(),
     close: async () => {
       closing.abort(new UeeError("SYS_SHUTDOWN"));
-      await limit.settled();
+      await limit.close();
       // A Redis that is away forgets us by itself.
       await membership.unregister().catch(() => {});
       if (!options.dispatcher) await dispatcher.destroy();

@@ -14,7 +14,8 @@
  *  - A restarted Redis may have forgotten its last second of slots. The script compares the server's run id, read in the
  *    same step, with the one stored, and with the one that this process was last granted by (the store itself may be
  *    gone): requests then wait one whole hold counted from the new server's start, unless the stop is known to be clean.
- *    Not covered: a Redis that crashes within a second of a clean start, together with every process that sent meanwhile.
+ *    Not covered: what only processes that died with it had sent, where the store was lost too, or in the first second
+ *    after a clean start.
  *
  * Why nobody sends while told to wait: `blockedUntil` is judged in the same script as the grant; slots are asked for only
  * once the connection stands and are good for `freshMs`, so that little time passes between that judgement and the write;
@@ -108,7 +109,7 @@ export interface RateLimit {
   recovered(slot: Slot): void;
   waiting(): Promise<{ untilMs: number; code: WaitCode } | null>;
   /** Resolves when what was sent to Redis without waiting has settled. */
-  settled(): Promise<void>;
+  close(): Promise<void>;
 }
 
 export function makeRateLimit(options: RateLimitOptions): RateLimit {
@@ -218,6 +219,15 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
     }
   };
 
+  // A Redis that came back without its data learns of its former life from whoever was there, before newcomers, who
+  // cannot know, make use of empty slots: asking is telling.
+  const onReconnect = (): void => {
+    if (max === 0 || lastGrant.runId === "") return;
+    const id = `${processId}:${++slotCount}`;
+    inBackground(ask(id, new AbortController().signal).finally(() => giveBackId(id)));
+  };
+  redis.on("ready", onReconnect);
+
   return {
     take,
     maySend: (slot, atOnce) =>
@@ -244,7 +254,8 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
       const reply = (await scripts.waiting.run(redis, [keys.slots, keys.state], [max])) as unknown[] | null;
       return reply ? { untilMs: Number(reply[0]) / 1000, code: asWaitCode(reply[1]) } : null;
     },
-    settled: async () => {
+    close: async () => {
+      redis.off("ready", onReconnect);
       while (pending.size > 0) await Promise.allSettled([...pending]);
     },
   };

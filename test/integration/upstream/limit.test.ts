@@ -181,16 +181,28 @@ describe("a Redis that restarted", () => {
     await own.stop();
   });
 
-  test("and lost everything is noticed by those that had sent under the old one, even if others came first", async () => {
+  test("and lost everything learns it from those that had sent under the old one, even while they have nothing to send", async () => {
     const own = await startRedis();
     const before = client({ name: "lost", settings: settings(rate) }, own);
     await before.get(want(web.url));
     await own.restart();
     const newcomer = client({ name: "lost", settings: settings(rate) }, own);
-    await newcomer.get(want(web.url));
-    expect((await failure(before.get(want(web.url)))).code).toBe("PROV_RATE_WAIT");
+    while (!(await newcomer.waiting())) await new Promise((resolve) => setTimeout(resolve, 10));
     expect((await failure(newcomer.get(want(web.url)))).code).toBe("PROV_RATE_WAIT");
-    expect(web.arrivals).toHaveLength(2);
+    expect((await failure(before.get(want(web.url)))).code).toBe("PROV_RATE_WAIT");
+    expect(web.arrivals).toHaveLength(1);
+    await Promise.all(opened.splice(0).map((upstream) => upstream.close()));
+    await own.stop();
+  });
+
+  test("is a stranger to newcomers, yet one that sent before makes all of them wait when it asks", async () => {
+    const own = await startRedis();
+    const before = client({ name: "first", settings: settings(rate) }, own);
+    await before.get(want(web.url));
+    await own.restart();
+    await failure(before.get(want(web.url)));
+    const newcomer = client({ name: "first", settings: settings(rate) }, own);
+    expect((await failure(newcomer.get(want(web.url)))).code).toBe("PROV_RATE_WAIT");
     await Promise.all(opened.splice(0).map((upstream) => upstream.close()));
     await own.stop();
   });
