@@ -16,6 +16,8 @@ export interface RedisServerOptions {
   appendonly?: boolean;
   /** More arguments, e.g. `["--maxmemory", "10mb"]`. */
   args?: string[];
+  /** Where `args` set `requirepass`: the password, for our own connections. */
+  password?: string;
   /** Directory for the data; left in place at `stop()`. Default: a temporary one, removed at `stop()`. */
   dir?: string;
 }
@@ -84,7 +86,13 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Test
       if (options.dir === undefined) await rm(dir, { recursive: true, force: true, maxRetries: 3 });
     },
     client(clientOptions = {}) {
-      const client = new Redis(port, "127.0.0.1", { retryStrategy: () => 50, ...clientOptions });
+      const client = new Redis(port, "127.0.0.1", {
+        retryStrategy: () => 50,
+        // Between two attempts ioredis would otherwise hold the process for 2 s.
+        disconnectTimeout: 100,
+        password: options.password,
+        ...clientOptions,
+      });
       client.on("error", () => {});
       clients.push(client);
       return client;
@@ -131,7 +139,7 @@ async function launch({ port, dir, socket, options }: Launch): Promise<Running> 
   const exited = once(child, "exit").then(() => guard.kill("SIGKILL"));
 
   try {
-    await answersPing(port, child);
+    await answersPing(port, child, options.password);
   } catch (error) {
     child.kill("SIGKILL");
     await exited;
@@ -159,8 +167,13 @@ function startGuard(pid: number, dir: string | undefined): ChildProcess {
   return guard;
 }
 
-async function answersPing(port: number, child: ChildProcess): Promise<void> {
-  const probe = new Redis(port, "127.0.0.1", { lazyConnect: true, retryStrategy: () => 20 });
+async function answersPing(port: number, child: ChildProcess, password?: string): Promise<void> {
+  const probe = new Redis(port, "127.0.0.1", {
+    lazyConnect: true,
+    retryStrategy: () => 20,
+    disconnectTimeout: 100,
+    password,
+  });
   probe.on("error", () => {});
   try {
     // ioredis answers only once the server has loaded its data.
