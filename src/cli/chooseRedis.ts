@@ -1,26 +1,41 @@
 /** Which Redis a command uses: the one named, or the local server of the data directory. */
 import type { Config } from "../config/index.ts";
 import { UeeError } from "../core/errors.ts";
-import type { Logger } from "../core/logger.ts";
 import type { SessionRequest } from "./sessionTypes.ts";
 
 export interface ChosenRedis {
   url: string;
   /** The local server's data directory. */
   localStore: string | undefined;
-  /** Lets go of a local server. */
+  /** Lets go of a local server: it stops once nobody needs it, a private one at once. */
   release(): Promise<void>;
 }
 
 export async function chooseRedis(
-  kind: SessionRequest["redis"],
+  request: Pick<SessionRequest, "redis" | "signal">,
   config: Config,
-  _logger: Logger,
-  _signal: AbortSignal | undefined,
+  say: (message: string) => void,
 ): Promise<ChosenRedis> {
-  if (config.redisUrl !== undefined) {
+  const isPrivate = request.redis === "private";
+  if (config.redisUrl !== undefined && !isPrivate) {
     return { url: config.redisUrl, localStore: undefined, release: async () => {} };
   }
-  if (kind === "required") throw new UeeError("SYS_REDIS_REQUIRED");
-  throw new UeeError("SYS_REDIS_MISSING");
+  if (request.redis === "required") throw new UeeError("SYS_REDIS_REQUIRED");
+  const { localRedis, stopLocalRedis } = await import("../redis/local/localRedis.ts");
+  const local = await localRedis({
+    dataDir: config.dataDir,
+    create: request.redis !== "existing",
+    idleMs: config.localRedisIdle,
+    onLoading: () => say("The local Redis is loading its data."),
+    ...(config.localRedisMaxMemory === undefined ? {} : { maxMemoryBytes: config.localRedisMaxMemory }),
+    ...(request.signal === undefined ? {} : { signal: request.signal }),
+  });
+  return {
+    url: local.url,
+    localStore: local.path,
+    release: async () => {
+      local.release();
+      if (isPrivate) await stopLocalRedis(config.dataDir);
+    },
+  };
 }

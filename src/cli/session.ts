@@ -3,11 +3,11 @@
  * here and nowhere earlier, so that help and usage errors come at once.
  */
 import { type Config, loadConfig } from "../config/index.ts";
-import { toUeeError } from "../core/errors.ts";
+import { isUeeError, toUeeError } from "../core/errors.ts";
 import { type EngineSettings, openEngine } from "../engine.ts";
 import { providers } from "../providers/registry.ts";
 import { assertRedisFit } from "../redis/checks.ts";
-import { connectRedis, type RedisConnections } from "../redis/connect.ts";
+import { type ConnectOptions, connectRedis, type RedisConnections } from "../redis/connect.ts";
 import { chooseRedis } from "./chooseRedis.ts";
 import type { CliContext } from "./context.ts";
 import { type CommandLog, makeCommandLog } from "./logging.ts";
@@ -25,13 +25,13 @@ export async function openSession(
 ): Promise<Session> {
   const { config, log } = await prepare(request, context);
   const patience = request.patience === "service" ? servicePatience : commandPatience;
-  const chosen = await chooseRedis(request.redis, config, log.logger, request.signal);
-  const watch = watchOutages(patience.outageMs, (message) => log.logger.warn({ event: "redis" }, message));
+  const say = (message: string) => log.logger.warn({ event: "redis" }, message);
+  const chosen = await chooseRedis(request, config, say);
+  const watch = watchOutages(patience.outageMs, say);
   let redis: RedisConnections | undefined;
   try {
-    redis = await connectRedis({
+    redis = await connectWithPatience(patience.startMs, say, {
       url: chosen.url,
-      timeoutMs: patience.startMs,
       name: "uee:cli",
       onState: watch.onState,
       ...(config.redisTlsCa === undefined ? {} : { tlsCaFile: config.redisTlsCa }),
@@ -71,6 +71,26 @@ export async function openSession(
     await chosen.release();
     log.flush();
     throw error;
+  }
+}
+
+/** One start's worth of trying, ms; also how often a service that waits for ever looks again. */
+const onePatienceMs = 5_000;
+
+/** A service waits for a Redis that is away or loading, and says so once. */
+async function connectWithPatience(
+  patienceMs: number,
+  say: (message: string) => void,
+  options: ConnectOptions,
+): Promise<RedisConnections> {
+  for (let told = false; ; told = true) {
+    try {
+      return await connectRedis({ ...options, timeoutMs: Math.min(patienceMs, onePatienceMs) });
+    } catch (error) {
+      const passing = isUeeError(error, "SYS_REDIS_UNREACHABLE", "SYS_REDIS_TROUBLE");
+      if (!passing || Number.isFinite(patienceMs)) throw error;
+      if (!told) say(`${error.detail} Waiting for it.`);
+    }
   }
 }
 

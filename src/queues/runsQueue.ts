@@ -17,7 +17,11 @@ export class RunsQueue {
   }
 
   async waiting(): Promise<number> {
-    const { wait = 0, delayed = 0, prioritized = 0 } = await this.queue.getJobCounts("wait", "delayed", "prioritized");
+    const {
+      wait = 0,
+      delayed = 0,
+      prioritized = 0,
+    } = await this.queue.getJobCounts("wait", "delayed", "prioritized");
     return wait + delayed + prioritized;
   }
 

@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
+import { isUeeError } from "../../core/errors.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
 
@@ -31,28 +33,34 @@ Examples:
 async function worker(context: CliContext, flags: GlobalFlags): Promise<number> {
   const interrupts = context.interrupts();
   try {
-    const session = await context.open({
-      redis: "required",
-      patience: "service",
-      flags,
-      signal: interrupts.signal,
-    });
-    try {
-      const handle = await session.engine.startWorker();
-      session.logger.info({ event: "ready", worker: handle.id }, `worker ${handle.id} is ready`);
-      await untilAborted(interrupts.signal);
-      session.logger.info({ event: "stopping", worker: handle.id }, "stopping; no new batches");
-      await handle.stop({ deadlineMs: workerStopDeadlineMs });
-      session.logger.info({ event: "stopped", worker: handle.id }, "stopped");
-    } finally {
-      await session.close();
+    while (!interrupts.signal.aborted) {
+      try {
+        await serve(context, flags, interrupts.signal);
+      } catch (error) {
+        // Told to stop while it still waited: a service that was told to stop has stopped.
+        if (interrupts.signal.aborted) break;
+        // Redis went away between connecting and taking batches; it is waited for anew.
+        if (!isUeeError(error, "SYS_REDIS_UNREACHABLE", "SYS_REDIS_TROUBLE")) throw error;
+        await sleep(1_000, undefined, { signal: interrupts.signal }).catch(() => {});
+      }
     }
     return EXIT.done;
-  } catch (error) {
-    // Stopped while it still waited for Redis: a service that was told to stop has stopped.
-    if (interrupts.signal.aborted) return EXIT.done;
-    throw error;
   } finally {
     interrupts.release();
+  }
+}
+
+/** Works until the signal fires. */
+async function serve(context: CliContext, flags: GlobalFlags, signal: AbortSignal): Promise<void> {
+  const session = await context.open({ redis: "required", patience: "service", flags, signal });
+  try {
+    const handle = await session.engine.startWorker();
+    session.logger.info({ event: "ready", worker: handle.id }, `worker ${handle.id} is ready`);
+    await untilAborted(signal);
+    session.logger.info({ event: "stopping", worker: handle.id }, "stopping; no new batches");
+    await handle.stop({ deadlineMs: workerStopDeadlineMs });
+    session.logger.info({ event: "stopped", worker: handle.id }, "stopped");
+  } finally {
+    await session.close();
   }
 }

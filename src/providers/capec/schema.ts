@@ -109,7 +109,6 @@ export const capecSchema = catalogueSchema({
     "Contribution_Date",
     "Contribution_Comment",
   ],
-  unordered: [],
 });
 
 export const capecRecord = recordShape({

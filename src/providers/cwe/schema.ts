@@ -151,5 +151,4 @@ export const cweSchema = catalogueSchema({
     "Contribution_ReleaseDate",
     "Contribution_Comment",
   ],
-  unordered: ["Demonstrative_Example"],
 });

@@ -18,8 +18,6 @@ export interface CatalogueTables {
   text: readonly string[];
   /** `Parent/Name` of all elements with maxOccurs="unbounded": always arrays. */
   repeatable: readonly string[];
-  /** Elements whose children come in any order, so that the order says something: they carry `$order`. */
-  unordered: readonly string[];
 }
 
 export interface CatalogueSchema {
@@ -27,7 +25,6 @@ export interface CatalogueSchema {
   readonly groups: ReadonlySet<string>;
   kind(parent: string, name: string): ElementKind | undefined;
   repeats(parent: string, name: string): boolean;
-  keepsOrder(name: string): boolean;
 }
 
 export function catalogueSchema(tables: CatalogueTables): CatalogueSchema {
@@ -36,12 +33,10 @@ export function catalogueSchema(tables: CatalogueTables): CatalogueSchema {
     for (const name of tables[kind]) kinds.set(name, kind);
   }
   const repeatable = new Set(tables.repeatable);
-  const unordered = new Set(tables.unordered);
   return {
     root: tables.root,
     groups: new Set(tables.groups),
     kind: (parent, name) => kinds.get(`${parent}/${name}`) ?? kinds.get(name),
     repeats: (parent, name) => repeatable.has(`${parent}/${name}`),
-    keepsOrder: (name) => unordered.has(name),
   };
 }

@@ -8,9 +8,8 @@ import type { CatalogueSchema, ElementKind } from "./catalogueSchema.ts";
 /** White space by XML: unlike \s it leaves out the no-break space and its kin, which are text. */
 const notBlank = /[^ \t\r\n]/;
 
-/** Text of an element that has attributes too; and the order of children. XML names cannot begin with `$` or `@`. */
+/** Text of an element that has attributes too. XML names cannot begin with `$` or `@`. */
 const TEXT = "$text";
-const ORDER = "$order";
 const CLASH = "@";
 
 export interface OpenElement {
@@ -49,7 +48,6 @@ export function elementValue(
   const data: JsonObject = Object.create(null);
   if (hasChildren) addChildren(data, element, schema);
   for (const [name, value] of attributes) data[Object.hasOwn(data, name) ? `${CLASH}${name}` : name] = value;
-  if (hasChildren && losesOrder(element, schema)) data[ORDER] = orderOf(element, data);
   if (!hasChildren && (isText || !isBlank(text))) data[TEXT] = text;
   return data;
 }
@@ -61,17 +59,4 @@ function addChildren(data: JsonObject, element: OpenElement, schema: CatalogueSc
     else if (Array.isArray(data[name])) data[name].push(value);
     else data[name] = [data[name], value];
   }
-}
-
-/** Grouping by name keeps the order unless names mix: A B A, or a choice that the schema leaves open. */
-function losesOrder({ name, children }: OpenElement, schema: CatalogueSchema): boolean {
-  const runs: string[] = [];
-  for (const [child] of children) if (child !== runs.at(-1)) runs.push(child);
-  return new Set(runs).size < runs.length || (schema.keepsOrder(name) && runs.length > 1);
-}
-
-/** The children in document order, each as the place of its name among the object's sorted property names. */
-function orderOf({ children }: OpenElement, data: JsonObject): number[] {
-  const names = Object.keys(data).sort();
-  return children.map(([name]) => names.indexOf(name));
 }

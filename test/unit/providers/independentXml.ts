@@ -69,17 +69,8 @@ export function factsOfData(value: unknown, path = ""): string[] {
   return [
     `${path} {}`,
     ...Object.entries(value as object).flatMap(([key, item]) => {
-      if (key === "$order") return [];
       if (key === "$text") return blank(item as string) ? [] : [`${path} = ${item}`];
       return factsOfData(item, `${path}/${key}`);
     }),
   ];
-}
-
-/** Names of children in document order, as `$order` gives them back; undefined where the object has none. */
-export function childOrder(data: Record<string, unknown>): string[] | undefined {
-  const names = Object.keys(data)
-    .filter((name) => name !== "$order")
-    .sort();
-  return (data.$order as number[] | undefined)?.map((place) => names[place]!);
 }
