@@ -5,6 +5,7 @@ import { parseDurationOption, parseProviders } from "../arguments.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { exitOfRuns, exitOfSignal } from "../exitCodes.ts";
 import { printJson } from "../failures.ts";
+import { invocation } from "../invocation.ts";
 
 import { makeProgressView } from "../progressView.ts";
 import { renderRunSummary } from "../render/runSummary.ts";
@@ -86,7 +87,7 @@ async function run(context: CliContext, words: string[], flags: RunFlags): Promi
       if (interrupts.caught) {
         context.stderr.write(
           `${style.yellow("Interrupted.")} What is committed stays; the same command continues: ` +
-            `${style.cyan(sameCommand(words, flags))}\n`,
+            `${style.cyan(`${invocation(context)} ${sameCommand(words, flags)}`)}\n`,
         );
         return exitOfSignal(interrupts.caught);
       }
@@ -123,7 +124,9 @@ function print(
   }
   const style = styleFor(context.stdout, context.env);
   if (waited) {
-    context.stdout.write(`\n${renderRunSummary(runs, style, widthOf(context.stdout))}`);
+    context.stdout.write(
+      `\n${renderRunSummary(runs, { style, width: widthOf(context.stdout), uee: invocation(context) })}`,
+    );
     return;
   }
   for (const one of runs) {
@@ -137,7 +140,7 @@ function print(
 }
 
 function sameCommand(words: readonly string[], flags: RunFlags): string {
-  const parts = ["uee run", ...words];
+  const parts = ["run", ...words];
   if (flags.full) parts.push("--full");
   if (flags.wait) parts.push("--wait");
   if (flags.allowShrink) parts.push("--allow-shrink");

@@ -91,25 +91,25 @@ const sampleIds: Record<string, string> = {
 };
 
 /** Commands that make sense now. */
-export function nextCommands(runs: readonly RunSummary[]): { command: string; why: string }[] {
+export function nextCommands(runs: readonly RunSummary[], uee: string): { command: string; why: string }[] {
   const commands: { command: string; why: string }[] = [];
   const complete = runs.filter((run) => run.state === "complete");
   const first = complete[0];
   if (first) {
     const sample = sampleIds[first.provider];
-    if (sample) commands.push({ command: `uee get ${sample}`, why: "one record" });
+    if (sample) commands.push({ command: `${uee} get ${sample}`, why: "one record" });
     commands.push({
-      command: `uee export ${first.provider} > ${first.provider}.ndjson`,
+      command: `${uee} export ${first.provider} > ${first.provider}.ndjson`,
       why: "all of them, one JSON line each",
     });
   }
   if (runs.some((run) => run.deadLettered > 0)) {
-    commands.push({ command: "uee dlq list", why: "what could not be loaded, and why" });
+    commands.push({ command: `${uee} dlq list`, why: "what could not be loaded, and why" });
   }
-  commands.push({ command: "uee status", why: "how fresh the mirror is" });
+  commands.push({ command: `${uee} status`, why: "how fresh the mirror is" });
   const names = runs.map((run) => run.provider).join(" ");
   commands.push({
-    command: `uee run ${names} --wait`,
+    command: `${uee} run ${names} --wait`,
     why: complete.length === runs.length ? "again: fetches only what changed" : "continues where it stopped",
   });
   return commands;
@@ -120,7 +120,10 @@ export function nextLines(commands: readonly { command: string; why: string }[],
   return commands.map(({ command, why }) => `  ${style.cyan(command.padEnd(width))}  ${style.dim(why)}`);
 }
 
-export function renderRunSummary(runs: readonly RunSummary[], style: Style, width: number): string {
+export function renderRunSummary(
+  runs: readonly RunSummary[],
+  { style, width, uee }: { style: Style; width: number; uee: string },
+): string {
   const errors = runErrors(runs, style);
   return [
     ...runTable(runs, style, width),
@@ -129,7 +132,7 @@ export function renderRunSummary(runs: readonly RunSummary[], style: Style, widt
     ...(errors.length > 0 ? ["", ...errors] : []),
     "",
     "Next:",
-    ...nextLines(nextCommands(runs), style),
+    ...nextLines(nextCommands(runs, uee), style),
     "",
   ].join("\n");
 }

@@ -154,14 +154,22 @@ describe("progress", () => {
 
 describe("the summary of runs", () => {
   test("says that all is complete and what to try next", () => {
-    const text = renderRunSummary([closed("cve"), closed("cwe", { fetched: 4, created: 4 })], plain, 100);
+    const text = renderRunSummary([closed("cve"), closed("cwe", { fetched: 4, created: 4 })], {
+      style: plain,
+      width: 100,
+      uee: "uee",
+    });
     expect(text).toContain("Complete and verified: 14 records fetched, 14 of them changed the mirror.");
     expect(text).toContain("uee get CVE-2021-44228");
     expect(text).toContain("uee run cve cwe --wait");
   });
 
   test("a run without news says so", () => {
-    const text = renderRunSummary([closed("cwe", { fetched: 0, created: 0 })], plain, 100);
+    const text = renderRunSummary([closed("cwe", { fetched: 0, created: 0 })], {
+      style: plain,
+      width: 100,
+      uee: "uee",
+    });
     expect(text).toContain("Complete and verified: the upstreams have nothing new.");
   });
 
@@ -171,24 +179,28 @@ describe("the summary of runs", () => {
       message: "Lost 300 of 900.",
       remedy: "run again with --allow-shrink",
     };
-    const text = renderRunSummary([closed("cve"), closed("cwe", { state: "incomplete", error })], plain, 100);
+    const text = renderRunSummary([closed("cve"), closed("cwe", { state: "incomplete", error })], {
+      style: plain,
+      width: 100,
+      uee: "uee",
+    });
     expect(text).toContain("Not complete: cwe incomplete.");
     expect(text).toContain("cwe: PROV_SHRUNK: Lost 300 of 900.\n  run again with --allow-shrink");
   });
 
   test("points to the dead letters only when there are some", () => {
-    expect(nextCommands([closed("cve")]).map(({ command }) => command)).not.toContain("uee dlq list");
-    expect(nextCommands([closed("cve", { deadLettered: 1 })]).map(({ command }) => command)).toContain(
+    expect(nextCommands([closed("cve")], "uee").map(({ command }) => command)).not.toContain("uee dlq list");
+    expect(nextCommands([closed("cve", { deadLettered: 1 })], "uee").map(({ command }) => command)).toContain(
       "uee dlq list",
     );
   });
 
   test("its table fits 60 columns", () => {
-    const text = renderRunSummary(
-      [closed("attack", { fetched: 1_234_567, created: 1_234_567 })],
-      colourful,
-      60,
-    );
+    const text = renderRunSummary([closed("attack", { fetched: 1_234_567, created: 1_234_567 })], {
+      style: colourful,
+      width: 60,
+      uee: "uee",
+    });
     for (const line of text.split("\n").slice(0, 2)) expect(visibleLength(line)).toBeLessThanOrEqual(60);
   });
 });
