@@ -484,6 +484,19 @@ export class RunStore {
     await this.#redis.unlink(run.seen, run.regressed, run.fences, run.nameless);
   }
 
+  /** Forgets closed runs beyond the newest `keep`, but none that a dead letter refers to. */
+  async trimHistory(keep: number): Promise<void> {
+    const old = await this.#redis.zrange(this.keys.runs, 0, `-${keep + 1}`);
+    for (const runId of old) {
+      const statuses = [...(await this.statuses(runId)).values()];
+      const state = await this.#redis.hget(this.#run(runId).run, "state");
+      if (state !== "closed" || statuses.some(({ letter }) => letter === "d")) continue;
+      const run = this.#run(runId);
+      await this.#redis.unlink(run.run, run.batches, run.status, run.results, run.order);
+      await this.#redis.zrem(this.keys.runs, runId);
+    }
+  }
+
   /** Checkpoints older than `before` (an exclusive stream id, or `+`), newest first. */
   async checkpointsBefore(
     before: string,

@@ -16,6 +16,8 @@ import { enqueueDue } from "./runBatch.ts";
 const MAX_PASSES = 5;
 /** Judgements in one run: passes and their extensions. */
 const MAX_ROUNDS = 15;
+/** Closed runs kept for `status` and accounting. */
+const RUNS_KEPT = 100;
 /** Removals beyond both bounds wait for a person. */
 const SHRINK_SHARE = 0.05;
 const SHRINK_COUNT = 20;
@@ -212,6 +214,7 @@ export async function cleanUp(context: ProviderContext, runId: string): Promise<
   const dead = [...statuses].some(([key, status]) => status.letter === "d" && !key.startsWith("bad/"));
   await context.runs.dropBookkeeping(runId);
   if (!dead) await context.staging.clean(runId);
+  await context.runs.trimHistory(RUNS_KEPT);
 }
 
 /** A wrong configuration fails the run at once: nothing that is still planned could do better. */

@@ -55,7 +55,9 @@ export function outcomeOf(
     return { kind: "defer", delayMs: Math.ceil(base * (1 + random() * 0.1)), error };
   }
   if (verdict === "fatal") {
-    return attempt.made + 1 < (doubted[error.code] ?? 0) ? { kind: "retry", error } : { kind: "fatal", error };
+    return attempt.made + 1 < (doubted[error.code] ?? 0)
+      ? { kind: "retry", error }
+      : { kind: "fatal", error };
   }
   if (verdict === "dead" || attempt.made + 1 >= attempt.allowed) return { kind: "dead", error };
   return { kind: "retry", error };

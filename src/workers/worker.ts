@@ -208,7 +208,8 @@ export class BatchWorker {
     try {
       await worker.run();
     } catch (error) {
-      if (this.#stopping === undefined) this.#logger.error({ event: "queue_stopped", err: error }, "a queue's loop ended");
+      if (this.#stopping === undefined)
+        this.#logger.error({ event: "queue_stopped", err: error }, "a queue's loop ended");
     }
   }
 }
