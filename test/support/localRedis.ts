@@ -1,5 +1,5 @@
 /** Helpers for tests of the managed local server: its keeper runs from the sources, as the tests themselves do. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -58,10 +58,25 @@ export class LocalStore {
 
   async dispose(): Promise<void> {
     this.leave();
-    const pids = [this.keeperPid, this.serverPid];
+    // Keepers that came too late for the lock may still be starting, and would find it free now: they first.
+    const pids = new Set([...this.startingKeepers(), this.keeperPid, this.serverPid]);
     for (const pid of pids) if (pid !== undefined && alive(pid)) process.kill(pid, "SIGKILL");
     for (const pid of pids) if (pid !== undefined) await until(() => !alive(pid));
     rmSync(this.dataDir, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  private startingKeepers(): number[] {
+    if (process.platform !== "linux") return [];
+    return readdirSync("/proc")
+      .map(Number)
+      .filter((pid) => {
+        try {
+          const line = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+          return line.includes("keeperMain") && line.includes(`"${this.dataDir}`);
+        } catch {
+          return false;
+        }
+      });
   }
 
   private pidIn(
