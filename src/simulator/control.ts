@@ -6,8 +6,8 @@
 import type { IncomingMessage } from "node:http";
 import { UeeError } from "../core/errors.ts";
 import { isObject, type JsonObject } from "../core/json.ts";
+import type { Simulator } from "./api.ts";
 import { jsonReply, type Reply } from "./http/reply.ts";
-import type { Simulator } from "./simulator.ts";
 import {
   type Change,
   type ChangeOrPoint,

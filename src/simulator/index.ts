@@ -1,4 +1,6 @@
 /** Local stand-ins for every upstream, with faults on demand. See docs/simulator.md. */
+
+export type { Simulator, SimulatorUrls } from "./api.ts";
 export {
   allFaults,
   type FaultEntry,
@@ -10,5 +12,5 @@ export {
   transientFaults,
 } from "./faults/catalog.ts";
 export { type FaultSpec, parseFault, parseFaults } from "./faults/spec.ts";
-export { type Simulator, type SimulatorUrls, startSimulator } from "./simulator.ts";
+export { startSimulator } from "./simulator.ts";
 export * from "./types.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { UeeError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
-import { breakRecord } from "../cve/page.ts";
+import { breakJson } from "../faults/badRecord.ts";
 import type { Drawn, Injector } from "../faults/injector.ts";
 import { corruptJson } from "../http/corrupt.ts";
 import { type Reply, reply } from "../http/reply.ts";
@@ -117,9 +117,7 @@ export class AttackUpstream implements SimulatedUpstream {
       const kind = isBad?.(String(object.id));
       if (!kind) return text;
       bad += 1;
-      return kind === "wrong-list"
-        ? JSON.stringify({ ...object, external_references: "a list once" })
-        : breakRecord(text, kind);
+      return breakJson(text, kind, { id: "id", list: "external_references" });
     });
     injector.count("bad-record", bad);
     const collection = this.#collection(domain, objects.length);

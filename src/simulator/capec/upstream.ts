@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { UeeError } from "../../core/errors.ts";
-import type { Drawn } from "../faults/injector.ts";
+import { breakXml } from "../faults/badRecord.ts";
+import type { Drawn, Injector } from "../faults/injector.ts";
 import { corruptXml } from "../http/corrupt.ts";
 import { type Reply, reply } from "../http/reply.ts";
 import { SnapshotEntries } from "../snapshot/entries.ts";
@@ -19,6 +20,7 @@ export interface CapecOptions {
   count: number;
   now: number;
   point: Point;
+  injector: Injector;
   sharedData: string | undefined;
 }
 
@@ -26,6 +28,8 @@ export class CapecUpstream implements SimulatedUpstream {
   readonly #options: CapecOptions;
   readonly #entries: SnapshotEntries;
   #file: StaticFile | undefined;
+  /** Of the faults under which the file was made. */
+  #generation = 0;
 
   constructor(options: CapecOptions) {
     this.#options = options;
@@ -40,11 +44,15 @@ export class CapecUpstream implements SimulatedUpstream {
   reply({ path, headers }: SimRequest, drawn: Drawn): Reply | undefined {
     if (path !== CAPEC_XML) return undefined;
     const file = this.#current();
+    this.#options.injector.count("bad-record", this.badRecords().length);
     const corrupt = corruptXml(file.body, drawn);
     return corrupt ? reply(200, { "content-type": "text/xml" }, corrupt) : serveFile(file, headers);
   }
 
   #current(): StaticFile {
+    const { generation } = this.#options.injector;
+    if (generation !== this.#generation) this.#file = undefined;
+    this.#generation = generation;
     this.#file ??= staticFile(
       this.#xml(),
       "text/xml",
@@ -68,7 +76,11 @@ export class CapecUpstream implements SimulatedUpstream {
       }
     }
     const groups = { pattern: "", category: "", view: "" };
-    for (const { kind, xml } of this.#generated()) groups[kind] += xml;
+    const isBad = this.#options.injector.badRecords("capec");
+    for (const { id, kind, xml } of this.#generated()) {
+      const bad = isBad?.(id);
+      groups[kind] += bad ? breakXml(xml, bad) : xml;
+    }
     const date = new Date(now - (60 - this.#entries.release) * 86_400_000).toISOString().slice(0, 10);
     return Buffer.from(
       `${capecHead(`3.${9 + this.#entries.release}`, date)}   <Attack_Patterns>\n${groups.pattern}   </Attack_Patterns>\n` +
@@ -101,9 +113,14 @@ export class CapecUpstream implements SimulatedUpstream {
     for (const entry of this.content()) yield JSON.stringify(entry);
   }
 
-  /** XML records cannot be broken alone. */
+  /** Generated entries only: the real file is served as it is. */
   badRecords(): BadRecord[] {
-    return [];
+    const isBad = this.#options.injector.badRecords("capec");
+    if (!isBad) return [];
+    return this.#generated().flatMap(({ id }) => {
+      const kind = isBad(id);
+      return kind ? [{ id, kind }] : [];
+    });
   }
 }
 

@@ -2,11 +2,13 @@
  * Pages as bytes. A page of ordinary size becomes one Buffer, worth caching; a huge one (100 KB records) stays a list of
  * references to shared fragments and never exists as a whole.
  */
+import { breakJson } from "../faults/badRecord.ts";
 import type { BadKind } from "../types.ts";
 import type { CveCatalog } from "./catalog.ts";
 import type { CveState, Part } from "./state.ts";
 
 const WHOLE_LIMIT = 32 * 1_048_576;
+const shape = { id: "id", list: "references" };
 const OPEN = '{"cve":';
 
 export interface PageBody {
@@ -30,7 +32,7 @@ export function renderPage(
     parts.push(i === 0 ? OPEN : `,${OPEN}`);
     const kind = isBad?.(catalog.source.id(slot));
     if (kind) {
-      parts.push(Buffer.from(breakRecord(catalog.text(slot, state), kind)));
+      parts.push(Buffer.from(breakJson(catalog.text(slot, state), kind, shape)));
       bad += 1;
     } else catalog.parts(slot, parts, state);
     parts.push("}");
@@ -73,14 +75,4 @@ function gather(parts: readonly Part[]): Buffer[] {
   }
   flush();
   return chunks;
-}
-
-/** A record as it must not be. */
-export function breakRecord(text: string, kind: BadKind): string {
-  if (kind === "not-an-object") return JSON.stringify("a record, but not an object");
-  const record = JSON.parse(text) as Record<string, unknown>;
-  if (kind === "no-id") delete record.id;
-  else if (kind === "wrong-id") record.id = "no valid id";
-  else record.references = "a list once";
-  return JSON.stringify(record);
 }

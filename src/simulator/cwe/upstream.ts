@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { UeeError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
-import { breakRecord } from "../cve/page.ts";
+import { breakJson, breakXml } from "../faults/badRecord.ts";
 import type { Drawn, Injector } from "../faults/injector.ts";
 import { corruptJson, corruptXml } from "../http/corrupt.ts";
 import { type Reply, reply } from "../http/reply.ts";
@@ -21,6 +21,7 @@ export const CWE_ZIP = "/data/xml/cwec_latest.xml.zip";
 export const CWE_XML = "/data/xml/cwec_latest.xml";
 export const CWE_JSON = "/cwe.json";
 const arrays = ["Weaknesses", "Categories", "Views"] as const;
+const shape = { id: "ID", list: "ContentHistory" };
 type Catalogue = Record<(typeof arrays)[number], JsonObject[]>;
 
 export interface CweOptions {
@@ -67,6 +68,8 @@ export class CweUpstream implements SimulatedUpstream {
   }
 
   reply({ path, headers }: SimRequest, drawn: Drawn): Reply | undefined {
+    if (path === CWE_JSON || path === CWE_XML || path === CWE_ZIP)
+      this.#options.injector.count("bad-record", this.badRecords().length);
     if (path === CWE_JSON) return corruptJson(serveFile(this.#json(), headers), drawn);
     if (path !== CWE_XML && path !== CWE_ZIP) return undefined;
     if (this.#options.sharedData !== undefined) return undefined;
@@ -101,7 +104,8 @@ export class CweUpstream implements SimulatedUpstream {
   }
 
   #file(path: string): StaticFile {
-    const known = this.#files.get(path);
+    const key = `${path} ${this.#options.injector.generation}`;
+    const known = this.#files.get(key);
     if (known) return known;
     const made =
       path === CWE_XML
@@ -111,16 +115,19 @@ export class CweUpstream implements SimulatedUpstream {
             "application/zip",
             this.#changedAt,
           );
-    this.#files.set(path, made);
+    this.#files.set(key, made);
     return made;
   }
 
   #xml(): string {
     const { seed } = this.#options;
+    const isBad = this.#options.injector.badRecords("cwe");
     const groups = { weakness: "", category: "", view: "" };
     for (const { slot, edition } of this.#entries.live()) {
       const entry = makeCwe(seed, slot, edition);
-      groups[entry.kind] += cweXml(seed, entry);
+      const kind = isBad?.(`CWE-${entry.number}`);
+      const xml = cweXml(seed, entry);
+      groups[entry.kind] += kind ? breakXml(xml, kind) : xml;
     }
     const date = new Date(this.#changedAt).toISOString().slice(0, 10);
     return (
@@ -135,14 +142,12 @@ export class CweUpstream implements SimulatedUpstream {
     const key = `${CWE_JSON} ${injector.generation}`;
     const known = this.#files.get(key);
     const isBad = injector.badRecords("cwe");
-    if (isBad) injector.count("bad-record", this.badRecords().length);
     if (known) return known;
     const catalogue = this.#catalogue();
     const body = arrays.map((name) => {
       const items = catalogue[name].map((entry) => {
         const kind = isBad?.(`CWE-${entry.ID}`);
-        // `ID` is what identifies here, so the breaking is done on a copy that calls it `id`.
-        return kind ? breakCwe(entry, kind) : JSON.stringify(entry);
+        return kind ? breakJson(JSON.stringify(entry), kind, shape) : JSON.stringify(entry);
       });
       return `${JSON.stringify(name)}:[${items.join(",")}]`;
     });
@@ -215,13 +220,6 @@ export class CweUpstream implements SimulatedUpstream {
       return kind ? [{ id, kind }] : [];
     });
   }
-}
-
-function breakCwe(entry: JsonObject, kind: BadRecord["kind"]): string {
-  if (kind === "wrong-list") return JSON.stringify({ ...entry, ContentHistory: "a list once" });
-  const { ID: id, ...rest } = entry;
-  const broken = breakRecord(JSON.stringify({ id, ...rest }), kind);
-  return kind === "wrong-id" ? broken.replace('"id":', '"ID":') : broken;
 }
 
 function readShared(folder: string, version: string, name: (typeof arrays)[number]): JsonObject[] {

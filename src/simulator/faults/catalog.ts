@@ -67,9 +67,9 @@ export const faultCatalog = {
   "stale-page": fault("content", ["cve"], "lasting", "the page as it was before the last change"),
   "bad-record": fault(
     "content",
-    ["cve", "cwe", "attack"],
+    every,
     "lasting",
-    "records broken; rate is per record",
+    "records broken, in XML by their ids; rate is per record",
     "kind (all in turn)",
   ),
   "bad-utf8": fault("content", every, "retry", "an invalid UTF-8 byte inside a text"),

@@ -1,4 +1,4 @@
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, inflateRawSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import {
   type FaultName,
@@ -286,7 +286,42 @@ describe("Bad records", () => {
       }
     },
   );
+
+  test.each(["cweXml", "cweZip", "capec"] as const)(
+    "in %s lose their ids, and have them again when mended",
+    async (name) => {
+      const provider = name === "capec" ? "capec" : "cwe";
+      const simulator = await startSimulator({
+        cves: 5,
+        cwes: 100,
+        capecs: 100,
+        faults: [`bad-record@0.2:${provider}`],
+      });
+      try {
+        const listed = async (): Promise<number> => {
+          const { body } = await exchange(simulator.urls[name]);
+          const xml = name === "cweZip" ? inflateFirst(body) : body.toString();
+          return [...xml.matchAll(/<(?:Weakness|Attack_Pattern|Category|View)\s[^>]*?ID=["']\d+["']/g)]
+            .length;
+        };
+        const bad = simulator.badRecords(provider).length;
+        expect(bad).toBeGreaterThan(5);
+        expect(await listed()).toBe(100 - bad);
+        expect(simulator.counts().injected["bad-record"]).toBe(bad);
+        simulator.clearFaults();
+        expect(await listed()).toBe(100);
+      } finally {
+        await simulator.close();
+      }
+    },
+  );
 });
+
+/** The only entry of a zip file, by its local header. */
+function inflateFirst(zip: Buffer): string {
+  const start = 30 + zip.readUInt16LE(26) + zip.readUInt16LE(28);
+  return inflateRawSync(zip.subarray(start, start + zip.readUInt32LE(18))).toString();
+}
 
 async function allRecords(simulator: Simulator, provider: "cve" | "cwe" | "attack"): Promise<unknown[]> {
   if (provider === "cve")

@@ -12,6 +12,7 @@ const catalogOf = (
     point?: "before" | "after";
     recordBytes?: number;
     extremes?: boolean;
+    drift?: boolean;
   } = {},
 ): CveCatalog =>
   new CveCatalog(
@@ -21,7 +22,7 @@ const catalogOf = (
       now: NOW,
       recordBytes: options.recordBytes,
       extremes: options.extremes ?? true,
-      drift: false,
+      drift: options.drift ?? false,
     }),
     { seed: options.seed ?? 1, order: "id", point: options.point ?? "before", clock: () => NOW },
   );
@@ -166,6 +167,12 @@ describe("Generated CVEs", () => {
       }
     },
   );
+
+  test("carry unknown fields and nulls when the schema drifts", () => {
+    const drifted = [...recordsOf(catalogOf({ count: 100, extremes: false, drift: true })).values()];
+    for (const record of drifted.filter(({ vulnStatus }) => vulnStatus !== "Rejected"))
+      expect(record).toMatchObject({ evaluatorImpact: null, x_next: [{ nested: [null, {}] }] });
+  });
 
   test("can be small", () => {
     const lean = catalogOf({ count: 500, recordBytes: 600, extremes: false });

@@ -1,0 +1,49 @@
+/** A running simulator, as tests and the CLI hold it. */
+import type {
+  BadRecord,
+  Change,
+  ChangeReport,
+  ContentEntry,
+  Counts,
+  LogEntry,
+  Point,
+  ScheduledChange,
+  Upstream,
+} from "./types.ts";
+
+export interface SimulatorUrls {
+  cve: string;
+  /** The zip, or the JSON catalogue where real data is served. */
+  cwe: string;
+  cweZip: string;
+  cweXml: string;
+  cweJson: string;
+  capec: string;
+  /** The index. */
+  attack: string;
+}
+
+export interface Simulator {
+  readonly url: string;
+  /** Another host, as far as clients can tell; `redirect-elsewhere` leads there. */
+  readonly elsewhereUrl: string;
+  readonly urls: SimulatorUrls;
+  /** Moves all upstreams to a point in time; changes made since are undone. Says what changed. */
+  setPoint(point: Point): Record<Upstream, ChangeReport>;
+  /** Replaces all faults. Throws SYS_USAGE for a spec it cannot read. */
+  setFaults(faults: readonly string[]): void;
+  clearFaults(): void;
+  mutate(change: Change): ChangeReport;
+  /** Resolves when it has happened, with what changed at the upstream it waited for. */
+  scheduleChange(change: ScheduledChange): Promise<ChangeReport>;
+  /** The clock goes on from this time (ms or ISO); undefined: the true time again. */
+  setClock(now: number | string | undefined): void;
+  /** Entries with a number above `since`. */
+  log(since?: number): LogEntry[];
+  counts(): Counts;
+  /** The true records, sorted by id in plain string order. */
+  content(provider: Upstream): Iterable<ContentEntry>;
+  contentLines(provider: Upstream): Iterable<string>;
+  badRecords(provider: Upstream): BadRecord[];
+  close(): Promise<void>;
+}
