@@ -232,6 +232,21 @@ export const errorCatalog = {
     "Finish a run first, or pass --allow-partial.",
   ),
   PROV_RUN_NOT_FOUND: entry("refused", "No such run.", "`uee status` shows the runs."),
+  PROV_ILLEGAL_TRANSITION: entry(
+    "refused",
+    "The provider's or the fleet's state does not allow this.",
+    "The message names the states that would; docs/state-machines.md has the whole table.",
+  ),
+  PROV_PAUSED: entry(
+    "deferred",
+    "The provider is paused.",
+    "`uee status` says why and by whom; `uee resume` goes on from the checkpoint.",
+  ),
+  PROV_ERROR_RATE: entry(
+    "refused",
+    "Too many of the provider's records failed for good; it was paused.",
+    "See `uee dlq stats`, mend the cause, then `uee resume`.",
+  ),
   PROV_RUN_OPEN: entry("deferred", "A run of another mode is open.", "Nothing: the new run opens after it."),
 
   // STOR: the store
@@ -268,7 +283,32 @@ export const errorCatalog = {
     "Run the provider with --full; report it.",
   ),
 
-  // PERM: permits (the pool arrives with its own codes)
+  // PERM: permits
+  PERM_NONE_FREE: entry(
+    "deferred",
+    "No permit is free.",
+    "Nothing: the batch comes back in its turn; `uee permits show` tells who holds them.",
+  ),
+  PERM_LEASE_LOST: entry(
+    "deferred",
+    "The permit's lease was lost.",
+    "Nothing: the batch goes back and asks for a permit anew.",
+  ),
+  PERM_REVOKED: entry(
+    "deferred",
+    "The pool shrank and asked for this permit back.",
+    "Nothing: the batch comes back when a permit is free.",
+  ),
+  PERM_INVALID: entry(
+    "refused",
+    "This is not a value that the permit pool can take.",
+    "Sizes are 1 to 4096, caps 0 to 4096, weights 1 to 1000, all whole numbers.",
+  ),
+  PERM_DRIFT: entry(
+    "refused",
+    "The permit pool's figures disagree with one another.",
+    "`uee permits audit` repairs them; report it with its output.",
+  ),
 
   // VAL: records and values
   VAL_RECORD_SHAPE: entry("permanent", "The record is not an object.", "`uee dlq show` has the raw bytes."),

@@ -14,10 +14,48 @@ export interface Keys {
   readonly workers: string;
   /** HASH worker id → JSON facts (host, pid, started, …). */
   readonly workerFacts: string;
+  /** HASH of the macro machine and of what it remembers of the providers. */
+  readonly macroMachine: string;
+  /** STREAM of the macro machine's transitions. */
+  readonly macroTransitions: string;
+  /** LIST of the fleet's newest control-operation times, ms, newest first. */
+  readonly controlSamples: string;
+  /** HASH worker id → what it has buffered. */
+  readonly workerLoads: string;
+  /** HASH: count of samples ever taken, and a ring of message and error counts. */
+  readonly fleetCounts: string;
+  /** HASH of the optimizer's memory. */
+  readonly optimizer: string;
+  /** STRING: token of the pod that is elected to optimize. */
+  readonly optimizerLease: string;
+  /** STREAM of the optimizer's decisions. */
+  readonly quotaEvents: string;
   /** BullMQ prefix and name of the queue of scripts. */
   readonly runsQueue: { prefix: string; name: string };
+  /** The permit pool, one for the whole fleet. */
+  readonly permits: PermitKeys;
   upstream(name: string): UpstreamKeys;
   provider(name: string): ProviderKeys;
+}
+
+/** See permits/lua/pool.lua for every field. */
+export interface PermitKeys {
+  /** HASH: sizes, counters, caps, weights, the restart guard. */
+  readonly pool: string;
+  /** ZSET lease → µs by Redis TIME at which it ends. */
+  readonly leases: string;
+  /** HASH lease → what it holds. */
+  readonly owners: string;
+  /** ZSET in lexical order, by provider, then by arrival: who waits. */
+  readonly waiters: string;
+  /** HASH `<provider>|<waiter>` → its member of `waiters`. */
+  readonly waiterPlaces: string;
+  /** ZSET member of `waiters` → µs at which its place is given up. */
+  readonly waiterDeadlines: string;
+  /** STREAM of everything that changed the pool, bounded. */
+  readonly log: string;
+  /** STREAM of hints to waiters, ids `<n>-0`. */
+  readonly wake: string;
 }
 
 export interface UpstreamKeys {
@@ -50,6 +88,12 @@ export interface ProviderKeys {
   readonly tombstones: string;
   /** STREAM of changes, ids `<seq>-0`, contiguous. */
   readonly changes: string;
+  /** HASH of the provider's machine. */
+  readonly machine: string;
+  /** STREAM of the provider's transitions. */
+  readonly transitions: string;
+  /** STREAM of transitions that the macro machine has not applied yet. */
+  readonly machineOutbox: string;
   /** SET of ids that carry this alias. */
   alias(alias: string): string;
   readonly aliasPrefix: string;
@@ -93,7 +137,25 @@ export function makeKeys(prefix: string): Keys {
     fleet: `${fleetTag}:fleet`,
     workers: `${fleetTag}:workers`,
     workerFacts: `${fleetTag}:worker-facts`,
+    macroMachine: `${fleetTag}:macro-machine`,
+    macroTransitions: `${fleetTag}:macro-transitions`,
+    controlSamples: `${fleetTag}:control-samples`,
+    workerLoads: `${fleetTag}:worker-loads`,
+    fleetCounts: `${fleetTag}:fleet-counts`,
+    optimizer: `${fleetTag}:optimizer`,
+    optimizerLease: `${fleetTag}:optimizer-lease`,
+    quotaEvents: `${fleetTag}:quota-events`,
     runsQueue: { prefix: fleetTag, name: "runs" },
+    permits: {
+      pool: `{${prefix}:permits}:pool`,
+      leases: `{${prefix}:permits}:leases`,
+      owners: `{${prefix}:permits}:owners`,
+      waiters: `{${prefix}:permits}:waiters`,
+      waiterPlaces: `{${prefix}:permits}:waiter-places`,
+      waiterDeadlines: `{${prefix}:permits}:waiter-deadlines`,
+      log: `{${prefix}:permits}:log`,
+      wake: `{${prefix}:permits}:wake`,
+    },
     upstream: (name) => {
       const tag = `{${prefix}:up:${name}}`;
       return { slots: `${tag}:slots`, state: `${tag}:state`, pods: `${tag}:pods` };
@@ -128,6 +190,9 @@ export function makeKeys(prefix: string): Keys {
         changed: `${tag}:changed`,
         tombstones: `${tag}:tombstones`,
         changes: `${tag}:changes`,
+        machine: `${tag}:machine`,
+        transitions: `${tag}:transitions`,
+        machineOutbox: `${tag}:machine-outbox`,
         alias: (alias) => `${tag}:alias:${alias}`,
         aliasPrefix: `${tag}:alias:`,
         checkpoints: `${tag}:checkpoints`,

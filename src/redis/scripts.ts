@@ -1,6 +1,6 @@
 /**
  * Lua scripts live in `.lua` files beside their typed wrappers, named `<command>-<number of keys>.lua`; a number of keys
- * that varies is written `-n`. A line `--- @include "name.lua"` is replaced by that file's text (same folder).
+ * that varies is written `-n`. A line `--- @include "name.lua"` is replaced by that file's text; the name is a path from the including file.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -19,7 +19,7 @@ export interface Script {
   runBuffer(redis: Redis, keys: string[], args: ScriptArg[]): Promise<unknown>;
 }
 
-const includeLine = /^--- @include "([\w.-]+)"$/gm;
+const includeLine = /^--- @include "([\w./-]+)"$/gm;
 
 function readSource(url: URL): string {
   return readFileSync(url, "utf8").replace(includeLine, (_line, name: string) =>

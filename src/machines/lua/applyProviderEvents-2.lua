@@ -1,0 +1,37 @@
+--[[
+  Applies a provider's transitions, read from its outbox after the cursor, to the macro machine: exactly once and in order,
+  since cursor and effects move in one step and only from the cursor that was read.
+  KEYS[1] macro machine HASH  KEYS[2] history STREAM
+  ARGV[1] provider  ARGV[2] cursor that was read ("" none)  ARGV[3] request JSON (transition.lua; actor, kind, kept)
+  ARGV[4..] id, version, old state, new state, trigger, reason, … of the events, oldest first
+  Returns the reply of transition.lua, JSON; {kind = "lost"} when another pod applied events meanwhile.
+]]
+--- @include "macroMachine.lua"
+--- @include "transition.lua"
+--- @include "followProviders.lua"
+local keys = { machine = KEYS[1], history = KEYS[2] }
+local provider = ARGV[1]
+local cursorField, appliedField = "cursor:" .. provider, "applied:" .. provider
+if (redis.call("HGET", keys.machine, cursorField) or "") ~= ARGV[2] then
+  return transitionReply(keys, { kind = "lost" })
+end
+local request = cjson.decode(ARGV[3])
+local moves = {}
+for i = 4, #ARGV, 6 do
+  local id, version, old, new, trigger, reason = unpack(ARGV, i, i + 5)
+  local applied = tonumber(redis.call("HGET", keys.machine, appliedField) or "0")
+  if tonumber(version) ~= applied + 1 then
+    redis.call("HINCRBY", keys.machine, "gaps", 1)
+  end
+  redis.call("HSET", keys.machine, "seen:" .. provider, new, cursorField, id, appliedField, version)
+  local says = providerSays[new]
+  if says and says.held ~= "keeps" then
+    redis.call("HSET", keys.machine, "held:" .. provider, says.held == "yes" and "1" or "0")
+  end
+  request.reason = provider .. ": " .. old .. " → " .. new .. (reason ~= "" and ", " .. reason or "")
+  request.details = cjson.encode({ provider = provider, version = tonumber(version), trigger = trigger })
+  for _, move in ipairs(followProviders(keys, request)) do
+    moves[#moves + 1] = move
+  end
+end
+return transitionReply(keys, { kind = #moves > 0 and "moved" or "unchanged", moves = moves })

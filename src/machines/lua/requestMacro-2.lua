@@ -1,0 +1,18 @@
+--[[
+  Takes the macro machine through one or more events, then to where its providers put it.
+  KEYS[1] machine HASH  KEYS[2] history STREAM
+  ARGV[1] request JSON (transition.lua)
+  Returns the reply of transition.lua, JSON.
+]]
+--- @include "macroMachine.lua"
+--- @include "transition.lua"
+--- @include "followProviders.lua"
+local keys = { machine = KEYS[1], history = KEYS[2] }
+local request = cjson.decode(ARGV[1])
+local result = transition(keys, macroMachine, request)
+if result.kind == "moved" then
+  for _, move in ipairs(followProviders(keys, request)) do
+    result.moves[#result.moves + 1] = move
+  end
+end
+return transitionReply(keys, result)

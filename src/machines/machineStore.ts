@@ -1,0 +1,212 @@
+/**
+ * A machine in Redis. Whoever asks, from whichever pod, is judged by one script against the table, in the step that moves
+ * the machine; so there is one writer, and no reader ever sees a state that the table does not lead to.
+ *
+ * What a crash leaves: nothing half done. A process that dies after the script and before its log line leaves the
+ * transition in the history all the same.
+ */
+import type { Redis } from "ioredis";
+import { UeeError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
+import type { Keys, ProviderKeys } from "../redis/keys.ts";
+import { type PageRequest, readNewestFirst, type StreamPage } from "../redis/newestFirst.ts";
+import { loadScript, type Script } from "../redis/scripts.ts";
+import { type Machine, statesThatAllow, stepOf } from "./defineMachine.ts";
+import { type MacroEvent, type MacroState, macroMachine } from "./macroMachine.ts";
+import { type ProviderEvent, type ProviderState, providerMachine } from "./providerMachine.ts";
+import {
+  decodeReply,
+  encodeRequest,
+  HISTORY_KEPT,
+  type MachineSnapshot,
+  type Transition,
+  type TransitionRequest,
+  type TransitionResult,
+  toSnapshot,
+  toTransition,
+} from "./request.ts";
+import { logTransition } from "./transitionLog.ts";
+
+const requestProvider = loadScript(new URL("./lua/requestProvider-3.lua", import.meta.url));
+const requestMacro = loadScript(new URL("./lua/requestMacro-2.lua", import.meta.url));
+
+export interface MachineStoreOptions<State extends string, Event extends string> {
+  redis: Redis;
+  logger: Logger;
+  machine: Machine<State, Event>;
+  /** Null for the macro machine. */
+  providerId: string | null;
+  script: Script;
+  /** In the script's order; the machine's HASH and the history's STREAM come first. */
+  keys: readonly [machine: string, history: string, ...others: string[]];
+  /** Transitions kept in the history. */
+  kept?: number;
+}
+
+export type Settled<State extends string, Event extends string> = Extract<
+  TransitionResult<State, Event>,
+  { kind: "moved" | "unchanged" }
+>;
+
+export interface JudgedRequest<State extends string, Event extends string>
+  extends Omit<TransitionRequest<State>, "expect"> {
+  events: Event | readonly Event[];
+}
+
+/** One entry of the history; `id` pages. */
+export type HistoryEntry<State extends string, Event extends string> = Transition<State, Event> & {
+  id: string;
+};
+
+export class MachineStore<State extends string, Event extends string> {
+  readonly machine: Machine<State, Event>;
+  readonly providerId: string | null;
+  readonly #redis: Redis;
+  readonly #logger: Logger;
+  readonly #script: Script;
+  readonly #keys: readonly [string, string, ...string[]];
+  readonly #kept: number;
+
+  constructor(options: MachineStoreOptions<State, Event>) {
+    this.machine = options.machine;
+    this.providerId = options.providerId;
+    this.#redis = options.redis;
+    this.#logger = options.logger;
+    this.#script = options.script;
+    this.#keys = options.keys;
+    this.#kept = options.kept ?? HISTORY_KEPT;
+  }
+
+  async read(): Promise<MachineSnapshot<State, Event>> {
+    const [fields, [seconds, micros]] = await Promise.all([
+      this.#redis.hgetall(this.#keys[0]),
+      this.#redis.time(),
+    ]);
+    const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    return toSnapshot(this.machine, this.providerId, fields, now);
+  }
+
+  /** Takes the machine through the events, all or none, in one step. Says how it went; throws only Redis' errors. */
+  async attempt(
+    events: Event | readonly Event[],
+    request: TransitionRequest<State>,
+  ): Promise<TransitionResult<State, Event>> {
+    const reply = await this.#script.run(
+      this.#redis,
+      [...this.#keys],
+      [encodeRequest(events, request, this.#kept)],
+    );
+    return this.settle(reply);
+  }
+
+  /**
+   * As `attempt`, for those who must be told.
+   * @throws UeeError PROV_ILLEGAL_TRANSITION naming machine, state, event and the states that would allow it, also where
+   *   the machine is not as `expect` says.
+   */
+  async request(
+    events: Event | readonly Event[],
+    request: TransitionRequest<State>,
+  ): Promise<Settled<State, Event>> {
+    const result = await this.attempt(events, request);
+    if (result.kind === "moved" || result.kind === "unchanged") return result;
+    throw this.refusal(result, typeof events === "string" ? events : events[0]);
+  }
+
+  /**
+   * Reads, lets `judge` decide, and asks for it on condition that nobody moved the machine meanwhile; who lost that race
+   * reads again and judges anew. `judge` answers undefined when nothing is to be done.
+   */
+  async decide(
+    judge: (snapshot: MachineSnapshot<State, Event>) => JudgedRequest<State, Event> | undefined,
+  ): Promise<Settled<State, Event>> {
+    for (;;) {
+      const snapshot = await this.read();
+      const wanted = judge(snapshot);
+      if (wanted === undefined) return { kind: "unchanged", snapshot };
+      const { events, ...request } = wanted;
+      const result = await this.attempt(events, { ...request, expect: { version: snapshot.version } });
+      if (result.kind === "moved" || result.kind === "unchanged") return result;
+      if (result.kind === "refused") throw this.refusal(result, result.event);
+    }
+  }
+
+  /** Newest first. */
+  history(page: PageRequest): Promise<StreamPage<HistoryEntry<State, Event>>> {
+    return readNewestFirst(this.#redis, this.#keys[1], page, (id, fields) => ({
+      id,
+      ...toTransition(this.machine, this.providerId, fields),
+    }));
+  }
+
+  /** Reads a script's `transitionReply` and logs its transitions: for scripts that move this machine beside other work. */
+  settle(reply: unknown): TransitionResult<State, Event> {
+    const result = decodeReply(this.machine, this.providerId, reply);
+    if (result.kind === "moved") for (const move of result.moves) logTransition(this.#logger, move);
+    return result;
+  }
+
+  /** The error that says what was refused and which states would allow it. */
+  refusal(
+    result: Extract<TransitionResult<State, Event>, { kind: "refused" | "lost" }>,
+    event: Event | undefined,
+  ): UeeError {
+    const machine = this.providerId ?? "the fleet";
+    const refused = result.kind === "refused" ? result.event : event;
+    const state = result.kind === "refused" ? result.state : result.snapshot.state;
+    const allowed = refused === undefined ? [] : statesThatAllow(this.machine, refused);
+    const states = allowed.join(", ");
+    const known = refused !== undefined && stepOf(this.machine, state, refused) !== undefined;
+    const said =
+      result.kind === "lost"
+        ? `${machine} is ${state} by now: another one moved it before '${refused}'.`
+        : result.why === "person" && known
+          ? `${machine} is ${state}: only a person may ask for '${refused}'.`
+          : `${machine} is ${state}: '${refused}' is possible in ${states || "no state"}.`;
+    return new UeeError("PROV_ILLEGAL_TRANSITION", said, {
+      data: { machine: this.machine.name, provider: this.providerId, state, event: refused, allowed },
+    });
+  }
+}
+
+interface StoreSurroundings {
+  redis: Redis;
+  logger: Logger;
+  kept?: number;
+}
+
+export type ProviderMachineStore = MachineStore<ProviderState, ProviderEvent>;
+export type MacroMachineStore = MachineStore<MacroState, MacroEvent>;
+
+/** The keys of a provider's machine in the order in which its scripts take them: machine, history, outbox. */
+export const providerMachineKeys = (keys: ProviderKeys): [string, string, string] => [
+  keys.machine,
+  keys.transitions,
+  keys.machineOutbox,
+];
+
+export const openProviderMachine = (
+  providerId: string,
+  keys: ProviderKeys,
+  { redis, logger, kept }: StoreSurroundings,
+): ProviderMachineStore =>
+  new MachineStore({
+    redis,
+    logger,
+    kept,
+    machine: providerMachine,
+    providerId,
+    script: requestProvider,
+    keys: providerMachineKeys(keys),
+  });
+
+export const openMacroMachine = (keys: Keys, { redis, logger, kept }: StoreSurroundings): MacroMachineStore =>
+  new MachineStore({
+    redis,
+    logger,
+    kept,
+    machine: macroMachine,
+    providerId: null,
+    script: requestMacro,
+    keys: [keys.macroMachine, keys.macroTransitions],
+  });

@@ -1,0 +1,131 @@
+/**
+ * Carries the providers' transitions to the macro machine: exactly once and in order, whichever pod dies in between.
+ *
+ * A provider's transition is appended to its outbox in the step that makes it. A pump reads what lies behind the cursor
+ * that the macro machine keeps for this provider, and applies it on condition that the cursor is still there; effects and
+ * cursor move in one step. Any number of pods may pump at once: who loses the race reads again.
+ *
+ * What a crash leaves:
+ *  - after reading: nothing; the next pump reads the same;
+ *  - after applying: entries in the outbox that are behind the cursor; they are never read again, and the next pump trims
+ *    them.
+ * The outbox has no other bound: nothing that was not applied is ever dropped. It grows only while no pump runs.
+ */
+import type { Redis } from "ioredis";
+import type { Logger } from "../core/logger.ts";
+import { mapRedisError } from "../redis/errors.ts";
+import type { Keys } from "../redis/keys.ts";
+import { loadScript } from "../redis/scripts.ts";
+import type { MacroMachineStore } from "./machineStore.ts";
+import { encodeRequest, HISTORY_KEPT } from "./request.ts";
+
+const applyScript = loadScript(new URL("./lua/applyProviderEvents-2.lua", import.meta.url));
+
+/** Events applied in one step. */
+const BATCH = 64;
+const INTERVAL_MS = 1_000;
+
+export type PumpStep = "read" | "apply" | "trim";
+
+export interface MacroPumpOptions {
+  redis: Redis;
+  keys: Keys;
+  macro: MacroMachineStore;
+  providers: readonly string[];
+  logger: Logger;
+  /** Who applies: the worker's id. */
+  actor: string;
+  intervalMs?: number;
+  /** Macro transitions kept in the history. */
+  kept?: number;
+  /** Called after every step, synchronously. For observers. */
+  onStep?: (step: PumpStep, provider: string) => void;
+}
+
+export class MacroPump {
+  readonly #options: MacroPumpOptions;
+  readonly #request: string;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: MacroPumpOptions) {
+    this.#options = options;
+    const actor = { kind: "engine", name: options.actor } as const;
+    this.#request = encodeRequest([], { actor }, options.kept ?? HISTORY_KEPT);
+  }
+
+  start(): void {
+    if (this.#timer !== undefined) return;
+    const round = () => {
+      this.#running ??= this.#round().finally(() => {
+        this.#running = undefined;
+      });
+    };
+    this.#timer = setInterval(round, this.#options.intervalMs ?? INTERVAL_MS);
+    this.#timer.unref();
+    round();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    await this.#running;
+  }
+
+  /** Applies all that lies in the outboxes. Returns how many events this pump applied. */
+  async runOnce(): Promise<number> {
+    let applied = 0;
+    for (const provider of this.#options.providers) applied += await this.#drain(provider);
+    return applied;
+  }
+
+  async #round(): Promise<void> {
+    try {
+      await this.runOnce();
+    } catch (error) {
+      // The next round reads from the same cursor.
+      const { code, message } = mapRedisError(error);
+      this.#options.logger.debug({ event: "macro_pump_failed", code }, message);
+    }
+  }
+
+  async #drain(provider: string): Promise<number> {
+    const { redis, keys, macro, onStep } = this.#options;
+    const outbox = keys.provider(provider).machineOutbox;
+    let applied = 0;
+    for (;;) {
+      const cursor = (await redis.hget(keys.macroMachine, `cursor:${provider}`)) ?? "";
+      const events = await redis.xrange(outbox, cursor === "" ? "-" : `(${cursor}`, "+", "COUNT", BATCH);
+      onStep?.("read", provider);
+      const last = events.at(-1);
+      if (last === undefined) break;
+      const reply = await applyScript.run(
+        redis,
+        [keys.macroMachine, keys.macroTransitions],
+        [provider, cursor, this.#request, ...events.flatMap(([id, flat]) => eventArguments(id, flat))],
+      );
+      onStep?.("apply", provider);
+      if (macro.settle(reply).kind === "lost") continue;
+      applied += events.length;
+      await redis.xtrim(outbox, "MINID", last[0]);
+      onStep?.("trim", provider);
+    }
+    // What a pump applied that died before it trimmed. The entry at the cursor itself stays.
+    if ((await redis.xlen(outbox)) > 1) await this.#trim(provider, outbox);
+    return applied;
+  }
+
+  async #trim(provider: string, outbox: string): Promise<void> {
+    const { redis, keys } = this.#options;
+    const cursor = await redis.hget(keys.macroMachine, `cursor:${provider}`);
+    if (cursor !== null) await redis.xtrim(outbox, "MINID", cursor);
+  }
+}
+
+/** In the order in which the script takes them. */
+function eventArguments(id: string, flat: string[]): string[] {
+  const fields: Record<string, string> = {};
+  for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i]!] = flat[i + 1]!;
+  const { version = "0", old_state = "", new_state = "", trigger = "", reason = "" } = fields;
+  return [id, version, old_state, new_state, trigger, reason];
+}

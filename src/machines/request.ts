@@ -1,0 +1,203 @@
+/**
+ * What is asked of a machine and what it answers, as the scripts write it. A script that carries a transition beside other
+ * work (`transition` of lua/transition.lua) takes `encodeRequest` as an argument and its reply goes through `decodeReply`.
+ */
+import { isObject, type JsonObject } from "../core/json.ts";
+import type { Machine } from "./defineMachine.ts";
+
+export interface Actor {
+  /** Only a person ends a pause or stops a run. */
+  kind: "person" | "engine" | "schedule" | "script";
+  /** Who: a person's name, a worker's id, a schedule's name. */
+  name: string;
+}
+
+/** What goes into the transition's log line beside the transition; what is left out stays as it was. */
+export interface MachineFacts {
+  /** URN of the last checkpoint. */
+  urn?: string;
+  processed?: number;
+  errors?: number;
+  /** Permits that the provider holds. */
+  permits?: number;
+}
+
+export interface TransitionRequest<State extends string> {
+  actor: Actor;
+  reason?: string;
+  /** Machine-readable facts of the reason (never secrets). */
+  details?: JsonObject;
+  /** Length of a wait that begins, ms; its end is reckoned by Redis TIME. */
+  waitMs?: number;
+  facts?: MachineFacts;
+  /** Compare-and-set: nothing happens when the machine moved since it was read. */
+  expect?: { version?: number; state?: State };
+}
+
+export interface Transition<State extends string, Event extends string> {
+  machine: string;
+  /** Null for the macro machine. */
+  providerId: string | null;
+  oldState: State;
+  newState: State;
+  trigger: Event;
+  /** Counts the machine's transitions from 1. */
+  version: number;
+  at: string;
+  actor: string;
+  actorKind: Actor["kind"];
+  reason: string | null;
+  details: JsonObject;
+  urn: string | null;
+  processed: number | null;
+  errors: number | null;
+  permits: number | null;
+}
+
+export interface MachineSnapshot<State extends string, Event extends string> {
+  machine: string;
+  providerId: string | null;
+  state: State;
+  /** 0 before the first transition. */
+  version: number;
+  /** When the state was entered; null before the first transition. */
+  since: string | null;
+  trigger: Event | null;
+  actor: string | null;
+  actorKind: Actor["kind"] | null;
+  reason: string | null;
+  details: JsonObject;
+  /** End of the wait in the states that have one, and what is left of it by Redis TIME, ms. */
+  until: string | null;
+  remainingMs: number;
+  createdAt: string | null;
+  updatedAt: string | null;
+  urn: string | null;
+  processed: number | null;
+  errors: number | null;
+  permits: number | null;
+}
+
+export type TransitionResult<State extends string, Event extends string> = {
+  snapshot: MachineSnapshot<State, Event>;
+} & (
+  | { kind: "moved"; moves: Transition<State, Event>[] }
+  /** Legal, and the state stays; `snapshot.remainingMs` tells a wait that still lasts. */
+  | { kind: "unchanged" }
+  | { kind: "refused"; event: Event; state: State; why: "illegal" | "person" }
+  /** The machine is not as `expect` says. */
+  | { kind: "lost" }
+);
+
+/** Transitions kept in a machine's history, some more while Redis trims by whole blocks. */
+export const HISTORY_KEPT = 1_000;
+
+/** The argument of the scripts. */
+export function encodeRequest<State extends string, Event extends string>(
+  events: Event | readonly Event[],
+  request: TransitionRequest<State>,
+  kept = HISTORY_KEPT,
+): string {
+  const { actor, reason, details, waitMs, facts, expect } = request;
+  return JSON.stringify({
+    events: typeof events === "string" ? [events] : events,
+    actor: actor.name,
+    kind: actor.kind,
+    reason,
+    details: details && JSON.stringify(details),
+    wait_ms: waitMs === undefined ? undefined : Math.ceil(waitMs),
+    facts,
+    expect,
+    kept,
+  });
+}
+
+const textOrNull = (value: unknown): string | null =>
+  value === undefined || value === "" ? null : String(value);
+const numberOrNull = (value: unknown): number | null =>
+  value === undefined || value === "" ? null : Number(value);
+const objectOf = (value: unknown): JsonObject => {
+  const parsed: unknown = typeof value === "string" && value !== "" ? JSON.parse(value) : {};
+  return isObject(parsed) ? parsed : {};
+};
+
+/** A machine's fields as Redis keeps them, at Redis time `nowMs`. */
+export function toSnapshot<State extends string, Event extends string>(
+  machine: Machine<State, Event>,
+  providerId: string | null,
+  fields: JsonObject,
+  nowMs: number,
+): MachineSnapshot<State, Event> {
+  return {
+    machine: machine.name,
+    providerId,
+    state: (fields.state ?? machine.initial) as State,
+    version: Number(fields.version ?? 0),
+    since: textOrNull(fields.since),
+    trigger: textOrNull(fields.trigger) as Event | null,
+    actor: textOrNull(fields.actor),
+    actorKind: textOrNull(fields.actor_kind) as Actor["kind"] | null,
+    reason: textOrNull(fields.reason),
+    details: objectOf(fields.details),
+    until: textOrNull(fields.until),
+    remainingMs: fields.until_ms === undefined ? 0 : Math.max(0, Number(fields.until_ms) - nowMs),
+    createdAt: textOrNull(fields.created_at),
+    updatedAt: textOrNull(fields.updated_at),
+    urn: textOrNull(fields.urn),
+    processed: numberOrNull(fields.processed),
+    errors: numberOrNull(fields.errors),
+    permits: numberOrNull(fields.permits),
+  };
+}
+
+/** A transition as reply and history have it. */
+export const toTransition = <State extends string, Event extends string>(
+  machine: Machine<State, Event>,
+  providerId: string | null,
+  fields: JsonObject,
+): Transition<State, Event> => ({
+  machine: machine.name,
+  providerId,
+  oldState: fields.old_state as State,
+  newState: fields.new_state as State,
+  trigger: fields.trigger as Event,
+  version: Number(fields.version),
+  at: String(fields.at),
+  actor: String(fields.actor),
+  actorKind: fields.actor_kind as Actor["kind"],
+  reason: textOrNull(fields.reason),
+  details: objectOf(fields.details),
+  urn: textOrNull(fields.urn),
+  processed: numberOrNull(fields.processed),
+  errors: numberOrNull(fields.errors),
+  permits: numberOrNull(fields.permits),
+});
+
+/** What a script's `transitionReply` says. */
+export function decodeReply<State extends string, Event extends string>(
+  machine: Machine<State, Event>,
+  providerId: string | null,
+  reply: unknown,
+): TransitionResult<State, Event> {
+  const said = JSON.parse(String(reply)) as JsonObject;
+  const fields = isObject(said.machine) ? said.machine : {};
+  const snapshot = toSnapshot(machine, providerId, fields, Number(said.now));
+  switch (said.kind) {
+    case "moved": {
+      const moves = (said.moves as JsonObject[]).map((move) => toTransition(machine, providerId, move));
+      return { kind: "moved", moves, snapshot };
+    }
+    case "refused":
+      return {
+        kind: "refused",
+        event: said.event as Event,
+        state: said.state as State,
+        why: said.why as "illegal" | "person",
+        snapshot,
+      };
+    case "lost":
+      return { kind: "lost", snapshot };
+    default:
+      return { kind: "unchanged", snapshot };
+  }
+}
