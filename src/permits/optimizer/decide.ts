@@ -1,0 +1,143 @@
+/**
+ * Whether the fleet shall work less or may work more: a pure function of what was seen, what is remembered and the time,
+ * so that every run of it can be repeated. The rules and their figures are docs/optimizer.md's.
+ */
+export interface OptimizerSettings {
+  /** Between two checks, ms. */
+  intervalMs: number;
+  /** More than this is a breach, ms. */
+  p99LimitMs: number;
+  /** More than this is a breach; 1 = full. */
+  saturationLimit: number;
+  /** Breaches in a row before anything is revoked. */
+  breachesToRevoke: number;
+  /** Of what is allocated, at least one permit. */
+  revokeShare: number;
+  /** After a revocation neither another one nor a return, ms. */
+  coolDownMs: number;
+  /** Of the configured size, at least one permit: given back by every healthy check. */
+  giveBackShare: number;
+}
+
+export const optimizerDefaults: OptimizerSettings = {
+  intervalMs: 5_000,
+  p99LimitMs: 30,
+  saturationLimit: 0.8,
+  breachesToRevoke: 2,
+  revokeShare: 0.2,
+  coolDownMs: 30_000,
+  giveBackShare: 0.1,
+};
+
+export interface OptimizerMemory {
+  /** Breaches in a row up to the last check. */
+  breaches: number;
+  /** Healthy checks in a row up to the last one. */
+  healthy: number;
+  /** End of the cool-down, ms by Redis TIME. */
+  coolUntilMs: number;
+  /** Of the last check, ms by Redis TIME; 0 before the first. */
+  checkedAtMs: number;
+}
+
+export const blankMemory: OptimizerMemory = { breaches: 0, healthy: 0, coolUntilMs: 0, checkedAtMs: 0 };
+
+export interface Sight {
+  /** Redis TIME, ms. */
+  nowMs: number;
+  /** Over the last 1,000 control operations. */
+  p99Ms: number;
+  /** Over those of them that are newer than the last check; null when there are none. */
+  freshP99Ms: number | null;
+  saturation: number;
+  pool: { size: number; effective: number; allocated: number };
+}
+
+export interface Decision {
+  kind: "revoke" | "restore" | "hold";
+  /** Permits; 0 for hold. */
+  permits: number;
+  reason: string;
+  healthy: boolean;
+}
+
+/** Undefined when the last check is too recent for this one to count: two looks at one moment are one check. */
+export function decide(
+  memory: OptimizerMemory,
+  sight: Sight,
+  settings: OptimizerSettings,
+): { memory: OptimizerMemory; decision: Decision } | undefined {
+  const since = sight.nowMs - memory.checkedAtMs;
+  if (since >= 0 && since < settings.intervalMs / 2) return undefined;
+  // Nobody looked for a while, or the clock of a new Redis is behind: what was seen then is not "in a row" with now.
+  const inARow = since >= 0 && since <= settings.intervalMs * 3;
+  const coolUntilMs = Math.min(memory.coolUntilMs, sight.nowMs + settings.coolDownMs);
+  const breach = breachOf(sight, settings);
+  const next: OptimizerMemory = {
+    breaches: breach === undefined ? 0 : (inARow ? memory.breaches : 0) + 1,
+    healthy: breach === undefined ? (inARow ? memory.healthy : 0) + 1 : 0,
+    coolUntilMs,
+    checkedAtMs: sight.nowMs,
+  };
+  const decision = decideOn(breach, next, sight, settings);
+  if (decision.kind === "revoke") {
+    next.breaches = 0;
+    next.coolUntilMs = sight.nowMs + settings.coolDownMs;
+  }
+  return { memory: next, decision };
+}
+
+/**
+ * Why this check is a breach. Latency must be above the limit over the last 1,000 operations and over the fresh ones among
+ * them: in a fleet that does little, one slow moment stays among the last 1,000 for many checks and is still one moment.
+ */
+function breachOf({ p99Ms, freshP99Ms, saturation }: Sight, settings: OptimizerSettings): string | undefined {
+  const said: string[] = [];
+  if (p99Ms > settings.p99LimitMs && freshP99Ms !== null && freshP99Ms > settings.p99LimitMs)
+    said.push(`p99 ${p99Ms.toFixed(1)} ms > ${settings.p99LimitMs} ms`);
+  if (saturation > settings.saturationLimit)
+    said.push(`buffers ${percent(saturation)} full > ${percent(settings.saturationLimit)}`);
+  return said.length > 0 ? said.join(" and ") : undefined;
+}
+
+function decideOn(
+  breach: string | undefined,
+  { breaches, coolUntilMs }: OptimizerMemory,
+  { nowMs, pool }: Sight,
+  settings: OptimizerSettings,
+): Decision {
+  const healthy = breach === undefined;
+  const hold = (reason: string): Decision => ({ kind: "hold", permits: 0, reason, healthy });
+  const cooling = nowMs < coolUntilMs;
+  const left = cooling ? `cool-down for another ${Math.ceil((coolUntilMs - nowMs) / 1000)} s` : "";
+  if (breach !== undefined) {
+    const seen = `${breach}, ${breaches} in a row`;
+    if (breaches < settings.breachesToRevoke) return hold(`${seen}: not yet enough`);
+    if (cooling) return hold(`${seen}: ${left}`);
+    // What is held beyond the effective size was asked back already.
+    const held = Math.min(pool.allocated, pool.effective);
+    if (held <= 1) return hold(`${seen}: ${held} permits held, and one always stays`);
+    const permits = Math.max(1, Math.floor(held * settings.revokeShare));
+    return { kind: "revoke", permits, reason: `${seen}: ${permits} of ${held} revoked`, healthy };
+  }
+  const missing = pool.size - pool.effective;
+  if (missing <= 0) return hold("healthy, full size");
+  if (cooling) return hold(`healthy, ${left}`);
+  const permits = Math.min(missing, giveBackStep(pool.size, settings));
+  return {
+    kind: "restore",
+    permits,
+    reason: `healthy: ${permits} of ${missing} missing given back`,
+    healthy,
+  };
+}
+
+/** Permits given back by one healthy check. */
+export const giveBackStep = (size: number, settings: OptimizerSettings): number =>
+  Math.max(1, Math.ceil(size * settings.giveBackShare));
+
+/** Healthy checks in a row after which any pool, whatever was revoked of it, has its full size again. */
+export const checksToFullSize = (settings: OptimizerSettings): number =>
+  Math.ceil(settings.coolDownMs / settings.intervalMs) + Math.ceil(1 / settings.giveBackShare);
+
+const percent = (share: number): string => `${Math.round(share * 100)} %`;

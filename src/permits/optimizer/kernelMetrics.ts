@@ -1,0 +1,141 @@
+/** The fleet's figures, read from what its workers told. */
+import type { Redis } from "ioredis";
+import type { Keys } from "../../redis/keys.ts";
+import { BUCKET_MS, BUCKETS_IN_RING, SAMPLES_KEPT } from "./loadReporter.ts";
+
+/** What the optimizer and the metrics need of the permit pool. */
+export interface GovernedPool {
+  /** size: as configured. effective: what of it may be given at present. allocated: what is held. */
+  show(): Promise<{ size: number; effective: number; allocated: number }>;
+  /** Lowers what may be held to n below what is held, never under one. */
+  revoke(n: number, why: string): Promise<unknown>;
+  /** Gives back n of what was revoked, never more than that. */
+  restore(n: number, why: string): Promise<unknown>;
+}
+
+/** Snake case follows v2e; times in ms, rates per second, saturation as a share (1 = full). */
+export interface KernelMetrics {
+  /** 99th percentile of the fleet's last 1,000 control operations; 0 before the first. */
+  p99_latency_ms: number;
+  /** Fetched and not yet committed, as a share of its bound, over all live workers. */
+  buffer_saturation: number;
+  active_workers: number;
+  /** The pool's configured size. */
+  total_permits: number;
+  allocated_permits: number;
+  /** What may be given at once: none while more is held than a revocation left. */
+  available_permits: number;
+  /** Jobs settled per second, over the last minute. */
+  message_rate: number;
+  /** Of those, the ones that spent an attempt or gave up. */
+  error_rate: number;
+}
+
+export interface FleetFigures {
+  nowMs: number;
+  p99Ms: number;
+  /** Newest first, at most 1,000. */
+  samples: number[];
+  /** Samples ever taken. */
+  samplesTaken: number;
+  saturation: number;
+  messageRate: number;
+  errorRate: number;
+  activeWorkers: number;
+}
+
+export interface KernelMetricsOptions {
+  redis: Redis;
+  keys: Keys;
+  pool: Pick<GovernedPool, "show">;
+  /** Ids of the workers that live, as they report their load. */
+  liveWorkers: () => Promise<string[]>;
+}
+
+/** Buckets that a rate looks back on: the last minute, without the one that is being filled. */
+const RATE_BUCKETS = 60_000 / BUCKET_MS;
+/** The word of a worker that is not known to live is forgotten after this long. */
+const FORGET_MS = 60_000;
+
+/** The smallest value that at least `share` of all are not above (nearest rank); 0 of none. */
+export function percentile(values: readonly number[], share: number): number {
+  if (values.length === 0) return 0;
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!;
+}
+
+export const p99 = (values: readonly number[]): number => percentile(values, 0.99);
+
+export class KernelMetricsReader {
+  readonly #options: KernelMetricsOptions;
+
+  constructor(options: KernelMetricsOptions) {
+    this.#options = options;
+  }
+
+  async figures(): Promise<FleetFigures> {
+    const { redis, keys, liveWorkers } = this.#options;
+    const [samples, loads, counts, [seconds, micros], live] = await Promise.all([
+      redis.lrange(keys.controlSamples, 0, SAMPLES_KEPT - 1),
+      redis.hgetall(keys.workerLoads),
+      redis.hgetall(keys.fleetCounts),
+      redis.time(),
+      liveWorkers(),
+    ]);
+    const nowMs = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    const times = samples.map(Number);
+    return {
+      nowMs,
+      samples: times,
+      samplesTaken: Number(counts.samples ?? 0),
+      p99Ms: p99(times),
+      saturation: await this.#saturation(loads, new Set(live), nowMs),
+      ...rates(counts, nowMs),
+      activeWorkers: live.length,
+    };
+  }
+
+  async kernelMetrics(): Promise<KernelMetrics> {
+    const [figures, pool] = await Promise.all([this.figures(), this.#options.pool.show()]);
+    return {
+      p99_latency_ms: figures.p99Ms,
+      buffer_saturation: figures.saturation,
+      active_workers: figures.activeWorkers,
+      total_permits: pool.size,
+      allocated_permits: pool.allocated,
+      available_permits: Math.max(0, pool.effective - pool.allocated),
+      message_rate: figures.messageRate,
+      error_rate: figures.errorRate,
+    };
+  }
+
+  async #saturation(loads: Record<string, string>, live: Set<string>, nowMs: number): Promise<number> {
+    const { redis, keys } = this.#options;
+    let buffered = 0;
+    let bound = 0;
+    for (const [id, text] of Object.entries(loads)) {
+      const [at = 0, held = 0, most = 0] = text.split(" ").map(Number);
+      if (live.has(id)) {
+        buffered += held;
+        bound += most;
+      } else if (nowMs - at > FORGET_MS) {
+        await redis.hdel(keys.workerLoads, id);
+      }
+    }
+    return bound > 0 ? buffered / bound : 0;
+  }
+}
+
+function rates(counts: Record<string, string>, nowMs: number): { messageRate: number; errorRate: number } {
+  const current = Math.floor(nowMs / BUCKET_MS);
+  let messages = 0;
+  let errors = 0;
+  for (let place = 0; place < BUCKETS_IN_RING; place++) {
+    const [bucket = 0, m = 0, e = 0] = (counts[`bucket:${place}`] ?? "").split(" ").map(Number);
+    if (bucket >= current || bucket < current - RATE_BUCKETS) continue;
+    messages += m;
+    errors += e;
+  }
+  const seconds = (RATE_BUCKETS * BUCKET_MS) / 1000;
+  return { messageRate: messages / seconds, errorRate: errors / seconds };
+}

@@ -1,0 +1,127 @@
+/**
+ * What one worker tells the fleet, in batches: how long its control operations took (scripts of permits, fences and
+ * checkpoints, as their caller feels them), what it holds in memory uncommitted, and how many messages it settled.
+ */
+import type { Redis } from "ioredis";
+import type { Logger } from "../../core/logger.ts";
+import { mapRedisError } from "../../redis/errors.ts";
+import type { Keys } from "../../redis/keys.ts";
+import { loadScript } from "../../redis/scripts.ts";
+
+const reportScript = loadScript(new URL("./lua/reportLoad-3.lua", import.meta.url));
+
+/** Samples of the fleet over which the 99th percentile is taken; older ones are forgotten. */
+export const SAMPLES_KEPT = 1_000;
+/** Messages and errors are counted in buckets of this length, ms. */
+export const BUCKET_MS = 5_000;
+/** One more than a rate looks back on, for the bucket that is being filled, and some against late looks. */
+export const BUCKETS_IN_RING = 16;
+
+const INTERVAL_MS = 1_000;
+/** Enough samples not to wait for the interval. */
+const FLUSH_AT = 200;
+
+export interface Load {
+  /** Fetched and not yet committed. */
+  buffered: number;
+  /** How much of that there may be, in the same unit. */
+  bound: number;
+}
+
+export interface LoadReporterOptions {
+  redis: Redis;
+  keys: Keys;
+  workerId: string;
+  load: () => Load;
+  logger: Logger;
+  intervalMs?: number;
+}
+
+export class LoadReporter {
+  readonly #options: LoadReporterOptions;
+  #samples: number[] = [];
+  #messages = 0;
+  #errors = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: LoadReporterOptions) {
+    this.#options = options;
+  }
+
+  /** A control operation took this long, ms. */
+  sample(ms: number): void {
+    this.#samples.push(ms);
+    if (this.#samples.length > SAMPLES_KEPT) this.#samples.splice(0, this.#samples.length - SAMPLES_KEPT);
+    if (this.#samples.length >= FLUSH_AT && this.#timer !== undefined) this.#round();
+  }
+
+  /** Does a control operation and takes its time, also where it fails: a Redis in trouble is what is looked for. */
+  async timed<T>(operation: () => Promise<T>): Promise<T> {
+    const from = performance.now();
+    try {
+      return await operation();
+    } finally {
+      this.sample(performance.now() - from);
+    }
+  }
+
+  /** A job was settled; `failed`: it spent an attempt or gave up. */
+  countMessage(failed: boolean): void {
+    this.#messages++;
+    if (failed) this.#errors++;
+  }
+
+  start(): void {
+    if (this.#timer !== undefined) return;
+    this.#timer = setInterval(() => this.#round(), this.#options.intervalMs ?? INTERVAL_MS);
+    this.#timer.unref();
+  }
+
+  /** Tells what is left, and that this worker holds nothing any more. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    await this.#running;
+    await this.runOnce().catch(() => undefined);
+    await this.#options.redis
+      .hdel(this.#options.keys.workerLoads, this.#options.workerId)
+      .catch(() => undefined);
+  }
+
+  /** What Redis did not take is told next time. */
+  async runOnce(): Promise<void> {
+    const { redis, keys, workerId, load } = this.#options;
+    const { buffered, bound } = load();
+    const [samples, messages, errors] = [this.#samples, this.#messages, this.#errors];
+    this.#samples = [];
+    this.#messages = 0;
+    this.#errors = 0;
+    try {
+      await reportScript.run(
+        redis,
+        [keys.controlSamples, keys.workerLoads, keys.fleetCounts],
+        [
+          ...[workerId, buffered, bound, messages, errors, SAMPLES_KEPT, BUCKET_MS, BUCKETS_IN_RING],
+          ...samples.map((ms) => ms.toFixed(3)),
+        ],
+      );
+    } catch (error) {
+      this.#samples = [...samples, ...this.#samples].slice(-SAMPLES_KEPT);
+      this.#messages += messages;
+      this.#errors += errors;
+      throw error;
+    }
+  }
+
+  #round(): void {
+    this.#running ??= this.runOnce()
+      .catch((error: unknown) => {
+        const { code, message } = mapRedisError(error);
+        this.#options.logger.debug({ event: "load_report_failed", code }, message);
+      })
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+}

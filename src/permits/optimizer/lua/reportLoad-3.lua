@@ -1,0 +1,31 @@
+--[[
+  A worker tells what it measured since its last word.
+  KEYS[1] control samples LIST  KEYS[2] worker loads HASH  KEYS[3] fleet counts HASH
+  ARGV[1] worker id  ARGV[2] buffered  ARGV[3] bound (records fetched and not yet committed, and how many may be)
+  ARGV[4] messages  ARGV[5] errors  ARGV[6] samples kept  ARGV[7] ms of a bucket of the counts  ARGV[8] buckets in the ring
+  ARGV[9..] times of control operations in ms, oldest first
+  Returns Redis TIME in ms.
+]]
+local time = redis.call("TIME")
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+redis.call("HSET", KEYS[2], ARGV[1], string.format("%.0f %s %s", now, ARGV[2], ARGV[3]))
+if #ARGV > 8 then
+  redis.call("LPUSH", KEYS[1], unpack(ARGV, 9))
+  redis.call("LTRIM", KEYS[1], 0, tonumber(ARGV[6]) - 1)
+  redis.call("HINCRBY", KEYS[3], "samples", #ARGV - 8)
+end
+-- A ring: a bucket's place is taken over by the one that comes a whole turn later, so nothing has to be cleaned up.
+local bucket = math.floor(now / tonumber(ARGV[7]))
+local place = "bucket:" .. (bucket % tonumber(ARGV[8]))
+local messages, errors = tonumber(ARGV[4]), tonumber(ARGV[5])
+if messages + errors > 0 then
+  local stored = redis.call("HGET", KEYS[3], place)
+  if stored then
+    local at, m, e = string.match(stored, "^(%d+) (%d+) (%d+)$")
+    if tonumber(at) == bucket then
+      messages, errors = messages + tonumber(m), errors + tonumber(e)
+    end
+  end
+  redis.call("HSET", KEYS[3], place, string.format("%.0f %.0f %.0f", bucket, messages, errors))
+end
+return now

@@ -1,0 +1,91 @@
+/**
+ * Hints that a waiter's turn may have come: one reader a process, only while somebody in it waits. A hint may be lost or
+ * come for nothing; waiters poll behind it.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Redis } from "ioredis";
+import type { Logger } from "../core/logger.ts";
+import { mapRedisError } from "../redis/errors.ts";
+
+export interface Wakeups {
+  /** Resolves at a hint for the place that is newer than `since`, at `signal`, or after `ms`; never rejects. */
+  wait(place: string, since: number, ms: number, signal?: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+const BLOCK_MS = 2_000;
+const REMEMBERED = 256;
+
+export function makeWakeups(options: { redis?: Redis; key: string; logger: Logger }): Wakeups {
+  const { redis, key, logger } = options;
+  const sleepers = new Map<string, Set<() => void>>();
+  /** place → number of its newest hint. */
+  const seen = new Map<string, number>();
+  let last = 0;
+  let reading = false;
+  let closed = false;
+
+  const take = (entries: [string, string[]][]): void => {
+    for (const [id, fields] of entries) {
+      last = Number.parseInt(id, 10);
+      for (let i = 1; i < fields.length; i += 2) {
+        const place = fields[i]!;
+        seen.delete(place);
+        seen.set(place, last);
+        for (const wake of sleepers.get(place) ?? []) wake();
+      }
+    }
+    for (const place of seen.keys()) {
+      if (seen.size <= REMEMBERED) break;
+      seen.delete(place);
+    }
+  };
+
+  const read = async (from: Redis): Promise<void> => {
+    reading = true;
+    while (sleepers.size > 0 && !closed) {
+      try {
+        const reply = await from.xread("COUNT", 100, "BLOCK", BLOCK_MS, "STREAMS", key, `${last}-0`);
+        if (reply) take(reply[0]![1]);
+      } catch (error) {
+        if (closed) break;
+        logger.debug({ err: mapRedisError(error) }, "no hints for waiters at present; they poll");
+        await sleep(1_000, undefined, { ref: false });
+      }
+    }
+    reading = false;
+  };
+
+  return {
+    wait(place, since, ms, signal) {
+      // A lower number than we know: the pool began anew.
+      if (since < last) last = since;
+      if ((seen.get(place) ?? 0) > since) {
+        seen.delete(place);
+        return Promise.resolve();
+      }
+      if (signal?.aborted || closed) return Promise.resolve();
+      return new Promise((resolve) => {
+        const mine = sleepers.get(place) ?? new Set();
+        const wake = (): void => {
+          clearTimeout(timer);
+          signal?.removeEventListener("abort", wake);
+          mine.delete(wake);
+          if (mine.size === 0 && sleepers.get(place) === mine) sleepers.delete(place);
+          resolve();
+        };
+        const timer = setTimeout(wake, ms);
+        signal?.addEventListener("abort", wake, { once: true });
+        sleepers.set(place, mine.add(wake));
+        if (redis && !reading) {
+          last = Math.max(last, since);
+          void read(redis);
+        }
+      });
+    },
+    close() {
+      closed = true;
+      for (const mine of [...sleepers.values()]) for (const wake of [...mine]) wake();
+    },
+  };
+}
