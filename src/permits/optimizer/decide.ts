@@ -32,15 +32,13 @@ export const optimizerDefaults: OptimizerSettings = {
 export interface OptimizerMemory {
   /** Breaches in a row up to the last check. */
   breaches: number;
-  /** Healthy checks in a row up to the last one. */
-  healthy: number;
   /** End of the cool-down, ms by Redis TIME. */
   coolUntilMs: number;
   /** Of the last check, ms by Redis TIME; 0 before the first. */
   checkedAtMs: number;
 }
 
-export const blankMemory: OptimizerMemory = { breaches: 0, healthy: 0, coolUntilMs: 0, checkedAtMs: 0 };
+export const blankMemory: OptimizerMemory = { breaches: 0, coolUntilMs: 0, checkedAtMs: 0 };
 
 export interface Sight {
   /** Redis TIME, ms. */
@@ -75,7 +73,6 @@ export function decide(
   const breach = breachOf(sight, settings);
   const next: OptimizerMemory = {
     breaches: breach === undefined ? 0 : (inARow ? memory.breaches : 0) + 1,
-    healthy: breach === undefined ? (inARow ? memory.healthy : 0) + 1 : 0,
     coolUntilMs,
     checkedAtMs: sight.nowMs,
   };
@@ -117,7 +114,7 @@ function decideOn(
     // What is held beyond the effective size was asked back already.
     const held = Math.min(pool.allocated, pool.effective);
     if (held <= 1) return hold(`${seen}: ${held} permits held, and one always stays`);
-    const permits = Math.max(1, Math.floor(held * settings.revokeShare));
+    const permits = Math.max(1, Math.floor(held * settings.revokeShare + TINY));
     return { kind: "revoke", permits, reason: `${seen}: ${permits} of ${held} revoked`, healthy };
   }
   const missing = pool.size - pool.effective;
@@ -134,10 +131,13 @@ function decideOn(
 
 /** Permits given back by one healthy check. */
 export const giveBackStep = (size: number, settings: OptimizerSettings): number =>
-  Math.max(1, Math.ceil(size * settings.giveBackShare));
+  Math.max(1, Math.ceil(size * settings.giveBackShare - TINY));
 
 /** Healthy checks in a row after which any pool, whatever was revoked of it, has its full size again. */
 export const checksToFullSize = (settings: OptimizerSettings): number =>
   Math.ceil(settings.coolDownMs / settings.intervalMs) + Math.ceil(1 / settings.giveBackShare);
+
+/** 70 * 0.1 is a little more than 7: not to be rounded up to 8. */
+const TINY = 1e-9;
 
 const percent = (share: number): string => `${Math.round(share * 100)} %`;

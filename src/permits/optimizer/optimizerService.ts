@@ -110,7 +110,7 @@ export class OptimizerService {
     const { decision, memory } = judged;
     const event = decision.kind === "hold" ? [] : quotaEventFields(decision, sight, actor);
     const kept = [
-      ...["breaches", memory.breaches, "healthy", memory.healthy, "coolUntilMs", memory.coolUntilMs],
+      ...["breaches", memory.breaches, "coolUntilMs", memory.coolUntilMs],
       ...["checkedAtMs", memory.checkedAtMs, "samplesSeen", figures.samplesTaken, "actor", actor],
     ];
     const first = await scripts.remember.run(
@@ -144,7 +144,6 @@ export class OptimizerService {
       samplesSeen: Number(h.samplesSeen ?? 0),
       memory: {
         breaches: number("breaches"),
-        healthy: number("healthy"),
         coolUntilMs: number("coolUntilMs"),
         checkedAtMs: number("checkedAtMs"),
       },
