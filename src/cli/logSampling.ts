@@ -59,12 +59,18 @@ export function sampleLines(
   };
 }
 
+/** The code stands in the line itself or in the error that it reports. */
 function codeOf(line: string): { code: string; level: number } | undefined {
   if (!line.includes('"code":"')) return undefined;
   try {
-    const { code, level } = JSON.parse(line) as { code?: unknown; level?: unknown };
-    return typeof code === "string" && typeof level === "number" && level < errorLevel
-      ? { code, level }
+    const { code, err, level } = JSON.parse(line) as {
+      code?: unknown;
+      err?: { code?: unknown };
+      level?: unknown;
+    };
+    const found = code ?? err?.code;
+    return typeof found === "string" && typeof level === "number" && level < errorLevel
+      ? { code: found, level }
       : undefined;
   } catch {
     return undefined;

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { UeeError } from "../../core/errors.ts";
 import type { RunSummary } from "../../engineApi.ts";
+import { mapRedisError } from "../../redis/errors.ts";
 import { parseDurationOption, parseProviders } from "../arguments.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { exitOfRuns, exitOfSignal } from "../exitCodes.ts";
@@ -106,7 +107,7 @@ async function run(context: CliContext, words: string[], flags: RunFlags): Promi
       view.stop();
       return exitOfSignal(interrupts.caught);
     }
-    throw error;
+    throw mapRedisError(error);
   } finally {
     view.stop();
     interrupts.release();
