@@ -136,7 +136,7 @@ const isKeyless = ({ nvdApiKey, providers: own }: Config): boolean =>
 export function engineSettings(config: Config): EngineSettings {
   const own = Object.fromEntries(
     providers.map(({ name, upstream }) => {
-      const { url, rate } = config.providers[name] ?? {};
+      const { url, rate, pageSize } = config.providers[name] ?? {};
       const apiKey = upstream.apiKeyEnv === "NVD_API_KEY" ? config.nvdApiKey : undefined;
       return [
         name,
@@ -144,6 +144,7 @@ export function engineSettings(config: Config): EngineSettings {
           ...(url === undefined ? {} : { url }),
           ...(apiKey === undefined ? {} : { apiKey }),
           ...(rate === undefined ? {} : { rate }),
+          ...(pageSize === undefined ? {} : { pageSize }),
         },
       ];
     }),
