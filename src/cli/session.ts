@@ -130,7 +130,7 @@ function lookOf({ config, origins }: LoadedConfig, request: SessionRequest, term
   return request.patience === "command" && origins.logLevel?.source === "default" ? "brief" : "pretty";
 }
 
-const isKeyless = ({ nvdApiKey, providers: own }: Config): boolean =>
+export const isKeyless = ({ nvdApiKey, providers: own }: Config): boolean =>
   nvdApiKey === undefined && own.cve?.url === undefined && own.cve?.rate === undefined;
 
 export function engineSettings(config: Config): EngineSettings {
