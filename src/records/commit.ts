@@ -1,6 +1,6 @@
 /**
  * Commits records: read index entries → judge (unchanged, stale, new, changed) → read the heads of changed ones → diff →
- * atomic steps. Windows of 64 records overlap, so that latency hides behind the digests of the next window. What
+ * atomic steps. Windows of 32 records overlap, so that latency hides behind the digests of the next window. What
  * changed between judgement and write comes back as a conflict and is judged anew, a bounded number of times.
  */
 import type { RunKeys } from "../redis/keys.ts";
