@@ -1,8 +1,9 @@
 /**
  * Keeps a storm of equal troubles readable: of each error code the first lines pass, the rest is counted and told now and
- * then as one line. Only lines with a `code` and below level error are sampled; nothing that a person must see is.
+ * then as one line. A bad feed sets thousands of records aside, each with its line. What is fatal or has no
+ * `code` always passes.
  */
-const errorLevel = 50;
+const fatalLevel = 60;
 
 export interface LineSampler {
   write(line: string): void;
@@ -69,7 +70,7 @@ function codeOf(line: string): { code: string; level: number } | undefined {
       level?: unknown;
     };
     const found = code ?? err?.code;
-    return typeof found === "string" && typeof level === "number" && level < errorLevel
+    return typeof found === "string" && typeof level === "number" && level < fatalLevel
       ? { code: found, level }
       : undefined;
   } catch {

@@ -43,11 +43,11 @@ test("counts are told now and then while lines keep coming", () => {
   expect(JSON.parse(written[5]!)).toMatchObject({ hidden: 6, total: 11 });
 });
 
-test("errors and lines without a code are never held back", () => {
+test("what is fatal and lines without a code are never held back", () => {
   const written: string[] = [];
   const sampler = sampleLines((text) => written.push(text));
   for (let i = 0; i < 20; i++) {
-    sampler.write(line("SYS_INTERNAL", 50));
+    sampler.write(line("SYS_INTERNAL", 60));
     sampler.write(line(undefined, 30));
     sampler.write('not json "code":"X"\n');
   }
