@@ -60,7 +60,9 @@ async function runIn(provider: string, kill: Kill | { afterMs: number } | null):
   const atStep = kill !== null && "step" in kill ? kill : {};
   const plan = { url: redis.url, provider, mode: "full", settings: settingsNow(), ...atStep };
   const started = performance.now();
-  const running = spawn(process.execPath, [child, JSON.stringify(plan)], { stdio: ["ignore", "pipe", "inherit"] });
+  const running = spawn(process.execPath, [child, JSON.stringify(plan)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   let out = "";
   running.stdout.on("data", (chunk: Buffer) => {
     out += chunk;

@@ -33,21 +33,25 @@ describeReal("the real feeds", () => {
     await redis?.stop();
   });
 
-  test.each(["before", "after"] as const)("come back equal to their sources at the point %s", async (point) => {
-    simulator.setPoint(point);
-    for (const provider of upstreamNames) {
-      const run = await uee.run(provider, "full", { allowShrink: true });
-      expect(run).toMatchObject({ state: "complete", deadLettered: 0 });
-      const store = await exported(uee.engine, provider);
-      let count = 0;
-      for (const { id, data, xml } of simulator.content(provider)) {
-        count += 1;
-        const stored = store.get(id);
-        if (xml !== undefined) expect(factsOfData(stored).sort()).toEqual(factsOfNode(parseTree(xml)).sort());
-        else if (canonicalJson(stored) !== canonicalJson(data)) expect(stored).toEqual(data);
+  test.each(["before", "after"] as const)(
+    "come back equal to their sources at the point %s",
+    async (point) => {
+      simulator.setPoint(point);
+      for (const provider of upstreamNames) {
+        const run = await uee.run(provider, "full", { allowShrink: true });
+        expect(run).toMatchObject({ state: "complete", deadLettered: 0 });
+        const store = await exported(uee.engine, provider);
+        let count = 0;
+        for (const { id, data, xml } of simulator.content(provider)) {
+          count += 1;
+          const stored = store.get(id);
+          if (xml !== undefined)
+            expect(factsOfData(stored).sort()).toEqual(factsOfNode(parseTree(xml)).sort());
+          else if (canonicalJson(stored) !== canonicalJson(data)) expect(stored).toEqual(data);
+        }
+        expect(store.size).toBe(count);
+        expect(count).toBeGreaterThan(500);
       }
-      expect(store.size).toBe(count);
-      expect(count).toBeGreaterThan(500);
-    }
-  });
+    },
+  );
 });

@@ -65,7 +65,9 @@ export async function runCell(redisUrl: string, cell: Cell): Promise<CellResult>
       if (xmlProviders.has(provider)) continue;
       const said = result.runs.filter((r) => r.provider === provider).reduce((sum, r) => sum + r.requests, 0);
       if (said !== counts.requests[provider]) {
-        result.breaches.push(`${provider}: ${counts.requests[provider]} requests arrived, the runs say ${said}`);
+        result.breaches.push(
+          `${provider}: ${counts.requests[provider]} requests arrived, the runs say ${said}`,
+        );
       }
     }
     await compare(redisUrl, uee, simulator, providers, cell.faults, "incremental", result);
