@@ -118,6 +118,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       fetchLane: new WeightedGate(Math.max(1, settings.concurrency - half)),
       workLane: new WeightedGate(half),
       budget,
+      waitScale: settings.waitScale,
       logger: logger.child({ provider: provider.name }),
       onStep: options.onStep ?? (() => undefined),
     });
