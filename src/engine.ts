@@ -39,6 +39,8 @@ export interface ProviderSettings {
   apiKey?: string;
   /** Overrides the provider's default rate. */
   rate?: { max: number; windowMs: number } | "unlimited";
+  /** Greatest number of records to ask for at once; the provider's own by default. */
+  pageSize?: number;
 }
 
 export interface EngineSettings {
@@ -112,10 +114,11 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       upstream,
       staging: new Staging(redis.commands, providerKeys),
       badRecords: new BadRecords(redis.commands, providerKeys),
-      pageSize: new AdaptivePageSize(provider.pageSize, logger),
+      pageSize: new AdaptivePageSize(Math.min(own.pageSize ?? provider.pageSize, provider.pageSize), logger),
       fetchLane: new WeightedGate(Math.max(1, settings.concurrency - half)),
       workLane: new WeightedGate(half),
       budget,
+      waitScale: settings.waitScale,
       logger: logger.child({ provider: provider.name }),
       onStep: options.onStep ?? (() => undefined),
     });

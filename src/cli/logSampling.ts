@@ -1,8 +1,9 @@
 /**
  * Keeps a storm of equal troubles readable: of each error code the first lines pass, the rest is counted and told now and
- * then as one line. Only lines with a `code` and below level error are sampled; nothing that a person must see is.
+ * then as one line. A bad feed sets thousands of records aside, each with its line. What is fatal or has no
+ * `code` always passes.
  */
-const errorLevel = 50;
+const fatalLevel = 60;
 
 export interface LineSampler {
   write(line: string): void;
@@ -59,12 +60,18 @@ export function sampleLines(
   };
 }
 
+/** The code stands in the line itself or in the error that it reports. */
 function codeOf(line: string): { code: string; level: number } | undefined {
   if (!line.includes('"code":"')) return undefined;
   try {
-    const { code, level } = JSON.parse(line) as { code?: unknown; level?: unknown };
-    return typeof code === "string" && typeof level === "number" && level < errorLevel
-      ? { code, level }
+    const { code, err, level } = JSON.parse(line) as {
+      code?: unknown;
+      err?: { code?: unknown };
+      level?: unknown;
+    };
+    const found = code ?? err?.code;
+    return typeof found === "string" && typeof level === "number" && level < fatalLevel
+      ? { code: found, level }
       : undefined;
   } catch {
     return undefined;

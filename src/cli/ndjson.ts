@@ -24,7 +24,13 @@ export async function writeLines<Item>(
     const text = buffer;
     buffer = "";
     if (!stdout.write(text) && !gone) {
-      await Promise.race([once(stdout, "drain"), once(stdout, "close")]).catch(() => {});
+      // The listeners of the one that loses go too: a long export waits thousands of times.
+      const over = new AbortController();
+      const { signal } = over;
+      await Promise.race([once(stdout, "drain", { signal }), once(stdout, "close", { signal })]).catch(
+        () => {},
+      );
+      over.abort();
     }
     // A broken pipe shows one turn of the event loop after the write.
     await new Promise<void>((resolve) => setImmediate(resolve));

@@ -6,12 +6,14 @@
  * back, so that the same command continues.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { isUeeError, toUeeError, UeeError } from "../core/errors.ts";
+import { toUeeError, UeeError } from "../core/errors.ts";
 import type { Engine, RunProgress, RunSummary } from "../engineApi.ts";
 import type { RunMode } from "../providers/contract.ts";
+import { isRedisTrouble, mapRedisError } from "../redis/errors.ts";
 import { asRunError } from "./failures.ts";
 import type { ProgressView } from "./progressView.ts";
 import type { Session } from "./sessionTypes.ts";
+import { within } from "./within.ts";
 
 export interface DriveOptions {
   mode: RunMode;
@@ -64,7 +66,8 @@ export async function driveRuns(
   } finally {
     clearTimeout(timeout);
     // Without Redis nothing can be handed back: leases and locks run out by themselves.
-    await worker?.stop({ deadlineMs: session.lost.aborted ? 0 : stopDeadlineMs });
+    const deadlineMs = session.lost.aborted ? 0 : stopDeadlineMs;
+    if (worker) await within(deadlineMs + 1_000, worker.stop({ deadlineMs }));
   }
 }
 
@@ -100,7 +103,7 @@ async function driveOne(
     view.update(newest);
     return summaryOf(newest);
   } catch (error) {
-    if (isUeeError(error, "SYS_REDIS_UNREACHABLE")) throw error;
+    if (!signal.aborted && isRedisTrouble(error)) throw mapRedisError(error);
     return unfinished(provider, { runId, mode: options.mode, newest, signal, error });
   }
 }
@@ -111,7 +114,7 @@ async function outlastingRedis<Result>(signal: AbortSignal, work: () => Promise<
     try {
       return await work();
     } catch (error) {
-      if (signal.aborted || !isUeeError(error, "SYS_REDIS_UNREACHABLE", "SYS_REDIS_TROUBLE")) throw error;
+      if (signal.aborted || !isRedisTrouble(error)) throw error;
       await sleep(redisPauseMs, undefined, { signal });
     }
   }

@@ -2,7 +2,7 @@
  * Configuration → log → Redis → engine: what every command that touches the mirror stands on. Heavy modules are loaded
  * here and nowhere earlier, so that help and usage errors come at once.
  */
-import { type Config, loadConfig } from "../config/index.ts";
+import { type Config, type LoadedConfig, loadConfig } from "../config/index.ts";
 import { isUeeError, toUeeError } from "../core/errors.ts";
 import { type EngineSettings, openEngine } from "../engine.ts";
 import { providers } from "../providers/registry.ts";
@@ -10,10 +10,14 @@ import { assertRedisFit } from "../redis/checks.ts";
 import { type ConnectOptions, connectRedis, type RedisConnections } from "../redis/connect.ts";
 import { chooseRedis } from "./chooseRedis.ts";
 import type { CliContext } from "./context.ts";
-import { type CommandLog, makeCommandLog } from "./logging.ts";
+import { type CommandLog, type LogLook, makeCommandLog } from "./logging.ts";
 import { watchOutages } from "./outageWatch.ts";
 import { styleFor, wantsColours } from "./render/style.ts";
 import type { Session, SessionRequest } from "./sessionTypes.ts";
+import { within } from "./within.ts";
+
+/** Closing says goodbye to a Redis that may be gone, ms. */
+const closeDeadlineMs = 5_000;
 
 /** How long a command tries to reach Redis at start, and how long it lets it stay away later, ms. */
 const commandPatience = { startMs: 5_000, outageMs: 120_000 };
@@ -57,9 +61,10 @@ export async function openSession(
       lost: watch.lost,
       close: async () => {
         watch.close();
-        await engine
+        const closing = engine
           .close()
           .catch((error: unknown) => log.logger.debug({ err: toUeeError(error) }, "closing"));
+        await within(closeDeadlineMs, closing);
         await connections.close();
         await chosen.release();
         log.flush();
@@ -100,16 +105,13 @@ async function prepare(
 ): Promise<{ config: Config; log: CommandLog }> {
   const env = request.env ?? context.env;
   const loaded = loadConfig({ argvFlags: { ...request.flags }, env });
-  const { config, warnings, origins } = loaded;
+  const { config, warnings } = loaded;
   const write = request.logTo ?? ((line: string) => void context.stderr.write(`${line}\n`));
   const terminal = context.stderr.isTTY === true;
+  const look = lookOf(loaded, request, terminal);
   const log = await makeCommandLog({
-    // Bars tell what info would; a person at a terminal hears of troubles only, unless a level was asked for.
-    level:
-      terminal && request.patience === "command" && origins.logLevel?.source === "default"
-        ? "warn"
-        : config.logLevel,
-    readable: config.logFormat === "auto" ? terminal : config.logFormat === "pretty",
+    level: config.logLevel,
+    look,
     colours: wantsColours(context.stderr, context.env),
     write,
   });
@@ -121,13 +123,20 @@ async function prepare(
   return { config, log };
 }
 
-const isKeyless = ({ nvdApiKey, providers: own }: Config): boolean =>
+/** Bars tell what info would; a person at a terminal hears of troubles only, unless a level was asked for. */
+function lookOf({ config, origins }: LoadedConfig, request: SessionRequest, terminal: boolean): LogLook {
+  if (config.logFormat !== "auto") return config.logFormat;
+  if (!terminal) return "json";
+  return request.patience === "command" && origins.logLevel?.source === "default" ? "brief" : "pretty";
+}
+
+export const isKeyless = ({ nvdApiKey, providers: own }: Config): boolean =>
   nvdApiKey === undefined && own.cve?.url === undefined && own.cve?.rate === undefined;
 
 export function engineSettings(config: Config): EngineSettings {
   const own = Object.fromEntries(
     providers.map(({ name, upstream }) => {
-      const { url, rate } = config.providers[name] ?? {};
+      const { url, rate, pageSize } = config.providers[name] ?? {};
       const apiKey = upstream.apiKeyEnv === "NVD_API_KEY" ? config.nvdApiKey : undefined;
       return [
         name,
@@ -135,6 +144,7 @@ export function engineSettings(config: Config): EngineSettings {
           ...(url === undefined ? {} : { url }),
           ...(apiKey === undefined ? {} : { apiKey }),
           ...(rate === undefined ? {} : { rate }),
+          ...(pageSize === undefined ? {} : { pageSize }),
         },
       ];
     }),

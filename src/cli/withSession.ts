@@ -1,3 +1,4 @@
+import { mapRedisError } from "../redis/errors.ts";
 import type { CliContext } from "./context.ts";
 import type { Session, SessionRequest } from "./sessionTypes.ts";
 
@@ -10,6 +11,9 @@ export async function withSession<Result>(
   const session = await context.open({ patience: "command", ...request });
   try {
     return await work(session);
+  } catch (error) {
+    // What the engine throws that is no error of ours comes from Redis.
+    throw mapRedisError(error);
   } finally {
     await session.close();
   }

@@ -1,6 +1,8 @@
 /** Configuration for people: the reference behind docs/config.md, and the values in force, without secrets. */
+
 import { providers as registered } from "../providers/registry.ts";
 import { redactRedisUrl } from "../redis/url.ts";
+import { effectiveRate } from "./effectiveRate.ts";
 import { allFields, flagOf, metaOf, type ProviderFacts } from "./fields.ts";
 import type { LoadedConfig, Origin } from "./types.ts";
 import { formatRate, type RateSetting } from "./values.ts";
@@ -57,10 +59,15 @@ export function redactedView(
 ): ConfigRow[] {
   const { config, origins } = loaded;
   const flat: Record<string, unknown> = { ...config };
-  for (const [name, own] of Object.entries(config.providers)) {
-    flat[`${name}Url`] = own.url;
-    flat[`${name}Rate`] = own.rate === undefined ? undefined : formatRate(own.rate as RateSetting);
-    flat[`${name}PageSize`] = own.pageSize;
+  // What holds is shown, also where nobody set it: the provider's own address, rate and page size.
+  for (const { name, upstream, pageSize } of providers) {
+    const own = config.providers[name];
+    const apiKey = upstream.rateWithKey === undefined ? undefined : config.nvdApiKey;
+    flat[`${name}Url`] = own?.url ?? upstream.defaultUrl;
+    flat[`${name}Rate`] = formatRate(
+      effectiveRate({ rate: own?.rate as RateSetting | undefined }, upstream, apiKey),
+    );
+    flat[`${name}PageSize`] = own?.pageSize ?? pageSize;
   }
   const rows = Object.entries(allFields(providers)).map(([key, type]): ConfigRow => {
     const meta = metaOf(type);

@@ -19,7 +19,8 @@ const quote = (text: string): string => (needsEscape.test(text) ? JSON.stringify
 export function canonicalJson(value: unknown): string {
   if (typeof value === "string") return quote(value);
   if (value === null || typeof value !== "object") {
-    // -0 and 0 differ after JSON.parse only for Object.is; JSON itself prints both as 0.
+    // JSON.stringify writes -0 as 0, which JSON.parse tells apart.
+    if (Object.is(value, -0)) return "-0";
     return value === undefined ? "null" : JSON.stringify(value);
   }
   if (Array.isArray(value)) {

@@ -10,27 +10,27 @@ import type { WorkerRegistry } from "./workerRegistry.ts";
 
 const releaseScript = loadScript(new URL("./lua/releaseDeadHolder-3.lua", import.meta.url));
 
+/** How many jobs of which queue were taken from the dead; nothing where nobody died. */
 export async function releaseDeadHolders(
   redis: Redis,
   registry: WorkerRegistry,
-  worker: Worker,
-): Promise<number> {
+  workers: readonly Worker[],
+): Promise<{ name: string; released: number }[]> {
   const dead = (await registry.all()).filter(({ process }) => isDead(process)).flatMap((w) => w.lockOwners);
-  if (dead.length === 0) return 0;
-  const active = await redis.lrange(worker.toKey("active"), 0, -1);
-  let released = 0;
-  for (const id of active) {
-    const lock = `${worker.toKey(id)}:lock`;
-    const token = await redis.get(lock);
-    if (token === null || !dead.some((owner) => token.startsWith(`${owner}:`))) continue;
-    released += Number(
-      await releaseScript.run(
-        redis,
-        [lock, worker.toKey("stalled"), worker.toKey("stalled-check")],
-        [token, id],
-      ),
-    );
+  if (dead.length === 0) return [];
+  const taken: { name: string; released: number }[] = [];
+  for (const worker of workers) {
+    let released = 0;
+    for (const id of await redis.lrange(worker.toKey("active"), 0, -1)) {
+      const lock = `${worker.toKey(id)}:lock`;
+      const token = await redis.get(lock);
+      if (token === null || !dead.some((owner) => token.startsWith(`${owner}:`))) continue;
+      const keys = [lock, worker.toKey("stalled"), worker.toKey("stalled-check")];
+      released += Number(await releaseScript.run(redis, keys, [token, id]));
+    }
+    if (released === 0) continue;
+    await worker.getBackend().moveStalledJobsToWait();
+    taken.push({ name: worker.name, released });
   }
-  if (released > 0) await worker.getBackend().moveStalledJobsToWait();
-  return released;
+  return taken;
 }

@@ -70,7 +70,7 @@ export interface UpstreamKeys {
 export interface ProviderKeys {
   readonly tag: string;
   readonly queue: { prefix: string; name: string };
-  /** HASH: watermark, changeKey, verifiedAt, lastFullAt, lastRunId, live (count), runSeq. */
+  /** HASH: watermark, changeKey, verifiedAt, lastFullAt, lastRunId, live (count), runSeq, changeSeq. */
   readonly meta: string;
   /** STRING: id of the open run, absent when none. */
   readonly openRun: string;
@@ -118,7 +118,7 @@ export interface RunKeys {
   readonly order: string;
   /** HASH batch key → fence of its newest attempt. */
   readonly fences: string;
-  /** HASH id → `<code><pass>`; codes: c created, u updated, n unchanged, d dead. */
+  /** HASH id → `<code><pass>:<fetch time>`; codes: c created, u updated, n unchanged, d dead (see records/lua/seen.lua). */
   readonly seen: string;
   /** HASH id → `<pass>:<digest>` of records refused as older than the stored. */
   readonly regressed: string;

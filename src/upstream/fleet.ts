@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
-import { UeeError } from "../core/errors.ts";
+import { toUeeError, UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { UpstreamKeys } from "../redis/keys.ts";
@@ -60,9 +60,10 @@ export function makeMembership(options: {
     enteredAt = askedAt;
     timer ??= setInterval(() => {
       register().catch((error: unknown) => {
+        const { code, detail } = toUeeError(error);
         logger.warn(
-          { err: error, upstream: name },
-          "could not renew the entry among the upstream's processes",
+          { event: "fleet_entry", upstream: name, code },
+          `could not renew the entry among the upstream's processes: ${detail}`,
         );
       });
     }, refreshMs).unref();

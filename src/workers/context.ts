@@ -39,6 +39,8 @@ export interface ProviderContext {
   workLane: WeightedGate;
   /** Bytes fetched and not yet committed, over all providers of this process. */
   budget: WeightedGate;
+  /** Multiplies throttle waits, retry and back-off delays. */
+  waitScale: number;
   logger: Logger;
   onStep: StepObserver;
 }

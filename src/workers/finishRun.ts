@@ -189,6 +189,8 @@ async function removeUnseen(
       );
     }
     await context.runs.setFields(attempt, { removal: String(candidates) });
+    // The door is shut: nobody can come to miss any more.
+    if (candidates === 0) return verdict;
   }
   for await (const ids of context.records.unseen(run.id, run.pass)) {
     signal.throwIfAborted();

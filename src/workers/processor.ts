@@ -5,10 +5,10 @@
 import type { Job } from "bullmq";
 import { toUeeError, UeeError } from "../core/errors.ts";
 import { type BatchJob, batchJob } from "../queues/jobCatalog.ts";
-import { mapRedisError } from "../redis/errors.ts";
+import { isRedisTrouble, mapRedisError } from "../redis/errors.ts";
 import type { ProviderContext } from "./context.ts";
 import { failRun, finishRun } from "./finishRun.ts";
-import { type Outcome, outcomeOf } from "./outcome.ts";
+import { backoffMs, type Outcome, outcomeOf } from "./outcome.ts";
 import { AttemptError, type BatchSummary, BuriedError, enqueueDue, runBatch, runRecord } from "./runBatch.ts";
 import { settle } from "./settle.ts";
 
@@ -37,8 +37,15 @@ export class BatchProcessor {
     this.#running.add(id);
     try {
       const outcome = await this.#run(job, signal);
-      this.#context.onStep("settle", "before", job.data.batch);
+      this.#context.onStep("settle", "before", job.data?.batch);
       return await settle(outcome, job, token);
+    } catch (thrown) {
+      // Redis in trouble between the steps and the queue's word spends no attempt: the lock runs out, the batch is taken
+      // again and finds what was done.
+      if (!isRedisTrouble(thrown)) throw thrown;
+      const error = mapRedisError(thrown);
+      this.#context.logger.warn({ event: "batch_unsettled", jobId: id, code: error.code }, error.message);
+      return await settle({ kind: "abandon", error }, job, token);
     } finally {
       this.#context.onStep("settle", "after", job.data?.batch);
       this.#running.delete(id);
@@ -69,8 +76,9 @@ export class BatchProcessor {
     const error = signal.aborted ? toUeeError(signal.reason) : toUeeError(mapRedisError(cause));
     const outcome = outcomeOf(error, { made: job.attemptsMade, allowed: job.opts.attempts ?? 1 });
     this.#say(data, outcome, cause);
-    if (outcome.kind === "defer" && outcome.delayMs >= WORTH_SAYING_MS) {
-      await this.#context.runs.noteWaiting(data.runId, error.message, Date.now() + outcome.delayMs);
+    const waitMs = this.#waitMs(outcome, job);
+    if (waitMs >= WORTH_SAYING_MS) {
+      await this.#context.runs.noteWaiting(data.runId, error.message, Date.now() + waitMs);
     }
     if (!attempt || (outcome.kind !== "dead" && outcome.kind !== "fatal")) return outcome;
     if (job.name === "finish" || outcome.kind === "fatal") {
@@ -81,6 +89,12 @@ export class BatchProcessor {
     const outstanding = await this.#bury(job, data, attempt.fence, error);
     await enqueueDue(this.#context, data.runId, [], outstanding);
     return outcome;
+  }
+
+  /** How long the batch will be away; of a retry, about how long. */
+  #waitMs(outcome: Outcome, job: Job): number {
+    if (outcome.kind === "defer") return outcome.delayMs;
+    return outcome.kind === "retry" ? backoffMs(job.attemptsMade + 1, this.#context.waitScale) : 0;
   }
 
   async #bury(job: Job, data: BatchJob, fence: number, error: UeeError): Promise<number> {

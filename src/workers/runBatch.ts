@@ -4,60 +4,16 @@
  * Killed at any point the batch is repeated whole; what was committed before compares equal and is counted once.
  */
 import { UeeError } from "../core/errors.ts";
-import { canonicalJson } from "../core/json.ts";
-import { parseTime } from "../core/time.ts";
 import { formatUrn } from "../core/urn.ts";
-import type { ExtractContext, Extracted, TransformedRecord } from "../providers/contract.ts";
+import type { ExtractContext, Extracted } from "../providers/contract.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
-import type { Attempt, IncomingRecord } from "../records/contract.ts";
-import { type BadRecord, deadLetterId } from "../recovery/badRecords.ts";
+import type { Attempt } from "../records/contract.ts";
+import type { BadRecord } from "../recovery/badRecords.ts";
 import { type BatchEntry, type RunRecord, toEntries } from "../recovery/runStore.ts";
 import type { ProviderContext } from "./context.ts";
+import { judge, newestOf } from "./judge.ts";
 
 export type BatchSummary = Record<string, string | number | boolean>;
-
-interface Judged {
-  good: IncomingRecord[];
-  bad: BadRecord[];
-}
-
-/** Judges every raw record: good ones are transformed, a bad one is set aside alone. */
-function judge(context: ProviderContext, raw: unknown[], fetchedAt: number): Judged {
-  const good: IncomingRecord[] = [];
-  const bad: BadRecord[] = [];
-  for (const item of raw) {
-    let record: TransformedRecord;
-    try {
-      record = context.provider.transform(item);
-    } catch (error) {
-      if (!(error instanceof UeeError)) throw error;
-      const text = JSON.stringify(item) ?? "null";
-      const id = context.provider.identify(item);
-      bad.push({
-        deadLetterId: deadLetterId(context.provider.name, id, canonicalJson(item)),
-        id,
-        raw: text,
-        code: error.code,
-        message: error.detail,
-        fetchedAt,
-      });
-      continue;
-    }
-    good.push({ ...record, fetchedAt });
-  }
-  return { good, bad };
-}
-
-/** What of a batch's records is newest, by their own lastModified. */
-function newestOf(records: IncomingRecord[]): { ms: number; text: string } | null {
-  let newest: { ms: number; text: string } | null = null;
-  for (const { lastModified } of records) {
-    if (lastModified === null || (newest !== null && lastModified === newest.text)) continue;
-    const ms = parseTime(lastModified);
-    if (ms !== undefined && (newest === null || ms > newest.ms)) newest = { ms, text: lastModified };
-  }
-  return newest;
-}
 
 /** The stored change key, if it holds under today's provider version and address and this run may use it. */
 async function usableChangeKey(
@@ -260,7 +216,7 @@ async function workStep(
   extracted: Extracted<unknown>,
   signal: AbortSignal,
 ): Promise<BatchSummary> {
-  const { good, bad } = judge(context, extracted.records, extracted.fetchedAt);
+  const { good, bad } = await judge(context, extracted.records, extracted.fetchedAt, signal);
   const windowed = context.provider.kind === "windowed";
   context.onStep("commit", "before", job.batch);
   const committed = await context.records.commit(attempt, good, {

@@ -25,6 +25,8 @@ const STALLED_CHECK_MS = 4_000;
 /** Stalls are the fleet's troubles, never the batch's: no count of them fails it. */
 const NO_STALL_LIMIT = 1_000_000_000;
 const RECONCILE_MS = 15_000;
+/** How often jobs of processes that are known to be dead are looked for: two small reads when there are none. */
+const DEAD_HOLDERS_MS = 2_000;
 /** How long a stop waits for the current batches to commit or go back. */
 const STOP_DEADLINE_MS = 25_000;
 
@@ -51,6 +53,7 @@ export class BatchWorker {
   readonly #aborts = new Map<string, AbortController>();
   readonly #reconcilers: Reconciler[];
   #timer: NodeJS.Timeout | undefined;
+  #deadHoldersTimer: NodeJS.Timeout | undefined;
   #reconciling: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
 
@@ -76,26 +79,38 @@ export class BatchWorker {
       this.#reconciling = this.reconcile();
     }, RECONCILE_MS);
     this.#timer.unref();
+    this.#deadHoldersTimer = setInterval(() => {
+      void this.#quietly(() => this.#releaseDeadHolders());
+    }, DEAD_HOLDERS_MS);
+    this.#deadHoldersTimer.unref();
     this.#logger.info({ event: "worker_ready" }, "taking batches");
   }
 
   /** Mends what disagrees and frees the jobs of the certainly dead. Safe at any time, from any number of pods. */
-  async reconcile(): Promise<void> {
-    try {
-      for (const worker of this.#workers) {
-        const released = await releaseDeadHolders(this.#deps.redis, this.#registry, worker);
-        if (released > 0) {
-          const line = { event: "repair", queue: worker.name, released };
-          this.#logger.warn(line, "took jobs back from a dead process");
-        }
-      }
+  reconcile(): Promise<void> {
+    return this.#quietly(async () => {
+      await this.#releaseDeadHolders();
       for (const reconciler of this.#reconcilers) await reconciler.runOnce();
+    });
+  }
+
+  async #releaseDeadHolders(): Promise<void> {
+    for (const { name, released } of await releaseDeadHolders(
+      this.#deps.redis,
+      this.#registry,
+      this.#workers,
+    )) {
+      this.#logger.warn({ event: "repair", queue: name, released }, "took jobs back from a dead process");
+    }
+  }
+
+  /** The next round tries again; a batch in work has its own errors. */
+  async #quietly(repairs: () => Promise<void>): Promise<void> {
+    try {
+      await repairs();
     } catch (error) {
-      // The next round tries again; a batch in work has its own errors.
-      this.#logger.warn(
-        { event: "reconcile_failed", code: mapRedisError(error).code },
-        mapRedisError(error).message,
-      );
+      const { code, message } = mapRedisError(error);
+      this.#logger.warn({ event: "reconcile_failed", code }, message);
     }
   }
 
@@ -107,6 +122,7 @@ export class BatchWorker {
 
   async #stop(deadlineMs: number): Promise<void> {
     clearInterval(this.#timer);
+    clearInterval(this.#deadHoldersTimer);
     const closing = Promise.all(this.#workers.map((worker) => worker.close()));
     for (const abort of this.#aborts.values()) abort.abort(new UeeError("SYS_SHUTDOWN"));
     let timer: NodeJS.Timeout | undefined;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { environmentOf } from "../../src/cli/commands/simulate.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/index.ts";
-import { bareEnv, killAll, uee, until } from "./cliSupport.ts";
+import { bareEnv, killAll, startUee, uee, until } from "./cliSupport.ts";
 
 /** Short: a socket's path has little room. */
 let directory: string;
@@ -54,6 +54,25 @@ describe("without REDIS_URL", () => {
     const { providers } = JSON.parse(status.stdout) as { providers: { provider: string; records: number }[] };
     expect(providers.find(({ provider }) => provider === "cve")?.records).toBe(200);
     await until("the server has stopped", () => leftovers().length === 0);
+  });
+
+  test("`up` brings Redis and workers; runs from beside it are theirs; nothing stays", async () => {
+    const up = startUee(["up", "--workers", "1"], { env });
+    await up.said(/is ready/);
+    const opened = await uee(["run", "all", "--json"], { env });
+    expect(opened.code).toBe(0);
+    // Without --wait and with a live worker the command only opens the runs.
+    expect(JSON.parse(opened.stdout).runs.map(({ error }: { error: unknown }) => error)).toEqual([
+      null,
+      null,
+      null,
+      null,
+    ]);
+    expect((await uee(["run", "all", "--wait", "--json"], { env })).code).toBe(0);
+    expect((await uee(["status", "--check", "--max-age", "1h"], { env })).code).toBe(0);
+    up.kill("SIGTERM");
+    expect((await up.ended).code).toBe(0);
+    await until("its processes are gone", () => leftovers().length === 0);
   });
 
   test("reading commands never create a store", async () => {

@@ -204,6 +204,18 @@ describe("interruptions", () => {
       state: "complete",
     });
   });
+
+  test("--full over an open increment waits for it, then opens", async () => {
+    await uee(["run", "cve"], { env });
+    simulator.setFaults(["status-503:cve"]);
+    const open = await uee(["run", "cve", "--timeout", "1s", "--json"], { env });
+    expect(run(open.stdout, "cve")).toMatchObject({ mode: "incremental", state: "incomplete" });
+    simulator.clearFaults();
+    const full = await uee(["run", "cve", "--full", "--json"], { env });
+    expect(full.code).toBe(0);
+    expect(full.stderr).toContain(`the open run ${run(open.stdout, "cve").runId} ends first`);
+    expect(run(full.stdout, "cve")).toMatchObject({ mode: "full", state: "complete" });
+  });
 });
 
 describe("workers", () => {
@@ -265,6 +277,20 @@ describe("Redis", () => {
     const json = await uee(["run", "cve", "--json"], { env: nowhere });
     expect(json.code).toBe(3);
     expect(JSON.parse(json.stdout).error.code).toBe("SYS_REDIS_UNREACHABLE");
+  });
+
+  test("restarted in mid-run: the run goes on by itself and ends complete", async () => {
+    const before = cveRequests();
+    const child = startUee(["run", "cve", "--json"], { env });
+    await until("the second page is asked for", () => cveRequests() >= before + 2);
+    await redis.restart();
+    const ended = await child.ended;
+    expect(ended.code).toBe(0);
+    expect(ended.stderr).toContain("Redis is back");
+    expect(run(ended.stdout, "cve")).toMatchObject({
+      state: "complete",
+      fetched: [...simulator.content("cve")].length,
+    });
   });
 
   test("a configuration that is wrong ends with 2 and says what would be right", async () => {

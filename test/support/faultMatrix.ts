@@ -58,7 +58,18 @@ export async function runCell(redisUrl: string, cell: Cell): Promise<CellResult>
     for (const provider of providers)
       if (provider !== "cve") simulator.mutate({ provider, add: 2, modify: 3 });
     await pass(uee, providers, "incremental", result);
-    result.injected = simulator.counts().injectedTotal;
+    const counts = simulator.counts();
+    result.injected = counts.injectedTotal;
+    // The undisturbed readings between the two asked as well, of the XML providers only.
+    for (const provider of providers) {
+      if (xmlProviders.has(provider)) continue;
+      const said = result.runs.filter((r) => r.provider === provider).reduce((sum, r) => sum + r.requests, 0);
+      if (said !== counts.requests[provider]) {
+        result.breaches.push(
+          `${provider}: ${counts.requests[provider]} requests arrived, the runs say ${said}`,
+        );
+      }
+    }
     await compare(redisUrl, uee, simulator, providers, cell.faults, "incremental", result);
     await worker.stop();
   } finally {

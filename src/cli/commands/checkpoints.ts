@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { Checkpoint } from "../../engineApi.ts";
 import { parseCount, parseProvider } from "../arguments.ts";
 import type { CliContext, Finish } from "../context.ts";
@@ -23,7 +23,7 @@ export function defineCheckpoints(program: Command, context: CliContext, finish:
     .summary("list a provider's checkpoints, newest first")
     .description("Lists what was committed, batch by batch, newest first: each checkpoint is a URN.")
     .argument("<provider>", "cve, cwe, capec or attack")
-    .option("--limit <n>", "at most this many", "20")
+    .addOption(new Option("--limit <n>", "at most this many").default("20", "20"))
     .option("--failed", "only batches that failed")
     .option("--json", "print one JSON document")
     .addHelpText(

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { ChangeEntry } from "../../records/contract.ts";
 import type { Simulator } from "../../simulator/index.ts";
 import { parseCount } from "../arguments.ts";
@@ -26,7 +26,7 @@ export function defineDemo(program: Command, context: CliContext, finish: Finish
       "Starts a simulator and a Redis of its own, mirrors all four providers while the upstreams fail on purpose, " +
         "follows their changes, compares, and removes everything again. Needs no network and touches no settings.",
     )
-    .option("--cves <n>", "generated CVEs", "5000")
+    .addOption(new Option("--cves <n>", "generated CVEs").default("5000", "5000"))
     .addHelpText("after", "\nExamples:\n  $ uee demo\n  $ uee demo --cves 50000")
     .action(async (options: DemoFlags) => {
       finish(await demo(context, parseCount(options.cves, "--cves", { min: 100, max: 400_000 })));

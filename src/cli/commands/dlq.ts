@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { DeadLetter } from "../../engineApi.ts";
 import { parseCount, parseProvider } from "../arguments.ts";
 import type { CliContext, Finish } from "../context.ts";
@@ -36,7 +36,7 @@ export function defineDlq(program: Command, context: CliContext, finish: Finish)
     .description("Lists dead letters.")
     .option("--provider <name>", "only of this provider")
     .option("--code <code>", "only with this error code")
-    .option("--limit <n>", "at most this many", "50")
+    .addOption(new Option("--limit <n>", "at most this many").default("50", "50"))
     .option("--json", "print one JSON document")
     .addHelpText(
       "after",

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { UeeError } from "../../core/errors.ts";
+import { canonicalJson } from "../../core/json.ts";
 import type { StoredRecord } from "../../records/contract.ts";
 import { parseProvider, parseSince } from "../arguments.ts";
 import type { CliContext, Finish } from "../context.ts";
@@ -38,8 +39,11 @@ Examples:
     });
 }
 
-const lineOf = ({ urn, provider, id, firstSeen, lastChanged, data }: StoredRecord): string =>
-  JSON.stringify({ urn, provider, id, firstSeen, lastChanged, data });
+/** The data in its canonical text: what JSON.stringify would alter (-0) comes out as it came. */
+const lineOf = ({ urn, provider, id, firstSeen, lastChanged, data }: StoredRecord): string => {
+  const head = JSON.stringify({ urn, provider, id, firstSeen, lastChanged });
+  return `${head.slice(0, -1)},"data":${canonicalJson(data)}}`;
+};
 
 async function exportRecords(context: CliContext, word: string, flags: ExportFlags): Promise<number> {
   const provider = parseProvider(word, await context.providerNames());

@@ -1,10 +1,11 @@
 import type { Command } from "commander";
 import { UeeError } from "../../core/errors.ts";
 import type { RunSummary } from "../../engineApi.ts";
+import { mapRedisError } from "../../redis/errors.ts";
 import { parseDurationOption, parseProviders } from "../arguments.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { exitOfRuns, exitOfSignal } from "../exitCodes.ts";
-import { printJson } from "../failures.ts";
+import { printFailure, printJson } from "../failures.ts";
 import { invocation } from "../invocation.ts";
 
 import { makeProgressView } from "../progressView.ts";
@@ -102,11 +103,11 @@ async function run(context: CliContext, words: string[], flags: RunFlags): Promi
       await session.close();
     }
   } catch (error) {
-    if (interrupts.caught && error instanceof UeeError && error.code === "SYS_INTERRUPTED") {
-      view.stop();
-      return exitOfSignal(interrupts.caught);
-    }
-    throw error;
+    if (!interrupts.caught) throw mapRedisError(error);
+    // Stopped before anything was opened.
+    view.stop();
+    printFailure(context, new UeeError("SYS_INTERRUPTED"), { json: flags.json === true });
+    return exitOfSignal(interrupts.caught);
   } finally {
     view.stop();
     interrupts.release();

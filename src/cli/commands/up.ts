@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { parseCount } from "../arguments.ts";
 import { startChildren } from "../children.ts";
 import type { CliContext, Finish } from "../context.ts";
@@ -22,7 +22,7 @@ export function defineUp(program: Command, context: CliContext, finish: Finish):
       "Starts a local Redis unless REDIS_URL names one, and worker processes around it; stops them all on Ctrl-C or " +
         "SIGTERM. Runs are opened with `uee run` from another terminal.",
     )
-    .option("--workers <n>", "worker processes", "2")
+    .addOption(new Option("--workers <n>", "worker processes").default("2", "2"))
     .addHelpText("after", "\nExamples:\n  $ uee up\n  $ uee up --workers 4 &  uee run all --wait")
     .action(async (_options: unknown, command: Command) => {
       finish(await up(context, command.optsWithGlobals<UpFlags>()));

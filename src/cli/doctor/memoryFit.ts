@@ -6,7 +6,7 @@ export interface ExpectedLoad {
   provider: string;
   /** Records of a complete mirror. */
   records: number;
-  /** Redis memory per record, bookkeeping included, bytes (docs/decisions/0001). */
+  /** Redis memory per record, bookkeeping included, bytes. */
   bytesPerRecord: number;
 }
 

@@ -6,7 +6,7 @@
 import { lookup } from "node:dns/promises";
 import { toUeeError, type UeeError } from "../../core/errors.ts";
 import type { Fetcher, FetchRequest } from "../../core/fetching.ts";
-import { formatRough } from "../render/numbers.ts";
+import { formatDuration, formatRough } from "../render/numbers.ts";
 import { type Finding, note, ok, problem } from "./finding.ts";
 import { proxyFor } from "./proxy.ts";
 
@@ -47,7 +47,7 @@ export async function checkUpstream(probe: UpstreamProbe): Promise<Finding> {
       .stream(requestFor(probe, target));
     for await (const _chunk of answer.body) break;
     const key = probe.apiKey === undefined ? "" : ", with the API key";
-    return ok(check, `${target.host} answered in ${formatRough(Date.now() - started)}${via}${key}`);
+    return ok(check, `${target.host} answered in ${formatDuration(Date.now() - started)}${via}${key}`);
   } catch (error) {
     if (timer.aborted) {
       return problem(

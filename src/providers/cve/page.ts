@@ -33,7 +33,8 @@ const envelope = z.looseObject({
   startIndex: z.int().nonnegative(),
   totalResults: z.int().nonnegative(),
   timestamp: z.string().optional(),
-  vulnerabilities: z.array(z.unknown()),
+  // The list alone: zod would copy it item by item, and the records are judged one by one later.
+  vulnerabilities: z.custom<unknown[]>(Array.isArray),
 });
 
 export function pageUrl(base: string, request: PageRequest): string {

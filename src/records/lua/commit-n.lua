@@ -1,4 +1,4 @@
--- One atomic step of a commit: writes up to 64 records, their index entries, change entries, aliases, seen marks and the
+-- One atomic step of a commit: writes up to 64 records (the client sends 32), their index entries, change entries, aliases, seen marks and the
 -- run's counters, or nothing at all when the attempt is superseded or the run is not open.
 -- A record whose index entry or tombstone is not what it was judged against is left alone and reported.
 --
@@ -29,16 +29,21 @@ end
 local records, ids = {}, {}
 local pos, key = 1, 9
 for i = 1, total do
-  local r = {}
+  local op, flags, version, id, base, tombstone, entry, fetched, first_seen, last_changed, body, fields
   local set_count, del_count, add_count, rem_count
-  r.op, r.flags, r.version, r.id, r.base, r.tombstone, r.entry, r.fetched, r.first_seen, r.last_changed, r.body, r.fields,
-    set_count, del_count, add_count, rem_count, pos = struct.unpack(HEADER, frame, pos)
+  op, flags, version, id, base, tombstone, entry, fetched, first_seen, last_changed, body, fields, set_count, del_count,
+    add_count, rem_count, pos = struct.unpack(HEADER, frame, pos)
+  -- One constructor: a table that grows field by field is rehashed five times.
+  local r = {
+    op = op, flags = flags, version = version, id = id, base = base, tombstone = tombstone, entry = entry, fetched = fetched,
+    first_seen = first_seen, last_changed = last_changed, body = body, fields = fields, set = false, del = false,
+    key = key, add_from = key + 1, rem_from = key + 1 + add_count, keys_end = key + 1 + add_count + rem_count,
+  }
   r.set, pos = cut_strings(frame, pos, 2 * set_count)
   r.del, pos = cut_strings(frame, pos, del_count)
-  r.key, r.add_from, r.rem_from, r.keys_end = key, key + 1, key + 1 + add_count, key + 1 + add_count + rem_count
   key = r.keys_end
   records[i] = r
-  ids[i] = r.id
+  ids[i] = id
 end
 
 local entries = redis.call('HMGET', INDEX, unpack(ids))

@@ -1,5 +1,13 @@
 -- Cuts `n` length-prefixed strings off a frame (src/records/frame.ts); returns them and where the rest starts.
 local function cut_strings(frame, pos, n)
+  if n == 0 then
+    return {}, pos
+  end
+  if n <= 100 then
+    local out = { struct.unpack('>' .. string.rep('I4c0', n), frame, pos) }
+    pos = table.remove(out)
+    return out, pos
+  end
   local out = {}
   while n > 0 do
     local take = math.min(n, 100)

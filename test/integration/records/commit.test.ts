@@ -207,39 +207,67 @@ describe("a commit", () => {
     }
   });
 
-  test("whose records are changed by another hand between reading and writing judges them anew", async () => {
-    const { records, begin, keys } = openStore(redis);
-    const attempt = await begin("r1");
-    await records.commit(attempt, [incoming("CVE-1", { v: 1 }, { fetchedAt: 1 })], fetchOrder);
-    // A client that slips a newer version in right after the first read of the index.
-    const meddled = server.client();
-    let slipped = false;
-    const read = meddled.hmgetBuffer.bind(meddled) as (...args: string[]) => Promise<(Buffer | null)[]>;
-    Object.assign(meddled, {
-      async hmgetBuffer(...args: string[]) {
-        const found = await read(...args);
-        if (!slipped && args[0] === keys.index) {
-          slipped = true;
-          await records.commit(attempt, [incoming("CVE-1", { v: 3 }, { fetchedAt: 3 })], fetchOrder);
-        }
-        return found;
-      },
+  describe("with another hand between reading and writing", () => {
+    /** A store whose first read of the index is followed at once by what the other hand does. */
+    function meddled(keys: ReturnType<typeof openStore>["keys"], hand: () => Promise<unknown>) {
+      const client = server.client();
+      const read = client.hmgetBuffer.bind(client) as (...args: string[]) => Promise<(Buffer | null)[]>;
+      let done = false;
+      Object.assign(client, {
+        async hmgetBuffer(...args: string[]) {
+          const found = await read(...args);
+          if (!done && args[0] === keys.index) {
+            done = true;
+            await hand();
+          }
+          return found;
+        },
+      });
+      return openStoreOn(client, keys);
+    }
+
+    test("judges a changed record anew: the hand was newer", async () => {
+      const { records, begin, keys } = openStore(redis);
+      const attempt = await begin("r1");
+      await records.commit(attempt, [incoming("CVE-1", { v: 1 }, { fetchedAt: 1 })], fetchOrder);
+      const other = meddled(keys, () =>
+        records.commit(attempt, [incoming("CVE-1", { v: 3 }, { fetchedAt: 3 })], fetchOrder),
+      );
+      const late = await other.commit(attempt, [incoming("CVE-1", { v: 2 }, { fetchedAt: 2 })], fetchOrder);
+      expect(late).toMatchObject({ stale: 1, updated: 0 });
+      expect((await records.get("CVE-1"))?.data.v).toBe(3);
     });
-    const other = openStoreOn(meddled, keys);
-    expect(
-      await other.commit(attempt, [incoming("CVE-1", { v: 2 }, { fetchedAt: 2 })], fetchOrder),
-    ).toMatchObject({
-      stale: 1,
-      updated: 0,
+
+    test("judges an unchanged record anew: the hand was older", async () => {
+      const { records, begin, keys, counters } = openStore(redis);
+      await records.commit(await begin("r1"), [incoming("CVE-1", { v: "A" }, { fetchedAt: 1 })], fetchOrder);
+      const attempt = await begin("r2");
+      const other = meddled(keys, () =>
+        records.commit(attempt, [incoming("CVE-1", { v: "B" }, { fetchedAt: 5 })], fetchOrder),
+      );
+      const result = await other.commit(
+        attempt,
+        [incoming("CVE-1", { v: "A" }, { fetchedAt: 10 })],
+        fetchOrder,
+      );
+      expect(result).toMatchObject({ updated: 1, unchanged: 0 });
+      expect((await records.get("CVE-1"))?.data.v).toBe("A");
+      expect(await counters("r2")).toEqual({ updated: 1, "unique:1": 1 });
     });
-    expect((await records.get("CVE-1"))?.data.v).toBe(3);
-    slipped = false;
-    // Unchanged, too, is a judgement: the record was changed to v 3 again after it had been read as v 2.
-    await records.commit(attempt, [incoming("CVE-1", { v: 2 }, { fetchedAt: 4 })], fetchOrder);
-    slipped = false;
-    const late = other.commit(attempt, [incoming("CVE-1", { v: 2 }, { fetchedAt: 9 })], fetchOrder);
-    expect(await late).toMatchObject({ unchanged: 1 });
-    meddled.disconnect();
+
+    test("does not create what was created and removed meanwhile", async () => {
+      const { records, begin, keys } = openStore(redis);
+      const tombstone = { at: 100, reason: "gone", runId: "r0", firstSeen: "2025-01-01T00:00:00.000Z" };
+      const other = meddled(keys, () => redis.hset(keys.tombstones, "CVE-1", JSON.stringify(tombstone)));
+      const late = await other.commit(
+        await begin("r1"),
+        [incoming("CVE-1", {}, { fetchedAt: 99 })],
+        fetchOrder,
+      );
+      expect(late).toMatchObject({ stale: 1, created: 0 });
+      expect(await records.get("CVE-1")).toBeUndefined();
+      expect(await records.count()).toBe(0);
+    });
   });
 
   test("that meets ever new versions gives up with a code", async () => {

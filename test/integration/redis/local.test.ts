@@ -194,6 +194,8 @@ describe("the local Redis server", () => {
       expect(handle.socket.length).toBeLessThan(100);
       expect(await long.client(handle).ping()).toBe("PONG");
     } finally {
+      // Cleanly, or its socket would stay outside the directory.
+      await stopLocalRedis(long.dataDir);
       await long.dispose();
     }
   });

@@ -24,6 +24,14 @@ test("of each code the first five lines pass, the rest is counted", () => {
   expect(written).toHaveLength(9);
 });
 
+test("the code of a reported error counts as the line's", () => {
+  const written: string[] = [];
+  const sampler = sampleLines((text) => written.push(text));
+  for (let i = 0; i < 20; i++)
+    sampler.write('{"level":40,"err":{"code":"SYS_REDIS_UNREACHABLE"},"msg":"x"}\n');
+  expect(written).toHaveLength(5);
+});
+
 test("counts are told now and then while lines keep coming", () => {
   let clock = 0;
   const written: string[] = [];
@@ -35,11 +43,11 @@ test("counts are told now and then while lines keep coming", () => {
   expect(JSON.parse(written[5]!)).toMatchObject({ hidden: 6, total: 11 });
 });
 
-test("errors and lines without a code are never held back", () => {
+test("what is fatal and lines without a code are never held back", () => {
   const written: string[] = [];
   const sampler = sampleLines((text) => written.push(text));
   for (let i = 0; i < 20; i++) {
-    sampler.write(line("SYS_INTERNAL", 50));
+    sampler.write(line("SYS_INTERNAL", 60));
     sampler.write(line(undefined, 30));
     sampler.write('not json "code":"X"\n');
   }
@@ -50,7 +58,7 @@ test("readable lines for people carry level, message and code; secrets stay hidd
   const written: string[] = [];
   const log = await makeCommandLog({
     level: "info",
-    readable: true,
+    look: "pretty",
     colours: false,
     write: (text) => written.push(text),
   });
@@ -59,4 +67,17 @@ test("readable lines for people carry level, message and code; secrets stay hidd
   expect(written).toHaveLength(1);
   expect(written[0]).toMatch(/^\[\d\d:\d\d:\d\d\] WARN: told to wait .*"code":"PROV_THROTTLED"/);
   expect(written[0]).not.toContain("s3cret");
+});
+
+test("beside bars only troubles are told, short and with the provider", async () => {
+  const written: string[] = [];
+  const write = (text: string) => written.push(text);
+  const { logger } = await makeCommandLog({ level: "info", look: "brief", colours: false, write });
+  logger.info({ provider: "cve", runId: "r" }, "run complete");
+  logger.info({ provider: "cve", runId: "r", code: "PROV_HTML" }, "PROV_HTML: a web page");
+  logger.warn("Redis is away");
+  expect(written.map((line) => line.replace(/^\[.*?\] /, ""))).toEqual([
+    "INFO: cve: PROV_HTML: a web page",
+    "WARN: Redis is away",
+  ]);
 });

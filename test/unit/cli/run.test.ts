@@ -149,6 +149,17 @@ describe("uee run", () => {
     expect(cli.signals.listenerCount(signal)).toBe(0);
   });
 
+  test("interrupted while it still connects, it ends the same way, with one document", async () => {
+    const cli = fakeCli(fakeEngine(), {
+      open: async () => {
+        cli.signals.emit("SIGTERM");
+        throw new UeeError("SYS_INTERRUPTED");
+      },
+    });
+    expect(await cli.run("run", "cve", "--json")).toBe(143);
+    expect(cli.json()).toMatchObject({ error: { code: "SYS_INTERRUPTED" } });
+  });
+
   test("a second signal ends the process at once", async () => {
     const engine = fakeEngine({
       waitForRun: endless(() => void cli.signals.emit("SIGINT")),

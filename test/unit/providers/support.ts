@@ -140,7 +140,7 @@ export function makeZip(entries: ZipEntry[]): Buffer {
   return Buffer.concat([...locals, central, Buffer.from("PK\x05\x06"), end]);
 }
 
-const sharedData = process.env.UEE_SHARED_DATA ?? resolve("../shared/data");
+export const sharedData = process.env.UEE_SHARED_DATA ?? resolve("../shared/data");
 
 export const hasSharedData = existsSync(sharedData);
 if (!hasSharedData)

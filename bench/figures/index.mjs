@@ -1,0 +1,12 @@
+// The figures, in the order in which they are measured. A new one is its own file and one line here.
+import * as checkpoint from "./checkpoint.mjs";
+import * as diff from "./diff.mjs";
+import * as load from "./load.mjs";
+import * as lua from "./lua.mjs";
+import * as memory from "./memory.mjs";
+import * as prefetch from "./prefetch.mjs";
+import * as resume from "./resume.mjs";
+import * as resync from "./resync.mjs";
+import * as rss from "./rss.mjs";
+
+export const figures = [load, resync, diff, memory, checkpoint, rss, lua, prefetch, resume];

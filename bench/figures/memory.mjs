@@ -1,0 +1,47 @@
+// Redis memory a CVE, with all that belongs to it (index, order by change, change feed), and the bare loop's beside it.
+import { bareLoop } from "../lib/bare.mjs";
+import { cveSource } from "../lib/cves.mjs";
+import { settledMemory, withRedis } from "../lib/redisServer.mjs";
+import { statedRow, text } from "../lib/rows.mjs";
+import { withSimulator } from "../lib/simulator.mjs";
+import { ueeRun } from "../lib/uee.mjs";
+
+export const name = "memory";
+export const method =
+  "`used_memory` before the load and after the run is closed and all lazy frees are through, by records; index, order by change and change feed included.";
+
+/** CVEs that NVD has. */
+const ALL_CVES = 361_000;
+
+export async function run(bench) {
+  const source = cveSource(bench);
+  return withSimulator(source.flags, async (simulator) => {
+    const measured = (load) =>
+      withRedis(async (server) => {
+        const empty = await settledMemory(server.redis);
+        const records = await load(server);
+        return { records, bytes: ((await settledMemory(server.redis)) - empty) / records };
+      });
+    const engine = await measured(async (server) => (await ueeRun(server, simulator, "cve")).summary.fetched);
+    const bare = await measured(async (server) => (await bareLoop(server, simulator)).records);
+    const all = engine.bytes * ALL_CVES;
+    return {
+      data: {
+        source: source.label,
+        engine,
+        bare,
+        projectedBytes: all,
+        bareProjectedBytes: bare.bytes * ALL_CVES,
+      },
+      rows: [
+        statedRow({
+          what: "memory in Redis per CVE",
+          figure: text.bytes(engine.bytes),
+          note:
+            `${engine.records} ${source.label}; 361,000 CVEs: ${text.mb(all)}. ` +
+            `The bare loop: ${text.bytes(bare.bytes)}, ${text.mb(bare.bytes * ALL_CVES)}`,
+        }),
+      ],
+    };
+  });
+}

@@ -1,0 +1,38 @@
+// The engine as people run it: `bin/uee`, with its production settings and no rate limit.
+import { join } from "node:path";
+import { root } from "./places.mjs";
+import { runNode } from "./processes.mjs";
+
+export const ueeBin = join(root, "bin/uee");
+
+/** Environment of an engine process: this Redis, this simulator, production defaults beyond. */
+export const ueeEnvironment = (server, simulator) => ({
+  REDIS_URL: server.url,
+  ...simulator.environment,
+  UEE_CVE_RATE: "unlimited",
+  UEE_CWE_RATE: "unlimited",
+  UEE_CAPEC_RATE: "unlimited",
+  UEE_ATTACK_RATE: "unlimited",
+  UEE_LOG_LEVEL: "warn",
+});
+
+/**
+ * `uee run <provider> --full --wait --json` to its end. `summary` is the contract's; `written` the record bytes that the
+ * engine says it sent, where `countBytes` asks for them.
+ */
+export async function ueeRun(server, simulator, provider, { countBytes = false } = {}) {
+  let written = 0;
+  const { stdout, peak, wallMs } = await runNode([ueeBin, "run", provider, "--full", "--wait", "--json"], {
+    env: { ...ueeEnvironment(server, simulator), ...(countBytes ? { UEE_LOG_LEVEL: "debug" } : {}) },
+    ...(countBytes
+      ? {
+          onLine: (line) => {
+            if (line.includes('"batch_done"')) written += JSON.parse(line).bytesWritten;
+          },
+        }
+      : {}),
+  });
+  const summary = JSON.parse(stdout).runs[0];
+  if (summary.state !== "complete") throw new Error(`the run of ${provider} ended ${stdout}`);
+  return { summary, written, peak, wallMs };
+}

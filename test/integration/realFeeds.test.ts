@@ -1,0 +1,57 @@
+/**
+ * The real feeds, whole: loaded through jobs into the store and read back through `export`, equal to their sources, at two
+ * points in time. Skipped where the data is not there; the simulator's own feeds cover the same ground elsewhere.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { canonicalJson } from "../../src/core/json.ts";
+import { type Simulator, startSimulator, upstreamNames } from "../../src/simulator/index.ts";
+import { startRedis, type TestRedis } from "../support/redisServer.ts";
+import { exported, openTestEngine, type TestEngine } from "../support/testEngine.ts";
+import { factsOfData, factsOfNode, parseTree } from "../unit/providers/independentXml.ts";
+import { hasSharedData, sharedData } from "../unit/providers/support.ts";
+
+const describeReal = hasSharedData ? describe : describe.skip;
+if (!hasSharedData) process.stderr.write("skipped: no real feeds (UEE_SHARED_DATA or ../shared/data)\n");
+
+let redis: TestRedis;
+let simulator: Simulator;
+let uee: TestEngine;
+
+describeReal("the real feeds", () => {
+  beforeAll(async () => {
+    redis = await startRedis({});
+    simulator = await startSimulator({ dataset: { sharedData }, point: "before" });
+    uee = await openTestEngine(redis.url, {
+      providers: Object.fromEntries(
+        upstreamNames.map((name) => [name, { url: simulator.urls[name], rate: "unlimited" as const }]),
+      ),
+    });
+  });
+  afterAll(async () => {
+    await uee?.close();
+    await simulator?.close();
+    await redis?.stop();
+  });
+
+  test.each(["before", "after"] as const)(
+    "come back equal to their sources at the point %s",
+    async (point) => {
+      simulator.setPoint(point);
+      for (const provider of upstreamNames) {
+        const run = await uee.run(provider, "full", { allowShrink: true });
+        expect(run).toMatchObject({ state: "complete", deadLettered: 0 });
+        const store = await exported(uee.engine, provider);
+        let count = 0;
+        for (const { id, data, xml } of simulator.content(provider)) {
+          count += 1;
+          const stored = store.get(id);
+          if (xml !== undefined)
+            expect(factsOfData(stored).sort()).toEqual(factsOfNode(parseTree(xml)).sort());
+          else if (canonicalJson(stored) !== canonicalJson(data)) expect(stored).toEqual(data);
+        }
+        expect(store.size).toBe(count);
+        expect(count).toBeGreaterThan(500);
+      }
+    },
+  );
+});
