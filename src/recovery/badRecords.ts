@@ -27,6 +27,8 @@ export interface BadRecordFacts {
   firstSeenAt: string;
   lastSeenAt: string;
   seen: number;
+  /** Its job was planned. Until then every attempt plans it anew: killed in between, nothing is lost. */
+  planned: boolean;
 }
 
 export const deadLetterId = (provider: string, id: string | undefined, raw: string): string =>
@@ -44,12 +46,12 @@ export class BadRecords {
     this.#keys = keys;
   }
 
-  /** Keeps the raw bytes and the facts. Returns the ids of those that were not known before. */
+  /** Keeps the raw bytes and the facts. Returns the ids of those that have no job yet. */
   async keep(bad: BadRecord[], run: { runId: string; batch: string; now: string }): Promise<Set<string>> {
     const fresh = new Set<string>();
     for (const record of bad) {
       const known = await this.facts(record.deadLetterId);
-      if (known === undefined) fresh.add(record.deadLetterId);
+      if (!known?.planned) fresh.add(record.deadLetterId);
       const facts: BadRecordFacts = {
         id: record.id ?? null,
         code: record.code,
@@ -60,11 +62,21 @@ export class BadRecords {
         firstSeenAt: known?.firstSeenAt ?? run.now,
         lastSeenAt: run.now,
         seen: (known?.seen ?? 0) + 1,
+        planned: known?.planned ?? false,
       };
       await this.#redis.set(this.#keys.badRecordRaw(record.deadLetterId), record.raw);
       await this.#redis.hset(this.#keys.badRecords, record.deadLetterId, JSON.stringify(facts));
     }
     return fresh;
+  }
+
+  /** Their jobs are planned and added. */
+  async planned(ids: string[]): Promise<void> {
+    for (const id of ids) {
+      const facts = await this.facts(id);
+      if (facts)
+        await this.#redis.hset(this.#keys.badRecords, id, JSON.stringify({ ...facts, planned: true }));
+    }
   }
 
   async facts(id: string): Promise<BadRecordFacts | undefined> {

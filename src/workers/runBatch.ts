@@ -4,14 +4,14 @@
  * Killed at any point the batch is repeated whole; what was committed before compares equal and is counted once.
  */
 import { UeeError } from "../core/errors.ts";
+import type { WeightedGate } from "../core/semaphore.ts";
 import { formatUrn } from "../core/urn.ts";
 import type { ExtractContext, Extracted } from "../providers/contract.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
-import type { BadRecord } from "../recovery/badRecords.ts";
 import { type BatchEntry, type RunRecord, toEntries } from "../recovery/runStore.ts";
 import type { ProviderContext } from "./context.ts";
-import { judge, newestOf } from "./judge.ts";
+import { Intake } from "./intake.ts";
 
 export type BatchSummary = Record<string, string | number | boolean>;
 
@@ -31,10 +31,17 @@ async function extract(
   context: ProviderContext,
   job: BatchJob,
   run: RunRecord,
+  intake: Intake,
   signal: AbortSignal,
-): Promise<{ extracted: Extracted<unknown>; bytes: number }> {
+): Promise<{ extracted: Extracted<unknown>; bytes: number; most: number }> {
   const { provider } = context;
+  /** Fetched and not yet handed over; at the end, and at most. */
   let bytes = 0;
+  let most = 0;
+  const holds = (more: number): void => {
+    bytes += more;
+    most = Math.max(most, bytes);
+  };
   const fetcher = context.upstream.fetcher({
     signal,
     onRequest: async () => {
@@ -46,7 +53,7 @@ async function extract(
     fetcher: {
       fetch: async (request) => {
         const answer = await fetcher.fetch(request);
-        bytes += answer.body.length;
+        holds(answer.body.length);
         return answer;
       },
       stream: (request) => fetcher.stream(request),
@@ -61,8 +68,12 @@ async function extract(
     stage: (name, slice) => context.staging.stage(job.runId, name, slice),
     loadStaged: async (name) => {
       const loaded = await context.staging.load(job.runId, name);
-      bytes += loaded.bytes;
+      holds(loaded.bytes);
       return loaded.slice;
+    },
+    handOver: async (records, fetchedAt) => {
+      await inLane(context.workLane, signal, () => intake.take(records, fetchedAt));
+      bytes = 0;
     },
   };
   const payload = provider.batch.safeParse(job.payload);
@@ -72,39 +83,8 @@ async function extract(
       `The payload of batch ${job.batch} is not valid: ${payload.error.message}`,
     );
   }
-  return { extracted: await provider.extract(payload.data, extractContext), bytes };
-}
-
-/**
- * Stands for a record without an id among those seen: one mark an occurrence (several may have the same content), the
- * same whatever attempt or pass meets it.
- */
-const namelessMark = (attempt: Attempt, place: number): string =>
-  `!${attempt.batchKey.replace(/^p(ass)?\d+\//, "")}#${place}`;
-
-/** Raw bytes, job, mark: all before the checkpoint, so that a bad record is never lost between the two. */
-async function setAside(context: ProviderContext, attempt: Attempt, bad: BadRecord[]): Promise<void> {
-  if (bad.length === 0) return;
-  const now = new Date(await context.runs.now()).toISOString();
-  const fresh = await context.badRecords.keep(bad, {
-    runId: attempt.runId,
-    batch: attempt.batchKey,
-    now,
-  });
-  const entries: BatchEntry[] = bad
-    .filter((record) => fresh.has(record.deadLetterId))
-    .map((record) => ({
-      key: `bad/${record.deadLetterId}`,
-      size: 1,
-      payload: { deadLetterId: record.deadLetterId },
-      pass: attempt.pass,
-      kind: "record",
-    }));
-  const marks = bad.map((record, i) => record.id ?? namelessMark(attempt, i));
-  const nameless = marks.filter((_mark, i) => bad[i]!.id === undefined);
-  await context.runs.planRecords(attempt, entries, nameless);
-  await context.queue.addBatches(attempt.runId, entries);
-  await context.records.markDead(attempt, marks);
+  const extracted = await provider.extract(payload.data, extractContext);
+  return { extracted, bytes, most };
 }
 
 /** After a checkpoint: the jobs it made due. A crash before this is the reconciler's. */
@@ -165,16 +145,23 @@ async function batchSteps(
 ): Promise<BatchSummary> {
   const run = await context.runs.read(job.runId);
   if (run === undefined) return { skipped: "run gone" };
-  const fetched = await fetchStep(context, job, run, signal);
+  const intake = new Intake(context, run, attempt, signal);
+  const fetched = await fetchStep(context, job, run, intake, signal);
   try {
-    await context.workLane.enter(1, signal);
-    try {
-      return await workStep(context, job, run, attempt, fetched.extracted, signal);
-    } finally {
-      context.workLane.leave(1);
-    }
+    return await inLane(context.workLane, signal, () =>
+      workStep(context, job, attempt, intake, fetched.extracted),
+    );
   } finally {
     context.budget.leave(fetched.weight);
+  }
+}
+
+async function inLane<T>(lane: WeightedGate, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  await lane.enter(1, signal);
+  try {
+    return await work();
+  } finally {
+    lane.leave(1);
   }
 }
 
@@ -183,6 +170,7 @@ async function fetchStep(
   context: ProviderContext,
   job: BatchJob,
   run: RunRecord,
+  intake: Intake,
   signal: AbortSignal,
 ): Promise<{ extracted: Extracted<unknown>; weight: number }> {
   await context.fetchLane.enter(1, signal);
@@ -191,11 +179,11 @@ async function fetchStep(
     await context.budget.enter(guess, signal);
     try {
       context.onStep("fetch", "before", job.batch);
-      const { extracted, bytes } = await extract(context, job, run, signal);
+      const { extracted, bytes, most } = await extract(context, job, run, intake, signal);
       context.onStep("fetch", "after", job.batch);
       const weight = Math.max(1, bytes);
       context.budget.reweigh(guess, weight);
-      lastWeight.set(context.provider.name, weight);
+      lastWeight.set(context.provider.name, Math.max(1, most));
       return { extracted, weight };
     } catch (error) {
       context.budget.leave(guess);
@@ -211,35 +199,23 @@ const lastWeight = new Map<string, number>();
 async function workStep(
   context: ProviderContext,
   job: BatchJob,
-  run: RunRecord,
   attempt: Attempt,
+  intake: Intake,
   extracted: Extracted<unknown>,
-  signal: AbortSignal,
 ): Promise<BatchSummary> {
-  const { good, bad } = await judge(context, extracted.records, extracted.fetchedAt, signal);
-  const windowed = context.provider.kind === "windowed";
-  context.onStep("commit", "before", job.batch);
-  const committed = await context.records.commit(attempt, good, {
-    staleness: windowed ? "latest-wins" : "fetch-order",
-    acceptRepeatedRegression: windowed && run.mode === "full",
-    signal,
-  });
-  await setAside(context, attempt, bad);
-  context.onStep("commit", "after", job.batch);
-
+  await intake.take(extracted.records, extracted.fetchedAt);
   const more = toEntries(extracted.more ?? [], attempt.pass);
-  const last = good.at(-1);
   context.onStep("checkpoint", "before", job.batch);
   const { outstanding } = await context.runs.checkpoint(
     attempt,
     {
-      urn: last ? urnOf(context, last.id) : null,
-      records: good.length,
+      urn: intake.last === undefined ? null : urnOf(context, intake.last),
+      records: intake.good,
       ...(extracted.facts ? { facts: extracted.facts } : {}),
       ...(extracted.notModified ? { notModified: true } : {}),
     },
     {
-      newest: newestOf(good),
+      newest: intake.newest,
       more,
       changeKey: extracted.changeKey
         ? JSON.stringify({ source: context.source, key: extracted.changeKey })
@@ -248,16 +224,17 @@ async function workStep(
   );
   context.onStep("checkpoint", "after", job.batch);
   await enqueueDue(context, job.runId, more, outstanding);
+  const { committed } = intake;
   context.logger.debug(
-    { event: "batch_done", runId: job.runId, batch: job.batch, bad: bad.length, ...committed },
+    { event: "batch_done", runId: job.runId, batch: job.batch, bad: intake.bad, ...committed },
     "batch committed",
   );
   return {
-    records: good.length,
+    records: intake.good,
     created: committed.created,
     updated: committed.updated,
     unchanged: committed.unchanged + committed.stale,
-    bad: bad.length,
+    bad: intake.bad,
     bytes: committed.bytesWritten,
   };
 }

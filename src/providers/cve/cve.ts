@@ -70,8 +70,12 @@ function laterWindows(payload: CvePayload, timestamp: string | undefined): Plann
     );
 }
 
+/** A slice that came in several pages is given away whenever this much of it is there. */
+const HAND_OVER_BYTES = 8 * 1024 * 1024;
+
 async function extractSlice(payload: CvePayload, context: ExtractContext): Promise<Extracted<CvePayload>> {
-  const records: unknown[] = [];
+  let records: unknown[] = [];
+  let bytes = 0;
   let total = payload.total;
   let moved = false;
   let timestamp: string | undefined;
@@ -92,8 +96,14 @@ async function extractSlice(payload: CvePayload, context: ExtractContext): Promi
     // The earliest fetch speaks for the slice: none of its records is newer than its own page.
     fetchedAt = Math.min(fetchedAt ?? page.fetchedAt, page.fetchedAt);
     for (const record of page.records) records.push(record);
+    bytes += page.bytes;
     next += page.records.length;
     if (page.records.length === 0) break;
+    if (bytes >= HAND_OVER_BYTES && next < Math.min(end, total)) {
+      await context.handOver(records, fetchedAt);
+      records = [];
+      bytes = 0;
+    }
   }
   const isHead = payload.start === 0 && payload.total === null;
   return {

@@ -68,6 +68,7 @@ export function fakeUpstream(
       if (!slice) throw new Error(`no slice ${name}`);
       return slice;
     },
+    handOver: () => Promise.reject(new Error("snapshots commit nothing before all is read")),
   };
   return { context, requests, staged };
 }

@@ -12,14 +12,19 @@ interface Answer {
   ids: string[];
   timestamp?: string;
   startIndex?: number;
+  /** Bytes that each record is made larger by. */
+  padding?: number;
 }
 
 /** A context whose upstream is a function of the asked-for slice. */
 function contextOf(answer: (start: number, size: number, url: URL) => Answer | Error): {
   context: ExtractContext;
   asked: { start: number; size: number }[];
+  /** Ids given away before the slice was whole, call by call. */
+  handed: string[][];
 } {
   const asked: { start: number; size: number }[] = [];
+  const handed: string[][] = [];
   const fetch = async (request: FetchRequest): Promise<Fetched> => {
     const url = new URL(request.url);
     const start = Number(url.searchParams.get("startIndex"));
@@ -32,7 +37,9 @@ function contextOf(answer: (start: number, size: number, url: URL) => Answer | E
       startIndex: said.startIndex ?? start,
       totalResults: said.total,
       timestamp: said.timestamp ?? "2026-01-10T12:00:00.000",
-      vulnerabilities: said.ids.map((id) => ({ cve: { id } })),
+      vulnerabilities: said.ids.map((id) => ({
+        cve: { id, ...(said.padding === undefined ? {} : { padding: "x".repeat(said.padding) }) },
+      })),
     };
     return {
       status: 200,
@@ -54,8 +61,9 @@ function contextOf(answer: (start: number, size: number, url: URL) => Answer | E
     pageSize: new AdaptivePageSize(2000, silentLogger()),
     stage: unused,
     loadStaged: unused,
+    handOver: async (records) => void handed.push((records as { id: string }[]).map(({ id }) => id)),
   };
-  return { context, asked };
+  return { context, asked, handed };
 }
 
 const ids = (from: number, count: number) =>
@@ -92,6 +100,19 @@ describe("a slice of NVD", () => {
     expect(asked.map(({ size }) => size)).toEqual([2000, 500, 500, 500, 500]);
     expect(records).toHaveLength(2000);
     expect(more?.map(({ key }) => key)).toEqual(["p1/all/0002000"]);
+  });
+
+  test("of records so large that it takes several pages is given away page by page, each record once", async () => {
+    const { context, handed } = contextOf((start, size) =>
+      size > 500
+        ? new UeeError("PROV_PAGE_TOO_LARGE")
+        : { total: 1800, ids: ids(start, Math.min(size, 1800 - start)), padding: 17_000 },
+    );
+    const { records, facts } = await cve.extract(full, context);
+    expect(handed.map((given) => given.length)).toEqual([500, 500, 500]);
+    expect(records).toHaveLength(300);
+    expect([...handed.flat(), ...(records as { id: string }[]).map(({ id }) => id)]).toEqual(ids(0, 1800));
+    expect(facts).toMatchObject({ total: 1800 });
   });
 
   test("shrinks its pages after a 524 and grows them back", async () => {

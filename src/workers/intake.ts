@@ -1,0 +1,93 @@
+/**
+ * What a batch has received: judges it, commits the good, sets the bad aside, and keeps the sums for the checkpoint.
+ * Usually all at once; a provider whose batch is too large for that hands it over piece by piece while it fetches on.
+ */
+import type { Attempt, CommitResult } from "../records/contract.ts";
+import type { BadRecord } from "../recovery/badRecords.ts";
+import type { BatchEntry, RunRecord } from "../recovery/runStore.ts";
+import type { ProviderContext } from "./context.ts";
+import { judge, newestOf } from "./judge.ts";
+
+export class Intake {
+  readonly committed: CommitResult = { created: 0, updated: 0, unchanged: 0, stale: 0, bytesWritten: 0 };
+  good = 0;
+  bad = 0;
+  /** Id of the last good record. */
+  last: string | undefined;
+  /** By the records' own lastModified. */
+  newest: ReturnType<typeof newestOf> = null;
+  readonly #context: ProviderContext;
+  readonly #run: RunRecord;
+  readonly #attempt: Attempt;
+  readonly #signal: AbortSignal;
+
+  constructor(context: ProviderContext, run: RunRecord, attempt: Attempt, signal: AbortSignal) {
+    this.#context = context;
+    this.#run = run;
+    this.#attempt = attempt;
+    this.#signal = signal;
+  }
+
+  /** To be called in the work lane. */
+  async take(records: unknown[], fetchedAt: number): Promise<void> {
+    const context = this.#context;
+    const attempt = this.#attempt;
+    const { good, bad } = await judge(context, records, fetchedAt, this.#signal);
+    const windowed = context.provider.kind === "windowed";
+    context.onStep("commit", "before", attempt.batchKey);
+    const result = await context.records.commit(attempt, good, {
+      staleness: windowed ? "latest-wins" : "fetch-order",
+      acceptRepeatedRegression: windowed && this.#run.mode === "full",
+      signal: this.#signal,
+    });
+    await setAside(context, attempt, bad, this.bad);
+    context.onStep("commit", "after", attempt.batchKey);
+    for (const name of Object.keys(result) as (keyof CommitResult)[]) this.committed[name] += result[name];
+    this.good += good.length;
+    this.bad += bad.length;
+    this.last = good.at(-1)?.id ?? this.last;
+    const newest = newestOf(good);
+    if (newest && (!this.newest || newest.ms > this.newest.ms)) this.newest = newest;
+  }
+}
+
+/**
+ * Stands for a record without an id among those seen: one mark an occurrence (several may have the same content), the
+ * same whatever attempt or pass meets it.
+ */
+const namelessMark = (attempt: Attempt, place: number): string =>
+  `!${attempt.batchKey.replace(/^p(ass)?\d+\//, "")}#${place}`;
+
+/**
+ * Raw bytes, job, mark: all before the checkpoint, so that a bad record is never lost between the two. `before`: bad
+ * records of this batch set aside already.
+ */
+async function setAside(
+  context: ProviderContext,
+  attempt: Attempt,
+  bad: BadRecord[],
+  before: number,
+): Promise<void> {
+  if (bad.length === 0) return;
+  const now = new Date(await context.runs.now()).toISOString();
+  const fresh = await context.badRecords.keep(bad, {
+    runId: attempt.runId,
+    batch: attempt.batchKey,
+    now,
+  });
+  const entries: BatchEntry[] = bad
+    .filter((record) => fresh.has(record.deadLetterId))
+    .map((record) => ({
+      key: `bad/${record.deadLetterId}`,
+      size: 1,
+      payload: { deadLetterId: record.deadLetterId },
+      pass: attempt.pass,
+      kind: "record",
+    }));
+  const marks = bad.map((record, i) => record.id ?? namelessMark(attempt, before + i));
+  const nameless = marks.filter((_mark, i) => bad[i]!.id === undefined);
+  await context.runs.planRecords(attempt, entries, nameless);
+  await context.queue.addBatches(attempt.runId, entries);
+  await context.badRecords.planned([...fresh]);
+  await context.records.markDead(attempt, marks);
+}

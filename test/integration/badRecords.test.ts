@@ -1,0 +1,28 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { BadRecords } from "../../src/recovery/badRecords.ts";
+import { makeKeys } from "../../src/redis/keys.ts";
+import { startRedis, type TestRedis } from "../support/redisServer.ts";
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis({});
+});
+afterAll(() => redis.stop());
+
+test("a bad record whose attempt was killed before its job was planned gets one from the next attempt", async () => {
+  const records = new BadRecords(redis.client(), makeKeys("uee").provider("cve"));
+  const bad = {
+    deadLetterId: "r-1",
+    id: "CVE-2026-1000",
+    raw: "{}",
+    code: "VAL_RECORD_FIELD",
+    message: "references: not a list",
+    fetchedAt: 1,
+  };
+  const run = { runId: "cve-1", batch: "p1/all/0000000", now: "2026-01-01T00:00:00.000Z" };
+  expect([...(await records.keep([bad], run))]).toEqual(["r-1"]);
+  // Killed here. The second attempt must not take the first one's notes for a job.
+  expect([...(await records.keep([bad], run))]).toEqual(["r-1"]);
+  await records.planned(["r-1"]);
+  expect([...(await records.keep([bad], run))]).toEqual([]);
+});
