@@ -193,7 +193,7 @@ class Holder implements PermitHolder {
   async #renew(keep?: number): Promise<void> {
     try {
       const state = await this.#pool.renew(this, keep);
-      if (this.#released) return;
+      if (this.#released !== undefined) return;
       if (this.#pool.monotonic() >= state.deadline) this.#lose("this process slept while it was renewed");
       else this.#take(state);
     } catch (error) {

@@ -10,6 +10,7 @@ ARGV[6] actor
 Returns {now, leases seen, waiters seen, {kind, subject, stored, right, …} findings, the first 100, their number}
 ]]
 --- @include "pool.lua"
+--- @include "marks.lua"
 local repair, life, stay = ARGV[3] == '1', tonumber(ARGV[4]), tonumber(ARGV[5])
 local findings, count = {}, 0
 local function find(kind, subject, stored, right)
@@ -111,6 +112,8 @@ if text('size') ~= '' and (get('taken') < 0 or get('taken') >= get('size')) then
   check('taken', math.max(0, math.min(get('taken'), get('size') - 1)))
 end
 if repair and count > 0 then
+  -- By the right figures, more may be held than was thought.
+  askBack()
   log('audit', '', '', 0, 'v', count, 'a', ARGV[6])
   save()
 end

@@ -144,7 +144,16 @@ export class PermitModel {
     this.fence = Math.max(this.fence + 1, at.real);
     this.#settle(p, now);
     const deadline = now + this.times.life;
-    const grant = { lease: name, p, weight: granted, fence: this.fence, since: now, cut: 0, grace: 0, deadline };
+    const grant = {
+      lease: name,
+      p,
+      weight: granted,
+      fence: this.fence,
+      since: now,
+      cut: 0,
+      grace: 0,
+      deadline,
+    };
     this.leases.push(grant);
     if (freed > 0) this.#hint(now);
     return { granted, fence: grant.fence, keep: granted, lifeUs: this.times.life, graceUs: 0 };
@@ -340,10 +349,7 @@ export class PermitModel {
       if (heads.length === 0) break;
       heads.sort(
         (a, b) =>
-          a.rank - b.rank ||
-          (a.rank === 2 ? 0 : a.load - b.load) ||
-          a.pass - b.pass ||
-          (a.p < b.p ? -1 : 1),
+          a.rank - b.rank || (a.rank === 2 ? 0 : a.load - b.load) || a.pass - b.pass || (a.p < b.p ? -1 : 1),
       );
       const { head, step } = heads[0]!;
       dealt.set(head, (dealt.get(head) ?? 0) + step);

@@ -1,0 +1,171 @@
+/** Holding a permit while work goes on. */
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import type { Redis } from "ioredis";
+import { holdPermit, isWaiting, type PermitHolder, withPermit } from "../../../src/permits/permitHolder.ts";
+import type { PermitPool, PermitRequest } from "../../../src/permits/permitPool.ts";
+import { startRedis, type TestRedis } from "../../support/redisServer.ts";
+import { granted, testPool } from "./support.ts";
+
+let server: TestRedis;
+let redis: Redis;
+const by = { actor: "test", reason: "test" };
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = server.client({ maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false });
+  redis.setMaxListeners(0);
+});
+afterAll(() => server.stop());
+
+async function hold(pool: PermitPool, request: PermitRequest): Promise<PermitHolder> {
+  const got = await holdPermit(pool, request);
+  if (isWaiting(got)) throw new Error(`${request.lease} got nothing`);
+  return got;
+}
+
+const aborted = async (signal: AbortSignal): Promise<unknown> => {
+  if (!signal.aborted) await once(signal, "abort");
+  return signal.reason;
+};
+
+describe("a holder", () => {
+  test("keeps its permit for many lives of a lease, and gives it back when the work is done", async () => {
+    const pool = testPool(redis, { size: 1, leaseMs: 600 });
+    const result = await withPermit(pool, { lease: "a", provider: "cve" }, async (permit) => {
+      const first = (await pool.show()).holders[0]!;
+      let now = first;
+      while (now.expiresAt < first.expiresAt + 3 * 600) {
+        await sleep(20);
+        now = (await pool.show()).holders[0]!;
+        expect(now.fence).toBe(permit.fence);
+      }
+      expect(permit.signal.aborted).toBe(false);
+      return "done";
+    });
+    expect(result).toBe("done");
+    expect((await pool.show()).allocated).toBe(0);
+    expect(await pool.verdict()).toMatchObject({ violations: [], grants: 1, lapsed: 0 });
+  });
+
+  test("gives its permit back when the work throws", async () => {
+    const pool = testPool(redis, { size: 1 });
+    const work = withPermit(pool, { lease: "a", provider: "cve" }, () =>
+      Promise.reject(new Error("no luck")),
+    );
+    await expect(work).rejects.toThrow("no luck");
+    expect((await pool.show()).allocated).toBe(0);
+  });
+
+  test("does not work without a permit, and spends no attempt on it", async () => {
+    const pool = testPool(redis, { size: 1 });
+    await granted(pool, { lease: "a", provider: "cve" });
+    const work = jest.fn(() => Promise.resolve());
+    await expect(withPermit(pool, { lease: "b", provider: "cve" }, work)).rejects.toMatchObject({
+      code: "PERM_NONE_FREE",
+      class: "deferred",
+      data: { reason: "full", ahead: 0 },
+    });
+    expect(work).not.toHaveBeenCalled();
+  });
+
+  test("is told when its lease has ended in the pool", async () => {
+    const pool = testPool(redis, { size: 1, leaseMs: 300 });
+    const holder = await hold(pool, { lease: "a", provider: "cve" });
+    await redis.del(pool.keys.leases);
+    expect(await aborted(holder.signal)).toMatchObject({ code: "PERM_LEASE_LOST" });
+    expect(holder.mayStart()).toBe(false);
+    await holder.release();
+  });
+
+  test("starts nothing new near its deadline, whatever the wall clock says", async () => {
+    let now = 1_000;
+    const pool = testPool(redis, { size: 1, leaseMs: 12_000, monotonic: () => now });
+    const holder = await hold(pool, { lease: "a", provider: "cve" });
+    expect(holder.deadline).toBeGreaterThan(12_900);
+    const wall = jest.spyOn(Date, "now").mockReturnValue(0);
+    expect(holder.mayStart()).toBe(true);
+    wall.mockReturnValue(9e15);
+    expect(holder.mayStart()).toBe(true);
+    wall.mockRestore();
+    now = holder.deadline - 1_001;
+    expect(holder.mayStart()).toBe(true);
+    now = holder.deadline - 1_000;
+    expect(holder.mayStart()).toBe(false);
+    await holder.release();
+  });
+
+  test("counts its deadline from before it asked, so that a slow answer never makes it believe too long", async () => {
+    const pool = testPool(redis, { size: 1, leaseMs: 2_000 });
+    const before = performance.now();
+    await server.kill("SIGSTOP");
+    const asking = hold(pool, { lease: "a", provider: "cve" });
+    await sleep(400);
+    await server.kill("SIGCONT");
+    const holder = await asking;
+    expect(holder.deadline - before).toBeLessThan(2_000 + 100);
+    await holder.release();
+  });
+
+  test("goes on while Redis is away for less than its lease, and ends when it is away for longer", async () => {
+    const pool = testPool(redis, { size: 1, leaseMs: 3_000 });
+    const holder = await hold(pool, { lease: "a", provider: "cve" });
+    const first = holder.deadline;
+    await server.kill("SIGSTOP");
+    await sleep(1_200);
+    await server.kill("SIGCONT");
+    while (holder.deadline === first && !holder.signal.aborted) await sleep(10);
+    expect(holder.signal.aborted).toBe(false);
+    await server.kill("SIGSTOP");
+    const reason = await aborted(holder.signal);
+    const late = performance.now() - holder.deadline;
+    await server.kill("SIGCONT");
+    expect(reason).toMatchObject({ code: "PERM_LEASE_LOST" });
+    expect(late).toBeGreaterThanOrEqual(-1);
+    await holder.release();
+  });
+});
+
+describe("a holder whose permit is asked back", () => {
+  test("hears of it, may finish within the grace, and its permit is free when it gives it back", async () => {
+    const pool = testPool(redis, { size: 2, leaseMs: 600, graceMs: 60_000 });
+    const [, second] = [
+      await hold(pool, { lease: "a", provider: "cve" }),
+      await hold(pool, { lease: "b", provider: "cve" }),
+    ];
+    await pool.resize(1, by);
+    expect(await aborted(second.windDown)).toMatchObject({ code: "PERM_REVOKED", class: "deferred" });
+    expect(second.mayStart()).toBe(false);
+    expect(second.signal.aborted).toBe(false);
+    await second.release();
+    expect(await pool.show()).toMatchObject({ allocated: 1, effective: 1 });
+    await pool.release({ lease: "a" });
+  });
+
+  test("that does not give it back loses it when the grace is over", async () => {
+    const pool = testPool(redis, { size: 2, leaseMs: 600, graceMs: 500 });
+    const first = await hold(pool, { lease: "a", provider: "cve" });
+    const stubborn = await hold(pool, { lease: "b", provider: "cve" });
+    await pool.resize(1, by);
+    expect(await aborted(stubborn.signal)).toMatchObject({ code: "PERM_LEASE_LOST" });
+    expect(first.signal.aborted).toBe(false);
+    await Promise.all([first.release(), stubborn.release()]);
+    expect((await pool.verdict()).violations).toEqual([]);
+  });
+
+  test("of many permits goes on with its part when the grace is over, without losing the lease", async () => {
+    const pool = testPool(redis, { size: 8, leaseMs: 900, graceMs: 700 });
+    const holder = await hold(pool, { lease: "a", provider: "cve", want: 8 });
+    await pool.resize(3, by);
+    while (holder.permits > 3 && !holder.signal.aborted) await sleep(10);
+    expect(holder.signal.aborted).toBe(false);
+    expect(holder.windDown.aborted).toBe(false);
+    expect(await pool.show()).toMatchObject({ allocated: 3, askedBack: 0 });
+    await holder.shrink(1);
+    expect(holder.permits).toBe(1);
+    expect((await pool.show()).available).toBe(2);
+    await holder.release();
+    expect(await pool.verdict()).toMatchObject({ violations: [], lapsed: 0 });
+  });
+});

@@ -1,0 +1,265 @@
+/**
+ * The pool's scripts against a reference model, on a real Redis: random steps of random clients, every reply and the whole
+ * state compared. UEE_PERMIT_OPS sets how many steps (default 4,000; 200,000 take some minutes).
+ *
+ * Time is aged, not waited for: age-8.lua moves every time that the pool remembers back by whole ticks. A lease lives
+ * 10.5 ticks and so on, so that what real time adds within one history never decides what has ended.
+ */
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import fc from "fast-check";
+import type { Redis } from "ioredis";
+import { makePoolScripts, type PoolScripts } from "../../../src/permits/poolScripts.ts";
+import { readAudit } from "../../../src/permits/report.ts";
+import { makeKeys } from "../../../src/redis/keys.ts";
+import { loadScript } from "../../../src/redis/scripts.ts";
+import { checkPermitLog, readPermitLog } from "../../support/permitChecker.ts";
+import { startRedis, type TestRedis } from "../../support/redisServer.ts";
+import { type Moment, PermitModel } from "./referenceModel.ts";
+
+const steps = Number(process.env.UEE_PERMIT_OPS ?? 4_000);
+const perHistory = 100;
+jest.setTimeout(60_000 + steps * 10);
+
+const tickMs = 100_000;
+const times = { leaseMs: 10.5 * tickMs, graceMs: 6.5 * tickMs, waiterMs: 2.5 * tickMs };
+const modelTimes = { life: times.leaseMs * 1000, grace: times.graceMs * 1000, stay: times.waiterMs * 1000 };
+const ageScript = loadScript(new URL("./age-8.lua", import.meta.url));
+const keys = makeKeys("model").permits;
+const allKeys = [
+  ...[keys.pool, keys.leases, keys.owners, keys.waiters],
+  ...[keys.waiterPlaces, keys.waiterDeadlines, keys.log, keys.wake],
+];
+
+const provider = fc.constantFrom("attack", "capec", "cve", "cwe");
+const lease = fc.integer({ min: 1, max: 20 }).map((n) => `lease-${n}`);
+const actor = fc.constant("test");
+const step = fc.oneof(
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      do: fc.constant("acquire" as const),
+      lease,
+      provider,
+      want: fc.integer({ min: 1, max: 5 }),
+      greed: fc.constantFrom(1, 1, 1, 5),
+      waiter: fc.integer({ min: 1, max: 6 }),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("renew" as const),
+      lease,
+      stale: fc.boolean(),
+      keep: fc.constantFrom(-1, -1, -1, 0, 1, 2),
+    }),
+  },
+  // What a client does that crashed: nothing. What one does that slept: release, late, under the fence that it had.
+  { weight: 7, arbitrary: fc.record({ do: fc.constant("release" as const), lease, stale: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("leave" as const),
+      provider,
+      waiter: fc.integer({ min: 1, max: 6 }),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constant("age" as const), ticks: fc.integer({ min: 1, max: 12 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("jump" as const), ms: fc.integer({ min: -1e9, max: 1e9 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constantFrom("resize" as const, "revoke" as const, "restore" as const),
+      value: fc.integer({ min: 1, max: 14 }),
+      actor,
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("cap" as const),
+      provider,
+      value: fc.option(fc.integer({ min: 0, max: 6 })),
+      actor,
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("weight" as const),
+      provider,
+      value: fc.integer({ min: 1, max: 4 }),
+      actor,
+    }),
+  },
+);
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+let server: TestRedis;
+let redis: Redis;
+let scripts: PoolScripts;
+beforeAll(async () => {
+  server = await startRedis();
+  redis = server.client();
+  scripts = makePoolScripts({ redis, keys, logLength: 1e6, size: 10, cleanStopKey: "model:none", ...times });
+});
+afterAll(() => server.stop());
+
+/** One history: the store and the model side by side. */
+class History {
+  readonly model = new PermitModel(10, modelTimes);
+  /** µs by which the pool was aged so far. */
+  aged = 0;
+  /** Every fence that a client was ever given, by lease. */
+  readonly fences = new Map<string, number[]>();
+  done: Record<string, number> = {};
+
+  moment(nowUs: number): Moment {
+    return { time: nowUs + this.aged, real: nowUs };
+  }
+
+  async run(what: Step): Promise<void> {
+    this.done[what.do] = (this.done[what.do] ?? 0) + 1;
+    if (what.do === "age") {
+      const by = what.ticks * tickMs * 1000;
+      this.aged += by;
+      await ageScript.run(redis, allKeys, [by]);
+    } else if (what.do === "jump") {
+      const real = Date.now.bind(Date);
+      jest.spyOn(Date, "now").mockImplementation(() => real() + what.ms);
+    } else if (what.do === "acquire") {
+      const waiter = `w${what.waiter}`;
+      const args = { lease: what.lease, want: what.want, min: Math.min(what.greed, what.want), waiter };
+      const { nowUs, ...reply } = await scripts.acquire({ ...args, provider: what.provider, owner: "a|b" });
+      const expected = this.model.acquire({ ...args, p: what.provider }, this.moment(nowUs));
+      expect(reply).toMatchObject(expected);
+      if ("fence" in reply)
+        this.fences.set(what.lease, [...(this.fences.get(what.lease) ?? []), reply.fence]);
+    } else if (what.do === "renew") {
+      const fence = this.fence(what.lease, what.stale);
+      const { nowUs, ...reply } = await scripts.renew(what.lease, fence, what.keep);
+      expect(reply).toEqual(this.model.renew(what.lease, fence, what.keep, this.moment(nowUs)));
+    } else if (what.do === "release") {
+      const fence = this.fence(what.lease, what.stale);
+      const { nowUs, ...reply } = await scripts.release(what.lease, fence);
+      expect(reply).toEqual(this.model.release(what.lease, fence, this.moment(nowUs)));
+    } else if (what.do === "leave") {
+      const { nowUs, ...reply } = await scripts.leave(what.provider, `w${what.waiter}`);
+      expect(reply).toEqual(this.model.leave(what.provider, `w${what.waiter}`, this.moment(nowUs)));
+    } else {
+      const name = "provider" in what ? what.provider : "";
+      const { nowUs, ...reply } = await scripts.govern(what.do, what.value, name, what.actor, "");
+      expect(reply).toEqual(this.model.govern(what.do, what.value, name, this.moment(nowUs)));
+    }
+  }
+
+  /** The newest fence that a client has for the lease, or the oldest: that of one who slept. */
+  fence(name: string, stale: boolean): number {
+    const given = this.fences.get(name) ?? [];
+    return (stale ? given[0] : given.at(-1)) ?? 0;
+  }
+
+  async compareState(): Promise<void> {
+    const [pool, deadlines, owners, members] = await Promise.all([
+      redis.hgetall(keys.pool),
+      redis.zrange(keys.leases, "0", "-1", "WITHSCORES") as Promise<string[]>,
+      redis.hgetall(keys.owners),
+      redis.zrange(keys.waiters, "0", "-1"),
+    ]);
+    const { model } = this;
+    const number = (field: string): number => Number(pool[field] ?? 0);
+    const stored = Object.entries(owners).map(([name, facts]) => {
+      const [weight, p, fence, since, cut, grace] = facts.split("|") as [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+      ];
+      const back = (us?: string): number => (Number(us) > 0 ? Number(us) + this.aged : 0);
+      const deadline = deadlines[deadlines.indexOf(name) + 1];
+      return {
+        ...{ lease: name, p, weight: Number(weight), fence: Number(fence), since: back(since) },
+        ...{ cut: Number(cut), grace: back(grace), deadline: back(deadline) },
+      };
+    });
+    const byLease = (a: { lease: string }, b: { lease: string }): number => (a.lease < b.lease ? -1 : 1);
+    expect(stored.sort(byLease)).toEqual([...model.leases].sort(byLease));
+    expect(deadlines.length).toBe(2 * model.leases.length);
+    const queues = [...model.providers.keys()].sort().flatMap((p) => model.queue(p));
+    expect(members.map((m) => m.split("|"))).toEqual(
+      queues.map((w) => [w.p, expect.any(String), `${w.want}`, `${w.min}`, expect.any(String), w.waiter]),
+    );
+    expect({ size: number("size") || 10, taken: number("taken"), used: number("used") }).toEqual({
+      size: model.size,
+      taken: model.taken,
+      used: model.used,
+    });
+    expect([number("marked"), number("waiting")]).toEqual([model.marked, model.waiters.length]);
+    for (const [p, known] of model.providers) {
+      expect([
+        p,
+        number(`use:${p}`),
+        number(`marked:${p}`),
+        number(`pass:${p}`),
+        number(`hold:${p}`),
+      ]).toEqual([...[p, model.use(p), model.markedOf(p), known.pass, known.hold]]);
+    }
+  }
+}
+
+describe("the permit pool", () => {
+  test(`does as the reference model does, whatever ${steps} random steps its clients take`, async () => {
+    const total: Record<string, number> = {};
+    let taken = 0;
+    let lapsed = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { minLength: perHistory, maxLength: perHistory, size: "max" }),
+        async (plan) => {
+          await redis.flushall();
+          const history = new History();
+          for (const [index, what] of plan.entries()) {
+            await history.run(what);
+            if (index % 20 === 19) await history.compareState();
+          }
+          jest.restoreAllMocks();
+          taken += plan.length;
+          for (const [name, count] of Object.entries(history.done)) total[name] = (total[name] ?? 0) + count;
+          expect(readAudit(await scripts.audit(false, "test"), false).findings).toEqual([]);
+          const log = readPermitLog(await redis.xrange(keys.log, "-", "+"));
+          const verdict = checkPermitLog(log, modelTimes.life + modelTimes.grace + 1e6);
+          expect(verdict.violations).toEqual([]);
+          lapsed += verdict.lapsed;
+        },
+      ),
+      { numRuns: Math.ceil(steps / perHistory), endOnFailure: false },
+    );
+    jest.restoreAllMocks();
+    expect(taken).toBeGreaterThanOrEqual(steps);
+    // Not by doing next to nothing.
+    expect(lapsed).toBeGreaterThan(steps / 100);
+    expect(Object.keys(total).sort()).toEqual(
+      [
+        "acquire",
+        "age",
+        "cap",
+        "jump",
+        "leave",
+        "release",
+        "renew",
+        "resize",
+        "restore",
+        "revoke",
+        "weight",
+      ].sort(),
+    );
+  });
+});

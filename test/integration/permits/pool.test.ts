@@ -1,0 +1,316 @@
+/** What holders, waiters and people get from the permit pool. */
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import type { Redis } from "ioredis";
+import { startRedis, type TestRedis } from "../../support/redisServer.ts";
+import { granted, refused, testPool } from "./support.ts";
+
+let server: TestRedis;
+let redis: Redis;
+const by = { actor: "test", reason: "test" };
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = server.client();
+  // Every pool listens; here there are many on one connection.
+  redis.setMaxListeners(0);
+});
+afterAll(() => server.stop());
+
+describe("holding permits", () => {
+  test("asking twice under one lease, as after a lost answer, is one grant", async () => {
+    const pool = testPool(redis, { size: 3 });
+    const first = await granted(pool, { lease: "a", provider: "cve", want: 2 });
+    const again = await granted(pool, { lease: "a", provider: "cve", want: 2 });
+    expect(again).toMatchObject({ granted: 2, fence: first.fence });
+    expect(await pool.show()).toMatchObject({ allocated: 2, available: 1 });
+  });
+
+  test("who wants more than is free gets what is free", async () => {
+    const pool = testPool(redis, { size: 3 });
+    await granted(pool, { lease: "a", provider: "cve" });
+    expect(await granted(pool, { lease: "b", provider: "cwe", want: 8 })).toMatchObject({ granted: 2 });
+    expect(await refused(pool, { lease: "c", provider: "cwe" })).toMatchObject({
+      granted: 0,
+      reason: "full",
+    });
+  });
+
+  test("a second release, and one of a lease long gone, take nothing from anybody", async () => {
+    const pool = testPool(redis, { size: 1, leaseMs: 80 });
+    const slept = await granted(pool, { lease: "same name", provider: "cve" });
+    const next = await granted(pool, { lease: "same name 2", provider: "cve", waitMs: 20_000 });
+    expect(await pool.release(slept)).toBe(0);
+    expect(await pool.release(next)).toBe(1);
+    expect(await pool.release(next)).toBe(0);
+    const reused = await granted(pool, { lease: "same name", provider: "cve" });
+    expect(await pool.release(slept)).toBe(0);
+    await expect(pool.renew(slept)).rejects.toMatchObject({ code: "PERM_LEASE_LOST" });
+    expect(await pool.release(reused)).toBe(1);
+    expect((await pool.verdict()).violations).toEqual([]);
+  });
+
+  test("a dead holder's permit goes to a waiter when one lease is over", async () => {
+    const pool = testPool(redis, { size: 1, leaseMs: 500, pollMs: 60_000 });
+    const dead = await granted(pool, { lease: "dead", provider: "cve" });
+    const next = await granted(pool, { lease: "next", provider: "cwe", waitMs: 30_000 });
+    // Both by Redis' clock: when the next one's lease began.
+    expect(next.expiresAt - 500).toBeGreaterThanOrEqual(dead.expiresAt);
+    expect((await pool.verdict()).violations).toEqual([]);
+  });
+
+  test("fences grow even where the clock that they come from goes back", async () => {
+    const pool = testPool(redis, { size: 2 });
+    const ahead = (Date.now() + 1e9) * 1000;
+    await redis.hset(pool.keys.pool, "fence", ahead);
+    expect((await granted(pool, { lease: "a", provider: "cve" })).fence).toBe(ahead + 1);
+  });
+
+  test.each([
+    ["a size of zero", (pool: ReturnType<typeof testPool>) => pool.resize(0, by)],
+    [
+      "half a permit",
+      (pool: ReturnType<typeof testPool>) => pool.acquire({ lease: "a", provider: "cve", want: 1.5 }),
+    ],
+    [
+      "more at least than wanted",
+      (pool: ReturnType<typeof testPool>) => pool.acquire({ lease: "a", provider: "cve", min: 2 }),
+    ],
+    ["a name that would break the keys", (pool: ReturnType<typeof testPool>) => pool.setCap("a|b", 1)],
+    ["a weight below one", (pool: ReturnType<typeof testPool>) => pool.setWeight("cve", 0)],
+  ])("%s is refused and changes nothing", async (_what, ask) => {
+    const pool = testPool(redis);
+    await expect(ask(pool)).rejects.toMatchObject({ code: "PERM_INVALID" });
+    expect(await redis.exists(pool.keys.pool)).toBe(0);
+  });
+});
+
+describe("waiting for permits", () => {
+  test("a release wakes the one whose turn it is, without any polling", async () => {
+    const pool = testPool(redis, { size: 1, pollMs: 100_000, leaseMs: 120_000, blocking: server.client() });
+    const first = await granted(pool, { lease: "a", provider: "cve" });
+    const waits = ["b", "c"].map((lease) => granted(pool, { lease, provider: "cve", waitMs: 100_000 }));
+    while ((await pool.show()).waiting < 2) await new Promise((done) => setTimeout(done, 5));
+    // Their places end only with what they ask next, which is never: keep them.
+    await redis.zadd(
+      pool.keys.waiterDeadlines,
+      "XX",
+      "inf",
+      ...(await redis.zrange(pool.keys.waiters, "0", "-1")).flatMap((m, i) => (i ? ["inf", m] : [m])),
+    );
+    await pool.release(first);
+    const second = await Promise.race(waits);
+    await pool.release(second);
+    await Promise.all(waits);
+    expect((await pool.verdict()).grants).toBe(3);
+    pool.close();
+  });
+
+  test("a waiter that comes again within its time is still before those who came later", async () => {
+    const pool = testPool(redis, { size: 1, waiterMs: 60_000 });
+    const first = await granted(pool, { lease: "a", provider: "cve" });
+    await refused(pool, { lease: "b1", provider: "cve", waiter: "worker b" });
+    expect(await refused(pool, { lease: "c1", provider: "cve", waiter: "worker c" })).toMatchObject({
+      ahead: 1,
+    });
+    await pool.release(first);
+    expect(await refused(pool, { lease: "c2", provider: "cve", waiter: "worker c" })).toMatchObject({
+      ahead: 1,
+      reason: "turn",
+    });
+    await granted(pool, { lease: "b2", provider: "cve", waiter: "worker b" });
+  });
+
+  test("a waiter that never comes again holds up the others only as long as its place is kept", async () => {
+    const pool = testPool(redis, { size: 1, waiterMs: 100, pollMs: 50 });
+    const first = await granted(pool, { lease: "a", provider: "cve" });
+    await refused(pool, { lease: "gone", provider: "cwe" });
+    await pool.release(first);
+    await granted(pool, { lease: "b", provider: "cve", waitMs: 30_000 });
+  });
+
+  test("who ends its wait gives up its place at once", async () => {
+    const pool = testPool(redis, { size: 1, waiterMs: 600_000, leaseMs: 600_000 });
+    const first = await granted(pool, { lease: "a", provider: "cve" });
+    const stop = new AbortController();
+    const wait = pool.acquire({ lease: "b", provider: "cve", waitMs: 600_000, signal: stop.signal });
+    while ((await pool.show()).waiting < 1) await new Promise((done) => setTimeout(done, 5));
+    stop.abort(new Error("enough"));
+    await expect(wait).rejects.toThrow("enough");
+    await pool.release(first);
+    await granted(pool, { lease: "c", provider: "cwe" });
+  });
+
+  test("a capped provider, and one that insists on more than is free, hold up nobody", async () => {
+    const pool = testPool(redis, { size: 3, waiterMs: 60_000 });
+    await pool.setCap("cve", 1);
+    await granted(pool, { lease: "a", provider: "cve", want: 3 });
+    expect(await refused(pool, { lease: "b", provider: "cve" })).toMatchObject({ reason: "capped" });
+    await refused(pool, { lease: "c", provider: "capec", want: 3, min: 3 });
+    expect(await granted(pool, { lease: "d", provider: "cwe" })).toMatchObject({ granted: 1 });
+    expect(await granted(pool, { lease: "e", provider: "attack" })).toMatchObject({ granted: 1 });
+    // Without a cap it is its turn again.
+    await pool.release({ lease: "e" });
+    await pool.setCap("cve", null);
+    await granted(pool, { lease: "b", provider: "cve" });
+  });
+
+  test("a greedy provider gets its share while others wait, not everything that frees", async () => {
+    const pool = testPool(redis, { size: 4, waiterMs: 60_000 });
+    const all = await granted(pool, { lease: "a", provider: "cve", want: 4 });
+    await refused(pool, { lease: "greedy", provider: "cve", want: 4 });
+    await refused(pool, { lease: "b", provider: "cwe", want: 2 });
+    await refused(pool, { lease: "c", provider: "capec", want: 1 });
+    await pool.release(all);
+    expect(await granted(pool, { lease: "greedy", provider: "cve", want: 4 })).toMatchObject({ granted: 1 });
+    expect(await granted(pool, { lease: "b", provider: "cwe", want: 2 })).toMatchObject({ granted: 2 });
+    expect(await granted(pool, { lease: "c", provider: "capec" })).toMatchObject({ granted: 1 });
+  });
+
+  test("weights share a full pool in their proportion", async () => {
+    const pool = testPool(redis, { size: 8, waiterMs: 60_000 });
+    await pool.setWeight("cve", 3);
+    const all = await granted(pool, { lease: "a", provider: "attack", want: 8 });
+    for (const provider of ["cve", "cwe"]) await refused(pool, { lease: provider, provider, want: 8 });
+    await pool.release(all);
+    expect(await granted(pool, { lease: "cwe", provider: "cwe", want: 8 })).toMatchObject({ granted: 2 });
+    expect(await granted(pool, { lease: "cve", provider: "cve", want: 8 })).toMatchObject({ granted: 6 });
+  });
+});
+
+describe("changing the pool", () => {
+  test("a person's resize persists: no process's configured size undoes it", async () => {
+    const pool = testPool(redis, { size: 10, prefix: "resized" });
+    expect(await pool.seed(10)).toMatchObject({ changed: true, configured: 10 });
+    await pool.resize(4, by);
+    const later = testPool(redis, { size: 10, prefix: "resized" });
+    expect(await later.seed(10)).toMatchObject({ changed: false, configured: 4 });
+    expect(await granted(later, { lease: "a", provider: "cve", want: 10 })).toMatchObject({ granted: 4 });
+  });
+
+  test("a smaller pool asks its newest holders back, in proportion, and ends what they keep after the grace", async () => {
+    const pool = testPool(redis, { size: 8, leaseMs: 60_000, graceMs: 300 });
+    const leases = ["cve-1", "cve-2", "cve-3", "cve-4", "cve-5", "cve-6", "cwe-1", "cwe-2"];
+    for (const lease of leases) await granted(pool, { lease, provider: lease.slice(0, 3) });
+    expect(await pool.resize(4, by)).toMatchObject({ effective: 4, allocated: 8, askedBack: 4 });
+    const targets: Record<string, number> = {};
+    for (const lease of leases) targets[lease] = (await pool.renew({ lease })).target;
+    expect(targets).toEqual({
+      ...{ "cve-1": 1, "cve-2": 1, "cve-3": 1, "cve-4": 0, "cve-5": 0, "cve-6": 0, "cwe-1": 1, "cwe-2": 0 },
+    });
+    // One of them obeys, the others go on; none can renew beyond its grace.
+    await pool.renew({ lease: "cve-4" }, 0);
+    expect((await pool.renew({ lease: "cve-5" })).graceMs).toBeLessThanOrEqual(300);
+    while ((await pool.show()).allocated > 4) await new Promise((done) => setTimeout(done, 20));
+    await expect(pool.renew({ lease: "cve-5" })).rejects.toMatchObject({ code: "PERM_LEASE_LOST" });
+    expect((await pool.renew({ lease: "cve-1" })).target).toBe(1);
+    expect(await pool.verdict()).toMatchObject({ violations: [], lapsed: 3 });
+  });
+
+  test("a holder of many permits is asked for its part of them and may keep the rest", async () => {
+    const pool = testPool(redis, { size: 10 });
+    await granted(pool, { lease: "big", provider: "cve", want: 8 });
+    await granted(pool, { lease: "small", provider: "cwe", want: 2 });
+    await pool.resize(5, by);
+    expect(await pool.renew({ lease: "big" })).toMatchObject({ permits: 8, target: 4, graceMs: 12_000 });
+    expect(await pool.renew({ lease: "big" }, 4)).toMatchObject({ permits: 4, target: 4, graceMs: 0 });
+    expect(await pool.renew({ lease: "small" })).toMatchObject({ permits: 2, target: 1 });
+  });
+
+  test("what was asked back may be kept when the pool grows again in time", async () => {
+    const pool = testPool(redis, { size: 2 });
+    for (const lease of ["a", "b"]) await granted(pool, { lease, provider: "cve" });
+    await pool.resize(1, by);
+    expect(await pool.renew({ lease: "b" })).toMatchObject({ target: 0 });
+    await pool.resize(2, by);
+    expect(await pool.renew({ lease: "b" })).toMatchObject({ target: 1, graceMs: 0 });
+  });
+
+  test("revoking takes of what is held, shows beside the configured size, and comes back by restoring", async () => {
+    const pool = testPool(redis, { size: 10 });
+    expect(await pool.revoke(2, by)).toMatchObject({ changed: false, effective: 10 });
+    for (let i = 0; i < 5; i++) await granted(pool, { lease: `l${i}`, provider: "cve" });
+    expect(await pool.revoke(1, by)).toMatchObject({ changed: true, effective: 4, askedBack: 1 });
+    expect(await pool.show()).toMatchObject({ configured: 10, effective: 4, revoked: 6, allocated: 5 });
+    expect(await pool.restore(4, by)).toMatchObject({ effective: 8 });
+    expect(await pool.restore(40, by)).toMatchObject({ effective: 10, configured: 10 });
+    expect(await pool.revoke(4_000, by)).toMatchObject({ effective: 1 });
+  });
+
+  test("what it shows is who holds, who waits and why, with caps, weights and fences", async () => {
+    const pool = testPool(redis, { size: 2 });
+    const held = await granted(pool, { lease: "a", provider: "cve", want: 2, owner: "pod-7 | worker 1" });
+    await pool.setWeight("cve", 2);
+    await pool.setCap("cwe", 1);
+    await refused(pool, { lease: "b", provider: "cwe" });
+    expect(await pool.show()).toMatchObject({
+      ...{
+        configured: 2,
+        effective: 2,
+        allocated: 2,
+        available: 0,
+        waiting: 1,
+        fence: held.fence,
+        holdUntil: null,
+      },
+      holders: [
+        { lease: "a", provider: "cve", weight: 2, target: 2, fence: held.fence, owner: "pod-7 | worker 1" },
+      ],
+      providers: [
+        { provider: "cve", held: 2, waiting: 0, cap: null, weight: 2 },
+        { provider: "cwe", held: 0, waiting: 1, cap: 1, weight: 1 },
+      ],
+      truncated: false,
+    });
+    expect((await pool.show({ holders: 0 })).truncated).toBe(true);
+  });
+});
+
+describe("the audit", () => {
+  test("finds nothing to repair in a pool that was used", async () => {
+    const pool = testPool(redis, { size: 2 });
+    await granted(pool, { lease: "a", provider: "cve", want: 2 });
+    await refused(pool, { lease: "b", provider: "cwe" });
+    const report = await pool.audit({ repair: true, actor: "test" });
+    expect(report).toMatchObject({ drift: 0, findings: [], leases: 1, waiters: 1, repaired: false });
+  });
+
+  test("finds drift of every kind, repairs it, and the permits are usable again", async () => {
+    const pool = testPool(redis, { size: 3 });
+    for (const lease of ["a", "b", "c"]) await granted(pool, { lease, provider: "cve" });
+    for (const lease of ["w", "x", "y"]) await refused(pool, { lease, provider: "cwe" });
+    const { keys } = pool;
+    const waiters = await redis.zrange(keys.waiters, "0", "-1");
+    await redis.hdel(keys.owners, "a");
+    await redis.zrem(keys.leases, "b");
+    await redis.zadd(keys.leases, "9e15", "c");
+    await redis.hset(keys.owners, "d", "rubbish");
+    await redis.hset(keys.pool, "used", "-7", "marked:cve", "3", "fence", "1", "taken", "99");
+    await redis.zrem(keys.waiterDeadlines, waiters[0]!);
+    await redis.hdel(keys.waiterPlaces, "cwe|x");
+    await redis.zrem(keys.waiters, waiters[2]!);
+    const kinds = [
+      ...[
+        "count",
+        "deadline-too-late",
+        "deadline-without-waiter",
+        "facts-unreadable",
+        "lease-without-deadline",
+      ],
+      ...["lease-without-facts", "place-without-waiter", "waiter-without-deadline", "waiter-without-place"],
+    ];
+    const found = await pool.audit({ repair: false, actor: "test" });
+    expect([...new Set(found.findings.map((f) => f.kind))].sort()).toEqual(kinds);
+    expect((await pool.audit({ repair: true, actor: "test" })).drift).toBe(found.drift);
+    expect(await pool.audit({ repair: true, actor: "test" })).toMatchObject({
+      drift: 0,
+      leases: 2,
+      waiters: 1,
+    });
+    expect(await pool.show()).toMatchObject({
+      allocated: 2,
+      available: 0,
+      effective: 1,
+      askedBack: 1,
+    });
+  });
+});
