@@ -2,6 +2,9 @@
  * The engine as CLI, dashboard and scripts see it. `engine.ts` builds it; nothing above it knows Redis or BullMQ.
  */
 import type { ErrorCode } from "./core/errors.ts";
+import type { KernelMetrics } from "./permits/optimizer/kernelMetrics.ts";
+import type { PoolSize } from "./permits/permitPool.ts";
+import type { AuditReport, PoolView } from "./permits/report.ts";
 import type { RunMode } from "./providers/contract.ts";
 import type { ChangeEntry, StoredRecord, Tombstone } from "./records/contract.ts";
 
@@ -48,8 +51,21 @@ export interface RunProgress extends RunSummary {
   waiting: { reason: string; until: string } | null;
 }
 
+/** A machine as people see it. */
+export interface MachineStatus {
+  state: string;
+  since: string | null;
+  reason: string | null;
+  actor: string | null;
+  /** End of a wait, ISO; null where there is none. */
+  until: string | null;
+  remainingMs: number;
+  version: number;
+}
+
 export interface ProviderStatus {
   provider: string;
+  machine: MachineStatus;
   /** Verified complete at least once. */
   verified: boolean;
   watermark: string | null;
@@ -71,6 +87,7 @@ export interface WorkerStatus {
 }
 
 export interface EngineStatus {
+  macro: MachineStatus;
   providers: ProviderStatus[];
   workers: WorkerStatus[];
   /** Jobs wait and no worker lives. */
@@ -108,6 +125,25 @@ export interface DeadLetter {
   rawBytes: number;
 }
 
+/** Who asks, and why; kept with what comes of it. */
+export interface PersonRequest {
+  actor?: string;
+  reason?: string;
+}
+
+/** One line of `uee history`: a transition of a machine, or a decision about permits. */
+export interface HistoryLine {
+  at: string;
+  kind: "transition" | "quota";
+  /** Null for the fleet's own machine and for quota decisions. */
+  provider: string | null;
+  /** `RUNNING → PAUSED`, or `revoke 2`. */
+  what: string;
+  trigger: string;
+  actor: string;
+  reason: string | null;
+}
+
 export interface WorkerHandle {
   readonly id: string;
   /** Stops taking batches; the current one commits or goes back; resolves when all is let go. */
@@ -129,13 +165,30 @@ export interface Engine {
     options: { signal?: AbortSignal; onWaiting?: (runId: string) => void },
   ): Promise<{ runId: string; joined: boolean; mode: RunMode }>;
   runProgress(provider: string, runId: string): Promise<RunProgress>;
-  /** Resolves when the run is closed; rejects with SYS_INTERRUPTED when the signal fires. */
+  /**
+   * Resolves when the run is closed, or with state `paused` while its provider is paused; rejects with SYS_INTERRUPTED
+   * when the signal fires.
+   */
   waitForRun(
     provider: string,
     runId: string,
     options: { signal?: AbortSignal; onProgress?: (progress: RunProgress) => void; pollMs?: number },
   ): Promise<RunProgress>;
   status(): Promise<EngineStatus>;
+  /** New batches stop at once, running ones at their next safe point. Stays until somebody resumes. */
+  pause(provider: string, by?: PersonRequest): Promise<MachineStatus>;
+  /** Goes on from the checkpoint. Rejects with PROV_ILLEGAL_TRANSITION naming the states that would allow it. */
+  resume(provider: string, by?: PersonRequest): Promise<MachineStatus>;
+  /** Cancels what is planned of the open run and closes it as stopped. */
+  stop(provider: string, by?: PersonRequest): Promise<MachineStatus>;
+  permits: {
+    show(): Promise<PoolView>;
+    resize(size: number, by?: PersonRequest): Promise<PoolSize>;
+    audit(options?: { repair?: boolean; actor?: string }): Promise<AuditReport>;
+  };
+  kernelMetrics(): Promise<KernelMetrics>;
+  /** Newest first; of one provider, or of all, the fleet's machine and the quota decisions. */
+  history(options: { provider?: string; limit: number }): Promise<HistoryLine[]>;
   liveWorkers(): Promise<WorkerStatus[]>;
   checkpoints(provider: string, options: { limit: number; failed?: boolean }): Promise<Checkpoint[]>;
   deadLetters: {
