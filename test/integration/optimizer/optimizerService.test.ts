@@ -174,6 +174,16 @@ describe("the optimizer", () => {
     ]);
   });
 
+  test("does nothing in a pod that another one was elected after, though that one has not checked yet", async () => {
+    const keys = freshKeys();
+    const pool = new PoolInMemory();
+    pool.onShow = async () => {
+      await redis.set(keys.optimizerLease, "another");
+    };
+    expect((await pod(keys, pool, "w-1").runOnce()).kind).toBe("lost");
+    expect(await redis.exists(keys.optimizer)).toBe(0);
+  });
+
   test("does nothing either when it is elected again meanwhile, but somebody checked in between", async () => {
     const keys = freshKeys();
     const pool = new PoolInMemory();
