@@ -12,6 +12,8 @@ export interface Move<State extends string> {
   readonly v2e?: true;
   /** Refused to anybody but a person. */
   readonly by?: "person";
+  /** The event is then asked again in the new state, in the same step: the way on leads through that state. */
+  readonly again?: true;
   /** `until`: nothing happens while the wait that the state keeps still lasts, by Redis TIME. */
   readonly guard?: "until";
 }

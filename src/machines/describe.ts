@@ -18,10 +18,10 @@ function diagram<State extends string, Event extends string>(machine: Machine<St
 }
 
 function chapters<State extends string, Event extends string>(machine: Machine<State, Event>): string {
-  const moves = movesOf(machine).map(({ from, event, to, by, guard, v2e, why }) => [
+  const moves = movesOf(machine).map(({ from, event, to, by, again, guard, v2e, why }) => [
     code(from),
     `${code(event)}${by === "person" ? " by a person" : ""}${guard === "until" ? " once the wait is over" : ""}`,
-    code(to),
+    `${code(to)}${again ? `, and ${code(event)} again` : ""}`,
     v2e ? "v2e" : "**added**",
     why,
   ]);

@@ -16,6 +16,7 @@ const luaStep = <State extends string>(step: Step<State>): string => {
   if (!isMove(step)) return `{ stays = ${text(step.stays)} }`;
   const parts = [`to = ${text(step.to)}`];
   if (step.by) parts.push(`by = ${text(step.by)}`);
+  if (step.again) parts.push("again = true");
   if (step.guard) parts.push(`guard = ${text(step.guard)}`);
   return `{ ${parts.join(", ")} }`;
 };

@@ -87,7 +87,13 @@ export const providerMachine = defineMachine({
       open_run: { stays: "keeps", why: "Joining the open run." },
       permits_denied: { stays: "refreshes", why: "Still none: the latest reason is the true one." },
       back_off: { stays: "keeps", why: waitsAlready },
-      wait_over: { to: "ACQUIRING", v2e: true, why: "Permits may be had again." },
+      permits_granted: {
+        to: "ACQUIRING",
+        v2e: true,
+        again: true,
+        why: "A permit came: what it asks for it has at once.",
+      },
+      wait_over: { stays: "keeps", why: "It waits for a permit, not for a time." },
       upstream_well: { stays: "keeps", why: "It does not wait for the upstream." },
       pause: {
         to: "PAUSED",

@@ -39,9 +39,10 @@ local providerMachine = {
     },
     WAITING_QUOTA = {
       open_run = { stays = "keeps" },
+      permits_granted = { to = "ACQUIRING", again = true },
       permits_denied = { stays = "refreshes" },
       back_off = { stays = "keeps" },
-      wait_over = { to = "ACQUIRING" },
+      wait_over = { stays = "keeps" },
       upstream_well = { stays = "keeps" },
       pause = { to = "PAUSED" },
       pause_on_error = { to = "PAUSED" },

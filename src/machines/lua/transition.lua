@@ -31,7 +31,9 @@ local function transition(keys, machine, request)
   local moves = {}
   local refreshes = false
   local current = state
-  for _, event in ipairs(request.events) do
+  local at_event = 1
+  while request.events[at_event] do
+    local event = request.events[at_event]
     -- A state that this version does not know was stored by a newer one: nothing is legal then.
     local step = machine.table[current] and machine.table[current][event]
     if not step then
@@ -49,6 +51,10 @@ local function transition(keys, machine, request)
       lasts = 0
     elseif step.stays == "refreshes" then
       refreshes = true
+    end
+    -- `again`: the way on leads through this state, and the event is asked anew in it.
+    if not step.again then
+      at_event = at_event + 1
     end
   end
   if #moves == 0 and not refreshes then

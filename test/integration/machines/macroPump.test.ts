@@ -119,7 +119,7 @@ describe("the pump", () => {
       const keys = freshKeys();
       const cve = providerStore(redis, keys, "cve");
       for (let i = 0; i < 30; i++) {
-        await cve.request(["open_run", "permits_granted", "permits_denied", "wait_over", "finish"], {
+        await cve.request(["open_run", "permits_granted", "permits_denied", "permits_granted", "finish"], {
           actor: engine,
         });
         const dying = makePump(keys, redis, (step) => {
@@ -129,7 +129,7 @@ describe("the pump", () => {
       }
       await makePump(keys).runOnce();
       const memory = await redis.hgetall(keys.macroMachine);
-      expect(memory).toMatchObject({ "applied:cve": "150", "seen:cve": "TERMINATED", "held:cve": "0" });
+      expect(memory).toMatchObject({ "applied:cve": "180", "seen:cve": "TERMINATED", "held:cve": "0" });
       expect(memory.gaps).toBeUndefined();
       const round = ["STABILIZING", "ORCHESTRATING"];
       expect(await path(keys)).toEqual(["ORCHESTRATING", ...Array.from({ length: 30 }, () => round).flat()]);

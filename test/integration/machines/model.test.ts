@@ -78,7 +78,8 @@ class Model<State extends string, Event extends string> {
     let { state, waits } = this;
     let moved = 0;
     let refreshes = false;
-    for (const event of events) {
+    const left = [...events];
+    for (let event = left.shift(); event !== undefined; event = left.shift()) {
       const step = stepOf(this.machine, state, event);
       if (step === undefined) return "refused";
       if (!isMove(step)) {
@@ -90,6 +91,7 @@ class Model<State extends string, Event extends string> {
       state = step.to;
       waits = false;
       moved++;
+      if (step.again) left.unshift(event);
     }
     const asksFor = (waitMs ?? 0) > 0;
     if (moved > 0) this.waits = asksFor;

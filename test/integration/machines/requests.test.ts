@@ -40,6 +40,12 @@ function waysTo(): Map<ProviderState, ProviderEvent[]> {
   return ways;
 }
 
+function targetOf(state: ProviderState, event: ProviderEvent): ProviderState {
+  const step = stepOf(providerMachine, state, event);
+  if (step === undefined || !isMove(step)) throw new Error(`${event} does not move ${state}`);
+  return step.to;
+}
+
 describe("a request to a provider's machine", () => {
   const ways = waysTo();
   const all = statesOf(providerMachine).flatMap((state) =>
@@ -61,13 +67,14 @@ describe("a request to a provider's machine", () => {
       expect(result).toMatchObject({ kind: "refused", why: "illegal", event, state });
     } else if (isMove(step)) {
       expect(result.kind).toBe("moved");
+      const moves = step.again ? 2 : 1;
       expect(after).toMatchObject({
-        state: step.to,
-        version: before.version + 1,
+        state: step.again ? targetOf(step.to, event) : step.to,
+        version: before.version + moves,
         trigger: event,
         reason: "why",
       });
-      expect(history.at(-1)).toMatchObject({
+      expect(history.at(-moves)).toMatchObject({
         oldState: state,
         newState: step.to,
         trigger: event,
@@ -145,7 +152,7 @@ describe("a request to a provider's machine", () => {
         store.decide(({ state }) => {
           judged++;
           if (state === "RUNNING") return { events: "permits_denied", actor: engine };
-          return { events: state === "WAITING_QUOTA" ? "wait_over" : "permits_granted", actor: engine };
+          return { events: state === "WAITING_QUOTA" ? "recover" : "permits_granted", actor: engine };
         }),
       ),
     );
@@ -153,6 +160,27 @@ describe("a request to a provider's machine", () => {
     expect(judged).toBeGreaterThan(30);
     expect((await store.read()).version).toBe(31);
     expect((await store.decide(() => undefined)).kind).toBe("unchanged");
+  });
+});
+
+describe("a provider without permits", () => {
+  test("is not moved there and back by batches that ask in vain, and works again with the first permit", async () => {
+    const store = providerStore(redis);
+    await store.request(["open_run", "permits_granted", "permits_denied"], { actor: engine });
+    const { version } = await store.read();
+    for (let batch = 0; batch < 20; batch++) {
+      await store.request("wait_over", { actor: engine });
+      await store.request("permits_denied", { actor: engine, reason: `${batch} ahead` });
+    }
+    expect(await store.read()).toMatchObject({ state: "WAITING_QUOTA", version, reason: "19 ahead" });
+    const granted = await store.request("permits_granted", { actor: engine });
+    expect(granted).toMatchObject({
+      kind: "moved",
+      moves: [
+        { oldState: "WAITING_QUOTA", newState: "ACQUIRING" },
+        { oldState: "ACQUIRING", newState: "RUNNING" },
+      ],
+    });
   });
 });
 

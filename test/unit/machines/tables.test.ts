@@ -83,6 +83,15 @@ describe("the tables", () => {
     expect([...reached].sort()).toEqual(statesOf(machine).sort());
   });
 
+  test("ask an event again only where it moves on, and then ends", () => {
+    for (const { to, event, again } of movesOf(providerMachine)) {
+      if (!again) continue;
+      const next = stepOf(providerMachine, to, event);
+      expect(next !== undefined && isMove(next) && next.again === undefined).toBe(true);
+    }
+    expect(movesOf(macroMachine).filter(({ again }) => again)).toEqual([]);
+  });
+
   test("let nobody but a person out of PAUSED", () => {
     const ways = movesOf(providerMachine).filter(({ from }) => from === "PAUSED");
     expect(ways.map(({ event }) => event).sort()).toEqual(["resume", "stop"]);
