@@ -53,3 +53,13 @@ export function parseSince(text: string, now: number): number {
     `'${text}' is not a date UEE can read; write 2026-01-31, 2026-01-31T12:00:00Z or how long ago, such as 24h or 7d.`,
   );
 }
+
+const reasonLimit = 500;
+
+/** Why somebody asks: one line of some length, kept in history. */
+export function parseReason(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const reason = text.trim();
+  if (reason.length >= 1 && reason.length <= reasonLimit) return reason;
+  throw new UeeError("SYS_USAGE", `--reason takes 1 to ${reasonLimit} characters, not ${reason.length}.`);
+}

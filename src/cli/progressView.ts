@@ -2,7 +2,7 @@
 import type { SingleBar } from "cli-progress";
 import type { RunProgress } from "../engineApi.ts";
 import type { CliContext } from "./context.ts";
-import { barLine, doneRatio, Pace, progressText, waitingText } from "./render/progress.ts";
+import { barLine, doneRatio, Pace, progressText, waitIsOver, waitingText } from "./render/progress.ts";
 import { styleFor } from "./render/style.ts";
 
 export interface ProgressView {
@@ -80,13 +80,13 @@ function lines(context: CliContext, say: (text: string) => void): ProgressView {
       const pace = paces.get(run.provider) ?? new Pace();
       paces.set(run.provider, pace);
       pace.add(run.fetched, now);
-      const key = `${run.runId} ${run.phase} ${run.pass} ${run.waiting?.reason ?? ""}`;
+      const key = `${run.runId} ${run.state} ${run.phase} ${run.pass} ${run.waiting?.reason ?? ""}`;
       const before = last.get(run.provider);
       if (before?.key === key && now - before.at < lineEveryMs) return;
       last.set(run.provider, { key, at: now });
-      const text =
-        run.phase === "closed" ? run.state : (waitingText(run, now) ?? progressText(run, pace.perSecond));
-      say(`${run.provider}: ${run.phase === "closed" ? "" : `${run.mode} run: `}${text}`);
+      const over = waitIsOver(run);
+      const text = over ? run.state : (waitingText(run, now) ?? progressText(run, pace.perSecond));
+      say(`${run.provider}: ${over ? "" : `${run.mode} run: `}${text}`);
     },
     log: (line) => void context.stderr.write(`${line}\n`),
     stop() {},

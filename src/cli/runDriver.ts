@@ -6,12 +6,13 @@
  * back, so that the same command continues.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { toUeeError, UeeError } from "../core/errors.ts";
+import { isUeeError, toUeeError, UeeError } from "../core/errors.ts";
 import type { Engine, RunProgress, RunSummary } from "../engineApi.ts";
 import type { RunMode } from "../providers/contract.ts";
 import { isRedisTrouble, mapRedisError } from "../redis/errors.ts";
 import { asRunError } from "./failures.ts";
 import type { ProgressView } from "./progressView.ts";
+import { nothingYet, pausedSummary, summaryOf } from "./runSummaries.ts";
 import type { Session } from "./sessionTypes.ts";
 import { within } from "./within.ts";
 
@@ -90,20 +91,27 @@ async function driveOne(
     );
     runId = opened.runId;
     if (opened.joined) options.say(`${provider}: joins the open ${opened.mode} run ${runId}.`);
-    if (!options.wait) return summaryOf(await engine.runProgress(provider, runId));
-    newest = await outlastingRedis(signal, () =>
-      engine.waitForRun(provider, runId, {
-        signal,
-        onProgress: (progress) => {
-          newest = progress;
-          view.update(progress);
-        },
-      }),
-    );
-    view.update(newest);
-    return summaryOf(newest);
+    if (options.wait) {
+      newest = await outlastingRedis(signal, () =>
+        engine.waitForRun(provider, runId, {
+          signal,
+          onProgress: (progress) => {
+            newest = progress;
+            view.update(progress);
+          },
+        }),
+      );
+      view.update(newest);
+    } else newest = await engine.runProgress(provider, runId);
+    if (newest.state !== "paused") return summaryOf(newest);
+    const run = newest;
+    return await outlastingRedis(signal, () => pausedSummary(engine, provider, { run }));
   } catch (error) {
     if (!signal.aborted && isRedisTrouble(error)) throw mapRedisError(error);
+    if (!signal.aborted && isUeeError(error, "PROV_PAUSED")) {
+      const known = newest ? { run: newest } : { mode: options.mode, said: error.detail };
+      return await outlastingRedis(signal, () => pausedSummary(engine, provider, known));
+    }
     return unfinished(provider, { runId, mode: options.mode, newest, signal, error });
   }
 }
@@ -138,46 +146,9 @@ function unfinished(
   },
 ): RunSummary {
   const failure = signal.aborted ? whyStopped(signal) : toUeeError(error);
-  const soFar: RunSummary = newest
-    ? summaryOf(newest)
-    : {
-        provider,
-        runId,
-        mode,
-        state: "incomplete",
-        fetched: 0,
-        created: 0,
-        updated: 0,
-        unchanged: 0,
-        removed: 0,
-        deadLettered: 0,
-        requests: 0,
-        batches: 0,
-        durationMs: 0,
-        watermark: null,
-        error: null,
-      };
+  const soFar = newest ? summaryOf(newest) : nothingYet(provider, { runId, mode });
   return { ...soFar, state: signal.aborted ? "incomplete" : "failed", error: asRunError(failure) };
 }
 
 const whyStopped = ({ reason }: AbortSignal): UeeError =>
   reason instanceof UeeError ? reason : new UeeError("SYS_INTERRUPTED", "Interrupted; the run stays open.");
-
-/** Exactly the contract's fields, in its order. */
-export const summaryOf = (run: RunSummary): RunSummary => ({
-  provider: run.provider,
-  runId: run.runId,
-  mode: run.mode,
-  state: run.state,
-  fetched: run.fetched,
-  created: run.created,
-  updated: run.updated,
-  unchanged: run.unchanged,
-  removed: run.removed,
-  deadLettered: run.deadLettered,
-  requests: run.requests,
-  batches: run.batches,
-  durationMs: run.durationMs,
-  watermark: run.watermark,
-  error: run.error,
-});

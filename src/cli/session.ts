@@ -154,6 +154,10 @@ export function engineSettings(config: Config): EngineSettings {
     providers: own,
     concurrency: config.concurrency,
     inflightBytes: config.inflightBytes,
+    permits: config.permits,
+    errorRate: config.errorRate,
+    errorMinimum: config.errorMinimum,
+    bufferRecords: config.bufferRecords,
     waitScale: config.waitScale,
     changesLimit: config.changesLimit,
     timeouts: {

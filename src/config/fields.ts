@@ -92,6 +92,28 @@ const commonFields = {
     env: "UEE_INFLIGHT_BYTES",
     unit: "bytes",
   }),
+  permits: field(wholeNumber(1, 4_096).prefault("10"), {
+    description:
+      "Batches that the whole fleet works on at once; seeds a new permit pool, what `uee permits resize` sets persists.",
+    env: "UEE_PERMITS",
+    unit: "permits",
+  }),
+  errorRate: field(factor(0, 1).prefault("0.1"), {
+    description: "Share of records that may fail for good; beyond it the provider is paused.",
+    env: "UEE_ERROR_RATE",
+    unit: "share, 0 to 1",
+  }),
+  errorMinimum: field(wholeNumber(1, 1_000_000_000).prefault("200"), {
+    description: "Records that must have been processed before the error rate counts.",
+    env: "UEE_ERROR_MINIMUM",
+    unit: "records",
+  }),
+  bufferRecords: field(wholeNumber(100, 10_000_000).prefault("10000"), {
+    description:
+      "Records fetched and not yet committed at which one worker counts as full; the optimizer acts at 80 % of it.",
+    env: "UEE_BUFFER_RECORDS",
+    unit: "records",
+  }),
   changesLimit: field(wholeNumber(1_000, 1_000_000_000).prefault("1000000"), {
     description: "Length of each provider's change feed; older entries are trimmed.",
     env: "UEE_CHANGES_LIMIT",

@@ -13,7 +13,7 @@ import type { Config, LoadedConfig, LoadInput, Origin, ProviderConfig } from "./
 import type { RateSetting } from "./values.ts";
 
 /** Variables that start with UEE_ and are no fields: read elsewhere, or kept for later. */
-const otherVariables = ["UEE_CONFIG", "UEE_INSTALL", "UEE_SHARED_DATA", "UEE_PERMITS", "UEE_API_TOKEN"];
+const otherVariables = ["UEE_CONFIG", "UEE_INSTALL", "UEE_SHARED_DATA", "UEE_API_TOKEN"];
 
 /** @throws UeeError SYS_CONFIG_INVALID with all problems (also as `data.problems`) */
 export function loadConfig(input: LoadInput = {}): LoadedConfig {

@@ -32,7 +32,8 @@ export function defineRun(program: Command, context: CliContext, finish: Finish)
     .description(
       "Opens a run of each provider, or joins the one that is open, and works on it. A provider that was never " +
         "verified complete is loaded in full, later runs fetch what changed. With no live worker the work is done in " +
-        "this process, which then waits for the end. The same command after any interruption continues.",
+        "this process, which then waits for the end. The same command after any interruption continues. A provider " +
+        "that is paused ends the wait with the reason (exit 1).",
     )
     .argument("<provider...>", "cve, cwe, capec, attack or all")
     .option("--full", "fetch everything anew; over an open increment it waits for that first")
@@ -133,10 +134,12 @@ function print(
   for (const one of runs) {
     context.stdout.write(
       one.error
-        ? `${style.bold(one.provider)}: ${style.red(`${one.error.code}:`)} ${one.error.message}\n`
+        ? `${style.bold(one.provider)}: ${style.red(`${one.error.code}:`)} ${one.error.message}\n` +
+            `  ${style.dim(one.error.remedy)}\n`
         : `${style.bold(one.provider)}: ${one.mode} run ${one.runId} is open; workers take it from here.\n`,
     );
   }
+  if (runs.every((one) => one.error)) return;
   context.stdout.write(`${style.dim("Watch it: uee status, or the same command with --wait.")}\n`);
 }
 

@@ -20,8 +20,8 @@ export function defineStatus(program: Command, context: CliContext, finish: Fini
     .command("status")
     .summary("show the ETL tree: every provider, its runs and jobs")
     .description(
-      "Shows every provider: verified or not, how fresh, how many records, the open run and why it waits, the last " +
-        "run's result, and its jobs.",
+      "Shows the fleet's state and every provider: its state, verified or not, how fresh, how many records, the open " +
+        "run, why it waits and for how long, who paused it and why, the last run's result, and its jobs.",
     )
     .option("--check", "exit 1 when a provider is unverified, paused or stale")
     .option("--max-age <duration>", "with --check: stale when last verified longer ago, e.g. 6h")

@@ -59,6 +59,9 @@ export function progressText(run: RunProgress, perSecond?: number): string {
   return parts.length > 0 ? parts.join(", ") : "loading";
 }
 
+/** Nobody waits on for it: it is closed, or paused until a person resumes. */
+export const waitIsOver = (run: RunProgress): boolean => run.phase === "closed" || run.state === "paused";
+
 /** `waits for …, 26 s` or nothing. */
 export function waitingText(run: RunProgress, now: number): string | undefined {
   if (!run.waiting) return undefined;
@@ -84,7 +87,7 @@ export function barLine({ provider, nameWidth, run, perSecond, now, columns, sty
   const barWidth = columns >= 90 ? 24 : columns >= 60 ? 12 : 6;
   const ratio = doneRatio(run) ?? 0;
   const filled = Math.round(ratio * barWidth);
-  const ended = run.phase === "closed";
+  const ended = waitIsOver(run);
   const good = ended && run.state === "complete";
   const paint = good ? style.green : ended ? style.red : run.waiting ? style.yellow : style.cyan;
   const bar = paint("█".repeat(filled)) + style.dim("░".repeat(barWidth - filled));

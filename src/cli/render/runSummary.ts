@@ -106,6 +106,10 @@ export function nextCommands(runs: readonly RunSummary[], uee: string): { comman
   if (runs.some((run) => run.deadLettered > 0)) {
     commands.push({ command: `${uee} dlq list`, why: "what could not be loaded, and why" });
   }
+  const paused = runs.filter((run) => run.state === "paused").map((run) => run.provider);
+  if (paused.length > 0) {
+    commands.push({ command: `${uee} resume ${paused.join(" ")}`, why: "ends the pause" });
+  }
   commands.push({ command: `${uee} status`, why: "how fresh the mirror is" });
   const names = runs.map((run) => run.provider).join(" ");
   commands.push({

@@ -1,5 +1,6 @@
 /** The ETL tree for people: each provider's truth, its open run, its last one, its jobs. */
 import type { EngineStatus, ProviderStatus, RunProgress } from "../../engineApi.ts";
+import { isWaiting, oneLine, paintMachineState, situation, situationWithReason, wrap } from "./machine.ts";
 import { formatAge, formatBytes, formatCount, formatDuration, plural } from "./numbers.ts";
 import { clip, progressText, waitingText } from "./progress.ts";
 import type { Style } from "./style.ts";
@@ -17,11 +18,21 @@ function timeText(iso: string | null, now: number): string {
   return Number.isNaN(Date.parse(zoned)) ? iso : `${iso} (${formatAge(zoned, now)})`;
 }
 
-function openRunLines(run: RunProgress, { style, now }: Look): string[] {
-  const lines = [`open run ${run.runId}: ${run.mode}, ${progressText(run)}`];
-  const waits = waitingText(run, now);
-  if (waits) lines.push(style.yellow(waits));
-  return lines;
+/** Columns that the branches before a provider's details take. */
+const branchWidth = 6;
+
+/** What holds it up. A reason is never cut: what a person must mend stands in it. */
+function heldUpLines({ provider, machine, openRun }: ProviderStatus, { style, now, width }: Look): string[] {
+  const text = situation(machine, now);
+  if (text === undefined) {
+    const waits = openRun === null ? undefined : waitingText(openRun, now);
+    return waits === undefined ? [] : [style.yellow(waits)];
+  }
+  const reason = machine.reason ?? (isWaiting(machine) ? openRun?.waiting?.reason : undefined);
+  const hint = machine.state === "PAUSED" ? `; uee resume ${provider} goes on` : "";
+  const lines = wrap(`${text}${hint}${reason ? `: ${oneLine(reason)}` : ""}`, width - branchWidth - 2);
+  const paint = machine.state === "PAUSED" ? style.red : style.yellow;
+  return lines.map((line, i) => paint(i === 0 ? line : `  ${line}`));
 }
 
 function lastRunLine(run: RunProgress, { style, now }: Look): string {
@@ -53,11 +64,15 @@ function providerLines(provider: ProviderStatus, look: Look): string[] {
     ? `${style.green("verified")} ${provider.verifiedAt === null ? "" : formatAge(provider.verifiedAt, now)}`.trimEnd()
     : style.yellow("not verified");
   const lines = [
-    `${style.bold(provider.provider)}  ${truth}, ${plural(provider.records, "record")}` +
+    `${style.bold(provider.provider)}  ${paintMachineState(style, provider.machine)}, ${truth}, ${plural(provider.records, "record")}` +
       (provider.watermark === null ? "" : `, watermark ${timeText(provider.watermark, now)}`),
   ];
   const below: string[] = [];
-  if (provider.openRun) below.push(...openRunLines(provider.openRun, look));
+  if (provider.openRun) {
+    const { runId, mode } = provider.openRun;
+    below.push(`open run ${runId}: ${mode}, ${progressText(provider.openRun)}`);
+  }
+  below.push(...heldUpLines(provider, look));
   if (provider.lastRun) {
     below.push(lastRunLine(provider.lastRun, look));
     if (provider.lastRun.error) {
@@ -80,7 +95,7 @@ function head(status: EngineStatus, style: Style): string {
       ? `${formatBytes(redis.usedMemory)} of ${formatBytes(redis.maxMemory)}`
       : formatBytes(redis.usedMemory);
   return (
-    `${style.bold("UEE mirror")}  ` +
+    `${style.bold("UEE mirror")}  ${paintMachineState(style, status.macro)}  ` +
     style.dim(
       `Redis ${redis.version}, ${memory}, ${redis.persistence}; ${plural(workers.length, "live worker")}`,
     )
@@ -110,18 +125,24 @@ export interface StatusFinding {
   problem: string;
 }
 
-/** What `status --check` complains of: unverified, paused, or verified longer ago than `maxAgeMs`. */
+/** What `status --check` complains of: paused; unverified, or verified longer ago than `maxAgeMs`. */
 export function findStale(status: EngineStatus, maxAgeMs: number | undefined, now: number): StatusFinding[] {
-  return status.providers.flatMap((provider): StatusFinding[] => {
-    const name = provider.provider;
-    if (!provider.verified) return [{ provider: name, problem: "was never verified complete" }];
-    if ((provider.openRun ?? provider.lastRun)?.state === "paused") {
-      return [{ provider: name, problem: "is paused" }];
-    }
-    if (maxAgeMs === undefined) return [];
-    const age = provider.verifiedAt === null ? Infinity : now - Date.parse(provider.verifiedAt);
-    return age > maxAgeMs
-      ? [{ provider: name, problem: `was last verified ${formatAge(provider.verifiedAt!, now)}` }]
-      : [];
-  });
+  return status.providers.flatMap((provider) =>
+    [pauseProblem(provider, now), ageProblem(provider, maxAgeMs, now)].flatMap((problem) =>
+      problem === undefined ? [] : [{ provider: provider.provider, problem }],
+    ),
+  );
+}
+
+const pauseProblem = ({ machine }: ProviderStatus, now: number): string | undefined =>
+  machine.state === "PAUSED" ? `was ${situationWithReason(machine, now)}` : undefined;
+
+function ageProblem(
+  { verified, verifiedAt }: ProviderStatus,
+  maxAgeMs: number | undefined,
+  now: number,
+): string | undefined {
+  if (!verified || verifiedAt === null) return "was never verified complete";
+  const tooOld = maxAgeMs !== undefined && now - Date.parse(verifiedAt) > maxAgeMs;
+  return tooOld ? `was last verified ${formatAge(verifiedAt, now)}` : undefined;
 }

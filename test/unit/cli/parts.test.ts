@@ -54,6 +54,27 @@ describe("settings of the engine", () => {
     expect(isKeyless(config({ UEE_CVE_URL: "http://127.0.0.1:1/" }))).toBe(false);
   });
 
+  test("what governs the fleet reaches it, as the design has it unless something else is said", () => {
+    const governed = (env: NodeJS.ProcessEnv) => {
+      const { permits, errorRate, errorMinimum, bufferRecords } = engineSettings(config(env));
+      return { permits, errorRate, errorMinimum, bufferRecords };
+    };
+    expect(governed({})).toEqual({
+      permits: 10,
+      errorRate: 0.1,
+      errorMinimum: 200,
+      bufferRecords: 10_000,
+    });
+    expect(
+      governed({
+        UEE_PERMITS: "3",
+        UEE_ERROR_RATE: "0.25",
+        UEE_ERROR_MINIMUM: "50",
+        UEE_BUFFER_RECORDS: "4000",
+      }),
+    ).toEqual({ permits: 3, errorRate: 0.25, errorMinimum: 50, bufferRecords: 4_000 });
+  });
+
   test("the NVD key goes to cve and to nobody else", () => {
     const { providers } = engineSettings(
       config({ NVD_API_KEY: "0aa0aa00-1111-2222-3333-444444444444", UEE_CWE_RATE: "1/5s" }),

@@ -1,9 +1,18 @@
 import { describe, expect, test } from "@jest/globals";
 import { nearSpellings } from "../../../src/cli/nearIds.ts";
 import { UeeError } from "../../../src/core/errors.ts";
-import type { Engine } from "../../../src/engineApi.ts";
+import type { Engine, MachineStatus } from "../../../src/engineApi.ts";
 import type { StoredRecord } from "../../../src/records/contract.ts";
-import { each, engineStatus, fakeCli, fakeEngine, now, providerStatus } from "./support.ts";
+import {
+  each,
+  engineStatus,
+  fakeCli,
+  fakeEngine,
+  machineStatus,
+  now,
+  paused,
+  providerStatus,
+} from "./support.ts";
 
 const log4shell: StoredRecord = {
   urn: "v2e::nvd::cve::CVE-2021-44228",
@@ -238,6 +247,18 @@ describe("uee status", () => {
     expect(await cli.run("status", "--check", "--max-age", "6h")).toBe(1);
     expect(cli.stderr.text).toContain("Check failed: cve was never verified complete.");
     expect(await fakeCli().run("status")).toBe(0);
+  });
+
+  test("--check ends with 1 for a pause alone, and says by whom and why", async () => {
+    const fresh = { verified: true, verifiedAt: new Date(now).toISOString() };
+    const withMachine = (machine: MachineStatus) =>
+      fakeEngine({
+        status: async () => engineStatus({ providers: [providerStatus("cve", { ...fresh, machine })] }),
+      });
+    const cli = fakeCli(withMachine(paused));
+    expect(await cli.run("status", "--check")).toBe(1);
+    expect(cli.stderr.text).toBe("Check failed: cve was paused 10 min ago by ann@desk: NVD moves house.\n");
+    expect(await fakeCli(withMachine(machineStatus("TERMINATED"))).run("status", "--check")).toBe(0);
   });
 });
 

@@ -5,7 +5,16 @@ import { nextCommands, renderRunSummary } from "../../../src/cli/render/runSumma
 import { findStale, renderStatus } from "../../../src/cli/render/status.ts";
 import { makeStyle, visibleLength, wantsColours } from "../../../src/cli/render/style.ts";
 import { renderTable } from "../../../src/cli/render/table.ts";
-import { closed, engineStatus, FakeTerminal, now, progress, providerStatus } from "./support.ts";
+import {
+  closed,
+  engineStatus,
+  FakeTerminal,
+  machineStatus,
+  now,
+  paused,
+  progress,
+  providerStatus,
+} from "./support.ts";
 
 const plain = makeStyle(false);
 const colourful = makeStyle(true);
@@ -188,6 +197,11 @@ describe("the summary of runs", () => {
     expect(text).toContain("cwe: PROV_SHRUNK: Lost 300 of 900.\n  run again with --allow-shrink");
   });
 
+  test("names the command that ends a pause", () => {
+    const commands = nextCommands([closed("cve"), progress("cwe", { state: "paused" })], "./bin/uee");
+    expect(commands.map(({ command }) => command)).toContain("./bin/uee resume cwe");
+  });
+
   test("points to the dead letters only when there are some", () => {
     expect(nextCommands([closed("cve")], "uee").map(({ command }) => command)).not.toContain("uee dlq list");
     expect(nextCommands([closed("cve", { deadLettered: 1 })], "uee").map(({ command }) => command)).toContain(
@@ -210,8 +224,10 @@ describe("the ETL tree", () => {
 
   test("shows verified, freshness, the open run and why it waits", () => {
     const status = engineStatus({
+      macro: machineStatus("ORCHESTRATING"),
       providers: [
         providerStatus("cve", {
+          machine: machineStatus("RUNNING"),
           verified: true,
           verifiedAt: "2026-03-15T10:00:00.000Z",
           watermark: "2026-03-15T09:00:00.000",
@@ -229,13 +245,13 @@ describe("the ETL tree", () => {
       ],
     });
     expect(renderStatus(status, look).split("\n")).toEqual([
-      "UEE mirror  Redis 7.0.15, 977 KB, aof; 0 live workers",
-      "├─ cve  verified 2 h ago, 361,789 records, watermark 2026-03-15T09:00:00.000 (3 h ago)",
+      "UEE mirror  ORCHESTRATING  Redis 7.0.15, 977 KB, aof; 0 live workers",
+      "├─ cve  RUNNING, verified 2 h ago, 361,789 records, watermark 2026-03-15T09:00:00.000 (3 h ago)",
       "│  ├─ open run run-cve: incremental, 500 of 2,000 (25 %)",
       "│  ├─ waits: PROV_THROTTLED, 6 s more",
       "│  ├─ last run complete 30 min ago: full, 361,789 created, 181 requests, 2 min 30 s",
       "│  └─ jobs 1 active, 2 waiting, 0 delayed, 3 failed",
-      "└─ cwe  not verified, 0 records",
+      "└─ cwe  IDLE, not verified, 0 records",
       "   └─ never run; uee run cwe --wait",
       "",
     ]);
@@ -248,20 +264,65 @@ describe("the ETL tree", () => {
     expect(renderStatus(engineStatus(), look)).not.toContain("Warning");
   });
 
+  const lineOf = (provider: Parameters<typeof providerStatus>[1], width = 120) =>
+    renderStatus(engineStatus({ providers: [providerStatus("cve", provider)] }), { ...look, width });
+
+  test("says since when and by whom a provider is paused, why, and how it goes on", () => {
+    expect(lineOf({ machine: paused })).toContain(
+      "paused 10 min ago by ann@desk; uee resume cve goes on: NVD moves house\n",
+    );
+  });
+
+  test("never cuts the reason of a pause, however narrow the terminal", () => {
+    const reason = "PROV_ERROR_RATE: 30 of 200 records (15.0 %) failed for good; VAL_RECORD_FIELD ×30";
+    const text = lineOf({ machine: { ...paused, reason } }, 60);
+    for (const line of text.split("\n")) expect(line.length).toBeLessThanOrEqual(60);
+    expect(text.replace(/[│├└─\s]+/g, " ")).toContain(reason);
+  });
+
+  test("control characters in a reason never reach the terminal", () => {
+    const text = lineOf({ machine: { ...paused, reason: "a\u001b[2J\nb" } });
+    expect(text).toContain("a [2J b");
+    expect(text).not.toContain("\u001b");
+  });
+
+  test("says what a wait is for, and how much longer or how long already", () => {
+    const throttled = machineStatus("WAITING_BACKOFF", {
+      reason: "PROV_THROTTLED: 429",
+      remainingMs: 26_000,
+      until: new Date(now + 26_000).toISOString(),
+    });
+    const openRun = progress("cve", {
+      waiting: { reason: "said by the run", until: new Date(now + 6_000).toISOString() },
+    });
+    expect(lineOf({ machine: throttled, openRun })).toMatch(
+      /cve {2}WAITING_BACKOFF,.*waits 26 s more: PROV_THROTTLED: 429\n/s,
+    );
+    expect(lineOf({ machine: throttled, openRun })).not.toContain("said by the run");
+    expect(lineOf({ machine: { ...throttled, reason: null }, openRun })).toContain("more: said by the run");
+    const quota = machineStatus("WAITING_QUOTA", { reason: "no permit" });
+    expect(lineOf({ machine: quota })).toContain("has waited 10 min: no permit");
+  });
+
   test("what the check complains of: unverified, paused, too old; and nothing else", () => {
     const verified = { verified: true, verifiedAt: "2026-03-15T10:00:00.000Z" };
     const status = engineStatus({
       providers: [
         providerStatus("cve", verified),
         providerStatus("cwe"),
-        providerStatus("capec", { ...verified, openRun: progress("capec", { state: "paused" }) }),
+        providerStatus("capec", { ...verified, machine: paused }),
+        // What its last run was is past: somebody has resumed it.
+        providerStatus("attack", { ...verified, lastRun: closed("attack", { state: "paused" }) }),
       ],
     });
     expect(findStale(status, undefined, now).map(({ provider }) => provider)).toEqual(["cwe", "capec"]);
     expect(findStale(status, 3 * 3_600_000, now).map(({ provider }) => provider)).toEqual(["cwe", "capec"]);
-    expect(findStale(status, 3_600_000, now)[0]).toEqual({
-      provider: "cve",
-      problem: "was last verified 2 h ago",
-    });
+    expect(findStale(status, 3_600_000, now)).toEqual([
+      { provider: "cve", problem: "was last verified 2 h ago" },
+      { provider: "cwe", problem: "was never verified complete" },
+      { provider: "capec", problem: "was paused 10 min ago by ann@desk: NVD moves house" },
+      { provider: "capec", problem: "was last verified 2 h ago" },
+      { provider: "attack", problem: "was last verified 2 h ago" },
+    ]);
   });
 });

@@ -1,7 +1,16 @@
 import { describe, expect, test } from "@jest/globals";
 import { UeeError } from "../../../src/core/errors.ts";
-import type { Engine, WorkerHandle } from "../../../src/engineApi.ts";
-import { closed, fakeCli, fakeEngine, progress } from "./support.ts";
+import type { Engine, MachineStatus, RunProgress, RunSummary, WorkerHandle } from "../../../src/engineApi.ts";
+import {
+  closed,
+  engineStatus,
+  fakeCli,
+  fakeEngine,
+  machineStatus,
+  paused,
+  progress,
+  providerStatus,
+} from "./support.ts";
 
 const contractFields = [
   "provider",
@@ -114,6 +123,92 @@ describe("uee run", () => {
     const { runs } = cli.json() as { runs: { state: string; error: { code: string } | null }[] };
     expect(runs.map(({ state }) => state)).toEqual(["failed", "complete"]);
     expect(runs[0]!.error?.code).toBe("SYS_FLEET_DISAGREES");
+  });
+
+  describe("a provider that is paused", () => {
+    const openRun = progress("cve", { runId: "run-7", mode: "full", fetched: 70, created: 70 });
+    const statusOf = (machine: MachineStatus, run: RunProgress | null): Engine["status"] => {
+      const cve = providerStatus("cve", { machine, openRun: run });
+      return async () => engineStatus({ providers: [cve, providerStatus("cwe")] });
+    };
+    const refusing: Partial<Engine> = {
+      openRunWhenPossible: async ({ provider, mode }) => {
+        if (provider === "cve") throw new UeeError("PROV_PAUSED", "cve is paused");
+        return { runId: `run-${provider}`, joined: false, mode };
+      },
+    };
+    const reason = {
+      code: "PROV_PAUSED",
+      message: "cve was paused 10 min ago by ann@desk: NVD moves house",
+      remedy: "`uee resume cve` goes on from the checkpoint.",
+    };
+    const runsOf = (cli: ReturnType<typeof fakeCli>) => (cli.json() as { runs: RunSummary[] }).runs;
+
+    test("refuses a run: exit 1, its open run, by whom and why; the others go on", async () => {
+      const cli = fakeCli(fakeEngine({ ...refusing, status: statusOf(paused, openRun) }));
+      expect(await cli.run("run", "cve", "cwe", "--wait", "--json")).toBe(1);
+      const [cve, cwe] = runsOf(cli);
+      expect(cve).toMatchObject({
+        runId: "run-7",
+        mode: "full",
+        state: "paused",
+        fetched: 70,
+        error: reason,
+      });
+      expect(Object.keys(cve!)).toEqual(contractFields);
+      expect(cwe!.state).toBe("complete");
+    });
+
+    test("without an open run there is no run id", async () => {
+      const cli = fakeCli(fakeEngine({ ...refusing, status: statusOf(paused, null) }));
+      expect(await cli.run("run", "cve", "--json")).toBe(1);
+      expect(runsOf(cli)).toEqual([
+        expect.objectContaining({ runId: "", mode: "incremental", state: "paused", error: reason }),
+      ]);
+    });
+
+    test("that somebody resumes meanwhile still has what the refusal said", async () => {
+      const cli = fakeCli(fakeEngine({ ...refusing, status: statusOf(machineStatus("ACQUIRING"), openRun) }));
+      expect(await cli.run("run", "cve", "--json")).toBe(1);
+      expect(runsOf(cli)[0]!.error).toEqual({ ...reason, message: "cve is paused" });
+    });
+
+    test("with live workers the refusal is told at once, and nothing is said to be under way", async () => {
+      const cli = fakeCli(
+        fakeEngine({
+          ...refusing,
+          status: statusOf(paused, null),
+          liveWorkers: async () => [remoteWorker],
+        }),
+      );
+      expect(await cli.run("run", "cve")).toBe(1);
+      expect(cli.stdout.text).toBe(`cve: PROV_PAUSED: ${reason.message}\n  ${reason.remedy}\n`);
+    });
+
+    test("in mid-run ends the wait with the figures so far and the reason", async () => {
+      const { calls, startWorker } = countingWorker();
+      const cli = fakeCli(
+        fakeEngine({
+          startWorker,
+          waitForRun: async () => ({ ...openRun, state: "paused" }),
+          status: statusOf(paused, openRun),
+        }),
+      );
+      expect(await cli.run("run", "cve", "--wait")).toBe(1);
+      expect(cli.stdout.text).toContain("Not complete: cve paused.");
+      expect(cli.stdout.text).toContain(`cve: PROV_PAUSED: ${reason.message}\n  ${reason.remedy}`);
+      expect(cli.stdout.text).toContain("uee resume cve");
+      expect(cli.stderr.text).toContain("cve: paused\n");
+      expect(calls).toEqual(["start cve", "stop"]);
+    });
+  });
+
+  test("a run that somebody stops ends the wait with 1", async () => {
+    const error = { code: "PROV_STOPPED", message: "stopped by ann@desk", remedy: "Run it again." };
+    const cli = fakeCli(fakeEngine({ waitForRun: async () => closed("cve", { state: "stopped", error }) }));
+    expect(await cli.run("run", "cve", "--wait")).toBe(1);
+    expect(cli.stdout.text).toContain("Not complete: cve stopped.");
+    expect(cli.stdout.text).toContain("stopped by ann@desk");
   });
 
   test("passes --full and --allow-shrink on", async () => {

@@ -6,7 +6,13 @@ import { watchSignals } from "../../../src/cli/interrupts.ts";
 import { runCli } from "../../../src/cli/program.ts";
 import type { Session, SessionRequest } from "../../../src/cli/sessionTypes.ts";
 import { silentLogger } from "../../../src/core/logger.ts";
-import type { Engine, EngineStatus, ProviderStatus, RunProgress } from "../../../src/engineApi.ts";
+import type {
+  Engine,
+  EngineStatus,
+  MachineStatus,
+  ProviderStatus,
+  RunProgress,
+} from "../../../src/engineApi.ts";
 
 export const now = Date.parse("2026-03-15T12:00:00.000Z");
 
@@ -68,9 +74,24 @@ export const closed = (provider: string, over: Partial<RunProgress> = {}): RunPr
     ...over,
   });
 
+export const machineStatus = (state: string, over: Partial<MachineStatus> = {}): MachineStatus => ({
+  state,
+  since: "2026-03-15T11:50:00.000Z",
+  reason: null,
+  actor: null,
+  until: null,
+  remainingMs: 0,
+  version: 1,
+  ...over,
+});
+
+/** Ten minutes ago, by somebody with a reason. */
+export const paused = machineStatus("PAUSED", { reason: "NVD moves house", actor: "ann@desk" });
+
 export function providerStatus(provider: string, over: Partial<ProviderStatus> = {}): ProviderStatus {
   return {
     provider,
+    machine: machineStatus("IDLE", { since: null, version: 0 }),
     verified: false,
     watermark: null,
     verifiedAt: null,
@@ -85,6 +106,7 @@ export function providerStatus(provider: string, over: Partial<ProviderStatus> =
 
 export function engineStatus(over: Partial<EngineStatus> = {}): EngineStatus {
   return {
+    macro: machineStatus("BOOTSTRAPPING", { since: null, version: 0 }),
     providers: providerNames.map((name) => providerStatus(name)),
     workers: [],
     stranded: false,
@@ -107,6 +129,16 @@ export function fakeEngine(over: Partial<Engine> = {}): Engine {
     runProgress: async (provider) => progress(provider),
     waitForRun: async (provider) => closed(provider),
     status: async () => engineStatus(),
+    pause: unexpected("pause"),
+    resume: unexpected("resume"),
+    stop: unexpected("stop"),
+    permits: {
+      show: unexpected("permits.show"),
+      resize: unexpected("permits.resize"),
+      audit: unexpected("permits.audit"),
+    },
+    kernelMetrics: unexpected("kernelMetrics"),
+    history: unexpected("history"),
     liveWorkers: async () => [],
     checkpoints: unexpected("checkpoints"),
     deadLetters: {

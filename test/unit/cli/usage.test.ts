@@ -32,6 +32,13 @@ describe("wrong usage ends with 2 and says what would be right", () => {
     ["a date that is none", ["export", "cve", "--since", "yesterday"], /VAL_DATE: 'yesterday' is not a date/],
     ["a group without subcommand", ["dlq"], /Usage: uee dlq/],
     ["a misspelled subcommand", ["dlq", "lst"], /Did you mean list\?/],
+    ["nobody to pause", ["pause"], /Missing required argument 'provider'/],
+    ["an empty reason", ["pause", "cve", "--reason", " "], /--reason takes 1 to 500 characters, not 0/],
+    ["a reason too long", ["stop", "cve", "--reason", "x".repeat(501)], /not 501/],
+    ["permits without subcommand", ["permits"], /Usage: uee permits/],
+    ["a pool of none", ["permits", "resize", "0"], /The size is '0'; it takes a whole number from 1 to 4096/],
+    ["a pool too large", ["permits", "resize", "4097"], /whole number from 1 to 4096/],
+    ["a history of nobody", ["history", "nvd"], /no provider 'nvd'/],
     ["a number of workers that is none", ["up", "--workers", "x"], /--workers is 'x'/],
   ])("%s", async (_what, argv, message) => {
     const { code, said, stdout, opened } = await usage(...argv);
@@ -57,6 +64,10 @@ describe("help", () => {
     for (const command of [
       "run",
       "status",
+      "history",
+      "pause",
+      "resume",
+      "stop",
       "checkpoints",
       "get",
       "export",
@@ -71,6 +82,21 @@ describe("help", () => {
       expect(stdout).toContain(`$ `);
       expect(said).toBe("");
     }
+  });
+
+  test("of permits has examples for each subcommand", async () => {
+    for (const subcommand of ["show", "resize", "audit"]) {
+      const { code, stdout } = await usage("permits", subcommand, "--help");
+      expect(code).toBe(0);
+      expect(stdout).toContain(`$ uee permits ${subcommand}`);
+    }
+  });
+
+  test("of the program groups what governs the fleet", async () => {
+    const { stdout } = await usage("--help");
+    const govern = /Govern:\n(.*?)\n\n/s.exec(stdout)?.[1] ?? "";
+    const names = [...govern.matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name);
+    expect(names).toEqual(["pause", "resume", "stop", "permits"]);
   });
 
   test("the version is the package's", async () => {

@@ -43,6 +43,10 @@ describe("the configuration", () => {
       localRedisIdle: 60_000,
       concurrency: 2,
       inflightBytes: 24e6,
+      permits: 10,
+      errorRate: 0.1,
+      errorMinimum: 200,
+      bufferRecords: 10_000,
       changesLimit: 1_000_000,
       connectTimeout: 10_000,
       headersTimeout: 130_000,
@@ -160,6 +164,28 @@ describe("the configuration", () => {
     expect(problems.split("\n")).toHaveLength(11);
   });
 
+  test.each([
+    ["UEE_PERMITS", "0"],
+    ["UEE_PERMITS", "4097"],
+    ["UEE_PERMITS", "2.5"],
+    ["UEE_ERROR_RATE", "1.1"],
+    ["UEE_ERROR_RATE", "10%"],
+    ["UEE_ERROR_MINIMUM", "0"],
+    ["UEE_BUFFER_RECORDS", "99"],
+  ])("refuses %s=%s", (name, value) => {
+    expect(problemsOf({ env: { [name]: value } })).toEqual([expect.stringContaining(`${name} must be`)]);
+  });
+
+  test("takes the bounds of permits and error rate themselves", () => {
+    for (const [UEE_PERMITS, UEE_ERROR_RATE] of [
+      ["1", "0"],
+      ["4096", "1"],
+    ]) {
+      const { config } = load({ env: { UEE_PERMITS, UEE_ERROR_RATE } });
+      expect([config.permits, config.errorRate]).toEqual([Number(UEE_PERMITS), Number(UEE_ERROR_RATE)]);
+    }
+  });
+
   test.each(["a b", "{uee}", "", "-x", "x".repeat(65), "naïve"])("refuses %j as a prefix", (prefix) => {
     expect(problemsOf({ argvFlags: { prefix } })).toHaveLength(1);
   });
@@ -202,7 +228,7 @@ describe("warnings of the configuration", () => {
       env: {
         UEE_LOGLEVEL: "debug",
         UEE_ZZZZZZZZ: "1",
-        UEE_PERMITS: "3",
+        UEE_PERMIT: "3",
         UEE_API_TOKEN: "t",
         UEE_INSTALL: "0",
         HOME: "/",
@@ -210,6 +236,7 @@ describe("warnings of the configuration", () => {
     });
     expect(warnings).toEqual([
       "UEE_LOGLEVEL is not a variable of UEE and has no effect. Did you mean UEE_LOG_LEVEL?",
+      "UEE_PERMIT is not a variable of UEE and has no effect. Did you mean UEE_PERMITS?",
       "UEE_ZZZZZZZZ is not a variable of UEE and has no effect.",
     ]);
   });

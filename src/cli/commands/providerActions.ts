@@ -1,0 +1,173 @@
+/** `uee pause`, `resume` and `stop`: what a person may ask of a provider. */
+import type { Command } from "commander";
+import { isUeeError } from "../../core/errors.ts";
+import type { Engine, MachineStatus } from "../../engineApi.ts";
+import { isRedisTrouble } from "../../redis/errors.ts";
+import { personHere } from "../actor.ts";
+import { parseProviders, parseReason } from "../arguments.ts";
+import type { CliContext, Finish } from "../context.ts";
+import { EXIT } from "../exitCodes.ts";
+import { asRunError, printFailure, printJson } from "../failures.ts";
+import { oneLine, paintMachineState, situationWithReason } from "../render/machine.ts";
+import { styleFor } from "../render/style.ts";
+import type { GlobalFlags } from "../sessionTypes.ts";
+import { withSession } from "../withSession.ts";
+
+interface ActionFlags extends GlobalFlags {
+  reason?: string;
+  json?: boolean;
+}
+
+type ActionName = "pause" | "resume" | "stop";
+
+interface Action {
+  name: ActionName;
+  summary: string;
+  description: string;
+  reasonFor: string;
+  examples: string;
+  /** What follows from the state that it led to. */
+  consequence: (provider: string, machine: MachineStatus) => string;
+}
+
+const actions: readonly Action[] = [
+  {
+    name: "pause",
+    summary: "hold a provider until somebody resumes it",
+    description:
+      "New batches stop at once, running ones at their next safe point. The pause outlasts restarts, deploys and " +
+      "schedules. A provider that is paused already keeps its first reason and author.",
+    reasonFor: "why; `uee status` and `uee history` show it",
+    examples: `
+  $ uee pause cve --reason "NVD announced maintenance"
+  $ uee pause all`,
+    consequence: (provider) => `nothing is begun until \`uee resume ${provider}\``,
+  },
+  {
+    name: "resume",
+    summary: "go on with a paused provider, from its checkpoint",
+    description:
+      "Ends a pause, a person's or one after too many errors. An open run goes on from its checkpoint; where none is " +
+      "open the next one may open.",
+    reasonFor: "why; `uee history` shows it",
+    examples: `
+  $ uee resume cve --reason "maintenance is over"
+  $ uee resume cve && uee run cve --wait`,
+    consequence: (_provider, { state }) =>
+      state === "TERMINATED" || state === "IDLE"
+        ? "no run is open; the next one may open"
+        : "the run goes on from its checkpoint",
+  },
+  {
+    name: "stop",
+    summary: "cancel a provider's open run; what is committed stays",
+    description:
+      "Cancels what is planned of the open run and closes it as stopped: it cannot be resumed. What is committed stays, " +
+      "the watermark does not move, and the next `uee run` opens a new run.",
+    reasonFor: "why; `uee history` shows it",
+    examples: `
+  $ uee stop cve --reason "wrong upstream configured"
+  $ uee stop cve cwe --json | jq '.providers[] | {provider, state: .machine.state}'`,
+    consequence: () => "no run is open; what was committed stays",
+  },
+];
+
+export function defineProviderActions(program: Command, context: CliContext, finish: Finish): void {
+  for (const action of actions) {
+    program
+      .command(action.name)
+      .summary(action.summary)
+      .description(action.description)
+      .argument("<provider...>", "cve, cwe, capec, attack or all")
+      .option("--reason <text>", action.reasonFor)
+      .option("--json", "print one JSON document")
+      .addHelpText(
+        "after",
+        `\nA provider whose state does not allow it is refused: exit 1, with the states that would.\n\nExamples:${action.examples}`,
+      )
+      .action(async (words: string[], _options: unknown, command: Command) => {
+        finish(await act(context, action, words, command.optsWithGlobals<ActionFlags>()));
+      });
+  }
+}
+
+type Result = { provider: string } & ({ machine: MachineStatus } | { error: unknown });
+
+async function act(
+  context: CliContext,
+  action: Action,
+  words: string[],
+  flags: ActionFlags,
+): Promise<number> {
+  const names = parseProviders(words, await context.providerNames());
+  const reason = parseReason(flags.reason);
+  const by = { actor: personHere(context.env), ...(reason === undefined ? {} : { reason }) };
+  return withSession(context, { redis: "existing", flags }, async ({ engine }) => {
+    const results: Result[] = [];
+    for (const provider of names) results.push(await ask(engine, action.name, provider, by));
+    if (flags.json) printJson(context, { providers: results.map(jsonOf) });
+    for (const result of results) {
+      if ("error" in result) printFailure(context, result.error, { json: false });
+      else if (!flags.json) context.stdout.write(lineOf(context, action, result));
+    }
+    if (action.name === "resume") await warnWhenNobodyWorks(context, engine, results);
+    return results.some((result) => "error" in result) ? EXIT.failed : EXIT.done;
+  });
+}
+
+/** One that is refused keeps no other from being asked; a Redis that is gone ends all. */
+async function ask(
+  engine: Engine,
+  action: ActionName,
+  provider: string,
+  by: { actor: string; reason?: string },
+): Promise<Result> {
+  try {
+    return { provider, machine: await engine[action](provider, by) };
+  } catch (error) {
+    if (!isUeeError(error) || isRedisTrouble(error)) throw error;
+    return { provider, error };
+  }
+}
+
+function jsonOf(result: Result) {
+  if ("machine" in result) return { ...result, error: null };
+  const data = isUeeError(result.error) ? result.error.data : {};
+  return {
+    provider: result.provider,
+    machine: null,
+    error: {
+      ...asRunError(result.error),
+      ...(data.state === undefined ? {} : { state: data.state }),
+      ...(Array.isArray(data.allowed) ? { allowed: data.allowed } : {}),
+    },
+  };
+}
+
+function lineOf(
+  context: CliContext,
+  action: Action,
+  { provider, machine }: { provider: string; machine: MachineStatus },
+): string {
+  const style = styleFor(context.stdout, context.env);
+  const state = paintMachineState(style, machine);
+  const paused = machine.state === "PAUSED" ? situationWithReason(machine, context.now()) : undefined;
+  const why = machine.reason === null ? "" : `: ${oneLine(machine.reason)}`;
+  const line = `${style.bold(provider)}: ${paused ?? `${state}${why}`}`;
+  return `${line}\n  ${style.dim(action.consequence(provider, machine))}\n`;
+}
+
+/** Resumed, and nobody there to do it: the same trap as a run that nobody takes. */
+async function warnWhenNobodyWorks(
+  context: CliContext,
+  engine: Engine,
+  results: readonly Result[],
+): Promise<void> {
+  const resumed = results.filter((one) => "machine" in one && one.machine.state !== "TERMINATED");
+  if (resumed.length === 0 || (await engine.liveWorkers()).length > 0) return;
+  const style = styleFor(context.stderr, context.env);
+  const names = resumed.map(({ provider }) => provider).join(" ");
+  context.stderr.write(
+    `${style.yellow("Note:")} no worker lives. Start one: uee worker, or uee run ${names} --wait.\n`,
+  );
+}

@@ -1,0 +1,71 @@
+/** A run's summary as `uee run` prints it: of one that ended, one that never began, one that a pause holds. */
+import type { Engine, RunSummary } from "../engineApi.ts";
+import type { RunMode } from "../providers/contract.ts";
+import { situationWithReason } from "./render/machine.ts";
+
+/** Exactly the contract's fields, in its order. */
+export const summaryOf = (run: RunSummary): RunSummary => ({
+  provider: run.provider,
+  runId: run.runId,
+  mode: run.mode,
+  state: run.state,
+  fetched: run.fetched,
+  created: run.created,
+  updated: run.updated,
+  unchanged: run.unchanged,
+  removed: run.removed,
+  deadLettered: run.deadLettered,
+  requests: run.requests,
+  batches: run.batches,
+  durationMs: run.durationMs,
+  watermark: run.watermark,
+  error: run.error,
+});
+
+/** Of a run of which nothing is known but that it was asked for. */
+export const nothingYet = (
+  provider: string,
+  { runId, mode }: { runId: string; mode: RunMode },
+): RunSummary => ({
+  provider,
+  runId,
+  mode,
+  state: "incomplete",
+  fetched: 0,
+  created: 0,
+  updated: 0,
+  unchanged: 0,
+  removed: 0,
+  deadLettered: 0,
+  requests: 0,
+  batches: 0,
+  durationMs: 0,
+  watermark: null,
+  error: null,
+});
+
+/**
+ * Of a provider that is paused: how far its open run is, who paused it and why. `known` is what the caller saw of the
+ * run, `said` what the refusal said, for the case that somebody resumed meanwhile.
+ */
+export async function pausedSummary(
+  engine: Engine,
+  provider: string,
+  known: { run: RunSummary } | { mode: RunMode; said: string },
+): Promise<RunSummary> {
+  const { providers, at } = await engine.status();
+  const now = providers.find((one) => one.provider === provider);
+  const run =
+    "run" in known ? known.run : (now?.openRun ?? nothingYet(provider, { runId: "", mode: known.mode }));
+  const said = "run" in known ? (known.run.error?.message ?? "The provider was paused.") : known.said;
+  const why = now?.machine.state === "PAUSED" ? situationWithReason(now.machine, Date.parse(at)) : undefined;
+  return {
+    ...summaryOf(run),
+    state: "paused",
+    error: {
+      code: "PROV_PAUSED",
+      message: why === undefined ? said : `${provider} was ${why}`,
+      remedy: `\`uee resume ${provider}\` goes on from the checkpoint.`,
+    },
+  };
+}
