@@ -114,9 +114,17 @@ export function nextCommands(runs: readonly RunSummary[], uee: string): { comman
   const names = runs.map((run) => run.provider).join(" ");
   commands.push({
     command: `${uee} run ${names} --wait`,
-    why: complete.length === runs.length ? "again: fetches only what changed" : "continues where it stopped",
+    why: whyAgain(runs),
   });
   return commands;
+}
+
+/** What the same command would do now. */
+function whyAgain(runs: readonly RunSummary[]): string {
+  const short = runs.filter((run) => run.state !== "complete");
+  if (short.length === 0) return "again: fetches only what changed";
+  // A stopped run is closed for good.
+  return short.every((run) => run.state === "stopped") ? "opens a new run" : "continues where it stopped";
 }
 
 export function nextLines(commands: readonly { command: string; why: string }[], style: Style): string[] {

@@ -29,10 +29,11 @@ function heldUpLines({ provider, machine, openRun }: ProviderStatus, { style, no
     return waits === undefined ? [] : [style.yellow(waits)];
   }
   const reason = machine.reason ?? (isWaiting(machine) ? openRun?.waiting?.reason : undefined);
-  const hint = machine.state === "PAUSED" ? `; uee resume ${provider} goes on` : "";
-  const lines = wrap(`${text}${hint}${reason ? `: ${oneLine(reason)}` : ""}`, width - branchWidth - 2);
-  const paint = machine.state === "PAUSED" ? style.red : style.yellow;
-  return lines.map((line, i) => paint(i === 0 ? line : `  ${line}`));
+  const lines = wrap(`${text}${reason ? `: ${oneLine(reason)}` : ""}`, width - branchWidth - 2);
+  const paused = machine.state === "PAUSED";
+  const paint = paused ? style.red : style.yellow;
+  const painted = lines.map((line, i) => paint(i === 0 ? line : `  ${line}`));
+  return paused ? [...painted, style.dim(`uee resume ${provider} goes on`)] : painted;
 }
 
 function lastRunLine(run: RunProgress, { style, now }: Look): string {

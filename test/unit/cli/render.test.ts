@@ -5,6 +5,7 @@ import { nextCommands, renderRunSummary } from "../../../src/cli/render/runSumma
 import { findStale, renderStatus } from "../../../src/cli/render/status.ts";
 import { makeStyle, visibleLength, wantsColours } from "../../../src/cli/render/style.ts";
 import { renderTable } from "../../../src/cli/render/table.ts";
+import type { RunState } from "../../../src/engineApi.ts";
 import {
   closed,
   engineStatus,
@@ -202,6 +203,12 @@ describe("the summary of runs", () => {
     expect(commands.map(({ command }) => command)).toContain("./bin/uee resume cwe");
   });
 
+  test("says that a stopped run is not continued", () => {
+    const again = (state: RunState) => nextCommands([closed("cve", { state })], "uee").at(-1)?.why;
+    expect(again("stopped")).toBe("opens a new run");
+    expect(again("incomplete")).toBe("continues where it stopped");
+  });
+
   test("points to the dead letters only when there are some", () => {
     expect(nextCommands([closed("cve")], "uee").map(({ command }) => command)).not.toContain("uee dlq list");
     expect(nextCommands([closed("cve", { deadLettered: 1 })], "uee").map(({ command }) => command)).toContain(
@@ -268,9 +275,11 @@ describe("the ETL tree", () => {
     renderStatus(engineStatus({ providers: [providerStatus("cve", provider)] }), { ...look, width });
 
   test("says since when and by whom a provider is paused, why, and how it goes on", () => {
-    expect(lineOf({ machine: paused })).toContain(
-      "paused 10 min ago by ann@desk; uee resume cve goes on: NVD moves house\n",
-    );
+    const lines = lineOf({ machine: paused, verified: true }).split("\n").slice(-3, -1);
+    expect(lines).toEqual([
+      "   ├─ paused 10 min ago by ann@desk: NVD moves house",
+      "   └─ uee resume cve goes on",
+    ]);
   });
 
   test("never cuts the reason of a pause, however narrow the terminal", () => {
