@@ -11,15 +11,18 @@ import type {
   WorkerHandle,
   WorkerStatus,
 } from "./engineApi.ts";
+import { history, machineStatus, pause, resume, stop } from "./engineGovern.ts";
 import { checkpoints, deadLetters, providerStatus, runProgress } from "./engineReads.ts";
 import { lookUp, readChanges } from "./engineRecords.ts";
+import { openMacroMachine, openProviderMachine, type ProviderMachineStore } from "./machines/machineStore.ts";
+import { KernelMetricsReader } from "./permits/optimizer/kernelMetrics.ts";
+import { makePermitPool } from "./permits/permitPool.ts";
 import type { AnyProvider } from "./providers/contract.ts";
 import { providers as registered } from "./providers/registry.ts";
 import { ProviderQueue } from "./queues/providerQueue.ts";
 import { RunsQueue } from "./queues/runsQueue.ts";
 import { makeRedisChangeFeed, makeRedisProviderRecords } from "./records/index.ts";
 import { BadRecords } from "./recovery/badRecords.ts";
-import { openRun } from "./recovery/runOpener.ts";
 import { RunStore } from "./recovery/runStore.ts";
 import { Staging } from "./recovery/staging.ts";
 import { WorkerRegistry } from "./recovery/workerRegistry.ts";
@@ -30,6 +33,9 @@ import { ensureSchema } from "./redis/schema.ts";
 import { makeUpstream, type Upstream, type UpstreamTimeouts } from "./upstream/client.ts";
 import { fingerprint } from "./upstream/secrets.ts";
 import type { ProviderContext, StepObserver } from "./workers/context.ts";
+import { FleetDuties, governedPool } from "./workers/fleetDuties.ts";
+import { Governor } from "./workers/governor.ts";
+import { openGoverned } from "./workers/openGoverned.ts";
 import { AdaptivePageSize } from "./workers/pageSize.ts";
 import { BatchWorker } from "./workers/worker.ts";
 
@@ -55,6 +61,14 @@ export interface EngineSettings {
   /** Change entries kept per provider. */
   changesLimit: number;
   timeouts: Partial<UpstreamTimeouts>;
+  /** Size of a permit pool that has none stored; a person's resize persists. Default 10. */
+  permits?: number;
+  /** Share of the records that may fail for good before a provider is paused. Default 0.1. */
+  errorRate?: number;
+  /** Records processed before that share counts. Default 200. */
+  errorMinimum?: number;
+  /** Records that one worker may hold fetched and not yet committed, for the optimizer. Default 10,000. */
+  bufferRecords?: number;
 }
 
 export interface OpenEngineOptions {
@@ -75,7 +89,17 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   await ensureSchema(redis.commands, keys);
   const contexts = new Map<string, ProviderContext>();
   const upstreams: Upstream[] = [];
+  const machines = new Map<string, ProviderMachineStore>();
   const budget = new WeightedGate(settings.inflightBytes);
+  const buffer = { records: 0 };
+  const pool = makePermitPool({
+    redis: redis.commands,
+    keys: keys.permits,
+    logger,
+    ...(settings.permits === undefined ? {} : { size: settings.permits }),
+  });
+  const limits = { rate: settings.errorRate ?? 0.1, minimum: settings.errorMinimum ?? 200 };
+  const macro = openMacroMachine(keys, { redis: redis.commands, logger });
   const half = Math.max(1, Math.floor(settings.concurrency / 2));
   for (const provider of options.providers ?? registered) {
     const providerKeys = keys.provider(provider.name);
@@ -98,19 +122,26 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       waitScale: settings.waitScale,
     });
     upstreams.push(upstream);
+    const runs = new RunStore(redis.commands, providerKeys);
+    const queue = new ProviderQueue(provider.name, providerKeys, redis.commands);
+    const machine = openProviderMachine(provider.name, providerKeys, { redis: redis.commands, logger });
+    machines.set(provider.name, machine);
     contexts.set(provider.name, {
       provider,
       url,
       apiKey: own.apiKey,
       source: `${provider.version} ${url}`,
-      runs: new RunStore(redis.commands, providerKeys),
+      runs,
       records: makeRedisProviderRecords({
         redis: redis.commands,
         keys: providerKeys,
         provider,
         changesLimit: settings.changesLimit,
       }),
-      queue: new ProviderQueue(provider.name, providerKeys, redis.commands),
+      queue,
+      governor: new Governor({ provider: provider.name, machine, pool, runs, queue, limits, logger }),
+      reporter: undefined,
+      buffer,
       upstream,
       staging: new Staging(redis.commands, providerKeys),
       badRecords: new BadRecords(redis.commands, providerKeys),
@@ -141,12 +172,14 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     );
   };
 
+  const machineOf = (name: string): ProviderMachineStore => machines.get(contextOf(name).provider.name)!;
+
   const open: Engine["openRun"] = (request) => {
     const context = contextOf(request.provider);
-    return openRun(context.provider, context.source, context.runs, context.queue, {
+    return openGoverned(context, {
       mode: request.mode,
       allowShrink: request.allowShrink ?? false,
-      actor: request.actor ?? "library",
+      actor: { kind: "person", name: request.actor ?? "library" },
     });
   };
 
@@ -158,6 +191,8 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       startedAt: worker.startedAt,
       lastSeen: new Date(worker.expires - WorkerRegistry.holdsMs).toISOString(),
     }));
+
+  const liveIds = async (): Promise<string[]> => (await registry.live()).map(({ id }) => id);
 
   return {
     providers: [...contexts.keys()],
@@ -179,21 +214,22 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       }
     },
 
-    runProgress: (provider, runId) => runProgress(contextOf(provider), runId),
+    runProgress: (provider, runId) => runProgress(contextOf(provider), runId, machineOf(provider)),
 
     async waitForRun(provider, runId, { signal, onProgress, pollMs = 250 }) {
       for (;;) {
         if (signal?.aborted) throw new UeeError("SYS_INTERRUPTED");
-        const progress: RunProgress = await runProgress(contextOf(provider), runId);
+        const progress: RunProgress = await runProgress(contextOf(provider), runId, machineOf(provider));
         onProgress?.(progress);
-        if (progress.phase === "closed") return progress;
+        if (progress.phase === "closed" || progress.state === "paused") return progress;
         await sleep(pollMs, undefined, { signal }).catch(() => undefined);
       }
     },
 
     async status(): Promise<EngineStatus> {
-      const [states, live, server, waitingRuns] = await Promise.all([
-        Promise.all([...contexts.values()].map(providerStatus)),
+      const [macroNow, states, live, server, waitingRuns] = await Promise.all([
+        macro.read(),
+        Promise.all([...contexts.values()].map((c) => providerStatus(c, machineOf(c.provider.name)))),
         liveWorkers(),
         serverFacts(redis.commands),
         runsQueue.waiting(),
@@ -201,6 +237,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       const waiting =
         states.some(({ jobs }) => jobs.waiting + jobs.delayed + jobs.active > 0) || waitingRuns > 0;
       return {
+        macro: machineStatus(macroNow),
         providers: states,
         workers: live,
         stranded: waiting && live.length === 0,
@@ -210,6 +247,29 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     },
 
     liveWorkers,
+
+    pause: (provider, by = {}) => pause(contextOf(provider), machineOf(provider), by),
+    resume: (provider, by = {}) => resume(contextOf(provider), machineOf(provider), by),
+    stop: (provider, by = {}) => stop(contextOf(provider), machineOf(provider), by),
+
+    permits: {
+      show: () => pool.show(),
+      resize: (size, by = {}) => pool.resize(size, { actor: by.actor ?? "library", reason: by.reason ?? "" }),
+      audit: ({ repair = false, actor = "library" } = {}) => pool.audit({ repair, actor }),
+    },
+
+    kernelMetrics: () =>
+      new KernelMetricsReader({
+        redis: redis.commands,
+        keys,
+        pool: governedPool(pool, "reader"),
+        liveWorkers: liveIds,
+      }).kernelMetrics(),
+
+    history(wanted) {
+      if (wanted.provider !== undefined) contextOf(wanted.provider);
+      return history({ macro, providers: machines }, redis.commands, keys, wanted);
+    },
 
     checkpoints: (provider, wanted) => checkpoints(contextOf(provider), wanted),
 
@@ -267,6 +327,15 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
         redis: redis.commands,
         openBlocking: () => redis.open("blocking"),
         contexts: mine,
+        fleet: new FleetDuties({
+          redis: redis.commands,
+          keys,
+          macro,
+          pool,
+          logger,
+          liveWorkers: liveIds,
+          bufferRecords: settings.bufferRecords ?? 10_000,
+        }),
         concurrency: settings.concurrency,
         waitScale: settings.waitScale,
         logger,
@@ -285,6 +354,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
 
     async close() {
       await Promise.all([...workers].map((worker) => worker.stop()));
+      pool.close();
       await Promise.all(upstreams.map((upstream) => upstream.close()));
       await Promise.allSettled([...contexts.values()].map((context) => context.queue.close()));
       await runsQueue.close().catch(() => undefined);

@@ -3,6 +3,8 @@ import type { Job } from "bullmq";
 import { errorCatalog } from "./core/errorCatalog.ts";
 import { UeeError } from "./core/errors.ts";
 import type { Checkpoint, DeadLetter, ProviderStatus, RunError, RunProgress, RunState } from "./engineApi.ts";
+import { machineStatus } from "./engineGovern.ts";
+import type { ProviderMachineStore } from "./machines/machineStore.ts";
 import type { BatchJob } from "./queues/jobCatalog.ts";
 import type { BadRecordFacts } from "./recovery/badRecords.ts";
 import type { RunRecord, StoredError } from "./recovery/runStore.ts";
@@ -14,6 +16,18 @@ const remedyOf = (code: string): string =>
 const toRunError = (error: StoredError | null): RunError | null =>
   error === null ? null : { code: error.code, message: error.message, remedy: remedyOf(error.code) };
 
+type ProviderSnapshot = Awaited<ReturnType<ProviderMachineStore["read"]>>;
+
+/** Why a paused provider's run does not go on, as its summary says it. */
+const pausedError = ({ reason, actor, trigger }: ProviderSnapshot): RunError => {
+  const code = trigger === "pause_on_error" ? "PROV_ERROR_RATE" : "PROV_PAUSED";
+  const said = (reason ?? "paused").replace(/^[A-Z]+_[A-Z_]+: /, "");
+  return { code, message: `${said} (paused by ${actor})`, remedy: remedyOf(code) };
+};
+
+const waitOf = ({ state, reason, until }: ProviderSnapshot): RunProgress["waiting"] =>
+  state === "WAITING_BACKOFF" && until !== null ? { reason: reason ?? "", until } : null;
+
 const phaseOf = (run: RunRecord): RunProgress["phase"] => {
   if (run.state === "closed") return "closed";
   if (run.state === "closing") return "removing";
@@ -21,16 +35,22 @@ const phaseOf = (run: RunRecord): RunProgress["phase"] => {
   return run.outstanding === 0 ? "verifying" : "loading";
 };
 
-export async function runProgress(context: ProviderContext, runId: string): Promise<RunProgress> {
+export async function runProgress(
+  context: ProviderContext,
+  runId: string,
+  machine: ProviderMachineStore,
+): Promise<RunProgress> {
   const run = await context.runs.read(runId);
   if (!run) throw new UeeError("PROV_RUN_NOT_FOUND", `No run ${runId} of ${context.provider.name}.`);
-  const meta = await context.runs.meta();
+  const [meta, now] = await Promise.all([context.runs.meta(), machine.read()]);
+  const paused = run.state !== "closed" && now.state === "PAUSED";
   const endMs = run.endedAt ? Date.parse(run.endedAt) : await context.runs.now();
   return {
     provider: context.provider.name,
     runId,
     mode: run.mode,
-    state: run.state === "closed" ? ((run.result ?? "incomplete") as RunState) : "running",
+    state:
+      run.state === "closed" ? ((run.result ?? "incomplete") as RunState) : paused ? "paused" : "running",
     fetched: run.created + run.updated + run.unchanged + run.deadWithId,
     created: run.created,
     updated: run.updated,
@@ -41,7 +61,7 @@ export async function runProgress(context: ProviderContext, runId: string): Prom
     batches: run.state === "closed" ? run.planned : run.done,
     durationMs: Math.max(0, endMs - Date.parse(run.startedAt)),
     watermark: meta.watermark,
-    error: toRunError(run.error),
+    error: paused ? pausedError(now) : toRunError(run.error),
     phase: phaseOf(run),
     pass: run.pass,
     expected: run.expected,
@@ -50,12 +70,16 @@ export async function runProgress(context: ProviderContext, runId: string): Prom
     startedAt: run.startedAt,
     endedAt: run.endedAt,
     checkpoint: run.checkpoint,
-    waiting: run.state === "closed" ? null : run.waiting,
+    waiting: run.state === "closed" ? null : (waitOf(now) ?? run.waiting),
   };
 }
 
-export async function providerStatus(context: ProviderContext): Promise<ProviderStatus> {
-  const [meta, openRunId, jobs, records, recent] = await Promise.all([
+export async function providerStatus(
+  context: ProviderContext,
+  machine: ProviderMachineStore,
+): Promise<ProviderStatus> {
+  const [now, meta, openRunId, jobs, records, recent] = await Promise.all([
+    machine.read(),
     context.runs.meta(),
     context.runs.openRunId(),
     context.queue.counts(),
@@ -63,11 +87,12 @@ export async function providerStatus(context: ProviderContext): Promise<Provider
     context.runs.recentRunIds(2),
   ]);
   const lastRunId = recent.find((id) => id !== openRunId);
-  const openRun = openRunId ? await runProgress(context, openRunId).catch(() => null) : null;
-  const lastRun = lastRunId ? await runProgress(context, lastRunId).catch(() => null) : null;
+  const openRun = openRunId ? await runProgress(context, openRunId, machine).catch(() => null) : null;
+  const lastRun = lastRunId ? await runProgress(context, lastRunId, machine).catch(() => null) : null;
   const [last] = await checkpoints(context, { limit: 1 });
   return {
     provider: context.provider.name,
+    machine: machineStatus(now),
     verified: meta.verifiedAt !== null,
     watermark: meta.watermark,
     verifiedAt: meta.verifiedAt,

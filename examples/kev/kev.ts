@@ -86,7 +86,7 @@ export const kev = defineProvider<SnapshotPayload>({
   batch: snapshotPayload,
   record: entry,
   pageSize: 400,
-  plan: () => planSnapshot(),
+  plan: ({ pass }) => planSnapshot(pass),
   extract: (payload, context) =>
     payload.kind === "stage" ? stage(context, payload.pass) : extractSlice(payload, context),
   transform: (raw) => {

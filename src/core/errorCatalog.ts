@@ -247,6 +247,12 @@ export const errorCatalog = {
     "Too many of the provider's records failed for good; it was paused.",
     "See `uee dlq stats`, mend the cause, then `uee resume`.",
   ),
+  PROV_STOPPED: entry("refused", "A person stopped the run.", "Open a new one: `uee run`."),
+  PROV_BACKING_OFF: entry(
+    "deferred",
+    "The provider waits.",
+    "Nothing: it goes on by itself; `uee status` says for how long and why.",
+  ),
   PROV_RUN_OPEN: entry("deferred", "A run of another mode is open.", "Nothing: the new run opens after it."),
 
   // STOR: the store

@@ -32,6 +32,8 @@ export interface PlanInput {
   watermark: string | null;
   /** ISO time (UTC, ms) by Redis TIME at which the run opened: the frozen end of every window. */
   startedAt: string;
+  /** 1 at first; keys of later passes differ from those of earlier ones. */
+  pass?: number;
 }
 
 export interface ExtractContext {

@@ -79,6 +79,12 @@ export interface RunRecord {
   planned: number;
   done: number;
   deadBatches: number;
+  /** Records planned in the batches that gave up. */
+  deadSize: number;
+  /** What had failed and been processed when a person last resumed: errors are counted from there. */
+  errorBase: { errors: number; processed: number };
+  /** Resumed after too many errors: everything is walked once more before the run ends. */
+  walkAgain: boolean;
   created: number;
   updated: number;
   unchanged: number;
@@ -235,6 +241,9 @@ export class RunStore {
       planned: int("planned"),
       done: int("done"),
       deadBatches: int("deadBatches"),
+      deadSize: int("deadSize"),
+      errorBase: { errors: int("errorBaseErrors"), processed: int("errorBaseProcessed") },
+      walkAgain: h.walkAgain === "1",
       created: int("created"),
       updated: int("updated"),
       unchanged: int("unchanged"),
@@ -328,7 +337,7 @@ export class RunStore {
   /** Marks a batch dead; without an attempt when the reconciler found its job in the failed set. */
   async bury(
     runId: string,
-    entry: Pick<BatchEntry, "key" | "kind">,
+    entry: Pick<BatchEntry, "key" | "kind" | "size">,
     fence: number | null,
     error: StoredError,
     urn: string | null,
@@ -348,6 +357,7 @@ export class RunStore {
         new Date(await this.now()).toISOString(),
         runId,
         CHECKPOINTS_KEPT,
+        entry.size,
       ],
     )) as [number];
     if (reply[0] === -3) return 0;
@@ -396,9 +406,28 @@ export class RunStore {
     accepted(Number(reply), "the note");
   }
 
+  /** A person resumes: errors are counted anew from here. */
+  async resumed(runId: string, walkAgain: boolean): Promise<void> {
+    const run = await this.read(runId);
+    if (!run || run.state === "closed") return;
+    const errors = run.dead + run.deadSize;
+    const processed = run.created + run.updated + run.unchanged + errors;
+    await this.#redis.hset(this.#run(runId).run, {
+      errorBaseErrors: errors,
+      errorBaseProcessed: processed,
+      ...(walkAgain ? { walkAgain: "1" } : {}),
+    });
+  }
+
+  /** A person stops the run: what is planned is cancelled, what is under way is refused from now on. */
+  async stop(runId: string, error: StoredError): Promise<void> {
+    await this.close({ runId, batchKey: "", fence: 0, pass: 0 }, "stopped", error, {});
+  }
+
+  /** `fence` 0: a person's word, which needs none. */
   async close(
     attempt: Attempt,
-    result: "complete" | "incomplete" | "failed",
+    result: "complete" | "incomplete" | "failed" | "stopped",
     error: StoredError | null,
     meta: Record<string, string>,
   ): Promise<void> {

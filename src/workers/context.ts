@@ -3,12 +3,20 @@
 import type { Fetcher } from "../core/fetching.ts";
 import type { Logger } from "../core/logger.ts";
 import type { WeightedGate } from "../core/semaphore.ts";
+import type { LoadReporter } from "../permits/optimizer/loadReporter.ts";
 import type { AnyProvider, PageSize } from "../providers/contract.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
 import type { ProviderRecords } from "../records/contract.ts";
 import type { BadRecords } from "../recovery/badRecords.ts";
 import type { RunStore } from "../recovery/runStore.ts";
 import type { Staging } from "../recovery/staging.ts";
+import type { Governor } from "./governor.ts";
+
+/** Does a control operation and has its time told, where somebody listens. */
+export const timed = <T>(
+  context: Pick<ProviderContext, "reporter">,
+  operation: () => Promise<T>,
+): Promise<T> => (context.reporter ? context.reporter.timed(operation) : operation());
 
 /** The named steps of a batch and of a run's end. */
 export type StepName = "fetch" | "commit" | "checkpoint" | "settle" | "verify" | "remove" | "close";
@@ -33,6 +41,11 @@ export interface ProviderContext {
   upstream: UpstreamHandle;
   staging: Staging;
   badRecords: BadRecords;
+  governor: Governor;
+  /** Tells how long control operations take, and what was settled; set while a worker runs. */
+  reporter: LoadReporter | undefined;
+  /** Records fetched and not yet committed, over all providers of this process. */
+  buffer: { records: number };
   pageSize: PageSize;
   /** One batch fetches while another one works: two lanes of width one make the prefetch. */
   fetchLane: WeightedGate;

@@ -56,6 +56,7 @@ export async function finishRun(
   if (run === undefined) return { skipped: "run gone" };
   if (begun.kind !== "begun") {
     // Killed between closing and cleaning: only the cleaning is left.
+    await context.governor.runEnded(run);
     await cleanUp(context, run.id);
     return { skipped: begun.kind };
   }
@@ -84,7 +85,7 @@ export async function finishRun(
     metaAfter(run, verdict, await context.runs.now()),
   );
   context.onStep("close", "after", job.batch);
-  await cleanUp(context, run.id);
+  await ended(context, run.id);
   context.logger.info(
     { event: "run_closed", runId: run.id, result: verdict.result, code: verdict.error?.code },
     `run ${verdict.result}`,
@@ -122,6 +123,16 @@ async function judgeRun(
     newest: run.newest,
     now: new Date(await context.runs.now()).toISOString(),
   });
+  if (verdict.kind === "verified" && run.dead > 0 && run.walkAgain && run.pass < MAX_PASSES) {
+    // A person mended what was wrong and resumed: what was set aside before gets its chance.
+    const pass = run.pass + 1;
+    const { mode, startedAt, watermarkBefore: watermark } = run;
+    const batches = context.provider.plan({ mode, startedAt, watermark, pass });
+    await context.runs.setFields(attempt, { walkAgain: "0" });
+    const entries = await context.runs.extend(attempt, pass, "resumed after too many errors", batches);
+    await enqueueDue(context, run.id, entries, entries.length);
+    return "walks on";
+  }
   if (verdict.kind === "verified") {
     const bad = run.dead;
     return {
@@ -219,10 +230,17 @@ export async function cleanUp(context: ProviderContext, runId: string): Promise<
   await context.runs.trimHistory(RUNS_KEPT);
 }
 
+/** The provider's machine hears of the end, then the bookkeeping goes. */
+async function ended(context: ProviderContext, runId: string): Promise<void> {
+  const run = await context.runs.read(runId);
+  if (run) await context.governor.runEnded(run);
+  await cleanUp(context, runId);
+}
+
 /** A wrong configuration fails the run at once: nothing that is still planned could do better. */
 export async function failRun(context: ProviderContext, attempt: Attempt, error: UeeError): Promise<void> {
   await context.runs.close(attempt, "failed", { code: error.code, message: error.detail }, {});
-  await cleanUp(context, attempt.runId);
+  await ended(context, attempt.runId);
   context.logger.error(
     { event: "run_closed", runId: attempt.runId, result: "failed", code: error.code },
     error.message,

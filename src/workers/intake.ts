@@ -90,4 +90,5 @@ async function setAside(
   await context.queue.addBatches(attempt.runId, entries);
   await context.badRecords.planned([...fresh]);
   await context.records.markDead(attempt, marks);
+  await context.governor.watchErrors(attempt.runId, bad);
 }

@@ -16,6 +16,9 @@ type Steps = (context: ProviderContext, job: BatchJob, signal: AbortSignal) => P
 
 const stepsOf: Record<string, Steps> = { batch: runBatch, record: runRecord, finish: finishRun };
 
+/** Deferrals that say something of the upstream: the whole provider waits. */
+const heldUp: ReadonlySet<string> = new Set(["throttle", "overload"]);
+
 /** Deferrals shorter than this are not worth a line in `status`. */
 const WORTH_SAYING_MS = 1000;
 
@@ -37,6 +40,7 @@ export class BatchProcessor {
     this.#running.add(id);
     try {
       const outcome = await this.#run(job, signal);
+      if (outcome.kind === "done") this.#context.reporter?.countMessage(false);
       this.#context.onStep("settle", "before", job.data?.batch);
       return await settle(outcome, job, token);
     } catch (thrown) {
@@ -60,9 +64,42 @@ export class BatchProcessor {
       return { kind: "dead", error };
     }
     try {
-      return { kind: "done", summary: await steps(this.#context, parsed.data, signal) };
+      // The last step of a run works on no batch: it needs no permit.
+      const work =
+        job.name === "finish"
+          ? steps(this.#context, parsed.data, signal)
+          : this.#underPermit(parsed.data, signal, (both) => steps(this.#context, parsed.data, both));
+      return { kind: "done", summary: await work };
     } catch (thrown) {
       return await this.#afterFailure(job, parsed.data, thrown, signal);
+    }
+  }
+
+  /** Works while the permit is held; a permit that is lost or asked back ends the work at its next safe point. */
+  async #underPermit(
+    data: BatchJob,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<BatchSummary>,
+  ): Promise<BatchSummary> {
+    const permit = await this.#context.governor.admit(data.runId, signal);
+    if (permit instanceof UeeError) throw permit;
+    const both = new AbortController();
+    const end = (source: AbortSignal) => () => both.abort(source.reason);
+    const sources = [signal, permit.signal, permit.windDown].map((source) => ({ source, stop: end(source) }));
+    for (const { source, stop } of sources) {
+      if (source.aborted) stop();
+      source.addEventListener("abort", stop, { once: true });
+    }
+    try {
+      return await work(both.signal);
+    } catch (error) {
+      // Whatever an aborted step throws, the reason of the abort is the reason; whose attempt it was is kept.
+      if (!both.signal.aborted) throw error;
+      const { reason } = both.signal;
+      throw error instanceof AttemptError ? new AttemptError(error.attempt, reason) : reason;
+    } finally {
+      for (const { source, stop } of sources) source.removeEventListener("abort", stop);
+      await permit.release();
     }
   }
 
@@ -76,7 +113,11 @@ export class BatchProcessor {
     const error = signal.aborted ? toUeeError(signal.reason) : toUeeError(mapRedisError(cause));
     const outcome = outcomeOf(error, { made: job.attemptsMade, allowed: job.opts.attempts ?? 1 });
     this.#say(data, outcome, cause);
+    this.#context.reporter?.countMessage(outcome.kind !== "defer" && outcome.kind !== "abandon");
     const waitMs = this.#waitMs(outcome, job);
+    if (outcome.kind === "defer" && heldUp.has(error.class)) {
+      await this.#context.governor.backOff(waitMs, error.message);
+    }
     if (waitMs >= WORTH_SAYING_MS) {
       await this.#context.runs.noteWaiting(data.runId, error.message, Date.now() + waitMs);
     }
@@ -87,6 +128,7 @@ export class BatchProcessor {
       return outcome;
     }
     const outstanding = await this.#bury(job, data, attempt.fence, error);
+    await this.#context.governor.watchErrors(data.runId, [{ code: error.code, message: error.detail }]);
     await enqueueDue(this.#context, data.runId, [], outstanding);
     return outcome;
   }
@@ -102,7 +144,7 @@ export class BatchProcessor {
     const kind = job.name === "record" ? "record" : "batch";
     return await this.#context.runs.bury(
       data.runId,
-      { key: data.batch, kind },
+      { key: data.batch, kind, size: data.size },
       fence,
       { code: error.code, message: error.detail },
       null,

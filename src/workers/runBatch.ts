@@ -10,7 +10,7 @@ import type { ExtractContext, Extracted } from "../providers/contract.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
 import { type BatchEntry, type RunRecord, toEntries } from "../recovery/runStore.ts";
-import type { ProviderContext } from "./context.ts";
+import { type ProviderContext, timed } from "./context.ts";
 import { Intake } from "./intake.ts";
 
 export type BatchSummary = Record<string, string | number | boolean>;
@@ -111,7 +111,7 @@ export async function runBatch(
   job: BatchJob,
   signal: AbortSignal,
 ): Promise<BatchSummary> {
-  const begun = await context.runs.begin(job.runId, job.batch, "batch");
+  const begun = await timed(context, () => context.runs.begin(job.runId, job.batch, "batch"));
   if (begun.kind !== "begun") return await skipped(context, job, begun.kind);
   return await inAttempt(begun.attempt, (attempt) => batchSteps(context, job, attempt, signal));
 }
@@ -152,6 +152,7 @@ async function batchSteps(
       workStep(context, job, attempt, intake, fetched.extracted),
     );
   } finally {
+    context.buffer.records -= fetched.extracted.records.length;
     context.budget.leave(fetched.weight);
   }
 }
@@ -182,6 +183,7 @@ async function fetchStep(
       const { extracted, bytes, most } = await extract(context, job, run, intake, signal);
       context.onStep("fetch", "after", job.batch);
       const weight = Math.max(1, bytes);
+      context.buffer.records += extracted.records.length;
       context.budget.reweigh(guess, weight);
       lastWeight.set(context.provider.name, Math.max(1, most));
       return { extracted, weight };
@@ -206,21 +208,17 @@ async function workStep(
   await intake.take(extracted.records, extracted.fetchedAt);
   const more = toEntries(extracted.more ?? [], attempt.pass);
   context.onStep("checkpoint", "before", job.batch);
-  const { outstanding } = await context.runs.checkpoint(
-    attempt,
-    {
-      urn: intake.last === undefined ? null : urnOf(context, intake.last),
-      records: intake.good,
-      ...(extracted.facts ? { facts: extracted.facts } : {}),
-      ...(extracted.notModified ? { notModified: true } : {}),
-    },
-    {
-      newest: intake.newest,
-      more,
-      changeKey: extracted.changeKey
-        ? JSON.stringify({ source: context.source, key: extracted.changeKey })
-        : null,
-    },
+  const result = {
+    urn: intake.last === undefined ? null : urnOf(context, intake.last),
+    records: intake.good,
+    ...(extracted.facts ? { facts: extracted.facts } : {}),
+    ...(extracted.notModified ? { notModified: true } : {}),
+  };
+  const changeKey = extracted.changeKey
+    ? JSON.stringify({ source: context.source, key: extracted.changeKey })
+    : null;
+  const { outstanding } = await timed(context, () =>
+    context.runs.checkpoint(attempt, result, { newest: intake.newest, more, changeKey }),
   );
   context.onStep("checkpoint", "after", job.batch);
   await enqueueDue(context, job.runId, more, outstanding);

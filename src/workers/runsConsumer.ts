@@ -6,9 +6,9 @@ import { type Job, UnrecoverableError } from "bullmq";
 import { toUeeError, UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { runJob } from "../queues/jobCatalog.ts";
-import { openRun } from "../recovery/runOpener.ts";
 import { isRedisTrouble } from "../redis/errors.ts";
 import type { ProviderContext } from "./context.ts";
+import { openGoverned } from "./openGoverned.ts";
 import { settle } from "./settle.ts";
 
 /** A full run waits this long between looks at an open increment, ms. */
@@ -52,10 +52,10 @@ export class RunsConsumer {
         `There is no provider '${parsed.data.provider}'; there are ${known}.`,
       );
     }
-    const opened = await openRun(context.provider, context.source, context.runs, context.queue, {
+    const opened = await openGoverned(context, {
       mode: parsed.data.mode,
       allowShrink: parsed.data.allowShrink ?? false,
-      actor: parsed.data.actor ?? "job",
+      actor: { kind: "script", name: parsed.data.actor ?? "job" },
     });
     return { runId: opened.runId };
   }

@@ -16,6 +16,7 @@ import { WorkerRegistry } from "../recovery/workerRegistry.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { Keys } from "../redis/keys.ts";
 import type { ProviderContext } from "./context.ts";
+import type { FleetDuties } from "./fleetDuties.ts";
 import { backoffMs } from "./outcome.ts";
 import { BatchProcessor } from "./processor.ts";
 import { RunsConsumer } from "./runsConsumer.ts";
@@ -27,6 +28,8 @@ const NO_STALL_LIMIT = 1_000_000_000;
 const RECONCILE_MS = 15_000;
 /** How often jobs of processes that are known to be dead are looked for: two small reads when there are none. */
 const DEAD_HOLDERS_MS = 2_000;
+/** How often a process with batches at work asks whether somebody paused or stopped them. */
+const HEED_MS = 1_000;
 /** How long a stop waits for the current batches to commit or go back. */
 const STOP_DEADLINE_MS = 25_000;
 
@@ -37,6 +40,8 @@ export interface WorkerDependencies {
   /** A fresh connection that waits for ever. */
   openBlocking(): Redis;
   contexts: ProviderContext[];
+  /** What every worker does for the fleet beside its batches. */
+  fleet: FleetDuties;
   /** Batches of one provider in this process at once, the prefetched one included. */
   concurrency: number;
   waitScale: number;
@@ -54,6 +59,7 @@ export class BatchWorker {
   readonly #reconcilers: Reconciler[];
   #timer: NodeJS.Timeout | undefined;
   #deadHoldersTimer: NodeJS.Timeout | undefined;
+  #heedTimer: NodeJS.Timeout | undefined;
   #reconciling: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
 
@@ -83,6 +89,11 @@ export class BatchWorker {
       void this.#quietly(() => this.#releaseDeadHolders());
     }, DEAD_HOLDERS_MS);
     this.#deadHoldersTimer.unref();
+    this.#heedTimer = setInterval(() => {
+      void this.#quietly(() => this.#heedPeople());
+    }, HEED_MS);
+    this.#heedTimer.unref();
+    await this.#deps.fleet.start(this.id, this.#deps.contexts);
     this.#logger.info({ event: "worker_ready" }, "taking batches");
   }
 
@@ -91,6 +102,11 @@ export class BatchWorker {
     return this.#quietly(async () => {
       await this.#releaseDeadHolders();
       for (const reconciler of this.#reconcilers) await reconciler.runOnce();
+      for (const { governor, provider } of this.#deps.contexts) {
+        for (const repair of await governor.align()) {
+          this.#logger.warn({ event: "repair", provider: provider.name, repair }, `repaired: ${repair}`);
+        }
+      }
     });
   }
 
@@ -101,6 +117,16 @@ export class BatchWorker {
       this.#workers,
     )) {
       this.#logger.warn({ event: "repair", queue: name, released }, "took jobs back from a dead process");
+    }
+  }
+
+  /** A person paused or stopped a provider: its batches in this process end at their next safe point. */
+  async #heedPeople(): Promise<void> {
+    for (const { governor, runs } of this.#deps.contexts) {
+      const running = [...this.#aborts].filter(([key]) => key.startsWith(`${runs.keys.queue.name}/`));
+      if (running.length === 0) continue;
+      const reason = await governor.mustStop();
+      if (reason) for (const [, abort] of running) abort.abort(reason);
     }
   }
 
@@ -123,6 +149,7 @@ export class BatchWorker {
   async #stop(deadlineMs: number): Promise<void> {
     clearInterval(this.#timer);
     clearInterval(this.#deadHoldersTimer);
+    clearInterval(this.#heedTimer);
     const closing = Promise.all(this.#workers.map((worker) => worker.close()));
     for (const abort of this.#aborts.values()) abort.abort(new UeeError("SYS_SHUTDOWN"));
     let timer: NodeJS.Timeout | undefined;
@@ -136,6 +163,7 @@ export class BatchWorker {
       await Promise.allSettled(this.#workers.map((worker) => worker.close(true)));
     }
     await this.#registry.unregister().catch(() => undefined);
+    await this.#deps.fleet.stop(this.id, this.#deps.contexts);
     for (const connection of this.#connections) connection.disconnect();
   }
 

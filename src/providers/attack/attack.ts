@@ -96,7 +96,7 @@ export const attack = defineProvider<SnapshotPayload>({
   batch: snapshotPayload,
   record: attackRecord,
   pageSize: SLICE_RECORDS,
-  plan: () => planSnapshot(),
+  plan: ({ pass }) => planSnapshot(pass),
   extract: (payload, context) =>
     payload.kind === "slice" ? extractSlice(payload, context) : stage(payload.pass, context),
   transform: transformStix,

@@ -29,7 +29,7 @@ export const capec = defineProvider<SnapshotPayload>({
   batch: snapshotPayload,
   record: capecRecord,
   pageSize: SLICE_RECORDS,
-  plan: () => planSnapshot(),
+  plan: ({ pass }) => planSnapshot(pass),
   extract: (payload, context) => extractCatalogue(payload, context, file),
   // Entries bear no time of their own that changes with every edit: 3.9 changed 2,307 of them with old dates.
   transform: (raw) => ({ ...checkRecord(raw, capecRecord, identify), lastModified: null, aliases: [] }),

@@ -148,7 +148,7 @@ export const cve = defineProvider<CvePayload>({
   batch: cvePayload,
   record: cveRecord,
   pageSize: BATCH_RECORDS,
-  plan: (input) => walk(input, 1),
+  plan: (input) => walk(input, input.pass ?? 1),
   extract: (payload, context) =>
     payload.kind === "probe" ? extractProbe(payload, context) : extractSlice(payload, context),
   transform,

@@ -38,7 +38,7 @@ export const cwe = defineProvider<SnapshotPayload>({
   batch: snapshotPayload,
   record: cweRecord,
   pageSize: SLICE_RECORDS,
-  plan: () => planSnapshot(),
+  plan: ({ pass }) => planSnapshot(pass),
   extract: (payload, context) => extractCatalogue(payload, context, file),
   // Entries bear no time of their own that changes with every edit: Content_History is kept by hand.
   transform: (raw) => ({ ...checkRecord(raw, cweRecord, identify), lastModified: null, aliases: [] }),

@@ -3,7 +3,7 @@
   KEYS[1] run HASH  KEYS[2] status HASH  KEYS[3] fences HASH  KEYS[4] results HASH  KEYS[5] checkpoints STREAM
   ARGV[1] batch key  ARGV[2] fence ("" by the reconciler, which saw the job failed)  ARGV[3] result JSON with the error
   ARGV[4] "record" for the job of one bad record, else "batch"  ARGV[5] urn or ""  ARGV[6] error code  ARGV[7] ISO time
-  ARGV[8] run id  ARGV[9] checkpoints kept
+  ARGV[8] run id  ARGV[9] checkpoints kept  ARGV[10] records that the batch was planned with
   Returns {outstanding}; {-1} run not open; {-2} superseded; {-3} not planned any more.
 ]]
 --- @include "checkFence.lua"
@@ -24,6 +24,7 @@ redis.call("HSET", KEYS[4], ARGV[1], ARGV[3])
 redis.call("HINCRBY", KEYS[1], "done", 1)
 if ARGV[4] == "batch" then
   redis.call("HINCRBY", KEYS[1], "deadBatches", 1)
+  redis.call("HINCRBY", KEYS[1], "deadSize", ARGV[10])
 end
 redis.call("XADD", KEYS[5], "MAXLEN", "~", ARGV[9], "*", "urn", ARGV[5], "run", ARGV[8], "batch", ARGV[1],
   "pass", redis.call("HGET", KEYS[1], "pass"), "records", "0", "at", ARGV[7], "ok", "0", "error", ARGV[6])

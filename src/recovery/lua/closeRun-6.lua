@@ -3,14 +3,21 @@
   the run's error (a run that a wrong configuration failed at once).
   KEYS[1] run HASH  KEYS[2] fences HASH  KEYS[3] meta HASH  KEYS[4] open run STRING  KEYS[5] status HASH
   KEYS[6] results HASH
-  ARGV[1] key of the acting step  ARGV[2] its fence  ARGV[3] run id  ARGV[4] result  ARGV[5] error JSON ("" none)
+  ARGV[1] key of the acting step  ARGV[2] its fence (0: a person stops the run)  ARGV[3] run id  ARGV[4] result  ARGV[5] error JSON ("" none)
   ARGV[6] ISO time  ARGV[7] number of meta fields  ARGV[8..] field, value, … of meta ("" deletes)
   Returns 1; -1 run closed; -2 superseded.
 ]]
 --- @include "checkFence.lua"
-local refused = checkFence(KEYS[1], KEYS[2], ARGV[1], ARGV[2], { open = true, closing = true })
-if refused ~= 0 then
-  return refused
+if ARGV[2] == "0" then
+  local state = redis.call("HGET", KEYS[1], "state")
+  if not state or state == "closed" then
+    return -1
+  end
+else
+  local refused = checkFence(KEYS[1], KEYS[2], ARGV[1], ARGV[2], { open = true, closing = true })
+  if refused ~= 0 then
+    return refused
+  end
 end
 local statuses = redis.call("HGETALL", KEYS[5])
 local cancelled = 0

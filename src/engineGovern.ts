@@ -1,0 +1,115 @@
+/** What people ask of a governed fleet: pause, resume, stop, and what has happened so far. */
+import type { Redis } from "ioredis";
+import { UeeError } from "./core/errors.ts";
+import type { HistoryLine, MachineStatus, PersonRequest } from "./engineApi.ts";
+import type { MacroMachineStore, ProviderMachineStore } from "./machines/machineStore.ts";
+import type { Actor, MachineSnapshot } from "./machines/request.ts";
+import { quotaEvents } from "./permits/optimizer/quotaEvents.ts";
+import type { Keys } from "./redis/keys.ts";
+import type { ProviderContext } from "./workers/context.ts";
+import { cleanUp } from "./workers/finishRun.ts";
+
+export const machineStatus = (snapshot: MachineSnapshot<string, string>): MachineStatus => ({
+  state: snapshot.state,
+  since: snapshot.since,
+  reason: snapshot.reason,
+  actor: snapshot.actor,
+  until: snapshot.until,
+  remainingMs: snapshot.remainingMs,
+  version: snapshot.version,
+});
+
+const person = (by: PersonRequest): Actor => ({ kind: "person", name: by.actor ?? "library" });
+
+export async function pause(
+  context: ProviderContext,
+  machine: ProviderMachineStore,
+  by: PersonRequest,
+): Promise<MachineStatus> {
+  // The machine first: from here on nothing starts, whatever becomes of the rest.
+  const { snapshot } = await machine.request("pause", { actor: person(by), reason: by.reason });
+  await context.queue.queue.pause();
+  return machineStatus(snapshot);
+}
+
+export async function resume(
+  context: ProviderContext,
+  machine: ProviderMachineStore,
+  by: PersonRequest,
+): Promise<MachineStatus> {
+  const before = await machine.read();
+  const runId = await context.runs.openRunId();
+  // Before the machine moves: batches that start at once are counted from here already.
+  if (before.state === "PAUSED" && runId !== null) {
+    await context.runs.resumed(runId, before.trigger === "pause_on_error");
+  }
+  const { snapshot } = await machine.request(runId === null ? ["resume", "finish"] : "resume", {
+    actor: person(by),
+    reason: by.reason,
+  });
+  await context.queue.queue.resume();
+  return machineStatus(snapshot);
+}
+
+export async function stop(
+  context: ProviderContext,
+  machine: ProviderMachineStore,
+  by: PersonRequest,
+): Promise<MachineStatus> {
+  const { snapshot } = await machine.request("stop", { actor: person(by), reason: by.reason });
+  const runId = await context.runs.openRunId();
+  if (runId !== null) {
+    const why = by.reason ? `: ${by.reason}` : "";
+    const error = { code: "PROV_STOPPED", message: `stopped by ${person(by).name}${why}` };
+    await context.runs.stop(runId, error).catch((thrown: unknown) => {
+      // It closed by itself in this moment.
+      if (!(thrown instanceof UeeError) || thrown.code !== "STOR_RUN_CLOSED") throw thrown;
+    });
+    await cleanUp(context, runId);
+  }
+  await context.queue.queue.resume();
+  return machineStatus(snapshot);
+}
+
+/** Newest first. */
+export async function history(
+  stores: { macro: MacroMachineStore; providers: Map<string, ProviderMachineStore> },
+  redis: Redis,
+  keys: Keys,
+  wanted: { provider?: string; limit: number },
+): Promise<HistoryLine[]> {
+  const machines =
+    wanted.provider === undefined
+      ? [stores.macro, ...stores.providers.values()]
+      : [stores.providers.get(wanted.provider)!];
+  const lines: HistoryLine[] = [];
+  for (const machine of machines) {
+    const { entries } = await machine.history({ limit: wanted.limit });
+    for (const entry of entries) {
+      lines.push({
+        at: entry.at,
+        kind: "transition",
+        provider: entry.providerId,
+        what: `${entry.oldState} → ${entry.newState}`,
+        trigger: entry.trigger,
+        actor: entry.actor,
+        reason: entry.reason,
+      });
+    }
+  }
+  if (wanted.provider === undefined) {
+    const { entries } = await quotaEvents(redis, keys, { limit: wanted.limit });
+    for (const entry of entries) {
+      lines.push({
+        at: entry.at,
+        kind: "quota",
+        provider: null,
+        what: `${entry.kind} ${entry.permits}`,
+        trigger: "optimizer",
+        actor: entry.actor,
+        reason: entry.reason,
+      });
+    }
+  }
+  return lines.sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, wanted.limit);
+}

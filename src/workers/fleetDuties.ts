@@ -1,0 +1,98 @@
+/**
+ * What every worker does for the whole fleet beside its batches: carries provider transitions to the macro machine, tells
+ * its load, and stands for election as the one that optimizes the permit pool. All of it is compare-and-set in Redis: any
+ * number of workers may do it at once, and any of them may die.
+ */
+import type { Redis } from "ioredis";
+import type { Logger } from "../core/logger.ts";
+import type { MacroMachineStore } from "../machines/machineStore.ts";
+import { MacroPump } from "../machines/macroPump.ts";
+import { type GovernedPool, KernelMetricsReader } from "../permits/optimizer/kernelMetrics.ts";
+import { LoadReporter } from "../permits/optimizer/loadReporter.ts";
+import { OptimizerService } from "../permits/optimizer/optimizerService.ts";
+import type { PermitPool } from "../permits/permitPool.ts";
+import { mapRedisError } from "../redis/errors.ts";
+import type { Keys } from "../redis/keys.ts";
+import type { ProviderContext } from "./context.ts";
+
+export interface FleetDutiesOptions {
+  redis: Redis;
+  keys: Keys;
+  macro: MacroMachineStore;
+  pool: PermitPool;
+  liveWorkers: () => Promise<string[]>;
+  /** Records that one worker may hold fetched and not yet committed. */
+  bufferRecords: number;
+  logger: Logger;
+}
+
+/** The pool as the optimizer sees it. */
+export const governedPool = (pool: PermitPool, actor: string): GovernedPool => ({
+  async show() {
+    const { configured, effective, allocated } = await pool.show({ holders: 1 });
+    return { size: configured ?? effective, effective, allocated };
+  },
+  revoke: (n, reason) => pool.revoke(n, { actor, reason }),
+  restore: (n, reason) => pool.restore(n, { actor, reason }),
+});
+
+export class FleetDuties {
+  readonly #o: FleetDutiesOptions;
+  #services: { start(): void; stop(): Promise<void> }[] = [];
+
+  constructor(options: FleetDutiesOptions) {
+    this.#o = options;
+  }
+
+  async start(workerId: string, contexts: ProviderContext[]): Promise<void> {
+    const { redis, keys, macro, pool, liveWorkers, bufferRecords, logger } = this.#o;
+    const buffer = contexts[0]?.buffer ?? { records: 0 };
+    const reporter = new LoadReporter({
+      redis,
+      keys,
+      workerId,
+      logger,
+      load: () => ({ buffered: buffer.records, bound: bufferRecords }),
+    });
+    const governed = governedPool(pool, workerId);
+    this.#services = [
+      reporter,
+      new MacroPump({
+        redis,
+        keys,
+        macro,
+        logger,
+        actor: workerId,
+        providers: contexts.map(({ provider }) => provider.name),
+      }),
+      new OptimizerService({
+        redis,
+        keys,
+        pool: governed,
+        logger,
+        actor: workerId,
+        metrics: new KernelMetricsReader({ redis, keys, pool: governed, liveWorkers }),
+      }),
+    ];
+    for (const context of contexts) context.reporter = reporter;
+    await macro.attempt("start", { actor: { kind: "engine", name: workerId } });
+    for (const service of this.#services) service.start();
+  }
+
+  /** Never rejects: what is left undone another worker does. */
+  async stop(workerId: string, contexts: ProviderContext[]): Promise<void> {
+    for (const context of contexts) context.reporter = undefined;
+    await Promise.allSettled(this.#services.map((service) => service.stop()));
+    this.#services = [];
+    try {
+      if ((await this.#o.liveWorkers()).length > 0) return;
+      await this.#o.macro.attempt("drain", {
+        actor: { kind: "engine", name: workerId },
+        reason: "the last worker left",
+      });
+    } catch (error) {
+      const { code, message } = mapRedisError(error);
+      this.#o.logger.debug({ event: "drain_untold", code }, message);
+    }
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * What stands between a provider's jobs and their steps: the provider's machine and the permit pool. A batch asks to be
+ * admitted; whoever is paused, waits, or gets no permit goes back without spending an attempt. What happens to batches is
+ * told to the machine, so that its state is true for the whole fleet.
+ *
+ * Nothing here decides what is written: fences and the run's door do. A transition that is missed (a crash, a lost reply)
+ * makes the state late, never a record wrong; `align` mends it.
+ */
+import { hostname } from "node:os";
+import { UeeError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
+import type { ProviderMachineStore } from "../machines/machineStore.ts";
+import type { ProviderEvent, ProviderState } from "../machines/providerMachine.ts";
+import type { Actor, MachineFacts } from "../machines/request.ts";
+import { holdPermit, isWaiting, type PermitHolder } from "../permits/permitHolder.ts";
+import type { PermitPool } from "../permits/permitPool.ts";
+import type { ProviderQueue } from "../queues/providerQueue.ts";
+import type { RunRecord, RunStore } from "../recovery/runStore.ts";
+
+/** A batch waits so long in its place for a permit before it goes back; it is back within the second. */
+const PERMIT_WAIT_MS = 500;
+const COME_BACK_MS = 300;
+/** Waits shorter than this move no machine: by the time anybody looked they would be over. */
+const WORTH_A_STATE_MS = 1_000;
+/** A wait may be called off before its time: it is asked again at least this often. */
+const LOOK_AGAIN_MS = 5_000;
+
+export interface ErrorLimits {
+  /** Share of the records processed that may fail for good. */
+  rate: number;
+  /** Records processed before the share counts. */
+  minimum: number;
+}
+
+export interface GovernorOptions {
+  provider: string;
+  machine: ProviderMachineStore;
+  pool: PermitPool;
+  runs: RunStore;
+  queue: ProviderQueue;
+  limits: ErrorLimits;
+  logger: Logger;
+}
+
+/** This process among those who hold permits and move machines. */
+export const processActor = (): Actor => ({ kind: "engine", name: `${hostname()}:${process.pid}` });
+
+const working: ReadonlySet<ProviderState> = new Set([
+  "ACQUIRING",
+  "RUNNING",
+  "WAITING_QUOTA",
+  "WAITING_BACKOFF",
+]);
+
+const factsOf = (run: RunRecord): MachineFacts => ({
+  ...(run.checkpoint === null ? {} : { urn: run.checkpoint }),
+  processed: run.created + run.updated + run.unchanged + run.dead,
+  errors: run.dead + run.deadSize,
+});
+
+export class Governor {
+  readonly #o: GovernorOptions;
+  readonly #actor = processActor();
+  /** Waiters' names in use: a name keeps its place in the pool's queue from one request to the next. */
+  readonly #slots = new Set<number>();
+  #leases = 0;
+
+  constructor(options: GovernorOptions) {
+    this.#o = options;
+  }
+
+  /** May a batch of the open run start now? Its permit, or the error that sends it back (class deferred). */
+  async admit(runId: string, signal: AbortSignal): Promise<PermitHolder | UeeError> {
+    const asked = await this.#tell("wait_over");
+    let { state } = asked.snapshot;
+    if (state === "PAUSED") return new UeeError("PROV_PAUSED", undefined, { retryAfterMs: COME_BACK_MS });
+    if (state === "WAITING_BACKOFF" && asked.snapshot.remainingMs > 0) {
+      const retryAfterMs = Math.min(asked.snapshot.remainingMs, LOOK_AGAIN_MS);
+      const why = asked.snapshot.reason ?? "the provider waits";
+      return new UeeError("PROV_BACKING_OFF", why, { retryAfterMs });
+    }
+    if (!working.has(state)) {
+      // A late job of a run that is over needs no permit to find that out; an open run is at work whatever was missed.
+      if ((await this.#o.runs.openRunId()) !== runId) return new UeeError("STOR_RUN_CLOSED");
+      state = (await this.#tell("open_run")).snapshot.state;
+    }
+    const slot = this.#takeSlot();
+    try {
+      const got = await holdPermit(this.#o.pool, {
+        lease: `${this.#actor.name}:${this.#o.provider}:${Date.now().toString(36)}:${this.#leases++}`,
+        provider: this.#o.provider,
+        waiter: `${this.#actor.name}:${slot}`,
+        owner: this.#actor.name,
+        waitMs: PERMIT_WAIT_MS,
+        signal,
+      });
+      if (isWaiting(got)) {
+        await this.#denied(got.reason, got.ahead);
+        return new UeeError("PERM_NONE_FREE", undefined, { retryAfterMs: COME_BACK_MS });
+      }
+      if (state !== "RUNNING") await this.#tell("permits_granted");
+      return got;
+    } finally {
+      this.#slots.delete(slot);
+    }
+  }
+
+  /** A batch goes back for so long, because its upstream or Redis wants it. */
+  async backOff(waitMs: number, reason: string): Promise<void> {
+    if (waitMs >= WORTH_A_STATE_MS) await this.#tell("back_off", { waitMs, reason });
+  }
+
+  /** @throws UeeError PROV_PAUSED with the reason and who paused. */
+  async refuseIfPaused(): Promise<void> {
+    const { state, reason, actor, since } = await this.#o.machine.read();
+    if (state !== "PAUSED") return;
+    const said = `${this.#o.provider} is paused since ${since} by ${actor}${reason ? `: ${reason}` : ""}.`;
+    throw new UeeError("PROV_PAUSED", said, { data: { runId: await this.#o.runs.openRunId() } });
+  }
+
+  async runOpened(actor: Actor): Promise<void> {
+    await this.#o.machine.attempt("open_run", { actor });
+  }
+
+  async runEnded(run: RunRecord): Promise<void> {
+    const reason = run.result ?? "over";
+    await this.#tell("finish", { reason, facts: { ...factsOf(run), permits: 0 } });
+  }
+
+  /** Pauses the provider when too many records failed for good since the run began or was resumed. */
+  async watchErrors(runId: string, latest: { code: string; message: string }[]): Promise<void> {
+    const run = await this.#o.runs.read(runId);
+    if (run?.state !== "open") return;
+    const errors = run.dead + run.deadSize - run.errorBase.errors;
+    // Really processed: a run that never got a record fails with its own reason.
+    const received = run.created + run.updated + run.unchanged + run.dead;
+    const processed = received + run.deadSize - run.errorBase.processed;
+    const { rate, minimum } = this.#o.limits;
+    if (processed - run.deadSize < minimum || errors <= processed * rate) return;
+    const counts = new Map<string, number>();
+    for (const { code } of latest) counts.set(code, (counts.get(code) ?? 0) + 1);
+    const top = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 3);
+    const share = ((errors / processed) * 100).toFixed(1);
+    const reason =
+      `PROV_ERROR_RATE: ${errors} of ${processed} records (${share} %) failed for good; ` +
+      `${top.map(([code, n]) => `${code} ×${n}`).join(", ")}; for example ${latest[0]?.message ?? "none"}`;
+    const details = { errors, processed, codes: Object.fromEntries(top) };
+    const told = await this.#tell("pause_on_error", { reason, details, facts: factsOf(run) });
+    if (told.snapshot.state === "PAUSED") await this.#o.queue.queue.pause();
+  }
+
+  /** Why batches at work must end now: the provider is paused, or its run was stopped. */
+  async mustStop(): Promise<UeeError | undefined> {
+    const { state, reason } = await this.#o.machine.read();
+    if (state === "PAUSED") return new UeeError("PROV_PAUSED", reason ?? undefined);
+    const stopped = state === "TERMINATED" && (await this.#o.runs.openRunId()) === null;
+    return stopped ? new UeeError("STOR_RUN_CLOSED") : undefined;
+  }
+
+  /** Mends what a crash left between machine, run and queue. */
+  async align(): Promise<string[]> {
+    const { machine, runs, queue, pool, provider } = this.#o;
+    const repairs: string[] = [];
+    const [snapshot, openRunId] = await Promise.all([machine.read(), runs.openRunId()]);
+    const { state } = snapshot;
+    const mend = async (event: ProviderEvent, repair: string): Promise<void> => {
+      // Judged on what was read: whoever moved it meanwhile knew better.
+      const result = await machine.attempt(event, {
+        actor: this.#actor,
+        reason: "repaired",
+        expect: { version: snapshot.version },
+      });
+      if (result.kind === "moved") repairs.push(repair);
+    };
+    if (openRunId !== null && (state === "IDLE" || state === "TERMINATED")) {
+      await mend("open_run", "an open run whose provider was said to be idle");
+    } else if (openRunId === null && working.has(state)) {
+      await mend("finish", "a provider said to be at work without a run");
+    } else if (state === "RUNNING") {
+      const held =
+        (await pool.show({ holders: 0 })).providers.find((p) => p.provider === provider)?.held ?? 0;
+      const since = snapshot.since === null ? 0 : Date.now() - Date.parse(snapshot.since);
+      if (held === 0 && since > LOOK_AGAIN_MS)
+        await mend("recover", "a provider said to run without a permit");
+    }
+    const queuePaused = await queue.queue.isPaused();
+    if (state === "PAUSED" && !queuePaused) {
+      await queue.queue.pause();
+      repairs.push("a paused provider whose queue was not");
+    } else if (state !== "PAUSED" && queuePaused) {
+      await queue.queue.resume();
+      repairs.push("a queue that was left paused");
+    }
+    return repairs;
+  }
+
+  #takeSlot(): number {
+    let slot = 0;
+    while (this.#slots.has(slot)) slot++;
+    this.#slots.add(slot);
+    return slot;
+  }
+
+  /** WAITING_QUOTA only when the provider is left without any permit: one that holds some is at work. */
+  async #denied(why: string, ahead: number): Promise<void> {
+    const view = await this.#o.pool.show({ holders: 0 });
+    const held = view.providers.find((p) => p.provider === this.#o.provider)?.held ?? 0;
+    if (held > 0) return;
+    await this.#tell("permits_denied", {
+      reason: `no permit (${why}, ${ahead} ahead, ${view.allocated} of ${view.effective} held)`,
+    });
+  }
+
+  #tell(event: ProviderEvent, more: Omit<Parameters<ProviderMachineStore["attempt"]>[1], "actor"> = {}) {
+    return this.#o.machine.attempt(event, { actor: this.#actor, ...more });
+  }
+}

@@ -1,0 +1,17 @@
+/** Opens a run unless its provider is paused: a person's word stands, whoever asks. */
+import type { Actor } from "../machines/request.ts";
+import type { RunMode } from "../providers/contract.ts";
+import { type OpenedRun, openRun } from "../recovery/runOpener.ts";
+import type { ProviderContext } from "./context.ts";
+
+export async function openGoverned(
+  context: ProviderContext,
+  request: { mode: RunMode; allowShrink: boolean; actor: Actor },
+): Promise<OpenedRun> {
+  const { provider, source, runs, queue, governor } = context;
+  await governor.refuseIfPaused();
+  const opened = await openRun(provider, source, runs, queue, { ...request, actor: request.actor.name });
+  // Paused in between: the run is open and stands still, as any run of a paused provider.
+  await governor.runOpened(request.actor);
+  return opened;
+}
