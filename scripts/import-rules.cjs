@@ -68,7 +68,14 @@ module.exports = {
       severity: "error",
       comment: "engineApi.ts holds types, made of the types of contracts.",
       from: { path: "^src/engineApi\\.ts$" },
-      to: { path: "^src/", pathNot: ["^src/core/", "^src/(providers|records)/contract\\.ts$"] },
+      to: {
+        path: "^src/",
+        pathNot: [
+          "^src/core/",
+          "^src/(providers|records)/contract\\.ts$",
+          "^src/permits/(permitPool|report|optimizer/kernelMetrics)\\.ts$",
+        ],
+      },
     },
     {
       name: "the-engine-contract-is-above-the-store",

@@ -5,6 +5,7 @@ import type { HistoryLine, MachineStatus, PersonRequest } from "./engineApi.ts";
 import type { MacroMachineStore, ProviderMachineStore } from "./machines/machineStore.ts";
 import type { Actor, MachineSnapshot } from "./machines/request.ts";
 import { quotaEvents } from "./permits/optimizer/quotaEvents.ts";
+import { jobId } from "./queues/jobCatalog.ts";
 import type { Keys } from "./redis/keys.ts";
 import type { ProviderContext } from "./workers/context.ts";
 import { cleanUp } from "./workers/finishRun.ts";
@@ -65,10 +66,22 @@ export async function stop(
       // It closed by itself in this moment.
       if (!(thrown instanceof UeeError) || thrown.code !== "STOR_RUN_CLOSED") throw thrown;
     });
+    await forgetCancelled(context, runId);
     await cleanUp(context, runId);
   }
   await context.queue.queue.resume();
   return machineStatus(snapshot);
+}
+
+/** The jobs of what was cancelled have nothing left to do; nobody should see them wait. */
+async function forgetCancelled(context: ProviderContext, runId: string): Promise<void> {
+  for (const [key, { letter, generation }] of await context.runs.statuses(runId)) {
+    if (letter !== "x") continue;
+    // One that is at work keeps its job: it finds the door closed and completes.
+    await context.queue.queue.remove(jobId({ runId, batch: key, generation })).catch(() => undefined);
+    // A bad record that is met again gets its dead letter then.
+    if (key.startsWith("bad/")) await context.badRecords.unplanned(key.slice("bad/".length));
+  }
 }
 
 /** Newest first. */
@@ -111,5 +124,6 @@ export async function history(
       });
     }
   }
-  return lines.sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, wanted.limit);
+  // Each machine's lines are newest first already; sorting is stable, so those of one millisecond stay so.
+  return lines.sort((a, b) => Number(a.at < b.at) - Number(a.at > b.at)).slice(0, wanted.limit);
 }

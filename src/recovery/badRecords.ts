@@ -70,6 +70,13 @@ export class BadRecords {
     return fresh;
   }
 
+  /** Its job was cancelled. */
+  async unplanned(id: string): Promise<void> {
+    const facts = await this.facts(id);
+    if (facts)
+      await this.#redis.hset(this.#keys.badRecords, id, JSON.stringify({ ...facts, planned: false }));
+  }
+
   /** Their jobs are planned and added. */
   async planned(ids: string[]): Promise<void> {
     for (const id of ids) {

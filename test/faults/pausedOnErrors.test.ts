@@ -56,13 +56,17 @@ test("a run over 15 % bad records pauses, stays paused, and completes once mende
   expect((await uee.engine.status()).providers[0]?.machine).toMatchObject({ state: "PAUSED" });
 
   listing.records = good;
-  expect(await uee.engine.resume("cve", { actor: "test", reason: "mended" })).toMatchObject({ state: "ACQUIRING" });
+  expect(await uee.engine.resume("cve", { actor: "test", reason: "mended" })).toMatchObject({
+    state: "ACQUIRING",
+  });
   const run = await uee.engine.waitForRun("cve", runId, { pollMs: 20 });
   expect(listing.requests.length).toBeGreaterThan(asked);
   expect(run).toMatchObject({ state: "complete", fetched: 9000, deadLettered: 0, error: null });
   expect(await exported(uee.engine, "cve")).toEqual(new Map(good.map((r) => [r.id, r])));
   const told = await uee.engine.history({ provider: "cve", limit: 20 });
-  expect(told.map(({ what }) => what)).toEqual(expect.arrayContaining(["RUNNING → PAUSED", "PAUSED → ACQUIRING"]));
+  expect(told.map(({ what }) => what)).toEqual(
+    expect.arrayContaining(["RUNNING → PAUSED", "PAUSED → ACQUIRING"]),
+  );
   await second.stop();
   await uee.close();
 });

@@ -52,7 +52,9 @@ describe("a governed provider", () => {
     const worker = await uee.engine.startWorker();
     const { runId } = await uee.engine.openRun({ provider: "cve", mode: "full" });
     await held;
-    expect(await uee.engine.pause("cve", { actor: "ann", reason: "maintenance" })).toMatchObject({ state: "PAUSED" });
+    expect(await uee.engine.pause("cve", { actor: "ann", reason: "maintenance" })).toMatchObject({
+      state: "PAUSED",
+    });
     const paused = await uee.engine.waitForRun("cve", runId, { pollMs: 20 });
     expect(paused).toMatchObject({ state: "paused", error: { code: "PROV_PAUSED" } });
     expect(paused.error?.message).toContain("maintenance (paused by ann)");
@@ -66,7 +68,9 @@ describe("a governed provider", () => {
 
   test("that a person stops closes its run as stopped, and the next run may open", async () => {
     listing.intercept = (url) =>
-      url.searchParams.get("startIndex") === "0" ? false : new Promise((resolve) => setTimeout(resolve, 1_500, false));
+      url.searchParams.get("startIndex") === "0"
+        ? false
+        : new Promise((resolve) => setTimeout(resolve, 1_500, false));
     const worker = await uee.engine.startWorker();
     const { runId } = await uee.engine.openRun({ provider: "cve", mode: "full" });
     const second = new Promise<void>((resolve) => {
@@ -77,7 +81,9 @@ describe("a governed provider", () => {
       };
     });
     await second;
-    expect(await uee.engine.stop("cve", { actor: "ann", reason: "wrong day" })).toMatchObject({ state: "TERMINATED" });
+    expect(await uee.engine.stop("cve", { actor: "ann", reason: "wrong day" })).toMatchObject({
+      state: "TERMINATED",
+    });
     expect(await uee.engine.runProgress("cve", runId)).toMatchObject({
       state: "stopped",
       error: { code: "PROV_STOPPED", message: "stopped by ann: wrong day" },
@@ -85,7 +91,9 @@ describe("a governed provider", () => {
     listing.intercept = () => false;
     const next = await uee.engine.openRun({ provider: "cve", mode: "full" });
     expect(next.runId).not.toBe(runId);
-    expect(await uee.engine.waitForRun("cve", next.runId, { pollMs: 20 })).toMatchObject({ state: "complete" });
+    expect(await uee.engine.waitForRun("cve", next.runId, { pollMs: 20 })).toMatchObject({
+      state: "complete",
+    });
     await worker.stop();
   });
 
@@ -128,7 +136,10 @@ describe("a governed provider", () => {
     expect(await permits.show()).toMatchObject({ allocated: 0, waiting: 0 });
   });
 
-  test.each(["resume", "stop"] as const)("refuses to %s what was never started, and names the states that allow it", async (action) => {
-    await expect(uee.engine[action]("cve")).rejects.toMatchObject({ code: "PROV_ILLEGAL_TRANSITION" });
-  });
+  test.each(["resume", "stop"] as const)(
+    "refuses to %s what was never started, and names the states that allow it",
+    async (action) => {
+      await expect(uee.engine[action]("cve")).rejects.toMatchObject({ code: "PROV_ILLEGAL_TRANSITION" });
+    },
+  );
 });
