@@ -26,8 +26,8 @@ export interface PermitHolder {
   mayStart(): boolean;
   /** Goes on with fewer permits. Throws PERM_LEASE_LOST. */
   shrink(keep: number): Promise<void>;
-  /** Ends renewals and gives the permits back; never rejects: where Redis is away the lease ends by itself. */
-  release(): Promise<void>;
+  /** Ends renewals and gives the permits back, without waiting for the answer (PermitPool.giveBack). */
+  release(): void;
 }
 
 export interface HoldOptions {
@@ -64,7 +64,7 @@ export async function withPermit<Result>(
   try {
     return await work(holder);
   } finally {
-    await holder.release();
+    holder.release();
   }
 }
 
@@ -83,7 +83,7 @@ class Holder implements PermitHolder {
   #graceEnds = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #deadlineTimer: NodeJS.Timeout | undefined;
-  #released: Promise<void> | undefined;
+  #released = false;
 
   constructor(pool: PermitPool, grant: PermitGrant, options: HoldOptions) {
     this.#pool = pool;
@@ -124,21 +124,11 @@ class Holder implements PermitHolder {
     this.#lost.signal.throwIfAborted();
   }
 
-  release(): Promise<void> {
-    this.#released ??= this.#giveBack();
-    return this.#released;
-  }
-
-  async #giveBack(): Promise<void> {
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
     this.#stopTimers();
-    try {
-      await this.#pool.release(this);
-    } catch (error) {
-      this.#pool.logger.debug(
-        { err: error, lease: this.lease },
-        "a permit was not given back; its lease ends",
-      );
-    }
+    this.#pool.giveBack(this);
   }
 
   #stopTimers(): void {
@@ -193,7 +183,7 @@ class Holder implements PermitHolder {
   async #renew(keep?: number): Promise<void> {
     try {
       const state = await this.#pool.renew(this, keep);
-      if (this.#released !== undefined) return;
+      if (this.#released) return;
       if (this.#pool.monotonic() >= state.deadline) this.#lose("this process slept while it was renewed");
       else this.#take(state);
     } catch (error) {

@@ -13,6 +13,7 @@ import type { Logger } from "../core/logger.ts";
 import type { PermitKeys } from "../redis/keys.ts";
 import { type GovernOperation, makePoolScripts, type WaitReason } from "./poolScripts.ts";
 import { type AuditReport, type PoolView, readAudit, readView } from "./report.ts";
+import { makeReturns } from "./returns.ts";
 import { checkNumber, checkProvider, checkText } from "./validate.ts";
 import { makeWakeups } from "./wakeups.ts";
 
@@ -123,7 +124,14 @@ export interface PermitPool {
   /** `keep`: how many permits the holder goes on with; the others are given back. Throws PERM_LEASE_LOST: stop. */
   renew(lease: { lease: string; fence?: number }, keep?: number): Promise<LeaseState>;
   /** Permits given back: 0 when the lease had ended; then nothing is taken from anybody. */
-  release(lease: { lease: string; fence?: number }): Promise<number>;
+  release(lease: { lease: string; fence?: number; provider?: string }): Promise<number>;
+  /**
+   * Gives back without waiting for the answer; where Redis does not take it, the lease ends by itself. Sent at the end of
+   * this turn of the event loop, or with an acquire of the same provider before that: one step for both.
+   */
+  giveBack(lease: { lease: string; fence: number; provider: string }): void;
+  /** Resolves when everything that was given back so far is answered. */
+  settled(): Promise<void>;
   /** Gives up a waiter's place. */
   leave(provider: string, waiter: string): Promise<boolean>;
   /** 1 to 4096, at any time. What is over it decays within one lease and one grace. */
@@ -140,7 +148,7 @@ export interface PermitPool {
   show(options?: { holders?: number }): Promise<PoolView>;
   /** Counts everything anew; with `repair` mends what disagrees. */
   audit(options: { repair: boolean; actor: string }): Promise<AuditReport>;
-  /** Ends waits of this process with `waiting: true`. */
+  /** Ends waits of this process with `waiting: true`. Await `settled()` before the connection ends. */
   close(): void;
 }
 
@@ -161,6 +169,7 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     cleanStopKey: options.cleanStopKey ?? "uee:clean-stop",
   });
   const wakeups = makeWakeups({ redis: options.blocking, key: keys.wake, logger });
+  const returns = makeReturns((old) => scripts.release(old.lease, old.fence, old.provider), logger);
   let closed = false;
 
   // A Redis that came back without its data learns of its former life before newcomers make use of an empty pool. The
@@ -174,7 +183,12 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     request: CompleteRequest,
   ): Promise<PermitGrant | (PermitWait & { hint: number })> => {
     const askedAt = monotonic();
-    const reply = await scripts.acquire(request);
+    const instead = returns.take(request.provider);
+    returns.flush();
+    const reply = await scripts.acquire(request, instead).catch((error: unknown) => {
+      if (instead) returns.add(instead);
+      throw error;
+    });
     if (!("fence" in reply)) {
       const { ahead, reason, hint } = reply;
       return {
@@ -211,7 +225,7 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
         // Given back in the background: who ends a wait does not wait again.
         const giveUp = found.waiting
           ? scripts.leave(full.provider, full.waiter)
-          : scripts.release(full.lease, found.fence);
+          : scripts.release(full.lease, found.fence, full.provider);
         giveUp.catch(() => {});
         throw signal.reason;
       }
@@ -231,6 +245,7 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     by: Decision,
     provider = "",
   ): Promise<PoolSize> => {
+    await returns.settled();
     const { nowUs: _nowUs, ...size } = await scripts.govern(operation, value, provider, by.actor, by.reason);
     const facts = {
       event: "permit_pool",
@@ -256,6 +271,7 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     acquire,
     async renew({ lease, fence = 0 }, keep = -1) {
       if (keep !== -1) checkNumber("keep", keep, 0, 4_096);
+      returns.flush();
       const askedAt = monotonic();
       const reply = await scripts.renew(lease, fence, keep);
       if (reply.lost) {
@@ -269,7 +285,9 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
         deadline: askedAt + reply.lifeUs / 1000,
       };
     },
-    release: async ({ lease, fence = 0 }) => (await scripts.release(lease, fence)).given,
+    giveBack: returns.add,
+    settled: returns.settled,
+    release: async ({ lease, fence = 0, provider }) => (await scripts.release(lease, fence, provider)).given,
     leave: async (provider, waiter) => (await scripts.leave(checkProvider(provider), waiter)).left,
     resize: async (size, by) => govern("resize", checkNumber("size", size, 1, 4_096), by),
     revoke: async (count, by) => govern("revoke", checkNumber("count", count, 1, 4_096), by),
@@ -278,12 +296,20 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
       govern("cap", cap === null ? null : checkNumber("cap", cap, 0, 4_096), by, checkProvider(provider)),
     setWeight: async (provider, weight, by = library) =>
       govern("weight", checkNumber("weight", weight, 1, 1_000), by, checkProvider(provider)),
-    show: async ({ holders = 256 } = {}) => readView(await scripts.show(holders)),
-    audit: async ({ repair, actor }) => readAudit(await scripts.audit(repair, actor), repair),
+    async show({ holders = 256 } = {}) {
+      await returns.settled();
+      return readView(await scripts.show(holders));
+    },
+    async audit({ repair, actor }) {
+      await returns.settled();
+      return readAudit(await scripts.audit(repair, actor), repair);
+    },
     close() {
       closed = true;
+      returns.flush();
       redis.off("ready", onReady);
       wakeups.close();
+      scripts.close();
     },
   };
 }

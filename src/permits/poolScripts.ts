@@ -4,7 +4,7 @@ import { mapRedisError } from "../redis/errors.ts";
 import type { PermitKeys } from "../redis/keys.ts";
 import { loadScript, type Script, type ScriptArg } from "../redis/scripts.ts";
 
-const lua = (name: string) => loadScript(new URL(`./lua/${name}-8.lua`, import.meta.url));
+const lua = (name: string) => loadScript(new URL(`./lua/${name}-1.lua`, import.meta.url));
 const scripts = {
   acquire: lua("acquire"),
   renew: lua("renew"),
@@ -47,10 +47,11 @@ export interface GovernReply {
 }
 
 export interface PoolScripts {
-  acquire(args: AcquireArgs): Promise<AcquireReply>;
+  /** `instead` is given back in the same step, first. */
+  acquire(args: AcquireArgs, instead?: { lease: string; fence: number }): Promise<AcquireReply>;
   /** `fence` 0 = whichever; `keep` -1 = all. */
   renew(lease: string, fence: number, keep: number): Promise<RenewReply>;
-  release(lease: string, fence: number): Promise<{ given: number; nowUs: number }>;
+  release(lease: string, fence: number, provider?: string): Promise<{ given: number; nowUs: number }>;
   leave(provider: string, waiter: string): Promise<{ left: boolean; nowUs: number }>;
   govern(
     operation: GovernOperation,
@@ -62,6 +63,8 @@ export interface PoolScripts {
   /** Raw; see report.ts. */
   show(holders: number): Promise<unknown[]>;
   audit(repair: boolean, actor: string): Promise<unknown[]>;
+  /** Stops listening to the connection. */
+  close(): void;
 }
 
 export interface PoolScriptOptions {
@@ -79,46 +82,67 @@ const numbers = (reply: unknown[]): number[] => reply.map(Number);
 
 export function makePoolScripts(options: PoolScriptOptions): PoolScripts {
   const { redis, keys, cleanStopKey } = options;
-  const all = [
-    ...[keys.pool, keys.leases, keys.owners, keys.waiters],
-    ...[keys.waiterPlaces, keys.waiterDeadlines, keys.log, keys.wake],
-  ];
-  const life = options.leaseMs * 1000;
-  const grace = options.graceMs * 1000;
-  const stay = options.waiterMs * 1000;
-  /** Of this process; tells a Redis that lost everything that it lived before. */
-  let lastGrant = { at: 0, runId: "" };
-
-  const run = async (script: Script, args: ScriptArg[]): Promise<unknown> => {
-    try {
-      return await script.run(redis, all, [options.logLength, options.size, ...args]);
-    } catch (error) {
-      throw mapRedisError(error);
-    }
+  const lifeUs = options.leaseMs * 1000;
+  const ways = [lifeUs, options.logLength, options.size, options.graceMs * 1000, options.waiterMs * 1000];
+  const waysOfThePool = ways.join(" ");
+  /** Of this process: when and by which run of Redis; tells one that lost everything that it lived before. */
+  let lastGrantAt = 0;
+  let lastRunId = "";
+  /**
+   * The run of Redis that this very connection told us; where the store says the same, no look at INFO is needed. A
+   * command that is under way when the connection breaks fails and is not sent again.
+   */
+  let believed = "";
+  let connection = 0;
+  const onClose = (): void => {
+    believed = "";
+    connection++;
   };
+  redis.on("close", onClose);
 
-  /** The last three arguments tell of restarts; the clean stop is looked up only when the script asks for it. */
-  const runKnowingRestarts = async (script: Script, args: ScriptArg[]): Promise<unknown[]> => {
-    const own = [lastGrant.at, lastGrant.runId];
-    const reply = (await run(script, [...args, -1, ...own])) as unknown[];
-    if (reply[0] !== -1) return reply;
+  const keyList = [keys.pool];
+  const run = (script: Script, args: ScriptArg[]): Promise<unknown> =>
+    script.run(redis, keyList, args).catch((error: unknown) => {
+      throw mapRedisError(error);
+    });
+
+  /** What the script must know of restarts; `cleanStop` -1: look it up only when the script asks for it. */
+  const inFull = (cleanStop: number): string => `${cleanStop} ${lastGrantAt} ${lastRunId}`;
+
+  const mustTellAll = (reply: unknown): boolean => Array.isArray(reply) && reply[0] === -1;
+
+  /** Calls again with all that the script must know of restarts. `at`: the place of that argument. */
+  const runTellingAll = async (script: Script, args: ScriptArg[], at: number): Promise<unknown> => {
     const stored = await redis.get(cleanStopKey).catch((error: unknown) => {
       throw mapRedisError(error);
     });
     const cleanStop = Number(stored ?? 0);
-    return (await run(script, [...args, Number.isFinite(cleanStop) ? cleanStop : 0, ...own])) as unknown[];
+    args[at] = inFull(Number.isFinite(cleanStop) ? cleanStop : 0);
+    return run(script, args);
   };
 
   return {
-    async acquire({ lease, provider, want, min, waiter, owner }) {
-      const args = [lease, provider, want, min, waiter, owner, life, grace, stay];
-      const reply = await runKnowingRestarts(scripts.acquire, args);
-      const [outcome, first, second, third, fourth, fifth, sixth] = numbers(reply);
+    async acquire({ lease, provider, want, min, waiter, owner }, instead) {
+      const over = connection;
+      const origin = believed || inFull(-1);
+      const old = instead ? [instead.lease, instead.fence] : ["", 0];
+      const args = [waysOfThePool, lease, provider, want, origin, owner, ...old];
+      if (min !== 1 || waiter !== lease) args.push(min, waiter);
+      let reply = await run(scripts.acquire, args);
+      if (mustTellAll(reply)) reply = await runTellingAll(scripts.acquire, args, 4);
+      if (typeof reply === "number") {
+        lastGrantAt = reply;
+        return { granted: want, fence: reply, lifeUs, keep: want, graceUs: 0, nowUs: reply };
+      }
+      const list = reply as unknown[];
+      const [outcome, first, second, third, fourth, fifth, sixth] = numbers(list);
       if (outcome === 0) {
-        const reason = String(reply[4]) as WaitReason;
+        const reason = String(list[4]) as WaitReason;
         return { granted: 0, ahead: first!, askAgainUs: second!, hint: third!, reason, nowUs: fifth! };
       }
-      lastGrant = { at: sixth!, runId: String(reply[7]) };
+      lastGrantAt = sixth!;
+      lastRunId = String(list[7]);
+      if (over === connection) believed = lastRunId;
       return {
         granted: first!,
         fence: second!,
@@ -129,31 +153,34 @@ export function makePoolScripts(options: PoolScriptOptions): PoolScripts {
       };
     },
     async renew(lease, fence, keep) {
-      const reply = await runKnowingRestarts(scripts.renew, [lease, fence, keep, life, grace]);
-      const [outcome, permits, target, lifeUs, graceUs, nowUs] = numbers(reply);
+      const args = [waysOfThePool, lease, fence, keep, believed || inFull(-1)];
+      let reply = await run(scripts.renew, args);
+      if (mustTellAll(reply)) reply = await runTellingAll(scripts.renew, args, 4);
+      const [outcome, permits, target, leftUs, graceUs, nowUs] = numbers(reply as unknown[]);
       if (outcome === 0) return { lost: true, nowUs: permits! };
       return {
         lost: false,
         permits: permits!,
         keep: target!,
-        lifeUs: lifeUs!,
+        lifeUs: leftUs!,
         graceUs: graceUs!,
         nowUs: nowUs!,
       };
     },
-    async release(lease, fence) {
-      const [given, nowUs] = numbers((await run(scripts.release, [lease, fence])) as unknown[]);
-      return { given: given!, nowUs: nowUs! };
+    async release(lease, fence, provider = "") {
+      const reply = await run(scripts.release, [waysOfThePool, lease, fence, provider]);
+      if (typeof reply === "number") return { given: 1, nowUs: reply };
+      const [given, nowUs] = reply as [number, number];
+      return { given, nowUs };
     },
     async leave(provider, waiter) {
-      const [left, nowUs] = numbers((await run(scripts.leave, [provider, waiter])) as unknown[]);
-      return { left: left === 1, nowUs: nowUs! };
+      const [left, nowUs] = (await run(scripts.leave, [waysOfThePool, provider, waiter])) as [number, number];
+      return { left: left === 1, nowUs };
     },
     async govern(operation, value, provider, actor, reason) {
-      const reply = await run(scripts.govern, [operation, value ?? "", provider, actor, reason]);
-      const [changed, configured, effective, allocated, askedBack, before, nowUs] = numbers(
-        reply as unknown[],
-      );
+      const args = [waysOfThePool, operation, value ?? "", provider, actor, reason];
+      const reply = (await run(scripts.govern, args)) as unknown[];
+      const [changed, configured, effective, allocated, askedBack, before, nowUs] = numbers(reply);
       return {
         changed: changed === 1,
         configured: configured!,
@@ -164,8 +191,11 @@ export function makePoolScripts(options: PoolScriptOptions): PoolScripts {
         nowUs: nowUs!,
       };
     },
-    show: async (holders) => (await run(scripts.show, [holders])) as unknown[],
+    show: async (holders) => (await run(scripts.show, [waysOfThePool, holders])) as unknown[],
     audit: async (repair, actor) =>
-      (await run(scripts.audit, [repair ? 1 : 0, life, stay, actor])) as unknown[],
+      (await run(scripts.audit, [waysOfThePool, repair ? 1 : 0, actor])) as unknown[],
+    close: () => {
+      redis.off("close", onClose);
+    },
   };
 }

@@ -42,14 +42,14 @@ export interface PoolView {
   /** Grants wait until then, because Redis restarted; null when they do not. */
   readonly holdUntil: number | null;
   readonly providers: readonly ProviderPermits[];
-  /** The longest-lived first. */
+  /** The oldest first. */
   readonly holders: readonly PermitHolding[];
   /** There are more holders than listed. */
   readonly truncated: boolean;
 }
 
 export interface AuditFinding {
-  /** `count`, `lease-without-facts`, `lease-without-deadline`, `facts-unreadable`, `deadline-too-late`, `waiter-without-place`, … */
+  /** `count`, `lease-unreadable`, `deadline-too-late`, `waiter-without-place`, `waiter-without-deadline`, … */
   readonly kind: string;
   readonly subject: string;
   readonly stored: string;
@@ -66,30 +66,38 @@ export interface AuditReport {
   readonly repaired: boolean;
 }
 
+/** Fields of a provider in show's reply, after its name. */
+const providerFields = ["use", "marked", "cap", "weight", "queue", "pass", "at", "hold"];
+
 export function readView(reply: unknown[]): PoolView {
-  const [now, flatFields, flatHolders, flatFirst, ended] = reply as [
+  const [now, flatPool, flatProviders, flatHolders, flatFirst, ended] = reply as [
     string,
+    string[],
     string[],
     string[],
     string[],
     string,
   ];
-  const fields = toMap(flatFields);
-  const number = (field: string): number => Number(fields.get(field) ?? 0);
+  const pool = toMap(flatPool);
+  const number = (field: string): number => Number(pool.get(field) ?? 0);
   const first = toMap(flatFirst);
   const nowUs = Number(now);
   const holders: PermitHolding[] = [];
-  for (let i = 0; i + 2 < flatHolders.length; i += 3) {
-    const holding = readHolding(flatHolders[i]!, Number(flatHolders[i + 1]), flatHolders[i + 2]!);
+  for (let i = 0; i + 1 < flatHolders.length; i += 2) {
+    const holding = readHolding(flatHolders[i]!, flatHolders[i + 1]!);
     if (holding) holders.push(holding);
+  }
+  const providers: ProviderPermits[] = [];
+  for (let i = 0; i < flatProviders.length; i += providerFields.length + 1) {
+    const values = flatProviders.slice(i, i + providerFields.length + 1);
+    providers.push(readProvider(values, first.get(values[0]!), nowUs));
   }
   const effective = number("size") - number("taken");
   const allocated = number("used") - Number(ended);
-  const names = (fields.get("names") ?? "").split("|").filter(Boolean).sort();
   const listed = holders.reduce((sum, holder) => sum + holder.weight, 0);
   return {
     at: nowUs / 1000,
-    configured: fields.has("size") ? number("size") : null,
+    configured: number("size") || null,
     effective,
     revoked: number("taken"),
     allocated,
@@ -98,39 +106,41 @@ export function readView(reply: unknown[]): PoolView {
     waiting: number("waiting"),
     fence: number("fence"),
     holdUntil: number("holdUntil") > nowUs ? number("holdUntil") / 1000 : null,
-    providers: names.map((provider) => {
-      const cap = fields.get(`cap:${provider}`) ?? "";
-      const since = first.get(provider)?.split("|")[4];
-      const weight = number(`weight:${provider}`) || 1;
-      const running = (number(`use:${provider}`) * Math.max(0, nowUs - number(`at:${provider}`))) / weight;
-      return {
-        provider,
-        held: number(`use:${provider}`),
-        askedBack: number(`marked:${provider}`),
-        waiting: number(`queue:${provider}`),
-        waitingMs: since === undefined ? 0 : Math.max(0, nowUs - Number(since)) / 1000,
-        cap: cap === "" ? null : Number(cap),
-        weight,
-        permitTimeMs: (number(`pass:${provider}`) + running) / 1000,
-      };
-    }),
+    providers: providers.sort((a, b) => (a.provider < b.provider ? -1 : 1)),
     holders,
     truncated: listed < allocated,
   };
 }
 
-function readHolding(lease: string, deadline: number, facts: string): PermitHolding | undefined {
-  const match = /^(\d+)\|([^|]+)\|(\d+)\|(\d+)\|(\d+)\|(\d+)\|(.*)$/s.exec(facts);
+function readProvider(values: string[], firstWaiter: string | undefined, nowUs: number): ProviderPermits {
+  const [provider, ...rest] = values;
+  const [use, marked, , weight, queue, pass, at] = rest.map(Number) as [...number[]];
+  const cap = rest[2]!;
+  const since = firstWaiter?.split("|")[4];
+  return {
+    provider: provider!,
+    held: use!,
+    askedBack: marked!,
+    waiting: queue!,
+    waitingMs: since === undefined ? 0 : Math.max(0, nowUs - Number(since)) / 1000,
+    cap: cap === "" ? null : Number(cap),
+    weight: weight!,
+    permitTimeMs: (pass! + (use! * Math.max(0, nowUs - at!)) / weight!) / 1000,
+  };
+}
+
+function readHolding(lease: string, facts: string): PermitHolding | undefined {
+  const match = /^(\d+)\|(\d+)\|([^|]+)\|(\d+)\|(\d+)\|(\d+)\|\d+\|(.*)$/s.exec(facts);
   if (!match) return undefined;
-  const [weight, fence, since, cut] = [match[1], match[3], match[4], match[5]].map(Number);
+  const [deadline, weight, fence, since, cut] = [1, 2, 4, 5, 6].map((i) => Number(match[i]));
   return {
     lease,
-    provider: match[2]!,
+    provider: match[3]!,
     weight: weight!,
     target: weight! - cut!,
     fence: fence!,
     since: since! / 1000,
-    expiresAt: deadline / 1000,
+    expiresAt: deadline! / 1000,
     owner: match[7]!,
   };
 }

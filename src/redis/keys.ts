@@ -40,12 +40,10 @@ export interface Keys {
 
 /** See permits/lua/pool.lua for every field. */
 export interface PermitKeys {
-  /** HASH: sizes, counters, caps, weights, the restart guard. */
+  /** HASH: sizes, counters, caps, weights, the restart guard. The scripts derive the others' names from its. */
   readonly pool: string;
-  /** ZSET lease → µs by Redis TIME at which it ends. */
+  /** HASH lease → until when and what it holds. */
   readonly leases: string;
-  /** HASH lease → what it holds. */
-  readonly owners: string;
   /** ZSET in lexical order, by provider, then by arrival: who waits. */
   readonly waiters: string;
   /** HASH `<provider>|<waiter>` → its member of `waiters`. */
@@ -149,7 +147,6 @@ export function makeKeys(prefix: string): Keys {
     permits: {
       pool: `{${prefix}:permits}:pool`,
       leases: `{${prefix}:permits}:leases`,
-      owners: `{${prefix}:permits}:owners`,
       waiters: `{${prefix}:permits}:waiters`,
       waiterPlaces: `{${prefix}:permits}:waiter-places`,
       waiterDeadlines: `{${prefix}:permits}:waiter-deadlines`,

@@ -26,31 +26,49 @@ export interface PermitVerdict {
   longestOver: number;
 }
 
-/** Entries as XRANGE gives them. Times after an `aged` entry (tests age a pool, see age-8.lua) count on from it. */
+/**
+ * Entries as XRANGE gives them: field `e` is `event t provider weight used size extras lease` (src/permits/lua/pool.lua).
+ * Times after an `aged` entry (tests age a pool, see age-1.lua) count on from it.
+ */
 export function readPermitLog(entries: [string, string[]][]): PermitEvent[] {
+  const events: PermitEvent[] = [];
+  const weights = new Map<string, { weight: number; provider: string }>();
   let aged = 0;
-  return entries.flatMap(([, flat]) => {
+  for (const [, flat] of entries) {
     const fields = new Map<string, string>();
     for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!);
-    const number = (name: string): number => Number(fields.get(name) ?? Number.NaN);
-    if (fields.get("e") === "aged") {
-      aged += number("d");
-      return [];
+    const [event, at, provider, weight, used, size, extras, ...lease] = (fields.get("e") ?? "").split(" ");
+    for (const extra of extras === "-" ? [] : (extras ?? "").split(",")) {
+      const [name, value] = extra.split("=") as [string, string];
+      fields.set(name, value);
     }
-    if (fields.has("d")) fields.set("d", String(number("d") + aged));
-    return [
-      {
-        event: fields.get("e") ?? "",
-        at: number("t") + aged,
-        lease: fields.get("l") ?? "",
-        provider: fields.get("p") ?? "",
-        weight: number("w"),
-        used: number("u"),
-        size: number("s"),
-        fields,
-      },
-    ];
-  });
+    if (event === "aged") {
+      aged += Number(fields.get("d"));
+      continue;
+    }
+    if (fields.has("d")) fields.set("d", String(Number(fields.get("d")) + aged));
+    const read = {
+      event: event!,
+      at: Number(at) + aged,
+      lease: lease.join(" "),
+      provider: provider === "-" ? "" : provider!,
+      weight: Number(weight),
+      used: Number(used),
+      size: Number(size),
+      fields,
+    };
+    const old = fields.get("o");
+    if (old !== undefined) {
+      const given = weights.get(old) ?? { weight: Number.NaN, provider: "" };
+      const before = { used: read.used - read.weight, fields: new Map<string, string>() };
+      events.push({ ...read, event: "release", lease: old, ...given, ...before });
+    }
+    if (event === "grant" || event === "shrink") {
+      weights.set(read.lease, { weight: read.weight, provider: read.provider });
+    }
+    events.push(read);
+  }
+  return events;
 }
 
 const sizes = ["seed", "resize", "revoke", "restore"];

@@ -5,24 +5,14 @@ leaves over go to those with the least of their weight. Inside a provider the ne
 proportional part. One pass over all leases; their number is bounded by the greatest size.
 ]]
 local function newestFirst()
-  local leases, found = redis.call('ZRANGE', LEASES, 0, -1), {}
-  for from = 1, #leases, 1000 do
-    local some = {unpack(leases, from, math.min(#leases, from + 999))}
-    for i, facts in ipairs(redis.call('HMGET', OWNERS, unpack(some))) do
-      local held = facts and readLease(facts)
-      if held then
-        held.lease = some[i]
-        found[#found + 1] = held
-      end
-    end
-  end
+  local found = allLeases()
   table.sort(found, function(a, b) return a.fence > b.fence end)
   return found
 end
 
 --- Asks the provider's leases for so many permits that it keeps `keep` of those not asked back yet.
 local function shrinkTo(p, keep, leases)
-  local kept = get('use:' .. p) - get('marked:' .. p)
+  local kept = of(p).use - of(p).marked
   local excess = kept - keep
   for _, held in ipairs(leases) do
     if excess <= 0 then return end
@@ -39,24 +29,23 @@ local function shrinkTo(p, keep, leases)
 end
 
 local function askBack()
-  local over = get('used') - get('marked') > effective()
-  local names = {}
-  for p in string.gmatch(text('names'), '[^|]+') do
-    preloadProvider(p)
-    names[#names + 1] = p
-    over = over or get('use:' .. p) - get('marked:' .. p) > capOf(p)
+  local over = pool.used - pool.marked > effective()
+  local all = {}
+  for p in each() do
+    all[#all + 1] = p
+    over = over or of(p).use - of(p).marked > of(p).cap
   end
   if not over then return end
   local leases = newestFirst()
-  for _, p in ipairs(names) do
-    if get('use:' .. p) - get('marked:' .. p) > capOf(p) then shrinkTo(p, get('cap:' .. p), leases) end
+  for _, p in ipairs(all) do
+    if of(p).use - of(p).marked > of(p).cap then shrinkTo(p, of(p).cap, leases) end
   end
-  local total, size = get('used') - get('marked'), effective()
+  local total, size = pool.used - pool.marked, effective()
   if total <= size then return end
   local parts, left = {}, size
-  for _, p in ipairs(names) do
-    local kept = get('use:' .. p) - get('marked:' .. p)
-    local part = {p = p, kept = kept, keep = math.floor(kept * size / total), weight = weightOf(p)}
+  for _, p in ipairs(all) do
+    local kept = of(p).use - of(p).marked
+    local part = {p = p, kept = kept, keep = math.floor(kept * size / total), weight = of(p).weight}
     left = left - part.keep
     parts[#parts + 1] = part
   end

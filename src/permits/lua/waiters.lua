@@ -19,16 +19,12 @@ end
 
 --- A provider that held and wanted nothing begins at the least permit time of the others, however long it was away.
 local function awake(p)
-  if get('use:' .. p) > 0 or get('queue:' .. p) > 0 or (get('used') == 0 and get('waiting') == 0) then return end
+  if of(p).use > 0 or of(p).queue > 0 or (pool.used == 0 and pool.waiting == 0) then return end
   local least = math.huge
-  for other in string.gmatch(text('names'), '[^|]+') do
-    preloadProvider(other)
-    if get('use:' .. other) > 0 or get('queue:' .. other) > 0 then least = math.min(least, passOf(other)) end
+  for other in each() do
+    if of(other).use > 0 or of(other).queue > 0 then least = math.min(least, passOf(other)) end
   end
-  if least < math.huge and least > passOf(p) then
-    set('pass:' .. p, least)
-    set('at:' .. p, now)
-  end
+  if least < math.huge and least > passOf(p) then setPass(p, least) end
 end
 
 local function better(a, b)
@@ -47,15 +43,14 @@ end
 --- Those with waiters as {p, use, weight, pass, room, head, queue}, and permits per unit of weight.
 local function contenders()
   local found, weights, longest = {}, 0, 0
-  for p in string.gmatch(text('names'), '[^|]+') do
-    preloadProvider(p)
-    local use, queue = get('use:' .. p), get('queue:' .. p)
-    if use > 0 or queue > 0 then
-      weights = weights + weightOf(p)
-      longest = math.max(longest, get('hold:' .. p))
+  for p in each() do
+    local its = of(p)
+    if its.use > 0 or its.queue > 0 then
+      weights = weights + its.weight
+      longest = math.max(longest, its.hold)
     end
-    if queue > 0 then
-      found[#found + 1] = {p = p, use = use, weight = weightOf(p), pass = passOf(p), room = capOf(p) - use, next = 0}
+    if its.queue > 0 then
+      found[#found + 1] = {p = p, use = its.use, weight = its.weight, pass = passOf(p), room = its.cap - its.use, next = 0}
     end
   end
   local least = math.huge
@@ -67,8 +62,7 @@ local function contenders()
     local bound = c.room > 0 and math.min(c.pass, least + longest) or math.max(c.pass, least)
     if bound < math.huge and bound ~= c.pass then
       c.pass = bound
-      set('pass:' .. c.p, bound)
-      set('at:' .. c.p, now)
+      setPass(c.p, bound)
     end
   end
   return found, effective() / math.max(1, weights)
@@ -107,24 +101,24 @@ end
 
 --- Tells those whose turn it is now that it is worth asking; a hint, nobody relies on it.
 local function hint()
-  local free = effective() - get('used')
-  if get('waiting') <= 0 or free <= 0 or get('holdUntil') > now then return end
+  local free = effective() - pool.used
+  if pool.waiting <= 0 or free <= 0 or pool.holdUntil > now then return end
   local _, order = allot(free)
   if #order == 0 then return end
-  set('wake', get('wake') + 1)
+  pool.wake = pool.wake + 1
   local fields = {}
   for i = 1, math.min(#order, 32) do
     local waiter = readWaiter(order[i])
     fields[#fields + 1] = 'w'
     fields[#fields + 1] = waiter.p .. '|' .. waiter.waiter
   end
-  local added = redis.pcall('XADD', WAKE, 'MAXLEN', '~', 128, int(get('wake')) .. '-0', unpack(fields))
+  local added = redis.pcall('XADD', WAKE, 'MAXLEN', '~', 128, int(pool.wake) .. '-0', unpack(fields))
   -- Somebody deleted the pool and not its hints: begin anew, rather than fail what is done here.
   if type(added) == 'table' and added.err then redis.call('DEL', WAKE) end
 end
 
 --- Gives or keeps a waiter's place; coming again keeps it.
-local function stand(p, waiter, want, min, stay)
+local function stand(p, waiter, want, min)
   local place = p .. '|' .. waiter
   local old = redis.call('HGET', PLACES, place)
   local seq, since
@@ -133,10 +127,9 @@ local function stand(p, waiter, want, min, stay)
     seq, since = was.seq, was.since
   else
     awake(p)
-    set('seq', get('seq') + 1)
-    seq, since = string.format('%016.0f', get('seq')), int(now)
-    set('queue:' .. p, get('queue:' .. p) + 1)
-    set('waiting', get('waiting') + 1)
+    pool.seq = pool.seq + 1
+    seq, since = string.format('%016.0f', pool.seq), int(now)
+    of(p).queue, pool.waiting = of(p).queue + 1, pool.waiting + 1
   end
   local member = table.concat({p, seq, int(want), int(min), since, waiter}, '|')
   if old ~= member then
@@ -147,6 +140,6 @@ local function stand(p, waiter, want, min, stay)
     redis.call('ZADD', WAITERS, 0, member)
     redis.call('HSET', PLACES, place, member)
   end
-  redis.call('ZADD', UNTIL, int(now + stay), member)
+  redis.call('ZADD', UNTIL, int(now + STAY), member)
   return member
 end

@@ -76,7 +76,7 @@ describe("a holder", () => {
     await redis.del(pool.keys.leases);
     expect(await aborted(holder.signal)).toMatchObject({ code: "PERM_LEASE_LOST" });
     expect(holder.mayStart()).toBe(false);
-    await holder.release();
+    holder.release();
   });
 
   test("starts nothing new near its deadline, whatever the wall clock says", async () => {
@@ -93,7 +93,7 @@ describe("a holder", () => {
     expect(holder.mayStart()).toBe(true);
     now = holder.deadline - 1_000;
     expect(holder.mayStart()).toBe(false);
-    await holder.release();
+    holder.release();
   });
 
   test("counts its deadline from before it asked, so that a slow answer never makes it believe too long", async () => {
@@ -105,7 +105,7 @@ describe("a holder", () => {
     await server.kill("SIGCONT");
     const holder = await asking;
     expect(holder.deadline - before).toBeLessThan(2_000 + 100);
-    await holder.release();
+    holder.release();
   });
 
   test("goes on while Redis is away for less than its lease, and ends when it is away for longer", async () => {
@@ -123,7 +123,7 @@ describe("a holder", () => {
     await server.kill("SIGCONT");
     expect(reason).toMatchObject({ code: "PERM_LEASE_LOST" });
     expect(late).toBeGreaterThanOrEqual(-1);
-    await holder.release();
+    holder.release();
   });
 });
 
@@ -138,7 +138,7 @@ describe("a holder whose permit is asked back", () => {
     expect(await aborted(second.windDown)).toMatchObject({ code: "PERM_REVOKED", class: "deferred" });
     expect(second.mayStart()).toBe(false);
     expect(second.signal.aborted).toBe(false);
-    await second.release();
+    second.release();
     expect(await pool.show()).toMatchObject({ allocated: 1, effective: 1 });
     await pool.release({ lease: "a" });
   });
@@ -150,7 +150,8 @@ describe("a holder whose permit is asked back", () => {
     await pool.resize(1, by);
     expect(await aborted(stubborn.signal)).toMatchObject({ code: "PERM_LEASE_LOST" });
     expect(first.signal.aborted).toBe(false);
-    await Promise.all([first.release(), stubborn.release()]);
+    first.release();
+    stubborn.release();
     expect((await pool.verdict()).violations).toEqual([]);
   });
 
@@ -165,7 +166,7 @@ describe("a holder whose permit is asked back", () => {
     await holder.shrink(1);
     expect(holder.permits).toBe(1);
     expect((await pool.show()).available).toBe(2);
-    await holder.release();
+    holder.release();
     expect(await pool.verdict()).toMatchObject({ violations: [], lapsed: 0 });
   });
 });

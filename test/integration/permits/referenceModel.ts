@@ -113,13 +113,34 @@ export class PermitModel {
     return ended.length;
   }
 
-  acquire(request: { lease: string; p: string; want: number; min: number; waiter: string }, at: Moment) {
+  acquire(
+    request: {
+      lease: string;
+      p: string;
+      want: number;
+      min: number;
+      waiter: string;
+      instead?: { lease: string; fence: number };
+    },
+    at: Moment,
+  ) {
     const now = at.time;
     const { lease: name, p, want, min, waiter } = request;
     this.#provider(p);
-    const freed = this.#reap(now);
+    let freed = this.#reap(now);
+    const old = this.leases.find(
+      (l) => l.lease === request.instead?.lease && l.fence === request.instead.fence,
+    );
+    if (old) {
+      this.#end(old, now, now);
+      freed++;
+    }
     const known = this.leases.find((l) => l.lease === name);
-    if (known) return { granted: known.weight, fence: known.fence, ...this.#renewed(known, now) };
+    if (known) {
+      const renewed = this.#renewed(known, now);
+      if (freed > 0) this.#hint(now);
+      return { granted: known.weight, fence: known.fence, ...renewed };
+    }
 
     const free = this.effective - this.used;
     const room = this.#provider(p).cap - this.use(p);

@@ -2,10 +2,12 @@
 import { describe, expect, test } from "@jest/globals";
 import { checkPermitLog, readPermitLog } from "../../support/permitChecker.ts";
 
-const entry = (facts: Record<string, string | number>): [string, string[]] => [
-  "0-0",
-  Object.entries(facts).flatMap(([name, value]) => [name, String(value)]),
-];
+const entry = (facts: Record<string, string | number>): [string, string[]] => {
+  const { e, t, l, p, w, u, s, v, ...extras } = facts;
+  const texts = Object.entries(extras).map(([name, value]) => `${name}=${value}`);
+  const text = [e, t, p || "-", w, u, s, texts.join(",") || "-", l].join(" ");
+  return ["0-0", v === undefined ? ["e", text] : ["e", text, "v", `${v}`]];
+};
 const seed = entry({ e: "seed", t: 0, l: "", p: "", w: 0, u: 0, s: 2 });
 const grant = (l: string, t: number, u: number, more: Record<string, string | number> = {}) =>
   entry({ e: "grant", t, l, p: "cve", w: 1, u, s: 2, f: t, d: t + 100, ...more });
@@ -53,6 +55,16 @@ describe("the checker of the permit log", () => {
     ],
   ])("finds %s", (_what, log, said) => {
     expect(check(...log).violations.join("\n")).toContain(said);
+  });
+
+  test("reads a grant that gave another lease back in the same step as both", () => {
+    const swap = grant("b", 20, 1);
+    swap[1].push("o", "a");
+    const verdict = check(seed, grant("a", 10, 1), swap, end("release", "b", 30, 0));
+    expect(verdict).toMatchObject({ violations: [], grants: 2, mostHeld: 1 });
+    const unknown = grant("c", 40, 1);
+    unknown[1].push("o", "never held");
+    expect(check(seed, unknown).violations.join()).toContain("was not held");
   });
 
   test("counts a lease that nobody noticed to have ended only until its end", () => {

@@ -1,19 +1,18 @@
 --[[
 Gives up a waiter's place, so that what was kept for it goes to the next.
 
-KEYS    as in pool.lua
-ARGV[1] log length  [2] first size
-ARGV[3] provider  [4] waiter
+KEYS[1] pool; ARGV[1] as in pool.lua
+ARGV[2] provider  [3] waiter
 
 Returns {1 when it stood in the queue else 0, now}
 ]]
 --- @include "pool.lua"
 --- @include "waiters.lua"
-redis.call('HDEL', OWNERS, '')
+redis.call('HDEL', LEASES, '')
 reap()
-local member = redis.call('HGET', PLACES, ARGV[3] .. '|' .. ARGV[4])
+local member = redis.call('HGET', PLACES, ARGV[2] .. '|' .. ARGV[3])
 if member then
-  removeWaiter(member, ARGV[3], ARGV[4])
+  removeWaiter(member, ARGV[2], ARGV[3])
   hint()
 end
 save()

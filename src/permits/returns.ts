@@ -1,0 +1,63 @@
+/**
+ * Leases that are given back in the background. A worker that goes from one batch to the next gives back and asks in one
+ * step; everything else is sent at the end of the turn of the event loop.
+ */
+import type { Logger } from "../core/logger.ts";
+
+export interface Returned {
+  lease: string;
+  fence: number;
+  provider: string;
+}
+
+export interface Returns {
+  add(old: Returned): void;
+  /** One of the provider's that is not sent yet, for whoever asks now and adds it again where that failed. */
+  take(provider: string): Returned | undefined;
+  /** Sends what is not sent yet. */
+  flush(): void;
+  /** Resolves when all is answered. */
+  settled(): Promise<void>;
+}
+
+export function makeReturns(release: (old: Returned) => Promise<unknown>, logger: Logger): Returns {
+  let waiting: Returned[] = [];
+  const sent = new Set<Promise<unknown>>();
+  let planned = false;
+
+  const send = (old: Returned): void => {
+    const done: Promise<unknown> = release(old)
+      .catch((error: unknown) => {
+        logger.debug({ err: error, lease: old.lease }, "a permit was not given back; its lease ends");
+      })
+      .finally(() => sent.delete(done));
+    sent.add(done);
+  };
+  const flush = (): void => {
+    if (waiting.length === 0) return;
+    const all = waiting;
+    waiting = [];
+    for (const old of all) send(old);
+  };
+
+  return {
+    add(old) {
+      waiting.push(old);
+      if (planned) return;
+      planned = true;
+      setImmediate(() => {
+        planned = false;
+        flush();
+      });
+    },
+    take(provider) {
+      const at = waiting.findIndex((old) => old.provider === provider);
+      return at < 0 ? undefined : waiting.splice(at, 1)[0];
+    },
+    flush,
+    async settled() {
+      flush();
+      while (sent.size > 0) await Promise.all(sent);
+    },
+  };
+}
