@@ -27,17 +27,20 @@ export async function run(bench) {
     data: { pairs },
     rows: pairs.map((pair) => ({
       what: `value bytes written, field diff against rewrite: ${pair.title}`,
-      figure: `${text.percent(pair.saved)} fewer`,
+      figure: `${text.percent(pair.savedOfPlain)} fewer`,
       // What was promised is promised for CVE; the others are reported.
       goal: pair.provider === "cve" ? `≥ ${text.percent(GOAL, 0)} fewer` : "stated",
-      met: pair.provider === "cve" ? pair.saved >= GOAL : null,
+      met: pair.provider === "cve" ? pair.savedOfPlain >= GOAL : null,
       note:
-        `${pair.updated} of ${pair.common} records changed: ${text.mb(pair.diffBytes)} instead of ` +
-        `${text.mb(pair.rewriteBytes)}; against plain JSON fields (${text.mb(pair.plainBytes)}) ` +
-        `${text.percent(pair.savedOfPlain)} fewer`,
+        `${pair.updated} of ${pair.common} records changed: ${mb(pair.diffBytes)} written instead of ` +
+        `${mb(pair.plainBytes)} as the bare loop would rewrite them; a rewrite in the engine's own compressed layout ` +
+        `would be ${mb(pair.rewriteBytes)} (${text.percent(pair.saved)} fewer; without the heads, which every update ` +
+        `writes: ${text.percent(pair.savedBesideHeads)} fewer)`,
     })),
   };
 }
+
+const mb = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 async function measure(redis, provider, before, after) {
   const earlier = new Map(before.map((record) => [record.id, record]));
@@ -45,6 +48,7 @@ async function measure(redis, provider, before, after) {
   const store = await openStore(redis, provider);
   await store.commit(before, 1);
   const diff = await store.commit(common, 2);
+  const heads = await store.headBytes();
   const { canonicalJson } = await fromDist("core/json.js");
   const changed = common.filter(
     ({ id, data }) => canonicalJson(data) !== canonicalJson(earlier.get(id).data),
@@ -58,6 +62,8 @@ async function measure(redis, provider, before, after) {
     rewriteBytes: rewrite.bytesWritten,
     plainBytes,
     saved: 1 - diff.bytesWritten / rewrite.bytesWritten,
+    savedBesideHeads:
+      1 - (diff.bytesWritten - heads * diff.updated) / (rewrite.bytesWritten - heads * changed.length),
     savedOfPlain: 1 - diff.bytesWritten / plainBytes,
   };
 }

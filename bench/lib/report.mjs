@@ -53,6 +53,8 @@ The **bare loop** is the baseline: one process, one page of 2,000 at a time, \`f
 |---|---|---|---|---|---|
 ${rows.join("\n")}
 
+Load of the machine (1 min average) before each figure was taken: ${figures.map(([name, { loadBefore }]) => `${name} ${loadBefore.toFixed(1)}`).join(", ")}.
+
 ## Where it falls short
 
 ${short.length === 0 ? "Nowhere: every goal above is met." : short.map(({ row }) => `- ${row.what}: ${row.figure} where ${row.goal} is wanted. ${row.shortfall ?? row.note}`).join("\n")}

@@ -4,12 +4,14 @@ const times = (value) => `${value.toFixed(2)} ×`;
 const percent = (share, digits = 1) => `${(share * 100).toFixed(digits)} %`;
 
 /** At least so many times the baseline. */
-export const ratioRow = ({ what, ratio, goal, note }) => ({
+export const ratioRow = ({ what, ratio, goal, note, shortfall }) => ({
   what,
-  figure: times(ratio),
+  // Rounded down: what is not reached must not look so.
+  figure: times(Math.floor(ratio * 100) / 100),
   goal: `≥ ${times(goal)}`,
   met: ratio >= goal,
   note,
+  ...(ratio < goal && shortfall ? { shortfall } : {}),
 });
 
 export const atMostRow = ({ what, value, goal, text, note }) => ({

@@ -21,7 +21,8 @@ const INITIAL_BYTES = 1 << 20;
 const KEEP_BYTES = 4 << 20;
 /** Longer strings are cheaper through native code than char by char. */
 const SHORT_STRING = 64;
-const CACHED_KEYS = 4096;
+/** Keys, and scalars, whose bytes are kept. */
+const CACHED = 4096;
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -52,6 +53,7 @@ export class CanonicalWriter {
   #bytes = Buffer.allocUnsafe(INITIAL_BYTES);
   #length = 0;
   readonly #keys = new Map<string, Buffer>();
+  readonly #scalars = new Map<unknown, Buffer>();
 
   /** Valid until the next record is written. */
   get bytes(): Buffer {
@@ -103,7 +105,7 @@ export class CanonicalWriter {
     if (typeof value === "string") {
       this.#string(value);
     } else if (typeof value !== "object" || value === null) {
-      this.append(canonicalJson(value));
+      this.#scalar(value);
     } else if (Array.isArray(value)) {
       this.#byte(0x5b);
       for (let i = 0; i < value.length; i++) {
@@ -152,18 +154,32 @@ export class CanonicalWriter {
     this.#byte(QUOTE);
   }
 
+  /** Numbers, booleans and null of a feed are mostly the same few, so their bytes are kept; -0 and 0 are one key. */
+  #scalar(value: unknown): void {
+    let text = Object.is(value, -0) ? undefined : this.#scalars.get(value);
+    if (text === undefined) {
+      text = Buffer.from(canonicalJson(value));
+      if (this.#scalars.size < CACHED && !Object.is(value, -0)) this.#scalars.set(value, text);
+    }
+    this.#copy(text);
+  }
+
   /** `"key":`; the keys of a feed are few, so their bytes are kept. */
   #key(key: string): void {
     let quoted = this.#keys.get(key);
     if (quoted === undefined) {
       quoted = Buffer.from(`${canonicalJson(key)}:`);
-      if (this.#keys.size < CACHED_KEYS) this.#keys.set(key, quoted);
+      if (this.#keys.size < CACHED) this.#keys.set(key, quoted);
     }
-    const size = quoted.length;
+    this.#copy(quoted);
+  }
+
+  #copy(short: Buffer): void {
+    const size = short.length;
     this.#reserve(size);
     const bytes = this.#bytes;
     let at = this.#length;
-    for (let i = 0; i < size; i++) bytes[at++] = quoted[i]!;
+    for (let i = 0; i < size; i++) bytes[at++] = short[i]!;
     this.#length = at;
   }
 }

@@ -40,8 +40,18 @@ export interface RecordHead {
   readonly large: ReadonlyMap<string, string>;
 }
 
-/** The name of a record's field as a name of a hash field. */
-export const hashField = (name: string): string => `f:${canonicalJson(name).slice(1, -1)}`;
+const hashFields = new Map<string, string>();
+const CACHED_NAMES = 4096;
+
+/** The name of a record's field as a name of a hash field; the names of a feed are few, so they are kept. */
+export function hashField(name: string): string {
+  let field = hashFields.get(name);
+  if (field === undefined) {
+    field = `f:${canonicalJson(name).slice(1, -1)}`;
+    if (hashFields.size < CACHED_NAMES) hashFields.set(name, field);
+  }
+  return field;
+}
 
 /** Throws SYS_SCHEMA_NEWER or STOR_CORRUPT. */
 export function decodeHead(id: string, bytes: Buffer): RecordHead {

@@ -15,9 +15,10 @@ import {
 import { tombstoneTail } from "./tombstones.ts";
 
 const removeScript = loadScript(new URL("./lua/remove-n.lua", import.meta.url));
+const unseenScript = loadScript(new URL("./lua/unseen-2.lua", import.meta.url));
 
-/** Ids a look: about a millisecond of Redis' time. */
-const SCAN_COUNT = 2_000;
+/** Ids a look: a millisecond or two of Redis' time. */
+const SCAN_COUNT = 1_000;
 
 const frame = new FrameWriter();
 
@@ -28,19 +29,17 @@ export async function* unseenIds(
   pass: number,
 ): AsyncGenerator<string[]> {
   const { seen } = keys.run(runId);
-  const wanted = `${pass}:`;
   const yielded = new Set<string>();
   let cursor = "0";
   do {
-    const [next, entries] = await redis.hscan(keys.index, cursor, "COUNT", SCAN_COUNT);
+    const [next, ids] = (await unseenScript.run(redis, [keys.index, seen], [cursor, SCAN_COUNT, pass])) as [
+      string,
+      string[],
+    ];
     cursor = next;
-    const ids = entries.filter((id, i) => i % 2 === 0 && !yielded.has(id));
-    for (const chunk of chunksOf(ids, SCAN_COUNT)) {
-      const marks = await redis.hmget(seen, ...chunk);
-      const page = chunk.filter((_, i) => !marks[i]?.startsWith(wanted, 1));
-      for (const id of page) yielded.add(id);
-      if (page.length > 0) yield page;
-    }
+    const page = ids.filter((id) => !yielded.has(id));
+    for (const id of page) yielded.add(id);
+    if (page.length > 0) yield page;
   } while (cursor !== "0");
 }
 

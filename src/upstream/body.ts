@@ -21,9 +21,11 @@ export async function* readBody(answer: Exchange, request: FetchRequest): AsyncG
     // What is encoded should be smaller than what it decodes to: the bound holds for both.
     if (Number(answer.headers["content-length"] ?? 0) > request.maxBytes) throw tooLarge();
     const raw = bounded(answer.body, request.maxBytes, tooLarge);
-    const decoded = bounded(decode(raw, answer.headers["content-encoding"]), request.maxBytes, tooLarge);
+    const decoded = decode(raw, answer.headers["content-encoding"]);
+    // What came as it is has been bounded already; one more generator would cost every chunk its turns.
+    const body = decoded === raw ? raw : bounded(decoded, request.maxBytes, tooLarge);
     let head: Buffer | undefined = Buffer.alloc(0);
-    for await (const chunk of decoded) {
+    for await (const chunk of body) {
       if (head === undefined) {
         yield chunk;
         continue;
@@ -63,20 +65,21 @@ const decoders: Record<string, () => Transform> = {
   br: createBrotliDecompress,
 };
 
-async function* decode(source: AsyncIterable<Buffer>, encoding: string | undefined): AsyncGenerator<Buffer> {
+/** The source itself where it is not encoded. */
+function decode(source: AsyncIterable<Buffer>, encoding: string | undefined): AsyncIterable<Buffer> {
   const names = (encoding ?? "")
     .split(",")
     .map((name) => name.trim().toLowerCase())
     .filter((name) => name !== "" && name !== "identity");
-  if (names.length === 0) {
-    yield* source;
-    return;
-  }
+  if (names.length === 0) return source;
   const make = decoders[names[0]!];
   if (!make || names.length > 1) {
     throw new UeeError("PROV_BAD_ENCODING", `The answer's encoding '${encoding}' is not known.`);
   }
-  const decoder = make();
+  return decodeWith(make(), source);
+}
+
+async function* decodeWith(decoder: Transform, source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   // Its failure reaches us through the decoder, which it destroys.
   const done = pipeline(Readable.from(source, { objectMode: false }), decoder).catch(() => {});
   try {
