@@ -25,10 +25,13 @@ for p in each() do
     first[#first + 1] = waiter[1]
   end
 end
-for _, held in ipairs(allLeases()) do
-  if held.deadline > now then living[#living + 1] = held else ended = ended + held.weight end
+-- Without holders to list, leases are only looked at when one may have ended.
+if tonumber(ARGV[2]) > 0 or now >= pool.nextEnd then
+  for _, held in ipairs(allLeases()) do
+    if held.deadline > now then living[#living + 1] = held else ended = ended + held.weight end
+  end
+  table.sort(living, function(a, b) return a.fence < b.fence end)
 end
-table.sort(living, function(a, b) return a.fence < b.fence end)
 local holders = {}
 for i = 1, math.min(#living, tonumber(ARGV[2])) do
   holders[#holders + 1] = living[i].lease

@@ -46,17 +46,21 @@ class Fleet {
   /** What its size was set to and when, ms on the processes' clock. */
   readonly sizes: HeldStep[] = [];
   readonly #prefix: string;
+  readonly #stubborn: number;
   #steps = 0;
 
-  constructor(prefix: string) {
+  constructor(prefix: string, stubborn: number) {
     this.#prefix = prefix;
+    this.#stubborn = stubborn;
     const times = { leaseMs, graceMs, waiterMs: 1_000, pollMs: 100 };
     this.pool = testPool(server.client(), { prefix, size: 3, ...times });
   }
 
   start(n: number): void {
     const provider = providers[n % providers.length]!;
-    const plan = JSON.stringify({ url: server.url, prefix: this.#prefix, provider, leaseMs, graceMs });
+    const plan = JSON.stringify({
+      ...{ url: server.url, prefix: this.#prefix, provider, leaseMs, graceMs, stubborn: this.#stubborn },
+    });
     const script = join(import.meta.dirname, "holderProcess.ts");
     const child = spawn(process.execPath, ["--import", join(root, "scripts/ts-loader.mjs"), script, plan], {
       stdio: ["ignore", "pipe", "inherit"],
@@ -116,7 +120,7 @@ const pick = (): number => Math.floor(Math.random() * 8);
 
 describe("eight processes", () => {
   test("on a pool of 3 never hold more than 3 permits, though they are killed and sleep past their leases", async () => {
-    const fleet = new Fleet("fleet-3");
+    const fleet = new Fleet("fleet-3", 0.1);
     await fleet.resize(3);
     for (let n = 0; n < 8; n++) fleet.start(n);
     await fleet.untilWorked(100);
@@ -139,10 +143,10 @@ describe("eight processes", () => {
   });
 
   test("hold no more than a resize from 10 to 2 and back allows, one lease and one grace after it", async () => {
-    const fleet = new Fleet("fleet-resized");
+    const fleet = new Fleet("fleet-resized", 0.5);
     await fleet.resize(10);
     for (let n = 0; n < 8; n++) fleet.start(n);
-    await fleet.untilWorked(200);
+    await fleet.untilWorked(600);
     const frozen = fleet.freeze(pick());
     await fleet.resize(2);
     await fleet.kill(pick());

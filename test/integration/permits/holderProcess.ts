@@ -1,6 +1,7 @@
 /**
  * One process of a fleet: asks for a permit, works a little under it, gives it back, until it is told to end or is killed.
- * argv: JSON {url, prefix, provider, leaseMs, graceMs}. Prints a line for every step of work: `<lease> <ns>`, on the clock
+ * argv: JSON {url, prefix, provider, leaseMs, graceMs, stubborn}, the last
+ * the share of holds that give nothing back before they must. Prints a line for every step of work: `<lease> <ns>`, on the clock
  * that all processes of this machine share.
  */
 import { writeSync } from "node:fs";
@@ -11,12 +12,20 @@ import { holdPermit, isWaiting } from "../../../src/permits/permitHolder.ts";
 import { makePermitPool } from "../../../src/permits/permitPool.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
 
-const { url, prefix, provider, leaseMs, graceMs } = JSON.parse(process.argv[2]!) as {
+const {
+  url,
+  prefix,
+  provider,
+  leaseMs,
+  graceMs,
+  stubborn: stubbornShare,
+} = JSON.parse(process.argv[2]!) as {
   url: string;
   prefix: string;
   provider: string;
   leaseMs: number;
   graceMs: number;
+  stubborn: number;
 };
 const connect = (maxRetriesPerRequest: number | null): Redis => {
   const redis = new Redis(url, { maxRetriesPerRequest, retryStrategy: () => 50 });
@@ -41,7 +50,7 @@ for (let n = 0; !ending; n++) {
     const permit = await holdPermit(pool, { lease, provider, waitMs: 500, waiter: `${process.pid}` });
     if (isWaiting(permit)) continue;
     // Some hear nothing of being asked back: until their lease ends they go on.
-    const stubborn = Math.random() < 0.15;
+    const stubborn = Math.random() < stubbornShare;
     const steps = stubborn ? 400 : 2 + Math.floor(Math.random() * 15);
     const mayGoOn = () =>
       stubborn ? !permit.signal.aborted && pool.monotonic() < permit.deadline : permit.mayStart();
