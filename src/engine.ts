@@ -355,6 +355,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     async close() {
       await Promise.all([...workers].map((worker) => worker.stop()));
       pool.close();
+      await pool.settled().catch(() => undefined);
       await Promise.all(upstreams.map((upstream) => upstream.close()));
       await Promise.allSettled([...contexts.values()].map((context) => context.queue.close()));
       await runsQueue.close().catch(() => undefined);

@@ -99,7 +99,7 @@ export class BatchProcessor {
       throw error instanceof AttemptError ? new AttemptError(error.attempt, reason) : reason;
     } finally {
       for (const { source, stop } of sources) source.removeEventListener("abort", stop);
-      await permit.release();
+      permit.release();
     }
   }
 
