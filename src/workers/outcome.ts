@@ -38,6 +38,8 @@ const doubted: Record<string, number> = { PROV_NOT_FOUND: 5 };
 
 /** Default wait of a deferral that names none, ms. */
 const DEFER_MS = 1000;
+/** Enough to keep pods apart; more would only make a rate window longer. */
+const MOST_JITTER_MS = 500;
 
 export function outcomeOf(
   thrown: unknown,
@@ -52,7 +54,11 @@ export function outcomeOf(
   if (verdict === "defer") {
     // Jitter on top, never below what the upstream asked for.
     const base = error.retryAfterMs ?? DEFER_MS;
-    return { kind: "defer", delayMs: Math.ceil(base * (1 + random() * 0.1)), error };
+    return {
+      kind: "defer",
+      delayMs: Math.ceil(base + random() * Math.min(base * 0.1, MOST_JITTER_MS)),
+      error,
+    };
   }
   if (verdict === "fatal") {
     return attempt.made + 1 < (doubted[error.code] ?? 0)

@@ -1,0 +1,136 @@
+/** A run as its hash in Redis tells it, and what its batches leave behind. */
+import type { BatchFacts, RunMode } from "../providers/contract.ts";
+
+/** A batch as it is planned; the job's data are made from it. */
+export interface BatchEntry {
+  key: string;
+  size: number;
+  payload: unknown;
+  pass: number;
+  /** "record": one bad record by itself. */
+  kind: "batch" | "record";
+}
+
+/** What a committed batch leaves until its run is closed. */
+export interface BatchResult {
+  urn: string | null;
+  records: number;
+  facts?: BatchFacts;
+  notModified?: boolean;
+  error?: StoredError;
+}
+
+export interface StoredError {
+  code: string;
+  message: string;
+}
+
+export type BatchStatus = { letter: "p" | "c" | "d" | "x"; generation: number; raw: string };
+
+export interface RunRecord {
+  id: string;
+  provider: string;
+  state: "open" | "closing" | "closed";
+  mode: RunMode;
+  startedAt: string;
+  endedAt: string | null;
+  actor: string;
+  allowShrink: boolean;
+  watermarkBefore: string | null;
+  /** URL, provider version: the conditions under which this run's change key holds. */
+  source: string;
+  pass: number;
+  round: number;
+  outstanding: number;
+  planned: number;
+  done: number;
+  deadBatches: number;
+  /** Records planned in the batches that gave up. */
+  deadSize: number;
+  /** What had failed and been processed when a person last resumed: errors are counted from there. */
+  errorBase: { errors: number; processed: number };
+  /** Resumed after too many errors: everything is walked once more before the run ends. */
+  walkAgain: boolean;
+  created: number;
+  updated: number;
+  unchanged: number;
+  /** Bad records, those without an id included. */
+  dead: number;
+  deadWithId: number;
+  nameless: boolean;
+  /** Records the upstream says there are in this pass; null before it has said so. */
+  expected: number | null;
+  removed: number;
+  requests: number;
+  newest: string | null;
+  checkpoint: string | null;
+  changeKey: string | null;
+  verdict: string | null;
+  removal: string | null;
+  finishGeneration: number;
+  result: string | null;
+  error: StoredError | null;
+  waiting: { reason: string; until: string } | null;
+  uniqueByPass: Record<number, number>;
+  regressedByPass: Record<number, number>;
+}
+
+export interface ProviderMeta {
+  watermark: string | null;
+  verifiedAt: string | null;
+  changeKey: string | null;
+  lastRunId: string | null;
+}
+
+/** Undefined where there is no such run. */
+export function toRunRecord(runId: string, h: Record<string, string>): RunRecord | undefined {
+  if (!h.state) return undefined;
+  const int = (name: string): number => Number(h[name] ?? "0");
+  const byPass = (stem: string): Record<number, number> =>
+    Object.fromEntries(
+      Object.entries(h)
+        .filter(([name]) => name.startsWith(stem))
+        .map(([name, value]) => [Number(name.slice(stem.length)), Number(value)]),
+    );
+  return {
+    id: runId,
+    provider: h.provider ?? "",
+    state: h.state as RunRecord["state"],
+    mode: h.mode as RunMode,
+    startedAt: h.startedAt ?? "",
+    endedAt: h.endedAt ?? null,
+    actor: h.actor ?? "",
+    allowShrink: h.allowShrink === "1",
+    watermarkBefore: h.watermarkBefore || null,
+    source: h.source ?? "",
+    pass: int("pass"),
+    round: int("round"),
+    outstanding: int("outstanding"),
+    planned: int("planned"),
+    done: int("done"),
+    deadBatches: int("deadBatches"),
+    deadSize: int("deadSize"),
+    errorBase: { errors: int("errorBaseErrors"), processed: int("errorBaseProcessed") },
+    walkAgain: h.walkAgain === "1",
+    created: int("created"),
+    updated: int("updated"),
+    unchanged: int("unchanged"),
+    dead: int("dead"),
+    deadWithId: int("dead") - int("namelessCount"),
+    nameless: int("namelessCount") > 0,
+    expected: h[`expected:${h.pass}`] === undefined ? null : int(`expected:${h.pass}`),
+    removed: int("removed"),
+    requests: int("requests"),
+    newest: h.newest ?? null,
+    checkpoint: h.checkpoint ?? null,
+    changeKey: h.changeKey ?? null,
+    verdict: h.verdict ?? null,
+    removal: h.removal ?? null,
+    finishGeneration: int("finishGeneration"),
+    result: h.result ?? null,
+    error: h.error ? (JSON.parse(h.error) as StoredError) : null,
+    waiting: h.waitingUntil ? { reason: h.waitingReason ?? "", until: h.waitingUntil } : null,
+    uniqueByPass: byPass("unique:"),
+    regressedByPass: byPass("regressed:"),
+  };
+}
