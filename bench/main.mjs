@@ -64,33 +64,37 @@ async function measure() {
   const file = flags.json && resolve(process.env.INIT_CWD ?? root, flags.json);
   const earlier =
     file && flags.only && existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).figures : {};
-  const measured = {};
-  if (load() > 1.5 && !flags.quick)
+  const measured = { ...earlier };
+  if (load() > 1.5 && !flags.quick) {
     say(`The machine is busy (load ${load().toFixed(1)}): the figures will show it.`);
-  for (const figure of figures) {
-    if (!wanted.includes(figure.name)) {
-      if (earlier[figure.name]) measured[figure.name] = earlier[figure.name];
-      continue;
-    }
-    const date = new Date().toISOString();
-    const loadBefore = load();
-    const { rows, data } = await figure.run({ quick: flags.quick, pairs, say });
-    measured[figure.name] = { date, loadBefore, method: figure.method, rows, data };
   }
-  const done = {
-    date: new Date().toISOString(),
-    command: ["npm run bench", ...process.argv.slice(2)].join(" "),
-    quick: flags.quick,
-    pairs,
-    durationMs: performance.now() - started,
-    machine: machine(),
-    figures: measured,
-  };
-  const own = join(resultsDir, `${done.date.replaceAll(":", "-")}.json`);
-  for (const path of [own, file].filter(Boolean)) {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, `${JSON.stringify(done, null, 2)}\n`);
+  const date = new Date().toISOString();
+  const own = join(resultsDir, `${date.replaceAll(":", "-")}.json`);
+  let done;
+  for (const figure of figures) {
+    if (!wanted.includes(figure.name)) continue;
+    const taken = { date: new Date().toISOString(), loadBefore: load() };
+    const { rows, data } = await figure.run({ quick: flags.quick, pairs, say });
+    measured[figure.name] = { ...taken, method: figure.method, rows, data };
+    done = {
+      date,
+      command: ["npm run bench --", ...process.argv.slice(2)].join(" "),
+      quick: flags.quick,
+      pairs,
+      durationMs: performance.now() - started,
+      machine: machine(),
+      figures: inOrder(measured),
+    };
+    // After each figure: what ends us early takes only the one under way.
+    for (const path of [own, file].filter(Boolean)) {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, `${JSON.stringify(done, null, 2)}\n`);
+    }
   }
   say(`Numbers: ${own}`);
   return done;
+}
+
+function inOrder(measured) {
+  return Object.fromEntries(figures.flatMap(({ name }) => (measured[name] ? [[name, measured[name]]] : [])));
 }
