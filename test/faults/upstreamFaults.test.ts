@@ -34,7 +34,9 @@ describe("a mirror of all providers is complete and equal to its upstreams", () 
   });
 
   test.each(seedsOfAll)("with all of them together in every tenth answer, seed %i", async (seed) => {
-    const { breaches, injected } = await runCell(redis.url, { faults: ["all@0.10"], seed });
+    // A run asks so little that a seed may meet no fault at all: one is certain.
+    const faults = ["all@0.10", "reset#1:cve"];
+    const { breaches, injected } = await runCell(redis.url, { faults, seed });
     expect(breaches).toEqual([]);
     expect(injected).toBeGreaterThan(0);
   });
