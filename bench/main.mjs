@@ -1,6 +1,7 @@
 // Measures what UEE promises of its speed and size, beside a baseline. The table goes to stdout, progress to stderr.
 //   npm run bench -- [--quick] [--only load,resync] [--pairs N] [--json FILE] [--docs] [--from FILE]
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { getPriority } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { say } from "../scripts/lib/run.mjs";
@@ -73,7 +74,7 @@ async function measure() {
   let done;
   for (const figure of figures) {
     if (!wanted.includes(figure.name)) continue;
-    const taken = { date: new Date().toISOString(), loadBefore: load() };
+    const taken = { date: new Date().toISOString(), loadBefore: load(), priority: getPriority() };
     const { rows, data } = await figure.run({ quick: flags.quick, pairs, say });
     measured[figure.name] = { ...taken, method: figure.method, rows, data };
     done = {

@@ -52,7 +52,7 @@ export function watchPeak(pid) {
 }
 
 /** Runs a Node script to its end; rejects with what it printed when it fails. Lines of stderr go to `onLine`. */
-export async function runNode(args, { env = {}, onLine, allowFailure = false } = {}) {
+export async function runNode(args, { env = {}, onLine } = {}) {
   const child = tracked(
     spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] }),
   );
@@ -71,13 +71,12 @@ export async function runNode(args, { env = {}, onLine, allowFailure = false } =
     rest = lines.pop();
     for (const line of lines) onLine(line);
   });
-  const code = await new Promise((done, fail) => {
+  const [code, signal] = await new Promise((done, fail) => {
     child.once("error", fail);
-    child.once("close", done);
+    child.once("close", (...how) => done(how));
   });
   const wallMs = performance.now() - started;
   const peak = watch.peak();
-  if (code !== 0 && !allowFailure)
-    throw new Error(`${args.join(" ")} ended with ${code}\n${stderr}${stdout}`);
+  if (code !== 0) throw new Error(`${args.join(" ")} ended with ${code ?? signal}\n${stderr}${stdout}`);
   return { code, stdout, stderr, wallMs, peak };
 }

@@ -33,6 +33,9 @@ export function renderTable(results) {
   return [line(head), widths.map((width) => "-".repeat(width)).join("  "), ...body, ...note, ""].join("\n");
 }
 
+const circumstances = ([name, { loadBefore, priority }]) =>
+  `${name} ${loadBefore.toFixed(1)}${priority === 0 ? "" : `, nice ${priority}`}`;
+
 export function renderDoc(results) {
   const { machine } = results;
   const rows = rowsOf(results).map(
@@ -53,7 +56,7 @@ The **bare loop** is the baseline: one process, one page of 2,000 at a time, \`f
 |---|---|---|---|---|---|
 ${rows.join("\n")}
 
-Load of the machine (1 min average) before each figure was taken: ${figures.map(([name, { loadBefore }]) => `${name} ${loadBefore.toFixed(1)}`).join(", ")}.
+Load of the machine (average of the minute before, other work included) and priority of the processes measured, both sides alike: ${figures.map(circumstances).join("; ")}.
 
 ## Where it falls short
 
@@ -66,7 +69,7 @@ ${figures.map(([name, { method }]) => `- **${name}**: ${method}`).join("\n")}
 ## Again, on your machine
 
 \`\`\`sh
-npm run bench                        # all of it, about ${Math.max(1, Math.round(results.durationMs / 60_000))} minutes; the machine should be idle
+npm run bench                        # all of it, about six minutes; the machine should be idle
 npm run bench -- --quick             # under a minute: do the benches work?
 npm run bench -- --only load,resync  # some of it
 npm run bench -- --json FILE         # the numbers behind the table
