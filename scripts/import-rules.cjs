@@ -14,7 +14,8 @@ const levels = [
 ];
 
 /** A folder; `engine` is the files at the top: the composition root and its parts, and the public surface. */
-const pathOf = (name) => (name === "engine" ? "^src/(index|engine(?!Api)\\w*)\\.ts$" : `^src/${name}/`);
+const pathOf = (name) =>
+  name === "engine" ? "^src/(index\\.ts$|engine\\.ts$|engine/(?!api))" : `^src/${name}/`;
 
 const upward = levels.slice(0, -1).flatMap((names, level) => {
   const above = levels.slice(level + 1).flat();
@@ -66,8 +67,8 @@ module.exports = {
     {
       name: "the-engine-contract-is-a-contract",
       severity: "error",
-      comment: "engineApi.ts holds types, made of the types of contracts.",
-      from: { path: "^src/engineApi\\.ts$" },
+      comment: "engine/api.ts holds types, made of the types of contracts.",
+      from: { path: "^src/engine/api\\.ts$" },
       to: {
         path: "^src/",
         pathNot: [
@@ -81,7 +82,7 @@ module.exports = {
       name: "the-engine-contract-is-above-the-store",
       severity: "error",
       from: { path: "^src/(core|redis|config|upstream|providers|simulator)/" },
-      to: { path: "^src/engineApi\\.ts$" },
+      to: { path: "^src/engine/api\\.ts$" },
     },
     {
       name: "every-import-is-found",

@@ -1,23 +1,17 @@
 /** The composition root: the only file that builds and wires everything. */
-import { setTimeout as sleep } from "node:timers/promises";
-import { UeeError } from "./core/errors.ts";
-import type { Logger } from "./core/logger.ts";
 import { WeightedGate } from "./core/semaphore.ts";
-import type {
-  DeadLetter,
-  Engine,
-  EngineStatus,
-  RunProgress,
-  WorkerHandle,
-  WorkerStatus,
-} from "./engineApi.ts";
-import { history, machineStatus, pause, resume, stop } from "./engineGovern.ts";
-import { checkpoints, deadLetters, providerStatus, runProgress } from "./engineReads.ts";
-import { lookUp, readChanges } from "./engineRecords.ts";
+import type { Engine, EngineStatus } from "./engine/api.ts";
+import { makeDeadLetters } from "./engine/deadLetters.ts";
+import { history, machineStatus, pause, resume, stop } from "./engine/govern.ts";
+import { contextOf, type EngineParts, machineOf } from "./engine/parts.ts";
+import { checkpoints, providerStatus } from "./engine/reads.ts";
+import { exportRecords, lookUp, readChanges } from "./engine/records.ts";
+import { makeRuns } from "./engine/runs.ts";
+import type { OpenEngineOptions } from "./engine/settings.ts";
+import { makeWorkers } from "./engine/workers.ts";
 import { openMacroMachine, openProviderMachine, type ProviderMachineStore } from "./machines/machineStore.ts";
 import { KernelMetricsReader } from "./permits/optimizer/kernelMetrics.ts";
 import { makePermitPool } from "./permits/permitPool.ts";
-import type { AnyProvider } from "./providers/contract.ts";
 import { providers as registered } from "./providers/registry.ts";
 import { ProviderQueue } from "./queues/providerQueue.ts";
 import { RunsQueue } from "./queues/runsQueue.ts";
@@ -26,62 +20,17 @@ import { BadRecords } from "./recovery/badRecords.ts";
 import { RunStore } from "./recovery/runStore.ts";
 import { Staging } from "./recovery/staging.ts";
 import { WorkerRegistry } from "./recovery/workerRegistry.ts";
-import type { RedisConnections } from "./redis/connect.ts";
 import { serverFacts } from "./redis/info.ts";
 import { makeKeys } from "./redis/keys.ts";
 import { ensureSchema } from "./redis/schema.ts";
-import { makeUpstream, type Upstream, type UpstreamTimeouts } from "./upstream/client.ts";
+import { makeUpstream, type Upstream } from "./upstream/client.ts";
 import { fingerprint } from "./upstream/secrets.ts";
-import type { ProviderContext, StepObserver } from "./workers/context.ts";
-import { FleetDuties, governedPool } from "./workers/fleetDuties.ts";
+import type { ProviderContext } from "./workers/context.ts";
+import { governedPool } from "./workers/fleetDuties.ts";
 import { Governor } from "./workers/governor.ts";
-import { openGoverned } from "./workers/openGoverned.ts";
 import { AdaptivePageSize } from "./workers/pageSize.ts";
-import { BatchWorker } from "./workers/worker.ts";
 
-export interface ProviderSettings {
-  /** Overrides the provider's default address. */
-  url?: string;
-  apiKey?: string;
-  /** Overrides the provider's default rate. */
-  rate?: { max: number; windowMs: number } | "unlimited";
-  /** Greatest number of records to ask for at once; the provider's own by default. */
-  pageSize?: number;
-}
-
-export interface EngineSettings {
-  prefix: string;
-  providers: Record<string, ProviderSettings>;
-  /** Batches of one provider in one process at once, the prefetched one included. */
-  concurrency: number;
-  /** Bytes fetched and not yet committed, in one process. */
-  inflightBytes: number;
-  /** Multiplies throttle waits, retry and back-off delays. */
-  waitScale: number;
-  /** Change entries kept per provider. */
-  changesLimit: number;
-  timeouts: Partial<UpstreamTimeouts>;
-  /** Size of a permit pool that has none stored; a person's resize persists. Default 10. */
-  permits?: number;
-  /** Share of the records that may fail for good before a provider is paused. Default 0.1. */
-  errorRate?: number;
-  /** Records processed before that share counts. Default 200. */
-  errorMinimum?: number;
-  /** Records that one worker may hold fetched and not yet committed, for the optimizer. Default 10,000. */
-  bufferRecords?: number;
-}
-
-export interface OpenEngineOptions {
-  settings: EngineSettings;
-  redis: RedisConnections;
-  logger: Logger;
-  /** Default: the registry. */
-  providers?: readonly AnyProvider[];
-  onStep?: StepObserver;
-}
-
-/** A dead process stays in the upstream's register this long; its word is waited out before ours counts. */
-const REGISTER_WITHIN_MS = 16_000;
+export type { EngineSettings, OpenEngineOptions, ProviderSettings } from "./engine/settings.ts";
 
 export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   const { settings, redis, logger } = options;
@@ -161,76 +110,34 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     keys,
     providers: [...contexts.values()].map((context) => context.provider),
   });
-  const workers = new Set<WorkerHandle>();
-
-  const contextOf = (name: string): ProviderContext => {
-    const context = contexts.get(name);
-    if (context) return context;
-    throw new UeeError(
-      "PROV_UNKNOWN",
-      `There is no provider '${name}'; there are ${[...contexts.keys()].join(", ")}.`,
-    );
+  const parts: EngineParts = {
+    settings,
+    keys,
+    redis: redis.commands,
+    connections: redis,
+    logger,
+    contexts,
+    machines,
+    macro,
+    pool,
+    upstreams,
+    runsQueue,
+    registry,
   };
-
-  const machineOf = (name: string): ProviderMachineStore => machines.get(contextOf(name).provider.name)!;
-
-  const open: Engine["openRun"] = (request) => {
-    const context = contextOf(request.provider);
-    return openGoverned(context, {
-      mode: request.mode,
-      allowShrink: request.allowShrink ?? false,
-      actor: { kind: "person", name: request.actor ?? "library" },
-    });
-  };
-
-  const liveWorkers = async (): Promise<WorkerStatus[]> =>
-    (await registry.live()).map((worker) => ({
-      id: worker.id,
-      host: worker.process.host,
-      pid: worker.process.pid,
-      startedAt: worker.startedAt,
-      lastSeen: new Date(worker.expires - WorkerRegistry.holdsMs).toISOString(),
-    }));
-
-  const liveIds = async (): Promise<string[]> => (await registry.live()).map(({ id }) => id);
+  const workers = makeWorkers(parts);
+  const context = (name: string): ProviderContext => contextOf(parts, name);
+  const machine = (name: string): ProviderMachineStore => machineOf(parts, name);
 
   return {
     providers: [...contexts.keys()],
 
-    openRun: open,
-
-    async openRunWhenPossible(request, { signal, onWaiting }) {
-      for (let told = false; ; ) {
-        try {
-          return await open(request);
-        } catch (error) {
-          if (!(error instanceof UeeError) || error.code !== "PROV_RUN_OPEN") throw error;
-          if (!told) onWaiting?.(String(error.data.runId));
-          told = true;
-          await sleep(error.retryAfterMs ?? 1000, undefined, { signal }).catch(() => {
-            throw new UeeError("SYS_INTERRUPTED");
-          });
-        }
-      }
-    },
-
-    runProgress: (provider, runId) => runProgress(contextOf(provider), runId, machineOf(provider)),
-
-    async waitForRun(provider, runId, { signal, onProgress, pollMs = 250 }) {
-      for (;;) {
-        if (signal?.aborted) throw new UeeError("SYS_INTERRUPTED");
-        const progress: RunProgress = await runProgress(contextOf(provider), runId, machineOf(provider));
-        onProgress?.(progress);
-        if (progress.phase === "closed" || progress.state === "paused") return progress;
-        await sleep(pollMs, undefined, { signal }).catch(() => undefined);
-      }
-    },
+    ...makeRuns(parts),
 
     async status(): Promise<EngineStatus> {
       const [macroNow, states, live, server, waitingRuns] = await Promise.all([
         macro.read(),
-        Promise.all([...contexts.values()].map((c) => providerStatus(c, machineOf(c.provider.name)))),
-        liveWorkers(),
+        Promise.all([...contexts.values()].map((c) => providerStatus(c, machine(c.provider.name)))),
+        workers.liveWorkers(),
         serverFacts(redis.commands),
         runsQueue.waiting(),
       ]);
@@ -246,11 +153,12 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       };
     },
 
-    liveWorkers,
+    liveWorkers: workers.liveWorkers,
+    startWorker: workers.startWorker,
 
-    pause: (provider, by = {}) => pause(contextOf(provider), machineOf(provider), by),
-    resume: (provider, by = {}) => resume(contextOf(provider), machineOf(provider), by),
-    stop: (provider, by = {}) => stop(contextOf(provider), machineOf(provider), by),
+    pause: (provider, by = {}) => pause(context(provider), machine(provider), by),
+    resume: (provider, by = {}) => resume(context(provider), machine(provider), by),
+    stop: (provider, by = {}) => stop(context(provider), machine(provider), by),
 
     permits: {
       show: () => pool.show(),
@@ -263,116 +171,34 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
         redis: redis.commands,
         keys,
         pool: governedPool(pool, "reader"),
-        liveWorkers: liveIds,
+        liveWorkers: workers.liveIds,
       }).kernelMetrics(),
 
     history(wanted) {
-      if (wanted.provider !== undefined) contextOf(wanted.provider);
+      if (wanted.provider !== undefined) context(wanted.provider);
       return history({ macro, providers: machines }, redis.commands, keys, wanted);
     },
 
-    checkpoints: (provider, wanted) => checkpoints(contextOf(provider), wanted),
+    checkpoints: (provider, wanted) => checkpoints(context(provider), wanted),
 
-    deadLetters: {
-      async list({ provider, code, limit }) {
-        const found: DeadLetter[] = [];
-        for (const context of provider ? [contextOf(provider)] : contexts.values()) {
-          for await (const letter of deadLetters(context)) {
-            if (code && letter.code !== code) continue;
-            if (found.length >= limit) return found;
-            found.push(letter);
-          }
-        }
-        return found;
-      },
-      async show(id) {
-        for (const context of contexts.values()) {
-          for await (const letter of deadLetters(context)) {
-            if (letter.id !== id && letter.jobId !== id) continue;
-            return { letter, raw: letter.kind === "record" ? await context.badRecords.raw(letter.id) : null };
-          }
-        }
-        throw new UeeError("API_NOT_FOUND", `There is no dead letter ${id}; see \`uee dlq list\`.`);
-      },
-      async count(provider) {
-        const wanted = provider ? [contextOf(provider)] : [...contexts.values()];
-        const counts = await Promise.all(wanted.map((context) => context.queue.counts()));
-        return counts.reduce((sum, { failed }) => sum + failed, 0);
-      },
-    },
+    deadLetters: makeDeadLetters(parts),
 
     records: {
       get: (text) => lookUp([...contexts.values()], text),
-      async *export(provider, { since, allowPartial, signal }) {
-        const context = contextOf(provider);
-        const { verifiedAt } = await context.runs.meta();
-        if (verifiedAt === null && !allowPartial) {
-          throw new UeeError("PROV_UNVERIFIED", `${provider} was never verified complete.`);
-        }
-        yield* context.records.export({ since, signal });
-      },
+      export: (provider, wanted) => exportRecords(context(provider), wanted),
       changes: (wanted) => {
-        for (const name of wanted.providers ?? []) contextOf(name);
+        for (const name of wanted.providers ?? []) context(name);
         return readChanges(feed, wanted);
       },
     },
 
-    async startWorker(wanted = {}) {
-      const mine = [...contexts.values()].filter(
-        ({ provider }) => wanted.providers === undefined || wanted.providers.includes(provider.name),
-      );
-      await Promise.all(upstreams.map(enterFleet));
-      const worker = new BatchWorker({
-        keys,
-        redis: redis.commands,
-        openBlocking: () => redis.open("blocking"),
-        contexts: mine,
-        fleet: new FleetDuties({
-          redis: redis.commands,
-          keys,
-          macro,
-          pool,
-          logger,
-          liveWorkers: liveIds,
-          bufferRecords: settings.bufferRecords ?? 10_000,
-        }),
-        concurrency: settings.concurrency,
-        waitScale: settings.waitScale,
-        logger,
-      });
-      await worker.start();
-      const handle: WorkerHandle = {
-        id: worker.id,
-        stop: async (how) => {
-          await worker.stop(how);
-          workers.delete(handle);
-        },
-      };
-      workers.add(handle);
-      return handle;
-    },
-
     async close() {
-      await Promise.all([...workers].map((worker) => worker.stop()));
+      await workers.stopAll();
       pool.close();
       await pool.settled().catch(() => undefined);
       await Promise.all(upstreams.map((upstream) => upstream.close()));
-      await Promise.allSettled([...contexts.values()].map((context) => context.queue.close()));
+      await Promise.allSettled([...contexts.values()].map((c) => c.queue.close()));
       await runsQueue.close().catch(() => undefined);
     },
   };
-}
-
-/** Enters the fleet of an upstream. A process that died a moment ago may still stand there with other settings. */
-async function enterFleet(upstream: Upstream): Promise<void> {
-  const until = Date.now() + REGISTER_WITHIN_MS;
-  for (;;) {
-    try {
-      return await upstream.register();
-    } catch (error) {
-      const mayPass = error instanceof UeeError && error.code === "SYS_FLEET_DISAGREES" && Date.now() < until;
-      if (!mayPass) throw error;
-      await sleep(1000);
-    }
-  }
 }

@@ -6,9 +6,9 @@ export type { JsonObject } from "./core/json.ts";
 export { parseJsonBytes } from "./core/json.ts";
 export type { Logger } from "./core/logger.ts";
 export { makeLogger, silentLogger } from "./core/logger.ts";
+export type * from "./engine/api.ts";
 export type { EngineSettings, OpenEngineOptions, ProviderSettings } from "./engine.ts";
 export { openEngine } from "./engine.ts";
-export type * from "./engineApi.ts";
 export type * from "./providers/contract.ts";
 export { defineProvider } from "./providers/contract.ts";
 export {

@@ -1,6 +1,6 @@
 /** Exit codes of the contract; of several results the worst counts. */
 import { type ErrorCode, UeeError } from "../core/errors.ts";
-import type { RunSummary } from "../engineApi.ts";
+import type { RunSummary } from "../engine/api.ts";
 import type { StopSignal } from "./context.ts";
 
 export const EXIT = { done: 0, failed: 1, usage: 2, redisUnreachable: 3 } as const;

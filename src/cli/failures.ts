@@ -1,7 +1,7 @@
 /** Errors as people and scripts see them: code, message, remedy. */
 import { CommanderError } from "commander";
 import { toUeeError, UeeError } from "../core/errors.ts";
-import type { RunError } from "../engineApi.ts";
+import type { RunError } from "../engine/api.ts";
 import type { CliContext } from "./context.ts";
 import { styleFor } from "./render/style.ts";
 

@@ -1,6 +1,6 @@
 /** Shows runs while they move: bars on a terminal, sampled lines elsewhere. Everything goes to stderr. */
 import type { SingleBar } from "cli-progress";
-import type { RunProgress } from "../engineApi.ts";
+import type { RunProgress } from "../engine/api.ts";
 import type { CliContext } from "./context.ts";
 import { barLine, doneRatio, Pace, progressText, waitIsOver, waitingText } from "./render/progress.ts";
 import { styleFor } from "./render/style.ts";

@@ -7,7 +7,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { isUeeError, toUeeError, UeeError } from "../core/errors.ts";
-import type { Engine, RunProgress, RunSummary } from "../engineApi.ts";
+import type { Engine, RunProgress, RunSummary } from "../engine/api.ts";
 import type { RunMode } from "../providers/contract.ts";
 import { isRedisTrouble, mapRedisError } from "../redis/errors.ts";
 import { asRunError } from "./failures.ts";

@@ -1,5 +1,5 @@
 /** A run's summary as `uee run` prints it: of one that ended, one that never began, one that a pause holds. */
-import type { Engine, RunSummary } from "../engineApi.ts";
+import type { Engine, RunSummary } from "../engine/api.ts";
 import type { RunMode } from "../providers/contract.ts";
 import { situationWithReason } from "./render/machine.ts";
 

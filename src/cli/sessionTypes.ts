@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
 import type { Config } from "../config/index.ts";
 import type { Logger } from "../core/logger.ts";
-import type { Engine } from "../engineApi.ts";
+import type { Engine } from "../engine/api.ts";
 
 /** Options that every command takes; they override environment and file. */
 export interface GlobalFlags {

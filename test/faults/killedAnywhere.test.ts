@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { canonicalJson } from "../../src/core/json.ts";
-import type { RunProgress } from "../../src/engineApi.ts";
+import type { RunProgress } from "../../src/engine/api.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/index.ts";
 import type { StepName } from "../../src/workers/context.ts";
 import { type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";

@@ -3,7 +3,7 @@
  * faults; afterwards the store must equal the simulator's content.
  */
 import { canonicalJson } from "../../src/core/json.ts";
-import type { RunProgress } from "../../src/engineApi.ts";
+import type { RunProgress } from "../../src/engine/api.ts";
 import { type Simulator, startSimulator, type Upstream, upstreamNames } from "../../src/simulator/index.ts";
 import { exported, openTestEngine, type TestEngine } from "./testEngine.ts";
 

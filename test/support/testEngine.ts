@@ -1,7 +1,7 @@
 /** An engine of its own for a test: real Redis, production code, waits scaled down. */
 import { silentLogger } from "../../src/core/logger.ts";
+import type { Engine, RunProgress } from "../../src/engine/api.ts";
 import { type EngineSettings, type OpenEngineOptions, openEngine } from "../../src/engine.ts";
-import type { Engine, RunProgress } from "../../src/engineApi.ts";
 import type { RunMode } from "../../src/providers/contract.ts";
 import { connectRedis, type RedisConnections } from "../../src/redis/connect.ts";
 

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { Checkpoint } from "../../engineApi.ts";
+import type { Checkpoint } from "../../engine/api.ts";
 import { parseCount, parseProvider } from "../arguments.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { type Command, Option } from "commander";
-import type { DeadLetter } from "../../engineApi.ts";
+import type { DeadLetter } from "../../engine/api.ts";
 import { parseCount, parseProvider } from "../arguments.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { isUeeError, UeeError } from "../../core/errors.ts";
-import type { Engine } from "../../engineApi.ts";
+import type { Engine } from "../../engine/api.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
 import { printJson } from "../failures.ts";

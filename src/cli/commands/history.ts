@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { HistoryLine } from "../../engineApi.ts";
+import type { HistoryLine } from "../../engine/api.ts";
 import { parseCount, parseProvider } from "../arguments.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";

@@ -1,7 +1,7 @@
 /** `uee pause`, `resume` and `stop`: what a person may ask of a provider. */
 import type { Command } from "commander";
 import { isUeeError } from "../../core/errors.ts";
-import type { Engine, MachineStatus } from "../../engineApi.ts";
+import type { Engine, MachineStatus } from "../../engine/api.ts";
 import { isRedisTrouble } from "../../redis/errors.ts";
 import { personHere } from "../actor.ts";
 import { parseProviders, parseReason } from "../arguments.ts";

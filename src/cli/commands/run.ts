@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { UeeError } from "../../core/errors.ts";
-import type { RunSummary } from "../../engineApi.ts";
+import type { RunSummary } from "../../engine/api.ts";
 import { mapRedisError } from "../../redis/errors.ts";
 import { parseDurationOption, parseProviders } from "../arguments.ts";
 import type { CliContext, Finish } from "../context.ts";

@@ -1,6 +1,6 @@
 /** Is the mirror what the upstream has? Asked of the simulator itself, record by record. */
 import { canonicalJson } from "../../core/json.ts";
-import type { Engine } from "../../engineApi.ts";
+import type { Engine } from "../../engine/api.ts";
 import type { Simulator, Upstream } from "../../simulator/index.ts";
 
 export interface Comparison {

@@ -1,7 +1,7 @@
 /** All of doctor's questions, in the order in which answers build on each other. */
 import { freemem } from "node:os";
 import { toUeeError } from "../../core/errors.ts";
-import type { Engine } from "../../engineApi.ts";
+import type { Engine } from "../../engine/api.ts";
 import { providers } from "../../providers/registry.ts";
 import { inspectRedis } from "../../redis/checks.ts";
 import { readInfo } from "../../redis/info.ts";

@@ -1,5 +1,5 @@
 /** A machine's state as people read it: since when, by whom, why, and how much longer. */
-import type { MachineStatus } from "../../engineApi.ts";
+import type { MachineStatus } from "../../engine/api.ts";
 import { formatAge, formatRough } from "./numbers.ts";
 import type { Style } from "./style.ts";
 

@@ -1,5 +1,5 @@
 /** One line of a run that moves; the same figures for bars, log lines and `status`. */
-import type { RunProgress } from "../../engineApi.ts";
+import type { RunProgress } from "../../engine/api.ts";
 import { formatCount, formatPercent, formatRough, plural } from "./numbers.ts";
 import { type Style, visibleLength } from "./style.ts";
 

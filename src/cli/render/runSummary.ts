@@ -1,5 +1,5 @@
 /** The end of `uee run`: what happened to each provider and what one does next. */
-import type { RunState, RunSummary } from "../../engineApi.ts";
+import type { RunState, RunSummary } from "../../engine/api.ts";
 import { formatCount, formatDuration, plural } from "./numbers.ts";
 import type { Style } from "./style.ts";
 import { type Column, renderTable } from "./table.ts";

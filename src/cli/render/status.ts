@@ -1,5 +1,5 @@
 /** The ETL tree for people: each provider's truth, its open run, its last one, its jobs. */
-import type { EngineStatus, ProviderStatus, RunProgress } from "../../engineApi.ts";
+import type { EngineStatus, ProviderStatus, RunProgress } from "../../engine/api.ts";
 import { isWaiting, oneLine, paintMachineState, situation, situationWithReason, wrap } from "./machine.ts";
 import { formatAge, formatBytes, formatCount, formatDuration, plural } from "./numbers.ts";
 import { clip, progressText, waitingText } from "./progress.ts";

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { describe, expect, test } from "@jest/globals";
 import { UeeError } from "../../../src/core/errors.ts";
-import type { Engine, HistoryLine, PersonRequest } from "../../../src/engineApi.ts";
+import type { Engine, HistoryLine, PersonRequest } from "../../../src/engine/api.ts";
 import type { PoolView } from "../../../src/permits/report.ts";
 import { fakeCli, fakeEngine, machineStatus, now, paused } from "./support.ts";
 

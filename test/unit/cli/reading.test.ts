@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { nearSpellings } from "../../../src/cli/nearIds.ts";
 import { UeeError } from "../../../src/core/errors.ts";
-import type { Engine, MachineStatus } from "../../../src/engineApi.ts";
+import type { Engine, MachineStatus } from "../../../src/engine/api.ts";
 import type { StoredRecord } from "../../../src/records/contract.ts";
 import {
   each,

@@ -5,7 +5,7 @@ import { nextCommands, renderRunSummary } from "../../../src/cli/render/runSumma
 import { findStale, renderStatus } from "../../../src/cli/render/status.ts";
 import { makeStyle, visibleLength, wantsColours } from "../../../src/cli/render/style.ts";
 import { renderTable } from "../../../src/cli/render/table.ts";
-import type { RunState } from "../../../src/engineApi.ts";
+import type { RunState } from "../../../src/engine/api.ts";
 import {
   closed,
   engineStatus,

@@ -1,6 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
 import { UeeError } from "../../../src/core/errors.ts";
-import type { Engine, MachineStatus, RunProgress, RunSummary, WorkerHandle } from "../../../src/engineApi.ts";
+import type {
+  Engine,
+  MachineStatus,
+  RunProgress,
+  RunSummary,
+  WorkerHandle,
+} from "../../../src/engine/api.ts";
 import {
   closed,
   engineStatus,

@@ -12,7 +12,7 @@ import type {
   MachineStatus,
   ProviderStatus,
   RunProgress,
-} from "../../../src/engineApi.ts";
+} from "../../../src/engine/api.ts";
 
 export const now = Date.parse("2026-03-15T12:00:00.000Z");
 

@@ -1,12 +1,12 @@
 /**
  * The engine as CLI, dashboard and scripts see it. `engine.ts` builds it; nothing above it knows Redis or BullMQ.
  */
-import type { ErrorCode } from "./core/errors.ts";
-import type { KernelMetrics } from "./permits/optimizer/kernelMetrics.ts";
-import type { PoolSize } from "./permits/permitPool.ts";
-import type { AuditReport, PoolView } from "./permits/report.ts";
-import type { RunMode } from "./providers/contract.ts";
-import type { ChangeEntry, StoredRecord, Tombstone } from "./records/contract.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import type { KernelMetrics } from "../permits/optimizer/kernelMetrics.ts";
+import type { PoolSize } from "../permits/permitPool.ts";
+import type { AuditReport, PoolView } from "../permits/report.ts";
+import type { RunMode } from "../providers/contract.ts";
+import type { ChangeEntry, StoredRecord, Tombstone } from "../records/contract.ts";
 
 export type RunState = "running" | "complete" | "incomplete" | "paused" | "stopped" | "failed";
 

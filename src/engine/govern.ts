@@ -1,14 +1,14 @@
 /** What people ask of a governed fleet: pause, resume, stop, and what has happened so far. */
 import type { Redis } from "ioredis";
-import { UeeError } from "./core/errors.ts";
-import type { HistoryLine, MachineStatus, PersonRequest } from "./engineApi.ts";
-import type { MacroMachineStore, ProviderMachineStore } from "./machines/machineStore.ts";
-import type { Actor, MachineSnapshot } from "./machines/request.ts";
-import { quotaEvents } from "./permits/optimizer/quotaEvents.ts";
-import { jobId } from "./queues/jobCatalog.ts";
-import type { Keys } from "./redis/keys.ts";
-import type { ProviderContext } from "./workers/context.ts";
-import { cleanUp } from "./workers/finishRun.ts";
+import { UeeError } from "../core/errors.ts";
+import type { MacroMachineStore, ProviderMachineStore } from "../machines/machineStore.ts";
+import type { Actor, MachineSnapshot } from "../machines/request.ts";
+import { quotaEvents } from "../permits/optimizer/quotaEvents.ts";
+import { jobId } from "../queues/jobCatalog.ts";
+import type { Keys } from "../redis/keys.ts";
+import type { ProviderContext } from "../workers/context.ts";
+import { cleanUp } from "../workers/finishRun.ts";
+import type { HistoryLine, MachineStatus, PersonRequest } from "./api.ts";
 
 export const machineStatus = (snapshot: MachineSnapshot<string, string>): MachineStatus => ({
   state: snapshot.state,

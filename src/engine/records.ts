@@ -1,10 +1,10 @@
 /** Reading records by any name people use, and following the change feed. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { UeeError } from "./core/errors.ts";
-import { formatUrn, parseUrn } from "./core/urn.ts";
-import type { Engine } from "./engineApi.ts";
-import type { ChangeEntry, ChangeFeed, StoredRecord } from "./records/contract.ts";
-import type { ProviderContext } from "./workers/context.ts";
+import { UeeError } from "../core/errors.ts";
+import { formatUrn, parseUrn } from "../core/urn.ts";
+import type { ChangeEntry, ChangeFeed, StoredRecord } from "../records/contract.ts";
+import type { ProviderContext } from "../workers/context.ts";
+import type { Engine } from "./api.ts";
 
 /** How often a follower looks for news, ms. */
 const FOLLOW_MS = 500;
@@ -45,6 +45,18 @@ async function byAlias(context: ProviderContext, name: string): Promise<StoredRe
   if (found.length === 0) return undefined;
   const preferred = context.provider.preferAlias?.(found.map(({ data }) => data));
   return found.find(({ data }) => data === preferred) ?? found[0];
+}
+
+/** Rejects with PROV_UNVERIFIED unless part of the truth is allowed. */
+export async function* exportRecords(
+  context: ProviderContext,
+  { since, allowPartial, signal }: Parameters<Engine["records"]["export"]>[1],
+): AsyncIterable<StoredRecord> {
+  const { verifiedAt } = await context.runs.meta();
+  if (verifiedAt === null && !allowPartial) {
+    throw new UeeError("PROV_UNVERIFIED", `${context.provider.name} was never verified complete.`);
+  }
+  yield* context.records.export({ since, signal });
 }
 
 /** Ends at the feed's end unless it follows. */

@@ -1,14 +1,14 @@
 /** What the engine tells about runs, checkpoints and dead letters: reads only. */
 import type { Job } from "bullmq";
-import { errorCatalog } from "./core/errorCatalog.ts";
-import { UeeError } from "./core/errors.ts";
-import type { Checkpoint, DeadLetter, ProviderStatus, RunError, RunProgress, RunState } from "./engineApi.ts";
-import { machineStatus } from "./engineGovern.ts";
-import type { ProviderMachineStore } from "./machines/machineStore.ts";
-import type { BatchJob } from "./queues/jobCatalog.ts";
-import type { BadRecordFacts } from "./recovery/badRecords.ts";
-import type { RunRecord, StoredError } from "./recovery/runStore.ts";
-import type { ProviderContext } from "./workers/context.ts";
+import { errorCatalog } from "../core/errorCatalog.ts";
+import { UeeError } from "../core/errors.ts";
+import type { ProviderMachineStore } from "../machines/machineStore.ts";
+import type { BatchJob } from "../queues/jobCatalog.ts";
+import type { BadRecordFacts } from "../recovery/badRecords.ts";
+import type { RunRecord, StoredError } from "../recovery/runStore.ts";
+import type { ProviderContext } from "../workers/context.ts";
+import type { Checkpoint, DeadLetter, ProviderStatus, RunError, RunProgress, RunState } from "./api.ts";
+import { machineStatus } from "./govern.ts";
 
 const remedyOf = (code: string): string =>
   code in errorCatalog ? errorCatalog[code as keyof typeof errorCatalog].remedy : "";

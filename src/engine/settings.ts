@@ -1,0 +1,47 @@
+/** What an engine is opened with. */
+import type { Logger } from "../core/logger.ts";
+import type { AnyProvider } from "../providers/contract.ts";
+import type { RedisConnections } from "../redis/connect.ts";
+import type { UpstreamTimeouts } from "../upstream/client.ts";
+import type { StepObserver } from "../workers/context.ts";
+
+export interface ProviderSettings {
+  /** Overrides the provider's default address. */
+  url?: string;
+  apiKey?: string;
+  /** Overrides the provider's default rate. */
+  rate?: { max: number; windowMs: number } | "unlimited";
+  /** Greatest number of records to ask for at once; the provider's own by default. */
+  pageSize?: number;
+}
+
+export interface EngineSettings {
+  prefix: string;
+  providers: Record<string, ProviderSettings>;
+  /** Batches of one provider in one process at once, the prefetched one included. */
+  concurrency: number;
+  /** Bytes fetched and not yet committed, in one process. */
+  inflightBytes: number;
+  /** Multiplies throttle waits, retry and back-off delays. */
+  waitScale: number;
+  /** Change entries kept per provider. */
+  changesLimit: number;
+  timeouts: Partial<UpstreamTimeouts>;
+  /** Size of a permit pool that has none stored; a person's resize persists. Default 10. */
+  permits?: number;
+  /** Share of the records that may fail for good before a provider is paused. Default 0.1. */
+  errorRate?: number;
+  /** Records processed before that share counts. Default 200. */
+  errorMinimum?: number;
+  /** Records that one worker may hold fetched and not yet committed, for the optimizer. Default 10,000. */
+  bufferRecords?: number;
+}
+
+export interface OpenEngineOptions {
+  settings: EngineSettings;
+  redis: RedisConnections;
+  logger: Logger;
+  /** Default: the registry. */
+  providers?: readonly AnyProvider[];
+  onStep?: StepObserver;
+}
