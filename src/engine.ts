@@ -2,7 +2,7 @@
 import { WeightedGate } from "./core/semaphore.ts";
 import type { Engine, EngineStatus } from "./engine/api.ts";
 import { makeDeadLetters } from "./engine/deadLetters.ts";
-import { history, machineStatus, pause, resume, stop } from "./engine/govern.ts";
+import { history, machineStatus, pause, resizePermits, resume, stop } from "./engine/govern.ts";
 import { contextOf, type EngineParts, machineOf } from "./engine/parts.ts";
 import { checkpoints, providerStatus } from "./engine/reads.ts";
 import { exportRecords, lookUp, readChanges } from "./engine/records.ts";
@@ -46,6 +46,9 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     keys: keys.permits,
     logger,
     ...(settings.permits === undefined ? {} : { size: settings.permits }),
+    blocking: () => redis.open("blocking"),
+    // The same one for all providers of this process, while a worker runs.
+    onControl: (ms) => [...contexts.values()][0]?.reporter?.sample(ms),
   });
   const limits = { rate: settings.errorRate ?? 0.1, minimum: settings.errorMinimum ?? 200 };
   const macro = openMacroMachine(keys, { redis: redis.commands, logger });
@@ -162,7 +165,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
 
     permits: {
       show: () => pool.show(),
-      resize: (size, by = {}) => pool.resize(size, { actor: by.actor ?? "library", reason: by.reason ?? "" }),
+      resize: (size, by = {}) => resizePermits(parts, size, by),
       audit: ({ repair = false, actor = "library" } = {}) => pool.audit({ repair, actor }),
     },
 

@@ -4,9 +4,10 @@ import * as diff from "./diff.mjs";
 import * as load from "./load.mjs";
 import * as lua from "./lua.mjs";
 import * as memory from "./memory.mjs";
+import * as permits from "./permits.mjs";
 import * as prefetch from "./prefetch.mjs";
 import * as resume from "./resume.mjs";
 import * as resync from "./resync.mjs";
 import * as rss from "./rss.mjs";
 
-export const figures = [load, resync, diff, memory, checkpoint, rss, lua, prefetch, resume];
+export const figures = [load, resync, diff, memory, checkpoint, rss, lua, permits, prefetch, resume];

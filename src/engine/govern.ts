@@ -3,12 +3,14 @@ import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
 import type { MacroMachineStore, ProviderMachineStore } from "../machines/machineStore.ts";
 import type { Actor, MachineSnapshot } from "../machines/request.ts";
-import { quotaEvents } from "../permits/optimizer/quotaEvents.ts";
+import { publishResize, quotaEvents } from "../permits/optimizer/quotaEvents.ts";
+import type { PoolSize } from "../permits/permitPool.ts";
 import { jobId } from "../queues/jobCatalog.ts";
 import type { Keys } from "../redis/keys.ts";
 import type { ProviderContext } from "../workers/context.ts";
 import { cleanUp } from "../workers/finishRun.ts";
 import type { HistoryLine, MachineStatus, PersonRequest } from "./api.ts";
+import type { EngineParts } from "./parts.ts";
 
 export const machineStatus = (snapshot: MachineSnapshot<string, string>): MachineStatus => ({
   state: snapshot.state,
@@ -73,15 +75,35 @@ export async function stop(
   return machineStatus(snapshot);
 }
 
+/** Jobs removed at once. */
+const AT_ONCE = 100;
+
 /** The jobs of what was cancelled have nothing left to do; nobody should see them wait. */
 async function forgetCancelled(context: ProviderContext, runId: string): Promise<void> {
-  for (const [key, { letter, generation }] of await context.runs.statuses(runId)) {
-    if (letter !== "x") continue;
-    // One that is at work keeps its job: it finds the door closed and completes.
-    await context.queue.queue.remove(jobId({ runId, batch: key, generation })).catch(() => undefined);
-    // A bad record that is met again gets its dead letter then.
-    if (key.startsWith("bad/")) await context.badRecords.unplanned(key.slice("bad/".length));
+  const cancelled = [...(await context.runs.statuses(runId))].filter(([, { letter }]) => letter === "x");
+  for (let i = 0; i < cancelled.length; i += AT_ONCE) {
+    await Promise.all(
+      cancelled.slice(i, i + AT_ONCE).map(async ([key, { generation }]) => {
+        // One that is at work keeps its job: it finds the door closed and completes.
+        await context.queue.queue.remove(jobId({ runId, batch: key, generation })).catch(() => undefined);
+        // A bad record that is met again gets its dead letter then.
+        if (key.startsWith("bad/")) await context.badRecords.unplanned(key.slice("bad/".length));
+      }),
+    );
   }
+}
+
+/** A person resizes the pool; the size stays until the next resize. */
+export async function resizePermits(
+  { pool, redis, keys }: Pick<EngineParts, "pool" | "redis" | "keys">,
+  size: number,
+  by: PersonRequest,
+): Promise<PoolSize> {
+  const decision = { actor: by.actor ?? "library", reason: by.reason ?? "" };
+  const resized = await pool.resize(size, decision);
+  // Only the history: the resize stands whether or not it is told.
+  await publishResize(redis, keys, resized, decision).catch(() => undefined);
+  return resized;
 }
 
 /** Newest first. */
@@ -117,10 +139,10 @@ export async function history(
         at: entry.at,
         kind: "quota",
         provider: null,
-        what: `${entry.kind} ${entry.permits}`,
-        trigger: "optimizer",
+        what: entry.kind === "resize" ? `resize to ${entry.permits}` : `${entry.kind} ${entry.permits}`,
+        trigger: entry.kind === "resize" ? "person" : "optimizer",
         actor: entry.actor,
-        reason: entry.reason,
+        reason: entry.reason || null,
       });
     }
   }

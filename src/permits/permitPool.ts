@@ -20,8 +20,8 @@ import { makeWakeups } from "./wakeups.ts";
 export interface PermitPoolOptions {
   /** A connection that fails fast: a command whose connection breaks is rejected. */
   redis: Redis;
-  /** One more connection, for hints to waiters, used only while somebody waits; its owner closes it. Without: polling. */
-  blocking?: Redis;
+  /** Gives one more connection, for hints to waiters, when somebody waits first; its owner closes it. Without: polling. */
+  blocking?: () => Redis;
   keys: PermitKeys;
   logger: Logger;
   /** Size of a pool that has none stored (UEE_PERMITS). Default 10. */
@@ -38,6 +38,8 @@ export interface PermitPoolOptions {
   logLength?: number;
   /** STRING of µs, set right before a clean shutdown of a managed server. */
   cleanStopKey?: string;
+  /** Told of every acquire, renewal and release how long Redis took for it, ms, also where it failed. */
+  onControl?: (ms: number) => void;
   /** ms that only grow. Default performance.now(). */
   monotonic?: () => number;
 }
@@ -167,8 +169,9 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     logLength: options.logLength ?? 20_000,
     size: checkNumber("size", options.size ?? 10, 1, 4_096),
     cleanStopKey: options.cleanStopKey ?? "uee:clean-stop",
+    ...(options.onControl ? { onControl: options.onControl } : {}),
   });
-  const wakeups = makeWakeups({ redis: options.blocking, key: keys.wake, logger });
+  const wakeups = makeWakeups({ connect: options.blocking, key: keys.wake, logger });
   const returns = makeReturns((old) => scripts.release(old.lease, old.fence, old.provider), logger);
   let closed = false;
 

@@ -76,6 +76,8 @@ export interface PoolScriptOptions {
   graceMs: number;
   waiterMs: number;
   cleanStopKey: string;
+  /** Told how long a call of what holders and waiters use took, ms. */
+  onControl?: (ms: number) => void;
 }
 
 const numbers = (reply: unknown[]): number[] => reply.map(Number);
@@ -106,6 +108,13 @@ export function makePoolScripts(options: PoolScriptOptions): PoolScripts {
       throw mapRedisError(error);
     });
 
+  const control = (script: Script, args: ScriptArg[]): Promise<unknown> => {
+    if (!options.onControl) return run(script, args);
+    const { onControl } = options;
+    const from = performance.now();
+    return run(script, args).finally(() => onControl(performance.now() - from));
+  };
+
   /** What the script must know of restarts; `cleanStop` -1: look it up only when the script asks for it. */
   const inFull = (cleanStop: number): string => `${cleanStop} ${lastGrantAt} ${lastRunId}`;
 
@@ -128,7 +137,7 @@ export function makePoolScripts(options: PoolScriptOptions): PoolScripts {
       const old = instead ? [instead.lease, instead.fence] : ["", 0];
       const args = [waysOfThePool, lease, provider, want, origin, owner, ...old];
       if (min !== 1 || waiter !== lease) args.push(min, waiter);
-      let reply = await run(scripts.acquire, args);
+      let reply = await control(scripts.acquire, args);
       if (mustTellAll(reply)) reply = await runTellingAll(scripts.acquire, args, 4);
       if (typeof reply === "number") {
         lastGrantAt = reply;
@@ -154,7 +163,7 @@ export function makePoolScripts(options: PoolScriptOptions): PoolScripts {
     },
     async renew(lease, fence, keep) {
       const args = [waysOfThePool, lease, fence, keep, believed || inFull(-1)];
-      let reply = await run(scripts.renew, args);
+      let reply = await control(scripts.renew, args);
       if (mustTellAll(reply)) reply = await runTellingAll(scripts.renew, args, 4);
       const [outcome, permits, target, leftUs, graceUs, nowUs] = numbers(reply as unknown[]);
       if (outcome === 0) return { lost: true, nowUs: permits! };
@@ -168,7 +177,7 @@ export function makePoolScripts(options: PoolScriptOptions): PoolScripts {
       };
     },
     async release(lease, fence, provider = "") {
-      const reply = await run(scripts.release, [waysOfThePool, lease, fence, provider]);
+      const reply = await control(scripts.release, [waysOfThePool, lease, fence, provider]);
       if (typeof reply === "number") return { given: 1, nowUs: reply };
       const [given, nowUs] = reply as [number, number];
       return { given, nowUs };

@@ -16,8 +16,9 @@ export interface Wakeups {
 const BLOCK_MS = 2_000;
 const REMEMBERED = 256;
 
-export function makeWakeups(options: { redis?: Redis; key: string; logger: Logger }): Wakeups {
-  const { redis, key, logger } = options;
+export function makeWakeups(options: { connect?: () => Redis; key: string; logger: Logger }): Wakeups {
+  const { connect, key, logger } = options;
+  let redis: Redis | undefined;
   const sleepers = new Map<string, Set<() => void>>();
   /** place → number of its newest hint. */
   const seen = new Map<string, number>();
@@ -77,8 +78,9 @@ export function makeWakeups(options: { redis?: Redis; key: string; logger: Logge
         const timer = setTimeout(wake, ms);
         signal?.addEventListener("abort", wake, { once: true });
         sleepers.set(place, mine.add(wake));
-        if (redis && !reading) {
+        if (connect && !reading) {
           last = Math.max(last, since);
+          redis ??= connect();
           void read(redis);
         }
       });

@@ -18,8 +18,8 @@ import type { ProviderQueue } from "../queues/providerQueue.ts";
 import type { RunRecord, RunStore } from "../recovery/runStore.ts";
 
 /** A batch waits so long in its place for a permit before it goes back; it is back within the second. */
-const PERMIT_WAIT_MS = 500;
-const COME_BACK_MS = 300;
+const PERMIT_WAIT_MS = 800;
+const COME_BACK_MS = 100;
 /** Waits shorter than this move no machine: by the time anybody looked they would be over. */
 const WORTH_A_STATE_MS = 1_000;
 /** A wait may be called off before its time: it is asked again at least this often. */

@@ -1,4 +1,4 @@
-/** The optimizer's decisions as they are published: what, how much, on which figures, why, by which pod. */
+/** Decisions about the pool as they are published: what, how much, on which figures, why, by which pod or person. */
 import type { Redis } from "ioredis";
 import type { Keys } from "../../redis/keys.ts";
 import { type PageRequest, readNewestFirst, type StreamPage } from "../../redis/newestFirst.ts";
@@ -11,16 +11,19 @@ export interface QuotaEvent {
   /** Its place in the stream; pages. */
   id: string;
   at: string;
-  kind: "revoke" | "restore";
+  /** `resize` is a person's. */
+  kind: "revoke" | "restore" | "resize";
+  /** How many were taken or given; of a resize: the new size. */
   permits: number;
   reason: string;
-  p99Ms: number;
-  saturation: number;
+  /** What the optimizer saw; null where a person decided. */
+  p99Ms: number | null;
+  saturation: number | null;
   /** The pool before the decision. */
   size: number;
   effective: number;
   allocated: number;
-  /** The elected pod. */
+  /** The elected pod, or the person. */
   actor: string;
 }
 
@@ -40,6 +43,29 @@ export function quotaEventFields(decision: Decision, sight: Sight, actor: string
   }).flatMap(([name, value]) => [name, String(value)]);
 }
 
+const numberOrNull = (text: string | undefined): number | null => (text === undefined ? null : Number(text));
+
+/** A person's resize, for the history; the pool has it already. */
+export async function publishResize(
+  redis: Redis,
+  keys: Keys,
+  pool: { configured: number; effective: number; effectiveBefore: number; allocated: number },
+  by: { actor: string; reason: string },
+): Promise<void> {
+  const fields = {
+    at: new Date().toISOString(),
+    kind: "resize",
+    permits: pool.configured,
+    reason: by.reason,
+    size: pool.configured,
+    effective: pool.effectiveBefore,
+    allocated: pool.allocated,
+    actor: by.actor,
+  };
+  const flat = Object.entries(fields).flatMap(([name, value]) => [name, String(value)]);
+  await redis.xadd(keys.quotaEvents, "MAXLEN", "~", QUOTA_EVENTS_KEPT, "*", ...flat);
+}
+
 /** Newest first. */
 export const quotaEvents = (redis: Redis, keys: Keys, page: PageRequest): Promise<StreamPage<QuotaEvent>> =>
   readNewestFirst(redis, keys.quotaEvents, page, (id, fields) => ({
@@ -48,8 +74,8 @@ export const quotaEvents = (redis: Redis, keys: Keys, page: PageRequest): Promis
     kind: fields.kind as QuotaEvent["kind"],
     permits: Number(fields.permits),
     reason: fields.reason ?? "",
-    p99Ms: Number(fields.p99Ms),
-    saturation: Number(fields.saturation),
+    p99Ms: numberOrNull(fields.p99Ms),
+    saturation: numberOrNull(fields.saturation),
     size: Number(fields.size),
     effective: Number(fields.effective),
     allocated: Number(fields.allocated),

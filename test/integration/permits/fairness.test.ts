@@ -86,7 +86,7 @@ describe("four providers that want more than there is", () => {
   test.each([10, 3])(
     "get a quarter of the permit time each out of %d, though one holds eight times as long",
     async (size) => {
-      const pool = testPool(server.client(), { size, blocking: server.client(), pollMs: 200 });
+      const pool = testPool(server.client(), { size, blocking: () => server.client(), pollMs: 200 });
       const loads = Object.fromEntries(names.map((p) => [p, { workers: 6, holdMs: p === "cve" ? 240 : 30 }]));
       const forMs = 8_000;
       const waits = await run(pool, loads, forMs);
@@ -101,7 +101,7 @@ describe("four providers that want more than there is", () => {
   );
 
   test("one with twice the weight gets twice the permit time", async () => {
-    const pool = testPool(server.client(), { size: 3, blocking: server.client(), pollMs: 200 });
+    const pool = testPool(server.client(), { size: 3, blocking: () => server.client(), pollMs: 200 });
     await pool.setWeight("cve", 2);
     const forMs = 6_000;
     await run(pool, Object.fromEntries(names.map((p) => [p, { workers: 4, holdMs: 30 }])), forMs);
@@ -118,7 +118,7 @@ describe("four providers that want more than there is", () => {
       leaseMs,
       waiterMs: 600,
       pollMs: 200,
-      blocking: server.client(),
+      blocking: () => server.client(),
     });
     // Frozen with all it could get in hand, and with more of it in the queue.
     for (let i = 0; i < 8; i++) await pool.acquire({ lease: `frozen-${i}`, provider: "cve" });

@@ -34,7 +34,7 @@ const connect = (maxRetriesPerRequest: number | null): Redis => {
 };
 const pool = makePermitPool({
   redis: connect(0),
-  blocking: connect(null),
+  blocking: () => connect(null),
   keys: makeKeys(prefix).permits,
   logger: silentLogger(),
   ...{ leaseMs, graceMs, size: 3, pollMs: 100, waiterMs: 1_000, logLength: 1e6 },

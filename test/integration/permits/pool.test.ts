@@ -109,7 +109,12 @@ describe("holding permits", () => {
 
 describe("waiting for permits", () => {
   test("a release wakes the one whose turn it is, without any polling", async () => {
-    const pool = testPool(redis, { size: 1, pollMs: 100_000, leaseMs: 120_000, blocking: server.client() });
+    const pool = testPool(redis, {
+      size: 1,
+      pollMs: 100_000,
+      leaseMs: 120_000,
+      blocking: () => server.client(),
+    });
     const first = await granted(pool, { lease: "a", provider: "cve" });
     const waits = ["b", "c"].map((lease) => granted(pool, { lease, provider: "cve", waitMs: 100_000 }));
     while ((await pool.show()).waiting < 2) await new Promise((done) => setTimeout(done, 5));
