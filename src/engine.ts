@@ -3,6 +3,7 @@ import { WeightedGate } from "./core/semaphore.ts";
 import type { Engine, EngineStatus } from "./engine/api.ts";
 import { makeDeadLetters } from "./engine/deadLetters.ts";
 import { history, machineStatus, pause, resizePermits, resume, stop } from "./engine/govern.ts";
+import { makeObserving } from "./engine/observe.ts";
 import { contextOf, type EngineParts, machineOf } from "./engine/parts.ts";
 import { checkpoints, providerStatus } from "./engine/reads.ts";
 import { exportRecords, lookUp, readChanges } from "./engine/records.ts";
@@ -135,6 +136,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     providers: [...contexts.keys()],
 
     ...makeRuns(parts),
+    ...makeObserving(parts),
 
     async status(): Promise<EngineStatus> {
       const [macroNow, states, live, server, waitingRuns] = await Promise.all([

@@ -2,11 +2,17 @@
  * The engine as CLI, dashboard and scripts see it. `engine.ts` builds it; nothing above it knows Redis or BullMQ.
  */
 import type { ErrorCode } from "../core/errors.ts";
+import type { KernelSample } from "../permits/optimizer/kernelHistory.ts";
 import type { KernelMetrics } from "../permits/optimizer/kernelMetrics.ts";
+import type { QuotaEvent } from "../permits/optimizer/quotaEvents.ts";
 import type { PoolSize } from "../permits/permitPool.ts";
 import type { AuditReport, PoolView } from "../permits/report.ts";
 import type { RunMode } from "../providers/contract.ts";
 import type { ChangeEntry, StoredRecord, Tombstone } from "../records/contract.ts";
+
+export type { KernelSample } from "../permits/optimizer/kernelHistory.ts";
+export type { KernelMetrics } from "../permits/optimizer/kernelMetrics.ts";
+export type { QuotaEvent } from "../permits/optimizer/quotaEvents.ts";
 
 export type RunState = "running" | "complete" | "incomplete" | "paused" | "stopped" | "failed";
 
@@ -144,6 +150,52 @@ export interface HistoryLine {
   reason: string | null;
 }
 
+/** The actions on a provider that people know. */
+export type ProviderAction = "start" | "pause" | "resume" | "stop";
+
+/** One transition of one machine, as the history keeps it. */
+export interface HistoryTransition {
+  /** Its place in its machine's history. */
+  id: string;
+  machine: string;
+  /** Null for the fleet's own machine. */
+  provider: string | null;
+  oldState: string;
+  newState: string;
+  trigger: string;
+  /** Counts the machine's transitions from 1. */
+  version: number;
+  at: string;
+  actor: string;
+  actorKind: "person" | "engine" | "schedule" | "script";
+  reason: string | null;
+  urn: string | null;
+  processed: number | null;
+  errors: number | null;
+  permits: number | null;
+}
+
+/** Both machines and what they have come to; snake case follows v2e. */
+export interface EtlTree {
+  macro_fsm: { id: string; state: string; created_at: string | null; updated_at: string | null };
+  providers: {
+    id: string;
+    provider_type: string;
+    state: string;
+    /** URN. */
+    last_checkpoint: string | null;
+    /** Records processed by the open run, else by the last one. */
+    processed_count: number;
+    /** Of those, the ones that failed for good. */
+    error_count: number;
+    permits_allocated: number;
+    created_at: string | null;
+    updated_at: string | null;
+  }[];
+  /** Ever kept, of all providers. */
+  total_checkpoints: number;
+}
+
 export interface WorkerHandle {
   readonly id: string;
   /** Stops taking batches; the current one commits or goes back; resolves when all is let go. */
@@ -158,6 +210,7 @@ export interface Engine {
     mode: RunMode;
     allowShrink?: boolean;
     actor?: string;
+    reason?: string;
   }): Promise<{ runId: string; joined: boolean; mode: RunMode }>;
   /** As openRun, but waits out an open increment before a full run opens. */
   openRunWhenPossible(
@@ -187,6 +240,21 @@ export interface Engine {
     audit(options?: { repair?: boolean; actor?: string }): Promise<AuditReport>;
   };
   kernelMetrics(): Promise<KernelMetrics>;
+  /** Samples of the last two hours, the oldest first. */
+  kernelHistory(options: { limit: number }): Promise<KernelSample[]>;
+  etlTree(): Promise<EtlTree>;
+  /** The open one and closed ones, the newest first; of one provider or of all. */
+  runs(options: { provider?: string; limit: number }): Promise<RunProgress[]>;
+  /** Newest first; of one provider, or of all and the fleet's machine. */
+  transitions(options: { provider?: string; limit: number }): Promise<HistoryTransition[]>;
+  /** The optimizer's decisions, newest first. */
+  quotaEvents(options: { limit: number }): Promise<QuotaEvent[]>;
+  /** The actions that would change something in this state. */
+  actionsIn(state: string): ProviderAction[];
+  /** The states in which this action would change something. */
+  statesFor(action: ProviderAction): string[];
+  /** Resolves when Redis answers and its store is one that we know; rejects with what is wrong. */
+  ready(): Promise<void>;
   /** Newest first; of one provider, or of all, the fleet's machine and the quota decisions. */
   history(options: { provider?: string; limit: number }): Promise<HistoryLine[]>;
   liveWorkers(): Promise<WorkerStatus[]>;

@@ -112,7 +112,9 @@ export async function checkpoints(
   const found: Checkpoint[] = [];
   let before = "+";
   while (found.length < options.limit) {
-    const entries = await context.runs.checkpointsBefore(before, 500);
+    // Of those that failed there may be few among many.
+    const page = options.failed ? 500 : Math.min(500, options.limit - found.length);
+    const entries = await context.runs.checkpointsBefore(before, page);
     if (entries.length === 0) break;
     for (const { id, fields } of entries) {
       before = `(${id}`;

@@ -14,6 +14,7 @@ export function makeRuns(parts: EngineParts): Runs {
       mode: request.mode,
       allowShrink: request.allowShrink ?? false,
       actor: { kind: "person", name: request.actor ?? "library" },
+      ...(request.reason === undefined ? {} : { reason: request.reason }),
     });
 
   const progress = (provider: string, runId: string): Promise<RunProgress> =>

@@ -30,6 +30,8 @@ export interface Keys {
   readonly optimizerLease: string;
   /** STREAM of the optimizer's decisions. */
   readonly quotaEvents: string;
+  /** STREAM of samples of the kernel metrics, one at each of the optimizer's checks. */
+  readonly kernelHistory: string;
   /** BullMQ prefix and name of the queue of scripts. */
   readonly runsQueue: { prefix: string; name: string };
   /** The permit pool, one for the whole fleet. */
@@ -143,6 +145,7 @@ export function makeKeys(prefix: string): Keys {
     optimizer: `${fleetTag}:optimizer`,
     optimizerLease: `${fleetTag}:optimizer-lease`,
     quotaEvents: `${fleetTag}:quota-events`,
+    kernelHistory: `${fleetTag}:kernel-history`,
     runsQueue: { prefix: fleetTag, name: "runs" },
     permits: {
       pool: `{${prefix}:permits}:pool`,

@@ -118,8 +118,8 @@ export class Governor {
     throw new UeeError("PROV_PAUSED", said, { data: { runId: await this.#o.runs.openRunId() } });
   }
 
-  async runOpened(actor: Actor): Promise<void> {
-    await this.#o.machine.attempt("open_run", { actor });
+  async runOpened(actor: Actor, reason?: string): Promise<void> {
+    await this.#o.machine.attempt("open_run", { actor, reason });
   }
 
   async runEnded(run: RunRecord): Promise<void> {

@@ -6,12 +6,13 @@ import type { ProviderContext } from "./context.ts";
 
 export async function openGoverned(
   context: ProviderContext,
-  request: { mode: RunMode; allowShrink: boolean; actor: Actor },
+  request: { mode: RunMode; allowShrink: boolean; actor: Actor; reason?: string },
 ): Promise<OpenedRun> {
   const { provider, source, runs, queue, governor } = context;
   await governor.refuseIfPaused();
-  const opened = await openRun(provider, source, runs, queue, { ...request, actor: request.actor.name });
+  const { mode, allowShrink, actor, reason } = request;
+  const opened = await openRun(provider, source, runs, queue, { mode, allowShrink, actor: actor.name });
   // Paused in between: the run is open and stands still, as any run of a paused provider.
-  await governor.runOpened(request.actor);
+  await governor.runOpened(actor, reason);
   return opened;
 }

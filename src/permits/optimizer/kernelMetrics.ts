@@ -97,16 +97,7 @@ export class KernelMetricsReader {
 
   async kernelMetrics(): Promise<KernelMetrics> {
     const [figures, pool] = await Promise.all([this.figures(), this.#options.pool.show()]);
-    return {
-      p99_latency_ms: figures.p99Ms,
-      buffer_saturation: figures.saturation,
-      active_workers: figures.activeWorkers,
-      total_permits: pool.size,
-      allocated_permits: pool.allocated,
-      available_permits: Math.max(0, pool.effective - pool.allocated),
-      message_rate: figures.messageRate,
-      error_rate: figures.errorRate,
-    };
+    return toKernelMetrics(figures, pool);
   }
 
   async #saturation(loads: Record<string, string>, live: Set<string>, nowMs: number): Promise<number> {
@@ -125,6 +116,20 @@ export class KernelMetricsReader {
     return bound > 0 ? buffered / bound : 0;
   }
 }
+
+export const toKernelMetrics = (
+  figures: FleetFigures,
+  pool: Awaited<ReturnType<GovernedPool["show"]>>,
+): KernelMetrics => ({
+  p99_latency_ms: figures.p99Ms,
+  buffer_saturation: figures.saturation,
+  active_workers: figures.activeWorkers,
+  total_permits: pool.size,
+  allocated_permits: pool.allocated,
+  available_permits: Math.max(0, pool.effective - pool.allocated),
+  message_rate: figures.messageRate,
+  error_rate: figures.errorRate,
+});
 
 function rates(counts: Record<string, string>, nowMs: number): { messageRate: number; errorRate: number } {
   const current = Math.floor(nowMs / BUCKET_MS);

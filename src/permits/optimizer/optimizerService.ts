@@ -20,7 +20,14 @@ import {
   optimizerDefaults,
   type Sight,
 } from "./decide.ts";
-import { type FleetFigures, type GovernedPool, type KernelMetricsReader, p99 } from "./kernelMetrics.ts";
+import { keepKernelSample } from "./kernelHistory.ts";
+import {
+  type FleetFigures,
+  type GovernedPool,
+  type KernelMetricsReader,
+  p99,
+  toKernelMetrics,
+} from "./kernelMetrics.ts";
 import { QUOTA_EVENTS_KEPT, quotaEventFields } from "./quotaEvents.ts";
 
 const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
@@ -119,6 +126,7 @@ export class OptimizerService {
       [this.#token, remembered.version, QUOTA_EVENTS_KEPT, kept.length, ...kept, ...event],
     );
     if (Number(first) !== 1) return { kind: "lost" };
+    await keepKernelSample(redis, keys, figures.nowMs, toKernelMetrics(figures, shown));
     if (decision.kind === "revoke") await pool.revoke(decision.permits, decision.reason);
     if (decision.kind === "restore") await pool.restore(decision.permits, decision.reason);
     const line = {

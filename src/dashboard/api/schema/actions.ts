@@ -1,0 +1,37 @@
+/** What is asked for, and how it is acknowledged. */
+import { z } from "zod";
+import { machineStatusSchema, runModeSchema } from "./common.ts";
+
+const reason = z.string().trim().max(500).optional().describe("Why; kept with the action");
+
+export const startBodySchema = z
+  .strictObject({
+    mode: runModeSchema.default("incremental"),
+    allowShrink: z
+      .boolean()
+      .default(false)
+      .describe("Remove records even where the upstream lost suspiciously many"),
+    reason,
+  })
+  .meta({ id: "StartRequest" });
+export type StartRequest = z.input<typeof startBodySchema>;
+
+export const reasonBodySchema = z.strictObject({ reason }).meta({ id: "ActionRequest" });
+export type ActionRequest = z.input<typeof reasonBodySchema>;
+
+export const startedSchema = z
+  .object({
+    runId: z.string(),
+    joined: z.boolean().describe("A run was open already"),
+    mode: runModeSchema,
+  })
+  .meta({ id: "Started" });
+export type Started = z.output<typeof startedSchema>;
+
+export const acceptedSchema = z.object({ machine: machineStatusSchema }).meta({ id: "Accepted" });
+export type Accepted = z.output<typeof acceptedSchema>;
+
+export const resizeBodySchema = z
+  .strictObject({ size: z.number().int().min(1).max(4096), reason })
+  .meta({ id: "ResizeRequest" });
+export type ResizeRequest = z.input<typeof resizeBodySchema>;

@@ -1,0 +1,93 @@
+/** What several answers share. Where a value can be absent it is null; a field is left out only where its schema says so. */
+import { z } from "zod";
+import type {
+  MachineStatus as EngineMachineStatus,
+  RunProgress as EngineRunProgress,
+} from "../../../engine/api.ts";
+
+/** ISO 8601, UTC. */
+export const isoTime = z.string().describe("ISO 8601 time, UTC");
+
+export const errorSchema = z
+  .object({
+    code: z.string().describe("Of the error catalog; match on it, never on the text"),
+    message: z.string(),
+    remedy: z.string().describe("What a person can do about it"),
+    state: z.string().optional().describe("409: the state that refused"),
+    allowed: z.array(z.string()).optional().describe("409: the states that would allow the action"),
+    runId: z.string().nullable().optional().describe("409: the run that is open"),
+    fields: z
+      .array(z.object({ field: z.string(), problem: z.string() }))
+      .optional()
+      .describe("400: what is wrong with which value"),
+    retryAfterMs: z.number().optional().describe("429, 503: when to ask again"),
+    removed: z
+      .object({ urn: z.string(), id: z.string(), removedAt: isoTime, reason: z.string(), runId: z.string() })
+      .optional()
+      .describe("410: when and why the record was removed"),
+  })
+  .meta({ id: "Error", description: "Every answer that is not a success" });
+export type ApiError = z.output<typeof errorSchema>;
+
+export const machineStatusSchema = z
+  .object({
+    state: z.string(),
+    since: isoTime.nullable(),
+    reason: z.string().nullable(),
+    actor: z.string().nullable().describe("Who or what brought it there"),
+    until: isoTime.nullable().describe("End of a wait"),
+    remainingMs: z.number().describe("What is left of the wait, ms"),
+    version: z.number().describe("Counts the machine's transitions"),
+  })
+  .meta({ id: "MachineStatus" }) satisfies z.ZodType<EngineMachineStatus>;
+export type MachineStatus = z.output<typeof machineStatusSchema>;
+
+export const runStateSchema = z.enum(["running", "complete", "incomplete", "paused", "stopped", "failed"]);
+export const runModeSchema = z.enum(["incremental", "full"]);
+
+export const runSchema = z
+  .object({
+    provider: z.string(),
+    runId: z.string(),
+    mode: runModeSchema,
+    state: runStateSchema,
+    phase: z.enum(["planning", "loading", "removing", "verifying", "closed"]),
+    pass: z.number(),
+    expected: z
+      .number()
+      .nullable()
+      .describe("Records expected in this pass; null before the upstream has said"),
+    fetched: z.number().describe("Unique ids received"),
+    created: z.number(),
+    updated: z.number(),
+    unchanged: z.number(),
+    removed: z.number(),
+    deadLettered: z.number(),
+    requests: z.number(),
+    batches: z.number(),
+    batchesDone: z.number(),
+    batchesPlanned: z.number(),
+    startedAt: isoTime,
+    endedAt: isoTime.nullable(),
+    durationMs: z.number(),
+    checkpoint: z.string().nullable().describe("URN up to which everything is committed"),
+    watermark: z.string().nullable(),
+    waiting: z.object({ reason: z.string(), until: isoTime }).nullable(),
+    error: z.object({ code: z.string(), message: z.string(), remedy: z.string() }).nullable(),
+  })
+  .meta({ id: "Run" }) satisfies z.ZodType<EngineRunProgress>;
+export type Run = z.output<typeof runSchema>;
+
+/** Actions on a provider, as buttons and routes name them. */
+export const actionSchema = z.enum(["start", "pause", "resume", "stop"]);
+export type Action = z.output<typeof actionSchema>;
+
+/** `?limit=` with its bounds. */
+export const limitQuery = (most: number, usual: number) =>
+  z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(most)
+    .default(usual)
+    .describe(`At most so many, the newest first; up to ${most}`);

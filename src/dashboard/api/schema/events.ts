@@ -1,0 +1,35 @@
+/**
+ * The events of `/events`: name → data. `overview`, `kernel`, `permits` and `workers` carry the whole present state and
+ * come when it changed; `transition` and `quota` come once for each entry; `pulse` comes every second, whatever happens.
+ */
+import { z } from "zod";
+import { isoTime } from "./common.ts";
+import { permitsSchema, quotaEventSchema, transitionSchema, workersSchema } from "./fleet.ts";
+import { overviewSchema } from "./overview.ts";
+import { kernelMetricsSchema } from "./tree.ts";
+
+export const pulseSchema = z
+  .object({
+    at: isoTime,
+    redis: z.enum(["ok", "away"]),
+    code: z.string().nullable(),
+    message: z.string().nullable(),
+  })
+  .meta({ id: "Pulse" });
+export type Pulse = z.output<typeof pulseSchema>;
+
+export const eventSchemas = {
+  /** First of every connection that could not be resumed: forget what you have, the present state follows. */
+  reset: z.object({ at: isoTime }),
+  pulse: pulseSchema,
+  overview: overviewSchema,
+  kernel: z.object({ at: isoTime, metrics: kernelMetricsSchema }),
+  permits: permitsSchema,
+  workers: workersSchema,
+  transition: transitionSchema,
+  quota: quotaEventSchema,
+  /** The last of a connection that this server ends: reconnect. */
+  bye: z.object({ at: isoTime }),
+} as const;
+export type EventName = keyof typeof eventSchemas;
+export type EventData = { [Name in EventName]: z.output<(typeof eventSchemas)[Name]> };

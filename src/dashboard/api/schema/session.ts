@@ -1,0 +1,30 @@
+/** Who is asking, and the login of browsers. */
+import { z } from "zod";
+import { isoTime } from "./common.ts";
+
+export const sessionSchema = z
+  .object({
+    actor: z.string().describe("Name that is kept with actions"),
+    csrfToken: z.string().describe("To be sent as X-CSRF-Token with every change"),
+    tokenRequired: z.boolean().describe("False: this dashboard is open to everybody on this machine"),
+    expiresAt: isoTime.nullable().describe("End of the login; null where there is none"),
+  })
+  .meta({ id: "Session" });
+export type Session = z.output<typeof sessionSchema>;
+
+export const loginBodySchema = z
+  .strictObject({
+    token: z.string().min(1).max(1024),
+    name: z
+      .string()
+      .trim()
+      .regex(
+        /^[\p{L}\p{N}][\p{L}\p{N} ._@+-]{0,63}$/u,
+        "must be 1 to 64 letters, digits, spaces or . _ @ + -",
+      ),
+  })
+  .meta({ id: "LoginRequest" });
+export type LoginRequest = z.input<typeof loginBodySchema>;
+
+export const healthSchema = z.object({ status: z.enum(["ok"]) }).meta({ id: "Health" });
+export type Health = z.output<typeof healthSchema>;

@@ -1,0 +1,132 @@
+/** What the engine shows to those who watch it: the tree, runs, transitions, decisions. Reads only. */
+import type { Redis } from "ioredis";
+import type { MachineSnapshot } from "../machines/request.ts";
+import { kernelHistory } from "../permits/optimizer/kernelHistory.ts";
+import { quotaEvents } from "../permits/optimizer/quotaEvents.ts";
+import { mapRedisError } from "../redis/errors.ts";
+import { ensureSchema } from "../redis/schema.ts";
+import type { ProviderContext } from "../workers/context.ts";
+import { actionsIn, statesFor } from "./actions.ts";
+import type { Engine, EtlTree, HistoryTransition, RunProgress } from "./api.ts";
+import { contextOf, type EngineParts, machineOf } from "./parts.ts";
+import { checkpoints, runProgress } from "./reads.ts";
+
+type Observing = Pick<
+  Engine,
+  "etlTree" | "runs" | "transitions" | "quotaEvents" | "kernelHistory" | "actionsIn" | "statesFor" | "ready"
+>;
+
+export function makeObserving(parts: EngineParts): Observing {
+  const { redis, keys, macro, pool } = parts;
+  const contexts = (provider?: string): ProviderContext[] =>
+    provider === undefined ? [...parts.contexts.values()] : [contextOf(parts, provider)];
+
+  return {
+    actionsIn,
+    statesFor,
+
+    async etlTree(): Promise<EtlTree> {
+      const [fleet, view, providers, totals] = await Promise.all([
+        macro.read(),
+        pool.show({ holders: 0 }),
+        Promise.all(contexts().map((context) => branch(parts, context))),
+        Promise.all(contexts().map(({ runs }) => checkpointsEver(redis, runs.keys.checkpoints))),
+      ]);
+      const held = new Map(view.providers.map((one) => [one.provider, one.held]));
+      return {
+        macro_fsm: { id: "macro", ...machineTimes(fleet) },
+        providers: providers.map(({ created_at, updated_at, ...rest }) => ({
+          ...rest,
+          permits_allocated: held.get(rest.id) ?? 0,
+          created_at,
+          updated_at,
+        })),
+        total_checkpoints: totals.reduce((sum, count) => sum + count, 0),
+      };
+    },
+
+    async runs({ provider, limit }) {
+      const found = await Promise.all(
+        contexts(provider).map(async (context) => {
+          const machine = machineOf(parts, context.provider.name);
+          const ids = await context.runs.recentRunIds(limit);
+          // One that was forgotten between the list and the look is passed over.
+          return Promise.all(ids.map((id) => runProgress(context, id, machine).catch(unlessGone)));
+        }),
+      );
+      return found
+        .flat()
+        .filter((run): run is RunProgress => run !== undefined)
+        .sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1))
+        .slice(0, limit);
+    },
+
+    async transitions({ provider, limit }) {
+      const machines =
+        provider === undefined ? [macro, ...parts.machines.values()] : [machineOf(parts, provider)];
+      const pages = await Promise.all(machines.map((machine) => machine.history({ limit })));
+      return pages
+        .flatMap(({ entries }): HistoryTransition[] =>
+          entries.map(({ providerId, details: _details, ...entry }) => ({ ...entry, provider: providerId })),
+        )
+        .sort((a, b) => Number(a.at < b.at) - Number(a.at > b.at))
+        .slice(0, limit);
+    },
+
+    quotaEvents: async ({ limit }) => (await quotaEvents(redis, keys, { limit })).entries,
+
+    kernelHistory: ({ limit }) => kernelHistory(redis, keys, limit),
+
+    async ready() {
+      await ensureSchema(redis, keys, { write: false });
+    },
+  };
+}
+
+/** One provider of the tree, without its permits. */
+async function branch(parts: EngineParts, context: ProviderContext) {
+  const { name } = context.provider;
+  const [now, [runId], [last]] = await Promise.all([
+    machineOf(parts, name).read(),
+    context.runs.recentRunIds(1),
+    checkpoints(context, { limit: 1 }),
+  ]);
+  const run = runId === undefined ? undefined : await context.runs.read(runId);
+  const errors = run === undefined ? 0 : run.dead + run.deadSize;
+  const { created_at, updated_at, state } = machineTimes(now);
+  return {
+    id: name,
+    provider_type: name,
+    state,
+    last_checkpoint: run?.checkpoint ?? last?.urn ?? null,
+    processed_count: run === undefined ? 0 : run.created + run.updated + run.unchanged + errors,
+    error_count: errors,
+    created_at,
+    updated_at,
+  };
+}
+
+const machineTimes = ({ state, createdAt, updatedAt }: MachineSnapshot<string, string>) => ({
+  state,
+  created_at: createdAt,
+  updated_at: updatedAt,
+});
+
+const unlessGone = (error: unknown): undefined => {
+  const { code } = error as { code?: unknown };
+  if (code !== "PROV_RUN_NOT_FOUND") throw error;
+  return undefined;
+};
+
+/** The stream is bounded; Redis 7 counts what was ever added, before it only what is there. */
+async function checkpointsEver(redis: Redis, key: string): Promise<number> {
+  try {
+    const info = (await redis.xinfo("STREAM", key)) as unknown[];
+    const at = (name: string): number => Number(info[info.indexOf(name) + 1] ?? 0);
+    return info.includes("entries-added") ? at("entries-added") : at("length");
+  } catch (error) {
+    const mapped = mapRedisError(error);
+    if (/no such key/i.test(mapped.detail)) return 0;
+    throw mapped;
+  }
+}
