@@ -5,6 +5,15 @@ import type {
   RunProgress as EngineRunProgress,
 } from "../../../engine/api.ts";
 
+/** Each may be given where the other is expected. */
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
+
+/** Holds a schema to the engine's type behind it: a field too many, too few or of another type does not compile. */
+export const shows =
+  <Shown>() =>
+  <Schema extends z.ZodType>(schema: Same<z.output<Schema>, Shown> extends true ? Schema : never): Schema =>
+    schema;
+
 /** ISO 8601, UTC. */
 export const isoTime = z.string().describe("ISO 8601 time, UTC");
 
@@ -29,53 +38,57 @@ export const errorSchema = z
   .meta({ id: "Error", description: "Every answer that is not a success" });
 export type ApiError = z.output<typeof errorSchema>;
 
-export const machineStatusSchema = z
-  .object({
-    state: z.string(),
-    since: isoTime.nullable(),
-    reason: z.string().nullable(),
-    actor: z.string().nullable().describe("Who or what brought it there"),
-    until: isoTime.nullable().describe("End of a wait"),
-    remainingMs: z.number().describe("What is left of the wait, ms"),
-    version: z.number().describe("Counts the machine's transitions"),
-  })
-  .meta({ id: "MachineStatus" }) satisfies z.ZodType<EngineMachineStatus>;
+export const machineStatusSchema = shows<EngineMachineStatus>()(
+  z
+    .object({
+      state: z.string(),
+      since: isoTime.nullable(),
+      reason: z.string().nullable(),
+      actor: z.string().nullable().describe("Who or what brought it there"),
+      until: isoTime.nullable().describe("End of a wait"),
+      remainingMs: z.number().describe("What is left of the wait, ms"),
+      version: z.number().describe("Counts the machine's transitions"),
+    })
+    .meta({ id: "MachineStatus" }),
+);
 export type MachineStatus = z.output<typeof machineStatusSchema>;
 
 export const runStateSchema = z.enum(["running", "complete", "incomplete", "paused", "stopped", "failed"]);
 export const runModeSchema = z.enum(["incremental", "full"]);
 
-export const runSchema = z
-  .object({
-    provider: z.string(),
-    runId: z.string(),
-    mode: runModeSchema,
-    state: runStateSchema,
-    phase: z.enum(["planning", "loading", "removing", "verifying", "closed"]),
-    pass: z.number(),
-    expected: z
-      .number()
-      .nullable()
-      .describe("Records expected in this pass; null before the upstream has said"),
-    fetched: z.number().describe("Unique ids received"),
-    created: z.number(),
-    updated: z.number(),
-    unchanged: z.number(),
-    removed: z.number(),
-    deadLettered: z.number(),
-    requests: z.number(),
-    batches: z.number(),
-    batchesDone: z.number(),
-    batchesPlanned: z.number(),
-    startedAt: isoTime,
-    endedAt: isoTime.nullable(),
-    durationMs: z.number(),
-    checkpoint: z.string().nullable().describe("URN up to which everything is committed"),
-    watermark: z.string().nullable(),
-    waiting: z.object({ reason: z.string(), until: isoTime }).nullable(),
-    error: z.object({ code: z.string(), message: z.string(), remedy: z.string() }).nullable(),
-  })
-  .meta({ id: "Run" }) satisfies z.ZodType<EngineRunProgress>;
+export const runSchema = shows<EngineRunProgress>()(
+  z
+    .object({
+      provider: z.string(),
+      runId: z.string(),
+      mode: runModeSchema,
+      state: runStateSchema,
+      phase: z.enum(["planning", "loading", "removing", "verifying", "closed"]),
+      pass: z.number(),
+      expected: z
+        .number()
+        .nullable()
+        .describe("Records expected in this pass; null before the upstream has said"),
+      fetched: z.number().describe("Unique ids received"),
+      created: z.number(),
+      updated: z.number(),
+      unchanged: z.number(),
+      removed: z.number(),
+      deadLettered: z.number(),
+      requests: z.number(),
+      batches: z.number(),
+      batchesDone: z.number(),
+      batchesPlanned: z.number(),
+      startedAt: isoTime,
+      endedAt: isoTime.nullable(),
+      durationMs: z.number(),
+      checkpoint: z.string().nullable().describe("URN up to which everything is committed"),
+      watermark: z.string().nullable(),
+      waiting: z.object({ reason: z.string(), until: isoTime }).nullable(),
+      error: z.object({ code: z.string(), message: z.string(), remedy: z.string() }).nullable(),
+    })
+    .meta({ id: "Run" }),
+);
 export type Run = z.output<typeof runSchema>;
 
 /** Actions on a provider, as buttons and routes name them. */

@@ -2,25 +2,27 @@
 import { z } from "zod";
 import type { Checkpoint as EngineCheckpoint } from "../../../engine/api.ts";
 import type { ChangeEntry, StoredRecord } from "../../../records/contract.ts";
-import { isoTime, runSchema } from "./common.ts";
+import { isoTime, runSchema, shows } from "./common.ts";
 
 export const runsSchema = z
   .object({ runs: z.array(runSchema).describe("The newest first") })
   .meta({ id: "Runs" });
 export type Runs = z.output<typeof runsSchema>;
 
-export const checkpointSchema = z
-  .object({
-    urn: z.string(),
-    runId: z.string(),
-    batch: z.string(),
-    pass: z.number(),
-    records: z.number(),
-    at: isoTime,
-    success: z.boolean(),
-    error: z.string().nullable().describe("Code of the error"),
-  })
-  .meta({ id: "Checkpoint" }) satisfies z.ZodType<EngineCheckpoint>;
+export const checkpointSchema = shows<EngineCheckpoint>()(
+  z
+    .object({
+      urn: z.string(),
+      runId: z.string(),
+      batch: z.string(),
+      pass: z.number(),
+      records: z.number(),
+      at: isoTime,
+      success: z.boolean(),
+      error: z.string().nullable().describe("Code of the error"),
+    })
+    .meta({ id: "Checkpoint" }),
+);
 export const checkpointsSchema = z
   .object({ checkpoints: z.array(checkpointSchema).describe("The newest first") })
   .meta({ id: "Checkpoints" });
@@ -41,18 +43,20 @@ export type StoredRecordAnswer = z.output<typeof recordSchema>;
 /** The answer has the engine's fields, no more and no less. */
 export const recordFields = recordSchema.keyof().options satisfies readonly (keyof StoredRecord)[];
 
-export const changeSchema = z
-  .object({
-    cursor: z.string().describe("Position after this entry"),
-    provider: z.string(),
-    urn: z.string(),
-    id: z.string(),
-    op: z.enum(["created", "updated", "removed"]),
-    fields: z.array(z.string()).describe("Top-level fields that changed (updated only)"),
-    at: isoTime,
-    runId: z.string(),
-  })
-  .meta({ id: "Change" }) satisfies z.ZodType<ChangeEntry>;
+export const changeSchema = shows<ChangeEntry>()(
+  z
+    .object({
+      cursor: z.string().describe("Position after this entry"),
+      provider: z.string(),
+      urn: z.string(),
+      id: z.string(),
+      op: z.enum(["created", "updated", "removed"]),
+      fields: z.array(z.string()).describe("Top-level fields that changed (updated only)"),
+      at: isoTime,
+      runId: z.string(),
+    })
+    .meta({ id: "Change" }),
+);
 export const changesSchema = z
   .object({
     changes: z.array(changeSchema),

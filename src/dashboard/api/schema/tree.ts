@@ -2,32 +2,34 @@
 import { z } from "zod";
 import type { EtlTree as EngineEtlTree } from "../../../engine/api.ts";
 import type { KernelMetrics as EngineKernelMetrics } from "../../../permits/optimizer/kernelMetrics.ts";
-import { isoTime } from "./common.ts";
+import { isoTime, shows } from "./common.ts";
 
-export const etlTreeSchema = z
-  .object({
-    macro_fsm: z.object({
-      id: z.string(),
-      state: z.string(),
-      created_at: isoTime.nullable().describe("First transition; null before it"),
-      updated_at: isoTime.nullable().describe("Last transition; null before the first"),
-    }),
-    providers: z.array(
-      z.object({
+export const etlTreeSchema = shows<EngineEtlTree>()(
+  z
+    .object({
+      macro_fsm: z.object({
         id: z.string(),
-        provider_type: z.string(),
         state: z.string(),
-        last_checkpoint: z.string().nullable().describe("URN"),
-        processed_count: z.number().describe("Records processed by the open run, else by the last"),
-        error_count: z.number().describe("Of those, the ones that failed for good"),
-        permits_allocated: z.number(),
-        created_at: isoTime.nullable(),
-        updated_at: isoTime.nullable(),
+        created_at: isoTime.nullable().describe("First transition; null before it"),
+        updated_at: isoTime.nullable().describe("Last transition; null before the first"),
       }),
-    ),
-    total_checkpoints: z.number().describe("Checkpoints ever kept, all providers"),
-  })
-  .meta({ id: "EtlTree" }) satisfies z.ZodType<EngineEtlTree>;
+      providers: z.array(
+        z.object({
+          id: z.string(),
+          provider_type: z.string(),
+          state: z.string(),
+          last_checkpoint: z.string().nullable().describe("URN"),
+          processed_count: z.number().describe("Records processed by the open run, else by the last"),
+          error_count: z.number().describe("Of those, the ones that failed for good"),
+          permits_allocated: z.number(),
+          created_at: isoTime.nullable(),
+          updated_at: isoTime.nullable(),
+        }),
+      ),
+      total_checkpoints: z.number().describe("Checkpoints ever kept, all providers"),
+    })
+    .meta({ id: "EtlTree" }),
+);
 export type EtlTree = z.output<typeof etlTreeSchema>;
 
 const kernelFields = {
@@ -41,9 +43,9 @@ const kernelFields = {
   error_rate: z.number().describe("Of those, the ones that spent an attempt or gave up, per second"),
 };
 
-export const kernelMetricsSchema = z
-  .object(kernelFields)
-  .meta({ id: "KernelMetrics" }) satisfies z.ZodType<EngineKernelMetrics>;
+export const kernelMetricsSchema = shows<EngineKernelMetrics>()(
+  z.object(kernelFields).meta({ id: "KernelMetrics" }),
+);
 export type KernelMetrics = z.output<typeof kernelMetricsSchema>;
 
 export const kernelHistorySchema = z
