@@ -74,7 +74,7 @@ module.exports = {
         pathNot: [
           "^src/core/",
           "^src/(providers|records)/contract\\.ts$",
-          "^src/permits/(permitPool|report|optimizer/(kernelMetrics|kernelHistory|quotaEvents))\\.ts$",
+          "^src/permits/(auditor|permitPool|report|optimizer/(kernelMetrics|kernelHistory|quotaEvents))\\.ts$",
         ],
       },
     },

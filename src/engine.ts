@@ -11,6 +11,7 @@ import { makeRuns } from "./engine/runs.ts";
 import type { OpenEngineOptions } from "./engine/settings.ts";
 import { makeWorkers } from "./engine/workers.ts";
 import { openMacroMachine, openProviderMachine, type ProviderMachineStore } from "./machines/machineStore.ts";
+import { auditHistory } from "./permits/auditor.ts";
 import { KernelMetricsReader } from "./permits/optimizer/kernelMetrics.ts";
 import { makePermitPool } from "./permits/permitPool.ts";
 import { providers as registered } from "./providers/registry.ts";
@@ -168,6 +169,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     permits: {
       show: () => pool.show(),
       resize: (size, by = {}) => resizePermits(parts, size, by),
+      audits: () => auditHistory(redis.commands, keys),
       audit: ({ repair = false, actor = "library" } = {}) => pool.audit({ repair, actor }),
     },
 

@@ -2,6 +2,7 @@
  * The engine as CLI, dashboard and scripts see it. `engine.ts` builds it; nothing above it knows Redis or BullMQ.
  */
 import type { ErrorCode } from "../core/errors.ts";
+import type { AuditHistory } from "../permits/auditor.ts";
 import type { KernelSample } from "../permits/optimizer/kernelHistory.ts";
 import type { KernelMetrics } from "../permits/optimizer/kernelMetrics.ts";
 import type { QuotaEvent } from "../permits/optimizer/quotaEvents.ts";
@@ -237,6 +238,8 @@ export interface Engine {
   permits: {
     show(): Promise<PoolView>;
     resize(size: number, by?: PersonRequest): Promise<PoolSize>;
+    /** What the regular audits found and mended. */
+    audits(): Promise<AuditHistory>;
     audit(options?: { repair?: boolean; actor?: string }): Promise<AuditReport>;
   };
   kernelMetrics(): Promise<KernelMetrics>;

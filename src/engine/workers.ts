@@ -50,6 +50,7 @@ export function makeWorkers(parts: EngineParts): EngineWorkers {
           pool,
           logger,
           liveWorkers: liveIds,
+          providers: [...parts.contexts.keys()],
           bufferRecords: settings.bufferRecords ?? 10_000,
         }),
         concurrency: settings.concurrency,

@@ -401,6 +401,17 @@ export class RunStore {
     await this.#redis.unlink(run.seen, run.regressed, run.fences, run.nameless);
   }
 
+  /** How long ago the run closed, ms; undefined while it is open. */
+  async closedForMs(runId: string): Promise<number | undefined> {
+    const [state, endedAt] = await this.#redis.hmget(this.#run(runId).run, "state", "endedAt");
+    return state === "closed" && endedAt ? (await this.now()) - Date.parse(endedAt) : undefined;
+  }
+
+  async hasBookkeeping(runId: string): Promise<boolean> {
+    const run = this.#run(runId);
+    return (await this.#redis.exists(run.seen, run.regressed, run.fences, run.nameless)) > 0;
+  }
+
   /** Forgets closed runs beyond the newest `keep`, but none that a dead letter refers to. */
   async trimHistory(keep: number): Promise<void> {
     const old = await this.#redis.zrange(this.keys.runs, 0, `-${keep + 1}`);

@@ -8,7 +8,9 @@ import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
 import type { StagedSlice } from "../providers/contract.ts";
 import type { ProviderKeys } from "../redis/keys.ts";
+import { loadScript } from "../redis/scripts.ts";
 
+const stageScript = loadScript(new URL("./lua/stageSlice-3.lua", import.meta.url));
 const compress = promisify(gzip);
 const inflate = promisify(gunzip);
 
@@ -24,9 +26,12 @@ export class Staging {
   async stage(runId: string, name: string, slice: StagedSlice): Promise<void> {
     const run = this.#keys.run(runId);
     const packed = await compress(JSON.stringify(slice), { level: 3 });
-    // The name first: a slice that nobody can find would never be cleaned.
-    await this.#redis.sadd(run.stagedNames, name);
-    await this.#redis.set(run.staged(name), packed);
+    const reply = await stageScript.run(
+      this.#redis,
+      [run.run, run.stagedNames, run.staged(name)],
+      [name, packed],
+    );
+    if (Number(reply) < 0) throw new UeeError("STOR_RUN_CLOSED", "The run is closed; staging refused.");
   }
 
   async load(runId: string, name: string): Promise<{ slice: StagedSlice; bytes: number }> {
@@ -34,6 +39,11 @@ export class Staging {
     if (packed === null) throw new UeeError("STOR_STAGE_LOST", `Slice ${name} of run ${runId} is gone.`);
     const text = await inflate(packed);
     return { slice: JSON.parse(text.toString("utf8")) as StagedSlice, bytes: text.length };
+  }
+
+  /** Does the run still have slices? */
+  async any(runId: string): Promise<boolean> {
+    return (await this.#redis.exists(this.#keys.run(runId).stagedNames)) === 1;
   }
 
   async clean(runId: string): Promise<void> {

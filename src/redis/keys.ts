@@ -32,6 +32,10 @@ export interface Keys {
   readonly quotaEvents: string;
   /** STREAM of samples of the kernel metrics, one at each of the optimizer's checks. */
   readonly kernelHistory: string;
+  /** STRING: who audits the permit pool in this minute. */
+  readonly permitAuditTurn: string;
+  /** HASH: when the permit pool was audited last, and what was found. */
+  readonly permitAudits: string;
   /** BullMQ prefix and name of the queue of scripts. */
   readonly runsQueue: { prefix: string; name: string };
   /** The permit pool, one for the whole fleet. */
@@ -146,6 +150,8 @@ export function makeKeys(prefix: string): Keys {
     optimizerLease: `${fleetTag}:optimizer-lease`,
     quotaEvents: `${fleetTag}:quota-events`,
     kernelHistory: `${fleetTag}:kernel-history`,
+    permitAuditTurn: `${fleetTag}:permit-audit-turn`,
+    permitAudits: `${fleetTag}:permit-audits`,
     runsQueue: { prefix: fleetTag, name: "runs" },
     permits: {
       pool: `{${prefix}:permits}:pool`,

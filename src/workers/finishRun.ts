@@ -221,12 +221,16 @@ function metaAfter(run: RunRecord, verdict: KeptVerdict, nowMs: number): Record<
   return meta;
 }
 
+/** Does a dead letter refer to the run's staged slices? That of a bad record has its own raw bytes. */
+export async function refersToSlices(context: ProviderContext, runId: string): Promise<boolean> {
+  const statuses = await context.runs.statuses(runId);
+  return [...statuses].some(([key, status]) => status.letter === "d" && !key.startsWith("bad/"));
+}
+
 /** Keeps what status and dead letters need; drops the bookkeeping of a closed run. */
 export async function cleanUp(context: ProviderContext, runId: string): Promise<void> {
-  const statuses = await context.runs.statuses(runId);
-  const dead = [...statuses].some(([key, status]) => status.letter === "d" && !key.startsWith("bad/"));
   await context.runs.dropBookkeeping(runId);
-  if (!dead) await context.staging.clean(runId);
+  if (!(await refersToSlices(context, runId))) await context.staging.clean(runId);
   await context.runs.trimHistory(RUNS_KEPT);
 }
 

@@ -1,12 +1,13 @@
 /**
  * What every worker does for the whole fleet beside its batches: carries provider transitions to the macro machine, tells
- * its load, and stands for election as the one that optimizes the permit pool. All of it is compare-and-set in Redis: any
+ * its load, audits the permit pool, and stands for election as the one that optimizes it. All of it is compare-and-set in Redis: any
  * number of workers may do it at once, and any of them may die.
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
 import type { MacroMachineStore } from "../machines/machineStore.ts";
 import { MacroPump } from "../machines/macroPump.ts";
+import { PermitAuditor } from "../permits/auditor.ts";
 import { type GovernedPool, KernelMetricsReader } from "../permits/optimizer/kernelMetrics.ts";
 import { LoadReporter } from "../permits/optimizer/loadReporter.ts";
 import { OptimizerService } from "../permits/optimizer/optimizerService.ts";
@@ -21,6 +22,8 @@ export interface FleetDutiesOptions {
   macro: MacroMachineStore;
   pool: PermitPool;
   liveWorkers: () => Promise<string[]>;
+  /** All providers of the fleet, whichever this worker works for. */
+  providers: readonly string[];
   /** Records that one worker may hold fetched and not yet committed. */
   bufferRecords: number;
   logger: Logger;
@@ -45,7 +48,7 @@ export class FleetDuties {
   }
 
   async start(workerId: string, contexts: ProviderContext[]): Promise<void> {
-    const { redis, keys, macro, pool, liveWorkers, bufferRecords, logger } = this.#o;
+    const { redis, keys, macro, pool, liveWorkers, providers, bufferRecords, logger } = this.#o;
     const buffer = contexts[0]?.buffer ?? { records: 0 };
     const reporter = new LoadReporter({
       redis,
@@ -57,14 +60,8 @@ export class FleetDuties {
     const governed = governedPool(pool, workerId);
     this.#services = [
       reporter,
-      new MacroPump({
-        redis,
-        keys,
-        macro,
-        logger,
-        actor: workerId,
-        providers: contexts.map(({ provider }) => provider.name),
-      }),
+      new MacroPump({ redis, keys, macro, logger, actor: workerId, providers }),
+      new PermitAuditor({ redis, keys, pool, logger, actor: workerId }),
       new OptimizerService({
         redis,
         keys,

@@ -17,6 +17,7 @@ import { mapRedisError } from "../redis/errors.ts";
 import type { Keys } from "../redis/keys.ts";
 import type { ProviderContext } from "./context.ts";
 import type { FleetDuties } from "./fleetDuties.ts";
+import { sweepLeftovers } from "./leftovers.ts";
 import { backoffMs } from "./outcome.ts";
 import { BatchProcessor } from "./processor.ts";
 import { RunsConsumer } from "./runsConsumer.ts";
@@ -102,8 +103,11 @@ export class BatchWorker {
     return this.#quietly(async () => {
       await this.#releaseDeadHolders();
       for (const reconciler of this.#reconcilers) await reconciler.runOnce();
-      for (const { governor, provider } of this.#deps.contexts) {
-        for (const repair of await governor.align()) {
+      for (const context of this.#deps.contexts) {
+        const { governor, provider } = context;
+        const swept = await sweepLeftovers(context);
+        const repairs = [...(await governor.align()), ...swept.map((runId) => `leftovers of ${runId}`)];
+        for (const repair of repairs) {
           this.#logger.warn({ event: "repair", provider: provider.name, repair }, `repaired: ${repair}`);
         }
       }

@@ -136,6 +136,7 @@ export function fakeEngine(over: Partial<Engine> = {}): Engine {
       show: unexpected("permits.show"),
       resize: unexpected("permits.resize"),
       audit: unexpected("permits.audit"),
+      audits: unexpected("permits.audits"),
     },
     kernelMetrics: unexpected("kernelMetrics"),
     kernelHistory: unexpected("kernelHistory"),
