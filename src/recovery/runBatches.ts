@@ -1,0 +1,163 @@
+/**
+ * What happens to the batches of a run. Every change is one script under the run's fences, so that a superseded attempt, a
+ * closed run or a process that slept changes nothing.
+ */
+import { UeeError } from "../core/errors.ts";
+import type { PlannedBatch } from "../providers/contract.ts";
+import type { Attempt } from "../records/contract.ts";
+import { loadScript } from "../redis/scripts.ts";
+import { RunReads } from "./runReads.ts";
+import type { BatchEntry, BatchResult, BatchStatus, StoredError } from "./runRecord.ts";
+
+const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
+const scripts = {
+  beginAttempt: script("beginAttempt-3"),
+  planMore: script("planMore-6"),
+  checkpoint: script("checkpoint-7"),
+  buryBatch: script("buryBatch-5"),
+  extendRun: script("extendRun-5"),
+  raiseGeneration: script("raiseGeneration-2"),
+};
+
+/** Checkpoints kept per provider for `uee checkpoints`. What a run still needs lives in its own keys. */
+const CHECKPOINTS_KEPT = 10_000;
+
+export type Begun =
+  | { kind: "begun"; attempt: Attempt }
+  | { kind: "closed" | "committed" | "dead" | "cancelled" | "unplanned" };
+
+/** Key, JSON and whether it takes a place in the plan's order, of each batch: what the scripts that plan expect. */
+export const triples = (batches: BatchEntry[]): string[] =>
+  batches.flatMap((b) => [b.key, JSON.stringify(b), b.kind === "batch" ? "1" : "0"]);
+
+export const toEntries = (batches: PlannedBatch<unknown>[], pass: number): BatchEntry[] =>
+  batches.map((b) => ({ key: b.key, size: b.size, payload: b.payload, pass, kind: "batch" }));
+
+/** Turns a script's refusal into the error that the batch's outcome understands. */
+export function accepted(reply: number, what: string): number {
+  if (reply === -1) throw new UeeError("STOR_RUN_CLOSED", `The run is closed; ${what} refused.`);
+  if (reply === -2) throw new UeeError("STOR_FENCED", `A newer attempt has the batch; ${what} refused.`);
+  if (reply < 0) throw new UeeError("SYS_INTERNAL", `${what} refused with ${reply}`);
+  return reply;
+}
+
+export class RunBatches extends RunReads {
+  /** Takes the next fence of a batch (or of the finish step) unless there is nothing left to do for it. */
+  async begin(runId: string, batchKey: string, step: "batch" | "finish"): Promise<Begun> {
+    const run = this.runKeys(runId);
+    const reply = (await scripts.beginAttempt.run(
+      this.redis,
+      [run.run, run.status, run.fences],
+      [batchKey, step],
+    )) as [number | string, string, string];
+    const refusals = {
+      [-1]: "closed",
+      [-2]: "committed",
+      [-3]: "dead",
+      [-4]: "cancelled",
+      [-5]: "unplanned",
+    };
+    const kind = refusals[Number(reply[0]) as keyof typeof refusals];
+    if (kind !== undefined) return { kind } as Begun;
+    const attempt = { runId, batchKey, fence: Number(reply[0]), pass: Number(reply[1]) };
+    return { kind: "begun", attempt };
+  }
+
+  /** Plans the jobs of bad records before the checkpoint of the batch they came in. */
+  async planRecords(attempt: Attempt, batches: BatchEntry[], nameless: string[]): Promise<void> {
+    const run = this.runKeys(attempt.runId);
+    const reply = await scripts.planMore.run(
+      this.redis,
+      [run.run, run.batches, run.status, run.order, run.fences, run.nameless],
+      [attempt.batchKey, attempt.fence, attempt.pass, nameless.length, ...nameless, ...triples(batches)],
+    );
+    accepted(Number(reply), "planning bad records");
+  }
+
+  /** Commits the checkpoint of a batch together with the batches it discovered. Returns what is outstanding. */
+  async checkpoint(
+    attempt: Attempt,
+    result: BatchResult,
+    extra: {
+      newest: { ms: number; text: string } | null;
+      more: BatchEntry[];
+      changeKey: string | null;
+    },
+  ): Promise<{ outstanding: number }> {
+    const run = this.runKeys(attempt.runId);
+    const reply = (await scripts.checkpoint.run(
+      this.redis,
+      [run.run, run.batches, run.status, run.order, run.fences, run.results, this.keys.checkpoints],
+      [
+        attempt.batchKey,
+        attempt.fence,
+        attempt.pass,
+        JSON.stringify(result),
+        result.urn ?? "",
+        result.records,
+        extra.newest?.ms ?? "",
+        extra.newest?.text ?? "",
+        new Date(await this.now()).toISOString(),
+        attempt.runId,
+        extra.changeKey ?? "",
+        CHECKPOINTS_KEPT,
+        result.facts?.group ?? "",
+        result.facts?.total ?? 0,
+        ...triples(extra.more),
+      ],
+    )) as [number, number];
+    return { outstanding: accepted(reply[0], "the checkpoint") };
+  }
+
+  /** Marks a batch dead; without an attempt when the reconciler found its job in the failed set. */
+  async bury(
+    runId: string,
+    entry: Pick<BatchEntry, "key" | "kind" | "size">,
+    fence: number | null,
+    error: StoredError,
+    urn: string | null,
+  ): Promise<number> {
+    const run = this.runKeys(runId);
+    const result: BatchResult = { urn, records: 0, error };
+    const reply = (await scripts.buryBatch.run(
+      this.redis,
+      [run.run, run.status, run.fences, run.results, this.keys.checkpoints],
+      [
+        entry.key,
+        fence ?? "",
+        JSON.stringify(result),
+        entry.kind,
+        urn ?? "",
+        error.code,
+        new Date(await this.now()).toISOString(),
+        runId,
+        CHECKPOINTS_KEPT,
+        entry.size,
+      ],
+    )) as [number];
+    if (reply[0] === -3) return 0;
+    return accepted(reply[0], "the burial");
+  }
+
+  async extend(
+    attempt: Attempt,
+    pass: number,
+    reason: string,
+    batches: PlannedBatch<unknown>[],
+  ): Promise<BatchEntry[]> {
+    const run = this.runKeys(attempt.runId);
+    const entries = toEntries(batches, pass);
+    const reply = await scripts.extendRun.run(
+      this.redis,
+      [run.run, run.batches, run.status, run.order, run.fences],
+      [attempt.batchKey, attempt.fence, pass, reason, ...triples(entries)],
+    );
+    accepted(Number(reply), "the extension");
+    return entries;
+  }
+
+  async raiseGeneration(runId: string, key: string, status: BatchStatus): Promise<number> {
+    const run = this.runKeys(runId);
+    return Number(await scripts.raiseGeneration.run(this.redis, [run.run, run.status], [key, status.raw]));
+  }
+}

@@ -1,0 +1,117 @@
+/** What Redis tells of runs and their batches. Reads only; runBatches.ts and runStore.ts write. */
+import type { Redis } from "ioredis";
+import type { BatchFacts } from "../providers/contract.ts";
+import type { ProviderKeys, RunKeys } from "../redis/keys.ts";
+import {
+  type BatchEntry,
+  type BatchResult,
+  type BatchStatus,
+  type ProviderMeta,
+  type RunRecord,
+  toRunRecord,
+} from "./runRecord.ts";
+
+export class RunReads {
+  readonly keys: ProviderKeys;
+  protected readonly redis: Redis;
+
+  constructor(redis: Redis, keys: ProviderKeys) {
+    this.redis = redis;
+    this.keys = keys;
+  }
+
+  protected runKeys(runId: string): RunKeys {
+    return this.keys.run(runId);
+  }
+
+  /** Redis `TIME` in ms. */
+  async now(): Promise<number> {
+    const [seconds, micros] = await this.redis.time();
+    return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+  }
+
+  async meta(): Promise<ProviderMeta> {
+    const meta = await this.redis.hgetall(this.keys.meta);
+    return {
+      watermark: meta.watermark ?? null,
+      verifiedAt: meta.verifiedAt ?? null,
+      changeKey: meta.changeKey ?? null,
+      lastRunId: meta.lastRunId ?? null,
+    };
+  }
+
+  openRunId(): Promise<string | null> {
+    return this.redis.get(this.keys.openRun);
+  }
+
+  async read(runId: string): Promise<RunRecord | undefined> {
+    return toRunRecord(runId, await this.redis.hgetall(this.runKeys(runId).run));
+  }
+
+  /** How long ago the run closed, ms; undefined while it is open. */
+  async closedForMs(runId: string): Promise<number | undefined> {
+    const [state, endedAt] = await this.redis.hmget(this.runKeys(runId).run, "state", "endedAt");
+    return state === "closed" && endedAt ? (await this.now()) - Date.parse(endedAt) : undefined;
+  }
+
+  async hasBookkeeping(runId: string): Promise<boolean> {
+    const run = this.runKeys(runId);
+    return (await this.redis.exists(run.seen, run.regressed, run.fences, run.nameless)) > 0;
+  }
+
+  /** Newest first. */
+  recentRunIds(limit: number): Promise<string[]> {
+    return this.redis.zrevrange(this.keys.runs, 0, limit - 1);
+  }
+
+  async statuses(runId: string): Promise<Map<string, BatchStatus>> {
+    const raw = await this.redis.hgetall(this.runKeys(runId).status);
+    return new Map(
+      Object.entries(raw).map(([key, text]) => [
+        key,
+        { letter: text[0] as BatchStatus["letter"], generation: Number(text.slice(1)), raw: text },
+      ]),
+    );
+  }
+
+  async entries(runId: string, keys: string[]): Promise<BatchEntry[]> {
+    if (keys.length === 0) return [];
+    const raw = await this.redis.hmget(this.runKeys(runId).batches, ...keys);
+    return raw.filter((text): text is string => text !== null).map((text) => JSON.parse(text) as BatchEntry);
+  }
+
+  async result(runId: string, key: string): Promise<BatchResult | undefined> {
+    const raw = await this.redis.hget(this.runKeys(runId).results, key);
+    return raw ? (JSON.parse(raw) as BatchResult) : undefined;
+  }
+
+  /** The facts of a pass's committed batches in plan order. */
+  async facts(runId: string, pass: number): Promise<{ key: string; facts: BatchFacts }[]> {
+    const run = this.runKeys(runId);
+    const [order, results] = await Promise.all([
+      this.redis.hgetall(run.order),
+      this.redis.hgetall(run.results),
+    ]);
+    return Object.entries(order)
+      .map(([place, key]) => ({ place: place.split(":").map(Number), key }))
+      .filter(({ place }) => place[0] === pass)
+      .sort((a, b) => a.place[1]! - b.place[1]!)
+      .flatMap(({ key }) => {
+        const facts = results[key] ? (JSON.parse(results[key]) as BatchResult).facts : undefined;
+        return facts ? [{ key, facts }] : [];
+      });
+  }
+
+  /** Checkpoints older than `before` (an exclusive stream id, or `+`), newest first. */
+  async checkpointsBefore(
+    before: string,
+    count: number,
+  ): Promise<{ id: string; fields: Record<string, string> }[]> {
+    const entries = await this.redis.xrevrange(this.keys.checkpoints, before, "-", "COUNT", count);
+    return entries.map(([id, flat]) => {
+      const fields: Record<string, string> = {};
+      for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i]!] = flat[i + 1]!;
+      return { id, fields };
+    });
+  }
+}
