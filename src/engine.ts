@@ -8,6 +8,7 @@ import { contextOf, type EngineParts, machineOf } from "./engine/parts.ts";
 import { checkpoints, providerStatus } from "./engine/reads.ts";
 import { exportRecords, lookUp, readChanges } from "./engine/records.ts";
 import { makeRuns } from "./engine/runs.ts";
+import { nextRun, scheduleViews } from "./engine/schedules.ts";
 import type { OpenEngineOptions } from "./engine/settings.ts";
 import { makeWorkers } from "./engine/workers.ts";
 import { openMacroMachine, openProviderMachine, type ProviderMachineStore } from "./machines/machineStore.ts";
@@ -17,6 +18,7 @@ import { makePermitPool } from "./permits/permitPool.ts";
 import { providers as registered } from "./providers/registry.ts";
 import { ProviderQueue } from "./queues/providerQueue.ts";
 import { RunsQueue } from "./queues/runsQueue.ts";
+import { SchedulePlan } from "./queues/schedulePlan.ts";
 import { makeRedisChangeFeed, makeRedisProviderRecords } from "./records/index.ts";
 import { BadRecords } from "./recovery/badRecords.ts";
 import { RunStore } from "./recovery/runStore.ts";
@@ -127,6 +129,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     pool,
     upstreams,
     runsQueue,
+    schedulePlan: new SchedulePlan(redis.commands, keys.schedules),
     registry,
   };
   const workers = makeWorkers(parts);
@@ -140,18 +143,19 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     ...makeObserving(parts),
 
     async status(): Promise<EngineStatus> {
-      const [macroNow, states, live, server, waitingRuns] = await Promise.all([
+      const [macroNow, states, live, server, waitingRuns, schedules] = await Promise.all([
         macro.read(),
         Promise.all([...contexts.values()].map((c) => providerStatus(c, machine(c.provider.name)))),
         workers.liveWorkers(),
         serverFacts(redis.commands),
         runsQueue.waiting(),
+        scheduleViews(parts),
       ]);
       const waiting =
         states.some(({ jobs }) => jobs.waiting + jobs.delayed + jobs.active > 0) || waitingRuns > 0;
       return {
         macro: machineStatus(macroNow),
-        providers: states,
+        providers: states.map((state) => ({ ...state, nextRun: nextRun(schedules, state.provider) })),
         workers: live,
         stranded: waiting && live.length === 0,
         redis: server,
@@ -159,6 +163,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       };
     },
 
+    schedules: () => scheduleViews(parts),
     liveWorkers: workers.liveWorkers,
     startWorker: workers.startWorker,
 

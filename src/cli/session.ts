@@ -136,7 +136,7 @@ export const isKeyless = ({ nvdApiKey, providers: own }: Config): boolean =>
 export function engineSettings(config: Config): EngineSettings {
   const own = Object.fromEntries(
     providers.map(({ name, upstream }) => {
-      const { url, rate, pageSize } = config.providers[name] ?? {};
+      const { url, rate, pageSize, schedule, fullSchedule } = config.providers[name] ?? {};
       const apiKey = upstream.apiKeyEnv === "NVD_API_KEY" ? config.nvdApiKey : undefined;
       return [
         name,
@@ -145,6 +145,7 @@ export function engineSettings(config: Config): EngineSettings {
           ...(apiKey === undefined ? {} : { apiKey }),
           ...(rate === undefined ? {} : { rate }),
           ...(pageSize === undefined ? {} : { pageSize }),
+          ...(schedule || fullSchedule ? { schedule: { incremental: schedule, full: fullSchedule } } : {}),
         },
       ];
     }),
@@ -158,6 +159,7 @@ export function engineSettings(config: Config): EngineSettings {
     errorRate: config.errorRate,
     errorMinimum: config.errorMinimum,
     bufferRecords: config.bufferRecords,
+    schedules: config.schedules === "on",
     waitScale: config.waitScale,
     changesLimit: config.changesLimit,
     timeouts: {

@@ -1,5 +1,7 @@
 /** Configuration for people: the reference behind docs/config.md, and the values in force, without secrets. */
 
+import { formatSchedule } from "../core/schedule.ts";
+import { schedulesOf } from "../providers/contract.ts";
 import { providers as registered } from "../providers/registry.ts";
 import { redactRedisUrl } from "../redis/url.ts";
 import { effectiveRate } from "./effectiveRate.ts";
@@ -60,7 +62,8 @@ export function redactedView(
   const { config, origins } = loaded;
   const flat: Record<string, unknown> = { ...config };
   // What holds is shown, also where nobody set it: the provider's own address, rate and page size.
-  for (const { name, upstream, pageSize } of providers) {
+  for (const provider of providers) {
+    const { name, upstream, pageSize } = provider;
     const own = config.providers[name];
     const apiKey = upstream.rateWithKey === undefined ? undefined : config.nvdApiKey;
     flat[`${name}Url`] = own?.url ?? upstream.defaultUrl;
@@ -68,6 +71,9 @@ export function redactedView(
       effectiveRate({ rate: own?.rate as RateSetting | undefined }, upstream, apiKey),
     );
     flat[`${name}PageSize`] = own?.pageSize ?? pageSize;
+    const usual = schedulesOf(provider);
+    flat[`${name}Schedule`] = own?.schedule ? formatSchedule(own.schedule) : usual.incremental;
+    flat[`${name}FullSchedule`] = own?.fullSchedule ? formatSchedule(own.fullSchedule) : usual.full;
   }
   const rows = Object.entries(allFields(providers)).map(([key, type]): ConfigRow => {
     const meta = metaOf(type);

@@ -4,8 +4,9 @@
  */
 import { z } from "zod";
 import { UeeError } from "../core/errors.ts";
+import { type Provider, schedulesOf } from "../providers/contract.ts";
 import { parseRedisUrl } from "../redis/url.ts";
-import { bytes, duration, factor, httpUrl, oneOf, rate, text, wholeNumber } from "./values.ts";
+import { bytes, duration, factor, httpUrl, oneOf, rate, schedule, text, wholeNumber } from "./values.ts";
 
 /** What is known of a field beside its type; kept as zod metadata. */
 export interface FieldMeta {
@@ -119,6 +120,12 @@ const commonFields = {
     env: "UEE_CHANGES_LIMIT",
     unit: "entries",
   }),
+  schedules: field(oneOf(["on", "off"]).prefault("on"), {
+    description:
+      "Whether workers open runs by themselves; of processes that differ the one started last holds (docs/schedules.md).",
+    env: "UEE_SCHEDULES",
+    unit: "on or off",
+  }),
   connectTimeout: field(duration(100, 600_000).prefault("10s"), {
     description: "Time to connect to an upstream.",
     env: "UEE_CONNECT_TIMEOUT",
@@ -159,7 +166,7 @@ const commonFields = {
 const commonSchema = z.strictObject(commonFields);
 
 /** What configuration must know of a provider; a Provider is one. */
-export interface ProviderFacts {
+export interface ProviderFacts extends Pick<Provider, "kind" | "schedule"> {
   readonly name: string;
   readonly pageSize: number;
   readonly upstream: {
@@ -170,7 +177,9 @@ export interface ProviderFacts {
   };
 }
 
-const providerFields = ({ name, upstream, pageSize }: ProviderFacts) => {
+const providerFields = (provider: ProviderFacts) => {
+  const { name, upstream, pageSize } = provider;
+  const usual = schedulesOf(provider);
   const env = `UEE_${name.toUpperCase()}`;
   const per = (limit: { max: number; windowMs: number }) => `${limit.max}/${limit.windowMs / 1_000}s`;
   const withKey = upstream.rateWithKey ? `; with a key ${per(upstream.rateWithKey)}` : "";
@@ -192,6 +201,18 @@ const providerFields = ({ name, upstream, pageSize }: ProviderFacts) => {
       env: `${env}_PAGE_SIZE`,
       unit: "records",
       defaultText: String(pageSize),
+    }),
+    [`${name}Schedule`]: field(schedule().optional(), {
+      description: `When an incremental run of ${name} opens by itself.`,
+      env: `${env}_SCHEDULE`,
+      unit: "interval, cron (UTC) or off",
+      defaultText: usual.incremental,
+    }),
+    [`${name}FullSchedule`]: field(schedule().optional(), {
+      description: `When a full run of ${name} opens by itself.`,
+      env: `${env}_FULL_SCHEDULE`,
+      unit: "interval, cron (UTC) or off",
+      defaultText: usual.full,
     }),
   };
 };

@@ -4,6 +4,7 @@
 import { resolve } from "node:path";
 import { z } from "zod";
 import { UeeError } from "../core/errors.ts";
+import type { ScheduleSetting } from "../core/schedule.ts";
 import { providers as registered } from "../providers/registry.ts";
 import { crossFieldNotes } from "./crossField.ts";
 import { allFields, type CommonConfig, type Fields, flagOf, metaOf, type ProviderFacts } from "./fields.ts";
@@ -93,8 +94,11 @@ function shape(
       url: values[`${name}Url`] as string | undefined,
       rate: values[`${name}Rate`] as RateSetting | undefined,
       pageSize: values[`${name}PageSize`] as number | undefined,
+      schedule: values[`${name}Schedule`] as ScheduleSetting | undefined,
+      fullSchedule: values[`${name}FullSchedule`] as ScheduleSetting | undefined,
     });
-    for (const suffix of ["Url", "Rate", "PageSize"]) delete common[`${name}${suffix}`];
+    for (const suffix of ["Url", "Rate", "PageSize", "Schedule", "FullSchedule"])
+      delete common[`${name}${suffix}`];
   }
   for (const key of ["dataDir", "redisTlsCa"] as const) {
     const path = common[key];

@@ -1,3 +1,4 @@
+import type { ScheduleSetting } from "../core/schedule.ts";
 import type { CommonConfig, ProviderFacts } from "./fields.ts";
 import type { RateSetting } from "./values.ts";
 
@@ -6,6 +7,9 @@ export interface ProviderConfig {
   readonly url: string | undefined;
   readonly rate: RateSetting | undefined;
   readonly pageSize: number | undefined;
+  /** Of incremental runs, and of full ones. */
+  readonly schedule: ScheduleSetting | undefined;
+  readonly fullSchedule: ScheduleSetting | undefined;
 }
 
 /** Durations in ms, sizes in bytes, paths absolute. Frozen. */

@@ -1,5 +1,6 @@
 /** How settings are written: each type reads the text of an environment variable or a flag, or a JSON value of the file. */
 import { z } from "zod";
+import { parseSchedule, type ScheduleSetting } from "../core/schedule.ts";
 import { parseDuration } from "../core/time.ts";
 
 export interface Rate {
@@ -92,6 +93,18 @@ export const factor = (min: number, max: number) =>
     );
 
 export const rate = () => z.unknown().transform(readAs("a rate such as 50/30s, or unlimited", parseRate));
+
+export const schedule = () =>
+  z.unknown().transform((input, context): ScheduleSetting => {
+    const read = typeof input === "string" ? parseSchedule(input) : { problem: "" };
+    if ("schedule" in read) return read.schedule;
+    const why = read.problem === "" ? "" : `: ${read.problem}`;
+    context.addIssue({
+      code: "custom",
+      message: `must be an interval such as 2h, a cron expression in UTC such as "0 */2 * * *", or off${why}`,
+    });
+    return z.NEVER;
+  });
 
 export const oneOf = <const Values extends readonly [string, ...string[]]>(values: Values) =>
   z.enum(values, { error: `must be one of ${values.join(", ")}` });

@@ -26,3 +26,11 @@ export function parseDuration(text: string): number {
     throw new UeeError("SYS_USAGE", `'${text}' is not a duration; write 250ms, 30s, 10m, 6h or 7d.`);
   return Math.round(Number(match[1]) * unitMs[match[2] ?? "ms"]!);
 }
+
+/** The shortest text that `parseDuration` reads as the same: `2h`, `90m`, `7d`. */
+export function formatDuration(ms: number): string {
+  const [unit, size] = Object.entries(unitMs)
+    .reverse()
+    .find(([, each]) => ms >= each && ms % each === 0) ?? ["ms", 1];
+  return `${ms / size}${unit}`;
+}

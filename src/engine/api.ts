@@ -83,6 +83,8 @@ export interface ProviderStatus {
   lastRun: RunProgress | null;
   jobs: { waiting: number; active: number; delayed: number; failed: number };
   lastCheckpoint: string | null;
+  /** The nearest slot of its schedules; a paused provider's does nothing. Null where none is kept. */
+  nextRun: { at: string; mode: RunMode } | null;
 }
 
 export interface WorkerStatus {
@@ -91,6 +93,25 @@ export interface WorkerStatus {
   pid: number;
   startedAt: string;
   lastSeen: string;
+}
+
+/** One schedule of one provider, as it holds for the fleet. */
+export interface ScheduleView {
+  provider: string;
+  mode: RunMode;
+  /** False: runs of this kind open only when somebody asks. */
+  enabled: boolean;
+  /** Interval in ms; null for a cron expression. */
+  everyMs: number | null;
+  /** UTC; null for an interval. */
+  cron: string | null;
+  /** ISO; in the past when it is overdue. Null where no worker has kept the schedule yet. */
+  next: string | null;
+  /** ISO: when its last slot was taken. */
+  last: string | null;
+  /** What came of it: a run opened or joined, or nothing because the provider was paused. */
+  lastOutcome: "opened" | "joined" | "paused" | null;
+  lastRunId: string | null;
 }
 
 export interface EngineStatus {
@@ -281,7 +302,11 @@ export interface Engine {
       signal?: AbortSignal;
     }): AsyncIterable<ChangeEntry>;
   };
-  /** Takes batches in this process until stopped. */
-  startWorker(options?: { providers?: string[] }): Promise<WorkerHandle>;
+  schedules(): Promise<ScheduleView[]>;
+  /**
+   * Takes batches in this process until stopped: of the providers named, or of all and then jobs of the queue `runs`
+   * too. With `schedules` it also keeps the fleet's schedules, as services do.
+   */
+  startWorker(options?: { providers?: string[]; schedules?: boolean }): Promise<WorkerHandle>;
   close(): Promise<void>;
 }

@@ -5,6 +5,7 @@ import type { Logger } from "../core/logger.ts";
 import type { MacroMachineStore, ProviderMachineStore } from "../machines/machineStore.ts";
 import type { PermitPool } from "../permits/permitPool.ts";
 import type { RunsQueue } from "../queues/runsQueue.ts";
+import type { SchedulePlan } from "../queues/schedulePlan.ts";
 import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
 import type { RedisConnections } from "../redis/connect.ts";
 import type { Keys } from "../redis/keys.ts";
@@ -25,6 +26,7 @@ export interface EngineParts {
   pool: PermitPool;
   upstreams: readonly Upstream[];
   runsQueue: RunsQueue;
+  schedulePlan: SchedulePlan;
   registry: WorkerRegistry;
 }
 

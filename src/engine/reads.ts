@@ -77,7 +77,7 @@ export async function runProgress(
 export async function providerStatus(
   context: ProviderContext,
   machine: ProviderMachineStore,
-): Promise<ProviderStatus> {
+): Promise<Omit<ProviderStatus, "nextRun">> {
   const [now, meta, openRunId, jobs, records, recent] = await Promise.all([
     machine.read(),
     context.runs.meta(),

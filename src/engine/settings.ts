@@ -1,6 +1,7 @@
 /** What an engine is opened with. */
 import type { Logger } from "../core/logger.ts";
-import type { AnyProvider } from "../providers/contract.ts";
+import type { ScheduleSetting } from "../core/schedule.ts";
+import type { AnyProvider, RunMode } from "../providers/contract.ts";
 import type { RedisConnections } from "../redis/connect.ts";
 import type { UpstreamTimeouts } from "../upstream/client.ts";
 import type { StepObserver } from "../workers/context.ts";
@@ -13,6 +14,8 @@ export interface ProviderSettings {
   rate?: { max: number; windowMs: number } | "unlimited";
   /** Greatest number of records to ask for at once; the provider's own by default. */
   pageSize?: number;
+  /** When its runs open by themselves; the provider's own by default. */
+  schedule?: Partial<Record<RunMode, ScheduleSetting | undefined>>;
 }
 
 export interface EngineSettings {
@@ -35,6 +38,8 @@ export interface EngineSettings {
   errorMinimum?: number;
   /** Records that one worker may hold fetched and not yet committed, for the optimizer. Default 10,000. */
   bufferRecords?: number;
+  /** False: workers that keep the schedules keep none. Default true. */
+  schedules?: boolean;
 }
 
 export interface OpenEngineOptions {

@@ -7,6 +7,7 @@ import { FleetDuties } from "../workers/fleetDuties.ts";
 import { BatchWorker } from "../workers/worker.ts";
 import type { Engine, WorkerHandle, WorkerStatus } from "./api.ts";
 import type { EngineParts } from "./parts.ts";
+import { makeScheduleDuty } from "./schedules.ts";
 
 /** A dead process stays in the upstream's register this long; its word is waited out before ours counts. */
 const REGISTER_WITHIN_MS = 16_000;
@@ -53,6 +54,9 @@ export function makeWorkers(parts: EngineParts): EngineWorkers {
           providers: [...parts.contexts.keys()],
           bufferRecords: settings.bufferRecords ?? 10_000,
         }),
+        takesRuns: wanted.providers === undefined,
+        schedulePlan: parts.schedulePlan,
+        schedules: wanted.schedules ? makeScheduleDuty(parts) : undefined,
         concurrency: settings.concurrency,
         waitScale: settings.waitScale,
         logger,

@@ -152,6 +152,11 @@ export interface Provider<Payload = unknown> {
     rateWithKey?: { max: number; windowMs: number };
     apiKeyEnv?: string;
   };
+  /**
+   * When runs open by themselves unless the configuration says otherwise: `2h`, a cron expression (UTC) or `off`.
+   * Left out: see `schedulesOf`.
+   */
+  readonly schedule?: Partial<Record<RunMode, string>>;
   /** Batches of a payload ≤ 16 KB. */
   readonly batch: z.ZodType<Payload>;
   readonly record: z.ZodType<JsonObject>;
@@ -169,6 +174,21 @@ export interface Provider<Payload = unknown> {
   /** Among records that share an alias, the one it means. */
   preferAlias?(candidates: JsonObject[]): JsonObject | undefined;
 }
+
+/** A windowed provider needs a full walk now and then: upstreams edit and remove without telling. */
+const usualSchedules: Record<Provider["kind"], Record<RunMode, string>> = {
+  windowed: { incremental: "2h", full: "7d" },
+  snapshot: { incremental: "24h", full: "off" },
+};
+
+/** A provider's default schedules as it says them, and for what it leaves out as its kind has them. */
+export const schedulesOf = ({
+  kind,
+  schedule,
+}: Pick<Provider, "kind" | "schedule">): Record<RunMode, string> => ({
+  ...usualSchedules[kind],
+  ...schedule,
+});
 
 // biome-ignore lint/suspicious/noExplicitAny: the registry holds providers of different payloads
 export type AnyProvider = Provider<any>;

@@ -32,8 +32,18 @@ export const runJob = z.strictObject({
 });
 export type RunJob = z.infer<typeof runJob>;
 
-/** batch: a slice of a run · record: one bad record by itself · finish: remove, verify, close · run: opens a run */
-export type JobName = "batch" | "record" | "finish" | "run";
+/** What a schedule puts into `runs` at each of its slots. */
+export const scheduledJob = z.strictObject({
+  provider: z.string(),
+  mode: z.enum(["incremental", "full"]),
+});
+export type ScheduledJob = z.infer<typeof scheduledJob>;
+
+/**
+ * batch: a slice of a run · record: one bad record by itself · finish: remove, verify, close · run: opens a run ·
+ * scheduled: a slot of a schedule
+ */
+export type JobName = "batch" | "record" | "finish" | "run" | "scheduled";
 
 /** Completed jobs and events are bounded; failed ones are the dead letters and are never trimmed. */
 export const jobOptions: DefaultJobOptions = {
@@ -43,6 +53,13 @@ export const jobOptions: DefaultJobOptions = {
   removeOnFail: false,
   stackTraceLimit: 3,
   keepLogs: 20,
+};
+
+/** With each slot the queue `runs` is rid of what completed long ago: those who wait for a job's result have read it. */
+export const scheduledJobOptions: DefaultJobOptions = {
+  attempts: 1,
+  removeOnComplete: { age: 7 * 86_400, count: 10_000 },
+  removeOnFail: false,
 };
 
 export const EVENTS_KEPT = 1000;

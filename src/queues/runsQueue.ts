@@ -1,12 +1,15 @@
 /** The queue into which scripts put runs; see workers/runsConsumer.ts. */
-import { type ConnectionOptions, Queue } from "bullmq";
+import { Queue } from "bullmq";
+import type { Redis } from "ioredis";
 import type { Keys } from "../redis/keys.ts";
 import { EVENTS_KEPT } from "./jobCatalog.ts";
 
 export class RunsQueue {
   readonly queue: Queue;
+  readonly #redis: Redis;
 
-  constructor(keys: Keys, connection: ConnectionOptions) {
+  constructor(keys: Keys, connection: Redis) {
+    this.#redis = connection;
     this.queue = new Queue(keys.runsQueue.name, {
       prefix: keys.runsQueue.prefix,
       connection,
@@ -16,13 +19,19 @@ export class RunsQueue {
     this.queue.on("error", () => undefined);
   }
 
+  /** Jobs that a worker would take now; a schedule's next slot waits for its time, not for a worker. */
   async waiting(): Promise<number> {
-    const {
-      wait = 0,
-      delayed = 0,
-      prioritized = 0,
-    } = await this.queue.getJobCounts("wait", "delayed", "prioritized");
-    return wait + delayed + prioritized;
+    const [{ wait = 0, prioritized = 0 }, due] = await Promise.all([
+      this.queue.getJobCounts("wait", "prioritized"),
+      // BullMQ's scores are ms times 4096, and a counter.
+      this.#redis.zcount(this.queue.toKey("delayed"), "-inf", String((Date.now() + 1) * 4096)),
+    ]);
+    return wait + prioritized + due;
+  }
+
+  /** When a schedule's next job is due, ms; null where there is none. */
+  async nextSlot(id: string): Promise<number | null> {
+    return (await this.queue.getJobScheduler(id))?.next ?? null;
   }
 
   close(): Promise<void> {

@@ -35,6 +35,7 @@ export class RunReads {
     return {
       watermark: meta.watermark ?? null,
       verifiedAt: meta.verifiedAt ?? null,
+      lastFullAt: meta.lastFullAt ?? null,
       changeKey: meta.changeKey ?? null,
       lastRunId: meta.lastRunId ?? null,
     };

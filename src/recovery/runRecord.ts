@@ -78,6 +78,8 @@ export interface RunRecord {
 export interface ProviderMeta {
   watermark: string | null;
   verifiedAt: string | null;
+  /** When a full run was last verified. */
+  lastFullAt: string | null;
   changeKey: string | null;
   lastRunId: string | null;
 }

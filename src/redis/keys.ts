@@ -36,6 +36,8 @@ export interface Keys {
   readonly permitAuditTurn: string;
   /** HASH: when the permit pool was audited last, and what was found. */
   readonly permitAudits: string;
+  /** HASH: the plan of schedules that holds, whose it is, and per schedule its next slot and its last one. */
+  readonly schedules: string;
   /** BullMQ prefix and name of the queue of scripts. */
   readonly runsQueue: { prefix: string; name: string };
   /** The permit pool, one for the whole fleet. */
@@ -152,6 +154,7 @@ export function makeKeys(prefix: string): Keys {
     kernelHistory: `${fleetTag}:kernel-history`,
     permitAuditTurn: `${fleetTag}:permit-audit-turn`,
     permitAudits: `${fleetTag}:permit-audits`,
+    schedules: `${fleetTag}:schedules`,
     runsQueue: { prefix: fleetTag, name: "runs" },
     permits: {
       pool: `{${prefix}:permits}:pool`,

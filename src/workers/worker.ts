@@ -10,6 +10,7 @@ import { type Job, Worker, type WorkerOptions } from "bullmq";
 import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import type { SchedulePlan } from "../queues/schedulePlan.ts";
 import { releaseDeadHolders } from "../recovery/deadHolders.ts";
 import { Reconciler } from "../recovery/reconciler.ts";
 import { WorkerRegistry } from "../recovery/workerRegistry.ts";
@@ -21,6 +22,7 @@ import { sweepLeftovers } from "./leftovers.ts";
 import { backoffMs } from "./outcome.ts";
 import { BatchProcessor } from "./processor.ts";
 import { RunsConsumer } from "./runsConsumer.ts";
+import type { ScheduleDuty } from "./scheduleDuty.ts";
 
 const LOCK_MS = 9_000;
 const STALLED_CHECK_MS = 4_000;
@@ -43,6 +45,11 @@ export interface WorkerDependencies {
   contexts: ProviderContext[];
   /** What every worker does for the fleet beside its batches. */
   fleet: FleetDuties;
+  /** Takes the jobs of the queue `runs` too; only for workers of all providers. */
+  takesRuns: boolean;
+  schedulePlan: SchedulePlan;
+  /** Keeps the fleet's schedules. */
+  schedules: ScheduleDuty | undefined;
   /** Batches of one provider in this process at once, the prefetched one included. */
   concurrency: number;
   waitScale: number;
@@ -74,7 +81,7 @@ export class BatchWorker {
 
   async start(): Promise<void> {
     for (const context of this.#deps.contexts) this.#addProvider(context);
-    this.#addRuns();
+    if (this.#deps.takesRuns) this.#addRuns();
     await this.#registry.register({
       id: this.id,
       startedAt: new Date().toISOString(),
@@ -99,8 +106,8 @@ export class BatchWorker {
   }
 
   /** Mends what disagrees and frees the jobs of the certainly dead. Safe at any time, from any number of pods. */
-  reconcile(): Promise<void> {
-    return this.#quietly(async () => {
+  async reconcile(): Promise<void> {
+    await this.#quietly(async () => {
       await this.#releaseDeadHolders();
       for (const reconciler of this.#reconcilers) await reconciler.runOnce();
       for (const context of this.#deps.contexts) {
@@ -112,6 +119,7 @@ export class BatchWorker {
         }
       }
     });
+    await this.#quietly(async () => this.#deps.schedules?.keep(this.id));
   }
 
   async #releaseDeadHolders(): Promise<void> {
@@ -210,7 +218,7 @@ export class BatchWorker {
 
   #addRuns(): void {
     const { name, prefix } = this.#deps.keys.runsQueue;
-    const consumer = new RunsConsumer(this.#deps.contexts, this.#logger);
+    const consumer = new RunsConsumer(this.#deps.contexts, this.#deps.schedulePlan, this.#logger);
     const worker = new Worker(
       name,
       (job, token) => consumer.process(job, token as string),

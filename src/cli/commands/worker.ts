@@ -54,7 +54,7 @@ async function worker(context: CliContext, flags: GlobalFlags): Promise<number> 
 async function serve(context: CliContext, flags: GlobalFlags, signal: AbortSignal): Promise<void> {
   const session = await context.open({ redis: "required", patience: "service", flags, signal });
   try {
-    const handle = await session.engine.startWorker();
+    const handle = await session.engine.startWorker({ schedules: true });
     session.logger.info({ event: "ready", worker: handle.id }, `worker ${handle.id} is ready`);
     await untilAborted(signal);
     session.logger.info({ event: "stopping", worker: handle.id }, "stopping; no new batches");

@@ -145,6 +145,8 @@ export const cve = defineProvider<CvePayload>({
     rateWithKey: { max: 50, windowMs: 30_000 },
     apiKeyEnv: "NVD_API_KEY",
   },
+  // NVD asks for no more than one look in two hours; it edits silently, which only a full walk finds.
+  schedule: { incremental: "2h", full: "7d" },
   batch: cvePayload,
   record: cveRecord,
   pageSize: BATCH_RECORDS,

@@ -100,6 +100,7 @@ export function providerStatus(provider: string, over: Partial<ProviderStatus> =
     lastRun: null,
     jobs: { waiting: 0, active: 0, delayed: 0, failed: 0 },
     lastCheckpoint: null,
+    nextRun: null,
     ...over,
   };
 }
@@ -147,6 +148,7 @@ export function fakeEngine(over: Partial<Engine> = {}): Engine {
     actionsIn: unexpected("actionsIn"),
     statesFor: unexpected("statesFor"),
     ready: unexpected("ready"),
+    schedules: unexpected("schedules"),
     history: unexpected("history"),
     liveWorkers: async () => [],
     checkpoints: unexpected("checkpoints"),

@@ -1,0 +1,88 @@
+/** The schedules: what this process would have, what holds for the fleet, and where each of them stands. */
+import { parseSchedule, type ScheduleSetting } from "../core/schedule.ts";
+import type { RunMode } from "../providers/contract.ts";
+import { schedulesOf } from "../providers/contract.ts";
+import { ScheduleKeeper } from "../queues/scheduleKeeper.ts";
+import { type PlannedSchedule, scheduleId } from "../queues/schedulePlan.ts";
+import { ScheduleDuty } from "../workers/scheduleDuty.ts";
+import type { ProviderStatus, ScheduleView } from "./api.ts";
+import { contextOf, type EngineParts } from "./parts.ts";
+
+const modes: readonly RunMode[] = ["incremental", "full"];
+
+/** The plan of this process's configuration, whatever holds for the fleet. */
+function planOf({ contexts, settings }: EngineParts): PlannedSchedule[] {
+  return [...contexts.values()].flatMap(({ provider }) =>
+    modes.map((mode) => {
+      const own = settings.providers[provider.name]?.schedule?.[mode];
+      const schedule = settings.schedules === false ? "off" : (own ?? defaultOf(provider, mode));
+      return { provider: provider.name, mode, schedule };
+    }),
+  );
+}
+
+function defaultOf(
+  provider: Parameters<typeof schedulesOf>[0] & { name: string },
+  mode: RunMode,
+): ScheduleSetting {
+  const read = parseSchedule(schedulesOf(provider)[mode]);
+  if ("schedule" in read) return read.schedule;
+  throw new Error(`provider ${provider.name}: its default schedule cannot be read: ${read.problem}`);
+}
+
+export function makeScheduleDuty(parts: EngineParts): ScheduleDuty {
+  const { redis, runsQueue, schedulePlan, logger } = parts;
+  return new ScheduleDuty({
+    plan: schedulePlan,
+    mine: planOf(parts),
+    logger,
+    keeper: new ScheduleKeeper({
+      redis,
+      queue: runsQueue.queue,
+      plan: schedulePlan,
+      async lastDone(provider, mode) {
+        // A provider of a newer version's plan has no record here; it is treated as never loaded.
+        if (!parts.contexts.has(provider)) return null;
+        const { verifiedAt, lastFullAt } = await contextOf(parts, provider).runs.meta();
+        return mode === "full" ? lastFullAt : verifiedAt;
+      },
+    }),
+  });
+}
+
+/** Of every provider that this process knows, incremental before full. */
+export async function scheduleViews(parts: EngineParts): Promise<ScheduleView[]> {
+  const { schedulePlan, contexts } = parts;
+  const [plan, slots, taken] = await Promise.all([
+    schedulePlan.read(),
+    schedulePlan.slots(),
+    schedulePlan.taken(),
+  ]);
+  const shown = (plan ?? planOf(parts)).filter(({ provider }) => contexts.has(provider));
+  return Promise.all(
+    shown.map(async ({ provider, mode, schedule }): Promise<ScheduleView> => {
+      const id = scheduleId({ provider, mode });
+      const last = taken.get(id);
+      const next = slots.has(id) ? await parts.runsQueue.nextSlot(id) : null;
+      return {
+        provider,
+        mode,
+        enabled: schedule !== "off",
+        everyMs: schedule !== "off" && "every" in schedule ? schedule.every : null,
+        cron: schedule !== "off" && "cron" in schedule ? schedule.cron : null,
+        next: next === null ? null : new Date(next).toISOString(),
+        last: last?.at ?? null,
+        lastOutcome: last?.outcome ?? null,
+        lastRunId: last?.runId ?? null,
+      };
+    }),
+  );
+}
+
+/** The nearest slot of a provider's schedules. */
+export function nextRun(views: readonly ScheduleView[], provider: string): ProviderStatus["nextRun"] {
+  const [nearest] = views
+    .filter((view) => view.provider === provider && view.enabled && view.next !== null)
+    .sort((a, b) => Date.parse(a.next!) - Date.parse(b.next!));
+  return nearest ? { at: nearest.next!, mode: nearest.mode } : null;
+}
