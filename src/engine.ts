@@ -27,6 +27,7 @@ import { WorkerRegistry } from "./recovery/workerRegistry.ts";
 import { serverFacts } from "./redis/info.ts";
 import { makeKeys } from "./redis/keys.ts";
 import { ensureSchema } from "./redis/schema.ts";
+import { makeTroubleGate } from "./redis/troubleGate.ts";
 import { makeUpstream, type Upstream } from "./upstream/client.ts";
 import { fingerprint } from "./upstream/secrets.ts";
 import type { ProviderContext } from "./workers/context.ts";
@@ -43,6 +44,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   const contexts = new Map<string, ProviderContext>();
   const upstreams: Upstream[] = [];
   const machines = new Map<string, ProviderMachineStore>();
+  const gate = makeTroubleGate({ redis: redis.commands, probeKey: keys.probe, logger });
   const budget = new WeightedGate(settings.inflightBytes);
   const buffer = { records: 0 };
   const pool = makePermitPool({
@@ -99,6 +101,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       reporter: undefined,
       buffer,
       upstream,
+      gate,
       staging: new Staging(redis.commands, providerKeys),
       badRecords: new BadRecords(redis.commands, providerKeys),
       pageSize: new AdaptivePageSize(Math.min(own.pageSize ?? provider.pageSize, provider.pageSize), logger),
@@ -122,6 +125,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     keys,
     redis: redis.commands,
     connections: redis,
+    gate,
     logger,
     contexts,
     machines,
@@ -206,6 +210,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
 
     async close() {
       await workers.stopAll();
+      gate.close();
       pool.close();
       await pool.settled().catch(() => undefined);
       await Promise.all(upstreams.map((upstream) => upstream.close()));

@@ -29,6 +29,17 @@ export interface ErrorEntry {
   readonly class: ErrorClass;
 }
 
+/** Classes of what may go well later, with nobody doing anything. */
+const passing: ReadonlySet<ErrorClass> = new Set([
+  "throttle",
+  "overload",
+  "deferred",
+  "transient",
+  "corrupt",
+]);
+
+export const retryable = (cls: ErrorClass): boolean => passing.has(cls);
+
 const entry = (cls: ErrorClass, message: string, remedy: string): ErrorEntry => ({
   class: cls,
   message,
@@ -99,6 +110,43 @@ export const errorCatalog = {
     "A file could not be read or written.",
     "Check the path, its rights and the disk.",
   ),
+  SYS_DISK_FULL: entry("transient", "The disk is full.", "Free the disk that the message names."),
+  SYS_FILE_MISSING: entry(
+    "configuration",
+    "A file or folder is not there.",
+    "Check the path that the message names.",
+  ),
+  SYS_FILE_DENIED: entry(
+    "configuration",
+    "A file or folder may not be read or written.",
+    "Check its owner and rights, and whether its file system is mounted read-only.",
+  ),
+  SYS_FILES_EXHAUSTED: entry(
+    "transient",
+    "Too many files are open.",
+    "Raise the limit (`ulimit -n`, or LimitNOFILE of the service).",
+  ),
+  SYS_PORT_TAKEN: entry(
+    "configuration",
+    "The port is taken.",
+    "Choose another with --port, or end who listens there.",
+  ),
+  SYS_NETWORK: entry(
+    "transient",
+    "A connection of this process failed.",
+    "Check network, DNS and proxy if it lasts: `uee doctor`.",
+  ),
+  SYS_MEMORY: entry(
+    "transient",
+    "This process is out of memory.",
+    "Give it more, or lower UEE_INFLIGHT_BYTES and UEE_CONCURRENCY.",
+  ),
+  SYS_TIMEOUT: entry("transient", "Something took too long.", "Nothing: UEE tries again."),
+  SYS_ABORTED: entry(
+    "deferred",
+    "What was under way was called off.",
+    "Nothing: it is done again by whoever has the batch next.",
+  ),
   SYS_INTERRUPTED: entry("refused", "Interrupted.", "The same command continues where it stopped."),
   SYS_WAIT_TIMEOUT: entry(
     "refused",
@@ -123,6 +171,11 @@ export const errorCatalog = {
     "See docs/architecture.md for the job catalogue.",
   ),
   RPC_LOCK_LOST: entry("deferred", "The job's lock was lost.", "Nothing: another attempt has the batch."),
+  RPC_JOB_GONE: entry(
+    "deferred",
+    "The job is no longer in its queue.",
+    "Nothing: somebody removed it, or its run is over.",
+  ),
   RPC_REENTRY: entry(
     "deferred",
     "This process still runs an older copy of the batch.",
@@ -323,6 +376,17 @@ export const errorCatalog = {
     "permanent",
     "A declared list or object of the record has another type.",
     "`uee dlq show` has the raw bytes and names the field.",
+  ),
+  VAL_JSON: entry("corrupt", "A text is not valid JSON.", "See the log line for where it came from."),
+  VAL_COMPRESSED: entry(
+    "corrupt",
+    "Compressed data cannot be unpacked.",
+    "See the log line for where it came from.",
+  ),
+  VAL_SCHEMA: entry(
+    "permanent",
+    "A value is not of the shape that it must have.",
+    "`uee dlq show` has the raw bytes where it was a record's.",
   ),
   VAL_URN: entry(
     "refused",

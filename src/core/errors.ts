@@ -1,4 +1,7 @@
-import { type ErrorClass, type ErrorCode, errorCatalog } from "./errorCatalog.ts";
+import { type ErrorClass, type ErrorCode, errorCatalog, retryable } from "./errorCatalog.ts";
+import { cleanCause, type ForeignTable, matchForeign, traitsOf } from "./foreignErrors.ts";
+import { redactSecrets } from "./redact.ts";
+import { systemErrors } from "./systemErrors.ts";
 
 export type { ErrorClass, ErrorCode } from "./errorCatalog.ts";
 
@@ -34,14 +37,27 @@ export class UeeError extends Error {
   get remedy(): string {
     return errorCatalog[this.code].remedy;
   }
+
+  /** May the same go well later, with nobody doing anything? */
+  get retryable(): boolean {
+    return retryable(this.class);
+  }
 }
 
 export const isUeeError = (error: unknown, ...codes: ErrorCode[]): error is UeeError =>
   error instanceof UeeError && (codes.length === 0 || codes.includes(error.code));
 
-/** Any thrown thing as a UeeError; what is foreign becomes SYS_INTERNAL with its cause kept. */
-export function toUeeError(error: unknown): UeeError {
+/** What a library threw, by its table; undefined where no row of it fits. */
+export function fromForeign(error: unknown, table: ForeignTable): UeeError | undefined {
   if (error instanceof UeeError) return error;
-  const text = error instanceof Error ? error.message : String(error);
-  return new UeeError("SYS_INTERNAL", text, { cause: error });
+  const match = matchForeign(error, table);
+  return match && new UeeError(match.code, match.detail, { cause: cleanCause(error) });
+}
+
+/** Any thrown thing as a UeeError; what nobody foresaw becomes SYS_INTERNAL. Its cause is kept, without secrets. */
+export function toUeeError(error: unknown): UeeError {
+  return (
+    fromForeign(error, systemErrors) ??
+    new UeeError("SYS_INTERNAL", redactSecrets(traitsOf(error).message), { cause: cleanCause(error) })
+  );
 }

@@ -9,6 +9,7 @@ import type { SchedulePlan } from "../queues/schedulePlan.ts";
 import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
 import type { RedisConnections } from "../redis/connect.ts";
 import type { Keys } from "../redis/keys.ts";
+import type { TroubleGate } from "../redis/troubleGate.ts";
 import type { Upstream } from "../upstream/client.ts";
 import type { ProviderContext } from "../workers/context.ts";
 import type { EngineSettings } from "./settings.ts";
@@ -19,6 +20,8 @@ export interface EngineParts {
   /** Fail-fast connection for scripts. */
   redis: Redis;
   connections: RedisConnections;
+  /** Shut while Redis is in trouble. */
+  gate: TroubleGate;
   logger: Logger;
   contexts: ReadonlyMap<string, ProviderContext>;
   machines: Map<string, ProviderMachineStore>;

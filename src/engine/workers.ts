@@ -44,6 +44,7 @@ export function makeWorkers(parts: EngineParts): EngineWorkers {
         redis,
         openBlocking: () => connections.open("blocking"),
         contexts: mine,
+        gate: parts.gate,
         fleet: new FleetDuties({
           redis,
           keys,

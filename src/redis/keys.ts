@@ -10,6 +10,8 @@ export interface Keys {
   readonly prefix: string;
   /** HASH: store-wide facts: `schema`. */
   readonly fleet: string;
+  /** STRING that is written, and expires, to see whether Redis takes writes. */
+  readonly probe: string;
   /** ZSET of live workers: member worker id, score = expiry in ms by Redis TIME. */
   readonly workers: string;
   /** HASH worker id → JSON facts (host, pid, started, …). */
@@ -141,6 +143,7 @@ export function makeKeys(prefix: string): Keys {
   return {
     prefix,
     fleet: `${fleetTag}:fleet`,
+    probe: `${fleetTag}:probe`,
     workers: `${fleetTag}:workers`,
     workerFacts: `${fleetTag}:worker-facts`,
     macroMachine: `${fleetTag}:macro-machine`,

@@ -10,6 +10,7 @@ import type { ProviderRecords } from "../records/contract.ts";
 import type { BadRecords } from "../recovery/badRecords.ts";
 import type { RunStore } from "../recovery/runStore.ts";
 import type { Staging } from "../recovery/staging.ts";
+import type { TroubleGate } from "../redis/troubleGate.ts";
 import type { Governor } from "./governor.ts";
 
 /** Does a control operation and has its time told, where somebody listens. */
@@ -39,6 +40,8 @@ export interface ProviderContext {
   records: ProviderRecords;
   queue: ProviderQueue;
   upstream: UpstreamHandle;
+  /** Shut while Redis is in trouble: nothing is fetched. One for all providers of this process. */
+  gate: TroubleGate;
   staging: Staging;
   badRecords: BadRecords;
   governor: Governor;

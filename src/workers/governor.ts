@@ -110,6 +110,21 @@ export class Governor {
     if (waitMs >= WORTH_A_STATE_MS) await this.#tell("back_off", { waitMs, reason });
   }
 
+  /** Redis is in trouble: who looks at the provider sees why nothing moves. */
+  async holdForRedis(reason: string, waitMs: number): Promise<void> {
+    const { state } = await this.#o.machine.read();
+    if (working.has(state)) await this.#tell("back_off", { waitMs, reason });
+  }
+
+  /** Ends that wait, and no other. */
+  async redisWell(): Promise<void> {
+    await this.#o.machine.decide(({ state, reason }) =>
+      state === "WAITING_BACKOFF" && reason?.startsWith("SYS_REDIS_")
+        ? { events: "upstream_well", actor: this.#actor, reason: "Redis is well again" }
+        : undefined,
+    );
+  }
+
   /** @throws UeeError PROV_PAUSED with the reason and who paused. */
   async refuseIfPaused(): Promise<void> {
     const { state, reason, actor, since } = await this.#o.machine.read();

@@ -28,7 +28,7 @@ const byClass: Record<ErrorClass, Verdict> = {
 };
 
 /** Codes that end an attempt without a word to the queue: somebody else has the batch or the run is over. */
-const superseded = new Set(["STOR_FENCED", "RPC_LOCK_LOST"]);
+const superseded = new Set(["STOR_FENCED", "RPC_LOCK_LOST", "RPC_JOB_GONE"]);
 
 /**
  * A bare 404 is a wrong address or a passing lie of the upstream's front: it is asked again a few times before it counts

@@ -5,12 +5,13 @@
 import type { Job } from "bullmq";
 import { toUeeError, UeeError } from "../core/errors.ts";
 import { type BatchJob, batchJob } from "../queues/jobCatalog.ts";
-import { isRedisTrouble, mapRedisError } from "../redis/errors.ts";
+import { mapRedisError } from "../redis/errors.ts";
 import type { ProviderContext } from "./context.ts";
 import { failRun, finishRun } from "./finishRun.ts";
 import { backoffMs, type Outcome, outcomeOf } from "./outcome.ts";
 import { AttemptError, type BatchSummary, BuriedError, enqueueDue, runBatch, runRecord } from "./runBatch.ts";
 import { settle } from "./settle.ts";
+import { throughTrouble } from "./throughTrouble.ts";
 
 type Steps = (context: ProviderContext, job: BatchJob, signal: AbortSignal) => Promise<BatchSummary>;
 
@@ -31,7 +32,7 @@ export class BatchProcessor {
     this.#context = context;
   }
 
-  async process(job: Job, token: string, signal: AbortSignal): Promise<BatchSummary> {
+  async process(job: Job, token: string, signal: AbortSignal): Promise<never> {
     const id = job.id as string;
     if (this.#running.has(id)) {
       const error = new UeeError("RPC_REENTRY");
@@ -39,21 +40,19 @@ export class BatchProcessor {
     }
     this.#running.add(id);
     try {
-      const outcome = await this.#run(job, signal);
-      if (outcome.kind === "done") this.#context.reporter?.countMessage(false);
-      this.#context.onStep("settle", "before", job.data?.batch);
-      return await settle(outcome, job, token);
-    } catch (thrown) {
-      // Redis in trouble between the steps and the queue's word spends no attempt: the lock runs out, the batch is taken
-      // again and finds what was done.
-      if (!isRedisTrouble(thrown)) throw thrown;
-      const error = mapRedisError(thrown);
-      this.#context.logger.warn({ event: "batch_unsettled", jobId: id, code: error.code }, error.message);
-      return await settle({ kind: "abandon", error }, job, token);
+      const { gate } = this.#context;
+      return await throughTrouble({ gate, job, token, signal, work: () => this.#work(job, signal) });
     } finally {
       this.#context.onStep("settle", "after", job.data?.batch);
       this.#running.delete(id);
     }
+  }
+
+  async #work(job: Job, signal: AbortSignal): Promise<Outcome> {
+    const outcome = await this.#run(job, signal);
+    if (outcome.kind === "done") this.#context.reporter?.countMessage(false);
+    this.#context.onStep("settle", "before", job.data?.batch);
+    return outcome;
   }
 
   async #run(job: Job, signal: AbortSignal): Promise<Outcome> {
@@ -109,6 +108,8 @@ export class BatchProcessor {
     }
     const attempt = thrown instanceof AttemptError ? thrown.attempt : undefined;
     const cause = thrown instanceof AttemptError ? thrown.cause : thrown;
+    // Of Redis, not of the batch.
+    if (!signal.aborted && this.#context.gate.met(cause)) throw cause;
     // Whatever an aborted step throws, the reason of the abort is the reason.
     const error = signal.aborted ? toUeeError(signal.reason) : toUeeError(mapRedisError(cause));
     const outcome = outcomeOf(error, { made: job.attemptsMade, allowed: job.opts.attempts ?? 1 });

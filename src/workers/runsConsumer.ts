@@ -2,16 +2,18 @@
  * The `runs` queue, into which any BullMQ client may put `{"provider","mode"}`, and into which the schedules put their
  * slots. A job completes when its run is open or joined; bad data fails it with a code.
  */
-import { type Job, UnrecoverableError } from "bullmq";
-import { toUeeError, UeeError } from "../core/errors.ts";
+import type { Job } from "bullmq";
+import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { runJob } from "../queues/jobCatalog.ts";
 import type { SchedulePlan } from "../queues/schedulePlan.ts";
-import { isRedisTrouble } from "../redis/errors.ts";
+import { mapRedisError } from "../redis/errors.ts";
+import type { TroubleGate } from "../redis/troubleGate.ts";
 import type { ProviderContext } from "./context.ts";
 import { openGoverned } from "./openGoverned.ts";
+import type { Outcome } from "./outcome.ts";
 import { runScheduled } from "./scheduledRun.ts";
-import { settle } from "./settle.ts";
+import { throughTrouble } from "./throughTrouble.ts";
 
 /** A full run waits this long between looks at an open increment, ms; a scheduled one has no person waiting for it. */
 const LOOK_AGAIN_MS = 1_000;
@@ -20,28 +22,37 @@ const SCHEDULED_LOOK_AGAIN_MS = 10_000;
 export class RunsConsumer {
   readonly #contexts: Map<string, ProviderContext>;
   readonly #plan: SchedulePlan;
+  readonly #gate: TroubleGate;
   readonly #logger: Logger;
 
-  constructor(contexts: ProviderContext[], plan: SchedulePlan, logger: Logger) {
+  constructor(contexts: ProviderContext[], plan: SchedulePlan, gate: TroubleGate, logger: Logger) {
     this.#plan = plan;
+    this.#gate = gate;
     this.#contexts = new Map(contexts.map((context) => [context.provider.name, context]));
     this.#logger = logger;
   }
 
-  async process(job: Job, token: string): Promise<Record<string, string | number | boolean>> {
+  process(job: Job, token: string, signal: AbortSignal): Promise<never> {
+    const gate = this.#gate;
+    return throughTrouble({ gate, job, token, signal, work: () => this.#work(job) });
+  }
+
+  async #work(job: Job): Promise<Outcome> {
     const scheduled = job.name === "scheduled";
     try {
-      return scheduled
+      const summary = scheduled
         ? await runScheduled(job, this.#contexts, this.#plan, this.#logger)
         : await this.#open(job);
+      return { kind: "done", summary };
     } catch (thrown) {
-      const error = toUeeError(thrown);
-      if (error.code === "PROV_RUN_OPEN" || isRedisTrouble(thrown)) {
+      if (this.#gate.met(thrown)) throw thrown;
+      const error = mapRedisError(thrown);
+      if (error.code === "PROV_RUN_OPEN") {
         const delayMs = scheduled ? SCHEDULED_LOOK_AGAIN_MS : LOOK_AGAIN_MS;
-        return await settle({ kind: "defer", delayMs, error }, job, token);
+        return { kind: "defer", delayMs, error };
       }
       this.#logger.warn({ event: "run_refused", jobId: job.id, code: error.code }, error.message);
-      throw new UnrecoverableError(error.message);
+      return { kind: "dead", error };
     }
   }
 

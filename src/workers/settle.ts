@@ -1,35 +1,39 @@
 /**
- * The only place that speaks BullMQ outcomes.
+ * The only place that speaks BullMQ outcomes. It moves the job itself, in every case, so that what goes wrong meanwhile is
+ * ours to judge: BullMQ would count a Redis in trouble as a failure of the job.
  *  done     the job completes with a small summary
- *  retry    throwing spends an attempt; BullMQ asks the back-off strategy when to come again
- *  defer    moveToDelayed/moveToWait and their marker errors spend none
- *  dead     UnrecoverableError: straight to the failed set, attempts left or not
- *  abandon  WaitingError without moving anything: the lock is somebody else's, BullMQ just fetches the next job
+ *  retry    an attempt is spent; BullMQ asks the back-off strategy when to come again
+ *  defer    back to waiting, at once or after a delay; spends none
+ *  dead     straight to the failed set, attempts left or not
+ *  abandon  nothing is moved: the lock is somebody else's, or runs out
+ *
+ * Always throws: the marker that tells BullMQ that the job needs nothing more, or what the queue or Redis said.
  */
-import { DelayedError, type Job, UnrecoverableError, WaitingError } from "bullmq";
+import { DelayedError, type Job, UnrecoverableError, WaitingChildrenError, WaitingError } from "bullmq";
 import type { Outcome } from "./outcome.ts";
 
-export async function settle(
-  outcome: Outcome,
-  job: Job,
-  token: string,
-): Promise<Record<string, string | number | boolean>> {
+export async function settle(outcome: Outcome, job: Job, token: string): Promise<never> {
   switch (outcome.kind) {
     case "done":
-      return outcome.summary;
+      await job.moveToCompleted(outcome.summary, token, false);
+      break;
     case "retry":
-      throw new Error(outcome.error.message);
+      await job.moveToFailed(new Error(outcome.error.message), token);
+      break;
     case "dead":
     case "fatal":
-      throw new UnrecoverableError(outcome.error.message);
-    case "abandon":
-      throw new WaitingError();
+      await job.moveToFailed(new UnrecoverableError(outcome.error.message), token);
+      break;
     case "defer":
-      if (outcome.delayMs <= 0) {
-        await job.moveToWait(token);
-        throw new WaitingError();
-      }
-      await job.moveToDelayed(Date.now() + outcome.delayMs, token);
-      throw new DelayedError();
+      if (outcome.delayMs <= 0) await job.moveToWait(token);
+      else await job.moveToDelayed(Date.now() + outcome.delayMs, token);
+      break;
+    case "abandon":
+      break;
   }
+  throw new WaitingError();
 }
+
+/** The job is settled: BullMQ must hear of nothing else. */
+export const isSettled = (thrown: unknown): boolean =>
+  thrown instanceof WaitingError || thrown instanceof DelayedError || thrown instanceof WaitingChildrenError;

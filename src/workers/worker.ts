@@ -16,6 +16,7 @@ import { Reconciler } from "../recovery/reconciler.ts";
 import { WorkerRegistry } from "../recovery/workerRegistry.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { Keys } from "../redis/keys.ts";
+import type { TroubleGate } from "../redis/troubleGate.ts";
 import type { ProviderContext } from "./context.ts";
 import type { FleetDuties } from "./fleetDuties.ts";
 import { sweepLeftovers } from "./leftovers.ts";
@@ -23,8 +24,9 @@ import { backoffMs } from "./outcome.ts";
 import { BatchProcessor } from "./processor.ts";
 import { RunsConsumer } from "./runsConsumer.ts";
 import type { ScheduleDuty } from "./scheduleDuty.ts";
+import { LOCK_MS } from "./throughTrouble.ts";
+import { watchTrouble } from "./troubleWatch.ts";
 
-const LOCK_MS = 9_000;
 const STALLED_CHECK_MS = 4_000;
 /** Stalls are the fleet's troubles, never the batch's: no count of them fails it. */
 const NO_STALL_LIMIT = 1_000_000_000;
@@ -43,6 +45,8 @@ export interface WorkerDependencies {
   /** A fresh connection that waits for ever. */
   openBlocking(): Redis;
   contexts: ProviderContext[];
+  /** Shut while Redis is in trouble. */
+  gate: TroubleGate;
   /** What every worker does for the fleet beside its batches. */
   fleet: FleetDuties;
   /** Takes the jobs of the queue `runs` too; only for workers of all providers. */
@@ -70,6 +74,7 @@ export class BatchWorker {
   #heedTimer: NodeJS.Timeout | undefined;
   #reconciling: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
+  #unwatch = (): void => undefined;
 
   constructor(deps: WorkerDependencies) {
     this.id = `w-${randomUUID().slice(0, 8)}`;
@@ -88,6 +93,11 @@ export class BatchWorker {
       lockOwners: this.#workers.map((worker) => worker.id),
     });
     await this.reconcile();
+    this.#unwatch = watchTrouble({
+      gate: this.#deps.gate,
+      workers: this.#workers,
+      contexts: this.#deps.contexts,
+    });
     for (const worker of this.#workers) void this.#run(worker);
     this.#timer = setInterval(() => {
       this.#reconciling = this.reconcile();
@@ -144,9 +154,12 @@ export class BatchWorker {
 
   /** The next round tries again; a batch in work has its own errors. */
   async #quietly(repairs: () => Promise<void>): Promise<void> {
+    const { gate } = this.#deps;
+    if (gate.trouble !== undefined) return;
     try {
       await repairs();
     } catch (error) {
+      if (gate.met(error)) return;
       const { code, message } = mapRedisError(error);
       this.#logger.warn({ event: "reconcile_failed", code }, message);
     }
@@ -162,6 +175,7 @@ export class BatchWorker {
     clearInterval(this.#timer);
     clearInterval(this.#deadHoldersTimer);
     clearInterval(this.#heedTimer);
+    this.#unwatch();
     const closing = Promise.all(this.#workers.map((worker) => worker.close()));
     for (const abort of this.#aborts.values()) abort.abort(new UeeError("SYS_SHUTDOWN"));
     let timer: NodeJS.Timeout | undefined;
@@ -199,30 +213,34 @@ export class BatchWorker {
   #addProvider(context: ProviderContext): void {
     const { name, prefix } = context.runs.keys.queue;
     const processor = new BatchProcessor(context);
+    this.#addWorker(name, prefix, this.#deps.concurrency, (...args) => processor.process(...args));
+  }
+
+  #addRuns(): void {
+    const { name, prefix } = this.#deps.keys.runsQueue;
+    const { contexts, schedulePlan, gate } = this.#deps;
+    const consumer = new RunsConsumer(contexts, schedulePlan, gate, this.#logger);
+    this.#addWorker(name, prefix, 4, (...args) => consumer.process(...args));
+  }
+
+  #addWorker(
+    name: string,
+    prefix: string,
+    concurrency: number,
+    process: (job: Job, token: string, signal: AbortSignal) => Promise<never>,
+  ): void {
     // Three plain parameters: BullMQ looks at the function's length before it hands out a signal.
     const worker = new Worker(
       name,
       async (job, token, lockSignal) => {
         const { signal, done } = this.#signalFor(name, job, lockSignal);
         try {
-          return await processor.process(job, token as string, signal);
+          return await process(job, token as string, signal);
         } finally {
           done();
         }
       },
-      this.#options(this.id, prefix, this.#deps.concurrency),
-    );
-    this.#watch(worker);
-    this.#workers.push(worker);
-  }
-
-  #addRuns(): void {
-    const { name, prefix } = this.#deps.keys.runsQueue;
-    const consumer = new RunsConsumer(this.#deps.contexts, this.#deps.schedulePlan, this.#logger);
-    const worker = new Worker(
-      name,
-      (job, token) => consumer.process(job, token as string),
-      this.#options(this.id, prefix, 4),
+      this.#options(this.id, prefix, concurrency),
     );
     this.#watch(worker);
     this.#workers.push(worker);
@@ -255,6 +273,7 @@ export class BatchWorker {
       for (const id of jobIds) worker.cancelJob(id, "lock lost");
     });
     worker.on("error", (error) => {
+      this.#deps.gate.met(error);
       const mapped = mapRedisError(error);
       this.#logger.debug({ event: "queue_error", queue: worker.name, code: mapped.code }, mapped.message);
     });

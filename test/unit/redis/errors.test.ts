@@ -26,7 +26,7 @@ describe("an error of a Redis call", () => {
     ["Connection is closed.", "SYS_REDIS_UNREACHABLE"],
     ["Socket timeout. Expecting data, but didn't receive any in 30000ms.", "SYS_REDIS_UNREACHABLE"],
     ["All sentinels are unreachable. Retrying from scratch after 10ms.", "SYS_REDIS_UNREACHABLE"],
-    ["WRONGTYPE Operation against a key holding the wrong kind of value", "SYS_INTERNAL"],
+    ["WRONGTYPE Operation against a key holding the wrong kind of value", "STOR_CORRUPT"],
     ["ERR BUSYGROUP is not what this is", "SYS_INTERNAL"],
   ])("%s is %s", (message, code) => {
     expect(mapRedisError(new Error(message)).code).toBe(code);
