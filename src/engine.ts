@@ -186,7 +186,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       new KernelMetricsReader({
         redis: redis.commands,
         keys,
-        pool: governedPool(pool, "reader"),
+        pool: governedPool(pool, "reader", settings.permits ?? 10),
         liveWorkers: workers.liveIds,
       }).kernelMetrics(),
 

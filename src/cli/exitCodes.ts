@@ -21,6 +21,8 @@ const usageCodes: ReadonlySet<ErrorCode> = new Set([
   "PROV_UNKNOWN",
   "VAL_DATE",
   "STOR_CURSOR_INVALID",
+  "API_TOKEN_REQUIRED",
+  "API_CANNOT_LISTEN",
 ]);
 
 const redisCodes: ReadonlySet<ErrorCode> = new Set(["SYS_REDIS_UNREACHABLE", "SYS_REDIS_LOCAL_FAILED"]);

@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from "commander";
 import { defineChanges } from "./commands/changes.ts";
 import { defineCheckpoints } from "./commands/checkpoints.ts";
 import { defineConfig } from "./commands/config.ts";
+import { defineDashboard } from "./commands/dashboard.ts";
 import { defineDemo } from "./commands/demo.ts";
 import { defineDlq } from "./commands/dlq.ts";
 import { defineDoctor } from "./commands/doctor.ts";
@@ -79,6 +80,7 @@ export function buildProgram(
   program.commandsGroup("Services:");
   defineUp(program, context, finish);
   defineWorker(program, context, finish);
+  defineDashboard(program, context, finish);
   program.commandsGroup("Find out:");
   program.helpCommand("help [command]", "show help of a command");
   defineDoctor(program, context, finish);

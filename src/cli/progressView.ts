@@ -1,8 +1,9 @@
 /** Shows runs while they move: bars on a terminal, sampled lines elsewhere. Everything goes to stderr. */
 import type { SingleBar } from "cli-progress";
 import type { RunProgress } from "../engine/api.ts";
+import { doneRatio, Pace } from "../engine/pace.ts";
 import type { CliContext } from "./context.ts";
-import { barLine, doneRatio, Pace, progressText, waitIsOver, waitingText } from "./render/progress.ts";
+import { barLine, progressText, waitIsOver, waitingText } from "./render/progress.ts";
 import { styleFor } from "./render/style.ts";
 
 export interface ProgressView {

@@ -31,6 +31,7 @@ export async function openSession(
   const patience = request.patience === "service" ? servicePatience : commandPatience;
   const say = (message: string) => log.logger.warn({ event: "redis" }, message);
   const chosen = await chooseRedis(request, config, say);
+  await request.onConfig?.({ config, logger: log.logger });
   const watch = watchOutages(patience.outageMs, say);
   let redis: RedisConnections | undefined;
   try {

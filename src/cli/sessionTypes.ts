@@ -29,6 +29,8 @@ export interface SessionRequest {
   env?: NodeJS.ProcessEnv;
   /** Where formatted log lines go; default: stderr. */
   logTo?: (line: string) => void;
+  /** Called once, before Redis is waited for: for services that answer meanwhile. */
+  onConfig?: (known: { config: Config; logger: Logger }) => Promise<void>;
   /** Stops the wait for Redis. */
   signal?: AbortSignal;
 }

@@ -11,6 +11,7 @@ export function crossFieldNotes(config: Config, providers: readonly ProviderFact
     problems: [...timeoutProblems(config), ...redisProblems(config)],
     warnings: [
       ...keyWarnings(config),
+      ...tokenWarnings(config),
       ...providers.flatMap((provider) => rateWarnings(config, provider)),
       ...scaleWarnings(config, providers),
     ],
@@ -38,6 +39,11 @@ function keyWarnings({ nvdApiKey }: Config): string[] {
   return [
     "NVD_API_KEY does not look like a key of NVD (8-4-4-4-12 hex digits); NVD will probably refuse it.",
   ];
+}
+
+function tokenWarnings({ apiToken }: Config): string[] {
+  if (apiToken === undefined || apiToken.length >= 16) return [];
+  return ["UEE_API_TOKEN is short enough to be guessed; 32 random characters are better."];
 }
 
 const perSecond = (rate: Rate): number => rate.max / rate.windowMs;

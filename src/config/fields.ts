@@ -151,6 +151,34 @@ const commonFields = {
     env: "UEE_WAIT_SCALE",
     unit: "factor",
   }),
+  host: field(
+    text()
+      .regex(/^[\w.:-]{1,253}$/, "must be a host name or an address")
+      .optional(),
+    {
+      description:
+        "Address on which the dashboard listens. Without UEE_API_TOKEN only this machine's own addresses are possible.",
+      env: "UEE_HOST",
+      defaultText: "127.0.0.1; with UEE_API_TOKEN every address (0.0.0.0)",
+    },
+  ),
+  port: field(wholeNumber(0, 65_535).prefault("8330"), {
+    description: "Port on which the dashboard listens; 0 takes any that is free.",
+    env: "UEE_PORT",
+    unit: "port",
+  }),
+  apiToken: field(text().min(1).optional(), {
+    description:
+      "What the dashboard and its API ask for, as bearer token and at login; 32 random characters are a good one.",
+    env: "UEE_API_TOKEN",
+    secret: "whole",
+    defaultText: "none: the dashboard serves this machine only",
+  }),
+  trustProxy: field(wholeNumber(0, 10).prefault("0"), {
+    description: "Reverse proxies before the dashboard whose X-Forwarded-For, -Host and -Proto are believed.",
+    env: "UEE_TRUST_PROXY",
+    unit: "proxies",
+  }),
   logLevel: field(oneOf(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).prefault("info"), {
     description: "The least level that is logged.",
     env: "UEE_LOG_LEVEL",

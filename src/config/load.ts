@@ -14,7 +14,7 @@ import type { Config, LoadedConfig, LoadInput, Origin, ProviderConfig } from "./
 import type { RateSetting } from "./values.ts";
 
 /** Variables that start with UEE_ and are no fields: read elsewhere, or kept for later. */
-const otherVariables = ["UEE_CONFIG", "UEE_INSTALL", "UEE_SHARED_DATA", "UEE_API_TOKEN"];
+const otherVariables = ["UEE_CONFIG", "UEE_INSTALL", "UEE_SHARED_DATA"];
 
 /** @throws UeeError SYS_CONFIG_INVALID with all problems (also as `data.problems`) */
 export function loadConfig(input: LoadInput = {}): LoadedConfig {

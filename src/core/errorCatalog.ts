@@ -321,6 +321,11 @@ export const errorCatalog = {
     "Nothing: UEE tries again.",
   ),
   STOR_NOT_FOUND: entry("refused", "No such record.", "Check the id; `uee status` shows what is loaded."),
+  STOR_REMOVED: entry(
+    "refused",
+    "The record was removed.",
+    "The answer says when and why; the upstream no longer has it.",
+  ),
   STOR_CURSOR_TRIMMED: entry(
     "refused",
     "The change feed no longer reaches back to this cursor.",
@@ -402,6 +407,54 @@ export const errorCatalog = {
   // API: what people and scripts ask for
   API_NOT_FOUND: entry("refused", "There is no such thing here.", "Check the name."),
   API_BAD_INPUT: entry("refused", "The input is not valid.", "Correct the values named."),
+  API_UNAUTHORIZED: entry(
+    "refused",
+    "This needs the API token or a login.",
+    "Send `Authorization: Bearer <UEE_API_TOKEN>`, or log in on the dashboard.",
+  ),
+  API_LOGIN_REFUSED: entry("refused", "This is not the token.", "Use the value of UEE_API_TOKEN."),
+  API_CROSS_SITE: entry(
+    "refused",
+    "Another site asked for this through a browser.",
+    "Use the dashboard's own address; a proxy before it must pass the Host header on, or be named in UEE_TRUST_PROXY.",
+  ),
+  API_CSRF: entry(
+    "refused",
+    "The request lacks the session's CSRF token.",
+    "Send X-CSRF-Token with the value that GET /api/session answers.",
+  ),
+  API_HOST_REFUSED: entry(
+    "refused",
+    "Without a token this answers only to the names of this machine.",
+    "Use localhost or 127.0.0.1, or set UEE_API_TOKEN.",
+  ),
+  API_TOO_LARGE: entry("refused", "The request is too large.", "Send less at once."),
+  API_MEDIA_TYPE: entry("refused", "Bodies must be JSON.", "Send `Content-Type: application/json`."),
+  API_RATE_LIMITED: entry(
+    "refused",
+    "Too many requests.",
+    "Ask again after the time in Retry-After; follow /events instead of polling.",
+  ),
+  API_READ_ONLY: entry(
+    "refused",
+    "Bull Board is read-only here.",
+    "Use the dashboard, the API or `uee` for actions; `uee dlq replay` for failed jobs.",
+  ),
+  API_BUSY: entry(
+    "deferred",
+    "Too many clients follow the events.",
+    "Close some of them, or ask another dashboard.",
+  ),
+  API_TOKEN_REQUIRED: entry(
+    "configuration",
+    "Without UEE_API_TOKEN the dashboard listens on this machine only.",
+    "Set UEE_API_TOKEN, or a loopback host such as 127.0.0.1.",
+  ),
+  API_CANNOT_LISTEN: entry(
+    "configuration",
+    "The dashboard cannot listen there.",
+    "Give another --port or --host, or stop what uses it.",
+  ),
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof errorCatalog;

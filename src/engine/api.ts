@@ -282,7 +282,10 @@ export interface Engine {
   /** Newest first; of one provider, or of all, the fleet's machine and the quota decisions. */
   history(options: { provider?: string; limit: number }): Promise<HistoryLine[]>;
   liveWorkers(): Promise<WorkerStatus[]>;
-  checkpoints(provider: string, options: { limit: number; failed?: boolean }): Promise<Checkpoint[]>;
+  checkpoints(
+    provider: string,
+    options: { limit: number; failed?: boolean; successOnly?: boolean },
+  ): Promise<Checkpoint[]>;
   deadLetters: {
     list(options: { provider?: string; code?: string; limit: number }): Promise<DeadLetter[]>;
     show(id: string): Promise<{ letter: DeadLetter; raw: Buffer | null }>;

@@ -107,19 +107,19 @@ export async function providerStatus(
 /** Newest first. */
 export async function checkpoints(
   context: ProviderContext,
-  options: { limit: number; failed?: boolean },
+  options: { limit: number; failed?: boolean; successOnly?: boolean },
 ): Promise<Checkpoint[]> {
   const found: Checkpoint[] = [];
   let before = "+";
   while (found.length < options.limit) {
-    // Of those that failed there may be few among many.
-    const page = options.failed ? 500 : Math.min(500, options.limit - found.length);
+    // Of the wanted kind there may be few among many.
+    const page = options.failed || options.successOnly ? 500 : Math.min(500, options.limit - found.length);
     const entries = await context.runs.checkpointsBefore(before, page);
     if (entries.length === 0) break;
     for (const { id, fields } of entries) {
       before = `(${id}`;
       const success = fields.ok === "1";
-      if (options.failed && success) continue;
+      if (success ? options.failed : options.successOnly) continue;
       found.push({
         urn: fields.urn ?? "",
         runId: fields.run ?? "",

@@ -42,6 +42,8 @@ export interface Keys {
   readonly schedules: string;
   /** BullMQ prefix and name of the queue of scripts. */
   readonly runsQueue: { prefix: string; name: string };
+  /** ZSET of ended logins: member session id, score = ms at which it would have ended by itself. */
+  readonly endedSessions: string;
   /** The permit pool, one for the whole fleet. */
   readonly permits: PermitKeys;
   upstream(name: string): UpstreamKeys;
@@ -159,6 +161,7 @@ export function makeKeys(prefix: string): Keys {
     permitAudits: `${fleetTag}:permit-audits`,
     schedules: `${fleetTag}:schedules`,
     runsQueue: { prefix: fleetTag, name: "runs" },
+    endedSessions: `${fleetTag}:ended-sessions`,
     permits: {
       pool: `{${prefix}:permits}:pool`,
       leases: `{${prefix}:permits}:leases`,

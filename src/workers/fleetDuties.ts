@@ -29,11 +29,12 @@ export interface FleetDutiesOptions {
   logger: Logger;
 }
 
-/** The pool as the optimizer sees it. */
-export const governedPool = (pool: PermitPool, actor: string): GovernedPool => ({
+/** The pool as the optimizer sees it; `seed`: what it will have once somebody uses it. */
+export const governedPool = (pool: PermitPool, actor: string, seed = 0): GovernedPool => ({
   async show() {
     const { configured, effective, allocated } = await pool.show({ holders: 1 });
-    return { size: configured ?? effective, effective, allocated };
+    if (configured === null) return { size: seed, effective: seed, allocated };
+    return { size: configured, effective, allocated };
   },
   revoke: (n, reason) => pool.revoke(n, { actor, reason }),
   restore: (n, reason) => pool.restore(n, { actor, reason }),

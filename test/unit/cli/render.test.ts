@@ -1,11 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
 import { formatBytes, formatDuration, formatRough } from "../../../src/cli/render/numbers.ts";
-import { barLine, clip, doneRatio, Pace, progressText } from "../../../src/cli/render/progress.ts";
+import { barLine, clip, progressText } from "../../../src/cli/render/progress.ts";
 import { nextCommands, renderRunSummary } from "../../../src/cli/render/runSummary.ts";
 import { findStale, renderStatus } from "../../../src/cli/render/status.ts";
 import { makeStyle, visibleLength, wantsColours } from "../../../src/cli/render/style.ts";
 import { renderTable } from "../../../src/cli/render/table.ts";
 import type { RunState } from "../../../src/engine/api.ts";
+import { doneRatio, Pace } from "../../../src/engine/pace.ts";
 import {
   closed,
   engineStatus,

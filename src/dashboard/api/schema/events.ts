@@ -33,3 +33,7 @@ export const eventSchemas = {
 } as const;
 export type EventName = keyof typeof eventSchemas;
 export type EventData = { [Name in EventName]: z.output<(typeof eventSchemas)[Name]> };
+
+export const eventStreamSchema = z
+  .string()
+  .meta({ id: "EventStream", description: `Server-sent events: ${Object.keys(eventSchemas).join(", ")}` });

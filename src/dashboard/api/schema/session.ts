@@ -28,3 +28,5 @@ export type LoginRequest = z.input<typeof loginBodySchema>;
 
 export const healthSchema = z.object({ status: z.enum(["ok"]) }).meta({ id: "Health" });
 export type Health = z.output<typeof healthSchema>;
+
+export const noContentSchema = z.null().describe("No body");

@@ -1,0 +1,50 @@
+/** The OpenAPI document: made of the routes themselves, served at /openapi.json. */
+import { fastifySwagger } from "@fastify/swagger";
+import { jsonSchemaTransform, jsonSchemaTransformObject } from "fastify-type-provider-zod";
+import type { App } from "../app.ts";
+
+const description =
+  "What the dashboard itself uses. Every answer that is not a success is `{code, message, remedy}`; the codes are " +
+  "those of docs/errors.md. Actions are answered with 202 when they are accepted; `X-Actor` says who asks.";
+
+/** Before any route. */
+export async function installOpenApi(
+  app: App,
+  options: { version: string; tokenRequired: boolean },
+): Promise<void> {
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: { title: "UEE", description, version: options.version },
+      tags: [
+        { name: "fleet", description: "The tree, workers, kernel metrics, events" },
+        { name: "providers", description: "Runs, checkpoints and actions" },
+        { name: "permits", description: "The permit pool" },
+        { name: "history", description: "Transitions and decisions" },
+        { name: "records", description: "The mirror and its change feed" },
+        { name: "session", description: "Logins of browsers" },
+        { name: "health", description: "Probes and metrics" },
+        { name: "pages", description: "For browsers" },
+      ],
+      components: {
+        securitySchemes: {
+          token: { type: "http", scheme: "bearer", description: "UEE_API_TOKEN" },
+          login: {
+            type: "apiKey",
+            in: "cookie",
+            name: "uee_session",
+            description:
+              "Set by POST /api/session (its name ends in a mark of the token); changes carry X-CSRF-Token too",
+          },
+        },
+      },
+      ...(options.tokenRequired ? { security: [{ token: [] }, { login: [] }] } : {}),
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  });
+}
+
+export function openApiRoute(app: App): void {
+  app.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) => reply.send(app.swagger()));
+}

@@ -1,0 +1,63 @@
+/** Records by any name people use, and the change feed. */
+import { z } from "zod";
+import { UeeError } from "../../../core/errors.ts";
+import type { ChangeEntry } from "../../../records/contract.ts";
+import type { App, RouteSurroundings } from "../../app.ts";
+import { changesSchema, errorSchema, recordSchema } from "../schemas.ts";
+import { commonErrors } from "./shared.ts";
+
+export function recordRoutes(app: App, { engine }: RouteSurroundings): void {
+  app.get(
+    "/api/records/:urn",
+    {
+      schema: {
+        operationId: "getRecord",
+        tags: ["records"],
+        summary: "One record, by URN, id or ATT&CK id",
+        params: z.object({ urn: z.string().max(400).describe("For example CVE-2021-44228") }),
+        response: { 200: recordSchema, 404: errorSchema, 410: errorSchema, ...commonErrors },
+      },
+    },
+    async ({ params }) => {
+      const found = await engine().records.get(params.urn);
+      if (found === undefined) throw new UeeError("STOR_NOT_FOUND", `There is no record '${params.urn}'.`);
+      if ("record" in found) return found.record;
+      const { id, removedAt, reason, runId } = found.removed;
+      throw new UeeError("STOR_REMOVED", `${id} was removed at ${removedAt}: ${reason}`, {
+        data: { removed: { urn: found.urn, id, removedAt, reason, runId } },
+      });
+    },
+  );
+  app.get(
+    "/api/changes",
+    {
+      schema: {
+        operationId: "listChanges",
+        tags: ["records"],
+        summary: "The change feed from a cursor on, page by page; the oldest first",
+        querystring: z.object({
+          since: z
+            .string()
+            .max(1_000)
+            .optional()
+            .describe("Cursor; without it from the beginning of what is kept"),
+          provider: z.string().max(200).optional().describe("Only these, separated by commas"),
+          limit: z.coerce.number().int().min(1).max(1_000).default(100),
+        }),
+        response: { 200: changesSchema, 404: errorSchema, 410: errorSchema, ...commonErrors },
+      },
+    },
+    async ({ query }) => {
+      const changes: ChangeEntry[] = [];
+      const wanted = {
+        ...(query.since === undefined ? {} : { since: query.since }),
+        ...(query.provider === undefined ? {} : { providers: query.provider.split(",") }),
+      };
+      for await (const entry of engine().records.changes(wanted)) {
+        changes.push(entry);
+        if (changes.length === query.limit) break;
+      }
+      return { changes, cursor: changes.at(-1)?.cursor ?? query.since ?? null };
+    },
+  );
+}

@@ -1,0 +1,90 @@
+/**
+ * The HTTP side as a service: it listens before Redis is there, so that probes and people are answered, and says 503 until
+ * then. Without a token it serves this machine only.
+ */
+import type { AddressInfo } from "node:net";
+import { UeeError } from "../core/errors.ts";
+import type { App } from "./app.ts";
+import type { Backend, DashboardOptions } from "./options.ts";
+import { isLoopbackHost } from "./security/origins.ts";
+import { buildDashboard } from "./server.ts";
+
+export interface ListenOptions extends Omit<DashboardOptions, "backend"> {
+  /** Default: 127.0.0.1, with a token 0.0.0.0. */
+  host?: string;
+  /** 0: any that is free. */
+  port: number;
+}
+
+export interface RunningDashboard {
+  /** Where people and scripts of this machine find it. */
+  readonly url: string;
+  /** Redis was reached; undefined: it is looked for anew. */
+  attach(backend: Backend | undefined): void;
+  /** Not ready at once; answers under way are finished, streams told to come back; bounded. */
+  close(): Promise<void>;
+}
+
+/** Answers under way may take so long to finish, ms. */
+const CLOSE_MS = 5_000;
+
+/** @throws UeeError API_TOKEN_REQUIRED, API_CANNOT_LISTEN */
+export async function listenDashboard({ host, port, ...options }: ListenOptions): Promise<RunningDashboard> {
+  const { token, logger } = options;
+  const address = host ?? (token === undefined ? "127.0.0.1" : "0.0.0.0");
+  if (token === undefined && !isLoopbackHost(address)) {
+    throw new UeeError(
+      "API_TOKEN_REQUIRED",
+      `Without UEE_API_TOKEN the dashboard does not listen on ${address}.`,
+    );
+  }
+  let current: Backend | undefined;
+  const app = await buildDashboard({
+    ...options,
+    backend: () => {
+      if (current !== undefined) return current;
+      throw new UeeError("SYS_REDIS_UNREACHABLE", "Redis has not been reached yet.", { retryAfterMs: 1_000 });
+    },
+  });
+  await listen(app, address, port);
+  const url = urlOf(app.server.address() as AddressInfo);
+  logger.info({ event: "listening", url, host: address }, `dashboard at ${url}`);
+  if (token === undefined) {
+    logger.warn(
+      { event: "open_dashboard" },
+      "UEE_API_TOKEN is not set: everybody on this machine may see and do everything here; nobody else can",
+    );
+  }
+  return {
+    url,
+    attach: (backend) => {
+      current = backend;
+    },
+    async close() {
+      const timer = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
+      await app.close();
+      clearTimeout(timer);
+    },
+  };
+}
+
+async function listen(app: App, host: string, port: number): Promise<void> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    await app.close();
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined || !/^E[A-Z]+$/.test(code)) throw error;
+    const why = { EADDRINUSE: "the port is in use", EACCES: "this user may not use the port" }[code] ?? code;
+    throw new UeeError("API_CANNOT_LISTEN", `The dashboard cannot listen on ${host}, port ${port}: ${why}.`, {
+      cause: error,
+      data: { reason: code },
+    });
+  }
+}
+
+const urlOf = ({ address, family, port }: AddressInfo): string => {
+  const everywhere = address === "0.0.0.0" || address === "::";
+  const name = everywhere ? "127.0.0.1" : family === "IPv6" ? `[${address}]` : address;
+  return `http://${name}:${port}`;
+};

@@ -1,0 +1,86 @@
+/** What of a look is news: states that differ from those told last, and entries of histories that were not told yet. */
+import type { EventData, EventName } from "../api/schemas.ts";
+import type { FleetLook } from "./fleetView.ts";
+
+/** Told again after this long even where nothing but ages and amounts moved, ms. */
+const TELL_AGAIN_MS = 10_000;
+
+/** What moves by itself is no news: ages, remainders, leases that are renewed, memory. */
+const moving = new Set([
+  ...["at", "freshMs", "remainingMs", "durationMs", "lastSeen", "expiresAt"],
+  ...["waitingMs", "permitTimeMs", "usedMemory", "perSecond"],
+]);
+
+type StateName = "overview" | "kernel" | "permits" | "workers";
+
+export interface News {
+  readonly name: EventName;
+  readonly data: unknown;
+  readonly state: boolean;
+}
+
+const statesOf = (look: FleetLook): { [Name in StateName]: EventData[Name] } => ({
+  overview: look.overview,
+  kernel: { at: look.status.at, metrics: look.kernel },
+  permits: look.permits,
+  workers: { workers: look.workers },
+});
+
+/** Everything, whether told before or not. */
+export const presentState = (look: FleetLook): News[] =>
+  Object.entries(statesOf(look)).map(([name, data]) => ({ name: name as StateName, data, state: true }));
+
+export class StateChanges {
+  readonly #told = new Map<string, { text: string; atMs: number }>();
+  /** Machine → version of its last transition that was told. */
+  readonly #versions = new Map<string, number>();
+  #lastQuota: string | undefined;
+  #began = false;
+
+  /** States first, then entries, the oldest first. What happened before the first look is no news. */
+  since(look: FleetLook): News[] {
+    const news: News[] = [];
+    for (const [name, data] of Object.entries(statesOf(look))) {
+      const text = JSON.stringify(data, (key, value) => (moving.has(key) ? undefined : value));
+      const told = this.#told.get(name);
+      if (told !== undefined && told.text === text && look.atMs - told.atMs < TELL_AGAIN_MS) continue;
+      this.#told.set(name, { text, atMs: look.atMs });
+      news.push({ name: name as StateName, data, state: true });
+    }
+    news.push(...this.#entries(look));
+    this.#began = true;
+    return news;
+  }
+
+  /** The next look is a first one. */
+  forget(): void {
+    this.#told.clear();
+    this.#versions.clear();
+    this.#lastQuota = undefined;
+    this.#began = false;
+  }
+
+  #entries(look: FleetLook): News[] {
+    const news: News[] = [];
+    for (const entry of [...look.transitions].reverse()) {
+      const machine = entry.provider ?? "macro";
+      if (entry.version <= (this.#versions.get(machine) ?? 0)) continue;
+      this.#versions.set(machine, entry.version);
+      if (this.#began) news.push({ name: "transition", data: entry, state: false });
+    }
+    const newest = look.quotaEvents[0]?.id;
+    for (const entry of [...look.quotaEvents].reverse()) {
+      const isNew = this.#lastQuota === undefined || isAfter(entry.id, this.#lastQuota);
+      if (isNew && this.#began) news.push({ name: "quota", data: entry, state: false });
+    }
+    this.#lastQuota = newest ?? this.#lastQuota;
+    return news;
+  }
+}
+
+/** Stream ids: `<ms>-<n>`. */
+function isAfter(a: string, b: string): boolean {
+  const [aMs = 0, aN = 0] = a.split("-").map(Number);
+  const [bMs = 0, bN = 0] = b.split("-").map(Number);
+  return aMs > bMs || (aMs === bMs && aN > bN);
+}

@@ -1,0 +1,90 @@
+/**
+ * One look at the fleet for everybody who asks in the same moment: pages, followers of the events and scrapes share it, so
+ * what Redis is asked does not grow with those who watch.
+ */
+import { UeeError } from "../../core/errors.ts";
+import type {
+  Engine,
+  EngineStatus,
+  HistoryTransition,
+  KernelMetrics,
+  QuotaEvent,
+  WorkerStatus,
+} from "../../engine/api.ts";
+import type { PoolView } from "../../permits/report.ts";
+import type { Overview } from "../api/schemas.ts";
+import { Paces, toOverview } from "./overview.ts";
+
+export interface FleetLook {
+  /** ms since the epoch, by this process's clock. */
+  readonly atMs: number;
+  readonly status: EngineStatus;
+  readonly overview: Overview;
+  readonly kernel: KernelMetrics;
+  readonly permits: PoolView;
+  readonly workers: WorkerStatus[];
+  /** Newest first. */
+  readonly transitions: HistoryTransition[];
+  readonly quotaEvents: QuotaEvent[];
+}
+
+/** Newest entries of each history that one look takes; more in one second reach a follower by its next full look only. */
+const RECENT = 100;
+/** A Redis that hangs is away, ms. */
+const PATIENCE_MS = 3_000;
+
+export class FleetView {
+  readonly #engine: () => Engine;
+  readonly #paces = new Paces();
+  #last: FleetLook | undefined;
+  #looking: Promise<FleetLook> | undefined;
+
+  constructor(engine: () => Engine) {
+    this.#engine = engine;
+  }
+
+  /**
+   * At most `maxAgeMs` old; 0: begun after this call.
+   * @throws UeeError SYS_REDIS_UNREACHABLE, also where Redis hangs
+   */
+  async look(maxAgeMs: number): Promise<FleetLook> {
+    if (this.#last !== undefined && maxAgeMs > 0 && Date.now() - this.#last.atMs <= maxAgeMs)
+      return this.#last;
+    if (maxAgeMs <= 0 && this.#looking !== undefined) await this.#looking.catch(() => undefined);
+    this.#looking ??= withPatience(this.#take()).finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #take(): Promise<FleetLook> {
+    const engine = this.#engine();
+    const atMs = Date.now();
+    const [status, kernel, permits, transitions, quotaEvents] = await Promise.all([
+      engine.status(),
+      engine.kernelMetrics(),
+      engine.permits.show(),
+      engine.transitions({ limit: RECENT }),
+      engine.quotaEvents({ limit: RECENT }),
+    ]);
+    const overview = toOverview(engine, status, permits, this.#paces);
+    const { workers } = status;
+    this.#last = { atMs, status, overview, kernel, permits, workers, transitions, quotaEvents };
+    return this.#last;
+  }
+}
+
+async function withPatience<Result>(work: Promise<Result>): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(
+      () => reject(new UeeError("SYS_REDIS_UNREACHABLE", "Redis does not answer in time.")),
+      PATIENCE_MS,
+    );
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

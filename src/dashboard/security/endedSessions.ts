@@ -1,0 +1,57 @@
+/**
+ * Logins that were ended before their time, for all dashboards of the fleet. The list is read at most once a second; while
+ * Redis is away the last one read holds.
+ */
+import type { Backend } from "../options.ts";
+import type { LoginSession } from "./sessionTokens.ts";
+
+const FRESH_MS = 1_000;
+/** Nobody's request waits longer for the list than this. */
+const PATIENCE_MS = 500;
+
+export class EndedSessions {
+  readonly #backend: () => Backend;
+  #ended = new Set<string>();
+  #readAt = 0;
+  #reading: Promise<void> | undefined;
+
+  constructor(backend: () => Backend) {
+    this.#backend = backend;
+  }
+
+  /** @throws where Redis cannot be told: the login would still hold elsewhere */
+  async end(session: LoginSession): Promise<void> {
+    const { redis, keys } = this.#backend();
+    await redis
+      .multi()
+      .zremrangebyscore(keys.endedSessions, "-inf", Date.now())
+      .zadd(keys.endedSessions, session.expiresAt, session.id)
+      .exec();
+    this.#ended.add(session.id);
+  }
+
+  async has(session: LoginSession): Promise<boolean> {
+    if (Date.now() - this.#readAt >= FRESH_MS) {
+      this.#reading ??= this.#read().finally(() => {
+        this.#reading = undefined;
+      });
+      let timer: NodeJS.Timeout | undefined;
+      const patience = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, PATIENCE_MS);
+      });
+      await Promise.race([this.#reading, patience]);
+      clearTimeout(timer);
+    }
+    return this.#ended.has(session.id);
+  }
+
+  async #read(): Promise<void> {
+    try {
+      const { redis, keys } = this.#backend();
+      this.#ended = new Set(await redis.zrangebyscore(keys.endedSessions, Date.now(), "+inf"));
+    } catch {
+      // Away: what was known stays known.
+    }
+    this.#readAt = Date.now();
+  }
+}

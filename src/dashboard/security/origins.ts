@@ -1,0 +1,79 @@
+/** Where a request comes from, as browsers tell it. Scripts send none of these headers. */
+import { isIP } from "node:net";
+import type { FastifyRequest } from "fastify";
+import { UeeError } from "../../core/errors.ts";
+
+const header = (request: FastifyRequest, name: string): string | undefined => {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value.join(",") : value;
+};
+
+export const isLoopbackHost = (host: string): boolean => {
+  const name = host.toLowerCase().replace(/^\[(.*)\]$/, "$1");
+  if (name === "localhost" || name.endsWith(".localhost")) return true;
+  const version = isIP(name);
+  if (version === 4) return name.startsWith("127.");
+  return version === 6 && (name === "::1" || name.startsWith("::ffff:127."));
+};
+
+/** `localhost:8080` → `localhost`, `[::1]:8080` → `[::1]`. */
+const withoutPort = (host: string): string => host.replace(/:\d+$/, "");
+
+/**
+ * Defends an open dashboard against names that an attacker points at this machine.
+ * @throws UeeError API_HOST_REFUSED
+ */
+export function refuseForeignHost(request: FastifyRequest): void {
+  const host = header(request, "host") ?? "";
+  if (!isLoopbackHost(withoutPort(host))) {
+    throw new UeeError(
+      "API_HOST_REFUSED",
+      `Without a token this does not answer to the name '${clip(host)}'.`,
+    );
+  }
+}
+
+/** A browser sent it: it says where from. */
+export const isFromBrowser = (request: FastifyRequest): boolean =>
+  header(request, "origin") !== undefined || header(request, "sec-fetch-site") !== undefined;
+
+/**
+ * Another site's page, frame, form, image or script asks. Following a link to a page of ours is no such thing: nothing
+ * happens by it, and cookies of ours do not come along.
+ * @throws UeeError API_CROSS_SITE
+ */
+export function refuseCrossSite(request: FastifyRequest): void {
+  const site = header(request, "sec-fetch-site");
+  const origin = header(request, "origin");
+  if (site !== undefined && site !== "same-origin" && site !== "none" && !isFollowedLink(request)) {
+    throw new UeeError("API_CROSS_SITE", `The browser says that this request is '${clip(site)}'.`);
+  }
+  if (origin !== undefined && originHost(origin) !== request.host.toLowerCase()) {
+    throw new UeeError(
+      "API_CROSS_SITE",
+      `The request comes from '${clip(origin)}', not from '${clip(request.host)}'.`,
+    );
+  }
+}
+
+const isFollowedLink = (request: FastifyRequest): boolean =>
+  request.method === "GET" &&
+  header(request, "sec-fetch-mode") === "navigate" &&
+  header(request, "sec-fetch-dest") === "document" &&
+  !request.url.startsWith("/api/");
+
+function originHost(origin: string): string | undefined {
+  try {
+    return new URL(origin).host;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Cookies for https only, when the browser came by https, be it to a proxy that we do not know. */
+export const cameByHttps = (request: FastifyRequest): boolean =>
+  request.protocol === "https" ||
+  (header(request, "origin") ?? "").startsWith("https://") ||
+  /^https\b/i.test(header(request, "x-forwarded-proto") ?? "");
+
+const clip = (text: string): string => (text.length > 100 ? `${text.slice(0, 100)}…` : text);

@@ -1,0 +1,140 @@
+/** Builds the HTTP side; listening is `listen.ts`' business. */
+import { fastifyCookie } from "@fastify/cookie";
+import { fastifyHelmet } from "@fastify/helmet";
+import { fastifyRateLimit } from "@fastify/rate-limit";
+import { type FastifyRequest, fastify, LogController } from "fastify";
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
+import { UeeError } from "../core/errors.ts";
+import { installOpenApi, openApiRoute } from "./api/openapi.ts";
+import { eventRoutes } from "./api/routes/events.ts";
+import { fleetRoutes } from "./api/routes/fleet.ts";
+import { healthRoutes } from "./api/routes/health.ts";
+import { providerRoutes } from "./api/routes/providers.ts";
+import { recordRoutes } from "./api/routes/records.ts";
+import { sessionRoutes } from "./api/routes/session.ts";
+import { treeRoutes } from "./api/routes/tree.ts";
+import type { App } from "./app.ts";
+import { sendError, toApiError } from "./errors.ts";
+import { EventHub } from "./live/eventHub.ts";
+import { FleetView } from "./live/fleetView.ts";
+import { type DashboardOptions, usualLimits } from "./options.ts";
+import { installRequestLog } from "./requestLog.ts";
+import { EndedSessions } from "./security/endedSessions.ts";
+import { installGuard } from "./security/guard.ts";
+import { SessionTokens } from "./security/sessionTokens.ts";
+
+/** No inline script, no inline style, nothing from elsewhere. */
+const contentSecurityPolicy = {
+  useDefaults: false,
+  directives: {
+    defaultSrc: ["'self'"],
+    baseUri: ["'none'"],
+    formAction: ["'self'"],
+    frameAncestors: ["'none'"],
+    objectSrc: ["'none'"],
+    imgSrc: ["'self'", "data:"],
+  },
+};
+
+export async function buildDashboard(options: DashboardOptions): Promise<App> {
+  const limits = { ...usualLimits, ...options.limits };
+  const { token, logger } = options;
+  let stopping = false;
+  const app: App = fastify({
+    loggerInstance: logger.child({ component: "http" }),
+    logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: (_address, hop) => hop < (options.trustProxy ?? 0),
+    bodyLimit: limits.bodyBytes,
+    handlerTimeout: limits.answerMs,
+    requestTimeout: 30_000,
+    exposeHeadRoutes: false,
+    forceCloseConnections: "idle",
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: 1_000 },
+    clientErrorHandler: refuseUnreadable,
+    frameworkErrors: (error, request, reply) => void sendError(toApiError(error), request, reply),
+  }).withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  acceptEmptyBodies(app);
+
+  app.setErrorHandler((error, request, reply) => sendError(toApiError(error), request, reply));
+  app.setNotFoundHandler((request, reply) =>
+    sendError(
+      new UeeError("API_NOT_FOUND", `There is no ${request.method} ${pathOf(request)} here.`),
+      request,
+      reply,
+    ),
+  );
+
+  installRequestLog(app);
+  await app.register(fastifyHelmet, { contentSecurityPolicy, strictTransportSecurity: false });
+  await app.register(fastifyCookie);
+  await app.register(fastifyRateLimit, {
+    max: limits.requests,
+    timeWindow: 60_000,
+    errorResponseBuilder: (_request, { ttl }) =>
+      new UeeError("API_RATE_LIMITED", undefined, { retryAfterMs: ttl }),
+  });
+  const tokens = token === undefined ? undefined : new SessionTokens(token);
+  const ended = new EndedSessions(options.backend);
+  const guard = installGuard(app, { token, tokens, ended, refusals: limits.refusals });
+  await installOpenApi(app, { version: options.version, tokenRequired: token !== undefined });
+
+  const engine = () => options.backend().engine;
+  const view = new FleetView(engine);
+  const hub = new EventHub({ view, limits, logger });
+  const surroundings = { engine, view, limits };
+  app.addHook("preClose", async () => {
+    stopping = true;
+    hub.close();
+  });
+  healthRoutes(app, surroundings, () => stopping);
+  sessionRoutes(app, { guard, token, tokens, ended, logins: limits.logins });
+  treeRoutes(app, surroundings);
+  providerRoutes(app, surroundings);
+  fleetRoutes(app, surroundings);
+  recordRoutes(app, surroundings);
+  eventRoutes(app, { hub, ended, followers: limits.followers });
+  openApiRoute(app);
+  return app;
+}
+
+const pathOf = ({ url }: FastifyRequest): string => {
+  const [path = ""] = url.split("?");
+  return path.length > 200 ? `${path.slice(0, 200)}…` : path;
+};
+
+/** Actions take a body and need none: one that is absent or empty counts as `{}`. */
+function acceptEmptyBodies(app: App): void {
+  const parse = app.getDefaultJsonParser("error", "error");
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {
+    if (body === "") done(null, undefined);
+    else void parse(request, body as string, done);
+  });
+  app.addHook("preValidation", async (request) => {
+    if (request.body === undefined && request.routeOptions.schema?.body !== undefined) request.body = {};
+  });
+}
+
+/** What is not even HTTP. */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: import("node:net").Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  const tooLarge = error.code === "HPE_HEADER_OVERFLOW";
+  const late = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
+  const status = late
+    ? "408 Request Timeout"
+    : tooLarge
+      ? "431 Request Header Fields Too Large"
+      : "400 Bad Request";
+  const body = JSON.stringify({
+    code: tooLarge ? "API_TOO_LARGE" : "API_BAD_INPUT",
+    message: "The request cannot be read.",
+    remedy: "Send a well-formed HTTP/1.1 request.",
+  });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
