@@ -2,6 +2,7 @@
 import { fastifySwagger } from "@fastify/swagger";
 import { jsonSchemaTransform, jsonSchemaTransformObject } from "fastify-type-provider-zod";
 import type { App } from "../app.ts";
+import { tidyDocument } from "./openapiTidy.ts";
 
 const description =
   "What the dashboard itself uses. Every answer that is not a success is `{code, message, remedy}`; the codes are " +
@@ -46,5 +47,9 @@ export async function installOpenApi(
 }
 
 export function openApiRoute(app: App): void {
-  app.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) => reply.send(app.swagger()));
+  let text: string | undefined;
+  app.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) => {
+    text ??= JSON.stringify(tidyDocument(app.swagger() as Parameters<typeof tidyDocument>[0]));
+    return reply.type("application/json; charset=utf-8").send(text);
+  });
 }

@@ -229,7 +229,7 @@ describe("warnings of the configuration", () => {
         UEE_LOGLEVEL: "debug",
         UEE_ZZZZZZZZ: "1",
         UEE_PERMIT: "3",
-        UEE_API_TOKEN: "t",
+        UEE_API_TOKEN: "a-token-that-is-long-enough",
         UEE_INSTALL: "0",
         HOME: "/",
       },

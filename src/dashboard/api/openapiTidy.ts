@@ -1,0 +1,107 @@
+/** What the generated document lacks: names without doubles, what a status means, the headers that every change may carry. */
+import type { OpenAPIV3_1 } from "openapi-types";
+
+type Document = Partial<OpenAPIV3_1.Document>;
+type Operation = OpenAPIV3_1.OperationObject;
+
+const meanings: Readonly<Record<string, string>> = {
+  200: "Done",
+  202: "Accepted",
+  204: "Done; no body",
+  400: "The input is not valid; `fields` says what",
+  401: "Neither the token nor a login",
+  403: "Asked by another site, or without the CSRF token",
+  404: "There is no such thing",
+  405: "Read-only",
+  409: "The state does not allow it; `allowed` names the states that would",
+  410: "It was removed, or the feed no longer reaches back so far",
+  413: "Too large",
+  415: "Not JSON",
+  429: "Too many requests; `Retry-After` says when to ask again",
+  503: "Redis is away; `Retry-After` says when to ask again",
+};
+
+const header = (name: string, description: string): OpenAPIV3_1.ParameterObject => ({
+  name,
+  in: "header",
+  required: false,
+  description,
+  schema: { type: "string" },
+});
+
+const changeHeaders = [
+  header("X-Actor", "Who asks; kept with the action. A login's own name stands before it."),
+  header("X-CSRF-Token", "From GET /api/session; needed with a login, not with a token"),
+];
+
+const methods = ["get", "put", "post", "delete"] as const;
+
+export function tidyDocument(document: Document): Document {
+  for (const item of Object.values(document.paths ?? {})) {
+    for (const method of methods) {
+      const operation = item?.[method];
+      if (operation === undefined) continue;
+      describeResponses(operation);
+      if (method === "get") continue;
+      operation.parameters = [...(operation.parameters ?? []), ...changeHeaders];
+      relaxBody(operation, document);
+    }
+  }
+  return withoutDoubles(document);
+}
+
+function describeResponses(operation: Operation): void {
+  for (const [status, response] of Object.entries(operation.responses ?? {})) {
+    if ("description" in response && response.description === "Default Response") {
+      response.description = meanings[status] ?? `Status ${status}`;
+    }
+  }
+}
+
+/** A body of which nothing is required may be left out. */
+function relaxBody({ requestBody }: Operation, document: Document): void {
+  if (requestBody === undefined || "$ref" in requestBody) return;
+  const schema = requestBody.content["application/json"]?.schema;
+  if (schema === undefined || !("$ref" in schema) || schema.$ref === undefined) return;
+  const named = document.components?.schemas?.[schema.$ref.split("/").at(-1) ?? ""];
+  if (named !== undefined && (named.required ?? []).length === 0) requestBody.required = false;
+}
+
+/** Every schema is generated twice, as it is sent and as it is answered; only what is referred to is kept. */
+function withoutDoubles(document: Document): Document {
+  const schemas = document.components?.schemas ?? {};
+  const used = new Set<string>();
+  const follow = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    for (const [key, inner] of Object.entries(value)) {
+      const name = key === "$ref" && typeof inner === "string" ? inner.split("/").at(-1)! : undefined;
+      if (name === undefined) follow(inner);
+      else if (!used.has(name)) {
+        used.add(name);
+        follow(schemas[name]);
+      }
+    }
+  };
+  follow(document.paths);
+  const kept = Object.entries(schemas).filter(([name]) => used.has(name));
+  const shortName = (name: string): string => {
+    const short = name.replace(/Input$/, "");
+    return used.has(short) ? name : short;
+  };
+  const renamed = JSON.parse(
+    JSON.stringify({
+      ...document,
+      components: { ...document.components, schemas: Object.fromEntries(kept) },
+    }),
+    (key, value: unknown) =>
+      key === "$ref" && typeof value === "string"
+        ? value.replace(/[^/]+$/, (name) => shortName(name))
+        : value,
+  ) as Document;
+  const all = Object.entries(renamed.components?.schemas ?? {});
+  renamed.components = {
+    ...renamed.components,
+    schemas: Object.fromEntries(all.map(([name, schema]) => [shortName(name), schema])),
+  };
+  return renamed;
+}

@@ -1,0 +1,154 @@
+/** What people ask for through the API: accepted or refused with what would allow it; who and why are kept. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { type ListingServer, makeRecords, startListing } from "../../support/listingServer.ts";
+import { until } from "../../support/until.ts";
+import { startDashboard, type TestDashboard } from "./support.ts";
+
+let dashboard: TestDashboard;
+let listing: ListingServer;
+beforeAll(async () => {
+  listing = await startListing(makeRecords(100));
+});
+afterAll(() => listing.close());
+beforeEach(async () => {
+  dashboard = await startDashboard({
+    engine: { providers: { cve: { url: listing.url, rate: "unlimited" } } },
+  });
+});
+afterEach(() => dashboard.close());
+
+const post = (action: string, body?: unknown, headers = {}) =>
+  dashboard.send("POST", `/api/providers/cve/${action}`, body, headers);
+const state = async (): Promise<string> => {
+  const { json } = await dashboard.get("/api/etl-tree");
+  return (json.providers as { state: string }[])[0]!.state;
+};
+
+describe("actions on a provider", () => {
+  test("a run is started, paused, resumed and stopped, and the state follows at once", async () => {
+    const started = await post("start", { mode: "full" });
+    expect(started.status).toBe(202);
+    expect(started.json).toEqual({ runId: expect.stringMatching(/^cve-/), joined: false, mode: "full" });
+    expect(await state()).toBe("ACQUIRING");
+
+    const joined = await post("start");
+    expect([joined.status, joined.json]).toEqual([202, { ...started.json, joined: true }]);
+
+    const paused = await post("pause", { reason: "NVD moves house" });
+    expect(paused.status).toBe(202);
+    expect(paused.json).toMatchObject({
+      machine: { state: "PAUSED", reason: "NVD moves house", actor: "api" },
+    });
+    expect(await state()).toBe("PAUSED");
+
+    expect((await post("resume")).json).toMatchObject({ machine: { state: "ACQUIRING" } });
+    expect((await post("stop")).json).toMatchObject({ machine: { state: "TERMINATED" } });
+    const { json } = await dashboard.get("/api/runs");
+    expect(json.runs).toMatchObject([{ state: "stopped", error: { code: "PROV_STOPPED" } }]);
+  });
+
+  test("a started run runs to its end", async () => {
+    const worker = await dashboard.test.engine.startWorker();
+    await post("start", {});
+    await until(async () => {
+      const { json } = await dashboard.get("/api/runs");
+      return (json.runs as { state: string }[])[0]?.state === "complete";
+    });
+    await worker.stop();
+  });
+
+  test("a body may be empty, with or without a content type", async () => {
+    expect((await post("pause")).status).toBe(202);
+    expect((await post("pause", "", { "content-type": "application/json" })).status).toBe(202);
+  });
+
+  const refusals: [action: string, before: string[], allowed: string[], code: string][] = [
+    ["resume", [], ["PAUSED"], "PROV_ILLEGAL_TRANSITION"],
+    ["resume", ["start"], ["PAUSED"], "PROV_ILLEGAL_TRANSITION"],
+    [
+      "stop",
+      [],
+      ["ACQUIRING", "RUNNING", "WAITING_QUOTA", "WAITING_BACKOFF", "PAUSED"],
+      "PROV_ILLEGAL_TRANSITION",
+    ],
+    ["start", ["pause"], ["IDLE", "TERMINATED"], "PROV_PAUSED"],
+    ["start", ["start", "pause"], ["IDLE", "TERMINATED"], "PROV_PAUSED"],
+  ];
+  test.each(refusals)(
+    "%s after %j is refused with the states that would allow it",
+    async (action, before, allowed, code) => {
+      for (const one of before) expect((await post(one)).status).toBe(202);
+      const was = await state();
+      const refused = await post(action);
+      expect(refused.status).toBe(409);
+      expect(refused.json).toMatchObject({
+        code,
+        state: was,
+        allowed,
+        message: expect.any(String),
+        remedy: expect.any(String),
+      });
+      expect(await state()).toBe(was);
+    },
+  );
+
+  test("a full run over an open increment says which run is open", async () => {
+    const worker = await dashboard.test.engine.startWorker();
+    await post("start");
+    await until(async () => (await state()) === "TERMINATED");
+    await worker.stop();
+    const open = await post("start", { mode: "incremental" });
+    const refused = await post("start", { mode: "full" });
+    expect(refused.status).toBe(409);
+    expect(refused.json).toMatchObject({ code: "PROV_RUN_OPEN", runId: open.json.runId });
+  });
+
+  test("what the overview offers is what is accepted", async () => {
+    const offered = async () => {
+      const { json } = await dashboard.get("/api/overview");
+      return (json.providers as { actions: string[] }[])[0]!.actions;
+    };
+    expect(await offered()).toEqual(["start", "pause"]);
+    await post("start");
+    expect(await offered()).toEqual(["pause", "stop"]);
+    await post("pause");
+    expect(await offered()).toEqual(["resume", "stop"]);
+  });
+});
+
+describe("who and why", () => {
+  const newest = async () => {
+    const { json } = await dashboard.get("/api/transitions?provider=cve&limit=1");
+    return (json.transitions as Record<string, unknown>[])[0];
+  };
+
+  test("X-Actor and the reason are kept with every action", async () => {
+    const as = { "x-actor": "ann@desk" };
+    await post("start", { reason: "after the outage" }, as);
+    expect(await newest()).toMatchObject({
+      actor: "ann@desk",
+      actorKind: "person",
+      reason: "after the outage",
+    });
+    await post("pause", { reason: "too early" }, as);
+    expect(await newest()).toMatchObject({ trigger: "pause", actor: "ann@desk", reason: "too early" });
+    await post("resume", { reason: "now" }, as);
+    expect(await newest()).toMatchObject({ trigger: "resume", actor: "ann@desk", reason: "now" });
+    await post("stop", { reason: "enough" }, as);
+    expect(await newest()).toMatchObject({ trigger: "stop", actor: "ann@desk", reason: "enough" });
+  });
+
+  test("a resize shows in the history with who and why", async () => {
+    const resized = await dashboard.send(
+      "PUT",
+      "/api/permits/size",
+      { size: 4, reason: "night" },
+      { "x-actor": "bo" },
+    );
+    expect(resized.status).toBe(202);
+    expect(resized.json).toMatchObject({ configured: 4, effective: 4, changed: true });
+    const { json } = await dashboard.get("/api/quota-events?limit=1");
+    expect(json.quotaEvents).toMatchObject([{ kind: "resize", permits: 4, actor: "bo", reason: "night" }]);
+    expect((await dashboard.get("/api/permits")).json).toMatchObject({ configured: 4 });
+  });
+});
