@@ -67,12 +67,13 @@ module.exports = {
     {
       name: "the-engine-contract-is-a-contract",
       severity: "error",
-      comment: "engine/api.ts holds types, made of the types of contracts.",
-      from: { path: "^src/engine/api\\.ts$" },
+      comment: "engine/api*.ts hold types, made of the types of contracts.",
+      from: { path: "^src/engine/api" },
       to: {
         path: "^src/",
         pathNot: [
           "^src/core/",
+          "^src/engine/api[A-Z]\\w*\\.ts$",
           "^src/(providers|records)/contract\\.ts$",
           "^src/permits/(auditor|permitPool|report|optimizer/(kernelMetrics|kernelHistory|quotaEvents))\\.ts$",
         ],
@@ -82,7 +83,7 @@ module.exports = {
       name: "the-engine-contract-is-above-the-store",
       severity: "error",
       from: { path: "^src/(core|redis|config|upstream|providers|simulator)/" },
-      to: { path: "^src/engine/api\\.ts$" },
+      to: { path: "^src/engine/api" },
     },
     {
       name: "every-import-is-found",

@@ -1,6 +1,6 @@
 /** The composition root: the only file that builds and wires everything. */
 import { WeightedGate } from "./core/semaphore.ts";
-import type { Engine, EngineStatus } from "./engine/api.ts";
+import type { Engine, EngineStatus, StopReport } from "./engine/api.ts";
 import { makeDeadLetters } from "./engine/deadLetters.ts";
 import { history, machineStatus, pause, resizePermits, resume, stop } from "./engine/govern.ts";
 import { makeObserving } from "./engine/observe.ts";
@@ -34,8 +34,12 @@ import type { ProviderContext } from "./workers/context.ts";
 import { governedPool } from "./workers/fleetDuties.ts";
 import { Governor } from "./workers/governor.ts";
 import { AdaptivePageSize } from "./workers/pageSize.ts";
+import { ShutdownHooks, STOP_DEADLINE_MS, shutDown } from "./workers/shutdown.ts";
 
 export type { EngineSettings, OpenEngineOptions, ProviderSettings } from "./engine/settings.ts";
+
+/** What letting go of one kind of thing may take. */
+const CLOSE_STEP_MS = 3_000;
 
 export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   const { settings, redis, logger } = options;
@@ -137,6 +141,8 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     registry,
   };
   const workers = makeWorkers(parts);
+  const hooks = new ShutdownHooks();
+  let closing: Promise<StopReport> | undefined;
   const context = (name: string): ProviderContext => contextOf(parts, name);
   const machine = (name: string): ProviderMachineStore => machineOf(parts, name);
 
@@ -169,6 +175,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
 
     schedules: () => scheduleViews(parts),
     liveWorkers: workers.liveWorkers,
+    workers: workers.workers,
     startWorker: workers.startWorker,
 
     pause: (provider, by = {}) => pause(context(provider), machine(provider), by),
@@ -208,14 +215,36 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       },
     },
 
-    async close() {
-      await workers.stopAll();
-      gate.close();
-      pool.close();
-      await pool.settled().catch(() => undefined);
-      await Promise.all(upstreams.map((upstream) => upstream.close()));
-      await Promise.allSettled([...contexts.values()].map((c) => c.queue.close()));
-      await runsQueue.close().catch(() => undefined);
+    onShutdown: hooks.add,
+
+    close(how = {}) {
+      closing ??= shutDown(
+        [
+          workers.stopStep(how),
+          ...hooks.steps(),
+          {
+            name: "permits",
+            timeoutMs: CLOSE_STEP_MS,
+            run: () => {
+              gate.close();
+              pool.close();
+              return pool.settled();
+            },
+          },
+          {
+            name: "upstreams",
+            timeoutMs: CLOSE_STEP_MS,
+            run: () => Promise.all(upstreams.map((upstream) => upstream.close())),
+          },
+          {
+            name: "queues",
+            timeoutMs: CLOSE_STEP_MS,
+            run: () => Promise.all([...contexts.values(), { queue: runsQueue }].map((c) => c.queue.close())),
+          },
+        ],
+        { deadlineMs: how.deadlineMs ?? STOP_DEADLINE_MS, logger },
+      );
+      return closing;
     },
   };
 }

@@ -1,5 +1,6 @@
 /** The command tree, and the one place where an outcome becomes an exit code. */
 import { Command, CommanderError, Option } from "commander";
+import { version } from "../engine/version.ts";
 import { defineChanges } from "./commands/changes.ts";
 import { defineCheckpoints } from "./commands/checkpoints.ts";
 import { defineConfig } from "./commands/config.ts";
@@ -22,7 +23,6 @@ import type { CliContext, Finish } from "./context.ts";
 import { EXIT, exitOfError } from "./exitCodes.ts";
 import { printFailure } from "./failures.ts";
 import { allSettings, commonSettings, type SettingFlag } from "./settingFlags.ts";
-import { version } from "./version.ts";
 
 const description = `UEE keeps a complete, current mirror of CVE, CWE, CAPEC and ATT&CK in Redis.`;
 

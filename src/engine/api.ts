@@ -10,10 +10,12 @@ import type { PoolSize } from "../permits/permitPool.ts";
 import type { AuditReport, PoolView } from "../permits/report.ts";
 import type { RunMode } from "../providers/contract.ts";
 import type { ChangeEntry, StoredRecord, Tombstone } from "../records/contract.ts";
+import type { OnShutdown, StopOptions, StopReport, WorkerHandle, WorkerView } from "./apiWorkers.ts";
 
 export type { KernelSample } from "../permits/optimizer/kernelHistory.ts";
 export type { KernelMetrics } from "../permits/optimizer/kernelMetrics.ts";
 export type { QuotaEvent } from "../permits/optimizer/quotaEvents.ts";
+export type * from "./apiWorkers.ts";
 
 export type RunState = "running" | "complete" | "incomplete" | "paused" | "stopped" | "failed";
 
@@ -218,12 +220,6 @@ export interface EtlTree {
   total_checkpoints: number;
 }
 
-export interface WorkerHandle {
-  readonly id: string;
-  /** Stops taking batches; the current one commits or goes back; resolves when all is let go. */
-  stop(options?: { deadlineMs?: number }): Promise<void>;
-}
-
 export interface Engine {
   readonly providers: readonly string[];
   /** Opens a run or joins the open one. Rejects with PROV_RUN_OPEN when a full run waits for an open increment. */
@@ -286,6 +282,8 @@ export interface Engine {
     provider: string,
     options: { limit: number; failed?: boolean; successOnly?: boolean },
   ): Promise<Checkpoint[]>;
+  /** Every worker that is known with its last heartbeat, the oldest first; the dead for ten minutes. */
+  workers(): Promise<WorkerView[]>;
   deadLetters: {
     list(options: { provider?: string; code?: string; limit: number }): Promise<DeadLetter[]>;
     show(id: string): Promise<{ letter: DeadLetter; raw: Buffer | null }>;
@@ -308,8 +306,16 @@ export interface Engine {
   schedules(): Promise<ScheduleView[]>;
   /**
    * Takes batches in this process until stopped: of the providers named, or of all and then jobs of the queue `runs`
-   * too. With `schedules` it also keeps the fleet's schedules, as services do.
+   * too. With `schedules` it also keeps the fleet's schedules, as services do. The signal calls off the start:
+   * SYS_INTERRUPTED.
    */
-  startWorker(options?: { providers?: string[]; schedules?: boolean }): Promise<WorkerHandle>;
-  close(): Promise<void>;
+  startWorker(options?: {
+    providers?: string[];
+    schedules?: boolean;
+    signal?: AbortSignal;
+  }): Promise<WorkerHandle>;
+  /** Runs at `close`, after all workers of this process have stopped. */
+  onShutdown: OnShutdown;
+  /** Stops the workers of this process, runs the hooks, lets go of everything. Never rejects. */
+  close(options?: StopOptions): Promise<StopReport>;
 }

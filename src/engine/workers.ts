@@ -1,25 +1,30 @@
 /** Workers of this process, and those that live anywhere. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { UeeError } from "../core/errors.ts";
-import { WorkerRegistry } from "../recovery/workerRegistry.ts";
+import { toWorkerView, WorkerRegistry } from "../recovery/workerRegistry.ts";
 import type { Upstream } from "../upstream/client.ts";
+import { ActiveBatches } from "../workers/activeBatches.ts";
 import { FleetDuties } from "../workers/fleetDuties.ts";
+import { type ShutdownStep, STOP_DEADLINE_MS } from "../workers/shutdown.ts";
 import { BatchWorker } from "../workers/worker.ts";
-import type { Engine, WorkerHandle, WorkerStatus } from "./api.ts";
+import type { Engine, StopOptions, WorkerHandle, WorkerStatus } from "./api.ts";
 import type { EngineParts } from "./parts.ts";
 import { makeScheduleDuty } from "./schedules.ts";
+import { version } from "./version.ts";
 
 /** A dead process stays in the upstream's register this long; its word is waited out before ours counts. */
 const REGISTER_WITHIN_MS = 16_000;
 
-export interface EngineWorkers extends Pick<Engine, "liveWorkers" | "startWorker"> {
+export interface EngineWorkers extends Pick<Engine, "liveWorkers" | "workers" | "startWorker"> {
   liveIds(): Promise<string[]>;
-  stopAll(): Promise<void>;
+  /** The step of a shutdown that stops every worker of this process. */
+  stopStep(options: StopOptions): ShutdownStep;
 }
 
 export function makeWorkers(parts: EngineParts): EngineWorkers {
   const { registry, settings, keys, redis, connections, macro, pool, logger } = parts;
   const workers = new Set<WorkerHandle>();
+  const active = new ActiveBatches();
   const liveIds = async (): Promise<string[]> => (await registry.live()).map(({ id }) => id);
 
   return {
@@ -34,11 +39,16 @@ export function makeWorkers(parts: EngineParts): EngineWorkers {
         lastSeen: new Date(worker.expires - WorkerRegistry.holdsMs).toISOString(),
       })),
 
+    workers: async () =>
+      (await registry.all())
+        .map(toWorkerView)
+        .sort((a, b) => Number(a.startedAt > b.startedAt) - Number(a.startedAt < b.startedAt)),
+
     async startWorker(wanted = {}) {
       const mine = [...parts.contexts.values()].filter(
         ({ provider }) => wanted.providers === undefined || wanted.providers.includes(provider.name),
       );
-      await Promise.all(parts.upstreams.map(enterFleet));
+      await Promise.all(parts.upstreams.map((upstream) => enterFleet(upstream, wanted.signal)));
       const worker = new BatchWorker({
         keys,
         redis,
@@ -58,30 +68,52 @@ export function makeWorkers(parts: EngineParts): EngineWorkers {
         takesRuns: wanted.providers === undefined,
         schedulePlan: parts.schedulePlan,
         schedules: wanted.schedules ? makeScheduleDuty(parts) : undefined,
+        registry,
+        pool,
+        active,
         concurrency: settings.concurrency,
         waitScale: settings.waitScale,
+        version: version(),
         logger,
       });
-      await worker.start();
       const handle: WorkerHandle = {
         id: worker.id,
+        report: () => worker.report(),
+        onShutdown: worker.onShutdown,
         stop: async (how) => {
-          await worker.stop(how);
+          const report = await worker.stop(how);
           workers.delete(handle);
+          return report;
         },
       };
+      // Known before it has started: whoever closes the engine meanwhile stops it too.
       workers.add(handle);
+      await worker.start().catch((error: unknown) => {
+        workers.delete(handle);
+        throw error;
+      });
       return handle;
     },
 
-    async stopAll() {
-      await Promise.all([...workers].map((worker) => worker.stop()));
+    stopStep({ deadlineMs = STOP_DEADLINE_MS }) {
+      const left: string[] = [];
+      return {
+        name: "workers",
+        timeoutMs: deadlineMs,
+        left: () => left,
+        run: () =>
+          Promise.all(
+            [...workers].map(async (worker) => {
+              left.push(...(await worker.stop({ deadlineMs })).left);
+            }),
+          ),
+      };
     },
   };
 }
 
 /** Enters the fleet of an upstream. A process that died a moment ago may still stand there with other settings. */
-async function enterFleet(upstream: Upstream): Promise<void> {
+async function enterFleet(upstream: Upstream, signal?: AbortSignal): Promise<void> {
   const until = Date.now() + REGISTER_WITHIN_MS;
   for (;;) {
     try {
@@ -89,7 +121,9 @@ async function enterFleet(upstream: Upstream): Promise<void> {
     } catch (error) {
       const mayPass = error instanceof UeeError && error.code === "SYS_FLEET_DISAGREES" && Date.now() < until;
       if (!mayPass) throw error;
-      await sleep(1000);
+      await sleep(1000, undefined, { signal }).catch(() => {
+        throw new UeeError("SYS_INTERRUPTED");
+      });
     }
   }
 }

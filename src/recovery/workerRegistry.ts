@@ -1,13 +1,26 @@
-/** Which workers live: each says so every few seconds, by Redis TIME; on one machine the dead are told by their pid. */
+/**
+ * Which workers live, and what each last said of itself. All times are Redis TIME; on one machine the dead are told by
+ * their pid as well.
+ *
+ * A worker renews its word every few seconds (LIVE_MS), so that the fleet soon works without a dead one; every
+ * HEARTBEAT_MS it measures itself anew and says so with the same call. Three heartbeats missed: it is dead, whatever its
+ * process does.
+ */
 import type { Redis } from "ioredis";
+import type { WorkerHealth, WorkerState, WorkerView, WorkerVitals } from "../engine/apiWorkers.ts";
 import type { Keys } from "../redis/keys.ts";
 import { loadScript } from "../redis/scripts.ts";
-import { isDead, type ProcessIdentity, thisProcess } from "./processIdentity.ts";
+import { isDead, type ProcessIdentity } from "./processIdentity.ts";
 
-const beatScript = loadScript(new URL("./lua/beat-2.lua", import.meta.url));
+const beatScript = loadScript(new URL("./lua/beat-3.lua", import.meta.url));
 
-const BEAT_MS = 3_000;
+/** How often a worker renews its word, and for how long each holds. */
+export const LIVE_MS = 3_000;
 const HOLDS_MS = 10_000;
+export const HEARTBEAT_MS = 10_000;
+/** A heartbeat is missed when it is so late: a busy second is none. */
+const LATE_MS = 2_000;
+const DEAD_AFTER_BEATS = 3;
 /** The facts of a dead worker are kept this long: its locks are recognised by them. */
 const FORGET_MS = 600_000;
 
@@ -15,63 +28,58 @@ export interface WorkerFacts {
   id: string;
   process: ProcessIdentity;
   startedAt: string;
+  version: string;
+  state: WorkerState;
   /** Ids of this worker's BullMQ workers: their lock tokens begin with one of them. */
   lockOwners: string[];
+  vitals: WorkerVitals | null;
 }
 
 export interface RegisteredWorker extends WorkerFacts {
   /** ms by Redis TIME until which its word holds. */
   expires: number;
+  /** ms by Redis TIME. */
+  lastBeat: number;
+  missedBeats: number;
+  health: WorkerHealth;
+  /** Its word holds and its process is not known to be gone. */
   alive: boolean;
 }
 
 export class WorkerRegistry {
-  /** A beat's word holds this long, ms. */
+  /** A worker's word holds this long, ms. */
   static readonly holdsMs = HOLDS_MS;
   readonly #redis: Redis;
   readonly #keys: Keys;
-  #timer: NodeJS.Timeout | undefined;
-  #mine: WorkerFacts | undefined;
 
   constructor(redis: Redis, keys: Keys) {
     this.#redis = redis;
     this.#keys = keys;
   }
 
-  async register(worker: Omit<WorkerFacts, "process">): Promise<void> {
-    this.#mine = { ...worker, process: thisProcess() };
-    await this.beat();
-    this.#timer = setInterval(() => {
-      // A beat that fails is missed; the next one comes.
-      this.beat().catch(() => undefined);
-    }, BEAT_MS);
-    this.#timer.unref();
-  }
-
-  async beat(): Promise<void> {
-    if (!this.#mine) return;
+  /** `heartbeat`: what the facts tell was measured just now. */
+  async beat(worker: WorkerFacts, { heartbeat }: { heartbeat: boolean }): Promise<void> {
+    const { workers, workerFacts, workerBeats } = this.#keys;
     await beatScript.run(
       this.#redis,
-      [this.#keys.workers, this.#keys.workerFacts],
-      [this.#mine.id, JSON.stringify(this.#mine), HOLDS_MS, FORGET_MS],
+      [workers, workerFacts, workerBeats],
+      [worker.id, JSON.stringify(worker), HOLDS_MS, FORGET_MS, heartbeat ? "1" : "0"],
     );
   }
 
-  async unregister(): Promise<void> {
-    clearInterval(this.#timer);
-    const id = this.#mine?.id;
-    this.#mine = undefined;
-    if (id === undefined) return;
+  async withdraw(id: string): Promise<void> {
     await this.#redis.zrem(this.#keys.workers, id);
     await this.#redis.hdel(this.#keys.workerFacts, id);
+    await this.#redis.hdel(this.#keys.workerBeats, id);
   }
 
   /** Everyone known, the dead included. */
   async all(): Promise<RegisteredWorker[]> {
-    const [time, scores, facts] = await Promise.all([
+    const [time, scores, facts, beats] = await Promise.all([
       this.#redis.time(),
       this.#redis.zrangebyscore(this.#keys.workers, "-inf", "+inf", "WITHSCORES"),
       this.#redis.hgetall(this.#keys.workerFacts),
+      this.#redis.hgetall(this.#keys.workerBeats),
     ]);
     const now = Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000);
     const found: RegisteredWorker[] = [];
@@ -80,7 +88,8 @@ export class WorkerRegistry {
       if (text === undefined) continue;
       const worker = JSON.parse(text) as WorkerFacts;
       const expires = Number(scores[i + 1]);
-      found.push({ ...worker, expires, alive: expires > now && !isDead(worker.process) });
+      const lastBeat = Number(beats[worker.id] ?? expires - HOLDS_MS);
+      found.push({ ...worker, expires, lastBeat, ...judge(worker, { now, expires, lastBeat }) });
     }
     return found;
   }
@@ -89,3 +98,31 @@ export class WorkerRegistry {
     return (await this.all()).filter((worker) => worker.alive);
   }
 }
+
+/** Heartbeats that were due by now and did not come. */
+export const missedBeats = (ageMs: number): number =>
+  Math.max(0, Math.floor((ageMs - LATE_MS) / HEARTBEAT_MS));
+
+function judge(
+  worker: WorkerFacts,
+  at: { now: number; expires: number; lastBeat: number },
+): Pick<RegisteredWorker, "missedBeats" | "health" | "alive"> {
+  const missed = missedBeats(at.now - at.lastBeat);
+  const wordHolds = at.expires > at.now;
+  const gone = isDead(worker.process);
+  if (gone || missed >= DEAD_AFTER_BEATS) return { missedBeats: missed, health: "dead", alive: false };
+  return { missedBeats: missed, health: wordHolds && missed === 0 ? "live" : "late", alive: wordHolds };
+}
+
+export const toWorkerView = (worker: RegisteredWorker): WorkerView => ({
+  id: worker.id,
+  host: worker.process.host,
+  pid: worker.process.pid,
+  version: worker.version,
+  startedAt: worker.startedAt,
+  state: worker.state,
+  health: worker.health,
+  missedBeats: worker.missedBeats,
+  lastBeatAt: new Date(worker.lastBeat).toISOString(),
+  vitals: worker.vitals,
+});

@@ -16,6 +16,8 @@ export interface Keys {
   readonly workers: string;
   /** HASH worker id → JSON facts (host, pid, started, …). */
   readonly workerFacts: string;
+  /** HASH worker id → ms by Redis TIME of its last heartbeat. */
+  readonly workerBeats: string;
   /** HASH of the macro machine and of what it remembers of the providers. */
   readonly macroMachine: string;
   /** STREAM of the macro machine's transitions. */
@@ -148,6 +150,7 @@ export function makeKeys(prefix: string): Keys {
     probe: `${fleetTag}:probe`,
     workers: `${fleetTag}:workers`,
     workerFacts: `${fleetTag}:worker-facts`,
+    workerBeats: `${fleetTag}:worker-beats`,
     macroMachine: `${fleetTag}:macro-machine`,
     macroTransitions: `${fleetTag}:macro-transitions`,
     controlSamples: `${fleetTag}:control-samples`,

@@ -1,6 +1,6 @@
 /**
- * From a BullMQ job to an outcome: chooses the steps by the job's name, guards against re-entry, and does what a failure
- * owes the run (burial, failing) under the attempt's own fence before the queue hears of it.
+ * From a BullMQ job to an outcome: chooses the steps by the job's name, and does what a failure owes the run (burial,
+ * failing) under the attempt's own fence before the queue hears of it.
  */
 import type { Job } from "bullmq";
 import { toUeeError, UeeError } from "../core/errors.ts";
@@ -10,7 +10,6 @@ import type { ProviderContext } from "./context.ts";
 import { failRun, finishRun } from "./finishRun.ts";
 import { backoffMs, type Outcome, outcomeOf } from "./outcome.ts";
 import { AttemptError, type BatchSummary, BuriedError, enqueueDue, runBatch, runRecord } from "./runBatch.ts";
-import { settle } from "./settle.ts";
 import { throughTrouble } from "./throughTrouble.ts";
 
 type Steps = (context: ProviderContext, job: BatchJob, signal: AbortSignal) => Promise<BatchSummary>;
@@ -25,26 +24,17 @@ const WORTH_SAYING_MS = 1000;
 
 export class BatchProcessor {
   readonly #context: ProviderContext;
-  /** Jobs whose copy in this process has not settled: BullMQ may hand a stalled one back to us. */
-  readonly #running = new Set<string>();
 
   constructor(context: ProviderContext) {
     this.#context = context;
   }
 
   async process(job: Job, token: string, signal: AbortSignal): Promise<never> {
-    const id = job.id as string;
-    if (this.#running.has(id)) {
-      const error = new UeeError("RPC_REENTRY");
-      return await settle({ kind: "defer", delayMs: 1000, error }, job, token);
-    }
-    this.#running.add(id);
     try {
       const { gate } = this.#context;
       return await throughTrouble({ gate, job, token, signal, work: () => this.#work(job, signal) });
     } finally {
       this.#context.onStep("settle", "after", job.data?.batch);
-      this.#running.delete(id);
     }
   }
 

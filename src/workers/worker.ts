@@ -6,37 +6,42 @@
  * batch.
  */
 import { randomUUID } from "node:crypto";
-import { type Job, Worker, type WorkerOptions } from "bullmq";
+import type { Job, WorkerOptions } from "bullmq";
 import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import type { OnShutdown, StopOptions, StopReport, WorkerReport } from "../engine/apiWorkers.ts";
+import type { PermitPool } from "../permits/permitPool.ts";
 import type { SchedulePlan } from "../queues/schedulePlan.ts";
-import { releaseDeadHolders } from "../recovery/deadHolders.ts";
-import { Reconciler } from "../recovery/reconciler.ts";
-import { WorkerRegistry } from "../recovery/workerRegistry.ts";
+import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { Keys } from "../redis/keys.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
+import { type ActiveBatches, keyOf } from "./activeBatches.ts";
 import type { ProviderContext } from "./context.ts";
 import type { FleetDuties } from "./fleetDuties.ts";
-import { sweepLeftovers } from "./leftovers.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { backoffMs } from "./outcome.ts";
 import { BatchProcessor } from "./processor.ts";
+import { QueueWorker } from "./queueWorker.ts";
 import { RunsConsumer } from "./runsConsumer.ts";
 import type { ScheduleDuty } from "./scheduleDuty.ts";
-import { LOCK_MS } from "./throughTrouble.ts";
+import { ShutdownHooks, STOP_DEADLINE_MS, shutDown } from "./shutdown.ts";
+import { LOCK_MS, throughTrouble } from "./throughTrouble.ts";
 import { watchTrouble } from "./troubleWatch.ts";
+import { Upkeep } from "./upkeep.ts";
 
 const STALLED_CHECK_MS = 4_000;
 /** Stalls are the fleet's troubles, never the batch's: no count of them fails it. */
 const NO_STALL_LIMIT = 1_000_000_000;
-const RECONCILE_MS = 15_000;
-/** How often jobs of processes that are known to be dead are looked for: two small reads when there are none. */
-const DEAD_HOLDERS_MS = 2_000;
-/** How often a process with batches at work asks whether somebody paused or stopped them. */
-const HEED_MS = 1_000;
-/** How long a stop waits for the current batches to commit or go back. */
-const STOP_DEADLINE_MS = 25_000;
+/** A batch whose older copy has not settled comes back so much later. */
+const REENTRY_MS = 1_000;
+/** A queue that Redis, being well, has not answered for so long never will. */
+const FETCH_STALE_MS = 30_000;
+/** Which share of a stop's deadline the current batches have to commit or go back. */
+const BATCHES_SHARE = 0.8;
+
+type Process = (job: Job, token: string, signal: AbortSignal) => Promise<never>;
 
 export interface WorkerDependencies {
   keys: Keys;
@@ -54,143 +59,126 @@ export interface WorkerDependencies {
   schedulePlan: SchedulePlan;
   /** Keeps the fleet's schedules. */
   schedules: ScheduleDuty | undefined;
+  registry: WorkerRegistry;
+  pool: PermitPool;
+  /** Of all workers of this process. */
+  active: ActiveBatches;
   /** Batches of one provider in this process at once, the prefetched one included. */
   concurrency: number;
   waitScale: number;
+  version: string;
   logger: Logger;
 }
 
 export class BatchWorker {
   readonly id: string;
+  readonly onShutdown: OnShutdown;
   readonly #deps: WorkerDependencies;
   readonly #logger: Logger;
-  readonly #registry: WorkerRegistry;
-  readonly #workers: Worker[] = [];
+  readonly #workers: QueueWorker[] = [];
   readonly #connections: Redis[] = [];
-  readonly #aborts = new Map<string, AbortController>();
-  readonly #reconcilers: Reconciler[];
-  #timer: NodeJS.Timeout | undefined;
-  #deadHoldersTimer: NodeJS.Timeout | undefined;
-  #heedTimer: NodeJS.Timeout | undefined;
-  #reconciling: Promise<void> = Promise.resolve();
-  #stopping: Promise<void> | undefined;
+  readonly #hooks = new ShutdownHooks();
+  readonly #upkeep: Upkeep;
+  readonly #heartbeat: Heartbeat;
+  /** Keys of the jobs that this worker took, among those of the process. */
+  readonly #mine = new Set<string>();
+  #stopping: Promise<StopReport> | undefined;
   #unwatch = (): void => undefined;
 
   constructor(deps: WorkerDependencies) {
+    const { redis, registry, contexts } = deps;
     this.id = `w-${randomUUID().slice(0, 8)}`;
     this.#deps = deps;
     this.#logger = deps.logger.child({ worker: this.id });
-    this.#registry = new WorkerRegistry(deps.redis, deps.keys);
-    this.#reconcilers = deps.contexts.map((c) => new Reconciler(c.runs, c.queue, this.#logger));
+    this.onShutdown = this.#hooks.add;
+    for (const context of contexts) this.#addProvider(context);
+    if (deps.takesRuns) this.#addRuns();
+    const workers = this.#workers;
+    this.#upkeep = new Upkeep({ ...deps, workerId: this.id, workers, logger: this.#logger });
+    this.#heartbeat = new Heartbeat({
+      registry,
+      redis,
+      id: this.id,
+      version: deps.version,
+      lockOwners: workers.map((worker) => worker.id),
+      measured: () => ({ activeBatches: this.#batches().length, lastFetchAgeMs: this.#fetchAgeMs() }),
+    });
   }
 
+  /** Takes batches from the moment it resolves. One that cannot start leaves nothing behind. */
   async start(): Promise<void> {
-    for (const context of this.#deps.contexts) this.#addProvider(context);
-    if (this.#deps.takesRuns) this.#addRuns();
-    await this.#registry.register({
-      id: this.id,
-      startedAt: new Date().toISOString(),
-      lockOwners: this.#workers.map((worker) => worker.id),
-    });
-    await this.reconcile();
-    this.#unwatch = watchTrouble({
-      gate: this.#deps.gate,
-      workers: this.#workers,
-      contexts: this.#deps.contexts,
-    });
-    for (const worker of this.#workers) void this.#run(worker);
-    this.#timer = setInterval(() => {
-      this.#reconciling = this.reconcile();
-    }, RECONCILE_MS);
-    this.#timer.unref();
-    this.#deadHoldersTimer = setInterval(() => {
-      void this.#quietly(() => this.#releaseDeadHolders());
-    }, DEAD_HOLDERS_MS);
-    this.#deadHoldersTimer.unref();
-    this.#heedTimer = setInterval(() => {
-      void this.#quietly(() => this.#heedPeople());
-    }, HEED_MS);
-    this.#heedTimer.unref();
-    await this.#deps.fleet.start(this.id, this.#deps.contexts);
+    try {
+      await this.#heartbeat.start();
+      await this.#upkeep.reconcile();
+      const { gate, contexts } = this.#deps;
+      this.#unwatch = watchTrouble({ gate, workers: this.#workers, contexts });
+      for (const worker of this.#workers) void this.#run(worker);
+      this.#upkeep.start();
+      await this.#deps.fleet.start(this.id, contexts);
+    } catch (error) {
+      await this.stop({ deadlineMs: LOCK_MS });
+      throw error;
+    }
+    if (this.#stopping !== undefined) return;
+    this.#heartbeat.enter("ready");
     this.#logger.info({ event: "worker_ready" }, "taking batches");
   }
 
-  /** Mends what disagrees and frees the jobs of the certainly dead. Safe at any time, from any number of pods. */
-  async reconcile(): Promise<void> {
-    await this.#quietly(async () => {
-      await this.#releaseDeadHolders();
-      for (const reconciler of this.#reconcilers) await reconciler.runOnce();
-      for (const context of this.#deps.contexts) {
-        const { governor, provider } = context;
-        const swept = await sweepLeftovers(context);
-        const repairs = [...(await governor.align()), ...swept.map((runId) => `leftovers of ${runId}`)];
-        for (const repair of repairs) {
-          this.#logger.warn({ event: "repair", provider: provider.name, repair }, `repaired: ${repair}`);
-        }
-      }
-    });
-    await this.#quietly(async () => this.#deps.schedules?.keep(this.id));
+  report(): WorkerReport {
+    const { state } = this.#heartbeat;
+    const ageMs = this.#fetchAgeMs();
+    const { trouble } = this.#deps.gate;
+    const stale = ageMs > FETCH_STALE_MS && this.#heartbeat.answersForMs() > FETCH_STALE_MS;
+    const reasons = [
+      ...(state === "ready" ? [] : [`the worker is ${state}`]),
+      ...(this.#heartbeat.redisAnswers() ? [] : ["Redis does not answer"]),
+      ...(trouble === undefined ? [] : [trouble.message]),
+      ...(stale ? [`a queue was last heard of ${Math.round(ageMs / 1000)} s ago, though Redis answers`] : []),
+    ];
+    return { state, live: !stale, ready: reasons.length === 0, reasons };
   }
 
-  async #releaseDeadHolders(): Promise<void> {
-    for (const { name, released } of await releaseDeadHolders(
-      this.#deps.redis,
-      this.#registry,
-      this.#workers,
-    )) {
-      this.#logger.warn({ event: "repair", queue: name, released }, "took jobs back from a dead process");
-    }
-  }
-
-  /** A person paused or stopped a provider: its batches in this process end at their next safe point. */
-  async #heedPeople(): Promise<void> {
-    for (const { governor, runs } of this.#deps.contexts) {
-      const running = [...this.#aborts].filter(([key]) => key.startsWith(`${runs.keys.queue.name}/`));
-      if (running.length === 0) continue;
-      const reason = await governor.mustStop();
-      if (reason) for (const [, abort] of running) abort.abort(reason);
-    }
-  }
-
-  /** The next round tries again; a batch in work has its own errors. */
-  async #quietly(repairs: () => Promise<void>): Promise<void> {
-    const { gate } = this.#deps;
-    if (gate.trouble !== undefined) return;
-    try {
-      await repairs();
-    } catch (error) {
-      if (gate.met(error)) return;
-      const { code, message } = mapRedisError(error);
-      this.#logger.warn({ event: "reconcile_failed", code }, message);
-    }
-  }
-
-  /** Takes no new batches; the current ones commit or go back without spending an attempt. */
-  stop(options: { deadlineMs?: number } = {}): Promise<void> {
+  /** Not ready at once, no new batches; the current ones commit or go back without spending an attempt. Never rejects. */
+  stop(options: StopOptions = {}): Promise<StopReport> {
     this.#stopping ??= this.#stop(options.deadlineMs ?? STOP_DEADLINE_MS);
     return this.#stopping;
   }
 
-  async #stop(deadlineMs: number): Promise<void> {
-    clearInterval(this.#timer);
-    clearInterval(this.#deadHoldersTimer);
-    clearInterval(this.#heedTimer);
+  async #stop(deadlineMs: number): Promise<StopReport> {
+    const { fleet, contexts, pool } = this.#deps;
+    this.#heartbeat.enter("stopping");
     this.#unwatch();
     const closing = Promise.all(this.#workers.map((worker) => worker.close()));
-    for (const abort of this.#aborts.values()) abort.abort(new UeeError("SYS_SHUTDOWN"));
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<"late">((resolve) => {
-      timer = setTimeout(() => resolve("late"), deadlineMs);
-    });
-    const how = await Promise.race([closing, this.#reconciling.then(() => closing), deadline]);
-    clearTimeout(timer);
-    if (how === "late") {
-      this.#logger.warn({ event: "stop_late" }, "batches did not let go in time; their locks expire");
-      await Promise.allSettled(this.#workers.map((worker) => worker.close(true)));
-    }
-    await this.#registry.unregister().catch(() => undefined);
-    await this.#deps.fleet.stop(this.id, this.#deps.contexts);
+    const mended = this.#upkeep.stop();
+    for (const key of this.#mine) this.#deps.active.abort(key, new UeeError("SYS_SHUTDOWN"));
+    const report = await shutDown(
+      [
+        {
+          name: "batches",
+          timeoutMs: deadlineMs * BATCHES_SHARE,
+          run: () => closing,
+          left: () => this.#batches().map((key) => `batch ${key}: did not let go; its lock expires`),
+        },
+        { name: "repairs", timeoutMs: 1_000, run: () => mended },
+        { name: "permits", timeoutMs: 2_000, run: () => pool.settled() },
+        { name: "heartbeat", timeoutMs: 1_000, run: () => this.#heartbeat.withdraw() },
+        { name: "fleet duties", timeoutMs: 2_000, run: () => fleet.stop(this.id, contexts) },
+        ...this.#hooks.steps(),
+      ],
+      { deadlineMs, logger: this.#logger },
+    );
     for (const connection of this.#connections) connection.disconnect();
+    return report;
+  }
+
+  /** Keys of the batches at work, without the jobs of the queue `runs`. */
+  #batches(): string[] {
+    return [...this.#mine].filter((key) => !key.startsWith(keyOf(this.#deps.keys.runsQueue.name, "")));
+  }
+
+  /** Of the queue that was heard of longest ago. */
+  #fetchAgeMs(): number {
+    return Math.max(...this.#workers.map((worker) => worker.fetchAgeMs()));
   }
 
   #options(name: string, prefix: string, concurrency: number): WorkerOptions {
@@ -223,52 +211,58 @@ export class BatchWorker {
     this.#addWorker(name, prefix, 4, (...args) => consumer.process(...args));
   }
 
-  #addWorker(
-    name: string,
-    prefix: string,
-    concurrency: number,
-    process: (job: Job, token: string, signal: AbortSignal) => Promise<never>,
-  ): void {
+  #addWorker(name: string, prefix: string, concurrency: number, process: Process): void {
     // Three plain parameters: BullMQ looks at the function's length before it hands out a signal.
-    const worker = new Worker(
+    const worker: QueueWorker = new QueueWorker(
       name,
-      async (job, token, lockSignal) => {
-        const { signal, done } = this.#signalFor(name, job, lockSignal);
-        try {
-          return await process(job, token as string, signal);
-        } finally {
-          done();
-        }
-      },
+      (job, token, lockSignal) =>
+        worker.occupying(() => this.#take(name, process, job, token as string, lockSignal)),
       this.#options(this.id, prefix, concurrency),
     );
+    worker.onLetGo = (job, token) => {
+      const key = keyOf(name, job.id as string);
+      if (this.#deps.active.settled(key, token)) this.#mine.delete(key);
+    };
     this.#watch(worker);
     this.#workers.push(worker);
   }
 
-  /** Aborts with the reason: the lock is lost, or the process shuts down. */
-  #signalFor(
+  /** Works under a signal that fires with the reason: the lock is lost, the process shuts down, a person stopped it. */
+  async #take(
     queue: string,
+    process: Process,
     job: Job,
+    token: string,
     lockSignal: AbortSignal | undefined,
-  ): { signal: AbortSignal; done: () => void } {
-    const key = `${queue}/${job.id}`;
-    const abort = new AbortController();
+  ): Promise<never> {
+    const key = keyOf(queue, job.id as string);
+    const abort = this.#deps.active.begin(key, token);
+    if (abort === undefined) return await this.#refuse(job, token);
+    this.#mine.add(key);
     const lost = () => abort.abort(new UeeError("RPC_LOCK_LOST"));
     lockSignal?.addEventListener("abort", lost, { once: true });
     if (this.#stopping !== undefined) abort.abort(new UeeError("SYS_SHUTDOWN"));
-    // A second copy of the same job keeps its own controller; the first one's was aborted when its lock was lost.
-    this.#aborts.set(key, abort);
-    return {
-      signal: abort.signal,
-      done: () => {
-        lockSignal?.removeEventListener("abort", lost);
-        if (this.#aborts.get(key) === abort) this.#aborts.delete(key);
-      },
-    };
+    try {
+      return await process(job, token, abort.signal);
+    } finally {
+      lockSignal?.removeEventListener("abort", lost);
+    }
   }
 
-  #watch(worker: Worker): void {
+  /** Its older copy has not settled in this process. */
+  #refuse(job: Job, token: string): Promise<never> {
+    const error = new UeeError("RPC_REENTRY");
+    this.#logger.warn({ event: "batch_reentry", jobId: job.id, code: error.code }, error.message);
+    return throughTrouble({
+      gate: this.#deps.gate,
+      job,
+      token,
+      signal: new AbortController().signal,
+      work: async () => ({ kind: "defer", delayMs: REENTRY_MS, error }),
+    });
+  }
+
+  #watch(worker: QueueWorker): void {
     worker.on("lockRenewalFailed", (jobIds: string[]) => {
       for (const id of jobIds) worker.cancelJob(id, "lock lost");
     });
@@ -279,7 +273,7 @@ export class BatchWorker {
     });
   }
 
-  async #run(worker: Worker): Promise<void> {
+  async #run(worker: QueueWorker): Promise<void> {
     try {
       await worker.run();
     } catch (error) {

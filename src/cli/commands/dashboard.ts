@@ -4,12 +4,12 @@ import type { Config } from "../../config/index.ts";
 import { isUeeError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { RunningDashboard } from "../../dashboard/listen.ts";
+import { version } from "../../engine/version.ts";
 import { makeKeys } from "../../redis/keys.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
 import type { GlobalFlags } from "../sessionTypes.ts";
 import { untilAborted } from "../untilAborted.ts";
-import { version } from "../version.ts";
 
 interface DashboardFlags extends GlobalFlags {
   port?: string;

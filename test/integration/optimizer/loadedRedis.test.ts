@@ -7,7 +7,7 @@ import { loadScript } from "../../../src/redis/scripts.ts";
 import { startRedis } from "../../support/redisServer.ts";
 import { freshKeys, metricsReader, PoolInMemory, reporter } from "./support.ts";
 
-const beat = loadScript(new URL("../../../src/recovery/lua/beat-2.lua", import.meta.url));
+const beat = loadScript(new URL("../../../src/recovery/lua/beat-3.lua", import.meta.url));
 const INTERVAL_MS = 60_000;
 
 test("permits are revoked while Redis is overloaded and all given back when it is well", async () => {
@@ -30,7 +30,8 @@ test("permits are revoked while Redis is overloaded and all given back when it i
     // A check's worth of control operations, then the check; the clock of the memory is moved on by one interval.
     const round = async (loaded: boolean) => {
       const busy = loaded ? Array.from({ length: 5 }, () => rival.call("DEBUG", "SLEEP", "0.06")) : [];
-      const operate = () => beat.run(redis, [keys.workers, keys.workerFacts], ["w-1", "{}", 1_000, 1_000]);
+      const operate = () =>
+        beat.run(redis, [keys.workers, keys.workerFacts, keys.workerBeats], ["w-1", "{}", 1_000, 1_000, "1"]);
       for (let i = 0; i < 20; i++) await worker.timed(operate);
       await Promise.all(busy);
       await worker.runOnce();

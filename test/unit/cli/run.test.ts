@@ -1,17 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
 import { UeeError } from "../../../src/core/errors.ts";
-import type {
-  Engine,
-  MachineStatus,
-  RunProgress,
-  RunSummary,
-  WorkerHandle,
-} from "../../../src/engine/api.ts";
+import type { Engine, MachineStatus, RunProgress, RunSummary } from "../../../src/engine/api.ts";
 import {
   closed,
   engineStatus,
   fakeCli,
   fakeEngine,
+  fakeWorker,
   machineStatus,
   paused,
   progress,
@@ -54,13 +49,12 @@ const countingWorker = () => {
   const calls: string[] = [];
   const startWorker: Engine["startWorker"] = async (options) => {
     calls.push(`start ${options?.providers?.join(" ")}`);
-    const handle: WorkerHandle = {
-      id: "w1",
+    return fakeWorker({
       stop: async () => {
         calls.push("stop");
+        return { left: [] };
       },
-    };
-    return handle;
+    });
   };
   return { calls, startWorker };
 };
@@ -264,12 +258,13 @@ describe("uee run", () => {
   test("a second signal ends the process at once", async () => {
     const engine = fakeEngine({
       waitForRun: endless(() => void cli.signals.emit("SIGINT")),
-      startWorker: async () => ({
-        id: "w1",
-        stop: async () => {
-          cli.signals.emit("SIGINT");
-        },
-      }),
+      startWorker: async () =>
+        fakeWorker({
+          stop: async () => {
+            cli.signals.emit("SIGINT");
+            return { left: [] };
+          },
+        }),
     });
     const cli = fakeCli(engine);
     await cli.run("run", "cve");

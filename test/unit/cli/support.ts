@@ -12,6 +12,7 @@ import type {
   MachineStatus,
   ProviderStatus,
   RunProgress,
+  WorkerHandle,
 } from "../../../src/engine/api.ts";
 
 export const now = Date.parse("2026-03-15T12:00:00.000Z");
@@ -162,11 +163,21 @@ export function fakeEngine(over: Partial<Engine> = {}): Engine {
       export: unexpected("records.export"),
       changes: unexpected("records.changes"),
     },
-    startWorker: async () => ({ id: "w1", stop: async () => {} }),
-    close: async () => {},
+    workers: async () => [],
+    startWorker: async () => fakeWorker(),
+    onShutdown: () => () => {},
+    close: async () => ({ left: [] }),
     ...over,
   };
 }
+
+export const fakeWorker = (over: Partial<WorkerHandle> = {}): WorkerHandle => ({
+  id: "w1",
+  report: () => ({ state: "ready", live: true, ready: true, reasons: [] }),
+  onShutdown: () => () => {},
+  stop: async () => ({ left: [] }),
+  ...over,
+});
 
 export interface FakeCli {
   stdout: FakeTerminal;

@@ -1,0 +1,110 @@
+/**
+ * What a worker does at intervals beside its batches: mends what disagrees, keeps the schedules, takes jobs back from the
+ * certainly dead, and ends its own batches when a person paused or stopped their provider. Safe at any time, from any
+ * number of pods.
+ */
+import type { Worker } from "bullmq";
+import type { Redis } from "ioredis";
+import type { Logger } from "../core/logger.ts";
+import { releaseDeadHolders } from "../recovery/deadHolders.ts";
+import { Reconciler } from "../recovery/reconciler.ts";
+import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
+import { mapRedisError } from "../redis/errors.ts";
+import type { TroubleGate } from "../redis/troubleGate.ts";
+import { type ActiveBatches, keyOf } from "./activeBatches.ts";
+import type { ProviderContext } from "./context.ts";
+import { sweepLeftovers } from "./leftovers.ts";
+import type { ScheduleDuty } from "./scheduleDuty.ts";
+
+const RECONCILE_MS = 15_000;
+/** How often jobs of processes that are known to be dead are looked for: two small reads when there are none. */
+const DEAD_HOLDERS_MS = 2_000;
+/** How often a process with batches at work asks whether somebody paused or stopped them. */
+const HEED_MS = 1_000;
+
+export interface UpkeepOptions {
+  redis: Redis;
+  registry: WorkerRegistry;
+  contexts: ProviderContext[];
+  workers: readonly Worker[];
+  active: ActiveBatches;
+  /** Nothing is mended behind a shut gate. */
+  gate: TroubleGate;
+  /** Keeps the fleet's schedules. */
+  schedules: ScheduleDuty | undefined;
+  workerId: string;
+  logger: Logger;
+}
+
+export class Upkeep {
+  readonly #o: UpkeepOptions;
+  readonly #reconcilers: Reconciler[];
+  #timers: NodeJS.Timeout[] = [];
+  #reconciling: Promise<void> = Promise.resolve();
+
+  constructor(options: UpkeepOptions) {
+    this.#o = options;
+    this.#reconcilers = options.contexts.map((c) => new Reconciler(c.runs, c.queue, options.logger));
+  }
+
+  start(): void {
+    const every = (ms: number, what: () => void) => this.#timers.push(setInterval(what, ms).unref());
+    every(RECONCILE_MS, () => {
+      this.#reconciling = this.reconcile();
+    });
+    every(DEAD_HOLDERS_MS, () => void this.#quietly(() => this.#releaseDeadHolders()));
+    every(HEED_MS, () => void this.#quietly(() => this.#heedPeople()));
+  }
+
+  /** Resolves when a round that is under way has ended. */
+  stop(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    return this.#reconciling;
+  }
+
+  async reconcile(): Promise<void> {
+    await this.#quietly(async () => {
+      await this.#releaseDeadHolders();
+      for (const reconciler of this.#reconcilers) await reconciler.runOnce();
+      for (const context of this.#o.contexts) {
+        const { governor, provider } = context;
+        const swept = await sweepLeftovers(context);
+        const repairs = [...(await governor.align()), ...swept.map((runId) => `leftovers of ${runId}`)];
+        for (const repair of repairs) {
+          this.#o.logger.warn({ event: "repair", provider: provider.name, repair }, `repaired: ${repair}`);
+        }
+      }
+    });
+    await this.#quietly(async () => this.#o.schedules?.keep(this.#o.workerId));
+  }
+
+  async #releaseDeadHolders(): Promise<void> {
+    const { redis, registry, workers, logger } = this.#o;
+    for (const { name, released } of await releaseDeadHolders(redis, registry, workers)) {
+      logger.warn({ event: "repair", queue: name, released }, "took jobs back from a dead process");
+    }
+  }
+
+  /** A person paused or stopped a provider: its batches in this process end at their next safe point. */
+  async #heedPeople(): Promise<void> {
+    for (const context of this.#o.contexts) {
+      const running = this.#o.active.under(keyOf(context.runs.keys.queue.name, ""));
+      if (running.length === 0) continue;
+      const reason = await context.governor.mustStop();
+      if (reason) for (const abort of running) abort.abort(reason);
+    }
+  }
+
+  /** The next round tries again; a batch in work has its own errors. */
+  async #quietly(repairs: () => Promise<void>): Promise<void> {
+    const { gate } = this.#o;
+    if (gate.trouble !== undefined) return;
+    try {
+      await repairs();
+    } catch (error) {
+      if (gate.met(error)) return;
+      const { code, message } = mapRedisError(error);
+      this.#o.logger.warn({ event: "reconcile_failed", code }, message);
+    }
+  }
+}
