@@ -122,7 +122,14 @@ export interface EngineStatus {
   workers: WorkerStatus[];
   /** Jobs wait and no worker lives. */
   stranded: boolean;
-  redis: { version: string; usedMemory: number; maxMemory: number; persistence: string };
+  /** `trouble`: why it refuses writes at present, as far as it tells. */
+  redis: {
+    version: string;
+    usedMemory: number;
+    maxMemory: number;
+    persistence: string;
+    trouble: string | null;
+  };
   at: string;
 }
 

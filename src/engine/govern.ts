@@ -6,6 +6,7 @@ import type { Actor, MachineSnapshot } from "../machines/request.ts";
 import { publishResize, quotaEvents } from "../permits/optimizer/quotaEvents.ts";
 import type { PoolSize } from "../permits/permitPool.ts";
 import { jobId } from "../queues/jobCatalog.ts";
+import { isRedisTrouble } from "../redis/errors.ts";
 import type { Keys } from "../redis/keys.ts";
 import type { ProviderContext } from "../workers/context.ts";
 import { cleanUp } from "../workers/finishRun.ts";
@@ -31,7 +32,10 @@ export async function pause(
 ): Promise<MachineStatus> {
   // The machine first: from here on nothing starts, whatever becomes of the rest.
   const { snapshot } = await machine.request("pause", { actor: person(by), reason: by.reason });
-  await context.queue.queue.pause();
+  await context.queue.queue.pause().catch((error: unknown) => {
+    // A Redis that takes the one and not the other: no batch is admitted, and the queue is paused when it is well.
+    if (!isRedisTrouble(error)) throw error;
+  });
   return machineStatus(snapshot);
 }
 

@@ -19,7 +19,7 @@ export interface ConnectOptions {
   /** Shown in CLIENT LIST, e.g. `uee:worker`. */
   name?: string;
   signal?: AbortSignal;
-  /** Called when the connection is lost and when it is back. */
+  /** Called when the connection is lost, for longer than a moment, and when it is back. */
   onState?: (state: "lost" | "back", reason: string) => void;
 }
 
@@ -36,8 +36,14 @@ export interface RedisConnections {
   close(): Promise<void>;
 }
 
-/** A connection that hangs (frozen server, half-open TCP) is given up after this long without a byte, ms. */
-const SILENCE_MS = 30_000;
+/**
+ * A connection that hangs (frozen server, half-open TCP) is given up after this long without a byte, ms. Longer than any
+ * blocking read: BullMQ's last at most 10 s.
+ */
+const SILENCE_MS = 15_000;
+
+/** A connection that is back so soon was not worth a word: one that READONLY ended looks for the new master at once. */
+const BLIP_MS = 300;
 
 /** Connects, or says within `timeoutMs` why not: SYS_REDIS_UNREACHABLE, SYS_REDIS_AUTH, SYS_REDIS_TROUBLE. */
 export async function connectRedis(options: ConnectOptions): Promise<RedisConnections> {
@@ -136,20 +142,24 @@ function reportState(redis: Redis, onState: ConnectOptions["onState"]): void {
   if (!onState) return;
   let lost = false;
   let reason = "";
+  let timer: NodeJS.Timeout | undefined;
   redis.on("error", (error: Error) => {
     reason = mapRedisError(error).detail;
   });
   redis.on("reconnecting", () => {
-    if (lost) return;
-    lost = true;
-    onState("lost", reason || "the connection was closed");
+    timer ??= setTimeout(() => {
+      lost = true;
+      onState("lost", reason || "the connection was closed");
+    }, BLIP_MS).unref();
   });
   redis.on("ready", () => {
-    if (!lost) return;
+    clearTimeout(timer);
+    timer = undefined;
+    if (lost) onState("back", reason);
     lost = false;
-    onState("back", reason);
     reason = "";
   });
+  redis.on("end", () => clearTimeout(timer));
 }
 
 async function closeOne(redis: Redis): Promise<void> {

@@ -32,6 +32,8 @@ export interface RedisFacts {
   maxMemory: number;
   /** `aof`, `rdb`, `none`, or `unknown` where neither INFO nor CONFIG tells. */
   persistence: "aof" | "rdb" | "none" | "unknown";
+  /** Why it refuses writes at present, as far as INFO tells; null where it tells no such thing. */
+  trouble: string | null;
 }
 
 /** What `status` and `doctor` show of the server. */
@@ -42,7 +44,24 @@ export async function serverFacts(redis: Redis): Promise<RedisFacts> {
     usedMemory: Number(info.used_memory ?? 0),
     maxMemory: Number(info.maxmemory ?? 0),
     persistence: await readPersistence(redis, info),
+    trouble: troubleIn(info),
   };
+}
+
+/** Why the server refuses writes: the only word of it where not even a provider's state can be written. */
+export function troubleIn(info: RedisInfo): string | null {
+  const found: string[] = [];
+  const max = Number(info.maxmemory ?? 0);
+  if (max > 0 && Number(info.used_memory ?? 0) > max) found.push("it is out of memory (maxmemory)");
+  if (info.role !== undefined && info.role !== "master") found.push("it is a replica");
+  if (info.loading === "1") found.push("it loads its data");
+  if (info.aof_enabled === "1" && info.aof_last_write_status === "err") {
+    found.push("its append-only file cannot be written");
+  }
+  if (info.rdb_last_bgsave_status === "err") {
+    found.push("its last snapshot failed (it refuses writes unless stop-writes-on-bgsave-error is off)");
+  }
+  return found.length === 0 ? null : found.join("; ");
 }
 
 /** INFO tells of append-only files; of snapshots it tells only that one was made, so CONFIG is asked where it may be. */

@@ -23,10 +23,14 @@ export interface TcpProxy {
    * connections are accepted and swallowed as well. `heal` ends it.
    */
   swallow(direction?: Direction): void;
+  /** Every connection that is open now is swallowed, for ever and without being closed; new ones are served. */
+  strand(): void;
   /** New connections are closed at once; open ones go on. `heal` ends it. */
   refuse(): void;
   /** Resets every open connection. New ones are served as before. */
   cut(): void;
+  /** Where new connections lead from now on; open ones stay where they are. */
+  retarget(target: { port: number; host?: string }): void;
   /**
    * Ends `swallow` and `refuse`; the delay stays. A connection of which bytes were swallowed is reset, as the kernels on
    * both of its ends would find out that it is no more.
@@ -40,16 +44,20 @@ interface Link {
   server: Socket;
   /** Something of it was swallowed: it can never go on. */
   broken: boolean;
+  /** All of it is. */
+  stranded: boolean;
 }
 
 export async function startTcpProxy(target: { port: number; host?: string }): Promise<TcpProxy> {
   const links = new Set<Link>();
+  let destination = target;
   let delayMs = 0;
   let swallowed: Direction | undefined;
   let refusing = false;
   let accepted = 0;
 
-  const swallows = (way: "up" | "down") => swallowed === "both" || swallowed === way;
+  const swallows = (link: Link, way: "up" | "down") =>
+    link.stranded || swallowed === "both" || swallowed === way;
 
   function reset(link: Link): void {
     links.delete(link);
@@ -70,12 +78,12 @@ export async function startTcpProxy(target: { port: number; host?: string }): Pr
       else setTimeout(act, ms).unref();
     };
     from.on("data", (chunk: Buffer) => {
-      if (swallows(way)) {
+      if (swallows(link, way)) {
         link.broken = true;
         return;
       }
       later(() => {
-        if (swallows(way)) link.broken = true;
+        if (swallows(link, way)) link.broken = true;
         else if (to.writable && !to.write(chunk)) {
           from.pause();
           to.once("drain", () => from.resume());
@@ -83,13 +91,13 @@ export async function startTcpProxy(target: { port: number; host?: string }): Pr
       });
     });
     from.on("end", () => {
-      if (swallows(way)) link.broken = true;
+      if (swallows(link, way)) link.broken = true;
       else later(() => to.end());
     });
     from.on("error", () => {});
     from.on("close", (hadError: boolean) => {
       // A side that is gone is not told to the other while the network is said to be dead.
-      if (swallowed !== undefined) link.broken = true;
+      if (swallowed !== undefined || link.stranded) link.broken = true;
       else if (hadError) later(() => to.destroy());
       if (link.client.destroyed && link.server.destroyed) links.delete(link);
     });
@@ -103,12 +111,12 @@ export async function startTcpProxy(target: { port: number; host?: string }): Pr
       return;
     }
     const server = connect({
-      port: target.port,
-      host: target.host ?? "127.0.0.1",
+      port: destination.port,
+      host: destination.host ?? "127.0.0.1",
       allowHalfOpen: true,
       noDelay: true,
     });
-    const link: Link = { client, server, broken: false };
+    const link: Link = { client, server, broken: false, stranded: false };
     links.add(link);
     carry(link, "up");
     carry(link, "down");
@@ -131,8 +139,14 @@ export async function startTcpProxy(target: { port: number; host?: string }): Pr
     swallow(direction = "both") {
       swallowed = direction;
     },
+    strand() {
+      for (const link of links) link.stranded = true;
+    },
     refuse() {
       refusing = true;
+    },
+    retarget(to) {
+      destination = to;
     },
     cut() {
       for (const link of [...links]) reset(link);

@@ -1,16 +1,20 @@
 // A worker process of built code: works until it is killed or told to stop. argv: JSON {url, settings, stopAt?: {step,
-// phase, nth}}; with stopAt it freezes itself (SIGSTOP) at that place. Prints one line when it takes batches.
-import { silentLogger } from "../../dist/core/logger.js";
+// phase, nth}, logs?}; with stopAt it freezes itself (SIGSTOP) at that place. Prints one line when it takes batches; with
+// logs its log lines, as {"log": …}.
+import { makeLogger, silentLogger } from "../../dist/core/logger.js";
 import { openEngine } from "../../dist/engine.js";
 import { connectRedis } from "../../dist/redis/connect.js";
 
 const plan = JSON.parse(process.argv[2]);
 let met = 0;
+const logger = plan.logs
+  ? makeLogger({ destination: { write: (line) => process.stdout.write(`{"log":${line.trim()}}\n`) } })
+  : silentLogger();
 const redis = await connectRedis({ url: plan.url });
 const engine = await openEngine({
   settings: plan.settings,
   redis,
-  logger: silentLogger(),
+  logger,
   onStep: (step, phase, batch) => {
     process.stdout.write(`${JSON.stringify({ step, phase, batch })}\n`);
     const at = plan.stopAt;

@@ -14,10 +14,20 @@ export interface Place {
   nth: number;
 }
 
+export interface LogLine {
+  level: number;
+  msg: string;
+  event?: string;
+  code?: string;
+  [field: string]: unknown;
+}
+
 export interface WorkerProcess {
   readonly process: ChildProcess;
   /** Lines it printed: steps as they happen. */
   readonly steps: { step: StepName; phase: "before" | "after"; batch: string }[];
+  /** Its log lines of level info and above, where they were asked for. */
+  readonly logs: LogLine[];
   /** Resolves at the next step that fits. */
   reached(step: StepName, phase: "before" | "after"): Promise<void>;
   kill(signal: NodeJS.Signals): void;
@@ -28,15 +38,18 @@ export async function startWorkerProcess(options: {
   url: string;
   settings: EngineSettings;
   stopAt?: Place;
+  logs?: boolean;
 }): Promise<WorkerProcess> {
   const child = spawn(process.execPath, [script, JSON.stringify(options)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const steps: WorkerProcess["steps"] = [];
+  const logs: LogLine[] = [];
   const events = new EventEmitter();
   createInterface({ input: child.stdout }).on("line", (line) => {
     const said = JSON.parse(line);
     if (said.ready) events.emit("ready");
+    else if (said.log) logs.push(said.log);
     else {
       steps.push(said);
       events.emit(`${said.step}:${said.phase}`);
@@ -50,6 +63,7 @@ export async function startWorkerProcess(options: {
   return {
     process: child,
     steps,
+    logs,
     reached: async (step, phase) => {
       await once(events, `${step}:${phase}`);
     },

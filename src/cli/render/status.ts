@@ -106,6 +106,10 @@ function head(status: EngineStatus, style: Style): string {
 export function renderStatus(status: EngineStatus, look: Look): string {
   const { style, width } = look;
   const lines = [head(status, style)];
+  if (status.redis.trouble !== null) {
+    const trouble = `Redis is in trouble: ${status.redis.trouble}. Work goes on by itself when it is well.`;
+    lines.push(style.red(trouble));
+  }
   if (status.stranded) {
     lines.push(
       style.yellow("Warning: jobs wait and no worker lives. Start one: uee worker, or uee run … --wait."),

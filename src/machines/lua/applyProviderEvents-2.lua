@@ -15,6 +15,8 @@ local cursorField, appliedField = "cursor:" .. provider, "applied:" .. provider
 if (redis.call("HGET", keys.machine, cursorField) or "") ~= ARGV[2] then
   return transitionReply(keys, { kind = "lost" })
 end
+-- Goes first, as in transition.lua.
+redis.call("HDEL", keys.machine, "")
 local request = cjson.decode(ARGV[3])
 local moves = {}
 for i = 4, #ARGV, 6 do

@@ -101,3 +101,27 @@ test("refuses new connections and serves those that are open; cuts all and serve
   await cut;
   expect(await answer(await dial(), "after")).toBe("after");
 });
+
+test("strands what is open, for ever and unclosed, and serves what comes", async () => {
+  const stranded = await dial();
+  const heard: string[] = [];
+  stranded.on("data", (chunk) => heard.push(String(chunk)));
+  stranded.on("close", () => heard.push("closed"));
+  proxy.strand();
+  stranded.write("lost");
+  expect(await answer(await dial(), "after")).toBe("after");
+  await sleep(50);
+  expect(heard).toEqual([]);
+});
+
+test("leads new connections to where it is retargeted, and leaves open ones where they are", async () => {
+  const other = createServer((socket) => socket.on("error", () => {}).end("other"));
+  other.listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const before = await dial();
+  proxy.retarget({ port: (other.address() as AddressInfo).port });
+  const after = await dial();
+  expect(String(((await once(after, "data")) as [Buffer])[0])).toBe("other");
+  expect(await answer(before, "still here")).toBe("still here");
+  other.close();
+});

@@ -63,6 +63,7 @@ export const overviewSchema = z
       usedMemory: z.number().describe("Bytes"),
       maxMemory: z.number().describe("Bytes; 0: no limit"),
       persistence: z.string(),
+      trouble: z.string().nullable().describe("Why it refuses writes at present, as far as it tells"),
     }),
     providers: z.array(overviewProviderSchema),
   })
