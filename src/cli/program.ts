@@ -15,6 +15,7 @@ import { defineHistory } from "./commands/history.ts";
 import { definePermits } from "./commands/permits.ts";
 import { defineProviderActions } from "./commands/providerActions.ts";
 import { defineRun } from "./commands/run.ts";
+import { defineSchedules } from "./commands/schedules.ts";
 import { defineSimulate } from "./commands/simulate.ts";
 import { defineStatus } from "./commands/status.ts";
 import { defineUp } from "./commands/up.ts";
@@ -73,6 +74,7 @@ export function buildProgram(
   program.commandsGroup("Govern:");
   defineProviderActions(program, context, finish);
   definePermits(program, context, finish);
+  defineSchedules(program, context, finish);
   program.commandsGroup("Read:");
   defineGet(program, context, finish);
   defineExport(program, context, finish);

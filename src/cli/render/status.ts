@@ -4,6 +4,7 @@ import { isWaiting, oneLine, paintMachineState, situation, situationWithReason, 
 import { formatAge, formatBytes, formatCount, formatDuration, plural } from "./numbers.ts";
 import { clip, progressText, waitingText } from "./progress.ts";
 import type { Style } from "./style.ts";
+import { formatAhead, formatLocal } from "./times.ts";
 
 interface Look {
   style: Style;
@@ -85,6 +86,11 @@ function providerLines(provider: ProviderStatus, look: Look): string[] {
   }
   if (below.length === 0 && !provider.verified) {
     below.push(style.dim(`never run; uee run ${provider.provider} --wait`));
+  }
+  const { nextRun, machine } = provider;
+  if (nextRun && provider.openRun === null && machine.state !== "PAUSED") {
+    const { at, mode } = nextRun;
+    below.push(style.dim(`next run ${formatAhead(at, now)} (${formatLocal(at, now)}), ${mode}`));
   }
   return [...lines, ...below.map((line, i) => `${style.dim(i === below.length - 1 ? "└─" : "├─")} ${line}`)];
 }

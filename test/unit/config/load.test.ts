@@ -114,6 +114,22 @@ describe("the configuration", () => {
     expect(config.providers.attack?.rate).toBe("unlimited");
   });
 
+  test("takes intervals, cron expressions and off for the schedules, and says what is wrong with others", () => {
+    const { config } = load({
+      env: { UEE_CVE_SCHEDULE: "1h", UEE_CVE_FULL_SCHEDULE: "0 3 * * 0", UEE_CWE_SCHEDULE: "off" },
+    });
+    expect(config.schedules).toBe("on");
+    expect(config.providers.cve).toMatchObject({
+      schedule: { every: 3_600_000 },
+      fullSchedule: { cron: "0 3 * * 0" },
+    });
+    expect(config.providers.cwe).toMatchObject({ schedule: "off" });
+    expect(config.providers.capec?.schedule).toBeUndefined();
+    expect(() => load({ env: { UEE_CVE_SCHEDULE: "0 25 * * *", UEE_SCHEDULES: "no" } })).toThrow(
+      /UEE_SCHEDULES must be one of on, off\.\s+- UEE_CVE_SCHEDULE must be an interval such as 2h, .*, or off: its hour cannot be read\./,
+    );
+  });
+
   test("takes plain numbers from a file, and its relative paths from the file's place", () => {
     const path = writeFile("other.json", {
       concurrency: 8,
