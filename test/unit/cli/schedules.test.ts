@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { renderStatus } from "../../../src/cli/render/status.ts";
-import { makeStyle } from "../../../src/cli/render/style.ts";
+import { makeStyle, visibleLength } from "../../../src/cli/render/style.ts";
 import { formatAhead, formatLocal } from "../../../src/cli/render/times.ts";
 import type { ScheduleView } from "../../../src/engine/api.ts";
 import { engineStatus, fakeCli, fakeEngine, machineStatus, now, providerStatus } from "./support.ts";
@@ -49,7 +49,7 @@ describe("uee schedules", () => {
     cli.stdout.isTTY = true;
     cli.stdout.columns = 80;
     await cli.run("schedules");
-    for (const line of cli.stdout.text.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+    for (const line of cli.stdout.text.split("\n")) expect(visibleLength(line)).toBeLessThanOrEqual(80);
   });
 
   test("with --json prints what the engine says", async () => {
