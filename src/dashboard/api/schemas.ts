@@ -4,9 +4,11 @@
  */
 export * from "./schema/actions.ts";
 export * from "./schema/common.ts";
+export * from "./schema/deadLetters.ts";
 export * from "./schema/events.ts";
 export * from "./schema/fleet.ts";
 export * from "./schema/overview.ts";
 export * from "./schema/records.ts";
 export * from "./schema/session.ts";
 export * from "./schema/tree.ts";
+export * from "./schema/workers.ts";

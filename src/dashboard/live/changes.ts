@@ -5,9 +5,9 @@ import type { FleetLook } from "./fleetView.ts";
 /** Told again after this long even where nothing but ages and amounts moved, ms. */
 const TELL_AGAIN_MS = 10_000;
 
-/** What moves by itself is no news: ages, remainders, leases that are renewed, memory. */
+/** What moves by itself is no news: ages, remainders, leases that are renewed, heartbeats, memory. */
 const moving = new Set([
-  ...["at", "freshMs", "remainingMs", "durationMs", "lastSeen", "expiresAt"],
+  ...["at", "freshMs", "remainingMs", "durationMs", "lastBeatAt", "vitals", "expiresAt"],
   ...["waitingMs", "permitTimeMs", "usedMemory", "perSecond"],
 ]);
 

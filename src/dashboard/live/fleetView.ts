@@ -9,7 +9,7 @@ import type {
   HistoryTransition,
   KernelMetrics,
   QuotaEvent,
-  WorkerStatus,
+  WorkerView,
 } from "../../engine/api.ts";
 import type { PoolView } from "../../permits/report.ts";
 import type { Overview } from "../api/schemas.ts";
@@ -22,7 +22,7 @@ export interface FleetLook {
   readonly overview: Overview;
   readonly kernel: KernelMetrics;
   readonly permits: PoolView;
-  readonly workers: WorkerStatus[];
+  readonly workers: WorkerView[];
   /** Newest first. */
   readonly transitions: HistoryTransition[];
   readonly quotaEvents: QuotaEvent[];
@@ -60,15 +60,15 @@ export class FleetView {
   async #take(): Promise<FleetLook> {
     const engine = this.#engine();
     const atMs = Date.now();
-    const [status, kernel, permits, transitions, quotaEvents] = await Promise.all([
+    const [status, kernel, permits, workers, transitions, quotaEvents] = await Promise.all([
       engine.status(),
       engine.kernelMetrics(),
       engine.permits.show(),
+      engine.workers(),
       engine.transitions({ limit: RECENT }),
       engine.quotaEvents({ limit: RECENT }),
     ]);
     const overview = toOverview(engine, status, permits, this.#paces);
-    const { workers } = status;
     this.#last = { atMs, status, overview, kernel, permits, workers, transitions, quotaEvents };
     return this.#last;
   }

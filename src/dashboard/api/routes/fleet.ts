@@ -1,4 +1,4 @@
-/** Permits, workers, transitions and the optimizer's decisions. */
+/** Permits, workers, schedules, transitions and the optimizer's decisions. */
 import { z } from "zod";
 import type { App, RouteSurroundings } from "../../app.ts";
 import {
@@ -7,6 +7,7 @@ import {
   permitsSchema,
   quotaEventsSchema,
   resizeBodySchema,
+  schedulesSchema,
   transitionsSchema,
   workersSchema,
 } from "../schemas.ts";
@@ -47,11 +48,23 @@ export function fleetRoutes(app: App, { engine }: RouteSurroundings): void {
       schema: {
         operationId: "listWorkers",
         tags: ["fleet"],
-        summary: "Live workers",
+        summary: "Every worker that is known, with its last heartbeat",
         response: { 200: workersSchema, ...commonErrors },
       },
     },
-    async () => ({ workers: await engine().liveWorkers() }),
+    async () => ({ workers: await engine().workers() }),
+  );
+  app.get(
+    "/api/schedules",
+    {
+      schema: {
+        operationId: "listSchedules",
+        tags: ["fleet"],
+        summary: "When each provider runs next by itself, and what came of the last time",
+        response: { 200: schedulesSchema, ...commonErrors },
+      },
+    },
+    async () => ({ schedules: await engine().schedules() }),
   );
   app.get(
     "/api/transitions",

@@ -1,8 +1,6 @@
 /** What is asked for, and how it is acknowledged. */
 import { z } from "zod";
-import { machineStatusSchema, runModeSchema } from "./common.ts";
-
-const reason = z.string().trim().max(500).optional().describe("Why; kept with the action");
+import { machineStatusSchema, reasonSchema, runModeSchema } from "./common.ts";
 
 export const startBodySchema = z
   .strictObject({
@@ -11,12 +9,12 @@ export const startBodySchema = z
       .boolean()
       .default(false)
       .describe("Remove records even where the upstream lost suspiciously many"),
-    reason,
+    reason: reasonSchema,
   })
   .meta({ id: "StartRequest" });
 export type StartRequest = z.input<typeof startBodySchema>;
 
-export const reasonBodySchema = z.strictObject({ reason }).meta({ id: "ActionRequest" });
+export const reasonBodySchema = z.strictObject({ reason: reasonSchema }).meta({ id: "ActionRequest" });
 export type ActionRequest = z.input<typeof reasonBodySchema>;
 
 export const startedSchema = z
@@ -32,6 +30,6 @@ export const acceptedSchema = z.object({ machine: machineStatusSchema }).meta({ 
 export type Accepted = z.output<typeof acceptedSchema>;
 
 export const resizeBodySchema = z
-  .strictObject({ size: z.number().int().min(1).max(4096), reason })
+  .strictObject({ size: z.number().int().min(1).max(4096), reason: reasonSchema })
   .meta({ id: "ResizeRequest" });
 export type ResizeRequest = z.input<typeof resizeBodySchema>;

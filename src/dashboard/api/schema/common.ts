@@ -95,6 +95,9 @@ export type Run = z.output<typeof runSchema>;
 export const actionSchema = z.enum(["start", "pause", "resume", "stop"]);
 export type Action = z.output<typeof actionSchema>;
 
+/** Why somebody asks for something. */
+export const reasonSchema = z.string().trim().max(500).optional().describe("Why; kept with the action");
+
 /** `?limit=` with its bounds. */
 export const limitQuery = (most: number, usual: number) =>
   z.coerce

@@ -4,9 +4,10 @@
  */
 import { z } from "zod";
 import { isoTime } from "./common.ts";
-import { permitsSchema, quotaEventSchema, transitionSchema, workersSchema } from "./fleet.ts";
+import { permitsSchema, quotaEventSchema, transitionSchema } from "./fleet.ts";
 import { overviewSchema } from "./overview.ts";
 import { kernelMetricsSchema } from "./tree.ts";
+import { workersSchema } from "./workers.ts";
 
 export const pulseSchema = z
   .object({

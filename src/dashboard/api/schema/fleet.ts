@@ -1,6 +1,6 @@
-/** Permits, workers, and what has happened. */
+/** Permits, and what has happened. */
 import { z } from "zod";
-import type { QuotaEvent as EngineQuotaEvent, HistoryTransition, WorkerStatus } from "../../../engine/api.ts";
+import type { QuotaEvent as EngineQuotaEvent, HistoryTransition } from "../../../engine/api.ts";
 import type { PoolSize } from "../../../permits/permitPool.ts";
 import type { PoolView } from "../../../permits/report.ts";
 import { isoTime, shows } from "./common.ts";
@@ -69,15 +69,6 @@ export const permitSizeSchema = shows<PoolSize>()(
     .meta({ id: "PermitSize" }),
 );
 export type PermitSize = z.output<typeof permitSizeSchema>;
-
-export const workerSchema = shows<WorkerStatus>()(
-  z
-    .object({ id: z.string(), host: z.string(), pid: z.number(), startedAt: isoTime, lastSeen: isoTime })
-    .meta({ id: "Worker" }),
-);
-export const workersSchema = z.object({ workers: z.array(workerSchema) }).meta({ id: "Workers" });
-export type Worker = z.output<typeof workerSchema>;
-export type Workers = z.output<typeof workersSchema>;
 
 export const transitionSchema = shows<HistoryTransition>()(
   z

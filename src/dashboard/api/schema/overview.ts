@@ -1,6 +1,6 @@
 /** Everything that the tree shows, in one answer; the event `overview` carries the same. */
 import { z } from "zod";
-import { actionSchema, isoTime, machineStatusSchema, runSchema } from "./common.ts";
+import { actionSchema, isoTime, machineStatusSchema, runModeSchema, runSchema } from "./common.ts";
 
 export const progressSchema = z
   .object({
@@ -33,6 +33,10 @@ export const overviewProviderSchema = z
     progress: progressSchema.nullable().describe("Of the open run"),
     lastRun: runSchema.nullable(),
     lastCheckpoint: z.string().nullable().describe("URN"),
+    nextRun: z
+      .object({ at: isoTime, mode: runModeSchema })
+      .nullable()
+      .describe("By its schedules; a paused provider's does nothing"),
     jobs: z.object({
       waiting: z.number(),
       active: z.number(),

@@ -1,0 +1,184 @@
+/** Dead letters: what lies there, and what people do with it. */
+import { z } from "zod";
+import type {
+  DeadLetter as EngineDeadLetter,
+  DeadLetterPage as EngineDeadLetterPage,
+  DeadLetterReport as EngineDeadLetterReport,
+  DeadLetterStats as EngineDeadLetterStats,
+  PurgeReport as EnginePurgeReport,
+  ReplayReport as EngineReplayReport,
+} from "../../../engine/deadLetterApi.ts";
+import { isoTime, reasonSchema, shows } from "./common.ts";
+
+export const deadLetterClassSchema = z.enum(["exhausted", "permanent", "stalled", "bad-record"]);
+export const deadLetterStateSchema = z
+  .enum(["dead", "replaying", "accepted"])
+  .describe("dead: waits for a person; replaying: has its new job; accepted: no longer counts");
+
+export const deadLetterSchema = shows<EngineDeadLetter>()(
+  z
+    .object({
+      id: z.string().describe("Stays the same through every replay"),
+      provider: z.string(),
+      kind: z.enum(["batch", "record", "job"]),
+      class: deadLetterClassSchema,
+      state: deadLetterStateSchema,
+      code: z.string(),
+      message: z.string(),
+      subject: z.string().describe("The record's id where it has one; else the batch key"),
+      runId: z.string(),
+      batch: z.string(),
+      size: z.number().describe("Records that the batch was planned with; 1 for a record"),
+      attempts: z.number(),
+      replays: z.number(),
+      firstFailedAt: isoTime,
+      lastFailedAt: isoTime,
+      rawBytes: z.number().describe("Size of the raw bytes kept; 0 for batches"),
+      jobId: z.string().nullable(),
+      replayRunId: z.string().nullable(),
+      lastAction: z
+        .object({
+          what: z.enum(["replay", "accept"]),
+          actor: z.string(),
+          at: isoTime,
+          reason: z.string().nullable(),
+        })
+        .nullable(),
+    })
+    .meta({ id: "DeadLetter" }),
+);
+export type DeadLetter = z.output<typeof deadLetterSchema>;
+
+export const deadLettersSchema = shows<EngineDeadLetterPage>()(
+  z
+    .object({
+      letters: z.array(deadLetterSchema).describe("The newest failure first"),
+      cursor: z.string().nullable().describe("Give it back to read on; null at the end"),
+    })
+    .meta({ id: "DeadLetters" }),
+);
+export type DeadLetters = z.output<typeof deadLettersSchema>;
+
+const counts = z.record(z.string(), z.number());
+
+export const deadLetterStatsSchema = shows<EngineDeadLetterStats>()(
+  z
+    .object({
+      total: z.number(),
+      byState: z.object({ dead: z.number(), replaying: z.number(), accepted: z.number() }),
+      byCode: counts,
+      byClass: counts,
+      byProvider: counts,
+      rawBytes: z.number(),
+      oldest: isoTime.nullable(),
+      newest: isoTime.nullable(),
+      maxReplays: z.number(),
+      meanReplays: z.number(),
+      caps: z.array(
+        z.object({
+          provider: z.string(),
+          entries: z.number(),
+          maxEntries: z.number(),
+          rawBytes: z.number(),
+          maxRawBytes: z.number(),
+          share: z.number().describe("The greater of both shares; 1 = full"),
+          level: z.enum(["ok", "near", "full"]).describe("full: the provider pauses with the next letter"),
+        }),
+      ),
+    })
+    .meta({ id: "DeadLetterStats" }),
+);
+export type DeadLetterStats = z.output<typeof deadLetterStatsSchema>;
+
+/** Everything given must hold. */
+const filterFields = {
+  provider: z.string().max(64).optional(),
+  code: z
+    .string()
+    .regex(/^[A-Z][A-Z0-9_]{1,63}$/, "must be a code such as VAL_RECORD_ID")
+    .optional(),
+  class: deadLetterClassSchema.optional(),
+  state: deadLetterStateSchema.optional(),
+};
+
+export const deadLetterQuerySchema = z.object({
+  ...filterFields,
+  olderThanMs: z.coerce.number().int().min(0).optional().describe("By its last failure"),
+  newerThanMs: z.coerce.number().int().min(0).optional(),
+  limit: z.coerce.number().int().min(1).max(500).default(50),
+  cursor: z.string().max(1_000).optional().describe("From the page before"),
+});
+
+/** Either named letters, or all that a filter finds; one of them must be there: nothing goes by an empty request. */
+const selectionFields = {
+  ids: z.array(z.string().min(1).max(200)).min(1).max(1_000).optional(),
+  filter: z
+    .strictObject({
+      ...filterFields,
+      olderThanMs: z.number().int().min(0).optional(),
+      newerThanMs: z.number().int().min(0).optional(),
+    })
+    .optional()
+    .describe("{} names all letters"),
+};
+
+export const deadLetterActionSchema = z
+  .strictObject({
+    ...selectionFields,
+    dryRun: z.boolean().default(false).describe("Only say what would be done"),
+    limit: z.number().int().min(1).max(10_000).default(1_000).describe("At most so many letters"),
+    reason: reasonSchema,
+  })
+  .refine(({ ids, filter }) => (ids === undefined) !== (filter === undefined), {
+    path: ["ids"],
+    message: "give either ids or a filter",
+  })
+  .meta({ id: "DeadLetterRequest" });
+export type DeadLetterRequest = z.input<typeof deadLetterActionSchema>;
+
+const reportFields = {
+  dryRun: z.boolean(),
+  matched: z.number(),
+  done: z.number(),
+  skipped: counts.describe("Left as they were, by reason"),
+  sample: z.array(deadLetterSchema).describe("A few of those done"),
+};
+
+export const deadLetterReportSchema = shows<EngineDeadLetterReport>()(
+  z.object(reportFields).meta({ id: "DeadLetterReport" }),
+);
+export type DeadLetterReport = z.output<typeof deadLetterReportSchema>;
+
+export const replayReportSchema = shows<EngineReplayReport>()(
+  z
+    .object({
+      ...reportFields,
+      runs: z.array(
+        z.object({
+          provider: z.string(),
+          runId: z.string(),
+          letters: z.number(),
+          waitingFor: z.string().nullable().describe("What keeps the run from starting now"),
+        }),
+      ),
+    })
+    .meta({ id: "ReplayReport" }),
+);
+export type ReplayReport = z.output<typeof replayReportSchema>;
+
+export const purgeReportSchema = shows<EnginePurgeReport>()(
+  z
+    .object({
+      ...reportFields,
+      lost: z
+        .object({
+          batches: z.number(),
+          batchRecords: z.number(),
+          records: z.number(),
+          rawBytes: z.number(),
+        })
+        .describe("What nobody can replay any more"),
+    })
+    .meta({ id: "PurgeReport" }),
+);
+export type PurgeReport = z.output<typeof purgeReportSchema>;
