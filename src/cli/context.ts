@@ -2,6 +2,7 @@
  * What a command may touch of the world. `main.ts` fills it with the real process; tests with a fake one.
  */
 import type { Writable } from "node:stream";
+import type { WorkerReport } from "../engine/api.ts";
 import type { Session, SessionRequest } from "./sessionTypes.ts";
 
 export type Terminal = Writable & { isTTY?: boolean; columns?: number };
@@ -17,6 +18,10 @@ export interface Interrupts {
   release(): void;
 }
 
+export type SupervisedReport = () => Pick<WorkerReport, "ready" | "live" | "reasons"> & {
+  worker: string | null;
+};
+
 export interface CliContext {
   readonly stdout: Terminal;
   readonly stderr: Terminal;
@@ -28,6 +33,8 @@ export interface CliContext {
   providerNames(): Promise<readonly string[]>;
   /** From now on the first signal is ours; the second one ends the process at once. */
   interrupts(): Interrupts;
+  /** Answers the supervisor that started this process; returns what ends that. Undefined: nobody supervises it. */
+  readonly supervised: ((report: SupervisedReport) => () => void) | undefined;
   /** Configuration → Redis → engine. */
   open(request: SessionRequest): Promise<Session>;
 }

@@ -6,7 +6,8 @@ const stopSignals: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 /**
  * The first signal asks (the abort signal fires), the second one orders: `exitAtOnce` is called with the signal's exit
- * code.
+ * code. A supervisor that is gone (its channel closes: `disconnect`) asks as well, and never orders: a stop that is under
+ * way goes on in order.
  */
 export function watchSignals(source: EventEmitter, exitAtOnce: (code: number) => void): Interrupts {
   const controller = new AbortController();
@@ -20,6 +21,11 @@ export function watchSignals(source: EventEmitter, exitAtOnce: (code: number) =>
     source.on(name, listener);
     return { name, listener };
   });
+  const onDisconnect = () => {
+    caught ??= "SIGTERM";
+    controller.abort();
+  };
+  source.on("disconnect", onDisconnect);
   return {
     signal: controller.signal,
     get caught() {
@@ -27,6 +33,7 @@ export function watchSignals(source: EventEmitter, exitAtOnce: (code: number) =>
     },
     release() {
       for (const { name, listener } of listeners) source.off(name, listener);
+      source.off("disconnect", onDisconnect);
     },
   };
 }

@@ -1,4 +1,5 @@
 /** The process behind `uee`: real streams, real signals, one exit. */
+import { answerPings } from "../workers/supervision/answer.ts";
 import type { CliContext, Terminal } from "./context.ts";
 import { watchSignals } from "./interrupts.ts";
 import { runCli } from "./program.ts";
@@ -11,6 +12,7 @@ const context: CliContext = {
   now: Date.now,
   providerNames: async () => (await import("../providers/registry.ts")).providers.map(({ name }) => name),
   interrupts: () => watchSignals(process, (code) => leave(code)),
+  supervised: process.channel ? (report) => answerPings(process, report) : undefined,
   open: async (request) => (await import("./session.ts")).openSession(request, context),
 };
 
@@ -27,9 +29,12 @@ function leave(code: number): never {
   process.exit(code);
 }
 
-// A child of `uee up` must not outlive it: its channel closes however the parent ends.
+// A child of `uee up` must not outlive it: its channel closes however the parent ends. A service that watches signals
+// stops in order (interrupts.ts); anything else ends.
 if (process.channel) {
-  process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+  process.once("disconnect", () => {
+    if (process.listenerCount("SIGTERM") === 0) process.kill(process.pid, "SIGTERM");
+  });
   process.channel.unref();
 }
 ignoreGoneReaders(process.stdout);

@@ -3,7 +3,8 @@
  * here and nowhere earlier, so that help and usage errors come at once.
  */
 import { type Config, type LoadedConfig, loadConfig } from "../config/index.ts";
-import { isUeeError, toUeeError } from "../core/errors.ts";
+import { isUeeError } from "../core/errors.ts";
+import type { StopReport } from "../engine/api.ts";
 import { type EngineSettings, openEngine } from "../engine.ts";
 import { providers } from "../providers/registry.ts";
 import { assertRedisFit } from "../redis/checks.ts";
@@ -14,7 +15,6 @@ import { type CommandLog, type LogLook, makeCommandLog } from "./logging.ts";
 import { watchOutages } from "./outageWatch.ts";
 import { styleFor, wantsColours } from "./render/style.ts";
 import type { Session, SessionRequest } from "./sessionTypes.ts";
-import { within } from "./within.ts";
 
 /** Closing says goodbye to a Redis that may be gone, ms. */
 const closeDeadlineMs = 5_000;
@@ -50,6 +50,7 @@ export async function openSession(
     }
     const engine = await openEngine({ settings: engineSettings(config), redis, logger: log.logger });
     const connections = redis;
+    let closing: Promise<StopReport> | undefined;
     return {
       engine,
       config,
@@ -60,15 +61,16 @@ export async function openSession(
       localStore: chosen.localStore,
       keyless: isKeyless(config),
       lost: watch.lost,
-      close: async () => {
-        watch.close();
-        const closing = engine
-          .close()
-          .catch((error: unknown) => log.logger.debug({ err: toUeeError(error) }, "closing"));
-        await within(closeDeadlineMs, closing);
-        await connections.close();
-        await chosen.release();
-        log.flush();
+      close: ({ deadlineMs = closeDeadlineMs } = {}) => {
+        closing ??= (async () => {
+          watch.close();
+          const report = await engine.close({ deadlineMs });
+          await connections.close();
+          await chosen.release();
+          log.flush();
+          return report;
+        })();
+        return closing;
       },
     };
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
 import type { Config } from "../config/index.ts";
 import type { Logger } from "../core/logger.ts";
-import type { Engine } from "../engine/api.ts";
+import type { Engine, StopOptions, StopReport } from "../engine/api.ts";
 
 /** Options that every command takes; they override environment and file. */
 export interface GlobalFlags {
@@ -51,5 +51,6 @@ export interface Session {
   readonly keyless: boolean;
   /** Fires, with SYS_REDIS_UNREACHABLE as reason, when Redis stayed away for too long. */
   readonly lost: AbortSignal;
-  close(): Promise<void>;
+  /** Lets go of everything; what is called again gives the same. Never rejects. */
+  close(options?: StopOptions): Promise<StopReport>;
 }

@@ -179,6 +179,28 @@ const commonFields = {
     env: "UEE_TRUST_PROXY",
     unit: "proxies",
   }),
+  healthPort: field(wholeNumber(0, 65_535).optional(), {
+    description: "Port on which a worker answers GET /livez and /readyz; 0 takes any that is free.",
+    env: "UEE_HEALTH_PORT",
+    unit: "port",
+    defaultText: "none",
+  }),
+  healthHost: field(
+    text()
+      .regex(/^[\w.:-]{1,253}$/, "must be a host name or an address")
+      .optional(),
+    {
+      description: "Address of the health port.",
+      env: "UEE_HEALTH_HOST",
+      defaultText: "every address: probes come from outside of a pod",
+    },
+  ),
+  stopDeadline: field(duration(1_000, 3_600_000).prefault("25s"), {
+    description:
+      "Time that a service which was told to stop has for everything; then it ends and says what it left. Keep the platform's grace period longer.",
+    env: "UEE_STOP_DEADLINE",
+    unit: "duration",
+  }),
   logLevel: field(oneOf(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).prefault("info"), {
     description: "The least level that is logged.",
     env: "UEE_LOG_LEVEL",

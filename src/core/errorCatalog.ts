@@ -105,6 +105,16 @@ export const errorCatalog = {
     "Give every process the same settings, or stop the others first.",
   ),
   SYS_SHUTDOWN: entry("deferred", "This process is shutting down.", "Nothing: another worker goes on."),
+  SYS_CRASH_LOOP: entry(
+    "refused",
+    "A worker process died again and again and was given up.",
+    "Its own last log lines say why; mend that, then start `uee up` anew. The other workers go on meanwhile.",
+  ),
+  SYS_STOP_LATE: entry(
+    "refused",
+    "Not everything let go within the time that a stop may take.",
+    "What it names is taken up by others once its locks and leases expire; UEE_STOP_DEADLINE gives more time.",
+  ),
   SYS_DISK: entry(
     "transient",
     "A file could not be read or written.",

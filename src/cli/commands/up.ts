@@ -1,14 +1,18 @@
 import { type Command, Option } from "commander";
+import type { Config } from "../../config/index.ts";
+import type { Logger } from "../../core/logger.ts";
 import { parseCount } from "../arguments.ts";
-import { startChildren } from "../children.ts";
 import type { CliContext, Finish } from "../context.ts";
+import { endInTime } from "../endInTime.ts";
 import { EXIT } from "../exitCodes.ts";
+import { type Style, styleFor } from "../render/style.ts";
+import { runServices, type Service } from "../services.ts";
+import type { GlobalFlags, Session } from "../sessionTypes.ts";
+import { sayStopped, serviceStopMs } from "../stopping.ts";
+import { workersService } from "../workersService.ts";
 
-import { plural } from "../render/numbers.ts";
-import { styleFor } from "../render/style.ts";
-import type { GlobalFlags } from "../sessionTypes.ts";
-import { untilAborted } from "../untilAborted.ts";
-import { workerStopDeadlineMs } from "./worker.ts";
+/** Each worker has the whole deadline for itself; what we need beyond that, ms. */
+const OURS_MS = 5_000;
 
 interface UpFlags extends GlobalFlags {
   workers: string;
@@ -31,51 +35,79 @@ export function defineUp(program: Command, context: CliContext, finish: Finish):
 
 async function up(context: CliContext, flags: UpFlags): Promise<number> {
   const count = parseCount(flags.workers, "--workers", { max: 256 });
-  const style = styleFor(context.stderr, context.env);
-  const say = (text: string) => void context.stderr.write(`${text}\n`);
   const interrupts = context.interrupts();
+  const { signal } = interrupts;
+  const now: { config?: Config; logger?: Logger } = {};
   try {
-    const session = await context.open({
-      redis: "managed",
-      patience: "service",
-      flags,
-      signal: interrupts.signal,
-    });
-    try {
-      say(
-        `${style.bold("Redis")}    ${session.redisDisplay}${session.localStore ? `, data in ${session.localStore}` : ""}`,
-      );
-      const children = startChildren({
-        count,
-        script: context.script,
-        args: ["worker", ...childFlags(flags)],
-        env: { ...context.env, REDIS_URL: session.redisUrl },
-        onLost: ({ pid, how, left }) =>
-          say(style.red(`Worker ${pid} ${how}; ${plural(left, "worker")} left.`)),
-      });
-      say(`${style.bold("Workers")}  ${plural(count, "process", "processes")}: ${children.pids.join(", ")}`);
-      say(style.dim("Open a run from another terminal: uee run all --wait. Ctrl-C stops everything."));
-      const killNow = () => children.kill();
-      process.once("exit", killNow);
-      const outcome = await Promise.race([
-        untilAborted(interrupts.signal).then(() => "told" as const),
-        children.allEnded.then(() => "lost" as const),
-      ]);
-      if (outcome === "told") {
-        say("Stopping.");
-        await children.stop(workerStopDeadlineMs + 5_000);
-      } else say(style.red("No worker is left; see their messages above."));
-      process.off("exit", killNow);
-      return outcome === "told" ? EXIT.done : EXIT.failed;
-    } finally {
-      await session.close();
-    }
+    const serving = serve(context, flags, count, signal, now);
+    return await endInTime(
+      signal,
+      () => serviceStopMs(now.config).hardMs,
+      serving,
+      () => sayStopped(now.logger, ["something did not end and is left as it is"]),
+    );
   } catch (error) {
-    if (interrupts.signal.aborted) return EXIT.done;
+    if (signal.aborted) return EXIT.done;
     throw error;
   } finally {
     interrupts.release();
   }
+}
+
+async function serve(
+  context: CliContext,
+  flags: UpFlags,
+  count: number,
+  signal: AbortSignal,
+  now: { config?: Config; logger?: Logger },
+): Promise<number> {
+  const style = styleFor(context.stderr, context.env);
+  const say = (text: string) => void context.stderr.write(`${text}\n`);
+  const onConfig = async (known: { config: Config; logger: Logger }) => {
+    Object.assign(now, known);
+  };
+  const session = await context.open({ redis: "managed", patience: "service", flags, signal, onConfig });
+  const { hardMs } = serviceStopMs(session.config);
+  try {
+    say(
+      `${style.bold("Redis")}    ${session.redisDisplay}${session.localStore ? `, data in ${session.localStore}` : ""}`,
+    );
+    const { lost, left } = await runServices(servicesOf(context, flags, count, session, style, say), {
+      signal,
+      deadlineMs: hardMs + OURS_MS / 2,
+      onStarted: () =>
+        say(style.dim("Open a run from another terminal: uee run all --wait. Ctrl-C stops everything.")),
+    });
+    if (lost === undefined) return sayStopped(session.logger, left);
+    say(style.red(`SYS_CRASH_LOOP: of the ${lost} none is left; see their messages above.`));
+    return EXIT.failed;
+  } finally {
+    await session.close();
+  }
+}
+
+/** In the order in which they start; they stop in the reverse one. */
+function servicesOf(
+  context: CliContext,
+  flags: UpFlags,
+  count: number,
+  session: Session,
+  style: Style,
+  say: (text: string) => void,
+): Service[] {
+  return [
+    workersService({
+      count,
+      script: context.script,
+      args: ["worker", ...childFlags(flags)],
+      env: { ...context.env, REDIS_URL: session.redisUrl },
+      engine: session.engine,
+      logger: session.logger,
+      style,
+      say,
+      terminal: context.stderr.isTTY === true,
+    }),
+  ];
 }
 
 /** What was given as flags must reach the workers as flags; the environment they inherit. */

@@ -1,14 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import type { Config } from "../../config/index.ts";
 import { isUeeError } from "../../core/errors.ts";
+import type { Logger } from "../../core/logger.ts";
+import type { WorkerHandle } from "../../engine/api.ts";
+import type { HealthServer, HealthSubject } from "../../workers/healthServer.ts";
 import type { CliContext, Finish } from "../context.ts";
+import { endInTime } from "../endInTime.ts";
 import { EXIT } from "../exitCodes.ts";
-
 import type { GlobalFlags } from "../sessionTypes.ts";
+import { sayStopped, serviceStopMs } from "../stopping.ts";
 import { untilAborted } from "../untilAborted.ts";
 
-/** How long a stopping worker may take to commit or give back its batch, ms. */
-export const workerStopDeadlineMs = 25_000;
+interface WorkerFlags extends GlobalFlags {
+  healthPort?: string;
+  healthHost?: string;
+}
 
 export function defineWorker(program: Command, context: CliContext, finish: Finish): void {
   program
@@ -16,51 +23,137 @@ export function defineWorker(program: Command, context: CliContext, finish: Fini
     .summary("take batches until told to stop (needs REDIS_URL)")
     .description(
       "One pod's worker: takes batches of every provider, and requests of the `runs` queue, until SIGTERM. Needs " +
-        "REDIS_URL; waits for ever for a Redis that is away. Any number may run beside each other.",
+        "REDIS_URL; waits for ever for a Redis that is away. Any number may run beside each other. Told to stop, it gives " +
+        "its batches back within seconds and ends with 0; a second signal ends it at once.",
     )
+    .addOption(
+      new Option("--health-port <port>", "answer GET /livez and /readyz there; 0 takes any that is free"),
+    )
+    .addOption(new Option("--health-host <address>", "address of the health port (default: every address)"))
     .addHelpText(
       "after",
       `
 Examples:
   $ REDIS_URL=redis://localhost:6379 uee worker
+  $ uee worker --health-port 8081     in a pod, for its probes
   $ UEE_LOG_LEVEL=debug uee worker --redis-url unix:/run/redis.sock`,
     )
     .action(async (_options: unknown, command: Command) => {
-      finish(await worker(context, command.optsWithGlobals<GlobalFlags>()));
+      finish(await worker(context, command.optsWithGlobals<WorkerFlags>()));
     });
 }
 
-async function worker(context: CliContext, flags: GlobalFlags): Promise<number> {
+/** What of this process is known so far; probes and a supervisor may ask at any time. */
+interface Standing {
+  config?: Config;
+  logger?: Logger;
+  handle: WorkerHandle | undefined;
+  health?: HealthServer;
+}
+
+async function worker(context: CliContext, flags: WorkerFlags): Promise<number> {
   const interrupts = context.interrupts();
+  const { signal } = interrupts;
+  const now: Standing = { handle: undefined };
+  const report = () => reportOf(now, signal);
+  const unanswer = context.supervised?.(report);
   try {
-    while (!interrupts.signal.aborted) {
-      try {
-        await serve(context, flags, interrupts.signal);
-      } catch (error) {
-        // Told to stop while it still waited: a service that was told to stop has stopped.
-        if (interrupts.signal.aborted) break;
-        // Redis went away between connecting and taking batches; it is waited for anew.
-        if (!isUeeError(error, "SYS_REDIS_UNREACHABLE", "SYS_REDIS_TROUBLE")) throw error;
-        await sleep(1_000, undefined, { signal: interrupts.signal }).catch(() => {});
-      }
-    }
-    return EXIT.done;
+    const serving = serveAgain(context, flags, signal, now, report);
+    return await endInTime(
+      signal,
+      () => serviceStopMs(now.config).hardMs,
+      serving,
+      () => {
+        return sayStopped(now.logger, ["something did not end and is left as it is"]);
+      },
+    );
   } finally {
+    unanswer?.();
     interrupts.release();
+    await now.health?.close();
   }
 }
 
-/** Works until the signal fires. */
-async function serve(context: CliContext, flags: GlobalFlags, signal: AbortSignal): Promise<void> {
-  const session = await context.open({ redis: "required", patience: "service", flags, signal });
+function reportOf({ handle }: Standing, signal: AbortSignal): HealthSubject {
+  const stopping = signal.aborted ? (["the worker is stopping"] as const) : [];
+  if (handle === undefined) {
+    const reasons = stopping.length > 0 ? [...stopping] : ["the worker is starting: it waits for Redis"];
+    const state = signal.aborted ? "stopping" : "starting";
+    return { worker: null, state, live: true, ready: false, reasons };
+  }
+  const { id } = handle;
+  const said = handle.report();
+  // Told to stop, it is not ready from that instant, whatever it is about to do.
+  if (!signal.aborted || said.state === "stopping") return { worker: id, ...said };
+  return { worker: id, ...said, state: "stopping", ready: false, reasons: [...stopping, ...said.reasons] };
+}
+
+async function serveAgain(
+  context: CliContext,
+  flags: WorkerFlags,
+  signal: AbortSignal,
+  now: Standing,
+  report: () => HealthSubject,
+): Promise<number> {
+  while (!signal.aborted) {
+    try {
+      return await serve(context, flags, signal, now, report);
+    } catch (error) {
+      // Told to stop while it still waited: a service that was told to stop has stopped.
+      if (signal.aborted) break;
+      // Redis went away between connecting and taking batches; it is waited for anew.
+      if (!isUeeError(error, "SYS_REDIS_UNREACHABLE", "SYS_REDIS_TROUBLE")) throw error;
+      await sleep(1_000, undefined, { signal }).catch(() => {});
+    }
+  }
+  return EXIT.done;
+}
+
+/** Works until the signal fires; returns the exit code. */
+async function serve(
+  context: CliContext,
+  flags: WorkerFlags,
+  signal: AbortSignal,
+  now: Standing,
+  report: () => HealthSubject,
+): Promise<number> {
+  const session = await context.open({
+    redis: "required",
+    patience: "service",
+    flags,
+    signal,
+    onConfig: async ({ config, logger }) => {
+      Object.assign(now, { config, logger });
+      // Siblings under one supervisor would want the same port; it asks them in its own way.
+      if (context.supervised === undefined) now.health ??= await listen(config, logger, report);
+    },
+  });
   try {
-    const handle = await session.engine.startWorker({ schedules: true });
-    session.logger.info({ event: "ready", worker: handle.id }, `worker ${handle.id} is ready`);
+    now.handle = await session.engine.startWorker({ schedules: true, signal });
+    const { id } = now.handle;
+    session.logger.info({ event: "ready", worker: id }, `worker ${id} is ready`);
     await untilAborted(signal);
-    session.logger.info({ event: "stopping", worker: handle.id }, "stopping; no new batches");
-    await handle.stop({ deadlineMs: workerStopDeadlineMs });
-    session.logger.info({ event: "stopped", worker: handle.id }, "stopped");
+    session.logger.info({ event: "stopping", worker: id }, "stopping; no new batches");
+    const { left } = await session.close({ deadlineMs: serviceStopMs(session.config).orderlyMs });
+    return sayStopped(session.logger, left);
   } finally {
+    now.handle = undefined;
     await session.close();
   }
+}
+
+async function listen(
+  config: Config,
+  logger: Logger,
+  report: () => HealthSubject,
+): Promise<HealthServer | undefined> {
+  if (config.healthPort === undefined) return undefined;
+  const { startHealthServer } = await import("../../workers/healthServer.ts");
+  const health = await startHealthServer({
+    port: config.healthPort,
+    ...(config.healthHost === undefined ? {} : { host: config.healthHost }),
+    report,
+  });
+  logger.info({ event: "health", port: health.port }, `health port ${health.port}: /livez and /readyz`);
+  return health;
 }

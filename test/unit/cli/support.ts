@@ -215,6 +215,7 @@ export function fakeCli(
       now: () => now,
       providerNames: async () => providerNames,
       interrupts: () => watchSignals(cli.signals, (code) => cli.exits.push(code)),
+      supervised: undefined,
       open:
         over.open ??
         (async (request) => {
@@ -235,6 +236,7 @@ export function fakeCli(
             lost: cli.lost.signal,
             close: async () => {
               cli.closedSessions++;
+              return { left: [] };
             },
             ...over.session,
           };

@@ -1,0 +1,62 @@
+/** The workers of `uee up`: processes of their own, kept at work by a supervisor. */
+import type { Logger } from "../core/logger.ts";
+import type { Engine } from "../engine/api.ts";
+import { workerSpawner } from "../workers/supervision/childProcess.ts";
+import { inWords, type SupervisionEvent, Supervisor } from "../workers/supervision/supervisor.ts";
+import { plural } from "./render/numbers.ts";
+import type { Style } from "./render/style.ts";
+import type { Service } from "./services.ts";
+
+export interface WorkersServiceOptions {
+  count: number;
+  script: string;
+  args: readonly string[];
+  env: NodeJS.ProcessEnv;
+  engine: Pick<Engine, "workers">;
+  logger: Logger;
+  style: Style;
+  /** For people. */
+  say: (text: string) => void;
+  /** Whether people read there what happens to workers; else the log tells it. */
+  terminal: boolean;
+}
+
+export function workersService(options: WorkersServiceOptions): Service {
+  const { count, engine, style, say, terminal } = options;
+  const supervisor = new Supervisor({
+    count,
+    spawn: workerSpawner(options),
+    missedBeats: async () =>
+      new Map((await engine.workers()).map(({ id, missedBeats }) => [id, missedBeats])),
+    logger: terminal ? options.logger.child({}, { level: "silent" }) : options.logger,
+    ...(terminal ? { onEvent: (happened) => say(forPeople(happened, style)) } : {}),
+  });
+  const killNow = () => supervisor.kill();
+  let gone = (): void => undefined;
+  return {
+    name: "workers",
+    gone: new Promise((resolve) => {
+      gone = resolve;
+    }),
+    async start() {
+      process.once("exit", killNow);
+      supervisor.start();
+      say(
+        `${style.bold("Workers")}  ${plural(count, "process", "processes")}: ${supervisor.pids.join(", ")}`,
+      );
+      void supervisor.gone().then(gone);
+    },
+    async stop(deadlineMs) {
+      const { forced } = await supervisor.stop(deadlineMs);
+      process.off("exit", killNow);
+      return forced === 0 ? [] : [`${plural(forced, "worker")} had to be killed`];
+    },
+  };
+}
+
+function forPeople(happened: SupervisionEvent, style: Style): string {
+  const text = inWords(happened);
+  const sentence = `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+  const good = happened.event === "worker_started" || happened.event === "worker_restarted";
+  return good ? style.dim(sentence) : style.red(sentence);
+}
