@@ -1,15 +1,7 @@
 /** One provider's queue: adds the jobs of its batches under deterministic ids. Adding twice adds once. */
 import { type ConnectionOptions, type Job, Queue } from "bullmq";
 import type { ProviderKeys } from "../redis/keys.ts";
-import {
-  type BatchJob,
-  checkedJob,
-  EVENTS_KEPT,
-  finishKey,
-  type JobName,
-  jobId,
-  jobOptions,
-} from "./jobCatalog.ts";
+import { type BatchJob, checkedJob, finishKey, type JobName, jobId, jobOptions } from "./jobCatalog.ts";
 
 export interface QueuedBatch {
   key: string;
@@ -36,7 +28,7 @@ export class ProviderQueue {
       prefix: keys.queue.prefix,
       connection,
       defaultJobOptions: jobOptions,
-      streams: { events: { maxLen: EVENTS_KEPT } },
+      skipMetasUpdate: true,
       skipWaitingForReady: true,
     });
     // Without a listener a lost connection would be an unhandled error; callers see it where they wait.

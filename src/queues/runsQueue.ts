@@ -2,7 +2,6 @@
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Keys } from "../redis/keys.ts";
-import { EVENTS_KEPT } from "./jobCatalog.ts";
 
 export class RunsQueue {
   readonly queue: Queue;
@@ -13,7 +12,7 @@ export class RunsQueue {
     this.queue = new Queue(keys.runsQueue.name, {
       prefix: keys.runsQueue.prefix,
       connection,
-      streams: { events: { maxLen: EVENTS_KEPT } },
+      skipMetasUpdate: true,
       skipWaitingForReady: true,
     });
     this.queue.on("error", () => undefined);

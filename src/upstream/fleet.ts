@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { toUeeError, UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
-import { mapRedisError } from "../redis/errors.ts";
+import { isRedisTrouble, mapRedisError } from "../redis/errors.ts";
 import type { UpstreamKeys } from "../redis/keys.ts";
 import { loadScript } from "../redis/scripts.ts";
 import type { Rate } from "./rateLimit.ts";
@@ -61,7 +61,8 @@ export function makeMembership(options: {
     timer ??= setInterval(() => {
       register().catch((error: unknown) => {
         const { code, detail } = toUeeError(error);
-        logger.warn(
+        // That Redis is in trouble is said once, elsewhere.
+        logger[isRedisTrouble(error) ? "debug" : "warn"](
           { event: "fleet_entry", upstream: name, code },
           `could not renew the entry among the upstream's processes: ${detail}`,
         );

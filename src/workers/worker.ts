@@ -12,6 +12,7 @@ import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { OnShutdown, StopOptions, StopReport, WorkerReport } from "../engine/apiWorkers.ts";
 import type { PermitPool } from "../permits/permitPool.ts";
+import { boundEvents } from "../queues/eventsBound.ts";
 import type { SchedulePlan } from "../queues/schedulePlan.ts";
 import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
 import { mapRedisError } from "../redis/errors.ts";
@@ -109,6 +110,7 @@ export class BatchWorker {
   async start(): Promise<void> {
     try {
       await this.#heartbeat.start();
+      await boundEvents(this.#deps.redis, this.#queues());
       await this.#upkeep.reconcile();
       const { gate, contexts } = this.#deps;
       this.#unwatch = watchTrouble({ gate, workers: this.#workers, contexts });
@@ -122,6 +124,11 @@ export class BatchWorker {
     if (this.#stopping !== undefined) return;
     this.#heartbeat.enter("ready");
     this.#logger.info({ event: "worker_ready" }, "taking batches");
+  }
+
+  #queues(): { prefix: string; name: string }[] {
+    const { contexts, keys, takesRuns } = this.#deps;
+    return [...contexts.map(({ runs }) => runs.keys.queue), ...(takesRuns ? [keys.runsQueue] : [])];
   }
 
   report(): WorkerReport {

@@ -18,6 +18,8 @@ export interface RedisServerOptions {
   args?: string[];
   /** Where `args` set `requirepass`: the password, for our own connections. */
   password?: string;
+  /** A file that may not grow (RLIMIT_FSIZE) is an error of writing then, as a full disk is, and not the server's end. */
+  ignoreFileSizeSignal?: boolean;
   /** Directory for the data; left in place at `stop()`. Default: a temporary one, removed at `stop()`. */
   dir?: string;
 }
@@ -116,9 +118,13 @@ async function launch({ port, dir, socket, options }: Launch): Promise<Running> 
   const persistence = options.appendonly
     ? ["--appendonly", "yes", "--appendfsync", "always"]
     : ["--appendonly", "no"];
+  const program = options.ignoreFileSizeSignal
+    ? ["sh", "-c", 'trap "" XFSZ; exec redis-server "$@"', "sh"]
+    : ["redis-server"];
   const child = spawn(
-    "redis-server",
+    program[0]!,
     [
+      ...program.slice(1),
       ...["--port", String(port), "--bind", "127.0.0.1", "--unixsocket", socket, "--dir", dir],
       ...["--save", "", "--logfile", join(dir, "redis.log"), "--daemonize", "no"],
       ...persistence,

@@ -74,9 +74,10 @@ export async function startTroubledRun(options: TroubledRunOptions): Promise<Tro
     expect(run.fetched).toBe([...simulator.content("cve")].length);
     // Every job that is kept completed with the one attempt that completing counts.
     await until(async () => (await uee.engine.status()).providers[0]?.jobs.active === 0);
-    const keys = await uee.redis.commands.hkeys(`{${settings.prefix}:cve}:run:${runId}:status`);
-    for (const batch of keys) {
-      const key = `{${settings.prefix}:cve}:cve:${jobId({ runId, batch, generation: 1 })}`;
+    const statuses = await uee.redis.commands.hgetall(`{${settings.prefix}:cve}:run:${runId}:status`);
+    for (const [batch, status] of Object.entries(statuses)) {
+      const generation = Number(status.slice(1));
+      const key = `{${settings.prefix}:cve}:cve:${jobId({ runId, batch, generation })}`;
       expect({ batch, made: await uee.redis.commands.hget(key, "atm") }).toEqual({ batch, made: "1" });
     }
     expect(said("batch_retry").concat(said("batch_dead"), said("batch_fatal"))).toEqual([]);

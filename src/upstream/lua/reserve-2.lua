@@ -41,8 +41,10 @@ if max > 0 and runId ~= '' then
     local lastGrantAt = tonumber(facts[3] or 0)
     if callerIsOlder and ownGrantAt > lastGrantAt then lastGrantAt = ownGrantAt end
     local clean = cleanStop >= lastGrantAt and cleanStop > 0 and cleanStop <= started
-    if not clean and started + hold > blockedUntil then
-      blockedUntil, blockedCode = started + hold, 'PROV_RATE_WAIT'
+    -- Up since before the last grant: no restart, a replica took over, and it did so just now.
+    local from = lastGrantAt > started and now or started
+    if not clean and from + hold > blockedUntil then
+      blockedUntil, blockedCode = from + hold, 'PROV_RATE_WAIT'
       redis.call('HSET', state, 'blockedUntil', string.format('%.0f', blockedUntil), 'blockedCode', blockedCode)
     end
     redis.call('HSET', state, 'redisRunId', runId, 'settledRunId', runId)

@@ -235,6 +235,22 @@ describe("a Redis that restarted", () => {
   });
 });
 
+test("a replica that took over makes everybody wait for one window from then: what it never heard of was sent", async () => {
+  const rate = { max: 1, windowMs: 300 };
+  const small = { name: "failover", settings: settings(rate), marginMs: 50, maxSendDelayMs: 100 };
+  // Longer than any wait that would count from its start.
+  const up = async () => Number(/uptime_in_seconds:(\d+)/.exec(await redis.info("server"))?.[1]);
+  while ((await up()) < 3) await new Promise((resolve) => setTimeout(resolve, 50));
+  await client(small).get(want(web.url));
+  const { slots, state } = makeKeys("uee-test").upstream("failover");
+  // As it would be found: of the old master's run, without its last slots.
+  await redis.hset(state, "redisRunId", "0".repeat(40));
+  await redis.del(slots);
+  const newcomer = client({ ...small, inlineWaitMs: 0 });
+  expect((await failure(newcomer.get(want(web.url)))).code).toBe("PROV_RATE_WAIT");
+  expect(web.arrivals).toHaveLength(1);
+});
+
 describe("a fleet that disagrees", () => {
   const rate = { max: 5, windowMs: 30_000 };
 

@@ -1,0 +1,38 @@
+/** Law 1 (nothing lost) while Redis is made to forget its scripts again and again. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { startRedis, type TestRedis } from "../support/redisServer.ts";
+import { startTroubledRun, type TroubledRun } from "../support/troubledRun.ts";
+
+let redis: TestRedis;
+let run: TroubledRun;
+
+beforeAll(async () => {
+  redis = await startRedis({ appendonly: true });
+  run = await startTroubledRun({ redis });
+});
+afterAll(async () => {
+  await run?.close();
+  await redis.stop();
+});
+
+test("a run completes although Redis forgets its scripts every few milliseconds", async () => {
+  const admin = redis.client();
+  const over = new AbortController();
+  let flushed = 0;
+  const flushing = (async () => {
+    while (!over.signal.aborted) {
+      await admin.script("FLUSH");
+      flushed++;
+      await sleep(2);
+    }
+  })();
+  try {
+    await run.end();
+  } finally {
+    over.abort();
+    await flushing;
+  }
+  expect(flushed).toBeGreaterThan(100);
+  expect(run.said("redis_trouble")).toEqual([]);
+});
