@@ -1,7 +1,7 @@
 /** Errors as people and scripts see them: code, message, remedy. */
 import { CommanderError } from "commander";
-import { toUeeError, UeeError } from "../core/errors.ts";
-import type { RunError } from "../engine/api.ts";
+import { UeeError } from "../core/errors.ts";
+import { asRunError } from "../session/runSummaries.ts";
 import type { CliContext } from "./context.ts";
 import { styleFor } from "./render/style.ts";
 
@@ -13,11 +13,6 @@ export function fromCommander(error: CommanderError): UeeError {
     .replace(/^(.)/, (first) => first.toUpperCase());
   return new UeeError("SYS_USAGE", /[.?!]$/.test(text) ? text : `${text}.`);
 }
-
-export const asRunError = (error: unknown): RunError => {
-  const { code, detail, remedy } = toUeeError(error);
-  return { code, message: detail, remedy };
-};
 
 /** One line for what happened, one for what to do. With `--json` also the one JSON document, on stdout. */
 export function printFailure(

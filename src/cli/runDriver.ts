@@ -5,16 +5,14 @@
  * However it ends (done, timed out, interrupted, Redis lost) the worker is stopped first: its batch commits or goes
  * back, so that the same command continues.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { isUeeError, toUeeError, UeeError } from "../core/errors.ts";
 import type { Engine, RunProgress, RunSummary } from "../engine/api.ts";
 import type { RunMode } from "../providers/contract.ts";
 import { isRedisTrouble, mapRedisError } from "../redis/errors.ts";
-import { asRunError } from "./failures.ts";
+import { asRunError, nothingYet, pausedSummary, summaryOf } from "../session/runSummaries.ts";
+import { outlastingRedis, seeThrough, workHere } from "../session/seeThrough.ts";
 import type { ProgressView } from "./progressView.ts";
-import { nothingYet, pausedSummary, summaryOf } from "./runSummaries.ts";
 import type { Session } from "./sessionTypes.ts";
-import { within } from "./within.ts";
 
 export interface DriveOptions {
   mode: RunMode;
@@ -33,9 +31,6 @@ export interface DriveResult {
   timedOut: boolean;
 }
 
-const stopDeadlineMs = 10_000;
-const redisPauseMs = 500;
-
 export async function driveRuns(
   session: Session,
   providers: readonly string[],
@@ -51,7 +46,7 @@ export async function driveRuns(
       : setTimeout(() => timer.abort(new UeeError("SYS_WAIT_TIMEOUT")), options.timeoutMs);
   const broken = new AbortController();
   const signal = AbortSignal.any([options.interrupted, timer.signal, session.lost, broken.signal]);
-  const worker = waits ? await engine.startWorker({ providers: [...providers] }) : undefined;
+  const worker = waits ? await workHere(engine, providers) : undefined;
   try {
     const runs = await Promise.all(
       providers.map((provider) =>
@@ -66,9 +61,7 @@ export async function driveRuns(
     return { runs, waited: waits, timedOut: timer.signal.aborted };
   } finally {
     clearTimeout(timeout);
-    // Without Redis nothing can be handed back: leases and locks run out by themselves.
-    const deadlineMs = session.lost.aborted ? 0 : stopDeadlineMs;
-    if (worker) await within(deadlineMs + 1_000, worker.stop({ deadlineMs }));
+    await worker?.stop({ redisIsGone: session.lost.aborted });
   }
 }
 
@@ -92,20 +85,16 @@ async function driveOne(
     runId = opened.runId;
     if (opened.joined) options.say(`${provider}: joins the open ${opened.mode} run ${runId}.`);
     if (options.wait) {
-      newest = await outlastingRedis(signal, () =>
-        engine.waitForRun(provider, runId, {
-          signal,
-          onProgress: (progress) => {
-            newest = progress;
-            view.update(progress);
-          },
-        }),
-      );
-      view.update(newest);
-    } else newest = await engine.runProgress(provider, runId);
-    if (newest.state !== "paused") return summaryOf(newest);
-    const run = newest;
-    return await outlastingRedis(signal, () => pausedSummary(engine, provider, { run }));
+      const onProgress = (progress: RunProgress) => {
+        newest = progress;
+        view.update(progress);
+      };
+      return await seeThrough(engine, provider, runId, { signal, onProgress });
+    }
+    newest = await engine.runProgress(provider, runId);
+    return newest.state === "paused"
+      ? await pausedSummary(engine, provider, { run: newest })
+      : summaryOf(newest);
   } catch (error) {
     if (!signal.aborted && isRedisTrouble(error)) throw mapRedisError(error);
     if (!signal.aborted && isUeeError(error, "PROV_PAUSED")) {
@@ -113,18 +102,6 @@ async function driveOne(
       return await outlastingRedis(signal, () => pausedSummary(engine, provider, known));
     }
     return unfinished(provider, { runId, mode: options.mode, newest, signal, error });
-  }
-}
-
-/** A Redis that is away in mid-run is waited for; the session's `lost` signal says when that was too long. */
-async function outlastingRedis<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      if (signal.aborted || !isRedisTrouble(error)) throw error;
-      await sleep(redisPauseMs, undefined, { signal });
-    }
   }
 }
 

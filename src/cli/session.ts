@@ -5,14 +5,15 @@
 import { type Config, type LoadedConfig, loadConfig } from "../config/index.ts";
 import { isUeeError } from "../core/errors.ts";
 import type { StopReport } from "../engine/api.ts";
-import { type EngineSettings, openEngine } from "../engine.ts";
-import { providers } from "../providers/registry.ts";
+import { openEngine } from "../engine.ts";
 import { assertRedisFit } from "../redis/checks.ts";
 import { type ConnectOptions, connectRedis, type RedisConnections } from "../redis/connect.ts";
-import { chooseRedis } from "./chooseRedis.ts";
+import { chooseRedis } from "../session/chooseRedis.ts";
+import { engineSettings, isKeyless } from "../session/engineSettings.ts";
+import { watchOutages } from "../session/outageWatch.ts";
+import { within } from "../session/within.ts";
 import type { CliContext } from "./context.ts";
 import { type CommandLog, type LogLook, makeCommandLog } from "./logging.ts";
-import { watchOutages } from "./outageWatch.ts";
 import { styleFor, wantsColours } from "./render/style.ts";
 import type { Session, SessionRequest } from "./sessionTypes.ts";
 
@@ -131,45 +132,4 @@ function lookOf({ config, origins }: LoadedConfig, request: SessionRequest, term
   if (config.logFormat !== "auto") return config.logFormat;
   if (!terminal) return "json";
   return request.patience === "command" && origins.logLevel?.source === "default" ? "brief" : "pretty";
-}
-
-export const isKeyless = ({ nvdApiKey, providers: own }: Config): boolean =>
-  nvdApiKey === undefined && own.cve?.url === undefined && own.cve?.rate === undefined;
-
-export function engineSettings(config: Config): EngineSettings {
-  const own = Object.fromEntries(
-    providers.map(({ name, upstream }) => {
-      const { url, rate, pageSize, schedule, fullSchedule } = config.providers[name] ?? {};
-      const apiKey = upstream.apiKeyEnv === "NVD_API_KEY" ? config.nvdApiKey : undefined;
-      return [
-        name,
-        {
-          ...(url === undefined ? {} : { url }),
-          ...(apiKey === undefined ? {} : { apiKey }),
-          ...(rate === undefined ? {} : { rate }),
-          ...(pageSize === undefined ? {} : { pageSize }),
-          ...(schedule || fullSchedule ? { schedule: { incremental: schedule, full: fullSchedule } } : {}),
-        },
-      ];
-    }),
-  );
-  return {
-    prefix: config.prefix,
-    providers: own,
-    concurrency: config.concurrency,
-    inflightBytes: config.inflightBytes,
-    permits: config.permits,
-    errorRate: config.errorRate,
-    errorMinimum: config.errorMinimum,
-    bufferRecords: config.bufferRecords,
-    schedules: config.schedules === "on",
-    waitScale: config.waitScale,
-    changesLimit: config.changesLimit,
-    timeouts: {
-      connectMs: config.connectTimeout,
-      headersMs: config.headersTimeout,
-      idleMs: config.idleTimeout,
-      totalMs: config.totalTimeout,
-    },
-  };
 }

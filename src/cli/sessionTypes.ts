@@ -2,6 +2,7 @@ import type { Redis } from "ioredis";
 import type { Config } from "../config/index.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Engine, StopOptions, StopReport } from "../engine/api.ts";
+import type { RedisChoice } from "../session/chooseRedis.ts";
 
 /** Options that every command takes; they override environment and file. */
 export interface GlobalFlags {
@@ -12,14 +13,7 @@ export interface GlobalFlags {
   logLevel?: string;
 }
 
-export interface SessionRequest {
-  /**
-   * managed: without REDIS_URL a local server is started (and created if there is none);
-   * existing: without REDIS_URL the local store is read if there is one, else SYS_NO_STORE;
-   * required: without REDIS_URL SYS_REDIS_REQUIRED;
-   * private: a local server of the data directory, stopped at close.
-   */
-  redis: "managed" | "existing" | "required" | "private";
+export interface SessionRequest extends RedisChoice {
   /** command: gives up on Redis after 5 s at start and 120 s later; service: waits for ever. */
   patience: "command" | "service";
   flags: GlobalFlags;
@@ -31,8 +25,6 @@ export interface SessionRequest {
   logTo?: (line: string) => void;
   /** Called once, before Redis is waited for: for services that answer meanwhile. */
   onConfig?: (known: { config: Config; logger: Logger }) => Promise<void>;
-  /** Stops the wait for Redis. */
-  signal?: AbortSignal;
 }
 
 export interface Session {

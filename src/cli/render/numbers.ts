@@ -1,4 +1,6 @@
 /** Figures as people read them. */
+export { formatAge, formatRough } from "../../core/time.ts";
+
 const counts = new Intl.NumberFormat("en-US");
 
 export const formatCount = (value: number): string => counts.format(value);
@@ -25,20 +27,6 @@ export function formatDuration(ms: number): string {
   if (minutes < 1_440) return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
   const hours = Math.round(ms / 3_600_000);
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
-}
-
-/** One unit only, for ages and time left: `26 s`, `4 min`, `2 h`, `5 d`. */
-export function formatRough(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1_000));
-  if (seconds < 90) return `${seconds} s`;
-  if (seconds < 5_400) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 172_800) return `${Math.round(seconds / 3_600)} h`;
-  return `${Math.round(seconds / 86_400)} d`;
-}
-
-export function formatAge(iso: string, now: number): string {
-  const age = now - Date.parse(iso);
-  return age < 2_000 ? "just now" : `${formatRough(age)} ago`;
 }
 
 export const formatPercent = (ratio: number): string => `${Math.floor(Math.min(1, ratio) * 100)} %`;

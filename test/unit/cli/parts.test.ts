@@ -4,12 +4,12 @@ import { comparisonLine, faultLine, movedLine } from "../../../src/cli/demo/stor
 import { proxyFor } from "../../../src/cli/doctor/proxy.ts";
 import { checkUpstream } from "../../../src/cli/doctor/upstreamCheck.ts";
 import { invocation } from "../../../src/cli/invocation.ts";
-import { watchOutages } from "../../../src/cli/outageWatch.ts";
 import { makeStyle } from "../../../src/cli/render/style.ts";
-import { engineSettings, isKeyless } from "../../../src/cli/session.ts";
 import { loadConfig } from "../../../src/config/index.ts";
 import { type ErrorCode, UeeError } from "../../../src/core/errors.ts";
 import type { Fetcher } from "../../../src/core/fetching.ts";
+import { engineSettings, isKeyless } from "../../../src/session/engineSettings.ts";
+import { watchOutages } from "../../../src/session/outageWatch.ts";
 import { each, fakeEngine } from "./support.ts";
 
 const plain = makeStyle(false);

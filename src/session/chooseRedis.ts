@@ -1,7 +1,18 @@
 /** Which Redis a command uses: the one named, or the local server of the data directory. */
 import type { Config } from "../config/index.ts";
 import { UeeError } from "../core/errors.ts";
-import type { SessionRequest } from "./sessionTypes.ts";
+
+export interface RedisChoice {
+  /**
+   * managed: without REDIS_URL a local server is started (and created if there is none);
+   * existing: without REDIS_URL the local store is read if there is one, else SYS_NO_STORE;
+   * required: without REDIS_URL SYS_REDIS_REQUIRED;
+   * private: a local server of the data directory, stopped at close.
+   */
+  redis: "managed" | "existing" | "required" | "private";
+  /** Stops the wait for Redis. */
+  signal?: AbortSignal;
+}
 
 export interface ChosenRedis {
   url: string;
@@ -12,7 +23,7 @@ export interface ChosenRedis {
 }
 
 export async function chooseRedis(
-  request: Pick<SessionRequest, "redis" | "signal">,
+  request: RedisChoice,
   config: Config,
   say: (message: string) => void,
 ): Promise<ChosenRedis> {

@@ -1,7 +1,13 @@
-/** A run's summary as `uee run` prints it: of one that ended, one that never began, one that a pause holds. */
-import type { Engine, RunSummary } from "../engine/api.ts";
+/** A run's summary as people and scripts get it: of one that ended, one that never began, one that a pause holds. */
+import { toUeeError } from "../core/errors.ts";
+import type { Engine, RunError, RunSummary } from "../engine/api.ts";
 import type { RunMode } from "../providers/contract.ts";
-import { situationWithReason } from "./render/machine.ts";
+import { situationWithReason } from "./situation.ts";
+
+export const asRunError = (error: unknown): RunError => {
+  const { code, detail, remedy } = toUeeError(error);
+  return { code, message: detail, remedy };
+};
 
 /** Exactly the contract's fields, in its order. */
 export const summaryOf = (run: RunSummary): RunSummary => ({

@@ -1,6 +1,6 @@
 /** Redis may be away for a while in mid-run; somebody must say when that was too long. */
 import { UeeError } from "../core/errors.ts";
-import { formatRough } from "./render/numbers.ts";
+import { formatRough } from "../core/time.ts";
 
 export interface OutageWatch {
   /** Fires, with the error as reason, when one outage lasted longer than the limit. */

@@ -1,0 +1,58 @@
+/** Sees an open run through to its end, across a Redis that is away for a while; and works on it in this process. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Engine, RunProgress, RunSummary } from "../engine/api.ts";
+import { isRedisTrouble } from "../redis/errors.ts";
+import { pausedSummary, summaryOf } from "./runSummaries.ts";
+import { within } from "./within.ts";
+
+const stopDeadlineMs = 10_000;
+const redisPauseMs = 500;
+
+/** A Redis that is away is waited for; whoever owns the signal says when that was too long. */
+export async function outlastingRedis<Result>(
+  signal: AbortSignal,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal.aborted || !isRedisTrouble(error)) throw error;
+      await sleep(redisPauseMs, undefined, { signal });
+    }
+  }
+}
+
+/**
+ * Resolves when the run is closed, or with state `paused`, the reason and who paused, while its provider is paused.
+ * Rejects when the signal fires.
+ */
+export async function seeThrough(
+  engine: Engine,
+  provider: string,
+  runId: string,
+  options: { signal: AbortSignal; onProgress?: (progress: RunProgress) => void; pollMs?: number },
+): Promise<RunSummary> {
+  const { signal, onProgress } = options;
+  const run = await outlastingRedis(signal, () => engine.waitForRun(provider, runId, options));
+  onProgress?.(run);
+  if (run.state !== "paused") return summaryOf(run);
+  return await outlastingRedis(signal, () => pausedSummary(engine, provider, { run }));
+}
+
+export interface WorkHere {
+  /** The batch at work commits or goes back, so that others go on. Without Redis nothing can be handed back. */
+  stop(options?: { redisIsGone?: boolean }): Promise<void>;
+}
+
+/** Takes batches of these providers in this process; the queue `runs` and the schedules are left to services. */
+export async function workHere(engine: Engine, providers: readonly string[]): Promise<WorkHere> {
+  const worker = await engine.startWorker({ providers: [...providers] });
+  return {
+    async stop({ redisIsGone = false } = {}) {
+      // Leases and locks run out by themselves.
+      const deadlineMs = redisIsGone ? 0 : stopDeadlineMs;
+      await within(deadlineMs + 1_000, worker.stop({ deadlineMs }));
+    },
+  };
+}
