@@ -11,7 +11,6 @@ import { type ConnectOptions, connectRedis, type RedisConnections } from "../red
 import { chooseRedis } from "../session/chooseRedis.ts";
 import { engineSettings, isKeyless } from "../session/engineSettings.ts";
 import { watchOutages } from "../session/outageWatch.ts";
-import { within } from "../session/within.ts";
 import type { CliContext } from "./context.ts";
 import { type CommandLog, type LogLook, makeCommandLog } from "./logging.ts";
 import { styleFor, wantsColours } from "./render/style.ts";
