@@ -29,6 +29,8 @@ export class RequestLog {
       fault: null,
       bytes: 0,
       durationMs: null,
+      retryAfter: 0,
+      answeredMs: null,
       overLimit: false,
       whileToldToWait: false,
     };

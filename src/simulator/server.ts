@@ -159,7 +159,10 @@ export class SimulatorServer {
     if (response.destroyed) return;
     entry.status = answer.status;
     const wait = Number(answer.headers["retry-after"] ?? 0);
-    if (entry.upstream && wait > 0) this.#parts.rate.told(entry.upstream, wait, performance.now());
+    const now = performance.now();
+    entry.answeredMs = now - entry.monotonicMs;
+    entry.retryAfter = wait > 0 ? wait : 0;
+    if (entry.upstream && wait > 0) this.#parts.rate.told(entry.upstream, wait, now);
     if (drawn && drawn.applied.length > 0) entry.fault = drawn.applied.join("+");
     await deliver(request, response, answer, {
       ...(delivery ? { fault: delivery.fault } : {}),

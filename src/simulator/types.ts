@@ -122,6 +122,10 @@ export interface LogEntry {
   bytes: number;
   /** ms from arrival to the answer's end; null while it is under way. */
   durationMs: number | null;
+  /** Retry-After of its answer, s; 0 for none. */
+  retryAfter: number;
+  /** ms from arrival until the answer was handed to the socket; null before. */
+  answeredMs: number | null;
   /** Refused or counted as over the limit. */
   overLimit: boolean;
   /** It came while an earlier answer's Retry-After told to wait. */

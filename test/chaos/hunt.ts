@@ -1,0 +1,274 @@
+/**
+ * One hunt: a world, a plan played upon it, healing, a last increment and a last full run of everything, and a history of it
+ * all for the judge.
+ */
+import { mkdirSync, mkdtempSync, openSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { RunProgress } from "../../src/engine/api.ts";
+import type { EngineSettings } from "../../src/engine.ts";
+import { type Upstream, upstreamNames } from "../../src/simulator/types.ts";
+import { Conductor, noteTruth, type World } from "./conductor.ts";
+import { HistoryWriter, type RunEnd } from "./history.ts";
+import type { Plan } from "./plan.ts";
+import { ownScripts } from "./tap/effects.ts";
+import { makeTap, type Tap } from "./tap/tap.ts";
+import { readFinal } from "./world/final.ts";
+import { Fleet } from "./world/fleet.ts";
+import { logEvents, searchFiles } from "./world/logs.ts";
+import { People } from "./world/people.ts";
+import { startChaosSimulator } from "./world/simulator.ts";
+import { Troubles } from "./world/troubles.ts";
+
+export const PREFIX = "chaos";
+/** How long a healed fleet may take to end what is open; throttles and leases are waited out in it. */
+const HEAL_MS = 150_000;
+const LAST_RUN_MS = 120_000;
+
+export interface HuntOptions {
+  say(line: string): void;
+}
+
+export interface Hunt {
+  history: string;
+  dir: string;
+}
+
+const settingsOf = (plan: Plan, urls: Record<Upstream, string>, apiKey: string): EngineSettings => ({
+  prefix: PREFIX,
+  providers: Object.fromEntries(
+    upstreamNames.map((name) => [
+      name,
+      {
+        url: urls[name],
+        rate: plan.rates[name],
+        ...(name === "cve" ? { apiKey, pageSize: 500 } : {}),
+      },
+    ]),
+  ),
+  concurrency: 2,
+  inflightBytes: 24 * 1024 * 1024,
+  waitScale: plan.waitScale,
+  changesLimit: 1_000_000,
+  timeouts: { connectMs: 2_000, headersMs: 1_500, idleMs: 1_000, totalMs: 15_000 },
+  permits: plan.permits,
+});
+
+export async function hunt(plan: Plan, options: HuntOptions): Promise<Hunt> {
+  const dir = mkdtempSync(join(tmpdir(), `uee-chaos-${plan.seed}-`));
+  const logs = join(dir, "logs");
+  mkdirSync(logs);
+  const history = new HistoryWriter(join(dir, "history.jsonl"));
+  const password = `CHAOS-PASSWORD-${plan.seed}-c0ffee`;
+  const apiKey = `CHAOS-KEY-${plan.seed}-5eed5eed`;
+  const secrets = [password, apiKey];
+  history.now({ k: "begin", plan, secrets, commit: null });
+  const met: string[] = [];
+  const tap: Tap = makeTap({
+    prefix: PREFIX,
+    scripts: ownScripts(new URL("../../src/", import.meta.url)),
+    onEffect: (t, e) => history.add({ t, k: "fx", e }),
+    onLost: () => history.now({ k: "blind", why: "the monitor lost its connection" }),
+    secrets,
+    onSecret: (command) =>
+      met.push(`a command to Redis: ${command.replaceAll(/CHAOS-\S+/g, "<the secret>")}`),
+  });
+  const logFd = (name: string): number => openSync(join(logs, `${name}.log`), "a");
+  let undo: (() => Promise<unknown> | unknown)[] = [];
+  let conductor: Conductor | undefined;
+  try {
+    const simulator = await startChaosSimulator(plan, logFd("simulator"));
+    undo.push(() => simulator.stop());
+    const troubles = await Troubles.start({
+      ...{ prefix: PREFIX, password, mode: plan.mode, history, tap, lines: plan.workers + 1 },
+      random: () => conductor!.random(),
+    });
+    undo.push(() => troubles.stop());
+    const url = (line: number): string => `redis://:${password}@127.0.0.1:${troubles.lines.port(line)}`;
+    const settings = settingsOf(plan, simulator.urls, apiKey);
+    const fleet = new Fleet({
+      ...{ count: plan.workers, history, settings, urlOf: url },
+      logFile: (slot) => join(logs, `worker-${slot}.log`),
+    });
+    undo.push(() => fleet.abandon());
+    const people = await People.open(url(plan.workers), settings, history);
+    undo.push(() => people.close());
+    const world: World = { history, fleet, people, simulator, troubles };
+    for (const name of upstreamNames) await noteTruth(world, name);
+
+    conductor = new Conductor(world, plan);
+    options.say(`playing ${plan.actions.length} actions in ${plan.minutes} min`);
+    await conductor.play();
+    options.say("healing");
+    await healAndFinish(world, plan, options);
+
+    await fleet.stop();
+    await auditPool(world);
+    const counts = await simulator.counts();
+    history.now({ k: "injected", counts: counts.injected, violations: { ...counts.violations } });
+    for (const file of readdirSync(logs).filter((name) => name.startsWith("worker"))) {
+      for (const event of logEvents(join(logs, file))) history.add(event);
+    }
+    await people.close();
+    await troubles.redis.admin.call("BGSAVE").catch(() => undefined);
+    const { searched, found } = searchFiles({ logs, redis: troubles.redis.dataDir }, secrets);
+    history.now({
+      k: "secrets",
+      searched: { ...searched, commands: tap.bytes },
+      found: [...found, ...met],
+    });
+    history.now({ k: "end" });
+  } finally {
+    for (const step of undo.reverse()) await Promise.resolve(step()).catch(() => undefined);
+    undo = [];
+    await history.close();
+  }
+  return { history: history.path, dir };
+}
+
+async function healAndFinish(world: World, plan: Plan, { say }: HuntOptions): Promise<void> {
+  const { history, fleet, simulator, troubles } = world;
+  await simulator.setFaults([]);
+  history.now({ k: "faults", faults: [] });
+  for (let line = 0; line <= plan.workers; line++) troubles.lines.set(line, { kind: "well" });
+  if (!(await fleet.heal(60_000))) {
+    history.now({
+      k: "run-end",
+      when: "full",
+      r: null,
+      why: "healed, and still not every worker takes batches",
+    });
+    return;
+  }
+  const stuck = await untilQuiet(world);
+  if (stuck !== undefined) {
+    history.now({ k: "run-end", when: "full", r: null, why: stuck });
+    return;
+  }
+  await requestLog(world);
+  history.now({ k: "healed" });
+  say("the last increment");
+  const report = await simulator.change({ provider: "cve", add: 2, modify: 5 });
+  history.now({ k: "content", p: "cve", report: { ...report }, ok: true });
+  await noteTruth(world, "cve");
+  await lastRuns(world, "increment");
+  say("the last full run");
+  await lastRuns(world, "full");
+}
+
+/** Resumes what is paused, and waits until no run is open. What is in the way, in words, or undefined. */
+async function untilQuiet({ people }: World): Promise<string | undefined> {
+  const deadline = Date.now() + HEAL_MS;
+  let why = "";
+  while (Date.now() < deadline) {
+    try {
+      const { providers } = await people.engine.status();
+      for (const { provider, machine } of providers) {
+        if (machine.state !== "PAUSED") continue;
+        await people.act("resume", provider, (engine) =>
+          engine.resume(provider, { actor: "chaos", reason: "all is well again" }),
+        );
+      }
+      const open = providers.filter(({ openRun }) => openRun !== null);
+      const busy = providers.filter(({ jobs }) => jobs.waiting + jobs.active + jobs.delayed > 0);
+      if (
+        open.length === 0 &&
+        busy.length === 0 &&
+        providers.every(({ machine }) => machine.state !== "PAUSED")
+      ) {
+        return undefined;
+      }
+      why = JSON.stringify(
+        providers.map(({ provider, machine, jobs, openRun }) => ({ provider, machine, jobs, openRun })),
+      );
+    } catch (error) {
+      why = String(error);
+    }
+    await sleep(200);
+  }
+  return `healed for ${HEAL_MS / 1000} s, and runs are still open or jobs unfinished: ${why}`;
+}
+
+async function lastRuns(world: World, when: "increment" | "full"): Promise<void> {
+  const { people, history } = world;
+  const mode = when === "full" ? "full" : "incremental";
+  await Promise.all(
+    upstreamNames.map(async (provider) => {
+      let progress: RunProgress | undefined;
+      try {
+        const { runId } = await people.engine.openRun({ provider, mode, allowShrink: true, actor: "chaos" });
+        progress = await people.engine.waitForRun(provider, runId, {
+          pollMs: 50,
+          signal: AbortSignal.timeout(LAST_RUN_MS),
+        });
+        history.now({ k: "run-end", when, r: runEnd(progress), why: "" });
+      } catch (error) {
+        const at = await people.engine
+          .status()
+          .then(
+            ({ providers }) => JSON.stringify(providers.find((one) => one.provider === provider)),
+            String,
+          );
+        history.now({ k: "run-end", when, r: null, why: `${provider}: ${error}; it is at ${at}` });
+      }
+    }),
+  );
+  await requestLog(world);
+  const { redis } = world.troubles;
+  for (const provider of upstreamNames) {
+    const f = await readFinal(
+      {
+        redis: redis.admin,
+        redisUrl: `redis://:${redis.admin.options.password}@127.0.0.1:${redis.port}`,
+        prefix: PREFIX,
+        engine: people.engine,
+        simulator: world.simulator,
+      },
+      provider,
+    );
+    history.now({ k: "final", p: provider, f, when });
+  }
+  // What the undisturbed readings asked is none of the fleet's.
+  logged.set(world, (await world.simulator.log(logged.get(world) ?? 0)).at(-1)?.n ?? 0);
+}
+
+const runEnd = (run: RunProgress): RunEnd => ({
+  ...{ provider: run.provider, runId: run.runId, mode: run.mode, state: run.state, fetched: run.fetched },
+  ...{ created: run.created, updated: run.updated, unchanged: run.unchanged, removed: run.removed },
+  ...{ deadLettered: run.deadLettered, error: run.error && `${run.error.code}: ${run.error.message}` },
+});
+
+const logged = new WeakMap<World, number>();
+
+/** Requests since the last look: before somebody other than the fleet asks the upstreams. */
+async function requestLog(world: World): Promise<void> {
+  const since = logged.get(world) ?? 0;
+  const entries = await world.simulator.log(since);
+  for (const entry of entries) {
+    const { n, upstream, monotonicMs, status, fault, retryAfter, answeredMs, elsewhere, apiKey } = entry;
+    world.history.add({
+      t: Date.parse(entry.at),
+      k: "request",
+      r: { n, upstream, monotonicMs, status, fault, retryAfter, answeredMs, elsewhere, apiKey },
+    });
+  }
+  logged.set(world, entries.at(-1)?.n ?? since);
+}
+
+/** When the whole fleet has left, what it held is back within a lease. */
+async function auditPool({ people, history }: World): Promise<void> {
+  const deadline = Date.now() + 15_000;
+  let view = await people.engine.permits.show();
+  while (view.allocated > 0 && Date.now() < deadline) {
+    await sleep(250);
+    view = await people.engine.permits.show();
+  }
+  const audit = await people.engine.permits.audit();
+  history.now({
+    k: "audit",
+    findings: audit.findings.map((finding) => JSON.stringify(finding)),
+    used: view.allocated,
+    size: view.effective,
+  });
+}

@@ -1,0 +1,83 @@
+/** Law 10: work is done at least once, and every effect counts once: what runs count is what the feed and the store hold. */
+import type { FinalProvider } from "../history.ts";
+import type { LawMaker } from "./law.ts";
+
+export const onceEach: LawMaker = ({ facts, events }, { breach, looked }) => {
+  const judgeFeed = (p: string, f: FinalProvider): void => {
+    const { changes } = f;
+    const alive = new Map<string, boolean>();
+    let seq = changes[0]?.seq ?? 1;
+    for (const change of changes) {
+      looked();
+      if (change.seq !== seq) {
+        breach(`${p}: the change feed goes from ${seq - 1} to ${change.seq}`);
+        seq = change.seq;
+      }
+      seq++;
+      const was = alive.get(change.id) ?? false;
+      if (change.op === "c" && was)
+        breach(`${p}: ${change.id} is created while it lives (change ${change.seq})`);
+      if (change.op !== "c" && !was)
+        breach(`${p}: ${change.id} gets '${change.op}' and does not live (change ${change.seq})`);
+      alive.set(change.id, change.op !== "r");
+    }
+    for (const [id, lives] of alive) {
+      if (lives !== (f.store[id] !== undefined)) {
+        breach(`${p}: by the feed ${id} ${lives ? "lives" : "is gone"}, the store says otherwise`);
+      }
+    }
+    for (const id of Object.keys(f.store)) {
+      if (!alive.has(id)) breach(`${p}: ${id} came into the store without a change`);
+    }
+  };
+
+  const judgeCounters = (p: string, f: FinalProvider): void => {
+    const byRun = new Map<string, { created: Set<string>; updated: Set<string>; removed: Set<string> }>();
+    for (const { run, op, id } of f.changes) {
+      let own = byRun.get(run);
+      if (!own) {
+        own = { created: new Set(), updated: new Set(), removed: new Set() };
+        byRun.set(run, own);
+      }
+      if (op === "c") own.created.add(id);
+      else if (op === "u" && !own.created.has(id)) own.updated.add(id);
+      else if (op === "r") own.removed.add(id);
+    }
+    for (const [id, { fields }] of Object.entries(f.runs)) {
+      // A record that was good in one pass and bad in another counts as dead and keeps its change.
+      if (Number(fields.dead ?? 0) > 0) continue;
+      const own = byRun.get(id);
+      for (const name of ["created", "updated", "removed"] as const) {
+        looked();
+        const said = Number(fields[name] ?? 0);
+        const made = own?.[name].size ?? 0;
+        if (said !== made) breach(`${p}: ${id} counts ${said} ${name}, the feed has ${made}`);
+      }
+    }
+  };
+
+  return {
+    end() {
+      for (const { p, f } of facts.finals("full")) {
+        judgeFeed(p, f);
+        judgeCounters(p, f);
+      }
+      for (const event of events) {
+        if (event.k !== "run-end" || event.r === null) continue;
+        const { r } = event;
+        looked();
+        const sum = r.created + r.updated + r.unchanged;
+        if (r.deadLettered === 0 && r.fetched !== sum) {
+          breach(`${r.runId}: ${r.fetched} fetched, ${sum} accounted for`, event.t);
+        }
+        const final = facts.finals("full").find((one) => one.p === r.provider);
+        if (event.when === "full" && final && r.fetched !== Object.keys(final.f.upstream).length) {
+          breach(
+            `${r.runId}: ${r.fetched} fetched, the upstream has ${Object.keys(final.f.upstream).length}`,
+            event.t,
+          );
+        }
+      }
+    },
+  };
+};

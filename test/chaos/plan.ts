@@ -1,0 +1,244 @@
+/** What a seed does to a fleet, and when: a pure function of (seed, minutes, mode). */
+import { Random } from "../../src/simulator/random.ts";
+import { type Upstream, upstreamNames } from "../../src/simulator/types.ts";
+import type { StepName } from "../../src/workers/context.ts";
+import { drawFaults } from "./upstreamFaults.ts";
+
+/** `failover`: a replica takes over; what is acknowledged in the last moments may be lost then, and is judged so. */
+export type Mode = "single" | "failover";
+
+/** When a signal strikes a worker: at once, or when it next reaches a place in a batch. */
+export type When = "now" | { step: StepName; phase: "before" | "after" };
+
+export type Action =
+  | { do: "kill"; slot: number; when: When }
+  | { do: "sleep"; slot: number; when: When; forMs: number }
+  | { do: "term"; slot: number }
+  | { do: "redis-kill"; downMs: number }
+  /** Killed, and of its append-only file the last so many ms are gone, as after a power cut under `everysec`. */
+  | { do: "redis-power-cut"; downMs: number; lostMs: number }
+  | { do: "redis-freeze"; forMs: number }
+  | { do: "client-kill"; share: number }
+  | { do: "script-flush" }
+  | { do: "out-of-memory"; forMs: number }
+  | { do: "disk-full"; forMs: number }
+  | { do: "failover" }
+  | { do: "line-swallow"; slot: number; direction: "up" | "down" | "both"; forMs: number }
+  | { do: "line-slow"; slot: number; delayMs: number; forMs: number }
+  | { do: "line-refuse"; slot: number; forMs: number }
+  | { do: "line-cut"; slot: number }
+  | { do: "faults"; faults: string[]; forMs: number }
+  | { do: "content"; provider: Upstream; add: number; modify: number; silent: number; remove: number }
+  | { do: "point" }
+  | { do: "run"; provider: Upstream; mode: "full" | "incremental"; via: "queue" | "library" }
+  | { do: "pause"; provider: Upstream; forMs: number }
+  | { do: "stop"; provider: Upstream }
+  | { do: "resize"; size: number };
+
+export type PlannedAction = Action & { atMs: number };
+
+export interface Plan {
+  seed: number;
+  minutes: number;
+  mode: Mode;
+  workers: number;
+  permits: number;
+  /** UEE_WAIT_SCALE: every fourth seed waits as long as it is told, the others a tenth of it. */
+  waitScale: number;
+  content: Record<Upstream, number>;
+  rates: Record<Upstream, { max: number; windowMs: number }>;
+  actions: PlannedAction[];
+}
+
+const places: readonly { step: StepName; phase: "before" | "after" }[] = (
+  ["fetch", "commit", "checkpoint", "settle", "verify", "remove", "close"] as const
+).flatMap((step) => [
+  { step, phase: "before" },
+  { step, phase: "after" },
+]);
+
+/** Draws by weight. */
+function weighted<T>(random: Random, choices: readonly (readonly [weight: number, T])[]): T {
+  let left = random.next() * choices.reduce((sum, [weight]) => sum + weight, 0);
+  for (const [weight, choice] of choices) {
+    left -= weight;
+    if (left < 0) return choice;
+  }
+  return choices.at(-1)![1];
+}
+
+export function makePlan(options: { seed: number; minutes: number; mode?: Mode; workers?: number }): Plan {
+  const { seed, minutes, mode = "single", workers = 3 } = options;
+  const endMs = minutes * 60_000;
+  const waitScale = seed % 4 === 0 ? 1 : 0.1;
+  const actions: PlannedAction[] = [];
+  const temper = new Random(seed * 7919 + 3);
+  /**
+   * One track: actions of one kind of trouble, `least` to `most` ms apart; its randomness is its own. Every seed has a
+   * temper: some tracks are busier in it, others calmer, so that no two seeds press at the same place.
+   */
+  const track = (
+    salt: number,
+    from: number,
+    range: [number, number],
+    make: (random: Random, at: number) => Action | undefined,
+  ): void => {
+    const random = new Random(seed * 1009 + salt);
+    const pace = salt === 1 ? 1 : temper.pick([0.6, 1, 1, 1.8]);
+    const [least, most] = range.map((ms) => Math.round(ms * pace)) as [number, number];
+    for (let at = from + random.int(0, least); at < endMs; at += random.int(least, most)) {
+      const action = make(random, at);
+      if (action) actions.push({ atMs: at, ...action });
+    }
+  };
+  const slot = (random: Random): number => random.int(0, workers - 1);
+  const when = (random: Random): When => (random.chance(0.3) ? "now" : random.pick(places));
+
+  track(1, 0, [250, 900], (random) => ({
+    do: "run",
+    provider: weighted(random, [
+      [5, "cve"],
+      [2, "cwe"],
+      [2, "capec"],
+      [3, "attack"],
+    ] as const),
+    mode: random.chance(0.5) ? "full" : "incremental",
+    via: random.chance(0.5) ? "queue" : "library",
+  }));
+  track(2, 3_000, [2_500, 6_000], (random) =>
+    weighted<() => Action>(random, [
+      [5, () => ({ do: "kill", slot: slot(random), when: when(random) })],
+      [
+        4,
+        () => ({
+          do: "sleep",
+          slot: slot(random),
+          when: when(random),
+          // Past the lock (9 s), past the lease (12 s), or only long enough to be late.
+          forMs: weighted(random, [
+            [2, random.int(500, 4_000)],
+            [2, random.int(9_500, 11_500)],
+            [2, random.int(12_500, 15_000)],
+          ]),
+        }),
+      ],
+      [3, () => ({ do: "term", slot: slot(random) })],
+    ])(),
+  );
+  // A Redis that restarts makes the fleet wait a lease: more often than this nothing would be left to disturb.
+  let restartAfter = 8_000 + temper.int(0, 15_000);
+  track(3, 5_000, [3_500, 7_500], (random, at) => {
+    const restarts: (readonly [number, () => Action])[] =
+      mode === "failover"
+        ? [[12, () => ({ do: "failover" })]]
+        : [
+            [5, () => ({ do: "redis-kill", downMs: random.int(200, 4_000) })],
+            [
+              4,
+              () => ({
+                do: "redis-power-cut",
+                downMs: random.int(200, 2_000),
+                lostMs: random.int(100, 1_000),
+              }),
+            ],
+          ];
+    const action = weighted<() => Action>(random, [
+      ...(at >= restartAfter ? restarts : []),
+      [3, () => ({ do: "redis-freeze", forMs: random.int(500, 4_000) })],
+      [2, () => ({ do: "client-kill", share: random.pick([0.3, 1]) })],
+      [2, () => ({ do: "script-flush" })],
+      [3, () => ({ do: "out-of-memory", forMs: random.int(500, 4_000) })],
+      ...(mode === "failover"
+        ? []
+        : [[3, () => ({ do: "disk-full", forMs: random.int(1_500, 4_000) }) as Action] as const]),
+    ])();
+    if (["redis-kill", "redis-power-cut", "failover"].includes(action.do)) restartAfter = at + 30_000;
+    return action;
+  });
+  track(4, 4_000, [5_000, 9_000], (random) =>
+    weighted<() => Action>(random, [
+      [
+        3,
+        () => ({
+          do: "line-swallow",
+          slot: slot(random),
+          direction: random.pick(["up", "down", "both"] as const),
+          forMs: weighted(random, [
+            [2, random.int(500, 4_000)],
+            [1, random.int(9_500, 14_000)],
+          ]),
+        }),
+      ],
+      [
+        2,
+        () => ({
+          do: "line-slow",
+          slot: slot(random),
+          delayMs: random.int(5, 150),
+          forMs: random.int(2_000, 6_000),
+        }),
+      ],
+      [1, () => ({ do: "line-refuse", slot: slot(random), forMs: random.int(500, 3_000) })],
+      [2, () => ({ do: "line-cut", slot: slot(random) })],
+    ])(),
+  );
+  track(5, 4_000, [4_000, 8_000], (random) => ({
+    do: "faults",
+    faults: drawFaults(random, waitScale),
+    forMs: random.int(1_500, 5_000),
+  }));
+  let pointed = false;
+  track(6, 5_000, [3_000, 6_000], (random) => {
+    // The second point in time comes first or not at all: it undoes what was changed one by one.
+    if (!pointed) {
+      pointed = true;
+      if (random.chance(0.4)) return { do: "point" };
+    }
+    const provider = random.pick(["cve", "cve", "cve", "cwe", "capec", "attack"] as const);
+    const many = provider === "cve";
+    return {
+      do: "content",
+      provider,
+      add: random.int(0, 3),
+      modify: random.int(0, many ? 300 : 12),
+      silent: many && random.chance(0.2) ? random.int(1, 3) : 0,
+      remove: random.chance(0.4) ? random.int(1, 3) : 0,
+    };
+  });
+  track(7, 6_000, [4_000, 9_000], (random) =>
+    weighted<() => Action>(random, [
+      [4, () => ({ do: "pause", provider: random.pick(upstreamNames), forMs: random.int(1_500, 9_000) })],
+      [4, () => ({ do: "resize", size: random.int(1, 6) })],
+      [1, () => ({ do: "stop", provider: random.pick(upstreamNames) })],
+    ])(),
+  );
+  actions.sort((a, b) => a.atMs - b.atMs);
+  return {
+    seed,
+    minutes,
+    mode,
+    workers,
+    permits: 4,
+    waitScale,
+    content: { cve: 4_300, cwe: 60, capec: 50, attack: 900 },
+    rates: {
+      cve: { max: 10, windowMs: 2_000 },
+      cwe: { max: 4, windowMs: 2_000 },
+      capec: { max: 4, windowMs: 2_000 },
+      attack: { max: 6, windowMs: 2_000 },
+    },
+    actions,
+  };
+}
+
+export function planLines(plan: Plan): string[] {
+  return plan.actions.map(({ atMs, do: what, ...facts }) => {
+    const said = Object.entries(facts).map(
+      ([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : value}`,
+    );
+    return `${(atMs / 1000).toFixed(2).padStart(7)} s  ${what.padEnd(16)} ${said.join(" ")}`;
+  });
+}
+
+export const replayCommand = ({ seed, minutes, mode }: Pick<Plan, "seed" | "minutes" | "mode">): string =>
+  `npm run chaos -- --seed ${seed} --minutes ${minutes}${mode === "single" ? "" : ` --mode ${mode}`}`;

@@ -1,0 +1,37 @@
+/** Draws faults out of the simulator's whole catalogue, at rates that leave a fleet something to do. */
+import { type FaultName, faultCatalog, faultNames } from "../../src/simulator/faults/catalog.ts";
+import type { Random } from "../../src/simulator/random.ts";
+import { badKinds, upstreamNames } from "../../src/simulator/types.ts";
+
+/** Each costs a client a great deal of time or memory: once is enough. */
+const heavy: ReadonlySet<FaultName> = new Set(["oversize", "zip-bomb", "xml-bomb"]);
+
+export function drawFaults(random: Random, waitScale: number): string[] {
+  const count = random.int(1, 3);
+  const specs: string[] = [];
+  for (let i = 0; i < count; i++) {
+    if (random.chance(0.2)) specs.push(`all@${random.pick(["0.1", "0.3"])}`);
+    else specs.push(drawOne(random, waitScale));
+  }
+  return specs;
+}
+
+function drawOne(random: Random, waitScale: number): string {
+  const name = random.pick(faultNames);
+  const { on } = faultCatalog[name];
+  const target = random.chance(0.5)
+    ? `:${random.pick(upstreamNames.filter((one) => (on as readonly string[]).includes(one)))}`
+    : "";
+  if (name === "bad-record") {
+    // Seldom so many that the provider is paused for them.
+    const rate = random.pick(["0.005", "0.02", "0.02", "0.2"]);
+    return `${name}${random.chance(0.5) ? `(${random.pick(badKinds)})` : ""}@${rate}${target}`;
+  }
+  if (heavy.has(name)) return `${name}x1${target}`;
+  if (name === "status-429" || name === "status-503-retry-after") {
+    // As long as the fleet really waits: half a second to two.
+    const seconds = Math.ceil((random.int(5, 20) / 10 / waitScale) * 10) / 10;
+    return `${name}(${seconds})${random.chance(0.5) ? `x${random.int(1, 3)}` : "@0.3"}${target}`;
+  }
+  return `${name}${random.chance(0.4) ? `x${random.int(1, 3)}` : `@${random.pick(["0.1", "0.3", "0.6"])}`}${target}`;
+}

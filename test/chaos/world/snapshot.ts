@@ -1,0 +1,54 @@
+/** Reads what the judge's model goes on from: at every start of a Redis, past every proxy, before anybody else may come. */
+import type { Redis } from "ioredis";
+import { makeKeys } from "../../../src/redis/keys.ts";
+import { type Upstream, upstreamNames } from "../../../src/simulator/types.ts";
+import type { ProviderSnapshot, Snapshot, Version } from "../history.ts";
+import { leaseOf, versionOf } from "../tap/effects.ts";
+
+export async function indexOf(redis: Redis, key: string): Promise<Version[]> {
+  const flat = (await redis.callBuffer("HGETALL", key)) as Buffer[];
+  const versions: Version[] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    versions.push(versionOf(flat[i]!.toString("utf8"), flat[i + 1]!.toString("latin1")));
+  }
+  return versions;
+}
+
+export async function takeSnapshot(redis: Redis, prefix: string): Promise<Snapshot> {
+  const keys = makeKeys(prefix);
+  const snapshot: Snapshot = { providers: {}, machines: {}, leases: {} };
+  for (const name of upstreamNames) snapshot.providers[name] = await providerSnapshot(redis, prefix, name);
+  for (const [machine, key] of [
+    ["macro", keys.macroMachine],
+    ...upstreamNames.map((name) => [name, keys.provider(name).machine]),
+  ] as [string, string][]) {
+    const [state, version] = await redis.hmget(key, "state", "version");
+    if (state) snapshot.machines[machine] = { state, version: Number(version ?? 0) };
+  }
+  for (const [lease, facts] of Object.entries(await redis.hgetall(keys.permits.leases))) {
+    snapshot.leases[lease] = leaseOf(facts);
+  }
+  return snapshot;
+}
+
+async function providerSnapshot(redis: Redis, prefix: string, name: Upstream): Promise<ProviderSnapshot> {
+  const keys = makeKeys(prefix).provider(name);
+  const { changeSeq = "0", ...meta } = await redis.hgetall(keys.meta);
+  const runs: ProviderSnapshot["runs"] = {};
+  for (const id of await redis.zrange(keys.runs, "0", "-1")) {
+    const run = keys.run(id);
+    runs[id] = {
+      fields: await redis.hgetall(run.run),
+      statuses: await redis.hgetall(run.status),
+      fences: await redis.hgetall(run.fences),
+      order: await redis.hgetall(run.order),
+    };
+  }
+  return {
+    openRun: await redis.get(keys.openRun),
+    meta: { ...meta, changeSeq },
+    versions: await indexOf(redis, keys.index),
+    failed: await redis.zrange(`${keys.queue.prefix}:${keys.queue.name}:failed`, "0", "-1"),
+    runs,
+  };
+}
