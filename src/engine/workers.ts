@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { UeeError } from "../core/errors.ts";
 import { toWorkerView, WorkerRegistry } from "../recovery/workerRegistry.ts";
+import { mapRedisError } from "../redis/errors.ts";
 import type { Upstream } from "../upstream/client.ts";
 import { ActiveBatches } from "../workers/activeBatches.ts";
 import { FleetDuties } from "../workers/fleetDuties.ts";
@@ -90,7 +91,8 @@ export function makeWorkers(parts: EngineParts): EngineWorkers {
       workers.add(handle);
       await worker.start().catch((error: unknown) => {
         workers.delete(handle);
-        throw error;
+        // A Redis that takes no writes at this moment is no reason to fall over: callers wait for it by its code.
+        throw mapRedisError(error);
       });
       return handle;
     },

@@ -25,6 +25,8 @@ export const PREFIX = "chaos";
 /** How long a healed fleet may take to end what is open; throttles and leases are waited out in it. */
 const HEAL_MS = 150_000;
 const LAST_RUN_MS = 120_000;
+/** Every provider's increments come by themselves too. */
+const SCHEDULE_MS = 7_000;
 
 export interface HuntOptions {
   say(line: string): void;
@@ -43,6 +45,7 @@ const settingsOf = (plan: Plan, urls: Record<Upstream, string>, apiKey: string):
       {
         url: urls[name],
         rate: plan.rates[name],
+        schedule: { incremental: { every: SCHEDULE_MS }, full: "off" as const },
         ...(name === "cve" ? { apiKey, pageSize: 500 } : {}),
       },
     ]),
@@ -197,7 +200,10 @@ async function lastRuns(world: World, when: "increment" | "full"): Promise<void>
     upstreamNames.map(async (provider) => {
       let progress: RunProgress | undefined;
       try {
-        const { runId } = await people.engine.openRun({ provider, mode, allowShrink: true, actor: "chaos" });
+        const { runId } = await people.engine.openRunWhenPossible(
+          { provider, mode, allowShrink: true, actor: "chaos" },
+          { signal: AbortSignal.timeout(LAST_RUN_MS) },
+        );
         progress = await people.engine.waitForRun(provider, runId, {
           pollMs: 50,
           signal: AbortSignal.timeout(LAST_RUN_MS),

@@ -1,0 +1,268 @@
+/** Histories doctored so that the laws of the fleet (4 to 9), or the history itself, are broken, each in one way. */
+import type { Effect, HistoryEvent } from "../../chaos/history.ts";
+import { type Doctored, effect, final, insertAt } from "./doctor.ts";
+import { BEGUN, request, runOf } from "./goodHistory.ts";
+
+export const permits: Doctored[] = [
+  {
+    // A fifth of four.
+    how: "more are granted than there are",
+    doctor: (events) => {
+      const { at, t } = effect(events, "pool", (e) => e.used === 1);
+      for (let n = 0; n < 4; n++) {
+        const lease = { lease: `x${n}`, until: (t + 9e6) * 1000, weight: 1, p: "cve", fence: `9${n}` };
+        insertAt(events, at + 1, t + 1, { fx: "lease", ...lease, by: { script: "acquire" } });
+      }
+    },
+  },
+  {
+    // What a Redis forgot is given away again before it has ended.
+    how: "what a Redis forgot is granted again",
+    doctor: (events) => {
+      const { at, t } = effect(events, "lease", (e) => e.p === "cwe");
+      const lease = { lease: "old", until: (t + 9_000) * 1000, weight: 4, p: "cwe", fence: "1" };
+      insertAt(events, at, t - 3, { fx: "lease", ...lease, by: { script: "acquire" } });
+      const snapshot = events.find((event) => event.k === "snapshot")!;
+      events.splice(at + 1, 0, { ...snapshot, t: t - 2 });
+    },
+  },
+  {
+    // Given back by somebody who does not own it.
+    how: "somebody gives back what is another's",
+    doctor: (events) => {
+      effect(events, "lease-end").e.by!.fence = "77";
+    },
+  },
+  {
+    how: "the pool counts wrong",
+    doctor: (events) => {
+      effect(events, "pool", (e) => e.used === 1).e.used = 0;
+    },
+  },
+  {
+    how: "a fleet that has left holds some",
+    doctor: (events) => {
+      const audit = events.find((event) => event.k === "audit")! as Extract<HistoryEvent, { k: "audit" }>;
+      audit.used = 2;
+    },
+  },
+];
+
+export const accounted: Doctored[] = [
+  {
+    how: "a batch is planned for ever",
+    doctor: (events) => {
+      final(events).runs[runOf("cve")]!.statuses.b2 = "p1";
+    },
+  },
+  {
+    how: "a batch is forgotten",
+    doctor: (events) => void delete final(events).runs[runOf("cve")]!.statuses.b2,
+  },
+  { how: "a run is forgotten", doctor: (events) => void delete final(events).runs[runOf("cve")] },
+  // Dead, and no dead letter: a retention took it.
+  {
+    how: "a dead batch has no dead letter",
+    doctor: (events) => {
+      final(events, "capec").runs[runOf("capec")]!.statuses.b2 = "d1";
+    },
+  },
+  // Cancelled, and nobody had stopped the run.
+  {
+    how: "a batch is cancelled by nobody",
+    doctor: (events) => {
+      final(events).runs[runOf("cve")]!.statuses.b1 = "x1";
+    },
+  },
+  {
+    how: "a dead letter is taken away",
+    doctor: (events) => {
+      const { at, t } = effect(events, "open", (o) => o.run === null);
+      const gone = { fx: "unfailed", p: "cve", ids: ["b-1"], command: "zrem", by: null } satisfies Effect;
+      insertAt(events, at, t, gone);
+    },
+  },
+  {
+    how: "the raw bytes of a dead letter are gone",
+    doctor: (events) => void final(events).rawMissing.push("b-2"),
+  },
+  {
+    how: "jobs are left",
+    doctor: (events) => {
+      final(events).jobs.waiting = 1;
+    },
+  },
+];
+
+export const transitions: Doctored[] = [
+  {
+    how: "an illegal transition",
+    doctor: (events) => {
+      effect(events, "transition").e.fields.trigger = "finish";
+    },
+  },
+  {
+    // One is missing.
+    how: "a transition is left out",
+    doctor: (events) => {
+      const { at } = effect(events, "transition", (e) => e.fields.version === "2");
+      events.splice(at, 1);
+    },
+  },
+  {
+    // Only a person stops a run.
+    how: "what only a person may do is done by the engine",
+    doctor: (events) => {
+      const { e } = effect(events, "transition", (one) => one.fields.version === "3");
+      e.fields.trigger = "stop";
+    },
+  },
+  { how: "the history loses one", doctor: (events) => void final(events).transitions.splice(1, 1) },
+];
+
+export const limits: Doctored[] = [
+  {
+    // Eleven in two seconds where ten are allowed.
+    how: "too many requests in a window",
+    doctor: (events) => {
+      const { at, t } = effect(events, "open", (o) => o.run === null);
+      for (let n = 0; n < 11; n++) {
+        events.splice(at, 0, request("cve", t + n), {
+          ...{ t: t + n, k: "fx", e: { fx: "counted", p: "cve", run: runOf("cve"), by: null } },
+        });
+      }
+    },
+  },
+  {
+    // While told to wait, and known to be.
+    how: "a request while told to wait",
+    doctor: (events) => {
+      const [first] = events.filter((event) => event.k === "request");
+      first!.r.retryAfter = 5;
+      const line = { event: "upstream_wait", upstream: "cve" };
+      events.push({ t: first!.t + 2, k: "log", pid: 1, line });
+      events.push(request("cve", first!.t + 4_000), {
+        ...{ t: first!.t, k: "fx", e: { fx: "counted", p: "cve", run: runOf("cve"), by: null } },
+      });
+    },
+  },
+  {
+    // One that no run has counted.
+    how: "a request that no run has counted",
+    doctor: (events) => void events.push(request("capec", BEGUN + 60_000)),
+  },
+];
+
+export const personsWord: Doctored[] = [
+  {
+    // Left by a schedule.
+    how: "a schedule ends a pause",
+    doctor: (events) => {
+      const { at, t } = effect(events, "transition", (e) => e.machine === "cve" && e.fields.version === "3");
+      const move = (version: string, old_state: string, new_state: string, trigger: string) => {
+        const fields = { old_state, new_state, trigger, version, actor: "s", actor_kind: "schedule" };
+        return { fx: "transition", machine: "cve", fields } as const;
+      };
+      insertAt(events, at + 1, t + 1, move("4", "TERMINATED", "PAUSED", "pause"));
+      insertAt(events, at + 2, t + 2, move("5", "PAUSED", "ACQUIRING", "open_run"));
+    },
+  },
+  {
+    // Requests go on.
+    how: "requests go on in a pause",
+    doctor: (events) => {
+      const { at, t } = effect(events, "transition", (e) => e.machine === "cve" && e.fields.version === "3");
+      const move = (version: string, old_state: string, new_state: string, trigger: string) => {
+        const fields = { old_state, new_state, trigger, version, actor: "p", actor_kind: "person" };
+        return { fx: "transition", machine: "cve", fields } as const;
+      };
+      insertAt(events, at + 1, t + 1, move("4", "TERMINATED", "PAUSED", "pause"));
+      insertAt(events, at + 2, t + 30_000, move("5", "PAUSED", "TERMINATED", "stop"));
+      events.push(request("cve", t + 20_000));
+      events.push({ t, k: "fx", e: { fx: "counted", p: "cve", run: runOf("cve"), by: null } });
+    },
+  },
+  {
+    // A restart of Redis that may have forgotten nothing.
+    how: "a restart of Redis ends a pause",
+    doctor: (events) => {
+      const { at, t } = effect(
+        events,
+        "transition",
+        (e) => e.machine === "attack" && e.fields.version === "3",
+      );
+      const fields = {
+        ...{ old_state: "TERMINATED", new_state: "PAUSED", trigger: "pause", version: "4" },
+        ...{ actor: "p", actor_kind: "person" },
+      };
+      insertAt(events, at + 1, t + 1, { fx: "transition", machine: "attack", fields });
+      events.splice(at + 2, 0, { t: t + 2, k: "redis", what: "killed", lostMs: 0 });
+      const machines = { attack: { state: "TERMINATED", version: 3 } };
+      events.splice(at + 3, 0, {
+        t: t + 3,
+        k: "snapshot",
+        why: "killed",
+        s: { providers: {}, machines, leases: {} },
+      });
+    },
+  },
+  {
+    // Acknowledged, and it never happened.
+    how: "an acknowledged pause never happened",
+    doctor: (events) => {
+      const a = { what: "pause", provider: "cve", outcome: "acked", askedAt: BEGUN, detail: "" } as const;
+      events.push({ t: BEGUN + 100, k: "person", a });
+    },
+  },
+];
+
+export const secrets: Doctored[] = [
+  {
+    how: "a secret stands in a log",
+    doctor: (events) => {
+      const searched = events.find((event) => event.k === "secrets")! as Extract<
+        HistoryEvent,
+        { k: "secrets" }
+      >;
+      searched.found.push("logs/worker-0.log: …<the secret>");
+    },
+  },
+  {
+    how: "the key goes to another host",
+    doctor: (events) => {
+      const injected = events.find((event) => event.k === "injected")!;
+      (injected as Extract<HistoryEvent, { k: "injected" }>).violations.keyLeaks = 1;
+    },
+  },
+  {
+    // Nothing was planted, so nothing could be found.
+    how: "nothing was planted",
+    doctor: (events) => {
+      for (const event of events) if (event.k === "request") event.r.apiKey = false;
+    },
+  },
+];
+
+export const enough: Doctored[] = [
+  { how: "nothing at all", doctor: () => [] },
+  { how: "no requests", doctor: (events) => events.filter((event) => event.k !== "request") },
+  { how: "no effects", doctor: (events) => events.filter((event) => event.k !== "fx") },
+  { how: "no final states", doctor: (events) => events.filter((event) => event.k !== "final") },
+  { how: "no end", doctor: (events) => events.filter((event) => event.k !== "end") },
+  {
+    how: "the monitor was away",
+    doctor: (events) => void events.push({ t: BEGUN, k: "blind", why: "lost" }),
+  },
+  {
+    // Kills were planned, and nobody died.
+    how: "nobody died",
+    doctor: (events) => {
+      const begin = events[0] as Extract<HistoryEvent, { k: "begin" }>;
+      begin.plan.actions.push({ atMs: 1, do: "kill", slot: 0, when: "now" });
+    },
+  },
+  {
+    how: "a process fell over",
+    doctor: (events) => void events.push({ t: BEGUN, k: "worker", what: "ended", slot: 0, pid: 1, how: "1" }),
+  },
+];

@@ -1,0 +1,43 @@
+/** The judge catches a breach of each law in histories that were doctored for it, and finds none in a good one. */
+import { describe, expect, test } from "@jest/globals";
+import { judge } from "../../chaos/judge/judge.ts";
+import type { Doctored } from "./doctor.ts";
+import * as fleet from "./doctoredFleet.ts";
+import * as store from "./doctoredStore.ts";
+import { goodHistory } from "./goodHistory.ts";
+
+/** Laws that were breached, and what was said. */
+function judged(doctor: Doctored["doctor"]): { laws: number[]; said: string } {
+  const events = goodHistory();
+  const instead = doctor(events);
+  const { breaches } = judge(Array.isArray(instead) ? instead : events);
+  return {
+    laws: [...new Set(breaches.map(({ law }) => law))].sort((a, b) => a - b),
+    said: breaches.map(({ law, what }) => `${law}: ${what}`).join("\n"),
+  };
+}
+
+const doctored: [title: string, law: number, cases: Doctored[]][] = [
+  ["law 1, nothing lost", 1, store.nothingLost],
+  ["law 2, nothing stale", 2, store.nothingStale],
+  ["law 3, checkpoints", 3, store.checkpoints],
+  ["law 4, permits", 4, fleet.permits],
+  ["law 5, every batch accounted for", 5, fleet.accounted],
+  ["law 6, transitions", 6, fleet.transitions],
+  ["law 7, the upstream's limits", 7, fleet.limits],
+  ["law 8, a person's word", 8, fleet.personsWord],
+  ["law 9, secrets", 9, fleet.secrets],
+  ["law 10, each effect once", 10, store.onceEach],
+  ["a history that is short or of a process that fell over", 0, fleet.enough],
+];
+
+test("a history in which every law holds is found without a breach", () => {
+  expect(judged(() => undefined)).toEqual({ laws: [], said: "" });
+});
+
+describe.each(doctored)("%s", (_title, law, cases) => {
+  test.each(cases.map((one) => [one.how, one] as const))("is found broken where %s", (_how, { doctor }) => {
+    const { laws, said } = judged(doctor);
+    expect({ caught: laws.includes(law), said }).toMatchObject({ caught: true });
+  });
+});
