@@ -153,10 +153,11 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     ...makeObserving(parts),
 
     async status(): Promise<EngineStatus> {
-      const [macroNow, states, live, server, waitingRuns, schedules] = await Promise.all([
+      const [macroNow, states, live, known, server, waitingRuns, schedules] = await Promise.all([
         macro.read(),
         Promise.all([...contexts.values()].map((c) => providerStatus(c, machine(c.provider.name)))),
-        workers.liveWorkers(),
+        workers.liveIds(),
+        workers.workers(),
         serverFacts(redis.commands),
         runsQueue.waiting(),
         scheduleViews(parts),
@@ -166,7 +167,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       return {
         macro: machineStatus(macroNow),
         providers: states.map((state) => ({ ...state, nextRun: nextRun(schedules, state.provider) })),
-        workers: live,
+        workers: known,
         stranded: waiting && live.length === 0,
         redis: server,
         at: new Date().toISOString(),

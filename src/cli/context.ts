@@ -2,7 +2,8 @@
  * What a command may touch of the world. `main.ts` fills it with the real process; tests with a fake one.
  */
 import type { Writable } from "node:stream";
-import type { WorkerReport } from "../engine/api.ts";
+import type { HealthSubject } from "../workers/healthServer.ts";
+import type { Answering } from "../workers/supervision/answer.ts";
 import type { Session, SessionRequest } from "./sessionTypes.ts";
 
 export type Terminal = Writable & { isTTY?: boolean; columns?: number };
@@ -18,10 +19,6 @@ export interface Interrupts {
   release(): void;
 }
 
-export type SupervisedReport = () => Pick<WorkerReport, "ready" | "live" | "reasons"> & {
-  worker: string | null;
-};
-
 export interface CliContext {
   readonly stdout: Terminal;
   readonly stderr: Terminal;
@@ -33,8 +30,8 @@ export interface CliContext {
   providerNames(): Promise<readonly string[]>;
   /** From now on the first signal is ours; the second one ends the process at once. */
   interrupts(): Interrupts;
-  /** Answers the supervisor that started this process; returns what ends that. Undefined: nobody supervises it. */
-  readonly supervised: ((report: SupervisedReport) => () => void) | undefined;
+  /** Answers the supervisor that started this process. Undefined: nobody supervises it. */
+  readonly supervised: ((report: () => HealthSubject) => Answering) | undefined;
   /** Configuration → Redis → engine. */
   open(request: SessionRequest): Promise<Session>;
 }

@@ -119,7 +119,8 @@ export interface ScheduleView {
 export interface EngineStatus {
   macro: MachineStatus;
   providers: ProviderStatus[];
-  workers: WorkerStatus[];
+  /** All that are known; `health` tells who lives. */
+  workers: WorkerView[];
   /** Jobs wait and no worker lives. */
   stranded: boolean;
   /** `trouble`: why it refuses writes at present, as far as it tells. */

@@ -5,6 +5,7 @@ import { isUeeError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { WorkerHandle } from "../../engine/api.ts";
 import type { HealthServer, HealthSubject } from "../../workers/healthServer.ts";
+import type { Answering } from "../../workers/supervision/answer.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { endInTime } from "../endInTime.ts";
 import { EXIT } from "../exitCodes.ts";
@@ -48,6 +49,7 @@ interface Standing {
   config?: Config;
   logger?: Logger;
   handle: WorkerHandle | undefined;
+  supervised?: Answering | undefined;
   health?: HealthServer;
 }
 
@@ -56,7 +58,7 @@ async function worker(context: CliContext, flags: WorkerFlags): Promise<number> 
   const { signal } = interrupts;
   const now: Standing = { handle: undefined };
   const report = () => reportOf(now, signal);
-  const unanswer = context.supervised?.(report);
+  now.supervised = context.supervised?.(report);
   try {
     const serving = serveAgain(context, flags, signal, now, report);
     return await endInTime(
@@ -68,7 +70,7 @@ async function worker(context: CliContext, flags: WorkerFlags): Promise<number> 
       },
     );
   } finally {
-    unanswer?.();
+    now.supervised?.stop();
     interrupts.release();
     await now.health?.close();
   }
@@ -132,6 +134,7 @@ async function serve(
     now.handle = await session.engine.startWorker({ schedules: true, signal });
     const { id } = now.handle;
     session.logger.info({ event: "ready", worker: id }, `worker ${id} is ready`);
+    now.supervised?.tell();
     await untilAborted(signal);
     session.logger.info({ event: "stopping", worker: id }, "stopping; no new batches");
     const { left } = await session.close({ deadlineMs: serviceStopMs(session.config).orderlyMs });

@@ -1,10 +1,11 @@
 /** The ETL tree for people: each provider's truth, its open run, its last one, its jobs. */
-import type { EngineStatus, ProviderStatus, RunProgress } from "../../engine/api.ts";
+import type { EngineStatus, ProviderStatus, RunProgress, WorkerView } from "../../engine/api.ts";
 import { isWaiting, oneLine, paintMachineState, situation, situationWithReason, wrap } from "./machine.ts";
 import { formatAge, formatBytes, formatCount, formatDuration, plural } from "./numbers.ts";
 import { clip, progressText, waitingText } from "./progress.ts";
 import type { Style } from "./style.ts";
 import { formatAhead, formatLocal } from "./times.ts";
+import { workersTable } from "./workers.ts";
 
 interface Look {
   style: Style;
@@ -103,10 +104,14 @@ function head(status: EngineStatus, style: Style): string {
       : formatBytes(redis.usedMemory);
   return (
     `${style.bold("UEE mirror")}  ${paintMachineState(style, status.macro)}  ` +
-    style.dim(
-      `Redis ${redis.version}, ${memory}, ${redis.persistence}; ${plural(workers.length, "live worker")}`,
-    )
+    style.dim(`Redis ${redis.version}, ${memory}, ${redis.persistence}; ${workersText(workers)}`)
   );
+}
+
+function workersText(workers: readonly WorkerView[]): string {
+  const live = workers.filter(({ health }) => health === "live").length;
+  const late = workers.filter(({ health }) => health === "late").length;
+  return `${plural(live, "live worker")}${late > 0 ? `, ${formatCount(late)} late` : ""}`;
 }
 
 export function renderStatus(status: EngineStatus, look: Look): string {
@@ -128,6 +133,8 @@ export function renderStatus(status: EngineStatus, look: Look): string {
       lines.push(style.dim(branch) + line);
     });
   });
+  const workers = workersTable(status.workers, look);
+  if (workers.length > 0) lines.push("", ...workers);
   return `${lines.map((line) => clip(line, width)).join("\n")}\n`;
 }
 

@@ -3,22 +3,29 @@ import type { EventEmitter } from "node:events";
 import { isPing, type Pong } from "./messages.ts";
 
 /** The process as it is here; no `send` where nobody supervises it. */
-export type SupervisedEnd = EventEmitter & { send?: ((message: Pong) => boolean) | undefined };
+export type SupervisedEnd = EventEmitter & Pick<NodeJS.Process, "send">;
 
-/** Returns what ends it. */
+export interface Answering {
+  /** Says how it is without being asked: something has changed. */
+  tell(): void;
+  stop(): void;
+}
+
 export function answerPings(
   process: SupervisedEnd,
   report: () => Pick<Pong, "worker" | "ready" | "live" | "reasons">,
-): () => void {
+): Answering {
+  const say = (n: number): void => {
+    const { worker, ready, live, reasons } = report();
+    // A supervisor that is gone is no error of ours: the closed channel tells that elsewhere.
+    process.send?.({ uee: "pong", n, worker, ready, live, reasons }, undefined, {}, () => undefined);
+  };
+  let heard = 0;
   const onMessage = (message: unknown): void => {
     if (!isPing(message)) return;
-    const { worker, ready, live, reasons } = report();
-    try {
-      process.send?.({ uee: "pong", n: message.n, worker, ready, live, reasons });
-    } catch {
-      // The supervisor is gone; the closed channel tells that elsewhere.
-    }
+    heard = message.n;
+    say(heard);
   };
   process.on("message", onMessage);
-  return () => process.off("message", onMessage);
+  return { tell: () => say(heard), stop: () => void process.off("message", onMessage) };
 }

@@ -5,7 +5,7 @@ import { nextCommands, renderRunSummary } from "../../../src/cli/render/runSumma
 import { findStale, renderStatus } from "../../../src/cli/render/status.ts";
 import { makeStyle, visibleLength, wantsColours } from "../../../src/cli/render/style.ts";
 import { renderTable } from "../../../src/cli/render/table.ts";
-import type { RunState } from "../../../src/engine/api.ts";
+import type { RunState, WorkerView } from "../../../src/engine/api.ts";
 import { doneRatio, Pace } from "../../../src/engine/pace.ts";
 import {
   closed,
@@ -263,6 +263,53 @@ describe("the ETL tree", () => {
       "   └─ never run; uee run cwe --wait",
       "",
     ]);
+  });
+
+  test("lists the workers with their heartbeats, and says who is late or dead", () => {
+    const worker = (id: string, over: Partial<WorkerView>): WorkerView => ({
+      id,
+      host: "pod-1",
+      pid: 17,
+      version: "0.1.0",
+      startedAt: new Date(now - 3_600_000).toISOString(),
+      state: "ready",
+      health: "live",
+      missedBeats: 0,
+      lastBeatAt: new Date(now - 4_000).toISOString(),
+      vitals: {
+        responseMs: 1.9,
+        loopDelayP99Ms: 12.5,
+        loopDelayMaxMs: 80,
+        activeBatches: 2,
+        rssBytes: 126_877_696,
+        lastFetchAgeMs: 350,
+      },
+      ...over,
+    });
+    const lastBeatAt = new Date(now - 16_000).toISOString();
+    const workers = [
+      worker("w-1", {}),
+      worker("w-2", { state: "starting", vitals: null }),
+      worker("w-3", { health: "late", missedBeats: 1, lastBeatAt }),
+      worker("w-4", { health: "dead", missedBeats: 4 }),
+    ];
+    const text = renderStatus(engineStatus({ workers }), { ...look, width: 140 });
+    expect(text.split("\n")[0]).toContain("2 live workers, 1 late");
+    expect(text.split("\n").slice(-6)).toEqual([
+      "worker  state           batches  response  loop delay p99  memory  last fetch  heartbeat  started     process",
+      "w-1     ready                 2    1.9 ms         12.5 ms  121 MB      350 ms  4 s ago    60 min ago  pod-1:17",
+      "w-2     starting              –         –               –       –           –  4 s ago    60 min ago  pod-1:17",
+      "w-3     late, 1 missed        2    1.9 ms         12.5 ms  121 MB      350 ms  16 s ago   60 min ago  pod-1:17",
+      "w-4     dead, 4 missed        2    1.9 ms         12.5 ms  121 MB      350 ms  4 s ago    60 min ago  pod-1:17",
+      "",
+    ]);
+    const narrow = renderStatus(engineStatus({ workers }), { ...look, width: 80 });
+    expect(
+      narrow
+        .split("\n")
+        .slice(-6)
+        .every((line) => line.length <= 80),
+    ).toBe(true);
   });
 
   test("warns when jobs wait and no worker lives", () => {
