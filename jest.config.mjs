@@ -14,7 +14,10 @@ const base = {
   extensionsToTreatAsEsm: [".ts"],
   transform,
   injectGlobals: false,
-  moduleNameMapper: { "^uee$": "<rootDir>/src/index.ts" },
+  moduleNameMapper: {
+    "^uee$": "<rootDir>/src/index.ts",
+    "^content-disposition$": "<rootDir>/test/support/native/content-disposition.cjs",
+  },
   moduleFileExtensions: ["ts", "js", "mjs", "cjs", "json", "node"],
 };
 export default {

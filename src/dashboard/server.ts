@@ -14,6 +14,7 @@ import { recordRoutes } from "./api/routes/records.ts";
 import { sessionRoutes } from "./api/routes/session.ts";
 import { treeRoutes } from "./api/routes/tree.ts";
 import type { App } from "./app.ts";
+import { installBoard } from "./board/board.ts";
 import { sendError, toApiError } from "./errors.ts";
 import { EventHub } from "./live/eventHub.ts";
 import { FleetView } from "./live/fleetView.ts";
@@ -96,6 +97,7 @@ export async function buildDashboard(options: DashboardOptions): Promise<App> {
   fleetRoutes(app, surroundings);
   recordRoutes(app, surroundings);
   eventRoutes(app, { hub, ended, followers: limits.followers });
+  await installBoard(app, { backend: options.backend, secrets: options.secrets ?? [] });
   openApiRoute(app);
   return app;
 }

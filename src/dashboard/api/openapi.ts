@@ -46,10 +46,28 @@ export async function installOpenApi(
   });
 }
 
+/** Pages for people that others build, as far as the document tells of them. */
+const pages = {
+  "/queues": {
+    get: {
+      operationId: "openBullBoard",
+      summary: "Bull Board, read-only: every queue and its jobs",
+      tags: ["pages"],
+      responses: {
+        200: { description: "Its page", content: { "text/html": { schema: { type: "string" as const } } } },
+        302: { description: "To the login" },
+      },
+    },
+  },
+} as const;
+
 export function openApiRoute(app: App): void {
   let text: string | undefined;
   app.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) => {
-    text ??= JSON.stringify(tidyDocument(app.swagger() as Parameters<typeof tidyDocument>[0]));
+    if (text === undefined) {
+      const document = tidyDocument(app.swagger() as Parameters<typeof tidyDocument>[0]);
+      text = JSON.stringify({ ...document, paths: { ...document.paths, ...pages } });
+    }
     return reply.type("application/json; charset=utf-8").send(text);
   });
 }

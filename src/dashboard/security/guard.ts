@@ -90,13 +90,14 @@ export function installGuard(app: App, options: GuardOptions): Guard {
   }
 
   app.decorateRequest("who", undefined);
-  app.addHook("onRequest", async (request) => {
+  app.addHook("onRequest", async (request, reply) => {
     if (token === undefined) refuseForeignHost(request);
     refuseCrossSite(request);
     if (request.routeOptions.config?.access === "public") return;
     if (token !== undefined) await checkRefusals(request, false);
     const who = await identify(request);
     if (who === undefined) {
+      if (isPageForPeople(request)) return reply.redirect(`/?next=${encodeURIComponent(request.url)}`);
       await checkRefusals(request, true);
       throw new UeeError("API_UNAUTHORIZED");
     }
@@ -110,6 +111,14 @@ export function installGuard(app: App, options: GuardOptions): Guard {
   });
   return guard;
 }
+
+/** A person's browser goes to a page: the login is where it should arrive. */
+const isPageForPeople = ({ method, headers, url, is404 }: FastifyRequest): boolean =>
+  method === "GET" &&
+  !is404 &&
+  headers.authorization === undefined &&
+  /\btext\/html\b/.test(headers.accept ?? "") &&
+  !/^\/(api\/|events|metrics|openapi)/.test(url);
 
 /** @throws UeeError API_BAD_INPUT for a name that could not be kept */
 function namedActor(request: FastifyRequest): string | undefined {

@@ -81,3 +81,18 @@ export async function serve(app: App, credentials: Record<string, string>): Prom
       ask(url, path, { method, body, headers: { ...credentials, ...headers } }),
   };
 }
+
+/** `GET /api/providers/{id}/checkpoints`, of every route that is registered. */
+export function servedRoutes(app: App): string[] {
+  const found: string[] = [];
+  const above: string[] = [];
+  for (const line of app.printRoutes({ commonPrefix: false }).split("\n")) {
+    const [, indent = "", part = "", methods] =
+      /^((?:│ {3}| {4})*)[├└]── (.*?)(?: \(([A-Z, ]+)\))?$/.exec(line) ?? [];
+    above.length = indent.length / 4;
+    above.push(part);
+    const path = above.join("").replace(/:(\w+)/g, "{$1}");
+    for (const method of methods?.split(", ") ?? []) found.push(`${method} ${path}`);
+  }
+  return found;
+}

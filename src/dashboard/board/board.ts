@@ -1,0 +1,113 @@
+/**
+ * Bull Board at /queues: to look at, not to act. Its own buttons know nothing of runs, checkpoints and dead letters; actions
+ * go through the engine. Whatever it shows passes the redaction.
+ */
+import { createBullBoard } from "@bull-board/api";
+import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
+import { FastifyAdapter } from "@bull-board/fastify";
+import type { FastifyPluginAsync } from "fastify";
+import { UeeError } from "../../core/errors.ts";
+import { ProviderQueue } from "../../queues/providerQueue.ts";
+import { RunsQueue } from "../../queues/runsQueue.ts";
+import type { App } from "../app.ts";
+import { bodyOf, statusOf, toApiError } from "../errors.ts";
+import type { Backend } from "../options.ts";
+import { makeScrubber, redactValue } from "../security/redact.ts";
+import { boardPolicy, withoutInline } from "./boardPage.ts";
+
+export const boardPath = "/queues";
+
+/** The page offers up to 50; more would load whole sets. */
+const MOST_JOBS_A_PAGE = 100;
+
+export interface BoardOptions {
+  backend(): Backend;
+  secrets: readonly string[];
+}
+
+export async function installBoard(app: App, { backend, secrets }: BoardOptions): Promise<void> {
+  const adapter = new FastifyAdapter().setBasePath(boardPath);
+  const board = createBullBoard({
+    queues: [],
+    serverAdapter: adapter,
+    options: {
+      uiConfig: {
+        boardTitle: "UEE queues",
+        hideRedisDetails: true,
+        miscLinks: [{ text: "Dashboard", url: "/" }],
+        hideDocsLink: true,
+        // Would list all of Redis' clients at every poll, which its user may not even be allowed to.
+        showWorkers: false,
+      },
+    },
+  });
+  adapter.setErrorHandler((thrown) => {
+    const error = toApiError(thrown);
+    return { status: statusOf(error) as 500, body: bodyOf(error) as never };
+  });
+
+  let shown: { backend: Backend; close(): Promise<void> } | undefined;
+  /** Redis comes later than the page, and may be another one after an outage. */
+  const showQueues = (): void => {
+    const current = backend();
+    if (shown?.backend === current) return;
+    void shown?.close();
+    const queues = openQueues(current);
+    board.replaceQueues(queues.map(({ adapter: one }) => one));
+    shown = {
+      backend: current,
+      close: async () => void (await Promise.allSettled(queues.map(({ close }) => close()))),
+    };
+  };
+  const scrub = makeScrubber(secrets);
+
+  const plugin: FastifyPluginAsync = async (scope) => {
+    scope.addHook("onRequest", async (request, reply) => {
+      await reply.helmet({ contentSecurityPolicy: boardPolicy });
+      if (request.method !== "GET") throw new UeeError("API_READ_ONLY");
+      const { jobsPerPage } = request.query as { jobsPerPage?: unknown };
+      if (jobsPerPage !== undefined && !(Number(jobsPerPage) <= MOST_JOBS_A_PAGE)) {
+        throw new UeeError("API_BAD_INPUT", `jobsPerPage must be a number up to ${MOST_JOBS_A_PAGE}.`);
+      }
+      if (request.url.startsWith(`${boardPath}/api/`)) showQueues();
+    });
+    scope.addHook("onSend", async (_request, reply, payload) => {
+      if (typeof payload !== "string") return payload;
+      const type = String(reply.getHeader("content-type") ?? "");
+      return scrub(type.startsWith("text/html") ? withoutInline(payload) : payload);
+    });
+    await scope.register(adapter.registerPlugin());
+  };
+  await app.register(plugin, { prefix: boardPath });
+  app.addHook("onClose", async () => {
+    await shown?.close();
+  });
+}
+
+function openQueues({ engine, redis, keys }: Backend) {
+  const ofProviders = engine.providers.map((name) => {
+    const queue = new ProviderQueue(name, keys.provider(name), redis);
+    return { adapter: readOnly(queue.queue, name, `Batches of ${name}`), close: () => queue.close() };
+  });
+  const runs = new RunsQueue(keys, redis);
+  const ofRuns = {
+    adapter: readOnly(runs.queue, "runs", "Runs that scripts and schedules ask for"),
+    close: () => runs.close(),
+  };
+  return [...ofProviders, ofRuns];
+}
+
+function readOnly(
+  queue: ConstructorParameters<typeof BullMQAdapter>[0],
+  displayName: string,
+  description: string,
+): BullMQAdapter {
+  const adapter = new BullMQAdapter(queue, {
+    readOnlyMode: true,
+    allowRetries: false,
+    displayName,
+    description,
+  });
+  for (const field of ["data", "returnValue", "progress"] as const) adapter.setFormatter(field, redactValue);
+  return adapter;
+}
