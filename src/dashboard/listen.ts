@@ -39,6 +39,7 @@ export async function listenDashboard({ host, port, ...options }: ListenOptions)
     );
   }
   let current: Backend | undefined;
+  let closing: Promise<void> | undefined;
   const app = await buildDashboard({
     ...options,
     backend: () => {
@@ -60,12 +61,17 @@ export async function listenDashboard({ host, port, ...options }: ListenOptions)
     attach: (backend) => {
       current = backend;
     },
-    async close() {
-      const timer = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
-      await app.close();
-      clearTimeout(timer);
+    close: () => {
+      closing ??= closeApp(app);
+      return closing;
     },
   };
+}
+
+async function closeApp(app: App): Promise<void> {
+  const timer = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
+  await app.close();
+  clearTimeout(timer);
 }
 
 async function listen(app: App, host: string, port: number): Promise<void> {

@@ -129,6 +129,51 @@ describe("uee dashboard", () => {
   });
 });
 
+describe("uee up", () => {
+  const shownAt = async (up: UeeProcess): Promise<string> => {
+    await up.said(/Dashboard http\S+/);
+    return /Dashboard (http\S+)/.exec(up.stderr)![1]!;
+  };
+
+  test("serves the dashboard beside its workers, and stops both", async () => {
+    const up = startUee(["up", "--workers", "1", "--port", "0"], { env: env({ UEE_API_TOKEN: token }) });
+    const url = await shownAt(up);
+    expect((await ask(url, "/api/workers")).status).toBe(401);
+    await until("a worker is live", async () => {
+      const { json } = await ask(url, "/api/workers", { headers: bearer });
+      return (json.workers as { health: string; state: string }[]).some(
+        ({ health, state }) => health === "live" && state === "ready",
+      );
+    });
+    up.kill("SIGTERM");
+    expect((await up.ended).code).toBe(0);
+    await expect(ask(url, "/livez")).rejects.toThrow();
+  });
+
+  test("takes another port where nobody named one and the usual one is in use", async () => {
+    const first = startUee(["up", "--workers", "1"], { env: env() });
+    const second = startUee(["up", "--workers", "1"], { env: env({ UEE_PREFIX: "other" }) });
+    const urls = [await shownAt(first), await shownAt(second)];
+    expect(new Set(urls).size).toBe(2);
+    for (const url of urls) expect((await ask(url, "/livez")).status).toBe(200);
+    for (const up of [first, second]) {
+      up.kill("SIGTERM");
+      expect((await up.ended).code).toBe(0);
+    }
+  });
+
+  test("refuses a named port that is in use, and starts nothing", async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    const { port } = other.address() as AddressInfo;
+    const { code, stderr } = await uee(["up", "--port", String(port)], { env: env() });
+    other.close();
+    expect(code).toBe(2);
+    expect(stderr).toContain("API_CANNOT_LISTEN");
+    expect(stderr).not.toContain("Workers");
+  });
+});
+
 describe("uee dashboard refuses, with exit code 2,", () => {
   test("to start without REDIS_URL", async () => {
     const { code, stderr } = await uee(["dashboard", "--port", "0"], { env: bareEnv() });

@@ -4,11 +4,12 @@ import type { Config } from "../../config/index.ts";
 import { isUeeError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { RunningDashboard } from "../../dashboard/listen.ts";
-import { version } from "../../engine/version.ts";
-import { makeKeys } from "../../redis/keys.ts";
 import type { CliContext, Finish } from "../context.ts";
+import { attachTo, listenAs } from "../dashboardService.ts";
+import { endInTime } from "../endInTime.ts";
 import { EXIT } from "../exitCodes.ts";
 import type { GlobalFlags } from "../sessionTypes.ts";
+import { sayStopped, serviceStopMs } from "../stopping.ts";
 import { untilAborted } from "../untilAborted.ts";
 
 interface DashboardFlags extends GlobalFlags {
@@ -40,53 +41,76 @@ Examples:
     });
 }
 
+/** What of this process is known so far. */
+interface Standing {
+  config?: Config;
+  logger?: Logger;
+  server?: RunningDashboard;
+}
+
 async function dashboard(context: CliContext, flags: DashboardFlags): Promise<number> {
   const interrupts = context.interrupts();
   const { signal } = interrupts;
-  let server: RunningDashboard | undefined;
-  const onConfig = async ({ config, logger }: { config: Config; logger: Logger }): Promise<void> => {
-    server ??= await listen(config, logger);
-  };
+  const now: Standing = {};
   try {
-    while (!signal.aborted) {
-      try {
-        const session = await context.open({
-          ...{ redis: "required", patience: "service", flags, signal, onConfig },
-        });
-        try {
-          const { engine, redis, logger } = session;
-          server?.attach({ engine, redis, keys: makeKeys(session.config.prefix) });
-          logger.info({ event: "ready" }, "Redis is reached; ready");
-          await untilAborted(signal);
-          await server?.close();
-        } finally {
-          server?.attach(undefined);
-          await session.close();
-        }
-      } catch (error) {
-        // Told to stop while it still waited: a service that was told to stop has stopped.
-        if (signal.aborted) break;
-        // Redis went away between connecting and opening the store; it is waited for anew.
-        if (!isUeeError(error, "SYS_REDIS_UNREACHABLE", "SYS_REDIS_TROUBLE")) throw error;
-        await sleep(1_000, undefined, { signal }).catch(() => {});
-      }
-    }
-    return EXIT.done;
+    return await endInTime(
+      signal,
+      () => serviceStopMs(now.config).hardMs,
+      serveAgain(context, flags, signal, now),
+      () => sayStopped(now.logger, ["something did not end and is left as it is"]),
+    );
   } finally {
-    await server?.close();
     interrupts.release();
+    await now.server?.close();
   }
 }
 
-async function listen(config: Config, logger: Logger): Promise<RunningDashboard> {
-  const [{ listenDashboard }, { secretsOf }] = await Promise.all([
-    import("../../dashboard/listen.ts"),
-    import("../../config/index.ts"),
-  ]);
-  return listenDashboard({
-    ...{ logger, port: config.port, trustProxy: config.trustProxy, version: version() },
-    ...(config.host === undefined ? {} : { host: config.host }),
-    ...(config.apiToken === undefined ? {} : { token: config.apiToken }),
-    secrets: secretsOf(config),
+async function serveAgain(
+  context: CliContext,
+  flags: DashboardFlags,
+  signal: AbortSignal,
+  now: Standing,
+): Promise<number> {
+  while (!signal.aborted) {
+    try {
+      return await serve(context, flags, signal, now);
+    } catch (error) {
+      // Told to stop while it still waited: a service that was told to stop has stopped.
+      if (signal.aborted) break;
+      // Redis went away between connecting and opening the store; it is waited for anew.
+      if (!isUeeError(error, "SYS_REDIS_UNREACHABLE", "SYS_REDIS_TROUBLE")) throw error;
+      await sleep(1_000, undefined, { signal }).catch(() => {});
+    }
+  }
+  return EXIT.done;
+}
+
+/** Answers until the signal fires; returns the exit code. */
+async function serve(
+  context: CliContext,
+  flags: DashboardFlags,
+  signal: AbortSignal,
+  now: Standing,
+): Promise<number> {
+  const session = await context.open({
+    redis: "required",
+    patience: "service",
+    flags,
+    signal,
+    onConfig: async ({ config, logger }) => {
+      Object.assign(now, { config, logger });
+      now.server ??= await listenAs(config, logger);
+    },
   });
+  try {
+    if (now.server !== undefined) attachTo(now.server, session);
+    session.logger.info({ event: "ready" }, "Redis is reached; ready");
+    await untilAborted(signal);
+    await now.server?.close();
+    const { left } = await session.close({ deadlineMs: serviceStopMs(session.config).orderlyMs });
+    return sayStopped(session.logger, left);
+  } finally {
+    now.server?.attach(undefined);
+    await session.close();
+  }
 }

@@ -3,6 +3,7 @@ import type { Config } from "../../config/index.ts";
 import type { Logger } from "../../core/logger.ts";
 import { parseCount } from "../arguments.ts";
 import type { CliContext, Finish } from "../context.ts";
+import { dashboardService } from "../dashboardService.ts";
 import { endInTime } from "../endInTime.ts";
 import { EXIT } from "../exitCodes.ts";
 import { type Style, styleFor } from "../render/style.ts";
@@ -16,17 +17,26 @@ const OURS_MS = 5_000;
 
 interface UpFlags extends GlobalFlags {
   workers: string;
+  port?: string;
+  host?: string;
 }
 
 export function defineUp(program: Command, context: CliContext, finish: Finish): void {
   program
     .command("up")
-    .summary("everything on one machine: Redis if none is given, and workers")
+    .summary("everything on one machine: Redis if none is given, workers, schedules and the dashboard")
     .description(
-      "Starts a local Redis unless REDIS_URL names one, and worker processes around it; stops them all on Ctrl-C or " +
-        "SIGTERM. Runs are opened with `uee run` from another terminal.",
+      "Starts a local Redis unless REDIS_URL names one, worker processes and the dashboard around it; stops them all on " +
+        "Ctrl-C or SIGTERM. Runs open by their schedules, on the dashboard, or with `uee run` from another terminal.",
     )
     .addOption(new Option("--workers <n>", "worker processes").default("2", "2"))
+    .addOption(
+      new Option(
+        "--port <port>",
+        "port of the dashboard (default: 8330, or any that is free where it is in use)",
+      ),
+    )
+    .addOption(new Option("--host <address>", "address of the dashboard (default: this machine only)"))
     .addHelpText("after", "\nExamples:\n  $ uee up\n  $ uee up --workers 4 &  uee run all --wait")
     .action(async (_options: unknown, command: Command) => {
       finish(await up(context, command.optsWithGlobals<UpFlags>()));
@@ -76,7 +86,11 @@ async function serve(
       signal,
       deadlineMs: hardMs + OURS_MS / 2,
       onStarted: () =>
-        say(style.dim("Open a run from another terminal: uee run all --wait. Ctrl-C stops everything.")),
+        say(
+          style.dim(
+            "Open a run on the dashboard, or here in another terminal: uee run all. Ctrl-C stops everything.",
+          ),
+        ),
     });
     if (lost === undefined) return sayStopped(session.logger, left);
     say(style.red(`SYS_CRASH_LOOP: of the ${lost} none is left; see their messages above.`));
@@ -96,6 +110,12 @@ function servicesOf(
   say: (text: string) => void,
 ): Service[] {
   return [
+    dashboardService({
+      session,
+      anyPort: flags.port === undefined && !context.env.UEE_PORT,
+      style,
+      say,
+    }),
     workersService({
       count,
       script: context.script,
