@@ -21,6 +21,8 @@ export const batchJob = z.strictObject({
   generation: z.int().positive(),
   size: z.int().nonnegative(),
   payload: z.unknown(),
+  /** In a replay run: the dead letter that is tried again, and the run and batch in which it gave up first. */
+  letter: z.strictObject({ letter: z.string(), runId: z.string(), batch: z.string() }).optional(),
 });
 export type BatchJob = z.infer<typeof batchJob>;
 

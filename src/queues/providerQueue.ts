@@ -9,6 +9,7 @@ export interface QueuedBatch {
   pass: number;
   size: number;
   payload: unknown;
+  letter?: BatchJob["letter"];
 }
 
 export interface JobCounts {
@@ -47,6 +48,7 @@ export class ProviderQueue {
           generation,
           size: batch.size,
           payload: batch.payload,
+          ...(batch.letter ? { letter: batch.letter } : {}),
         });
         return { name: batch.kind satisfies JobName, data, opts: { jobId: jobId(data) } };
       }),
@@ -68,6 +70,22 @@ export class ProviderQueue {
 
   job(id: string): Promise<Job | undefined> {
     return this.queue.getJob(id);
+  }
+
+  /** Removes a job that nobody works on; false when it is gone, or at work. */
+  async remove(id: string): Promise<boolean> {
+    return (await this.queue.remove(id)) === 1;
+  }
+
+  /** Ids in the failed set, a page of them, without their jobs. */
+  failedIds(start: number, end: number): Promise<string[]> {
+    return this.queue.getRanges(["failed"], start, end);
+  }
+
+  /** Of these jobs, those that are nowhere. */
+  async missing(ids: readonly string[]): Promise<Set<string>> {
+    const states = await Promise.all(ids.map((id) => this.queue.getJobState(id)));
+    return new Set(ids.filter((_, i) => states[i] === "unknown"));
   }
 
   async counts(): Promise<JobCounts> {

@@ -80,11 +80,22 @@ export interface ChangeEntry {
   runId: string;
 }
 
+export interface Seen {
+  /** A record that could be read, written or not. */
+  good: boolean;
+  /** The newest pass that saw it. */
+  pass: number;
+  /** µs by Redis TIME; 0 for those that are not good. */
+  fetchedAt: number;
+}
+
 export interface ProviderRecords {
   /** Writes what changed, marks all as seen, counts. Splits into atomic steps of ≤ 64 records or 256 KB. */
   commit(attempt: Attempt, records: IncomingRecord[], options: CommitOptions): Promise<CommitResult>;
-  /** Marks ids as seen without a good record behind them (code d), e.g. bad records. Fenced. */
-  markDead(attempt: Attempt, ids: string[]): Promise<void>;
+  /** Marks ids as seen without a good record behind them: bad records, those a person has accepted apart. Fenced. */
+  markDead(attempt: Attempt, ids: string[], as?: "dead" | "accepted"): Promise<void>;
+  /** As what a run has last seen these ids; undefined for those that it has not seen, or whose marks are dropped. */
+  seen(runId: string, ids: readonly string[]): Promise<(Seen | undefined)[]>;
   /** Ids that live in the store and that this pass of the run has not seen, in pages. */
   unseen(runId: string, pass: number): AsyncIterable<string[]>;
   /** Removes ids: allowed while the run is `closing` and the fence of its finish step is the newest. */

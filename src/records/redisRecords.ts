@@ -28,7 +28,7 @@ import type { ProviderRecords } from "./contract.ts";
 import { FrameWriter } from "./frame.ts";
 import { exportRecords, getRecord, recordsByAlias } from "./queries.ts";
 import { removeRecords, unseenIds } from "./removal.ts";
-import { MARKS_A_CALL, markSeen } from "./seenMarks.ts";
+import { MARKS_A_CALL, markSeen, parseMark } from "./seenMarks.ts";
 import { chunksOf, type StoreContext } from "./storeContext.ts";
 import { readTombstone } from "./tombstones.ts";
 
@@ -46,17 +46,22 @@ export function makeRedisProviderRecords(options: RedisRecordsOptions): Provider
   const tools = { context, writer: new CanonicalWriter(), frame: new FrameWriter() };
   return {
     commit: (attempt, records, commitOptions) => commitRecords(tools, attempt, records, commitOptions),
-    async markDead(attempt, ids) {
+    async markDead(attempt, ids, as = "dead") {
       // No fetch time: a dead mark never makes a good record yield.
       for (const chunk of chunksOf([...new Set(ids)], MARKS_A_CALL)) {
         await markSeen(
           context,
           attempt,
-          "d",
+          as === "dead" ? "d" : "a",
           0,
           chunk.map((id) => ({ id, base: "" })),
         );
       }
+    },
+    async seen(runId, ids) {
+      if (ids.length === 0) return [];
+      const marks = await redis.hmget(keys.run(runId).seen, ...ids);
+      return marks.map((mark) => (mark === null ? undefined : parseMark(mark)));
     },
     unseen: (runId, pass) => unseenIds(context, runId, pass),
     remove: (attempt, ids, reason) => removeRecords(context, attempt, ids, reason),

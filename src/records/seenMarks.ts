@@ -1,6 +1,6 @@
 /** Marks of ids that a run has seen without writing their records; up to 500 a call. */
 import { loadScript } from "../redis/scripts.ts";
-import type { Attempt } from "./contract.ts";
+import type { Attempt, Seen } from "./contract.ts";
 import { FrameWriter } from "./frame.ts";
 import { markTime } from "./staleness.ts";
 import { assertAllowed, type StoreContext } from "./storeContext.ts";
@@ -23,7 +23,7 @@ const frame = new FrameWriter();
 export async function markSeen<M extends Mark>(
   context: StoreContext,
   attempt: Attempt,
-  code: "n" | "d",
+  code: "n" | "d" | "a",
   fetchedAt: number,
   marks: readonly M[],
 ): Promise<M[]> {
@@ -49,4 +49,10 @@ export async function markSeen<M extends Mark>(
   )) as [number, number[]?];
   assertAllowed(refused, attempt);
   return conflicts.map((i) => marks[i]!);
+}
+
+/** Reads a mark, `<code><pass>:<fetch time>` (lua/seen.lua). */
+export function parseMark(mark: string): Seen {
+  const [, code, pass, fetchedAt] = /^(\w)(\d+):(.*)$/.exec(mark) ?? [];
+  return { good: code !== "d" && code !== "a", pass: Number(pass), fetchedAt: Number.parseInt(fetchedAt ?? "0", 36) };
 }

@@ -21,6 +21,7 @@ export interface BadRecordFacts {
   id: string | null;
   code: string;
   message: string;
+  /** µs at which these bytes were received last. */
   fetchedAt: number;
   runId: string;
   batch: string;
@@ -46,17 +47,29 @@ export class BadRecords {
     this.#keys = keys;
   }
 
-  /** Keeps the raw bytes and the facts. Returns the ids of those that have no job yet. */
-  async keep(bad: BadRecord[], run: { runId: string; batch: string; now: string }): Promise<Set<string>> {
+  /**
+   * Keeps the raw bytes and the facts. Returns the ids of those that have no job yet, and of those that a person has accepted
+   * as they are.
+   */
+  async keep(
+    bad: BadRecord[],
+    run: { runId: string; batch: string; now: string },
+  ): Promise<{ fresh: Set<string>; accepted: Set<string> }> {
     const fresh = new Set<string>();
+    const accepted = new Set<string>();
     for (const record of bad) {
-      const known = await this.facts(record.deadLetterId);
-      if (!known?.planned) fresh.add(record.deadLetterId);
+      const id = record.deadLetterId;
+      const [known, state] = await Promise.all([
+        this.facts(id),
+        this.#redis.hget(this.#keys.letters.one(id), "state"),
+      ]);
+      if (state === "accepted") accepted.add(id);
+      else if (!known?.planned) fresh.add(id);
       const facts: BadRecordFacts = {
         id: record.id ?? null,
         code: record.code,
         message: record.message,
-        fetchedAt: known?.fetchedAt ?? record.fetchedAt,
+        fetchedAt: Math.max(known?.fetchedAt ?? 0, record.fetchedAt),
         runId: run.runId,
         batch: run.batch,
         firstSeenAt: known?.firstSeenAt ?? run.now,
@@ -64,17 +77,16 @@ export class BadRecords {
         seen: (known?.seen ?? 0) + 1,
         planned: known?.planned ?? false,
       };
-      await this.#redis.set(this.#keys.badRecordRaw(record.deadLetterId), record.raw);
-      await this.#redis.hset(this.#keys.badRecords, record.deadLetterId, JSON.stringify(facts));
+      await this.#redis.set(this.#keys.badRecordRaw(id), record.raw);
+      await this.#redis.hset(this.#keys.badRecords, id, JSON.stringify(facts));
     }
-    return fresh;
+    return { fresh, accepted };
   }
 
-  /** Its job was cancelled. */
-  async unplanned(id: string): Promise<void> {
-    const facts = await this.facts(id);
-    if (facts)
-      await this.#redis.hset(this.#keys.badRecords, id, JSON.stringify({ ...facts, planned: false }));
+  /** It is no bad record any more, or will be met again: its bytes go. For those that are no dead letter. */
+  async forget(id: string): Promise<void> {
+    await this.#redis.hdel(this.#keys.badRecords, id);
+    await this.#redis.unlink(this.#keys.badRecordRaw(id));
   }
 
   /** Their jobs are planned and added. */

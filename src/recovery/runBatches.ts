@@ -6,21 +6,38 @@ import { UeeError } from "../core/errors.ts";
 import type { PlannedBatch } from "../providers/contract.ts";
 import type { Attempt } from "../records/contract.ts";
 import { loadScript } from "../redis/scripts.ts";
+import { type Failure, failureFields, letterIdOf } from "./letters/letter.ts";
 import { RunReads } from "./runReads.ts";
-import type { BatchEntry, BatchResult, BatchStatus, StoredError } from "./runRecord.ts";
+import type { BatchEntry, BatchResult, BatchStatus } from "./runRecord.ts";
 
 const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
 const scripts = {
   beginAttempt: script("beginAttempt-3"),
   planMore: script("planMore-6"),
   checkpoint: script("checkpoint-7"),
-  buryBatch: script("buryBatch-5"),
+  buryBatch: script("buryBatch-6"),
   extendRun: script("extendRun-5"),
   raiseGeneration: script("raiseGeneration-2"),
+  clampErrorBase: script("clampErrorBase-1"),
 };
 
 /** Checkpoints kept per provider for `uee checkpoints`. What a run still needs lives in its own keys. */
 const CHECKPOINTS_KEPT = 10_000;
+
+/** What a burial must know of its batch. */
+export type BuriedBatch = Pick<BatchEntry, "key" | "kind" | "size" | "letter"> & {
+  /** Of a bad record its id, where it has one. */
+  subject?: string;
+};
+
+export interface Burial {
+  outstanding: number;
+  /** What counts towards the cap now. */
+  letters: number;
+  rawBytes: number;
+  /** It was no dead letter before. */
+  isNew: boolean;
+}
 
 export type Begun =
   | { kind: "begun"; attempt: Attempt }
@@ -63,7 +80,10 @@ export class RunBatches extends RunReads {
     return { kind: "begun", attempt };
   }
 
-  /** Plans the jobs of bad records before the checkpoint of the batch they came in. */
+  /**
+   * Plans the jobs of bad records before the checkpoint of the batch they came in. `nameless`: marks of those without an id,
+   * `a:` before that of one that a person has accepted.
+   */
   async planRecords(attempt: Attempt, batches: BatchEntry[], nameless: string[]): Promise<void> {
     const run = this.runKeys(attempt.runId);
     const reply = await scripts.planMore.run(
@@ -82,6 +102,8 @@ export class RunBatches extends RunReads {
       newest: { ms: number; text: string } | null;
       more: BatchEntry[];
       changeKey: string | null;
+      /** µs; 0 when the upstream was not asked. */
+      fetchedAt: number;
     },
   ): Promise<{ outstanding: number }> {
     const run = this.runKeys(attempt.runId);
@@ -103,40 +125,52 @@ export class RunBatches extends RunReads {
         CHECKPOINTS_KEPT,
         result.facts?.group ?? "",
         result.facts?.total ?? 0,
+        extra.fetchedAt,
         ...triples(extra.more),
       ],
     )) as [number, number];
     return { outstanding: accepted(reply[0], "the checkpoint") };
   }
 
-  /** Marks a batch dead; without an attempt when the reconciler found its job in the failed set. */
-  async bury(
-    runId: string,
-    entry: Pick<BatchEntry, "key" | "kind" | "size">,
-    fence: number | null,
-    error: StoredError,
-    urn: string | null,
-  ): Promise<number> {
+  /**
+   * Marks a batch dead and writes its dead letter; without an attempt (`fence` null) when the reconciler found its job in the
+   * failed set.
+   */
+  async bury(runId: string, entry: BuriedBatch, fence: number | null, failure: Failure): Promise<Burial> {
     const run = this.runKeys(runId);
-    const result: BatchResult = { urn, records: 0, error };
+    const now = await this.now();
+    const result: BatchResult = { urn: null, records: 0, error: failure.error };
+    const newLetter = [
+      ...["kind", entry.kind, "run", runId, "batch", entry.key],
+      ...["subject", entry.subject ?? entry.key, "size", entry.size],
+    ];
     const reply = (await scripts.buryBatch.run(
       this.redis,
-      [run.run, run.status, run.fences, run.results, this.keys.checkpoints],
+      [run.run, run.status, run.fences, run.results, this.keys.checkpoints, this.keys.letters.index],
       [
         entry.key,
         fence ?? "",
         JSON.stringify(result),
         entry.kind,
-        urn ?? "",
-        error.code,
-        new Date(await this.now()).toISOString(),
+        "",
+        failure.error.code,
+        new Date(now).toISOString(),
         runId,
         CHECKPOINTS_KEPT,
-        entry.size,
+        // A letter that is replayed elsewhere was counted when it died first.
+        entry.letter ? 0 : entry.size,
+        entry.letter?.letter ?? letterIdOf(runId, entry.key),
+        now,
+        this.limits.entries,
+        this.limits.rawBytes,
+        ...failureFields(failure),
+        "|",
+        ...newLetter,
       ],
-    )) as [number];
-    if (reply[0] === -3) return 0;
-    return accepted(reply[0], "the burial");
+    )) as [number, number, number, number];
+    if (reply[0] === -3) return { outstanding: 0, letters: 0, rawBytes: 0, isNew: false };
+    const outstanding = accepted(reply[0], "the burial");
+    return { outstanding, letters: reply[1], rawBytes: reply[2], isNew: reply[3] === 1 };
   }
 
   async extend(
@@ -154,6 +188,11 @@ export class RunBatches extends RunReads {
     );
     accepted(Number(reply), "the extension");
     return entries;
+  }
+
+  /** A record that had failed is good after all: later errors must not hide behind those that were forgiven. */
+  async errorTakenBack(runId: string): Promise<void> {
+    await scripts.clampErrorBase.run(this.redis, [this.runKeys(runId).run], []);
   }
 
   async raiseGeneration(runId: string, key: string, status: BatchStatus): Promise<number> {

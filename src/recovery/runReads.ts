@@ -11,13 +11,23 @@ import {
   toRunRecord,
 } from "./runRecord.ts";
 
+/** What fills a provider's dead letters, whichever comes first. */
+export interface LetterLimits {
+  entries: number;
+  rawBytes: number;
+}
+
+export const LETTER_LIMITS: LetterLimits = { entries: 10_000, rawBytes: 256_000_000 };
+
 export class RunReads {
   readonly keys: ProviderKeys;
+  readonly limits: LetterLimits;
   protected readonly redis: Redis;
 
-  constructor(redis: Redis, keys: ProviderKeys) {
+  constructor(redis: Redis, keys: ProviderKeys, limits: LetterLimits = LETTER_LIMITS) {
     this.redis = redis;
     this.keys = keys;
+    this.limits = limits;
   }
 
   protected runKeys(runId: string): RunKeys {
@@ -38,6 +48,9 @@ export class RunReads {
       lastFullAt: meta.lastFullAt ?? null,
       changeKey: meta.changeKey ?? null,
       lastRunId: meta.lastRunId ?? null,
+      verifiedOpenedMs: Number(meta.verifiedOpenedMs ?? "0"),
+      wholeOpenedMs: Number(meta.wholeOpenedMs ?? "0"),
+      newestFetch: Number(meta.newestFetch ?? "0"),
     };
   }
 
@@ -60,7 +73,17 @@ export class RunReads {
     return (await this.redis.exists(run.seen, run.regressed, run.fences, run.nameless)) > 0;
   }
 
-  /** Newest first. */
+  /** Closed runs whose bookkeeping is still there. */
+  uncleanRunIds(): Promise<string[]> {
+    return this.redis.smembers(this.keys.unclean);
+  }
+
+  /** The replay run that takes letters, waiting or open. */
+  replayRunId(): Promise<string | null> {
+    return this.redis.get(this.keys.replayRun);
+  }
+
+  /** Of ordinary runs, newest first. */
   recentRunIds(limit: number): Promise<string[]> {
     return this.redis.zrevrange(this.keys.runs, 0, limit - 1);
   }
@@ -73,6 +96,22 @@ export class RunReads {
         { letter: text[0] as BatchStatus["letter"], generation: Number(text.slice(1)), raw: text },
       ]),
     );
+  }
+
+  /** State of a run and letter of one of its batches; null where there is none. */
+  async stateOf(
+    runId: string,
+    batch: string,
+  ): Promise<{ runState: RunRecord["state"] | null; status: BatchStatus["letter"] | null }> {
+    const run = this.runKeys(runId);
+    const [runState, status] = await Promise.all([
+      this.redis.hget(run.run, "state"),
+      this.redis.hget(run.status, batch),
+    ]);
+    return {
+      runState: runState as RunRecord["state"] | null,
+      status: (status?.[0] ?? null) as BatchStatus["letter"] | null,
+    };
   }
 
   async entries(runId: string, keys: string[]): Promise<BatchEntry[]> {

@@ -1,5 +1,6 @@
 /** A run as its hash in Redis tells it, and what its batches leave behind. */
 import type { BatchFacts, RunMode } from "../providers/contract.ts";
+import type { LetterOrigin } from "./letters/letter.ts";
 
 /** A batch as it is planned; the job's data are made from it. */
 export interface BatchEntry {
@@ -9,6 +10,8 @@ export interface BatchEntry {
   pass: number;
   /** "record": one bad record by itself. */
   kind: "batch" | "record";
+  /** In a replay run: the dead letter that this batch is tried again for. */
+  letter?: LetterOrigin;
 }
 
 /** What a committed batch leaves until its run is closed. */
@@ -25,12 +28,16 @@ export interface StoredError {
   message: string;
 }
 
-export type BatchStatus = { letter: "p" | "c" | "d" | "x"; generation: number; raw: string };
+/** p planned, c committed, d dead, x cancelled by a person, r dead once and then replayed elsewhere */
+export type BatchStatus = { letter: "p" | "c" | "d" | "x" | "r"; generation: number; raw: string };
 
 export interface RunRecord {
   id: string;
   provider: string;
-  state: "open" | "closing" | "closed";
+  /** replay: dead letters of closed runs, tried again. It verifies nothing. */
+  kind: "ordinary" | "replay";
+  /** waiting: a replay run that opens as soon as no other is open. */
+  state: "waiting" | "open" | "closing" | "closed";
   mode: RunMode;
   startedAt: string;
   endedAt: string | null;
@@ -45,6 +52,8 @@ export interface RunRecord {
   planned: number;
   done: number;
   deadBatches: number;
+  /** Dead letters that were replayed in this run and gave up again. */
+  deadAgain: number;
   /** Records planned in the batches that gave up. */
   deadSize: number;
   /** What had failed and been processed when a person last resumed: errors are counted from there. */
@@ -57,7 +66,15 @@ export interface RunRecord {
   /** Bad records, those without an id included. */
   dead: number;
   deadWithId: number;
+  /** Bad records that a person has accepted: they count as nothing. */
+  accepted: number;
+  acceptedWithId: number;
   nameless: boolean;
+  /** Accepted ones without an id. */
+  namelessAccepted: number;
+  /** Dead letters that refer to it, and those that refer to its staged slices. */
+  letters: number;
+  batchLetters: number;
   /** Records the upstream says there are in this pass; null before it has said so. */
   expected: number | null;
   removed: number;
@@ -82,6 +99,11 @@ export interface ProviderMeta {
   lastFullAt: string | null;
   changeKey: string | null;
   lastRunId: string | null;
+  /** When the last verified run opened, ms; and the last verified one that saw the whole upstream. 0: none. */
+  verifiedOpenedMs: number;
+  wholeOpenedMs: number;
+  /** Newest fetch that a closed run received anything from, µs. */
+  newestFetch: number;
 }
 
 /** Undefined where there is no such run. */
@@ -97,6 +119,7 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
   return {
     id: runId,
     provider: h.provider ?? "",
+    kind: h.kind === "replay" ? "replay" : "ordinary",
     state: h.state as RunRecord["state"],
     mode: h.mode as RunMode,
     startedAt: h.startedAt ?? "",
@@ -111,6 +134,7 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     planned: int("planned"),
     done: int("done"),
     deadBatches: int("deadBatches"),
+    deadAgain: int("deadAgain"),
     deadSize: int("deadSize"),
     errorBase: { errors: int("errorBaseErrors"), processed: int("errorBaseProcessed") },
     walkAgain: h.walkAgain === "1",
@@ -119,7 +143,12 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     unchanged: int("unchanged"),
     dead: int("dead"),
     deadWithId: int("dead") - int("namelessCount"),
+    accepted: int("accepted"),
+    acceptedWithId: int("accepted") - int("namelessAccepted"),
     nameless: int("namelessCount") > 0,
+    namelessAccepted: int("namelessAccepted"),
+    letters: int("letters"),
+    batchLetters: int("batchLetters"),
     expected: h[`expected:${h.pass}`] === undefined ? null : int(`expected:${h.pass}`),
     removed: int("removed"),
     requests: int("requests"),

@@ -9,6 +9,7 @@
  *    reconciler adds it;
  *  - after the last checkpoint, before the finish job was added: the reconciler adds it;
  *  - in the finish step: the run is `closing` with its verdict kept; the next attempt goes on with that verdict.
+ *  - between closing and cleaning: the run stands among the unclean; whoever finishes, sweeps or replays cleans it.
  */
 import { randomBytes } from "node:crypto";
 import type { PlannedBatch, RunMode } from "../providers/contract.ts";
@@ -32,7 +33,7 @@ const scripts = {
   openRun: script("openRun-7"),
   closeDoor: script("closeDoor-2"),
   setRunFields: script("setRunFields-2"),
-  closeRun: script("closeRun-6"),
+  closeRun: script("closeRun-8"),
 };
 
 export class RunStore extends RunBatches {
@@ -135,7 +136,10 @@ export class RunStore extends RunBatches {
     const fields = Object.entries(meta).flat();
     const reply = await scripts.closeRun.run(
       this.redis,
-      [run.run, run.fences, this.keys.meta, this.keys.openRun, run.status, run.results],
+      [
+        ...[run.run, run.fences, this.keys.meta, this.keys.openRun, run.status, run.results],
+        ...[this.keys.replayRun, this.keys.unclean],
+      ],
       [
         attempt.batchKey,
         attempt.fence,
@@ -168,18 +172,22 @@ export class RunStore extends RunBatches {
   async dropBookkeeping(runId: string): Promise<void> {
     const run = this.runKeys(runId);
     await this.redis.unlink(run.seen, run.regressed, run.fences, run.nameless);
+    await this.redis.srem(this.keys.unclean, runId);
   }
 
   /** Forgets closed runs beyond the newest `keep`, but none that a dead letter refers to. */
-  async trimHistory(keep: number): Promise<void> {
-    const old = await this.redis.zrange(this.keys.runs, 0, `-${keep + 1}`);
-    for (const runId of old) {
-      const statuses = [...(await this.statuses(runId)).values()];
-      const state = await this.redis.hget(this.runKeys(runId).run, "state");
-      if (state !== "closed" || statuses.some(({ letter }) => letter === "d")) continue;
+  async trimHistory(keep: { ordinary: number; replays: number }): Promise<void> {
+    await this.#trim(this.keys.runs, keep.ordinary);
+    await this.#trim(this.keys.replayRuns, keep.replays);
+  }
+
+  async #trim(history: string, keep: number): Promise<void> {
+    for (const runId of await this.redis.zrange(history, 0, `-${keep + 1}`)) {
       const run = this.runKeys(runId);
+      const [state, letters] = await this.redis.hmget(run.run, "state", "letters");
+      if (state !== "closed" || Number(letters ?? "0") > 0) continue;
       await this.redis.unlink(run.run, run.batches, run.status, run.results, run.order);
-      await this.redis.zrem(this.keys.runs, runId);
+      await this.redis.zrem(history, runId);
     }
   }
 }

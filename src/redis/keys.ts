@@ -115,6 +115,35 @@ export interface ProviderKeys {
   readonly badRecords: string;
   /** STRING raw bytes of a bad record; never expires. */
   badRecordRaw(deadLetterId: string): string;
+  readonly letters: LetterKeys;
+  /** STRING: id of the replay run that takes letters, waiting or open; absent when none. */
+  readonly replayRun: string;
+  /** ZSET of replay runs by opening time (ms). */
+  readonly replayRuns: string;
+  /** SET of closed runs whose bookkeeping is still there. */
+  readonly unclean: string;
+}
+
+/** The index of dead letters, see recovery/lua/letters.lua. The scripts derive the other names from `index`. */
+export interface LetterKeys {
+  /** ZSET of all letters by last failure (ms). */
+  readonly index: string;
+  /** HASH of one letter. */
+  one(id: string): string;
+  /** ZSETs as `index`, of one code, class or state. */
+  code(code: string): string;
+  class(name: string): string;
+  state(name: string): string;
+  /** ZSET by first failure (ms). */
+  readonly first: string;
+  /** ZSET by replays, of those replayed at least once. */
+  readonly replays: string;
+  /** HASH of counts. */
+  readonly counts: string;
+  /** HASH job id → letter id, of the jobs in the failed set. */
+  readonly jobs: string;
+  /** STREAM of what people did with letters. */
+  readonly actions: string;
 }
 
 export interface RunKeys {
@@ -216,6 +245,21 @@ export function makeKeys(prefix: string): Keys {
         checkpoints: `${tag}:checkpoints`,
         badRecords: `${tag}:bad-records`,
         badRecordRaw: (id) => `${tag}:bad-record:${id}`,
+        letters: {
+          index: `${tag}:letters`,
+          one: (id) => `${tag}:letters:one:${id}`,
+          code: (code) => `${tag}:letters:code:${code}`,
+          class: (name) => `${tag}:letters:class:${name}`,
+          state: (name) => `${tag}:letters:state:${name}`,
+          first: `${tag}:letters:first`,
+          replays: `${tag}:letters:replays`,
+          counts: `${tag}:letters:counts`,
+          jobs: `${tag}:letters:jobs`,
+          actions: `${tag}:letters:actions`,
+        },
+        replayRun: `${tag}:replay-run`,
+        replayRuns: `${tag}:replay-runs`,
+        unclean: `${tag}:unclean-runs`,
       };
     },
   };

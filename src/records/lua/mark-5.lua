@@ -2,7 +2,7 @@
 -- An id judged unchanged against an index entry that is there no longer is left alone and reported.
 --
 -- KEYS[1] run  KEYS[2] fences  KEYS[3] seen  KEYS[4] index  KEYS[5] regressed
--- ARGV[1] batch  ARGV[2] fence  ARGV[3] pass  ARGV[4] code (n | d)  ARGV[5] fetch time
+-- ARGV[1] batch  ARGV[2] fence  ARGV[3] pass  ARGV[4] code (n | d | a)  ARGV[5] fetch time
 -- ARGV[6] number of ids  ARGV[7] number of regressions
 -- ARGV[8] frame: id and index entry judged against ('' = any) of each id; then id and digest of each record refused for
 --         its lower version, of which the run remembers the pass, so that a second pass can tell the upstream's truth

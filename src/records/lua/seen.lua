@@ -1,7 +1,7 @@
 -- What a run has seen, each id counted once. A mark is `<code><pass>:<fetch time>`: c created, u updated, n unchanged,
--- d dead; the newest pass and the newest fetch that saw the id. The fetch time makes an earlier fetch of the same run
+-- d dead, a a bad one that a person has accepted; the newest pass and the newest fetch that saw the id. The fetch time makes an earlier fetch of the same run
 -- yield even where the later one found nothing to write.
-local COUNTER = { c = 'created', u = 'updated', n = 'unchanged', d = 'dead' }
+local COUNTER = { c = 'created', u = 'updated', n = 'unchanged', d = 'dead', a = 'accepted' }
 local delta = {}
 local marks = {}
 
@@ -14,14 +14,14 @@ local function fetch_of(mark)
 end
 
 -- A repeat of an attempt that was killed half-way finds its own records unchanged: c and u stay. Dead is replaced by
--- any good code, and any good code by dead.
+-- any good code, and any good code by dead or accepted.
 local function mark_seen(id, existing, code, pass, fetched)
   if not existing then
     count(COUNTER[code], 1)
     count('unique:' .. pass, 1)
   else
     local old_code, old_pass, old_fetched = string.match(existing, '^(%a)(%d+):(.*)$')
-    if code ~= 'd' and (old_code == 'c' or old_code == 'u') then
+    if code ~= 'd' and code ~= 'a' and (old_code == 'c' or old_code == 'u') then
       code = old_code
     end
     if code ~= old_code then

@@ -3,7 +3,7 @@
   Redis forgot its last second.
   KEYS[1] run HASH  KEYS[2] status HASH  KEYS[3] fences HASH
   ARGV[1] batch key  ARGV[2] "finish" when it is the run's last step
-  Returns {fence, pass, status}; {-1} the run is gone or closed; {-2} committed; {-3} dead; {-4} cancelled; {-5} not planned.
+  Returns {fence, pass, status}; {-1} the run is gone or closed; {-2} committed; {-3} dead; {-4} cancelled, or replayed elsewhere; {-5} not planned.
 ]]
 local state = redis.call("HGET", KEYS[1], "state")
 if not state or state == "closed" then
@@ -23,7 +23,7 @@ if ARGV[2] ~= "finish" then
     return { -2 }
   elseif letter == "d" then
     return { -3 }
-  elseif letter == "x" then
+  elseif letter == "x" or letter == "r" then
     return { -4 }
   end
 end

@@ -6,7 +6,8 @@
   ARGV[1] batch key  ARGV[2] fence  ARGV[3] pass  ARGV[4] result JSON  ARGV[5] urn of the last record ("" none)
   ARGV[6] records  ARGV[7] newest lastModified as ms ("" none)  ARGV[8] the same as it came  ARGV[9] ISO time
   ARGV[10] run id  ARGV[11] change key JSON ("" none)  ARGV[12] checkpoints kept
-  ARGV[13] listing of the batch ("" none)  ARGV[14] total of that listing  ARGV[15..] key, JSON, ordered, …
+  ARGV[13] listing of the batch ("" none)  ARGV[14] total of that listing
+  ARGV[15] when the upstream was asked, µs (0: nothing was received)  ARGV[16..] key, JSON, ordered, …
   Returns {outstanding, new batches}; {-1} run not open; {-2} superseded.
 ]]
 local runKey, batchesKey, statusKey, orderKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -18,7 +19,7 @@ if refused ~= 0 then
   return { refused }
 end
 local status = redis.call("HGET", statusKey, batchKey)
-local added = addBatches(pass, 15, #ARGV)
+local added = addBatches(pass, 16, #ARGV)
 if string.sub(status, 1, 1) == "p" then
   redis.call("HSET", statusKey, batchKey, "c" .. string.sub(status, 2))
   redis.call("HINCRBY", runKey, "outstanding", -1)
@@ -34,6 +35,9 @@ if ARGV[7] ~= "" then
   if not newest or tonumber(ARGV[7]) > tonumber(newest) then
     redis.call("HSET", runKey, "newestMs", ARGV[7], "newest", ARGV[8])
   end
+end
+if tonumber(ARGV[15]) > tonumber(redis.call("HGET", runKey, "newestFetch") or "0") then
+  redis.call("HSET", runKey, "newestFetch", ARGV[15])
 end
 if ARGV[11] ~= "" then
   redis.call("HSET", runKey, "changeKey", ARGV[11])

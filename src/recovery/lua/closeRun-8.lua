@@ -2,7 +2,7 @@
   Closes the run for ever; moves watermark and change key when it was verified. Batches still planned are cancelled with
   the run's error (a run that a wrong configuration failed at once).
   KEYS[1] run HASH  KEYS[2] fences HASH  KEYS[3] meta HASH  KEYS[4] open run STRING  KEYS[5] status HASH
-  KEYS[6] results HASH
+  KEYS[6] results HASH  KEYS[7] replay run STRING  KEYS[8] unclean runs SET
   ARGV[1] key of the acting step  ARGV[2] its fence (0: a person stops the run)  ARGV[3] run id  ARGV[4] result  ARGV[5] error JSON ("" none)
   ARGV[6] ISO time  ARGV[7] number of meta fields  ARGV[8..] field, value, … of meta ("" deletes)
   Returns 1; -1 run closed; -2 superseded.
@@ -42,7 +42,14 @@ for i = 8, 7 + tonumber(ARGV[7]), 2 do
     redis.call("HSET", KEYS[3], ARGV[i], ARGV[i + 1])
   end
 end
-if redis.call("GET", KEYS[4]) == ARGV[3] then
-  redis.call("DEL", KEYS[4])
+for _, pointer in ipairs({ KEYS[4], KEYS[7] }) do
+  if redis.call("GET", pointer) == ARGV[3] then
+    redis.call("DEL", pointer)
+  end
 end
+local newest = redis.call("HGET", KEYS[1], "newestFetch")
+if newest and tonumber(newest) > tonumber(redis.call("HGET", KEYS[3], "newestFetch") or "0") then
+  redis.call("HSET", KEYS[3], "newestFetch", newest)
+end
+redis.call("SADD", KEYS[8], ARGV[3])
 return 1

@@ -1,0 +1,23 @@
+/** What a failed job tells of its failure, where nobody was there to say it. */
+import type { Job } from "bullmq";
+import { classOf, type Failure, type LetterKind } from "./letter.ts";
+
+/** A failed reason begins with our code; BullMQ's own do not. */
+const CODE = /^[A-Z]+_[A-Z_]+/;
+
+const STALLED = /\bstalled\b/i;
+
+export function failureOf(job: Job, rawBytes: number): Failure {
+  const reason = job.failedReason ?? "the job failed";
+  const code = CODE.exec(reason)?.[0] ?? "SYS_INTERNAL";
+  const kind: LetterKind = job.name === "record" ? "record" : "batch";
+  const spent = job.attemptsMade >= (job.opts.attempts ?? 1);
+  const usual = classOf(kind, code);
+  return {
+    error: { code, message: reason.replace(/^[A-Z]+_[A-Z_]+: /, "") },
+    class: STALLED.test(reason) && usual === "exhausted" ? "stalled" : spent || usual !== "exhausted" ? usual : "permanent",
+    attempts: job.attemptsMade,
+    jobId: job.id as string,
+    rawBytes,
+  };
+}

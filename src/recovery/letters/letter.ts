@@ -1,0 +1,125 @@
+/** A dead letter as its hash in Redis tells it (see ../lua/letters.lua), and what a new one is made of. */
+import { createHash } from "node:crypto";
+import { errorCatalog } from "../../core/errorCatalog.ts";
+import type { StoredError } from "../runRecord.ts";
+
+export type LetterClass = "exhausted" | "permanent" | "stalled" | "bad-record";
+export type LetterState = "dead" | "replaying" | "accepted";
+/** job: something in the queue that is none of ours. */
+export type LetterKind = "batch" | "record" | "job";
+
+export interface Letter {
+  id: string;
+  kind: LetterKind;
+  class: LetterClass;
+  state: LetterState;
+  code: string;
+  message: string;
+  runId: string;
+  batch: string;
+  subject: string;
+  size: number;
+  attempts: number;
+  replays: number;
+  firstFailedAt: string;
+  lastFailedAt: string;
+  /** The same in ms: its place in the index. */
+  lastMs: number;
+  rawBytes: number;
+  /** In the failed set; empty where it is not. */
+  jobId: string;
+  /** The replay under way: its run, its batch there, and that batch's generation. */
+  replay: { runId: string; key: string; generation: number } | null;
+  /** µs at which a good version of the record was fetched; 0 none. */
+  supersededAt: number;
+  lastAction: { what: "replay" | "accept"; actor: string; at: string; reason: string | null } | null;
+}
+
+/** What the failure of a job tells of its letter. */
+export interface Failure {
+  error: StoredError;
+  class: LetterClass;
+  attempts: number;
+  jobId: string;
+  rawBytes: number;
+}
+
+/** Says which letter a batch of a replay run stands for, and where that gave up. */
+export interface LetterOrigin {
+  letter: string;
+  runId: string;
+  batch: string;
+}
+
+const MESSAGE_CHARACTERS = 500;
+
+/** Of a batch: the same whatever its generation. That of a bad record is made from its content (badRecords.ts). */
+export const batchLetterId = (runId: string, batch: string): string =>
+  `d-${createHash("sha256").update(`${runId}\n${batch}`).digest("hex").slice(0, 24)}`;
+
+/** The letter of a bad record is known by its batch's key, which names it. */
+export const letterIdOf = (runId: string, batch: string): string =>
+  batch.startsWith(RECORD_KEY) ? batch.slice(RECORD_KEY.length) : batchLetterId(runId, batch);
+
+const RECORD_KEY = "bad/";
+export const recordKey = (letterId: string): string => `${RECORD_KEY}${letterId}`;
+export const isRecordKey = (batch: string): boolean => batch.startsWith(RECORD_KEY);
+/** In a replay run. Unique there: a letter that fails again and is replayed again has another generation. */
+export const replayKey = (letterId: string, replays: number): string => `replay/${letterId}/${replays}`;
+
+export const classOf = (kind: LetterKind, code: string): LetterClass => {
+  if (kind === "record") return "bad-record";
+  const entry = code in errorCatalog ? errorCatalog[code as keyof typeof errorCatalog] : undefined;
+  return entry?.class === "permanent" || entry?.class === "refused" ? "permanent" : "exhausted";
+};
+
+export const failureFields = (failure: Failure): (string | number)[] => [
+  "code",
+  failure.error.code,
+  "class",
+  failure.class,
+  "message",
+  failure.error.message.slice(0, MESSAGE_CHARACTERS),
+  "attempts",
+  failure.attempts,
+  "job",
+  failure.jobId,
+  "rawBytes",
+  failure.rawBytes,
+];
+
+export function toLetter(id: string, h: Record<string, string>): Letter | undefined {
+  if (!h.state) return undefined;
+  const lastMs = Number(h.lastMs);
+  return {
+    id,
+    kind: h.kind as LetterKind,
+    class: h.class as LetterClass,
+    state: h.state as LetterState,
+    code: h.code ?? "",
+    message: h.message ?? "",
+    runId: h.run ?? "",
+    batch: h.batch ?? "",
+    subject: h.subject ?? "",
+    size: Number(h.size ?? "0"),
+    attempts: Number(h.attempts ?? "0"),
+    replays: Number(h.replays ?? "0"),
+    firstFailedAt: new Date(Number(h.firstMs)).toISOString(),
+    lastFailedAt: new Date(lastMs).toISOString(),
+    lastMs,
+    rawBytes: Number(h.rawBytes ?? "0"),
+    jobId: h.job ?? "",
+    replay: h.replayRun
+      ? { runId: h.replayRun, key: h.replayKey ?? "", generation: Number(h.replayGeneration ?? "1") }
+      : null,
+    supersededAt: Number(h.supersededAt ?? "0"),
+    lastAction: h.action
+      ? {
+          what: h.action as "replay" | "accept",
+          actor: h.actor ?? "",
+          at: h.actionAt ?? "",
+          reason: h.reason || null,
+        }
+      : null,
+  };
+}

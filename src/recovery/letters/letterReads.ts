@@ -1,0 +1,156 @@
+/** What the index of dead letters tells: pages, counts, single letters. Never loads the set: a page at a time. */
+import type { Redis } from "ioredis";
+import type { ProviderKeys } from "../../redis/keys.ts";
+import { type Letter, type LetterClass, type LetterState, toLetter } from "./letter.ts";
+
+/** Letters read at a time. */
+const PAGE = 200;
+
+/** Everything given must hold; times are those of the last failure, ms. */
+export interface LetterFilter {
+  code?: string;
+  class?: LetterClass;
+  state?: LetterState;
+  /** Failed last before this. */
+  before?: number;
+  /** Failed last at this time or later. */
+  after?: number;
+}
+
+/** A place in the order: newest failure first, then by id downwards. */
+export interface LetterPlace {
+  ms: number;
+  id: string;
+}
+
+export interface LetterCounts {
+  total: number;
+  byState: Record<LetterState, number>;
+  byCode: Record<string, number>;
+  byClass: Record<string, number>;
+  replays: number;
+  maxReplays: number;
+  rawBytes: number;
+  /** Of letters that are not accepted: what counts towards the cap. */
+  countedBytes: number;
+  /** A letter was born at the cap, and the provider was not paused for it yet. */
+  fullDue: boolean;
+  oldest: string | null;
+  newest: string | null;
+}
+
+const after = (letter: LetterPlace, from: LetterPlace | null): boolean =>
+  from === null || letter.ms < from.ms || (letter.ms === from.ms && letter.id < from.id);
+
+export class LetterReads {
+  readonly keys: ProviderKeys;
+  protected readonly redis: Redis;
+
+  constructor(redis: Redis, keys: ProviderKeys) {
+    this.redis = redis;
+    this.keys = keys;
+  }
+
+  async get(id: string): Promise<Letter | undefined> {
+    return toLetter(id, await this.redis.hgetall(this.keys.letters.one(id)));
+  }
+
+  /** In the order asked for; without those that are gone. */
+  async many(ids: readonly string[]): Promise<Letter[]> {
+    const found = await Promise.all(ids.map((id) => this.get(id)));
+    return found.filter((letter): letter is Letter => letter !== undefined);
+  }
+
+  /** Jobs in the failed set that letters speak of. */
+  jobCount(): Promise<number> {
+    return this.redis.hlen(this.keys.letters.jobs);
+  }
+
+  async jobsWithoutLetter(jobIds: readonly string[]): Promise<string[]> {
+    if (jobIds.length === 0) return [];
+    const known = await this.redis.hmget(this.keys.letters.jobs, ...jobIds);
+    return jobIds.filter((_, i) => known[i] === null);
+  }
+
+  /** The letter whose job lies in the failed set under this id. */
+  idOfJob(jobId: string): Promise<string | null> {
+    return this.redis.hget(this.keys.letters.jobs, jobId);
+  }
+
+  /** Letters after `from` that fit, the newest failure first, at most `limit`. Fewer mean that there are no more. */
+  async page(filter: LetterFilter, from: LetterPlace | null, limit: number): Promise<Letter[]> {
+    const index = await this.#narrowest(filter);
+    const min = filter.after === undefined ? "-inf" : String(filter.after);
+    let max = filter.before === undefined ? "+inf" : `(${filter.before}`;
+    if (from && (filter.before === undefined || from.ms < filter.before)) max = String(from.ms);
+    let offset = 0;
+    const found: Letter[] = [];
+    for (;;) {
+      const flat = await this.redis.zrevrangebyscore(index, max, min, "WITHSCORES", "LIMIT", offset, PAGE);
+      const places: LetterPlace[] = [];
+      for (let i = 0; i + 1 < flat.length; i += 2) places.push({ id: flat[i]!, ms: Number(flat[i + 1]) });
+      const letters = await this.many(
+        places.filter((place) => after(place, from)).map(({ id }) => id),
+      );
+      for (const letter of letters) {
+        if (filter.code !== undefined && letter.code !== filter.code) continue;
+        if (filter.class !== undefined && letter.class !== filter.class) continue;
+        if (filter.state !== undefined && letter.state !== filter.state) continue;
+        found.push(letter);
+        if (found.length === limit) return found;
+      }
+      const last = places.at(-1);
+      if (last === undefined || places.length < PAGE) return found;
+      // On from the last one's time; those of the same time that were read already are left out.
+      const read = places.filter(({ ms }) => ms === last.ms).length;
+      offset = max === String(last.ms) ? offset + read : read;
+      max = String(last.ms);
+    }
+  }
+
+  /** The shortest list that holds all that fit. */
+  async #narrowest(filter: LetterFilter): Promise<string> {
+    const { letters } = this.keys;
+    const lists = [
+      ...(filter.code === undefined ? [] : [letters.code(filter.code)]),
+      ...(filter.class === undefined ? [] : [letters.class(filter.class)]),
+      ...(filter.state === undefined ? [] : [letters.state(filter.state)]),
+    ];
+    if (lists.length < 2) return lists[0] ?? letters.index;
+    const sizes = await Promise.all(lists.map((list) => this.redis.zcard(list)));
+    return lists[sizes.indexOf(Math.min(...sizes))]!;
+  }
+
+  async counts(): Promise<LetterCounts> {
+    const { letters } = this.keys;
+    const [total, h, oldest, newest, replayed] = await Promise.all([
+      this.redis.zcard(letters.index),
+      this.redis.hgetall(letters.counts),
+      this.redis.zrange(letters.first, 0, "0", "WITHSCORES"),
+      this.redis.zrevrange(letters.index, 0, 0, "WITHSCORES"),
+      this.redis.zrevrange(letters.replays, 0, 0, "WITHSCORES"),
+    ]);
+    const int = (name: string): number => Number(h[name] ?? "0");
+    const group = (stem: string): Record<string, number> =>
+      Object.fromEntries(
+        Object.entries(h)
+          .filter(([name]) => name.startsWith(stem))
+          .map(([name, value]) => [name.slice(stem.length), Number(value)]),
+      );
+    const iso = (pair: string[]): string | null =>
+      pair[1] === undefined ? null : new Date(Number(pair[1])).toISOString();
+    return {
+      total,
+      byState: { dead: int("state:dead"), replaying: int("state:replaying"), accepted: int("state:accepted") },
+      byCode: group("code:"),
+      byClass: group("class:"),
+      replays: int("replays"),
+      maxReplays: Number(replayed[1] ?? "0"),
+      rawBytes: int("bytes"),
+      countedBytes: int("countedBytes"),
+      fullDue: h.fullDue === "1",
+      oldest: iso(oldest),
+      newest: iso(newest),
+    };
+  }
+}

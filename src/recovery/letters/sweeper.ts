@@ -1,0 +1,190 @@
+/**
+ * Holds the index of dead letters against the failed set and the runs, and finishes what a crash left. Every repair is a
+ * compare-and-set or may be done twice, so any number of pods may sweep at once.
+ *
+ *  | found                                             | done                                                         |
+ *  |---------------------------------------------------|--------------------------------------------------------------|
+ *  | a letter being replayed, its old job still failed | the old job goes                                             |
+ *  | … whose batch is committed                        | the letter is settled                                        |
+ *  | … whose batch was cancelled, or its run is over   | the letter is dead again, as it was                          |
+ *  | … whose batch is planned and has no job           | nothing here: the reconciler gives a planned batch its job   |
+ *  | a failed job without a letter                     | it gets one; a finish step of a run that is over goes        |
+ *  | a failed job of an older generation of a letter   | the job goes                                                 |
+ *  | a letter whose failed job somebody removed        | it stays: what a replay needs lies in its run, or its bytes  |
+ */
+import { createHash } from "node:crypto";
+import type { Job } from "bullmq";
+import { batchJob } from "../../queues/jobCatalog.ts";
+import type { ProviderQueue } from "../../queues/providerQueue.ts";
+import type { BadRecords } from "../badRecords.ts";
+import type { RunStore } from "../runStore.ts";
+import type { Staging } from "../staging.ts";
+import { failureOf } from "./failures.ts";
+import { type Letter, letterIdOf } from "./letter.ts";
+import type { LetterPlace } from "./letterReads.ts";
+import type { LetterStore } from "./letterStore.ts";
+import { settleLetter } from "./settle.ts";
+
+const PAGE = 200;
+/** Every so often the failed set is looked through even where the counts agree. */
+const THOROUGH_EVERY = 20;
+
+export interface LetterRepair {
+  letter: string;
+  repair: string;
+}
+
+export interface SweeperParts {
+  runs: RunStore;
+  queue: ProviderQueue;
+  letters: LetterStore;
+  badRecords: BadRecords;
+  staging: Staging;
+}
+
+export class LetterSweeper {
+  readonly #p: SweeperParts;
+  #round = 0;
+
+  constructor(parts: SweeperParts) {
+    this.#p = parts;
+  }
+
+  async runOnce(): Promise<LetterRepair[]> {
+    const thorough = this.#round++ % THOROUGH_EVERY === 0;
+    const repairs = await this.sweepReplays();
+    repairs.push(...(await this.#adoptFailed(thorough)));
+    if (thorough) repairs.push(...(await this.#missingJobs()));
+    return repairs;
+  }
+
+  /** Finishes replays that a crash, or the end of their run, left half done; of one run, or of all. */
+  async sweepReplays(runId?: string): Promise<LetterRepair[]> {
+    const repairs: LetterRepair[] = [];
+    for await (const letters of this.#pages({ state: "replaying" })) {
+      const mine = letters.filter(({ replay }) => replay && (runId === undefined || replay.runId === runId));
+      const found = await Promise.all(mine.map((letter) => this.#finishReplay(letter)));
+      mine.forEach((letter, i) => {
+        for (const repair of found[i]!) repairs.push({ letter: letter.id, repair });
+      });
+    }
+    return repairs;
+  }
+
+  async #finishReplay(letter: Letter): Promise<string[]> {
+    const { runs, queue, letters } = this.#p;
+    const repairs: string[] = [];
+    const replay = letter.replay!;
+    if (letter.jobId !== "") {
+      await queue.remove(letter.jobId);
+      await letters.forgetJob(letter.id, letter.jobId);
+      repairs.push("the failed job of a letter that is replayed went");
+    }
+    const { runState, status } = await runs.stateOf(replay.runId, replay.key);
+    if (status === "c") {
+      if (await settleLetter(this.#p, letter, replay)) repairs.push("settled after its replay");
+    } else if (status !== "p" || runState === null || runState === "closed") {
+      if (await letters.giveBack(letter)) repairs.push("its replay was cancelled: dead again");
+    }
+    return repairs;
+  }
+
+  async #adoptFailed(thorough: boolean): Promise<LetterRepair[]> {
+    const { queue, letters } = this.#p;
+    const [{ failed }, known] = await Promise.all([queue.counts(), letters.jobCount()]);
+    if (!thorough && failed === known) return [];
+    const repairs: LetterRepair[] = [];
+    // What is removed on the way moves the rest up: the next round meets what this one passed over.
+    for (let start = 0; ; start += PAGE) {
+      const ids = await queue.failedIds(start, start + PAGE - 1);
+      for (const id of await letters.jobsWithoutLetter(ids)) {
+        const repair = await this.#adopt(id);
+        if (repair) repairs.push(repair);
+      }
+      if (ids.length < PAGE) return repairs;
+    }
+  }
+
+  async #adopt(jobId: string): Promise<LetterRepair | undefined> {
+    const { runs, queue, letters, badRecords } = this.#p;
+    const job = await queue.job(jobId);
+    if (!job) return undefined;
+    const parsed = batchJob.safeParse(job.data);
+    if (!parsed.success || (job.name !== "batch" && job.name !== "record" && job.name !== "finish")) {
+      return await this.#adoptForeign(jobId, job);
+    }
+    const { runId, batch, letter, size } = parsed.data;
+    const { runState, status } = await runs.stateOf(runId, batch);
+    if (job.name === "finish") {
+      // It is no batch: what went wrong stands in its run.
+      if (runState !== null && runState !== "closed") return undefined;
+      await queue.remove(jobId);
+      return { letter: "", repair: "the failed last step of a run that is over went" };
+    }
+    // The reconciler buries it under its run.
+    if (status === "p" && runState === "open") return undefined;
+    const id = letter?.letter ?? letterIdOf(runId, batch);
+    const existing = await letters.get(id);
+    if (existing) {
+      if (existing.state === "dead" && existing.jobId === "") {
+        await letters.change(id, { state: "dead", job: "" }, { job: jobId });
+        return { letter: id, repair: "found its failed job again" };
+      }
+      await queue.remove(jobId);
+      return { letter: id, repair: "the failed job of an older generation went" };
+    }
+    const facts = job.name === "record" ? await badRecords.facts(id) : undefined;
+    const adopted = await letters.adopt({
+      id,
+      kind: job.name,
+      runId: letter?.runId ?? runId,
+      batch: letter?.batch ?? batch,
+      subject: facts?.id ?? letter?.batch ?? batch,
+      size,
+      failedMs: job.finishedOn ?? job.timestamp,
+      failure: failureOf(job, job.name === "record" ? await badRecords.size(id) : 0),
+    });
+    return adopted ? { letter: id, repair: "a failed job got its letter" } : undefined;
+  }
+
+  async #adoptForeign(jobId: string, job: Job): Promise<LetterRepair | undefined> {
+    const id = `j-${createHash("sha256").update(jobId).digest("hex").slice(0, 24)}`;
+    const adopted = await this.#p.letters.adopt({
+      id,
+      kind: "job",
+      runId: "",
+      batch: "",
+      subject: job.name,
+      size: 0,
+      failedMs: job.finishedOn ?? job.timestamp,
+      failure: failureOf(job, 0),
+    });
+    return adopted ? { letter: id, repair: "a failed job that is none of ours got a letter" } : undefined;
+  }
+
+  async #missingJobs(): Promise<LetterRepair[]> {
+    const { queue, letters } = this.#p;
+    const repairs: LetterRepair[] = [];
+    for await (const page of this.#pages({})) {
+      const withJob = page.filter(({ jobId, state }) => jobId !== "" && state !== "replaying");
+      const missing = await queue.missing(withJob.map(({ jobId }) => jobId));
+      for (const letter of withJob) {
+        if (!missing.has(letter.jobId)) continue;
+        await letters.forgetJob(letter.id, letter.jobId);
+        repairs.push({ letter: letter.id, repair: "its failed job was removed by somebody: the letter stays" });
+      }
+    }
+    return repairs;
+  }
+
+  async *#pages(filter: Parameters<LetterStore["page"]>[0]): AsyncGenerator<Letter[]> {
+    let from: LetterPlace | null = null;
+    for (;;) {
+      const page: Letter[] = await this.#p.letters.page(filter, from, PAGE);
+      if (page.length > 0) yield page;
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) return;
+      from = { ms: last.lastMs, id: last.id };
+    }
+  }
+}
