@@ -1,8 +1,9 @@
 /** The composition root: the only file that builds and wires everything. */
 import { WeightedGate } from "./core/semaphore.ts";
 import type { Engine, EngineStatus, StopReport } from "./engine/api.ts";
-import { makeDeadLetters } from "./engine/deadLetters.ts";
-import { history, machineStatus, pause, resizePermits, resume, stop } from "./engine/govern.ts";
+import { machineStatus, pause, resizePermits, resume, stop } from "./engine/govern.ts";
+import { history } from "./engine/history.ts";
+import { makeDeadLetters } from "./engine/letters/deadLetters.ts";
 import { makeObserving } from "./engine/observe.ts";
 import { contextOf, type EngineParts, machineOf } from "./engine/parts.ts";
 import { checkpoints, providerStatus } from "./engine/reads.ts";
@@ -21,6 +22,10 @@ import { RunsQueue } from "./queues/runsQueue.ts";
 import { SchedulePlan } from "./queues/schedulePlan.ts";
 import { makeRedisChangeFeed, makeRedisProviderRecords } from "./records/index.ts";
 import { BadRecords } from "./recovery/badRecords.ts";
+import { ActionLog } from "./recovery/letters/actionLog.ts";
+import { LetterStore } from "./recovery/letters/letterStore.ts";
+import { ReplayRuns } from "./recovery/letters/replayRuns.ts";
+import { LETTER_LIMITS } from "./recovery/runReads.ts";
 import { RunStore } from "./recovery/runStore.ts";
 import { Staging } from "./recovery/staging.ts";
 import { WorkerRegistry } from "./recovery/workerRegistry.ts";
@@ -60,6 +65,10 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     // The same one for all providers of this process, while a worker runs.
     onControl: (ms) => [...contexts.values()][0]?.reporter?.sample(ms),
   });
+  const letterLimits = {
+    entries: settings.deadLetterLimit ?? LETTER_LIMITS.entries,
+    rawBytes: settings.deadLetterBytes ?? LETTER_LIMITS.rawBytes,
+  };
   const limits = { rate: settings.errorRate ?? 0.1, minimum: settings.errorMinimum ?? 200 };
   const macro = openMacroMachine(keys, { redis: redis.commands, logger });
   const half = Math.max(1, Math.floor(settings.concurrency / 2));
@@ -84,7 +93,9 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       waitScale: settings.waitScale,
     });
     upstreams.push(upstream);
-    const runs = new RunStore(redis.commands, providerKeys);
+    const runs = new RunStore(redis.commands, providerKeys, letterLimits);
+    const letters = new LetterStore(redis.commands, providerKeys, letterLimits);
+    const source = `${provider.version} ${url}`;
     const queue = new ProviderQueue(provider.name, providerKeys, redis.commands);
     const machine = openProviderMachine(provider.name, providerKeys, { redis: redis.commands, logger });
     machines.set(provider.name, machine);
@@ -92,7 +103,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       provider,
       url,
       apiKey: own.apiKey,
-      source: `${provider.version} ${url}`,
+      source,
       runs,
       records: makeRedisProviderRecords({
         redis: redis.commands,
@@ -101,13 +112,25 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
         changesLimit: settings.changesLimit,
       }),
       queue,
-      governor: new Governor({ provider: provider.name, machine, pool, runs, queue, limits, logger }),
+      governor: new Governor({
+        provider: provider.name,
+        machine,
+        pool,
+        runs,
+        queue,
+        letters,
+        limits,
+        logger,
+      }),
       reporter: undefined,
       buffer,
       upstream,
       gate,
       staging: new Staging(redis.commands, providerKeys),
       badRecords: new BadRecords(redis.commands, providerKeys),
+      letters,
+      letterActions: new ActionLog(redis.commands, providerKeys),
+      replayRuns: new ReplayRuns(redis.commands, providerKeys, provider.name, source),
       pageSize: new AdaptivePageSize(Math.min(own.pageSize ?? provider.pageSize, provider.pageSize), logger),
       fetchLane: new WeightedGate(Math.max(1, settings.concurrency - half)),
       workLane: new WeightedGate(half),
@@ -200,7 +223,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
 
     history(wanted) {
       if (wanted.provider !== undefined) context(wanted.provider);
-      return history({ macro, providers: machines }, redis.commands, keys, wanted);
+      return history(parts, wanted);
     },
 
     checkpoints: (provider, wanted) => checkpoints(context(provider), wanted),

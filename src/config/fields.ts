@@ -109,6 +109,16 @@ const commonFields = {
     env: "UEE_ERROR_MINIMUM",
     unit: "records",
   }),
+  deadLetterLimit: field(wholeNumber(1, 10_000_000).prefault("10000"), {
+    description: "Dead letters of a provider at which it is paused; none is ever dropped.",
+    env: "UEE_DEAD_LETTER_LIMIT",
+    unit: "dead letters",
+  }),
+  deadLetterBytes: field(bytes(1).prefault("256MB"), {
+    description: "Raw bytes of a provider's bad records at which it is paused; none is ever dropped.",
+    env: "UEE_DEAD_LETTER_BYTES",
+    unit: "bytes",
+  }),
   bufferRecords: field(wholeNumber(100, 10_000_000).prefault("10000"), {
     description:
       "Records fetched and not yet committed at which one worker counts as full; the optimizer acts at 80 % of it.",

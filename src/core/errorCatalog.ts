@@ -310,6 +310,11 @@ export const errorCatalog = {
     "Too many of the provider's records failed for good; it was paused.",
     "See `uee dlq stats`, mend the cause, then `uee resume`.",
   ),
+  PROV_DLQ_FULL: entry(
+    "refused",
+    "The provider's dead letters are at their cap; it was paused, and none was dropped.",
+    "See `uee dlq stats`; replay, accept or purge some, then `uee resume`.",
+  ),
   PROV_STOPPED: entry("refused", "A person stopped the run.", "Open a new one: `uee run`."),
   PROV_BACKING_OFF: entry(
     "deferred",
@@ -350,6 +355,11 @@ export const errorCatalog = {
     "permanent",
     "A staged slice is gone.",
     "Run the provider again; it fetches everything anew.",
+  ),
+  STOR_OUTDATED: entry(
+    "permanent",
+    "What the dead letter would write was fetched before newer data that has come since.",
+    "Run the provider: it fetches everything anew. When it is verified, a replay settles the letter.",
   ),
   STOR_CORRUPT: entry(
     "permanent",
@@ -416,6 +426,7 @@ export const errorCatalog = {
 
   // API: what people and scripts ask for
   API_NOT_FOUND: entry("refused", "There is no such thing here.", "Check the name."),
+  API_UNCONFIRMED: entry("refused", "This must be confirmed.", "Say --yes when you mean it."),
   API_BAD_INPUT: entry("refused", "The input is not valid.", "Correct the values named."),
   API_UNAUTHORIZED: entry(
     "refused",

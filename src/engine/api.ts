@@ -10,11 +10,13 @@ import type { PoolSize } from "../permits/permitPool.ts";
 import type { AuditReport, PoolView } from "../permits/report.ts";
 import type { RunMode } from "../providers/contract.ts";
 import type { ChangeEntry, StoredRecord, Tombstone } from "../records/contract.ts";
+import type { DeadLetterCap, DeadLetters } from "./apiDeadLetters.ts";
 import type { OnShutdown, StopOptions, StopReport, WorkerHandle, WorkerView } from "./apiWorkers.ts";
 
 export type { KernelSample } from "../permits/optimizer/kernelHistory.ts";
 export type { KernelMetrics } from "../permits/optimizer/kernelMetrics.ts";
 export type { QuotaEvent } from "../permits/optimizer/quotaEvents.ts";
+export type * from "./apiDeadLetters.ts";
 export type * from "./apiWorkers.ts";
 
 export type RunState = "running" | "complete" | "incomplete" | "paused" | "stopped" | "failed";
@@ -46,6 +48,10 @@ export interface RunSummary {
 
 /** A run while it moves; what progress bars and `status` show. */
 export interface RunProgress extends RunSummary {
+  /** replay: dead letters of closed runs, tried again. It verifies nothing. */
+  kind: "ordinary" | "replay";
+  /** Bad records that a person has accepted: fetched, and counted as nothing else. */
+  accepted: number;
   phase: "planning" | "loading" | "removing" | "verifying" | "closed";
   pass: number;
   /** Records expected in this pass as far as the upstream has said; null before it has. */
@@ -84,6 +90,7 @@ export interface ProviderStatus {
   openRun: RunProgress | null;
   lastRun: RunProgress | null;
   jobs: { waiting: number; active: number; delayed: number; failed: number };
+  deadLetters: DeadLetterCap;
   lastCheckpoint: string | null;
   /** The nearest slot of its schedules; a paused provider's does nothing. Null where none is kept. */
   nextRun: { at: string; mode: RunMode } | null;
@@ -145,38 +152,21 @@ export interface Checkpoint {
   error: string | null;
 }
 
-export interface DeadLetter {
-  id: string;
-  provider: string;
-  jobId: string;
-  kind: "batch" | "record";
-  code: string;
-  message: string;
-  /** The record's id where it has one; else the batch key. */
-  subject: string;
-  runId: string;
-  batch: string;
-  attempts: number;
-  firstFailedAt: string;
-  lastFailedAt: string;
-  /** Size of the raw bytes kept; 0 for batches. */
-  rawBytes: number;
-}
-
 /** Who asks, and why; kept with what comes of it. */
 export interface PersonRequest {
   actor?: string;
   reason?: string;
 }
 
-/** One line of `uee history`: a transition of a machine, or a decision about permits. */
+/** One line of `uee history`: a transition of a machine, a decision about permits, or what a person did with dead letters. */
 export interface HistoryLine {
   at: string;
-  kind: "transition" | "quota";
+  kind: "transition" | "quota" | "dead-letters";
   /** Null for the fleet's own machine and for quota decisions. */
   provider: string | null;
-  /** `RUNNING → PAUSED`, or `revoke 2`. */
+  /** `RUNNING → PAUSED`, `revoke 2`, or `dead letters: replayed 12`. */
   what: string;
+  /** Of dead letters: which were meant. */
   trigger: string;
   actor: string;
   reason: string | null;
@@ -292,11 +282,7 @@ export interface Engine {
   ): Promise<Checkpoint[]>;
   /** Every worker that is known with its last heartbeat, the oldest first; the dead for ten minutes. */
   workers(): Promise<WorkerView[]>;
-  deadLetters: {
-    list(options: { provider?: string; code?: string; limit: number }): Promise<DeadLetter[]>;
-    show(id: string): Promise<{ letter: DeadLetter; raw: Buffer | null }>;
-    count(provider?: string): Promise<number>;
-  };
+  deadLetters: DeadLetters;
   records: {
     /** By URN, id or alias. */
     get(text: string): Promise<{ record: StoredRecord } | { removed: Tombstone; urn: string } | undefined>;

@@ -1,16 +1,17 @@
-/** What people ask of a governed fleet: pause, resume, stop, and what has happened so far. */
-import type { Redis } from "ioredis";
+/** What people ask of a governed fleet: pause, resume, stop, resize. */
 import { UeeError } from "../core/errors.ts";
-import type { MacroMachineStore, ProviderMachineStore } from "../machines/machineStore.ts";
+import type { ProviderMachineStore } from "../machines/machineStore.ts";
 import type { Actor, MachineSnapshot } from "../machines/request.ts";
-import { publishResize, quotaEvents } from "../permits/optimizer/quotaEvents.ts";
+import { publishResize } from "../permits/optimizer/quotaEvents.ts";
 import type { PoolSize } from "../permits/permitPool.ts";
 import { jobId } from "../queues/jobCatalog.ts";
+import { isRecordKey, letterIdOf } from "../recovery/letters/letter.ts";
+import { LetterSweeper } from "../recovery/letters/sweeper.ts";
 import { isRedisTrouble } from "../redis/errors.ts";
-import type { Keys } from "../redis/keys.ts";
+import { cleanUp } from "../workers/cleanUp.ts";
 import type { ProviderContext } from "../workers/context.ts";
-import { cleanUp } from "../workers/finishRun.ts";
-import type { HistoryLine, MachineStatus, PersonRequest } from "./api.ts";
+import { openReplays } from "../workers/replays.ts";
+import type { MachineStatus, PersonRequest } from "./api.ts";
 import type { EngineParts } from "./parts.ts";
 
 export const machineStatus = (snapshot: MachineSnapshot<string, string>): MachineStatus => ({
@@ -48,13 +49,16 @@ export async function resume(
   const runId = await context.runs.openRunId();
   // Before the machine moves: batches that start at once are counted from here already.
   if (before.state === "PAUSED" && runId !== null) {
-    await context.runs.resumed(runId, before.trigger === "pause_on_error");
+    // Dead letters at their cap say nothing of what was walked.
+    const errors = before.trigger === "pause_on_error" && !before.reason?.startsWith("PROV_DLQ_FULL");
+    await context.runs.resumed(runId, errors);
   }
   const { snapshot } = await machine.request(runId === null ? ["resume", "finish"] : "resume", {
     actor: person(by),
     reason: by.reason,
   });
   await context.queue.queue.resume();
+  await openReplays(context);
   return machineStatus(snapshot);
 }
 
@@ -64,7 +68,8 @@ export async function stop(
   by: PersonRequest,
 ): Promise<MachineStatus> {
   const { snapshot } = await machine.request("stop", { actor: person(by), reason: by.reason });
-  const runId = await context.runs.openRunId();
+  // Where none is open, the replay run that would open next is what there is to stop.
+  const runId = (await context.runs.openRunId()) ?? (await context.runs.replayRunId());
   if (runId !== null) {
     const why = by.reason ? `: ${by.reason}` : "";
     const error = { code: "PROV_STOPPED", message: `stopped by ${person(by).name}${why}` };
@@ -73,6 +78,7 @@ export async function stop(
       if (!(thrown instanceof UeeError) || thrown.code !== "STOR_RUN_CLOSED") throw thrown;
     });
     await forgetCancelled(context, runId);
+    await new LetterSweeper(context).sweepReplays(runId);
     await cleanUp(context, runId);
   }
   await context.queue.queue.resume();
@@ -90,8 +96,9 @@ async function forgetCancelled(context: ProviderContext, runId: string): Promise
       cancelled.slice(i, i + AT_ONCE).map(async ([key, { generation }]) => {
         // One that is at work keeps its job: it finds the door closed and completes.
         await context.queue.queue.remove(jobId({ runId, batch: key, generation })).catch(() => undefined);
-        // A bad record that is met again gets its dead letter then.
-        if (key.startsWith("bad/")) await context.badRecords.unplanned(key.slice("bad/".length));
+        // A bad record that is no dead letter yet becomes one when it is met again.
+        const letter = isRecordKey(key) ? letterIdOf(runId, key) : undefined;
+        if (letter && !(await context.letters.get(letter))) await context.badRecords.forget(letter);
       }),
     );
   }
@@ -108,48 +115,4 @@ export async function resizePermits(
   // Only the history: the resize stands whether or not it is told.
   await publishResize(redis, keys, resized, decision).catch(() => undefined);
   return resized;
-}
-
-/** Newest first. */
-export async function history(
-  stores: { macro: MacroMachineStore; providers: Map<string, ProviderMachineStore> },
-  redis: Redis,
-  keys: Keys,
-  wanted: { provider?: string; limit: number },
-): Promise<HistoryLine[]> {
-  const machines =
-    wanted.provider === undefined
-      ? [stores.macro, ...stores.providers.values()]
-      : [stores.providers.get(wanted.provider)!];
-  const lines: HistoryLine[] = [];
-  for (const machine of machines) {
-    const { entries } = await machine.history({ limit: wanted.limit });
-    for (const entry of entries) {
-      lines.push({
-        at: entry.at,
-        kind: "transition",
-        provider: entry.providerId,
-        what: `${entry.oldState} → ${entry.newState}`,
-        trigger: entry.trigger,
-        actor: entry.actor,
-        reason: entry.reason,
-      });
-    }
-  }
-  if (wanted.provider === undefined) {
-    const { entries } = await quotaEvents(redis, keys, { limit: wanted.limit });
-    for (const entry of entries) {
-      lines.push({
-        at: entry.at,
-        kind: "quota",
-        provider: null,
-        what: entry.kind === "resize" ? `resize to ${entry.permits}` : `${entry.kind} ${entry.permits}`,
-        trigger: entry.kind === "resize" ? "person" : "optimizer",
-        actor: entry.actor,
-        reason: entry.reason || null,
-      });
-    }
-  }
-  // Each machine's lines are newest first already; sorting is stable, so those of one millisecond stay so.
-  return lines.sort((a, b) => Number(a.at < b.at) - Number(a.at > b.at)).slice(0, wanted.limit);
 }

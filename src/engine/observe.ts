@@ -49,7 +49,8 @@ export function makeObserving(parts: EngineParts): Observing {
       const found = await Promise.all(
         contexts(provider).map(async (context) => {
           const machine = machineOf(parts, context.provider.name);
-          const ids = await context.runs.recentRunIds(limit);
+          const { runs } = context;
+          const ids = (await Promise.all([runs.recentRunIds(limit), runs.recentReplayIds(limit)])).flat();
           // One that was forgotten between the list and the look is passed over.
           return Promise.all(ids.map((id) => runProgress(context, id, machine).catch(unlessGone)));
         }),

@@ -1,14 +1,12 @@
-/** What the engine tells about runs, checkpoints and dead letters: reads only. */
-import type { Job } from "bullmq";
+/** What the engine tells about runs and checkpoints: reads only. */
 import { errorCatalog } from "../core/errorCatalog.ts";
 import { UeeError } from "../core/errors.ts";
 import type { ProviderMachineStore } from "../machines/machineStore.ts";
-import type { BatchJob } from "../queues/jobCatalog.ts";
-import type { BadRecordFacts } from "../recovery/badRecords.ts";
 import type { RunRecord, StoredError } from "../recovery/runStore.ts";
 import type { ProviderContext } from "../workers/context.ts";
-import type { Checkpoint, DeadLetter, ProviderStatus, RunError, RunProgress, RunState } from "./api.ts";
+import type { Checkpoint, ProviderStatus, RunError, RunProgress, RunState } from "./api.ts";
 import { machineStatus } from "./govern.ts";
+import { capOf } from "./letters/deadLetters.ts";
 
 const remedyOf = (code: string): string =>
   code in errorCatalog ? errorCatalog[code as keyof typeof errorCatalog].remedy : "";
@@ -20,7 +18,8 @@ type ProviderSnapshot = Awaited<ReturnType<ProviderMachineStore["read"]>>;
 
 /** Why a paused provider's run does not go on, as its summary says it. */
 const pausedError = ({ reason, actor, trigger }: ProviderSnapshot): RunError => {
-  const code = trigger === "pause_on_error" ? "PROV_ERROR_RATE" : "PROV_PAUSED";
+  const full = reason?.startsWith("PROV_DLQ_FULL") ? "PROV_DLQ_FULL" : "PROV_ERROR_RATE";
+  const code = trigger === "pause_on_error" ? full : "PROV_PAUSED";
   const said = (reason ?? "paused").replace(/^[A-Z]+_[A-Z_]+: /, "");
   return { code, message: `${said} (paused by ${actor})`, remedy: remedyOf(code) };
 };
@@ -48,14 +47,16 @@ export async function runProgress(
   return {
     provider: context.provider.name,
     runId,
+    kind: run.kind,
     mode: run.mode,
     state:
       run.state === "closed" ? ((run.result ?? "incomplete") as RunState) : paused ? "paused" : "running",
-    fetched: run.created + run.updated + run.unchanged + run.deadWithId,
+    fetched: run.created + run.updated + run.unchanged + run.deadWithId + run.acceptedWithId,
     created: run.created,
     updated: run.updated,
     unchanged: run.unchanged,
     removed: run.removed,
+    accepted: run.accepted,
     deadLettered: run.dead + run.deadBatches,
     requests: run.requests,
     batches: run.state === "closed" ? run.planned : run.done,
@@ -78,13 +79,14 @@ export async function providerStatus(
   context: ProviderContext,
   machine: ProviderMachineStore,
 ): Promise<Omit<ProviderStatus, "nextRun">> {
-  const [now, meta, openRunId, jobs, records, recent] = await Promise.all([
+  const [now, meta, openRunId, jobs, records, recent, letters] = await Promise.all([
     machine.read(),
     context.runs.meta(),
     context.runs.openRunId(),
     context.queue.counts(),
     context.records.count(),
     context.runs.recentRunIds(2),
+    context.letters.counts(),
   ]);
   const lastRunId = recent.find((id) => id !== openRunId);
   const openRun = openRunId ? await runProgress(context, openRunId, machine).catch(() => null) : null;
@@ -100,6 +102,7 @@ export async function providerStatus(
     openRun,
     lastRun,
     jobs,
+    deadLetters: capOf(context, letters),
     lastCheckpoint: openRun?.checkpoint ?? last?.urn ?? null,
   };
 }
@@ -134,41 +137,4 @@ export async function checkpoints(
     }
   }
   return found;
-}
-
-const codeOf = (reason: string): string => /^[A-Z]+_[A-Z_]+/.exec(reason)?.[0] ?? "SYS_INTERNAL";
-
-async function toDeadLetter(context: ProviderContext, job: Job): Promise<DeadLetter> {
-  const data = job.data as Partial<BatchJob> | undefined;
-  const reason = job.failedReason ?? "";
-  const record = job.name === "record" ? (data?.payload as { deadLetterId?: string } | undefined) : undefined;
-  const facts: BadRecordFacts | undefined = record?.deadLetterId
-    ? await context.badRecords.facts(record.deadLetterId)
-    : undefined;
-  const failedAt = new Date(job.finishedOn ?? job.timestamp).toISOString();
-  return {
-    id: record?.deadLetterId ?? (job.id as string),
-    provider: context.provider.name,
-    jobId: job.id as string,
-    kind: record ? "record" : "batch",
-    code: facts?.code ?? codeOf(reason),
-    message: facts?.message ?? reason.replace(/^[A-Z]+_[A-Z_]+: /, ""),
-    subject: facts?.id ?? data?.batch ?? "",
-    runId: data?.runId ?? "",
-    batch: facts?.batch ?? data?.batch ?? "",
-    attempts: job.attemptsMade,
-    firstFailedAt: facts?.firstSeenAt ?? failedAt,
-    lastFailedAt: facts?.lastSeenAt ?? failedAt,
-    rawBytes: record?.deadLetterId ? await context.badRecords.size(record.deadLetterId) : 0,
-  };
-}
-
-/** Pages through the failed set, newest first, without loading it. */
-export async function* deadLetters(context: ProviderContext): AsyncIterable<DeadLetter> {
-  const page = 100;
-  for (let start = 0; ; start += page) {
-    const jobs = await context.queue.queue.getFailed(start, start + page - 1);
-    for (const job of jobs) if (job) yield await toDeadLetter(context, job);
-    if (jobs.length < page) return;
-  }
 }

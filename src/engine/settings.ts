@@ -36,6 +36,9 @@ export interface EngineSettings {
   errorRate?: number;
   /** Records processed before that share counts. Default 200. */
   errorMinimum?: number;
+  /** Dead letters, and raw bytes of bad records, at which a provider is paused. Default 10,000 and 256 MB. */
+  deadLetterLimit?: number;
+  deadLetterBytes?: number;
   /** Records that one worker may hold fetched and not yet committed, for the optimizer. Default 10,000. */
   bufferRecords?: number;
   /** False: workers that keep the schedules keep none. Default true. */

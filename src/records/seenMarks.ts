@@ -54,5 +54,9 @@ export async function markSeen<M extends Mark>(
 /** Reads a mark, `<code><pass>:<fetch time>` (lua/seen.lua). */
 export function parseMark(mark: string): Seen {
   const [, code, pass, fetchedAt] = /^(\w)(\d+):(.*)$/.exec(mark) ?? [];
-  return { good: code !== "d" && code !== "a", pass: Number(pass), fetchedAt: Number.parseInt(fetchedAt ?? "0", 36) };
+  return {
+    good: code !== "d" && code !== "a",
+    pass: Number(pass),
+    fetchedAt: Number.parseInt(fetchedAt ?? "0", 36),
+  };
 }

@@ -103,6 +103,15 @@ export class BadRecords {
     return text ? (JSON.parse(text) as BadRecordFacts) : undefined;
   }
 
+  async manyFacts(ids: readonly string[]): Promise<(BadRecordFacts & { deadLetterId: string })[]> {
+    if (ids.length === 0) return [];
+    const texts = await this.#redis.hmget(this.#keys.badRecords, ...ids);
+    return ids.flatMap((deadLetterId, i) => {
+      const text = texts[i];
+      return text ? [{ ...(JSON.parse(text) as BadRecordFacts), deadLetterId }] : [];
+    });
+  }
+
   size(id: string): Promise<number> {
     return this.#redis.strlen(this.#keys.badRecordRaw(id));
   }

@@ -6,7 +6,12 @@
 import type { Logger } from "../core/logger.ts";
 import { finishKey, jobId } from "../queues/jobCatalog.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
+import type { BadRecords } from "./badRecords.ts";
+import { failureOf } from "./letters/failures.ts";
 import type { BatchStatus, RunRecord, RunStore } from "./runStore.ts";
+
+/** Batches looked at together. */
+const AT_ONCE = 100;
 
 const aliveStates = new Set(["waiting", "active", "delayed", "prioritized", "waiting-children"]);
 
@@ -19,11 +24,16 @@ export interface Repair {
 export class Reconciler {
   readonly #runs: RunStore;
   readonly #queue: ProviderQueue;
+  readonly #badRecords: BadRecords;
   readonly #logger: Logger;
 
-  constructor(runs: RunStore, queue: ProviderQueue, logger: Logger) {
+  constructor(
+    { runs, queue, badRecords }: { runs: RunStore; queue: ProviderQueue; badRecords: BadRecords },
+    logger: Logger,
+  ) {
     this.#runs = runs;
     this.#queue = queue;
+    this.#badRecords = badRecords;
     this.#logger = logger;
   }
 
@@ -35,9 +45,13 @@ export class Reconciler {
     const repairs: Repair[] = [];
     const statuses = await this.#runs.statuses(runId);
     const planned = [...statuses].filter(([, status]) => status.letter === "p");
-    for (const [key, status] of planned) {
-      const repair = await this.#mendBatch(runId, key, status);
-      if (repair) repairs.push({ runId, batch: key, repair });
+    for (let i = 0; i < planned.length; i += AT_ONCE) {
+      const some = planned.slice(i, i + AT_ONCE);
+      const mended = await Promise.all(some.map(([key, status]) => this.#mendBatch(runId, key, status)));
+      some.forEach(([batch], n) => {
+        const repair = mended[n];
+        if (repair) repairs.push({ runId, batch, repair });
+      });
     }
     if (planned.length === 0 && (await this.#mendFinish(run))) {
       repairs.push({ runId, batch: finishKey(run.round), repair: "finish added" });
@@ -63,9 +77,15 @@ export class Reconciler {
     }
     if (state === "failed") {
       const job = await this.#queue.job(id);
-      const reason = job?.failedReason ?? "SYS_INTERNAL: the job failed";
-      const [code = "SYS_INTERNAL"] = /^[A-Z]+_[A-Z_]+/.exec(reason) ?? [];
-      await this.#runs.bury(runId, entry, null, { code, message: reason }, null);
+      if (!job) return undefined;
+      const record =
+        entry.kind === "record" ? (entry.payload as { deadLetterId: string }).deadLetterId : null;
+      const [facts, rawBytes] =
+        record === null
+          ? [undefined, 0]
+          : await Promise.all([this.#badRecords.facts(record), this.#badRecords.size(record)]);
+      const buried = { ...entry, subject: facts?.id ?? entry.key };
+      await this.#runs.bury(runId, buried, null, failureOf(job, rawBytes));
       return "burial caught up";
     }
     // Completed, yet its checkpoint is not there: Redis forgot its last moments.

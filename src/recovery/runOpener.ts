@@ -16,7 +16,10 @@ export interface OpenedRun {
   mode: RunMode;
 }
 
-/** Joins the open run when there is one. A full run does not join an increment: PROV_RUN_OPEN says to wait for it. */
+/**
+ * Joins the open run when there is one. A full run does not join an increment, nor any run a replay of
+ * dead letters: PROV_RUN_OPEN says to wait for it.
+ */
 export async function openRun(
   provider: AnyProvider,
   source: string,
@@ -34,6 +37,12 @@ export async function openRun(
     const run = await runs.read(runId);
     // Closed between our look and now: the next look opens a new one.
     if (run === undefined || (!opened && run.state === "closed")) continue;
+    if (!opened && run.kind === "replay") {
+      throw new UeeError("PROV_RUN_OPEN", `Dead letters of ${provider.name} are being replayed: ${runId}.`, {
+        data: { runId },
+        retryAfterMs: 1000,
+      });
+    }
     if (!opened && request.mode === "full" && run.mode !== "full") {
       throw new UeeError("PROV_RUN_OPEN", `The incremental run ${runId} of ${provider.name} is open.`, {
         data: { runId },

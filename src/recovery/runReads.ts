@@ -83,6 +83,11 @@ export class RunReads {
     return this.redis.get(this.keys.replayRun);
   }
 
+  /** Of replay runs that have opened, newest first. */
+  recentReplayIds(limit: number): Promise<string[]> {
+    return this.redis.zrevrange(this.keys.replayRuns, 0, limit - 1);
+  }
+
   /** Of ordinary runs, newest first. */
   recentRunIds(limit: number): Promise<string[]> {
     return this.redis.zrevrange(this.keys.runs, 0, limit - 1);

@@ -36,6 +36,8 @@ export function engineSettings(
     permits: config.permits,
     errorRate: config.errorRate,
     errorMinimum: config.errorMinimum,
+    deadLetterLimit: config.deadLetterLimit,
+    deadLetterBytes: config.deadLetterBytes,
     bufferRecords: config.bufferRecords,
     schedules: config.schedules === "on",
     waitScale: config.waitScale,

@@ -8,6 +8,9 @@ import type { AnyProvider, PageSize } from "../providers/contract.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
 import type { ProviderRecords } from "../records/contract.ts";
 import type { BadRecords } from "../recovery/badRecords.ts";
+import type { ActionLog } from "../recovery/letters/actionLog.ts";
+import type { LetterStore } from "../recovery/letters/letterStore.ts";
+import type { ReplayRuns } from "../recovery/letters/replayRuns.ts";
 import type { RunStore } from "../recovery/runStore.ts";
 import type { Staging } from "../recovery/staging.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
@@ -44,6 +47,10 @@ export interface ProviderContext {
   gate: TroubleGate;
   staging: Staging;
   badRecords: BadRecords;
+  letters: LetterStore;
+  /** What people did with them. */
+  letterActions: ActionLog;
+  replayRuns: ReplayRuns;
   governor: Governor;
   /** Tells how long control operations take, and what was settled; set while a worker runs. */
   reporter: LoadReporter | undefined;

@@ -7,17 +7,17 @@
 import { UeeError } from "../core/errors.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
+import { LetterSweeper } from "../recovery/letters/sweeper.ts";
 import type { RunRecord, StoredError } from "../recovery/runStore.ts";
+import { type BatchSummary, enqueueDue } from "./attempt.ts";
+import { cleanUp } from "./cleanUp.ts";
 import type { ProviderContext } from "./context.ts";
-import type { BatchSummary } from "./runBatch.ts";
-import { enqueueDue } from "./runBatch.ts";
+import { openReplays } from "./replays.ts";
 
 /** Passes over an upstream before a run ends incomplete. */
 const MAX_PASSES = 5;
 /** Judgements in one run: passes and their extensions. */
 const MAX_ROUNDS = 15;
-/** Closed runs kept for `status` and accounting. */
-const RUNS_KEPT = 100;
 /** Removals beyond both bounds wait for a person. */
 const SHRINK_SHARE = 0.05;
 const SHRINK_COUNT = 20;
@@ -37,13 +37,12 @@ const stored = (code: ConstructorParameters<typeof UeeError>[0], detail: string)
   return { code: error.code, message: error.detail };
 };
 
+const NOTHING_VERIFIED = { verified: false, watermark: null, removals: false, notModified: false };
+
 const incomplete = (error: StoredError): KeptVerdict => ({
+  ...NOTHING_VERIFIED,
   result: "incomplete",
   error,
-  verified: false,
-  watermark: null,
-  removals: false,
-  notModified: false,
 });
 
 export async function finishRun(
@@ -56,8 +55,7 @@ export async function finishRun(
   if (run === undefined) return { skipped: "run gone" };
   if (begun.kind !== "begun") {
     // Killed between closing and cleaning: only the cleaning is left.
-    await context.governor.runEnded(run);
-    await cleanUp(context, run.id);
+    await ended(context, run.id);
     return { skipped: begun.kind };
   }
   const { attempt } = begun;
@@ -82,7 +80,7 @@ export async function finishRun(
     attempt,
     verdict.result,
     verdict.error,
-    metaAfter(run, verdict, await context.runs.now()),
+    metaAfter(context, run, verdict, await context.runs.now()),
   );
   context.onStep("close", "after", job.batch);
   await ended(context, run.id);
@@ -98,6 +96,7 @@ async function judgeRun(
   run: RunRecord,
   attempt: Attempt,
 ): Promise<KeptVerdict | "walks on"> {
+  if (run.kind === "replay") return judgeReplays(run);
   if (run.deadBatches > 0) {
     return await afterDeadBatches(context, run);
   }
@@ -133,18 +132,7 @@ async function judgeRun(
     await enqueueDue(context, run.id, entries, entries.length);
     return "walks on";
   }
-  if (verdict.kind === "verified") {
-    const bad = run.dead;
-    return {
-      result: bad > 0 ? "incomplete" : "complete",
-      error: bad > 0 ? stored("PROV_BAD_RECORDS", `${bad} bad records lie in the dead letters.`) : null,
-      verified: true,
-      watermark: verdict.watermark,
-      // A record without an id may be any of those that seem to be gone.
-      removals: !run.nameless && (run.mode === "full" || context.provider.kind === "snapshot"),
-      notModified: false,
-    };
-  }
+  if (verdict.kind === "verified") return await verifiedVerdict(context, run, verdict.watermark);
   const pass = verdict.kind === "again" ? run.pass + 1 : run.pass;
   if (pass > MAX_PASSES || run.round >= MAX_ROUNDS) {
     return incomplete(stored("PROV_NOT_VERIFIED", `After ${run.pass} passes: ${verdict.reason}.`));
@@ -156,6 +144,42 @@ async function judgeRun(
   );
   await enqueueDue(context, run.id, entries, entries.length);
   return "walks on";
+}
+
+async function verifiedVerdict(
+  context: ProviderContext,
+  run: RunRecord,
+  watermark: string | null,
+): Promise<KeptVerdict> {
+  const bad = run.dead;
+  const seesAll = seesTheWhole(context, run);
+  const verdict: KeptVerdict = {
+    result: bad > 0 ? "incomplete" : "complete",
+    error: bad > 0 ? stored("PROV_BAD_RECORDS", `${bad} bad records lie in the dead letters.`) : null,
+    verified: true,
+    watermark,
+    // A record without an id may be any of those that seem to be gone.
+    removals: !run.nameless && run.namelessAccepted === 0 && seesAll,
+    notModified: false,
+  };
+  if (bad > 0 || run.namelessAccepted === 0 || !seesAll) return verdict;
+  // Accepted, they count as nothing; yet nothing may be removed, and a store that holds more than the upstream is not it.
+  let gone = 0;
+  for await (const ids of context.records.unseen(run.id, run.pass)) gone += ids.length;
+  if (gone === 0) return verdict;
+  const said = `${gone} records seem to be gone; any may be one of the ${run.namelessAccepted} accepted ones without an id.`;
+  return { ...verdict, result: "incomplete", error: stored("PROV_BAD_RECORDS", said) };
+}
+
+const seesTheWhole = (context: ProviderContext, run: RunRecord): boolean =>
+  run.mode === "full" || context.provider.kind === "snapshot";
+
+/** A replay run sees a few batches, never the whole: it verifies nothing, and moves neither watermark nor change key. */
+function judgeReplays(run: RunRecord): KeptVerdict {
+  const dead = run.deadAgain + run.dead + run.letters;
+  if (dead === 0) return { ...NOTHING_VERIFIED, result: "complete", error: null };
+  const said = `${run.deadAgain} of ${run.planned} replays gave up again; ${run.letters} dead letters are new.`;
+  return incomplete(stored("PROV_BATCH_DEAD", said));
 }
 
 /** A run of which nothing could be had failed, with the reason; one that lacks batches is incomplete. */
@@ -210,9 +234,19 @@ async function removeUnseen(
   return verdict;
 }
 
-function metaAfter(run: RunRecord, verdict: KeptVerdict, nowMs: number): Record<string, string> {
+function metaAfter(
+  context: ProviderContext,
+  run: RunRecord,
+  verdict: KeptVerdict,
+  nowMs: number,
+): Record<string, string> {
   if (!verdict.verified) return {};
-  const meta: Record<string, string> = { verifiedAt: new Date(nowMs).toISOString() };
+  const openedMs = String(Date.parse(run.startedAt));
+  const meta: Record<string, string> = {
+    verifiedAt: new Date(nowMs).toISOString(),
+    verifiedOpenedMs: openedMs,
+    ...(seesTheWhole(context, run) ? { wholeOpenedMs: openedMs } : {}),
+  };
   if (verdict.watermark !== null) meta.watermark = verdict.watermark;
   if (run.mode === "full") meta.lastFullAt = meta.verifiedAt as string;
   // With bad records outstanding the change key stays, so that the next run looks at them again instead of calling
@@ -221,24 +255,18 @@ function metaAfter(run: RunRecord, verdict: KeptVerdict, nowMs: number): Record<
   return meta;
 }
 
-/** Does a dead letter refer to the run's staged slices? That of a bad record has its own raw bytes. */
-export async function refersToSlices(context: ProviderContext, runId: string): Promise<boolean> {
-  const statuses = await context.runs.statuses(runId);
-  return [...statuses].some(([key, status]) => status.letter === "d" && !key.startsWith("bad/"));
-}
-
-/** Keeps what status and dead letters need; drops the bookkeeping of a closed run. */
-export async function cleanUp(context: ProviderContext, runId: string): Promise<void> {
-  await context.runs.dropBookkeeping(runId);
-  if (!(await refersToSlices(context, runId))) await context.staging.clean(runId);
-  await context.runs.trimHistory(RUNS_KEPT);
-}
-
 /** The provider's machine hears of the end, then the bookkeeping goes. */
 async function ended(context: ProviderContext, runId: string): Promise<void> {
   const run = await context.runs.read(runId);
   if (run) await context.governor.runEnded(run);
   await cleanUp(context, runId);
+  await replaysAfter(context, runId);
+}
+
+/** Replays that the end of the run cancelled are dead letters again; those that waited for its end may begin. */
+async function replaysAfter(context: ProviderContext, runId: string): Promise<void> {
+  await new LetterSweeper(context).sweepReplays(runId);
+  await openReplays(context);
 }
 
 /** A wrong configuration fails the run at once: nothing that is still planned could do better. */

@@ -15,7 +15,17 @@ import type { Actor, MachineFacts } from "../machines/request.ts";
 import { holdPermit, isWaiting, type PermitHolder } from "../permits/permitHolder.ts";
 import type { PermitPool } from "../permits/permitPool.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
+import type { LetterStore } from "../recovery/letters/letterStore.ts";
 import type { RunRecord, RunStore } from "../recovery/runStore.ts";
+import {
+  capLevel,
+  capReason,
+  capShare,
+  type ErrorLimits,
+  type Letters,
+  type PauseReason,
+  tooManyErrors,
+} from "./limits.ts";
 
 /** A batch waits so long in its place for a permit before it goes back; it is back within the second. */
 const PERMIT_WAIT_MS = 800;
@@ -25,19 +35,13 @@ const WORTH_A_STATE_MS = 1_000;
 /** A wait may be called off before its time: it is asked again at least this often. */
 const LOOK_AGAIN_MS = 5_000;
 
-export interface ErrorLimits {
-  /** Share of the records processed that may fail for good. */
-  rate: number;
-  /** Records processed before the share counts. */
-  minimum: number;
-}
-
 export interface GovernorOptions {
   provider: string;
   machine: ProviderMachineStore;
   pool: PermitPool;
   runs: RunStore;
   queue: ProviderQueue;
+  letters: LetterStore;
   limits: ErrorLimits;
   logger: Logger;
 }
@@ -54,7 +58,7 @@ const working: ReadonlySet<ProviderState> = new Set([
 
 const factsOf = (run: RunRecord): MachineFacts => ({
   ...(run.checkpoint === null ? {} : { urn: run.checkpoint }),
-  processed: run.created + run.updated + run.unchanged + run.dead,
+  processed: run.created + run.updated + run.unchanged + run.dead + run.accepted,
   errors: run.dead + run.deadSize,
 });
 
@@ -142,25 +146,43 @@ export class Governor {
     await this.#tell("finish", { reason, facts: { ...factsOf(run), permits: 0 } });
   }
 
+  async isPaused(): Promise<boolean> {
+    return (await this.#o.machine.read()).state === "PAUSED";
+  }
+
   /** Pauses the provider when too many records failed for good since the run began or was resumed. */
   async watchErrors(runId: string, latest: { code: string; message: string }[]): Promise<void> {
     const run = await this.#o.runs.read(runId);
     if (run?.state !== "open") return;
-    const errors = run.dead + run.deadSize - run.errorBase.errors;
-    // Really processed: a run that never got a record fails with its own reason.
-    const received = run.created + run.updated + run.unchanged + run.dead;
-    const processed = received + run.deadSize - run.errorBase.processed;
-    const { rate, minimum } = this.#o.limits;
-    if (processed - run.deadSize < minimum || errors <= processed * rate) return;
-    const counts = new Map<string, number>();
-    for (const { code } of latest) counts.set(code, (counts.get(code) ?? 0) + 1);
-    const top = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 3);
-    const share = ((errors / processed) * 100).toFixed(1);
-    const reason =
-      `PROV_ERROR_RATE: ${errors} of ${processed} records (${share} %) failed for good; ` +
-      `${top.map(([code, n]) => `${code} ×${n}`).join(", ")}; for example ${latest[0]?.message ?? "none"}`;
-    const details = { errors, processed, codes: Object.fromEntries(top) };
-    const told = await this.#tell("pause_on_error", { reason, details, facts: factsOf(run) });
+    const pause = tooManyErrors(run, this.#o.limits, latest);
+    if (pause) await this.#pauseByItself(pause, factsOf(run));
+  }
+
+  /** A batch was buried: warns when the dead letters come near their cap, and pauses the provider at it. */
+  async watchLetters(now: Letters & { isNew: boolean }): Promise<void> {
+    const { letters, provider, logger } = this.#o;
+    if (!now.isNew) return;
+    const level = capLevel(now, letters.limits);
+    if (level === "full") return await this.#pauseAtCap(now);
+    if (level === "near" && capLevel({ ...now, letters: now.letters - 1 }, letters.limits) === "ok") {
+      const { reason, details } = capReason(now, letters.limits);
+      const line = {
+        event: "dead_letters_near_cap",
+        provider,
+        share: capShare(now, letters.limits),
+        ...details,
+      };
+      logger.warn(line, `near the cap at which ${provider} pauses: ${reason.replace(/^\w+: /, "")}`);
+    }
+  }
+
+  async #pauseAtCap(now: Letters): Promise<void> {
+    await this.#pauseByItself(capReason(now, this.#o.letters.limits), {});
+    await this.#o.letters.pausedForFull();
+  }
+
+  async #pauseByItself(pause: PauseReason, facts: MachineFacts): Promise<void> {
+    const told = await this.#tell("pause_on_error", { ...pause, facts });
     if (told.snapshot.state === "PAUSED") await this.#o.queue.queue.pause();
   }
 
@@ -174,7 +196,7 @@ export class Governor {
 
   /** Mends what a crash left between machine, run and queue. */
   async align(): Promise<string[]> {
-    const { machine, runs, queue, pool, provider } = this.#o;
+    const { machine, runs, queue, letters, pool, provider } = this.#o;
     const repairs: string[] = [];
     const [snapshot, openRunId] = await Promise.all([machine.read(), runs.openRunId()]);
     const { state } = snapshot;
@@ -197,6 +219,14 @@ export class Governor {
       const since = snapshot.since === null ? 0 : Date.now() - Date.parse(snapshot.since);
       if (held === 0 && since > LOOK_AGAIN_MS)
         await mend("recover", "a provider said to run without a permit");
+    }
+    const counts = await letters.counts();
+    if (counts.fullDue) {
+      // Somebody buried the letter that filled them, and died.
+      const { dead, replaying } = counts.byState;
+      await this.#pauseAtCap({ letters: dead + replaying, rawBytes: counts.countedBytes });
+      repairs.push("dead letters at their cap whose provider was not paused");
+      return repairs;
     }
     const queuePaused = await queue.queue.isPaused();
     if (state === "PAUSED" && !queuePaused) {

@@ -4,6 +4,7 @@
  */
 import type { Attempt, CommitResult } from "../records/contract.ts";
 import type { BadRecord } from "../recovery/badRecords.ts";
+import { recordKey } from "../recovery/letters/letter.ts";
 import type { BatchEntry, RunRecord } from "../recovery/runStore.ts";
 import type { ProviderContext } from "./context.ts";
 import { judge, newestOf } from "./judge.ts";
@@ -70,7 +71,7 @@ async function setAside(
 ): Promise<void> {
   if (bad.length === 0) return;
   const now = new Date(await context.runs.now()).toISOString();
-  const fresh = await context.badRecords.keep(bad, {
+  const { fresh, accepted } = await context.badRecords.keep(bad, {
     runId: attempt.runId,
     batch: attempt.batchKey,
     now,
@@ -78,17 +79,24 @@ async function setAside(
   const entries: BatchEntry[] = bad
     .filter((record) => fresh.has(record.deadLetterId))
     .map((record) => ({
-      key: `bad/${record.deadLetterId}`,
+      key: recordKey(record.deadLetterId),
       size: 1,
       payload: { deadLetterId: record.deadLetterId },
       pass: attempt.pass,
       kind: "record",
     }));
-  const marks = bad.map((record, i) => record.id ?? namelessMark(attempt, before + i));
-  const nameless = marks.filter((_mark, i) => bad[i]!.id === undefined);
+  const marks = bad.map((record, i) => ({
+    mark: record.id ?? namelessMark(attempt, before + i),
+    nameless: record.id === undefined,
+    accepted: accepted.has(record.deadLetterId),
+  }));
+  const nameless = marks.filter((one) => one.nameless).map((one) => `${one.accepted ? "a:" : ""}${one.mark}`);
   await context.runs.planRecords(attempt, entries, nameless);
   await context.queue.addBatches(attempt.runId, entries);
   await context.badRecords.planned([...fresh]);
-  await context.records.markDead(attempt, marks);
-  await context.governor.watchErrors(attempt.runId, bad);
+  const marked = (as: boolean) => marks.filter((one) => one.accepted === as).map(({ mark }) => mark);
+  await context.records.markDead(attempt, marked(false));
+  await context.records.markDead(attempt, marked(true), "accepted");
+  const counted = bad.filter((record) => !accepted.has(record.deadLetterId));
+  if (counted.length > 0) await context.governor.watchErrors(attempt.runId, counted);
 }

@@ -2,8 +2,8 @@
  * What a crash left of runs that are over: bookkeeping and staged slices that the last step, or whoever stopped the run,
  * did not live to drop. Several pods may clean at once.
  */
+import { cleanUp, refersToSlices } from "./cleanUp.ts";
 import type { ProviderContext } from "./context.ts";
-import { cleanUp, refersToSlices } from "./finishRun.ts";
 
 /** Runs looked at: what is older was cleaned when it was young. */
 const LOOKED_AT = 10;
@@ -15,7 +15,8 @@ const CLEANED_BY_THEN_MS = 10_000;
 export async function sweepLeftovers(context: ProviderContext): Promise<string[]> {
   const { runs, staging } = context;
   const swept: string[] = [];
-  for (const runId of await runs.recentRunIds(LOOKED_AT)) {
+  const looked = await Promise.all([runs.recentRunIds(LOOKED_AT), runs.uncleanRunIds()]);
+  for (const runId of new Set(looked.flat())) {
     if (((await runs.closedForMs(runId)) ?? 0) < CLEANED_BY_THEN_MS) continue;
     const slices = (await staging.any(runId)) && !(await refersToSlices(context, runId));
     if (!slices && !(await runs.hasBookkeeping(runId))) continue;

@@ -5,11 +5,14 @@
 import type { Job } from "bullmq";
 import { toUeeError, UeeError } from "../core/errors.ts";
 import { type BatchJob, batchJob } from "../queues/jobCatalog.ts";
+import { classOf } from "../recovery/letters/letter.ts";
 import { mapRedisError } from "../redis/errors.ts";
+import { AttemptError, type BatchSummary, BuriedError, enqueueDue } from "./attempt.ts";
 import type { ProviderContext } from "./context.ts";
 import { failRun, finishRun } from "./finishRun.ts";
 import { backoffMs, type Outcome, outcomeOf } from "./outcome.ts";
-import { AttemptError, type BatchSummary, BuriedError, enqueueDue, runBatch, runRecord } from "./runBatch.ts";
+import { runBatch } from "./runBatch.ts";
+import { runRecord } from "./runRecord.ts";
 import { throughTrouble } from "./throughTrouble.ts";
 
 type Steps = (context: ProviderContext, job: BatchJob, signal: AbortSignal) => Promise<BatchSummary>;
@@ -113,14 +116,9 @@ export class BatchProcessor {
       await this.#context.runs.noteWaiting(data.runId, error.message, Date.now() + waitMs);
     }
     if (!attempt || (outcome.kind !== "dead" && outcome.kind !== "fatal")) return outcome;
-    if (job.name === "finish" || outcome.kind === "fatal") {
-      await this.#bury(job, data, attempt.fence, error);
-      await failRun(this.#context, attempt, error);
-      return outcome;
-    }
-    const outstanding = await this.#bury(job, data, attempt.fence, error);
-    await this.#context.governor.watchErrors(data.runId, [{ code: error.code, message: error.detail }]);
-    await enqueueDue(this.#context, data.runId, [], outstanding);
+    if (job.name !== "finish")
+      await this.#bury(job, data, attempt.fence, { error, fatal: outcome.kind === "fatal" });
+    if (job.name === "finish" || outcome.kind === "fatal") await failRun(this.#context, attempt, error);
     return outcome;
   }
 
@@ -130,16 +128,39 @@ export class BatchProcessor {
     return outcome.kind === "retry" ? backoffMs(job.attemptsMade + 1, this.#context.waitScale) : 0;
   }
 
-  async #bury(job: Job, data: BatchJob, fence: number, error: UeeError): Promise<number> {
-    if (job.name === "finish") return 1;
+  /** Under the attempt's fence: the batch is dead in its run and among the dead letters before the queue hears of it. */
+  async #bury(
+    job: Job,
+    data: BatchJob,
+    fence: number,
+    { error, fatal }: { error: UeeError; fatal: boolean },
+  ): Promise<void> {
+    const { runs, badRecords, governor } = this.#context;
     const kind = job.name === "record" ? "record" : "batch";
-    return await this.#context.runs.bury(
+    const { deadLetterId } = (data.payload ?? {}) as { deadLetterId?: string };
+    const isRecord = kind === "record" && deadLetterId !== undefined;
+    const [facts, rawBytes] = isRecord
+      ? await Promise.all([badRecords.facts(deadLetterId), badRecords.size(deadLetterId)])
+      : [undefined, 0];
+    const burial = await runs.bury(
       data.runId,
-      { key: data.batch, kind, size: data.size },
+      {
+        ...{ key: data.batch, kind, size: data.size, subject: facts?.id ?? data.batch },
+        ...(data.letter ? { letter: data.letter } : {}),
+      },
       fence,
-      { code: error.code, message: error.detail },
-      null,
+      {
+        error: { code: error.code, message: error.detail },
+        class: fatal ? "permanent" : classOf(kind, error.code),
+        attempts: job.attemptsMade + 1,
+        jobId: job.id as string,
+        rawBytes,
+      },
     );
+    await governor.watchLetters(burial);
+    if (fatal) return;
+    await governor.watchErrors(data.runId, [{ code: error.code, message: error.detail }]);
+    await enqueueDue(this.#context, data.runId, [], burial.outstanding);
   }
 
   #say(data: BatchJob, outcome: Outcome, cause: unknown): void {

@@ -5,15 +5,22 @@
  */
 import { UeeError } from "../core/errors.ts";
 import type { WeightedGate } from "../core/semaphore.ts";
-import { formatUrn } from "../core/urn.ts";
-import type { ExtractContext, Extracted } from "../providers/contract.ts";
+import type { ExtractContext, Extracted, PlannedBatch } from "../providers/contract.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
-import { type BatchEntry, type RunRecord, toEntries } from "../recovery/runStore.ts";
+import { type RunRecord, toEntries } from "../recovery/runStore.ts";
+import {
+  type BatchSummary,
+  enqueueDue,
+  inAttempt,
+  mayBeReplay,
+  nothingToDo,
+  skipped,
+  urnOf,
+} from "./attempt.ts";
 import { type ProviderContext, timed } from "./context.ts";
 import { Intake } from "./intake.ts";
-
-export type BatchSummary = Record<string, string | number | boolean>;
+import { batchSuperseded, refuseOutdated, settleReplayed } from "./replayed.ts";
 
 /** The stored change key, if it holds under today's provider version and address and this run may use it. */
 async function usableChangeKey(
@@ -67,7 +74,7 @@ async function extract(
     pageSize: context.pageSize,
     stage: (name, slice) => context.staging.stage(job.runId, name, slice),
     loadStaged: async (name) => {
-      const loaded = await context.staging.load(job.runId, name);
+      const loaded = await context.staging.load(job.letter?.runId ?? job.runId, name);
       holds(loaded.bytes);
       return loaded.slice;
     },
@@ -87,24 +94,6 @@ async function extract(
   return { extracted, bytes, most };
 }
 
-/** After a checkpoint: the jobs it made due. A crash before this is the reconciler's. */
-export async function enqueueDue(
-  context: ProviderContext,
-  runId: string,
-  entries: BatchEntry[],
-  outstanding: number,
-): Promise<void> {
-  await context.queue.addBatches(runId, entries);
-  if (outstanding > 0) return;
-  const run = await context.runs.read(runId);
-  if (run && run.state !== "closed") {
-    await context.queue.addFinish(runId, run.pass, run.round, run.finishGeneration);
-  }
-}
-
-const urnOf = (context: ProviderContext, id: string): string =>
-  formatUrn({ authority: context.provider.authority, type: context.provider.name, id });
-
 /** Throws UeeErrors; what they mean for the job is outcome.ts's. */
 export async function runBatch(
   context: ProviderContext,
@@ -116,27 +105,6 @@ export async function runBatch(
   return await inAttempt(begun.attempt, (attempt) => batchSteps(context, job, attempt, signal));
 }
 
-/** What went wrong in the name of an attempt, so that the burial happens under its fence or not at all. */
-export class AttemptError extends Error {
-  readonly attempt: Attempt;
-  constructor(attempt: Attempt, cause: unknown) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause });
-    this.name = "AttemptError";
-    this.attempt = attempt;
-  }
-}
-
-async function inAttempt(
-  attempt: Attempt,
-  steps: (attempt: Attempt) => Promise<BatchSummary>,
-): Promise<BatchSummary> {
-  try {
-    return await steps(attempt);
-  } catch (error) {
-    throw new AttemptError(attempt, error);
-  }
-}
-
 async function batchSteps(
   context: ProviderContext,
   job: BatchJob,
@@ -145,9 +113,12 @@ async function batchSteps(
 ): Promise<BatchSummary> {
   const run = await context.runs.read(job.runId);
   if (run === undefined) return { skipped: "run gone" };
+  const superseded = await batchSuperseded(context, job);
+  if (superseded !== undefined) return await nothingToDo(context, job, attempt, superseded);
   const intake = new Intake(context, run, attempt, signal);
   const fetched = await fetchStep(context, job, run, intake, signal);
   try {
+    await refuseOutdated(context, job, fetched.extracted.fetchedAt);
     return await inLane(context.workLane, signal, () =>
       workStep(context, job, attempt, intake, fetched.extracted),
     );
@@ -156,6 +127,10 @@ async function batchSteps(
     context.budget.leave(fetched.weight);
   }
 }
+
+/** Of another run than the batch's own the keys would not be unique: what several batches discover there may be named alike. */
+const keyedUnder = (job: BatchJob, more: PlannedBatch<unknown>[]): PlannedBatch<unknown>[] =>
+  job.letter ? more.map((batch) => ({ ...batch, key: `${job.batch}/${batch.key}` })) : more;
 
 async function inLane<T>(lane: WeightedGate, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   await lane.enter(1, signal);
@@ -206,7 +181,7 @@ async function workStep(
   extracted: Extracted<unknown>,
 ): Promise<BatchSummary> {
   await intake.take(extracted.records, extracted.fetchedAt);
-  const more = toEntries(extracted.more ?? [], attempt.pass);
+  const more = toEntries(keyedUnder(job, extracted.more ?? []), attempt.pass);
   context.onStep("checkpoint", "before", job.batch);
   const result = {
     urn: intake.last === undefined ? null : urnOf(context, intake.last),
@@ -218,9 +193,15 @@ async function workStep(
     ? JSON.stringify({ source: context.source, key: extracted.changeKey })
     : null;
   const { outstanding } = await timed(context, () =>
-    context.runs.checkpoint(attempt, result, { newest: intake.newest, more, changeKey }),
+    context.runs.checkpoint(attempt, result, {
+      newest: intake.newest,
+      more,
+      changeKey,
+      fetchedAt: extracted.fetchedAt,
+    }),
   );
   context.onStep("checkpoint", "after", job.batch);
+  if (mayBeReplay(job)) await settleReplayed(context, job);
   await enqueueDue(context, job.runId, more, outstanding);
   const { committed } = intake;
   context.logger.debug(
@@ -235,65 +216,4 @@ async function workStep(
     bad: intake.bad,
     bytes: committed.bytesWritten,
   };
-}
-
-/** The batch has nothing left to do; what its job still owes is done. */
-async function skipped(context: ProviderContext, job: BatchJob, kind: string): Promise<BatchSummary> {
-  if (kind === "dead") {
-    // Killed between the burial and the failed set: give up again, with what was noted then.
-    const result = await context.runs.result(job.runId, job.batch);
-    const { code, message } = result?.error ?? { code: "SYS_INTERNAL", message: "gave up before" };
-    throw new BuriedError(code, message);
-  }
-  if (kind === "committed") {
-    const statuses = await context.runs.statuses(job.runId);
-    const outstanding = [...statuses.values()].filter((status) => status.letter === "p").length;
-    await enqueueDue(context, job.runId, [], outstanding);
-  }
-  return { skipped: kind };
-}
-
-/** The batch is already marked dead; only its job is left to fail. */
-export class BuriedError extends Error {
-  readonly code: string;
-  constructor(code: string, message: string) {
-    super(message.startsWith(code) ? message : `${code}: ${message}`);
-    this.name = "BuriedError";
-    this.code = code;
-  }
-}
-
-/** The job of one bad record: tried once more as it is, since the provider may have been mended meanwhile. */
-export async function runRecord(
-  context: ProviderContext,
-  job: BatchJob,
-  signal: AbortSignal,
-): Promise<BatchSummary> {
-  const begun = await context.runs.begin(job.runId, job.batch, "batch");
-  if (begun.kind !== "begun") return await skipped(context, job, begun.kind);
-  return await inAttempt(begun.attempt, (attempt) => recordSteps(context, job, attempt, signal));
-}
-
-async function recordSteps(
-  context: ProviderContext,
-  job: BatchJob,
-  attempt: Attempt,
-  signal: AbortSignal,
-): Promise<BatchSummary> {
-  const { deadLetterId: id } = job.payload as { deadLetterId: string };
-  const [facts, raw] = await Promise.all([context.badRecords.facts(id), context.badRecords.raw(id)]);
-  if (!facts || !raw) throw new UeeError("STOR_STAGE_LOST", `The raw bytes of ${id} are gone.`);
-  const record = context.provider.transform(JSON.parse(raw.toString("utf8")));
-  await context.records.commit(attempt, [{ ...record, fetchedAt: facts.fetchedAt }], {
-    staleness: context.provider.kind === "windowed" ? "latest-wins" : "fetch-order",
-    acceptRepeatedRegression: false,
-    signal,
-  });
-  const { outstanding } = await context.runs.checkpoint(
-    attempt,
-    { urn: urnOf(context, record.id), records: 1 },
-    { newest: null, more: [], changeKey: null },
-  );
-  await enqueueDue(context, job.runId, [], outstanding);
-  return { records: 1 };
 }

@@ -7,6 +7,7 @@ import type { Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
 import { releaseDeadHolders } from "../recovery/deadHolders.ts";
+import { LetterSweeper } from "../recovery/letters/sweeper.ts";
 import { Reconciler } from "../recovery/reconciler.ts";
 import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
 import { mapRedisError } from "../redis/errors.ts";
@@ -14,6 +15,7 @@ import type { TroubleGate } from "../redis/troubleGate.ts";
 import { type ActiveBatches, keyOf } from "./activeBatches.ts";
 import type { ProviderContext } from "./context.ts";
 import { sweepLeftovers } from "./leftovers.ts";
+import { openReplays } from "./replays.ts";
 import type { ScheduleDuty } from "./scheduleDuty.ts";
 
 const RECONCILE_MS = 15_000;
@@ -39,12 +41,14 @@ export interface UpkeepOptions {
 export class Upkeep {
   readonly #o: UpkeepOptions;
   readonly #reconcilers: Reconciler[];
+  readonly #sweepers: ReadonlyMap<ProviderContext, LetterSweeper>;
   #timers: NodeJS.Timeout[] = [];
   #reconciling: Promise<void> = Promise.resolve();
 
   constructor(options: UpkeepOptions) {
     this.#o = options;
-    this.#reconcilers = options.contexts.map((c) => new Reconciler(c.runs, c.queue, options.logger));
+    this.#reconcilers = options.contexts.map((c) => new Reconciler(c, options.logger));
+    this.#sweepers = new Map(options.contexts.map((c) => [c, new LetterSweeper(c)]));
   }
 
   start(): void {
@@ -69,7 +73,15 @@ export class Upkeep {
       for (const context of this.#o.contexts) {
         const { governor, provider } = context;
         const swept = await sweepLeftovers(context);
-        const repairs = [...(await governor.align()), ...swept.map((runId) => `leftovers of ${runId}`)];
+        const letters = await this.#sweepers.get(context)!.runOnce();
+        await openReplays(context);
+        const repairs = [
+          ...(await governor.align()),
+          ...swept.map((runId) => `leftovers of ${runId}`),
+          ...letters.map(({ letter, repair }) =>
+            letter === "" ? repair : `dead letter ${letter}: ${repair}`,
+          ),
+        ];
         for (const repair of repairs) {
           this.#o.logger.warn({ event: "repair", provider: provider.name, repair }, `repaired: ${repair}`);
         }

@@ -20,9 +20,9 @@ test("a bad record whose attempt was killed before its job was planned gets one 
     fetchedAt: 1,
   };
   const run = { runId: "cve-1", batch: "p1/all/0000000", now: "2026-01-01T00:00:00.000Z" };
-  expect([...(await records.keep([bad], run))]).toEqual(["r-1"]);
+  expect([...(await records.keep([bad], run)).fresh]).toEqual(["r-1"]);
   // Killed here. The second attempt must not take the first one's notes for a job.
-  expect([...(await records.keep([bad], run))]).toEqual(["r-1"]);
+  expect([...(await records.keep([bad], run)).fresh]).toEqual(["r-1"]);
   await records.planned(["r-1"]);
-  expect([...(await records.keep([bad], run))]).toEqual([]);
+  expect([...(await records.keep([bad], run)).fresh]).toEqual([]);
 });

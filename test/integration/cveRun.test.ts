@@ -126,7 +126,8 @@ describe("a run over CVE", () => {
       error: { code: "PROV_BAD_RECORDS" },
     });
     expect((await exported(uee.engine, "cve")).get(good.id)).toEqual(good);
-    const [letter] = await uee.engine.deadLetters.list({ provider: "cve", limit: 10 });
+    const { letters } = await uee.engine.deadLetters.list({ provider: "cve" }, { limit: 10 });
+    const [letter] = letters;
     expect(letter).toMatchObject({ kind: "record", code: "VAL_RECORD_FIELD", subject: good.id });
     const { raw } = await uee.engine.deadLetters.show(letter!.id);
     expect(JSON.parse(raw!.toString())).toEqual(listing.records[5]);

@@ -30,7 +30,7 @@ test("old runs are forgotten, but none that a dead letter refers to", async () =
   const bad = await uee.run("cve");
   listing.records[3]!.references = [];
   const ended = [await uee.run("cve"), await uee.run("cve"), await uee.run("cve")];
-  await runs.trimHistory(2);
+  await runs.trimHistory({ ordinary: 2, replays: 0 });
   const kept = await runs.recentRunIds(10);
   expect(kept).toEqual([ended[2]!.runId, ended[1]!.runId, bad.runId]);
   expect(await redis.client().keys(`*${ended[0]!.runId}*`)).toEqual([]);

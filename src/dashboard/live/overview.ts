@@ -35,7 +35,7 @@ export function toOverview(engine: Engine, status: EngineStatus, pool: PoolView,
     macro: status.macro,
     stranded: status.stranded,
     workers: status.workers.filter(({ health }) => health === "live").length,
-    deadLetters: status.providers.reduce((sum, { jobs }) => sum + jobs.failed, 0),
+    deadLetters: status.providers.reduce((sum, { deadLetters }) => sum + deadLetters.entries, 0),
     permits: { configured, effective, allocated, available, waiting },
     redis: status.redis,
     providers: status.providers.map((provider): OverviewProvider => {

@@ -15,7 +15,12 @@ export function failureOf(job: Job, rawBytes: number): Failure {
   const usual = classOf(kind, code);
   return {
     error: { code, message: reason.replace(/^[A-Z]+_[A-Z_]+: /, "") },
-    class: STALLED.test(reason) && usual === "exhausted" ? "stalled" : spent || usual !== "exhausted" ? usual : "permanent",
+    class:
+      STALLED.test(reason) && usual === "exhausted"
+        ? "stalled"
+        : spent || usual !== "exhausted"
+          ? usual
+          : "permanent",
     attempts: job.attemptsMade,
     jobId: job.id as string,
     rawBytes,

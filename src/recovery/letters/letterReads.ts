@@ -89,9 +89,7 @@ export class LetterReads {
       const flat = await this.redis.zrevrangebyscore(index, max, min, "WITHSCORES", "LIMIT", offset, PAGE);
       const places: LetterPlace[] = [];
       for (let i = 0; i + 1 < flat.length; i += 2) places.push({ id: flat[i]!, ms: Number(flat[i + 1]) });
-      const letters = await this.many(
-        places.filter((place) => after(place, from)).map(({ id }) => id),
-      );
+      const letters = await this.many(places.filter((place) => after(place, from)).map(({ id }) => id));
       for (const letter of letters) {
         if (filter.code !== undefined && letter.code !== filter.code) continue;
         if (filter.class !== undefined && letter.class !== filter.class) continue;
@@ -106,6 +104,17 @@ export class LetterReads {
       offset = max === String(last.ms) ? offset + read : read;
       max = String(last.ms);
     }
+  }
+
+  /** Ids of one class, some at a time, in no order; one may come twice. */
+  async *idsOfClass(name: LetterClass, count: number): AsyncGenerator<string[]> {
+    let cursor = "0";
+    do {
+      const [next, flat] = await this.redis.zscan(this.keys.letters.class(name), cursor, "COUNT", count);
+      cursor = next;
+      const ids = flat.filter((_, i) => i % 2 === 0);
+      if (ids.length > 0) yield ids;
+    } while (cursor !== "0");
   }
 
   /** The shortest list that holds all that fit. */
@@ -141,7 +150,11 @@ export class LetterReads {
       pair[1] === undefined ? null : new Date(Number(pair[1])).toISOString();
     return {
       total,
-      byState: { dead: int("state:dead"), replaying: int("state:replaying"), accepted: int("state:accepted") },
+      byState: {
+        dead: int("state:dead"),
+        replaying: int("state:replaying"),
+        accepted: int("state:accepted"),
+      },
       byCode: group("code:"),
       byClass: group("class:"),
       replays: int("replays"),

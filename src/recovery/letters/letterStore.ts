@@ -5,8 +5,8 @@
 import type { Redis } from "ioredis";
 import type { ProviderKeys } from "../../redis/keys.ts";
 import { loadScript } from "../../redis/scripts.ts";
-import { type Failure, failureFields, type Letter, type LetterKind } from "./letter.ts";
 import { LETTER_LIMITS, type LetterLimits } from "../runReads.ts";
+import { type Failure, failureFields, type Letter, type LetterKind } from "./letter.ts";
 import { LetterReads } from "./letterReads.ts";
 
 const script = (name: string) => loadScript(new URL(`../lua/${name}.lua`, import.meta.url));
@@ -72,7 +72,10 @@ export class LetterStore extends LetterReads {
     return reply === 1 ? "changed" : reply === 0 ? "moved" : "gone";
   }
 
-  accept(id: string, by: { actor: string; reason: string | null; at: string }): Promise<"changed" | "moved" | "gone"> {
+  accept(
+    id: string,
+    by: { actor: string; reason: string | null; at: string },
+  ): Promise<"changed" | "moved" | "gone"> {
     return this.change(
       id,
       { state: "dead", kind: "record" },

@@ -73,7 +73,12 @@ export class ReplayRuns {
       const [openId, pointer] = await this.#redis.mget(this.#keys.openRun, this.#keys.replayRun);
       const plan = await this.#planOf(letter);
       if (!plan) return { kind: "refused", why: "planless" };
-      const reply = await this.#plan(letter, plan, { openId: openId ?? "", pointer: pointer ?? "", by, nowMs });
+      const reply = await this.#plan(letter, plan, {
+        openId: openId ?? "",
+        pointer: pointer ?? "",
+        by,
+        nowMs,
+      });
       if (reply[0] === 1) {
         const [, runId, key, generation, runState] = reply as [1, string, string, number, Taken["runState"]];
         return { kind: "taken", letter, runId, key, generation: Number(generation), runState };

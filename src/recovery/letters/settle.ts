@@ -29,6 +29,7 @@ async function ended(
   dropped: Dropped | undefined,
 ): Promise<boolean> {
   if (dropped === undefined) return false;
-  if (letter.kind === "batch" && dropped.runClosed && dropped.slicesHeld <= 0) await staging.clean(letter.runId);
+  if (letter.kind === "batch" && dropped.runClosed && dropped.slicesHeld <= 0)
+    await staging.clean(letter.runId);
   return true;
 }

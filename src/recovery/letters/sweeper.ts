@@ -171,7 +171,10 @@ export class LetterSweeper {
       for (const letter of withJob) {
         if (!missing.has(letter.jobId)) continue;
         await letters.forgetJob(letter.id, letter.jobId);
-        repairs.push({ letter: letter.id, repair: "its failed job was removed by somebody: the letter stays" });
+        repairs.push({
+          letter: letter.id,
+          repair: "its failed job was removed by somebody: the letter stays",
+        });
       }
     }
     return repairs;

@@ -36,6 +36,7 @@ export function progress(provider: string, over: Partial<RunProgress> = {}): Run
   return {
     provider,
     runId: `run-${provider}`,
+    kind: "ordinary",
     mode: "full",
     state: "running",
     fetched: 0,
@@ -44,6 +45,7 @@ export function progress(provider: string, over: Partial<RunProgress> = {}): Run
     unchanged: 0,
     removed: 0,
     deadLettered: 0,
+    accepted: 0,
     requests: 0,
     batches: 0,
     durationMs: 0,
@@ -100,6 +102,10 @@ export function providerStatus(provider: string, over: Partial<ProviderStatus> =
     openRun: null,
     lastRun: null,
     jobs: { waiting: 0, active: 0, delayed: 0, failed: 0 },
+    deadLetters: {
+      ...{ provider, entries: 0, maxEntries: 10_000, rawBytes: 0, maxRawBytes: 256_000_000 },
+      ...{ share: 0, level: "ok" },
+    },
     lastCheckpoint: null,
     nextRun: null,
     ...over,
@@ -157,6 +163,11 @@ export function fakeEngine(over: Partial<Engine> = {}): Engine {
       list: unexpected("deadLetters.list"),
       show: unexpected("deadLetters.show"),
       count: unexpected("deadLetters.count"),
+      raw: unexpected("deadLetters.raw"),
+      stats: unexpected("deadLetters.stats"),
+      replay: unexpected("deadLetters.replay"),
+      accept: unexpected("deadLetters.accept"),
+      purge: unexpected("deadLetters.purge"),
     },
     records: {
       get: async () => undefined,

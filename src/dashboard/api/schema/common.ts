@@ -61,6 +61,7 @@ export const runSchema = shows<EngineRunProgress>()(
     .object({
       provider: z.string(),
       runId: z.string(),
+      kind: z.enum(["ordinary", "replay"]).describe("replay: dead letters of closed runs, tried again"),
       mode: runModeSchema,
       state: runStateSchema,
       phase: z.enum(["planning", "loading", "removing", "verifying", "closed"]),
@@ -75,6 +76,7 @@ export const runSchema = shows<EngineRunProgress>()(
       unchanged: z.number(),
       removed: z.number(),
       deadLettered: z.number(),
+      accepted: z.number().describe("Bad records that a person has accepted"),
       requests: z.number(),
       batches: z.number(),
       batchesDone: z.number(),

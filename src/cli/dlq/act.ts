@@ -1,0 +1,160 @@
+/** `uee dlq replay`, `accept` and `purge`. */
+import { UeeError } from "../../core/errors.ts";
+import type {
+  DeadLetterReport,
+  DeadLetterSelection,
+  Engine,
+  PurgeReport,
+  ReplayReport,
+  RunProgress,
+} from "../../engine/api.ts";
+import type { CliContext } from "../context.ts";
+import { EXIT, exitOfSignal } from "../exitCodes.ts";
+import { printJson } from "../failures.ts";
+import { invocation } from "../invocation.ts";
+import { formatBytes, formatCount, plural } from "../render/numbers.ts";
+import { styleFor } from "../render/style.ts";
+import { withSession } from "../withSession.ts";
+import { letterTable } from "./read.ts";
+import { type ActionFlags, parseActionOptions, parseSelection } from "./selection.ts";
+
+export interface ReplayFlags extends ActionFlags {
+  wait?: boolean;
+}
+
+export interface PurgeFlags extends ActionFlags {
+  yes?: boolean;
+}
+
+/** Letters named by id must all be found, and done; of a filter nothing is expected. */
+const exitOf = (selection: DeadLetterSelection, report: DeadLetterReport): number =>
+  "ids" in selection && report.done < selection.ids.length ? EXIT.failed : EXIT.done;
+
+export async function replay(context: CliContext, ids: string[], flags: ReplayFlags): Promise<number> {
+  const selection = await parseSelection(context, ids, flags);
+  const options = parseActionOptions(context, flags);
+  const interrupts = context.interrupts();
+  try {
+    return await withSession(context, { redis: "existing", flags }, async ({ engine }) => {
+      const report = await engine.deadLetters.replay(selection, { ...options, signal: interrupts.signal });
+      const alone = !report.dryRun && report.done > 0 && (await engine.liveWorkers()).length === 0;
+      const waits = (flags.wait === true || alone) && !report.dryRun && report.runs.length > 0;
+      if (!flags.json) context.stdout.write(replayLines(context, report, waits));
+      const runs = waits ? await seeThrough(engine, report, { alone, signal: interrupts.signal }) : [];
+      if (flags.json) printJson(context, waits ? { ...report, ended: runs } : report);
+      else if (waits) context.stdout.write(endLines(context, runs));
+      if (interrupts.caught) return exitOfSignal(interrupts.caught);
+      return runs.some(({ state }) => state !== "complete") ? EXIT.failed : exitOf(selection, report);
+    });
+  } finally {
+    interrupts.release();
+  }
+}
+
+/** Waits for the runs of the replays, working in this process when nobody else does. */
+async function seeThrough(
+  engine: Engine,
+  { runs }: ReplayReport,
+  { alone, signal }: { alone: boolean; signal: AbortSignal },
+): Promise<RunProgress[]> {
+  const worker = alone
+    ? await engine.startWorker({ providers: [...new Set(runs.map(({ provider }) => provider))] })
+    : undefined;
+  try {
+    return await Promise.all(
+      runs.map(({ provider, runId }) => engine.waitForRun(provider, runId, { signal })),
+    );
+  } catch (error) {
+    if (signal.aborted) return [];
+    throw error;
+  } finally {
+    await worker?.stop({ deadlineMs: 10_000 });
+  }
+}
+
+function replayLines(context: CliContext, report: ReplayReport, waits: boolean): string {
+  const style = styleFor(context.stdout, context.env);
+  const lines = [headline(context, report, "would be replayed", "replayed, each with a new job")];
+  for (const { runId, letters, waitingFor } of report.runs) {
+    const where = waitingFor === null ? "" : `, which waits: ${waitingFor}`;
+    lines.push(`  ${formatCount(letters)} in run ${runId}${where}`);
+  }
+  if (report.done > 0 && !report.dryRun && !waits) {
+    lines.push(style.dim("Watch them: uee dlq list, or the same command with --wait."));
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function endLines(context: CliContext, runs: readonly RunProgress[]): string {
+  const style = styleFor(context.stdout, context.env);
+  return runs
+    .map(({ provider, runId, kind, state, error }) => {
+      const verdict = state === "complete" ? style.green(state) : style.red(state);
+      const why = error === null ? "" : `: ${error.message}`;
+      const next =
+        kind === "replay" && state === "complete"
+          ? style.dim(`\n  A replay verifies nothing: ${invocation(context)} run ${provider} does.`)
+          : "";
+      return `${style.bold(provider)}: run ${runId} ended ${verdict}${why}${next}\n`;
+    })
+    .join("");
+}
+
+export async function accept(context: CliContext, ids: string[], flags: ActionFlags): Promise<number> {
+  const selection = await parseSelection(context, ids, flags);
+  const options = parseActionOptions(context, flags);
+  return withSession(context, { redis: "existing", flags }, async ({ engine }) => {
+    const report = await engine.deadLetters.accept(selection, options);
+    if (flags.json) printJson(context, report);
+    else {
+      const done = "accepted: runs no longer count them, until the upstream sends other content";
+      context.stdout.write(`${headline(context, report, "would be accepted", done)}\n`);
+    }
+    return exitOf(selection, report);
+  });
+}
+
+export async function purge(context: CliContext, ids: string[], flags: PurgeFlags): Promise<number> {
+  const selection = await parseSelection(context, ids, flags);
+  const options = parseActionOptions(context, flags);
+  const sure = flags.yes === true || options.dryRun === true;
+  return withSession(context, { redis: "existing", flags }, async ({ engine }) => {
+    const report = await engine.deadLetters.purge(selection, sure ? options : { ...options, dryRun: true });
+    if (flags.json) printJson(context, report);
+    else {
+      const lines = [headline(context, report, "would be purged", "purged"), `  ${lossOf(report)}`];
+      context.stdout.write(`${lines.join("\n")}\n`);
+    }
+    if (!sure && report.done > 0) {
+      throw new UeeError(
+        "API_UNCONFIRMED",
+        "Nothing was purged. What is purged is lost for ever: say --yes.",
+      );
+    }
+    return exitOf(selection, report);
+  });
+}
+
+function lossOf({ dryRun, lost }: PurgeReport): string {
+  const parts = [
+    ...(lost.batches > 0
+      ? [`${plural(lost.batches, "batch", "batches")} of ${plural(lost.batchRecords, "record")}`]
+      : []),
+    ...(lost.records > 0
+      ? [`${plural(lost.records, "bad record")} with ${formatBytes(lost.rawBytes)} of raw bytes`]
+      : []),
+  ];
+  if (parts.length === 0) return "nothing is lost";
+  const how = dryRun ? "would be lost to every replay" : "is lost to every replay";
+  return `${parts.join(" and ")} ${how}; what the store holds stays, and runs fetch what the upstream has`;
+}
+
+function headline(context: CliContext, report: DeadLetterReport, would: string, did: string): string {
+  const style = styleFor(context.stdout, context.env);
+  const skipped = Object.entries(report.skipped)
+    .map(([why, count]) => `${formatCount(count)} left (${why})`)
+    .join(", ");
+  const table = report.dryRun && report.sample.length > 0 ? [...letterTable(context, report.sample), ""] : [];
+  const line = `${style.bold(plural(report.done, "dead letter"))} ${report.dryRun ? would : did}`;
+  return [...table, `${line}${skipped === "" ? "" : `; ${skipped}`}.`].join("\n");
+}

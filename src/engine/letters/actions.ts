@@ -1,0 +1,255 @@
+/**
+ * What people do with dead letters: replay, accept, purge. A page at a time, so that any number costs the same memory, and
+ * what was done stays done when the caller goes away. Who asked and why is kept before anything is touched.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Letter } from "../../recovery/letters/letter.ts";
+import type { LetterFilter, LetterPlace } from "../../recovery/letters/letterReads.ts";
+import type { Asker, Taken } from "../../recovery/letters/replayRuns.ts";
+import { purgeLetter } from "../../recovery/letters/settle.ts";
+import type { ProviderContext } from "../../workers/context.ts";
+import { openReplays, replayLetters } from "../../workers/replays.ts";
+import type {
+  DeadLetterActionOptions,
+  DeadLetterFilter,
+  DeadLetterReport,
+  DeadLetterSelection,
+  DeadLetters,
+  PurgeReport,
+  ReplayReport,
+} from "../apiDeadLetters.ts";
+import { contextOf, type EngineParts } from "../parts.ts";
+import { toDeadLetter, toLetterFilter } from "./view.ts";
+
+/** Letters acted on together. */
+const PAGE = 100;
+/** Letters shown in a report. */
+const SAMPLE = 20;
+
+/** What became of a letter: done, or why not. */
+type Outcome = "done" | string;
+
+interface Action {
+  verb: "replay" | "accept" | "purge";
+  past: string;
+  /** What the selection must also hold, where it says nothing of it. */
+  usual: LetterFilter;
+  /** Why this letter cannot be acted on, as far as can be told beforehand. */
+  refuses(letter: Letter): string | undefined;
+  perform(context: ProviderContext, letters: Letter[], by: Asker): Promise<Outcome[]>;
+}
+
+const stateOf = (letter: Letter): string | undefined => (letter.state === "dead" ? undefined : letter.state);
+
+export function makeLetterActions(parts: EngineParts): Pick<DeadLetters, "replay" | "accept" | "purge"> {
+  return {
+    async replay(selection, options = {}) {
+      const runs = new Map<string, ReplayReport["runs"][number]>();
+      const report = await act(parts, selection, options, {
+        verb: "replay",
+        past: "replayed",
+        usual: { state: "dead" },
+        refuses: (letter) => (letter.kind === "job" ? "not ours" : stateOf(letter)),
+        async perform(context, letters, by) {
+          const takes = await replayLetters(
+            context,
+            letters.map(({ id }) => id),
+            by,
+          );
+          for (const take of takes) if (take.kind === "taken") noteRun(runs, context, take);
+          return takes.map((take) => (take.kind === "taken" ? "done" : take.why));
+        },
+      });
+      for (const run of runs.values()) {
+        const now = await openReplays(contextOf(parts, run.provider));
+        if (now?.runId === run.runId) run.waitingFor = now.waitingFor;
+      }
+      return { ...report, runs: [...runs.values()] };
+    },
+
+    accept: (selection, options = {}) =>
+      act(parts, selection, options, {
+        verb: "accept",
+        past: "accepted",
+        usual: { state: "dead", class: "bad-record" },
+        refuses: (letter) => (letter.kind === "record" ? stateOf(letter) : "not a bad record"),
+        perform: (context, letters, by) =>
+          Promise.all(
+            letters.map(async ({ id }) => {
+              const at = new Date(await context.runs.now()).toISOString();
+              const outcome = await context.letters.accept(id, { ...by, at });
+              return outcome === "changed" ? "done" : outcome;
+            }),
+          ),
+      }),
+
+    async purge(selection, options = {}) {
+      const lost: PurgeReport["lost"] = { batches: 0, batchRecords: 0, records: 0, rawBytes: 0 };
+      const lose = (letter: Letter): void => {
+        if (letter.kind === "record") lost.records += 1;
+        else lost.batches += 1;
+        lost.batchRecords += letter.kind === "batch" ? letter.size : 0;
+        lost.rawBytes += letter.rawBytes;
+      };
+      const report = await act(
+        parts,
+        selection,
+        options,
+        {
+          verb: "purge",
+          past: "purged",
+          usual: {},
+          refuses: (letter) => (letter.state === "replaying" ? "replaying" : undefined),
+          perform: (context, letters) => Promise.all(letters.map((letter) => purge(context, letter))),
+        },
+        lose,
+      );
+      return { ...report, lost };
+    },
+  };
+}
+
+/** The failed job first: one without a letter would get a new one. */
+async function purge(context: ProviderContext, letter: Letter): Promise<Outcome> {
+  if (letter.jobId !== "") {
+    await context.queue.remove(letter.jobId);
+    if ((await context.queue.missing([letter.jobId])).size === 0) return "its job is at work";
+  }
+  return (await purgeLetter(context, letter)) ? "done" : "moved";
+}
+
+function noteRun(
+  runs: Map<string, ReplayReport["runs"][number]>,
+  { provider }: ProviderContext,
+  take: Taken,
+): void {
+  const known = runs.get(take.runId);
+  if (known) known.letters += 1;
+  else runs.set(take.runId, { provider: provider.name, runId: take.runId, letters: 1, waitingFor: null });
+}
+
+async function act(
+  parts: EngineParts,
+  selection: DeadLetterSelection,
+  options: DeadLetterActionOptions,
+  action: Action,
+  onDone: (letter: Letter) => void = () => undefined,
+): Promise<DeadLetterReport> {
+  const report: DeadLetterReport = {
+    dryRun: options.dryRun ?? false,
+    matched: 0,
+    done: 0,
+    skipped: {},
+    sample: [],
+  };
+  const by: Asker = { actor: options.actor ?? "library", reason: options.reason ?? null };
+  const perPage = Math.min(PAGE, options.rate?.max ?? PAGE);
+  const told = new Map<ProviderContext, number>();
+  for await (const { context, letters, gone } of pages(parts, selection, action.usual, perPage)) {
+    const room = (options.limit ?? Number.POSITIVE_INFINITY) - report.matched;
+    if (room <= 0 || options.signal?.aborted) break;
+    if (gone > 0) skip(report, "gone", gone);
+    const mine = letters.slice(0, room);
+    report.matched += mine.length;
+    const able = mine.filter((letter) => {
+      const why = action.refuses(letter);
+      if (why !== undefined) skip(report, why, 1);
+      return why === undefined;
+    });
+    if (able.length === 0) continue;
+    if (!report.dryRun && !told.has(context)) {
+      await say(context, `${action.verb} begun`, selection, by);
+      told.set(context, 0);
+    }
+    const outcomes = report.dryRun ? able.map(() => "done") : await action.perform(context, able, by);
+    able.forEach((letter, i) => {
+      if (outcomes[i] !== "done") return skip(report, outcomes[i]!, 1);
+      report.done += 1;
+      onDone(letter);
+      if (report.sample.length < SAMPLE) report.sample.push(toDeadLetter(context.provider.name, letter));
+      if (!report.dryRun) told.set(context, told.get(context)! + 1);
+    });
+    options.onProgress?.(report.done);
+    if (options.rate && !report.dryRun) await pace(options.rate, able.length, options.signal);
+  }
+  for (const [context, done] of told) await say(context, `${action.past} ${done}`, selection, by);
+  return report;
+}
+
+const skip = (report: DeadLetterReport, why: string, count: number): void => {
+  report.skipped[why] = (report.skipped[why] ?? 0) + count;
+};
+
+async function pace(
+  rate: { max: number; windowMs: number },
+  done: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await sleep((rate.windowMs * done) / rate.max, undefined, { signal }).catch(() => undefined);
+}
+
+async function say(
+  context: ProviderContext,
+  what: string,
+  selection: DeadLetterSelection,
+  by: Asker,
+): Promise<void> {
+  const at = new Date(await context.runs.now()).toISOString();
+  await context.letterActions.add({ at, what, selection: inWords(selection), ...by });
+}
+
+/** `all`, `code VAL_RECORD_FIELD, older than 24 h`, or the ids. */
+function inWords(selection: DeadLetterSelection): string {
+  if ("ids" in selection) {
+    const shown = selection.ids.slice(0, 5).join(", ");
+    return selection.ids.length > 5 ? `${shown} and ${selection.ids.length - 5} more` : shown;
+  }
+  const words = Object.entries(selection)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name} ${value}`);
+  return words.length === 0 ? "all" : words.join(", ");
+}
+
+interface Page {
+  context: ProviderContext;
+  letters: Letter[];
+  /** Ids of the selection that no provider knows. */
+  gone: number;
+}
+
+async function* pages(
+  parts: EngineParts,
+  selection: DeadLetterSelection,
+  usual: LetterFilter,
+  size: number,
+): AsyncGenerator<Page> {
+  if ("ids" in selection) return yield* named(parts, [...new Set(selection.ids)], size);
+  const { provider } = selection satisfies DeadLetterFilter;
+  const contexts = provider === undefined ? [...parts.contexts.values()] : [contextOf(parts, provider)];
+  for (const context of contexts) {
+    const filter = { ...usual, ...toLetterFilter(selection, await context.runs.now()) };
+    let from: LetterPlace | null = null;
+    for (;;) {
+      const letters: Letter[] = await context.letters.page(filter, from, size);
+      const last = letters.at(-1);
+      if (last === undefined) break;
+      yield { context, letters, gone: 0 };
+      if (letters.length < size) break;
+      from = { ms: last.lastMs, id: last.id };
+    }
+  }
+}
+
+async function* named(parts: EngineParts, ids: string[], size: number): AsyncGenerator<Page> {
+  const contexts = [...parts.contexts.values()];
+  for (let i = 0; i < ids.length; i += size) {
+    const some = ids.slice(i, i + size);
+    const found = await Promise.all(contexts.map(({ letters }) => letters.many(some)));
+    let gone = some.length - found.reduce((sum, letters) => sum + letters.length, 0);
+    for (const [n, context] of contexts.entries()) {
+      if (found[n]!.length === 0 && !(gone > 0 && n === contexts.length - 1)) continue;
+      yield { context, letters: found[n]!, gone };
+      gone = 0;
+    }
+  }
+}

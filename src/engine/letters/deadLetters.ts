@@ -1,0 +1,144 @@
+/** Dead letters as people and scripts ask for them: reads. What they do with them is in actions.ts. */
+import { UeeError } from "../../core/errors.ts";
+import type { Letter } from "../../recovery/letters/letter.ts";
+import type { LetterCounts } from "../../recovery/letters/letterReads.ts";
+import type { ProviderContext } from "../../workers/context.ts";
+import { capLevel, capShare } from "../../workers/limits.ts";
+import type {
+  DeadLetterCap,
+  DeadLetterFilter,
+  DeadLetterPage,
+  DeadLetterStats,
+  DeadLetters,
+} from "../apiDeadLetters.ts";
+import { contextOf, type EngineParts } from "../parts.ts";
+import { makeLetterActions } from "./actions.ts";
+import {
+  before,
+  type Cursor,
+  placeAfter,
+  readCursor,
+  toDeadLetter,
+  toLetterFilter,
+  writeCursor,
+} from "./view.ts";
+
+export function makeDeadLetters(parts: EngineParts): DeadLetters {
+  const wanted = (provider?: string): ProviderContext[] =>
+    provider === undefined ? [...parts.contexts.values()] : [contextOf(parts, provider)];
+
+  const find = async (id: string): Promise<{ context: ProviderContext; letter: Letter }> => {
+    for (const context of wanted()) {
+      const letter = (await context.letters.get(id)) ?? (await byJob(context, id));
+      if (letter) return { context, letter };
+    }
+    throw new UeeError("API_NOT_FOUND", `There is no dead letter ${id}; see \`uee dlq list\`.`);
+  };
+  const raw = async (
+    id: string,
+  ): Promise<{ letter: Letter; context: ProviderContext; raw: Buffer | null }> => {
+    const { context, letter } = await find(id);
+    return {
+      context,
+      letter,
+      raw: letter.kind === "record" ? await context.badRecords.raw(letter.id) : null,
+    };
+  };
+
+  return {
+    list: (filter, page) => list(wanted(filter.provider), filter, page),
+    async show(id) {
+      const found = await raw(id);
+      return { letter: toDeadLetter(found.context.provider.name, found.letter), raw: found.raw };
+    },
+    raw: async (id) => (await raw(id)).raw,
+    stats: (filter = {}) => stats(wanted(filter.provider)),
+    async count(provider) {
+      const counts = await Promise.all(wanted(provider).map(({ letters }) => letters.counts()));
+      return counts.reduce((sum, { byState }) => sum + byState.dead + byState.replaying, 0);
+    },
+    ...makeLetterActions(parts),
+  };
+}
+
+async function byJob({ letters }: ProviderContext, jobId: string): Promise<Letter | undefined> {
+  const id = await letters.idOfJob(jobId);
+  return id === null ? undefined : await letters.get(id);
+}
+
+/** Merges the providers' lists, each a page at a time. */
+async function list(
+  contexts: ProviderContext[],
+  filter: DeadLetterFilter,
+  { limit, cursor: text }: { limit: number; cursor?: string },
+): Promise<DeadLetterPage> {
+  const from = text === undefined ? undefined : readCursor(text);
+  const now = await contexts[0]?.runs.now();
+  const fitting = toLetterFilter(filter, now ?? 0);
+  // One more than asked for tells whether there is more.
+  const found = await Promise.all(
+    contexts.map(async ({ letters, provider }) => {
+      const page = await letters.page(fitting, placeAfter(from, provider.name), limit + 1);
+      return page.map((letter) => ({
+        place: { ms: letter.lastMs, provider: provider.name, id: letter.id } satisfies Cursor,
+        letter,
+      }));
+    }),
+  );
+  const merged = found.flat().sort((a, b) => (before(a.place, b.place) ? -1 : 1));
+  const shown = merged.slice(0, limit);
+  const last = shown.at(-1);
+  return {
+    letters: shown.map(({ place, letter }) => toDeadLetter(place.provider, letter)),
+    cursor: last !== undefined && merged.length > limit ? writeCursor(last.place) : null,
+  };
+}
+
+/** How near a provider is to the bound at which it pauses. */
+export function capOf({ provider, letters }: ProviderContext, counts: LetterCounts): DeadLetterCap {
+  const now = { letters: counts.byState.dead + counts.byState.replaying, rawBytes: counts.countedBytes };
+  return {
+    provider: provider.name,
+    entries: now.letters,
+    maxEntries: letters.limits.entries,
+    rawBytes: now.rawBytes,
+    maxRawBytes: letters.limits.rawBytes,
+    share: capShare(now, letters.limits),
+    level: capLevel(now, letters.limits),
+  };
+}
+
+async function stats(contexts: ProviderContext[]): Promise<DeadLetterStats> {
+  const counts = await Promise.all(contexts.map(({ letters }) => letters.counts()));
+  const sum = (pick: (one: LetterCounts) => number): number =>
+    counts.reduce((all, one) => all + pick(one), 0);
+  const group = (pick: (one: LetterCounts) => Record<string, number>): Record<string, number> => {
+    const all: Record<string, number> = {};
+    for (const one of counts)
+      for (const [name, n] of Object.entries(pick(one))) all[name] = (all[name] ?? 0) + n;
+    return Object.fromEntries(Object.entries(all).sort((a, b) => b[1] - a[1]));
+  };
+  const times = (pick: (one: LetterCounts) => string | null): string[] =>
+    counts
+      .map(pick)
+      .filter((at): at is string => at !== null)
+      .sort();
+  const total = sum((one) => one.total);
+  return {
+    total,
+    byState: {
+      dead: sum((one) => one.byState.dead),
+      replaying: sum((one) => one.byState.replaying),
+      accepted: sum((one) => one.byState.accepted),
+    },
+    byCode: group((one) => one.byCode),
+    byClass: group((one) => one.byClass),
+    byProvider: Object.fromEntries(contexts.map(({ provider }, i) => [provider.name, counts[i]!.total])),
+    rawBytes: sum((one) => one.rawBytes),
+    oldest: times((one) => one.oldest)[0] ?? null,
+    newest: times((one) => one.newest).at(-1) ?? null,
+    maxReplays: Math.max(0, ...counts.map(({ maxReplays }) => maxReplays)),
+    meanReplays: total === 0 ? 0 : sum(({ replays }) => replays) / total,
+    caps: contexts.map((context, i) => capOf(context, counts[i]!)),
+  };
+}

@@ -1,0 +1,49 @@
+/** What people did with dead letters, who and why: kept, bounded, beside the letters of their provider. */
+import type { Redis } from "ioredis";
+import type { ProviderKeys } from "../../redis/keys.ts";
+import { type PageRequest, readNewestFirst, type StreamPage } from "../../redis/newestFirst.ts";
+
+/** Some more while Redis trims by whole blocks. */
+const ACTIONS_KEPT = 1_000;
+
+export interface LetterAction {
+  at: string;
+  /** `replay begun`, `replayed 12 of 14`, … */
+  what: string;
+  /** Which letters were meant. */
+  selection: string;
+  actor: string;
+  reason: string | null;
+}
+
+export class ActionLog {
+  readonly #redis: Redis;
+  readonly #keys: ProviderKeys;
+
+  constructor(redis: Redis, keys: ProviderKeys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  async add({ at, what, selection, actor, reason }: LetterAction): Promise<void> {
+    await this.#redis.xadd(
+      this.#keys.letters.actions,
+      "MAXLEN",
+      "~",
+      ACTIONS_KEPT,
+      "*",
+      ...["at", at, "what", what, "selection", selection, "actor", actor, "reason", reason ?? ""],
+    );
+  }
+
+  /** Newest first. */
+  read(page: PageRequest): Promise<StreamPage<LetterAction>> {
+    return readNewestFirst(this.#redis, this.#keys.letters.actions, page, (_id, fields) => ({
+      at: fields.at ?? "",
+      what: fields.what ?? "",
+      selection: fields.selection ?? "",
+      actor: fields.actor ?? "",
+      reason: fields.reason || null,
+    }));
+  }
+}

@@ -1,0 +1,47 @@
+/** What is done when a run has closed: what it saw is noted, its bookkeeping goes. May be done again, by anybody. */
+import type { ProviderContext } from "./context.ts";
+
+/** Closed runs kept for `status` and accounting. */
+const RUNS_KEPT = { ordinary: 100, replays: 20 };
+
+/** Letters looked at together. */
+const PAGE = 500;
+
+/** Does a dead letter refer to the run's staged slices? That of a bad record has its own raw bytes. */
+export async function refersToSlices(context: ProviderContext, runId: string): Promise<boolean> {
+  return ((await context.runs.read(runId))?.batchLetters ?? 0) > 0;
+}
+
+/** Keeps what status and dead letters need; drops the bookkeeping of a closed run. */
+export async function cleanUp(context: ProviderContext, runId: string): Promise<void> {
+  await noteSeenAgain(context, runId);
+  await context.runs.dropBookkeeping(runId);
+  if (!(await refersToSlices(context, runId))) await context.staging.clean(runId);
+  await context.runs.trimHistory(RUNS_KEPT);
+}
+
+/**
+ * Of the bad records among the dead letters, those of which this run has received a good version: no replay of their older
+ * bytes may take that back, not even where the good version was no news to the store and left no trace but its mark.
+ */
+async function noteSeenAgain(
+  { letters, badRecords, records, runs }: ProviderContext,
+  runId: string,
+): Promise<void> {
+  if (!(await runs.hasBookkeeping(runId))) return;
+  for await (const ids of letters.idsOfClass("bad-record", PAGE)) {
+    const facts = (await badRecords.manyFacts(ids)).filter((one) => one.id !== null);
+    const seen = await records.seen(
+      runId,
+      facts.map(({ id }) => id as string),
+    );
+    await letters.supersede(
+      facts.flatMap(({ deadLetterId, fetchedAt }, i) => {
+        const mark = seen[i];
+        return mark?.good && mark.fetchedAt > fetchedAt
+          ? [{ id: deadLetterId, fetchedAt: mark.fetchedAt }]
+          : [];
+      }),
+    );
+  }
+}

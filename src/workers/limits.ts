@@ -1,0 +1,68 @@
+/** When a provider is paused by itself: too many errors, or its dead letters at their cap. Pure. */
+import type { LetterLimits } from "../recovery/runReads.ts";
+import type { RunRecord } from "../recovery/runStore.ts";
+
+export interface ErrorLimits {
+  /** Share of the records processed that may fail for good. */
+  rate: number;
+  /** Records processed before the share counts. */
+  minimum: number;
+}
+
+export interface PauseReason {
+  reason: string;
+  details: Record<string, unknown>;
+}
+
+/**
+ * Too many records failed for good since the run began or was resumed? `latest` are those that failed just now.
+ * Of a replay run only fresh bad records count: what fails again was counted when it failed first.
+ */
+export function tooManyErrors(
+  run: RunRecord,
+  limits: ErrorLimits,
+  latest: { code: string; message: string }[],
+): PauseReason | undefined {
+  const deadSize = run.kind === "replay" ? 0 : run.deadSize;
+  const errors = run.dead + deadSize - run.errorBase.errors;
+  // Really processed: a run that never got a record fails with its own reason.
+  const received = run.created + run.updated + run.unchanged + run.dead + run.accepted;
+  const processed = received + deadSize - run.errorBase.processed;
+  if (processed - deadSize < limits.minimum || errors <= processed * limits.rate) return undefined;
+  const counts = new Map<string, number>();
+  for (const { code } of latest) counts.set(code, (counts.get(code) ?? 0) + 1);
+  const top = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 3);
+  const share = ((errors / processed) * 100).toFixed(1);
+  const reason =
+    `PROV_ERROR_RATE: ${errors} of ${processed} records (${share} %) failed for good; ` +
+    `${top.map(([code, n]) => `${code} ×${n}`).join(", ")}; for example ${latest[0]?.message ?? "none"}`;
+  return { reason, details: { errors, processed, codes: Object.fromEntries(top) } };
+}
+
+/** From this share of the cap on people are warned. */
+const NEAR = 0.9;
+
+export type CapLevel = "ok" | "near" | "full";
+
+export interface Letters {
+  /** Those that are not accepted. */
+  letters: number;
+  rawBytes: number;
+}
+
+/** The greater of both shares; 1 is full. */
+export const capShare = (now: Letters, limits: LetterLimits): number =>
+  Math.max(now.letters / limits.entries, now.rawBytes / limits.rawBytes);
+
+export function capLevel(now: Letters, limits: LetterLimits): CapLevel {
+  const share = capShare(now, limits);
+  if (share >= 1) return "full";
+  return share >= NEAR ? "near" : "ok";
+}
+
+export function capReason(now: Letters, limits: LetterLimits): PauseReason {
+  const reason =
+    `PROV_DLQ_FULL: ${now.letters} dead letters (of ${limits.entries}) with ${now.rawBytes} raw bytes ` +
+    `(of ${limits.rawBytes}); replay, accept or purge some, then resume`;
+  return { reason, details: { ...now, maxLetters: limits.entries, maxRawBytes: limits.rawBytes } };
+}

@@ -1,0 +1,69 @@
+/** What a batch that is tried again must know: whether there is still anything to do, and how its letter ends. */
+import { UeeError } from "../core/errors.ts";
+import type { BatchJob } from "../queues/jobCatalog.ts";
+import { letterIdOf } from "../recovery/letters/letter.ts";
+import { settleLetter } from "../recovery/letters/settle.ts";
+import type { ProviderContext } from "./context.ts";
+
+/**
+ * Why a batch of a closed run needs nothing any more: a run that opened later was verified and has seen all that the batch
+ * stood for. Of a full run or a snapshot only another such run has; an increment's window every verified run has covered.
+ */
+export async function batchSuperseded(context: ProviderContext, job: BatchJob): Promise<string | undefined> {
+  if (!job.letter) return undefined;
+  const [origin, meta] = await Promise.all([context.runs.read(job.letter.runId), context.runs.meta()]);
+  if (!origin) return undefined;
+  const openedMs = Date.parse(origin.startedAt);
+  const increment =
+    origin.kind === "ordinary" && origin.mode === "incremental" && context.provider.kind === "windowed";
+  const coveredMs = increment ? Math.max(meta.wholeOpenedMs, meta.verifiedOpenedMs) : meta.wholeOpenedMs;
+  return coveredMs > openedMs ? "a verified run has covered it since" : undefined;
+}
+
+/**
+ * What was fetched for a run that is closed, and is replayed from its staged slices, must not be written once anything newer
+ * has been received: of records that had not changed nothing but a mark would have told.
+ * @throws UeeError STOR_OUTDATED
+ */
+export async function refuseOutdated(
+  context: ProviderContext,
+  job: BatchJob,
+  fetchedAt: number,
+): Promise<void> {
+  if (!job.letter || fetchedAt === 0) return;
+  const { newestFetch } = await context.runs.meta();
+  if (fetchedAt >= newestFetch) return;
+  throw new UeeError(
+    "STOR_OUTDATED",
+    `What ${job.letter.batch} of ${job.letter.runId} staged is older than what came since.`,
+  );
+}
+
+/**
+ * Why the kept bytes of a bad record must not be written any more: a verified run that saw the whole upstream opened after
+ * they were received, and did not meet them; or a run has received a good version since.
+ */
+export async function recordSuperseded(
+  context: ProviderContext,
+  job: BatchJob,
+  record: { letterId: string; id: string | null; fetchedAt: number },
+): Promise<string | undefined> {
+  const [meta, letter, seen] = await Promise.all([
+    context.runs.meta(),
+    context.letters.get(record.letterId),
+    record.id === null ? [] : context.records.seen(job.runId, [record.id]),
+  ]);
+  if (meta.wholeOpenedMs * 1000 > record.fetchedAt) return "the upstream no longer has it";
+  const mark = seen[0];
+  const later = Math.max(letter?.supersededAt ?? 0, mark?.good ? mark.fetchedAt : 0);
+  return later > record.fetchedAt ? "a newer version was received since" : undefined;
+}
+
+/** The batch committed: its dead letter, if it was one, is settled. Repeated by the sweeper where a crash came between. */
+export async function settleReplayed(context: ProviderContext, job: BatchJob): Promise<void> {
+  const id = job.letter?.letter ?? letterIdOf(job.runId, job.batch);
+  const letter = await context.letters.get(id);
+  const { replay } = letter ?? {};
+  if (!letter || !replay || replay.runId !== job.runId || replay.key !== job.batch) return;
+  await settleLetter(context, letter, { runId: job.runId, key: job.batch });
+}

@@ -1,0 +1,102 @@
+/**
+ * Replays of dead letters, as far as they touch queue and runs. The protocol, of each letter: take it and plan its batch
+ * anew (one script); add the job, from the plan; remove the old failed job. A crash after the first step leaves a planned
+ * batch without a job, which the reconciler mends, and an old job, which the sweeper removes.
+ */
+
+import type { Asker, Take, Taken } from "../recovery/letters/replayRuns.ts";
+import type { BatchEntry } from "../recovery/runStore.ts";
+import { cleanUp } from "./cleanUp.ts";
+import type { ProviderContext } from "./context.ts";
+import { processActor } from "./governor.ts";
+
+/** Jobs added at once. */
+const AT_ONCE = 100;
+
+/** Letters, all at once; a page of them at most. Says of each whether it was taken, in the order given. */
+export async function replayLetters(
+  context: ProviderContext,
+  ids: readonly string[],
+  by: Asker,
+): Promise<Take[]> {
+  const now = await context.runs.now();
+  // The first one alone: it may create the replay run that the others then find.
+  const takes: Take[] = [];
+  if (ids[0] !== undefined) takes.push(await context.replayRuns.take(ids[0], by, now));
+  takes.push(...(await Promise.all(ids.slice(1).map((id) => context.replayRuns.take(id, by, now)))));
+  const taken = takes.filter((take): take is Taken => take.kind === "taken");
+  const opened = taken.some(({ runState }) => runState === "waiting") ? await openReplays(context) : null;
+  await addJobs(
+    context,
+    taken.filter(({ runState, runId }) => runState === "open" || (opened?.runId === runId && opened.open)),
+  );
+  await Promise.all(
+    taken.map(async ({ letter }) => {
+      if (letter.jobId === "") return;
+      await context.queue.remove(letter.jobId);
+      await context.letters.forgetJob(letter.id, letter.jobId);
+    }),
+  );
+  return takes;
+}
+
+async function addJobs(context: ProviderContext, taken: readonly Taken[]): Promise<void> {
+  const groups = new Map<string, Taken[]>();
+  for (const one of taken) {
+    const name = `${one.runId} ${one.generation}`;
+    groups.set(name, [...(groups.get(name) ?? []), one]);
+  }
+  for (const group of groups.values()) {
+    const { runId, generation } = group[0]!;
+    const entries = await context.runs.entries(
+      runId,
+      group.map(({ key }) => key),
+    );
+    await context.queue.addBatches(runId, entries, generation);
+  }
+}
+
+/** What keeps the replay run from opening, in words; or that it is open. Null: there is none. */
+export interface ReplaysNow {
+  runId: string;
+  open: boolean;
+  waitingFor: string | null;
+}
+
+/** Opens the replay run that waits, when nothing stands in its way, and adds its jobs. Safe at any time, from any pod. */
+export async function openReplays(context: ProviderContext): Promise<ReplaysNow | null> {
+  const { runs, replayRuns, governor } = context;
+  for (;;) {
+    const runId = await runs.replayRunId();
+    if (runId === null) return null;
+    const paused = await governor.isPaused();
+    const state = (await runs.read(runId))?.state;
+    if (state === "waiting" && paused) return { runId, open: false, waitingFor: "the provider is paused" };
+    const outcome = await replayRuns.open(runId, await runs.now());
+    if (outcome === "open") return { runId, open: true, waitingFor: null };
+    if (outcome === "over") {
+      if (state === undefined || state === "waiting") continue;
+      return null;
+    }
+    if (outcome === "another run is open") {
+      return { runId, open: false, waitingFor: `the run ${await runs.openRunId()} is open` };
+    }
+    if (outcome === "unclean") {
+      for (const unclean of await runs.uncleanRunIds()) await cleanUp(context, unclean);
+      continue;
+    }
+    await governor.runOpened(processActor(), "dead letters are replayed");
+    await addPlanned(context, runId);
+    return { runId, open: true, waitingFor: null };
+  }
+}
+
+/** The jobs of all that was planned while the run waited. */
+async function addPlanned(context: ProviderContext, runId: string): Promise<void> {
+  const planned = [...(await context.runs.statuses(runId))].filter(([, { letter }]) => letter === "p");
+  for (let i = 0; i < planned.length; i += AT_ONCE) {
+    const keys = planned.slice(i, i + AT_ONCE).map(([key]) => key);
+    const entries: BatchEntry[] = await context.runs.entries(runId, keys);
+    await context.queue.addBatches(runId, entries);
+  }
+}

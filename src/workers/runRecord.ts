@@ -1,0 +1,54 @@
+/** The job of one bad record: its kept bytes are tried as they are. Nothing here knows BullMQ. */
+import { UeeError } from "../core/errors.ts";
+import type { BatchJob } from "../queues/jobCatalog.ts";
+import type { Attempt } from "../records/contract.ts";
+import { type BatchSummary, enqueueDue, inAttempt, nothingToDo, skipped, urnOf } from "./attempt.ts";
+import type { ProviderContext } from "./context.ts";
+import { recordSuperseded, settleReplayed } from "./replayed.ts";
+
+/** The job of one bad record: tried once more as it is, since the provider may have been mended meanwhile. */
+export async function runRecord(
+  context: ProviderContext,
+  job: BatchJob,
+  signal: AbortSignal,
+): Promise<BatchSummary> {
+  const begun = await context.runs.begin(job.runId, job.batch, "batch");
+  if (begun.kind !== "begun") return await skipped(context, job, begun.kind);
+  return await inAttempt(begun.attempt, (attempt) => recordSteps(context, job, attempt, signal));
+}
+
+async function recordSteps(
+  context: ProviderContext,
+  job: BatchJob,
+  attempt: Attempt,
+  signal: AbortSignal,
+): Promise<BatchSummary> {
+  const { deadLetterId: id } = job.payload as { deadLetterId: string };
+  const [facts, raw] = await Promise.all([context.badRecords.facts(id), context.badRecords.raw(id)]);
+  if (!facts || !raw) throw new UeeError("STOR_STAGE_LOST", `The raw bytes of ${id} are gone.`);
+  const superseded = await recordSuperseded(context, job, {
+    letterId: id,
+    id: facts.id,
+    fetchedAt: facts.fetchedAt,
+  });
+  if (superseded !== undefined) return await nothingToDo(context, job, attempt, superseded);
+  const record = context.provider.transform(JSON.parse(raw.toString("utf8")));
+  // Seen when it was met, not now: a record that this run's later passes do not meet any more must still go.
+  const [mark] = await context.records.seen(job.runId, [record.id]);
+  const written = { ...attempt, pass: mark?.pass ?? attempt.pass };
+  const committed = await context.records.commit(written, [{ ...record, fetchedAt: facts.fetchedAt }], {
+    staleness: context.provider.kind === "windowed" ? "latest-wins" : "fetch-order",
+    acceptRepeatedRegression: false,
+    signal,
+  });
+  await context.runs.errorTakenBack(job.runId);
+  const { outstanding } = await context.runs.checkpoint(
+    attempt,
+    { urn: urnOf(context, record.id), records: 1 },
+    { newest: null, more: [], changeKey: null, fetchedAt: 0 },
+  );
+  await settleReplayed(context, job);
+  if ((await context.letters.get(id)) === undefined) await context.badRecords.forget(id);
+  await enqueueDue(context, job.runId, [], outstanding);
+  return { records: 1, stale: committed.stale };
+}
