@@ -11,12 +11,14 @@ import type { AuditReport, PoolView } from "../permits/report.ts";
 import type { RunMode } from "../providers/contract.ts";
 import type { ChangeEntry, StoredRecord, Tombstone } from "../records/contract.ts";
 import type { DeadLetterCap, DeadLetters } from "./apiDeadLetters.ts";
+import type { PersonRequest } from "./apiPerson.ts";
 import type { OnShutdown, StopOptions, StopReport, WorkerHandle, WorkerView } from "./apiWorkers.ts";
 
 export type { KernelSample } from "../permits/optimizer/kernelHistory.ts";
 export type { KernelMetrics } from "../permits/optimizer/kernelMetrics.ts";
 export type { QuotaEvent } from "../permits/optimizer/quotaEvents.ts";
 export type * from "./apiDeadLetters.ts";
+export type * from "./apiPerson.ts";
 export type * from "./apiWorkers.ts";
 
 export type RunState = "running" | "complete" | "incomplete" | "paused" | "stopped" | "failed";
@@ -150,12 +152,6 @@ export interface Checkpoint {
   at: string;
   success: boolean;
   error: string | null;
-}
-
-/** Who asks, and why; kept with what comes of it. */
-export interface PersonRequest {
-  actor?: string;
-  reason?: string;
 }
 
 /** One line of `uee history`: a transition of a machine, a decision about permits, or what a person did with dead letters. */

@@ -1,6 +1,12 @@
 /** A run as its hash in Redis tells it, and what its batches leave behind. */
 import type { BatchFacts, RunMode } from "../providers/contract.ts";
-import type { LetterOrigin } from "./letters/letter.ts";
+
+/** Says which letter a batch of a replay run stands for, and where that gave up. */
+export interface LetterOrigin {
+  letter: string;
+  runId: string;
+  batch: string;
+}
 
 /** A batch as it is planned; the job's data are made from it. */
 export interface BatchEntry {

@@ -44,13 +44,6 @@ export interface Failure {
   rawBytes: number;
 }
 
-/** Says which letter a batch of a replay run stands for, and where that gave up. */
-export interface LetterOrigin {
-  letter: string;
-  runId: string;
-  batch: string;
-}
-
 const MESSAGE_CHARACTERS = 500;
 
 /** Of a batch: the same whatever its generation. That of a bad record is made from its content (badRecords.ts). */
