@@ -162,13 +162,16 @@ async function act(
       told.set(context, 0);
     }
     const outcomes = report.dryRun ? able.map(() => "done") : await action.perform(context, able, by);
-    able.forEach((letter, i) => {
-      if (outcomes[i] !== "done") return skip(report, outcomes[i]!, 1);
+    for (const [i, letter] of able.entries()) {
+      if (outcomes[i] !== "done") {
+        skip(report, outcomes[i]!, 1);
+        continue;
+      }
       report.done += 1;
       onDone(letter);
       if (report.sample.length < SAMPLE) report.sample.push(toDeadLetter(context.provider.name, letter));
       if (!report.dryRun) told.set(context, told.get(context)! + 1);
-    });
+    }
     options.onProgress?.(report.done);
     if (options.rate && !report.dryRun) await pace(options.rate, able.length, options.signal);
   }
