@@ -55,4 +55,6 @@ export interface DashboardOptions {
   /** Reverse proxies in front whose X-Forwarded-* headers are believed. */
   trustProxy?: number;
   limits?: Partial<Limits>;
+  /** Folder of the built page. Default: where the build puts it. */
+  pageFiles?: string;
 }

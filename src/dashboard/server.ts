@@ -6,9 +6,11 @@ import { type FastifyRequest, fastify, LogController } from "fastify";
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
 import { UeeError } from "../core/errors.ts";
 import { installOpenApi, openApiRoute } from "./api/openapi.ts";
+import { deadLetterRoutes } from "./api/routes/deadLetters.ts";
 import { eventRoutes } from "./api/routes/events.ts";
 import { fleetRoutes } from "./api/routes/fleet.ts";
 import { healthRoutes } from "./api/routes/health.ts";
+import { pageRoutes } from "./api/routes/page.ts";
 import { providerRoutes } from "./api/routes/providers.ts";
 import { recordRoutes } from "./api/routes/records.ts";
 import { sessionRoutes } from "./api/routes/session.ts";
@@ -95,9 +97,11 @@ export async function buildDashboard(options: DashboardOptions): Promise<App> {
   treeRoutes(app, surroundings);
   providerRoutes(app, surroundings);
   fleetRoutes(app, surroundings);
+  deadLetterRoutes(app, surroundings);
   recordRoutes(app, surroundings);
   eventRoutes(app, { hub, ended, followers: limits.followers });
   await installBoard(app, { backend: options.backend, secrets: options.secrets ?? [] });
+  await pageRoutes(app, options.pageFiles);
   openApiRoute(app);
   return app;
 }

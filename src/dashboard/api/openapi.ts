@@ -21,6 +21,7 @@ export async function installOpenApi(
         { name: "fleet", description: "The tree, workers, kernel metrics, events" },
         { name: "providers", description: "Runs, checkpoints and actions" },
         { name: "permits", description: "The permit pool" },
+        { name: "dead letters", description: "What gave up and waits for a person" },
         { name: "history", description: "Transitions and decisions" },
         { name: "records", description: "The mirror and its change feed" },
         { name: "session", description: "Logins of browsers" },

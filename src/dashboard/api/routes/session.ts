@@ -7,7 +7,14 @@ import type { EndedSessions } from "../../security/endedSessions.ts";
 import type { Guard, Who } from "../../security/guard.ts";
 import { cameByHttps } from "../../security/origins.ts";
 import { type SessionTokens, sameSecret } from "../../security/sessionTokens.ts";
-import { errorSchema, loginBodySchema, noContentSchema, type Session, sessionSchema } from "../schemas.ts";
+import {
+  entrySchema,
+  errorSchema,
+  loginBodySchema,
+  noContentSchema,
+  type Session,
+  sessionSchema,
+} from "../schemas.ts";
 import { bodyErrors, commonErrors } from "./shared.ts";
 
 export interface SessionSurroundings {
@@ -45,6 +52,24 @@ export function sessionRoutes(app: App, { guard, token, tokens, ended, logins }:
       },
     },
     async ({ who }) => answer(who!),
+  );
+  app.get(
+    "/api/entry",
+    {
+      config: { access: "public" },
+      schema: {
+        operationId: "lookIn",
+        tags: ["session"],
+        summary:
+          "Whether the page has to show its login; a refusal would stand in the browser's console as an error",
+        security: [],
+        response: { 200: entrySchema },
+      },
+    },
+    async (request) => ({
+      tokenRequired: guard.tokenRequired,
+      loggedIn: !guard.tokenRequired || (await guard.loginOf(request)) !== undefined,
+    }),
   );
   app.post(
     "/api/session",

@@ -41,7 +41,12 @@ export const overviewProviderSchema = z
       waiting: z.number(),
       active: z.number(),
       delayed: z.number(),
-      failed: z.number().describe("Dead letters"),
+      failed: z.number().describe("In the failed set"),
+    }),
+    deadLetters: z.object({
+      entries: z.number().describe("Those that count; accepted ones do not"),
+      share: z.number().describe("Of the cap at which the provider pauses; 1 = full"),
+      level: z.enum(["ok", "near", "full"]),
     }),
     permits: z.object({ held: z.number(), waiting: z.number(), askedBack: z.number() }),
   })

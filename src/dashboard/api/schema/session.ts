@@ -12,6 +12,14 @@ export const sessionSchema = z
   .meta({ id: "Session" });
 export type Session = z.output<typeof sessionSchema>;
 
+export const entrySchema = z
+  .object({
+    tokenRequired: z.boolean().describe("False: this dashboard is open to everybody on this machine"),
+    loggedIn: z.boolean().describe("The request carries a login that holds, or none is needed"),
+  })
+  .meta({ id: "Entry" });
+export type EntryAnswer = z.output<typeof entrySchema>;
+
 export const loginBodySchema = z
   .strictObject({
     token: z.string().min(1).max(1024),

@@ -1,0 +1,148 @@
+/** Dead letters: found, looked at, replayed, accepted, purged. */
+import type { FastifyRequest } from "fastify";
+import { z } from "zod";
+import type { DeadLetterActionOptions, DeadLetterSelection } from "../../../engine/apiDeadLetters.ts";
+import type { App, RouteSurroundings } from "../../app.ts";
+import {
+  deadLetterActionSchema,
+  deadLetterQuerySchema,
+  deadLetterReportSchema,
+  deadLetterSchema,
+  deadLetterStatsSchema,
+  deadLettersSchema,
+  errorSchema,
+  purgeReportSchema,
+  replayReportSchema,
+} from "../schemas.ts";
+import { bodyErrors, commonErrors, optionalProvider, person } from "./shared.ts";
+
+/** Thousands of letters, one by one, ms. */
+const ACTION_MS = 120_000;
+
+const letterParams = z.object({ id: z.string().max(200).describe("The letter's id, or its job's") });
+const rawBytes = z
+  .string()
+  .meta({ id: "RawBytes", description: "As they were received from the upstream", format: "binary" });
+
+const actionErrors = { ...bodyErrors, 404: errorSchema } as const;
+
+export function deadLetterRoutes(app: App, { engine }: RouteSurroundings): void {
+  const letters = () => engine().deadLetters;
+  app.get(
+    "/api/dead-letters",
+    {
+      schema: {
+        operationId: "listDeadLetters",
+        tags: ["dead letters"],
+        summary: "Batches and records that gave up, page by page; the newest failure first",
+        querystring: deadLetterQuerySchema,
+        response: { 200: deadLettersSchema, 404: errorSchema, ...commonErrors },
+      },
+    },
+    ({ query: { limit, cursor, ...filter } }) =>
+      letters().list(filter, { limit, ...(cursor === undefined ? {} : { cursor }) }),
+  );
+  app.get(
+    "/api/dead-letters/stats",
+    {
+      schema: {
+        operationId: "getDeadLetterStats",
+        tags: ["dead letters"],
+        summary: "How many, by state, code, class and provider, and how near to the cap",
+        querystring: z.object({ provider: optionalProvider }),
+        response: { 200: deadLetterStatsSchema, 404: errorSchema, ...commonErrors },
+      },
+    },
+    ({ query }) => letters().stats(query),
+  );
+  app.get(
+    "/api/dead-letters/:id",
+    {
+      schema: {
+        operationId: "getDeadLetter",
+        tags: ["dead letters"],
+        summary: "One of them",
+        params: letterParams,
+        response: { 200: deadLetterSchema, 404: errorSchema, ...commonErrors },
+      },
+    },
+    async ({ params }) => (await letters().show(params.id)).letter,
+  );
+  app.get(
+    "/api/dead-letters/:id/raw",
+    {
+      schema: {
+        operationId: "getRawBytes",
+        tags: ["dead letters"],
+        summary: "The bytes of a bad record; 204 for a batch, which has none",
+        params: letterParams,
+        response: {
+          200: { content: { "application/octet-stream": { schema: rawBytes } } },
+          204: z.null().describe("No bytes are kept"),
+          404: errorSchema,
+          ...commonErrors,
+        },
+      },
+    },
+    async ({ params }, reply) => {
+      const raw = await letters().raw(params.id);
+      if (raw === null) return reply.code(204).send(null);
+      // Never to be shown by the browser itself: an upstream could send a page.
+      void reply.headers({ "content-disposition": "attachment", "cache-control": "no-store" });
+      return reply.type("application/octet-stream").send(raw as unknown as string);
+    },
+  );
+  app.post(
+    "/api/dead-letters/replay",
+    {
+      handlerTimeout: ACTION_MS,
+      schema: {
+        operationId: "replayDeadLetters",
+        tags: ["dead letters"],
+        summary: "Give each a new job with fresh attempts",
+        body: deadLetterActionSchema,
+        response: { 202: replayReportSchema, ...actionErrors },
+      },
+    },
+    async (request, reply) => reply.code(202).send(await letters().replay(...wish(request, request.body))),
+  );
+  app.post(
+    "/api/dead-letters/accept",
+    {
+      handlerTimeout: ACTION_MS,
+      schema: {
+        operationId: "acceptDeadLetters",
+        tags: ["dead letters"],
+        summary: "Stop counting bad records, until the upstream sends other content",
+        body: deadLetterActionSchema,
+        response: { 202: deadLetterReportSchema, ...actionErrors },
+      },
+    },
+    async (request, reply) => reply.code(202).send(await letters().accept(...wish(request, request.body))),
+  );
+  app.post(
+    "/api/dead-letters/purge",
+    {
+      handlerTimeout: ACTION_MS,
+      schema: {
+        operationId: "purgeDeadLetters",
+        tags: ["dead letters"],
+        summary: "Forget them for ever",
+        body: deadLetterActionSchema,
+        response: { 202: purgeReportSchema, ...actionErrors },
+      },
+    },
+    async (request, reply) => reply.code(202).send(await letters().purge(...wish(request, request.body))),
+  );
+}
+
+/** What the action is for, who asks and why. Whoever goes away ends it between two letters. */
+function wish(
+  request: FastifyRequest,
+  { ids, filter, reason, ...more }: z.output<typeof deadLetterActionSchema>,
+): [DeadLetterSelection, DeadLetterActionOptions] {
+  return [
+    ids === undefined ? (filter ?? {}) : { ids },
+    { ...more, ...person(request, reason), signal: request.signal },
+  ];
+}
