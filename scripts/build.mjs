@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
+import { buildPage, pageSource } from "./lib/buildPage.mjs";
 import { isBuildFresh, root, sourceFingerprint, stampFile } from "./lib/fingerprint.mjs";
 import { run, say } from "./lib/run.mjs";
 
@@ -38,6 +39,7 @@ function compile() {
       return false;
     }
     copyAssets(join(root, "src"), next);
+    if (!buildPage(next)) return false;
     // File by file, each at once: a process that starts meanwhile never reads half a file.
     const made = new Set(moveTree(next, dist));
     removeOthers(dist, made);
@@ -59,7 +61,7 @@ function* files(directory) {
 
 function copyAssets(from, to) {
   for (const path of files(from)) {
-    if (!assets.test(path)) continue;
+    if (!assets.test(path) || path.startsWith(pageSource)) continue;
     const target = join(to, relative(from, path));
     mkdirSync(dirname(target), { recursive: true });
     copyFileSync(path, target);

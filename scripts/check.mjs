@@ -11,6 +11,7 @@ if (!(await setup({ redis: false }))) process.exit(1);
 const bin = (path) => join(root, "node_modules", path);
 const steps = [
   ["types", bin("typescript/bin/tsc"), "-p", "tsconfig.json"],
+  ["types of the page", bin("typescript/bin/tsc"), "-p", "tsconfig.page.json"],
   [
     "lint and format",
     bin("@biomejs/biome/bin/biome"),

@@ -93,6 +93,13 @@ module.exports = {
       to: { path: "^src/engine/api" },
     },
     {
+      name: "nobody-imports-the-page",
+      severity: "error",
+      comment: "What the page itself may import is looked at by lib/pageImports.mjs.",
+      from: { path: "^src/", pathNot: "^src/dashboard/page/" },
+      to: { path: "^src/dashboard/page/" },
+    },
+    {
       name: "every-import-is-found",
       severity: "error",
       from: {},
@@ -104,6 +111,7 @@ module.exports = {
     parser: "swc",
     tsPreCompilationDeps: true,
     doNotFollow: { path: "node_modules" },
+    exclude: { path: "^src/dashboard/page/.*\\.tsx$" },
     enhancedResolveOptions: {
       extensions: [".ts", ".js"],
       exportsFields: ["exports"],

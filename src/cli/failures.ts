@@ -1,6 +1,6 @@
 /** Errors as people and scripts see them: code, message, remedy. */
 import { CommanderError } from "commander";
-import { toUeeError, UeeError } from "../core/errors.ts";
+import { UeeError } from "../core/errors.ts";
 import { asRunError } from "../session/runSummaries.ts";
 import type { CliContext } from "./context.ts";
 import { styleFor } from "./render/style.ts";
@@ -20,8 +20,7 @@ export function printFailure(
   error: unknown,
   options: { json: boolean; remedy?: string },
 ): void {
-  const known = toUeeError(error instanceof CommanderError ? fromCommander(error) : error);
-  const failure = { ...asRunError(known), retryable: known.retryable };
+  const failure = asRunError(error instanceof CommanderError ? fromCommander(error) : error);
   const remedy = options.remedy ?? failure.remedy;
   const style = styleFor(context.stderr, context.env);
   context.stderr.write(`${style.red(`${failure.code}:`)} ${failure.message}\n${style.dim(remedy)}\n`);

@@ -44,6 +44,13 @@ describe("the check of imports", () => {
       "providers/cve/a.ts": ['import "../contract.ts";', 'import "../formats/a.ts";'],
       "providers/formats/a.ts": [],
       "simulator/a.ts": ['import "../core/a.ts";'],
+      "dashboard/api/schemas.ts": ['import type { Here } from "../../engine/api.ts";'],
+      "dashboard/page/a.tsx": [
+        'import type { Here } from "../api/schemas.ts";',
+        'import { useState } from "preact/hooks";',
+        'import { here as there } from "./b.ts";',
+      ],
+      "dashboard/page/b.ts": [],
     });
     expect(output).not.toContain("error");
     expect(status).toBe(0);
@@ -102,6 +109,37 @@ describe("the check of imports", () => {
       "an engine that knows the simulator",
       "only-cli-starts-the-simulator",
       { "engine.ts": ['import "./simulator/a.ts";'], "simulator/a.ts": [] },
+    ],
+    [
+      "a page that knows the engine",
+      "the-page-is-for-browsers",
+      { "dashboard/page/a.tsx": ['import type { Here } from "../../engine/api.ts";'], "engine/api.ts": [] },
+    ],
+    [
+      "a page that carries the schemas along",
+      "the-page-is-for-browsers",
+      {
+        "dashboard/page/a.tsx": ['import { here } from "../api/schemas.ts";'],
+        "dashboard/api/schemas.ts": [],
+      },
+    ],
+    [
+      "a page that knows Node",
+      "the-page-is-for-browsers",
+      { "dashboard/page/a.ts": ['import { join } from "node:path";'] },
+    ],
+    [
+      "a circle within the page",
+      "no-circles",
+      {
+        "dashboard/page/a.tsx": ['import { here } from "./b.tsx";'],
+        "dashboard/page/b.tsx": ['import type { Here } from "./a.tsx";'],
+      },
+    ],
+    [
+      "a server that imports the page",
+      "nobody-imports-the-page",
+      { "dashboard/server.ts": ['import "./page/a.ts";'], "dashboard/page/a.ts": [] },
     ],
     ["an import of what is not there", "every-import-is-found", { "core/a.ts": ['import "./gone.ts";'] }],
   ] as [string, string, Record<string, string[]>][])("refuses %s", (_what, rule, files) => {

@@ -1,0 +1,52 @@
+/** What is shown, by who is there. */
+import { useEffect, useState } from "preact/hooks";
+import type { Session } from "../api/schemas.ts";
+import { DeadLetters } from "./deadletters/deadLetters.tsx";
+import { Kernel } from "./fleet/kernel.tsx";
+import { Permits } from "./fleet/permits.tsx";
+import { Workers } from "./fleet/workers.tsx";
+import { History } from "./history/history.tsx";
+import { Asking, Login, Unreachable } from "./session/login.tsx";
+import { Tree } from "./tree/tree.tsx";
+import { Attention } from "./ui/attention.tsx";
+import { Header } from "./ui/header.tsx";
+import { Help } from "./ui/help.tsx";
+import { LineBanner } from "./ui/liveSign.tsx";
+import { listenForKeys } from "./ui/shortcuts.ts";
+import { usePage } from "./ui/useStore.ts";
+
+export function App() {
+  const entry = usePage((state) => state.entry);
+  if (entry.phase === "asking") return <Asking />;
+  if (entry.phase === "unreachable") return <Unreachable message={entry.message} remedy={entry.remedy} />;
+  if (entry.phase === "login") return <Login ended={entry.ended} />;
+  return <Dashboard session={entry.session} />;
+}
+
+function Dashboard({ session }: { session: Session }) {
+  const [help, setHelp] = useState(false);
+  const dim = usePage(
+    ({ link, fleet }) => (link.phase !== "live" && link.heardAt !== null) || fleet.trouble !== null,
+  );
+  useEffect(() => listenForKeys({ onHelp: () => setHelp(true) }), []);
+  return (
+    <>
+      <Header session={session} onHelp={() => setHelp(true)} />
+      <LineBanner />
+      <main class={dim ? "board board-stale" : "board"}>
+        <Attention />
+        <div class="board-main">
+          <Tree />
+          <DeadLetters />
+        </div>
+        <div class="board-side">
+          <Kernel />
+          <Permits />
+          <Workers />
+          <History />
+        </div>
+      </main>
+      {help && <Help onClose={() => setHelp(false)} />}
+    </>
+  );
+}

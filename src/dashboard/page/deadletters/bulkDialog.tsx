@@ -1,0 +1,176 @@
+/** Before anything is done to dead letters: how many it would be, by a dry run; and for purging, the number typed out. */
+import { useEffect, useState } from "preact/hooks";
+import type { ApiError, DeadLetterRequest, PurgeReport, ReplayReport } from "../../api/schemas.ts";
+import { bytes, count, plural } from "../lib/figures.ts";
+import { perform } from "../live/actions.ts";
+import { ask, errorOf } from "../live/http.ts";
+import { Dialog, DialogFoot, focusOnce } from "../ui/dialog.tsx";
+import { ErrorText } from "../ui/outcome.tsx";
+import { Loading } from "../ui/parts.tsx";
+import { type Choice, inWords, toFilter } from "./filter.ts";
+
+export type BulkAction = "replay" | "accept" | "purge";
+export type Target = { ids: readonly string[] } | { matching: Choice };
+
+export const letterPlace = "dead-letters";
+
+/** What an action on letters answers; runs for replays, lost for purges. */
+type Report = Omit<ReplayReport, "runs"> & Partial<Pick<ReplayReport, "runs"> & Pick<PurgeReport, "lost">>;
+
+const words = {
+  replay: { title: "Replay", done: "Replayed", would: "would be replayed" },
+  accept: { title: "Accept", done: "Accepted", would: "would be accepted" },
+  purge: { title: "Purge", done: "Purged", would: "would be purged" },
+} as const;
+
+/** The API's bound for one request. */
+const atOnce = 10_000;
+
+const selectionOf = (target: Target): Pick<DeadLetterRequest, "ids" | "filter"> =>
+  "ids" in target ? { ids: [...target.ids] } : { filter: toFilter(target.matching) };
+
+const send = (
+  action: BulkAction,
+  target: Target,
+  more: Pick<DeadLetterRequest, "dryRun" | "reason">,
+): Promise<Report> =>
+  ask<Report>("POST", `api/dead-letters/${action}`, { ...selectionOf(target), limit: atOnce, ...more });
+
+const skippedText = ({ skipped }: Report): string =>
+  Object.entries(skipped)
+    .filter(([, many]) => many > 0)
+    .map(([why, many]) => `${count(many)} left out: ${why}`)
+    .join("; ");
+
+export function BulkDialog({
+  action,
+  target,
+  onClose,
+  onDone,
+}: {
+  action: BulkAction;
+  target: Target;
+  onClose: () => void;
+  onDone: () => void;
+}) {
+  const [plan, setPlan] = useState<Report | null>(null);
+  const [error, setError] = useState<ApiError | null>(null);
+  const [reason, setReason] = useState("");
+  const [typed, setTyped] = useState("");
+  const [busy, setBusy] = useState(false);
+  const { title } = words[action];
+  useEffect(() => {
+    send(action, target, { dryRun: true }).then(setPlan, (thrown) => setError(errorOf(thrown)));
+  }, []);
+  const mustType = action === "purge" && plan !== null && plan.done > 1;
+  const ready = plan !== null && plan.done > 0 && (!mustType || typed.trim() === String(plan.done));
+
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    if (!ready) return;
+    setBusy(true);
+    const more = reason.trim() === "" ? {} : { reason: reason.trim() };
+    const done = await perform(letterPlace, title, async () =>
+      outcomeText(action, await send(action, target, more)),
+    );
+    onClose();
+    if (done) onDone();
+  };
+
+  return (
+    <Dialog title={`${title} dead letters`} onClose={onClose}>
+      {error !== null ? (
+        <ErrorText error={error} />
+      ) : plan === null ? (
+        <Loading lines={3} what="how many it would be" />
+      ) : (
+        <form class="stack" onSubmit={submit}>
+          <Plan action={action} target={target} plan={plan} />
+          {plan.done > 0 && (
+            <>
+              <label class="field">
+                <span>
+                  Reason <span class="muted">(optional, kept with it)</span>
+                </span>
+                <input
+                  ref={focusOnce}
+                  maxLength={500}
+                  value={reason}
+                  onInput={({ currentTarget }) => setReason(currentTarget.value)}
+                />
+              </label>
+              {mustType && (
+                <label class="field">
+                  <span>Type {plan.done} to purge them</span>
+                  <input
+                    inputMode="numeric"
+                    autocomplete="off"
+                    value={typed}
+                    onInput={({ currentTarget }) => setTyped(currentTarget.value)}
+                  />
+                </label>
+              )}
+            </>
+          )}
+          <DialogFoot onClose={onClose}>
+            <button
+              class={`button ${action === "purge" ? "button-danger" : "button-main"}`}
+              type="submit"
+              disabled={busy || !ready}
+            >
+              {busy ? "Working …" : `${title} ${plan.done > 0 ? count(plan.done) : ""}`.trim()}
+            </button>
+          </DialogFoot>
+        </form>
+      )}
+    </Dialog>
+  );
+}
+
+function Plan({ action, target, plan }: { action: BulkAction; target: Target; plan: Report }) {
+  const { lost } = plan;
+  return (
+    <div class="stack-tight">
+      <p>
+        <strong>
+          {plan.done === 0 ? "No letter" : plural(plan.done, "letter")} {words[action].would}
+        </strong>
+        {"matching" in target ? `, of ${count(plan.matched)} that match: ${inWords(target.matching)}.` : "."}
+      </p>
+      {plan.matched >= atOnce && <p class="muted">At most {count(atOnce)} go at once; the newest first.</p>}
+      {skippedText(plan) !== "" && <p class="muted">{skippedText(plan)}.</p>}
+      {action === "replay" && (
+        <p class="muted">
+          Each gets a new job with fresh attempts, in its own run while that is open, else in a replay run.
+          Newer data is never overwritten.
+        </p>
+      )}
+      {action === "accept" && (
+        <p class="muted">
+          Bad records only: runs no longer count them, until the upstream sends other content.
+        </p>
+      )}
+      {action === "purge" && plan.done > 0 && (
+        <p class="notice tone-bad">
+          Nobody can replay them any more
+          {lost &&
+            `: ${plural(lost.batches, "batch", "batches")} with ${plural(lost.batchRecords, "record")}, ${plural(lost.records, "bad record")}, ${bytes(lost.rawBytes)} of raw bytes`}
+          . This cannot be undone.
+        </p>
+      )}
+    </div>
+  );
+}
+
+function outcomeText(action: BulkAction, report: Report): string {
+  const waiting = report.runs?.find(({ waitingFor }) => waitingFor !== null)?.waitingFor;
+  const runs = report.runs?.map(({ runId }) => runId).join(", ");
+  return [
+    `${words[action].done} ${plural(report.done, "letter")}.`,
+    runs && `In ${runs}.`,
+    waiting && `It waits: ${waiting}.`,
+    skippedText(report) && `${skippedText(report)}.`,
+  ]
+    .filter(Boolean)
+    .join(" ");
+}

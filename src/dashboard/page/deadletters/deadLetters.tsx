@@ -1,0 +1,182 @@
+/** What gave up and waits for a person: found by filter, looked at, replayed, accepted or purged. */
+import { useEffect, useState } from "preact/hooks";
+import type { DeadLetterStats } from "../../api/schemas.ts";
+import { count, percent, plural } from "../lib/figures.ts";
+import { ErrorText, OutcomeAt } from "../ui/outcome.tsx";
+import { Empty, Loading, Panel } from "../ui/parts.tsx";
+import { usePage, useStore } from "../ui/useStore.ts";
+import { type BulkAction, BulkDialog, letterPlace, type Target } from "./bulkDialog.tsx";
+import { anyLetter, choice, choose, inWords, isAny } from "./filter.ts";
+import { LetterDialog } from "./letterDialog.tsx";
+import { LetterFilter } from "./letterFilter.tsx";
+import { LetterTable } from "./letterTable.tsx";
+import { perPage, useLetters } from "./reading.ts";
+
+export function DeadLetters() {
+  const version = usePage(({ fleet }) => `${fleet.overview?.deadLetters ?? ""}/${fleet.trouble === null}`);
+  const away = usePage(({ fleet }) => fleet.trouble !== null);
+  const chosen = useStore(choice, (now) => now);
+  const { page, stats, error, loading, depth, reload, older, newer } = useLetters(version);
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [opened, setOpened] = useState<string | null>(null);
+  const [bulk, setBulk] = useState<{ action: BulkAction; target: Target } | null>(null);
+  // What is not on the page any more is not selected any more: nobody acts on what they cannot see.
+  useEffect(() => {
+    const here = new Set(page?.letters.map(({ id }) => id));
+    setSelected((before) => {
+      const still = [...before].filter((id) => here.has(id));
+      return still.length === before.size ? before : new Set(still);
+    });
+  }, [page]);
+  const letters = page?.letters ?? [];
+  const act = (action: BulkAction, target: Target): void => setBulk({ action, target });
+  return (
+    <Panel id="dead-letters" title="Dead letters" busy={loading} aside={stats && <Totals stats={stats} />}>
+      {stats && <Caps stats={stats} />}
+      {stats !== null && stats.total > 0 && <LetterFilter stats={stats} chosen={chosen} />}
+      <OutcomeAt place={letterPlace} />
+      {away && page === null ? (
+        <Empty title="The dead letters cannot be read">They lie in Redis; nothing of them is lost.</Empty>
+      ) : error !== null ? (
+        <div class="notice tone-bad" role="alert">
+          <div class="notice-text">
+            <p>The dead letters could not be read.</p>
+            <ErrorText error={error} />
+          </div>
+          <button type="button" class="button button-small" onClick={reload}>
+            Try again
+          </button>
+        </div>
+      ) : page === null || stats === null ? (
+        <Loading lines={4} what="the dead letters" />
+      ) : letters.length === 0 && depth === 0 ? (
+        isAny(chosen) ? (
+          <Empty title="No dead letters">
+            Nothing gave up. What does is kept here until somebody decides.
+          </Empty>
+        ) : (
+          <Empty title="None match">
+            <button type="button" class="button button-small" onClick={() => choose(anyLetter)}>
+              Show all {count(stats.total)}
+            </button>
+          </Empty>
+        )
+      ) : (
+        <>
+          <BulkBar
+            selected={selected.size}
+            onSelected={(action) => act(action, { ids: [...selected] })}
+            onMatching={(action) => act(action, { matching: chosen })}
+            matching={inWords(chosen)}
+          />
+          <LetterTable letters={letters} selected={selected} onSelect={setSelected} onOpen={setOpened} />
+          <nav class="pager" aria-label="Pages of dead letters">
+            <button type="button" class="button button-small" disabled={depth === 0} onClick={newer}>
+              Newer
+            </button>
+            <span class="muted">
+              {count(depth * perPage + 1)} to {count(depth * perPage + letters.length)}, the newest first
+            </span>
+            <button type="button" class="button button-small" disabled={page.cursor === null} onClick={older}>
+              Older
+            </button>
+          </nav>
+        </>
+      )}
+      {opened !== null && (
+        <LetterDialog
+          id={opened}
+          onClose={() => setOpened(null)}
+          onAct={(action) => act(action, { ids: [opened] })}
+        />
+      )}
+      {bulk && (
+        <BulkDialog
+          {...bulk}
+          onClose={() => setBulk(null)}
+          onDone={() => {
+            setSelected(new Set());
+            setOpened(null);
+            reload();
+          }}
+        />
+      )}
+    </Panel>
+  );
+}
+
+function Totals({ stats: { byState } }: { stats: DeadLetterStats }) {
+  const parts = [
+    byState.dead > 0 && `${count(byState.dead)} waiting for a person`,
+    byState.replaying > 0 && `${count(byState.replaying)} replaying`,
+    byState.accepted > 0 && `${count(byState.accepted)} accepted`,
+  ].filter((part) => part !== false);
+  return (
+    <span class={byState.dead > 0 ? "text-warn" : "muted"}>
+      {parts.length > 0 ? parts.join(", ") : "none"}
+    </span>
+  );
+}
+
+/** Only those that come near: at the cap the provider pauses. */
+function Caps({ stats }: { stats: DeadLetterStats }) {
+  const near = stats.caps.filter(({ level }) => level !== "ok");
+  if (near.length === 0) return null;
+  return (
+    <ul class="caps">
+      {near.map(({ provider, entries, maxEntries, share, level }) => (
+        <li key={provider} class={`notice tone-${level === "full" ? "bad" : "warn"}`}>
+          <p>
+            <strong>{provider}</strong> has {count(entries)} of at most {count(maxEntries)} dead letters,{" "}
+            {percent(share)}: {level === "full" ? "it pauses with the next one." : "at the cap it pauses."}{" "}
+            Replay, accept or purge some.
+          </p>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+const bulkActions: readonly { action: BulkAction; name: string }[] = [
+  { action: "replay", name: "Replay" },
+  { action: "accept", name: "Accept" },
+  { action: "purge", name: "Purge" },
+];
+
+function BulkBar({
+  selected,
+  matching,
+  onSelected,
+  onMatching,
+}: {
+  selected: number;
+  matching: string;
+  onSelected: (action: BulkAction) => void;
+  onMatching: (action: BulkAction) => void;
+}) {
+  const some = selected > 0;
+  return (
+    <fieldset class="bulk" aria-label="Actions on dead letters">
+      <span class="bulk-what" role="status">
+        {some ? `${plural(selected, "letter")} selected` : "All that match"}
+      </span>
+      {bulkActions.map(({ action, name }) => (
+        <button
+          key={action}
+          type="button"
+          class="button button-small"
+          aria-label={some ? `${name} the selected letters` : `${name} all that match`}
+          title={
+            some
+              ? `${name} the selected letters`
+              : `${name} all letters ${matching}; the number is shown first`
+          }
+          onClick={() => (some ? onSelected(action) : onMatching(action))}
+        >
+          {name}
+          {some ? "" : " all"}
+        </button>
+      ))}
+    </fieldset>
+  );
+}

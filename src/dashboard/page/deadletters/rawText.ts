@@ -1,0 +1,23 @@
+/** Bytes as people read them. */
+
+/** As text; JSON that can be read is set in lines. What is no UTF-8 shows as U+FFFD. */
+export function readable(raw: Uint8Array): string {
+  const text = new TextDecoder().decode(raw);
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+/** `00000000  7b 22 69 64 …  {"id…`, 16 a line. */
+export function hexLines(raw: Uint8Array): string {
+  const lines: string[] = [];
+  for (let at = 0; at < raw.length; at += 16) {
+    const part = [...raw.subarray(at, at + 16)];
+    const digits = part.map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+    const text = part.map((byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : ".")).join("");
+    lines.push(`${at.toString(16).padStart(8, "0")}  ${digits.padEnd(47)}  ${text}`);
+  }
+  return lines.join("\n");
+}

@@ -1,0 +1,170 @@
+/** The kernel's gauges against the optimizer's thresholds, and how they came there. */
+import { useState } from "preact/hooks";
+import type { KernelMetrics, QuotaEvent } from "../../api/schemas.ts";
+import { milliseconds, percent, rate } from "../lib/figures.ts";
+import type { Tone } from "../lib/machineStates.ts";
+import { Bar, Empty, Fact, Loading, Panel } from "../ui/parts.tsx";
+import { useNow, usePage } from "../ui/useStore.ts";
+import { Plot, type PlotMark } from "./plot.tsx";
+
+/** The optimizer revokes permits when one of them is passed twice in a row. */
+const thresholds = { p99Ms: 30, saturation: 0.8 } as const;
+const ranges = [10, 30, 120] as const;
+
+export function Kernel() {
+  const kernel = usePage(({ fleet }) => fleet.kernel);
+  const away = usePage(({ fleet }) => fleet.trouble !== null);
+  return (
+    <Panel id="kernel" title="Kernel" busy={kernel === null} aside={kernel && <Verdict kernel={kernel} />}>
+      {kernel !== null ? (
+        <>
+          <Gauges kernel={kernel} />
+          <Plots />
+        </>
+      ) : away ? (
+        <Empty title="No figures">They come with Redis.</Empty>
+      ) : (
+        <Loading lines={5} what="the kernel metrics" />
+      )}
+    </Panel>
+  );
+}
+
+function Verdict({ kernel }: { kernel: KernelMetrics }) {
+  const slow = kernel.p99_latency_ms > thresholds.p99Ms;
+  const full = kernel.buffer_saturation > thresholds.saturation;
+  if (kernel.active_workers === 0) return <span class="muted">no worker reports</span>;
+  if (!slow && !full) return <span class="text-good">within its thresholds</span>;
+  return (
+    <span class="text-warn">
+      {[slow && "slow", full && "full"].filter(Boolean).join(" and ")}: over threshold
+    </span>
+  );
+}
+
+function Gauges({ kernel }: { kernel: KernelMetrics }) {
+  const { p99_latency_ms: p99, buffer_saturation: saturation } = kernel;
+  return (
+    <>
+      <Gauge
+        label="p99 latency"
+        hint="99th percentile of the fleet's last 1,000 control operations"
+        text={milliseconds(p99)}
+        share={p99 / (thresholds.p99Ms * 2)}
+        limit={0.5}
+        limitText={milliseconds(thresholds.p99Ms)}
+        over={p99 > thresholds.p99Ms}
+      />
+      <Gauge
+        label="Buffer"
+        hint="Fetched and not yet committed, as a share of the bound"
+        text={percent(saturation)}
+        share={saturation}
+        limit={thresholds.saturation}
+        limitText={percent(thresholds.saturation)}
+        over={saturation > thresholds.saturation}
+      />
+      <dl class="facts facts-kernel">
+        <Fact label="Jobs settled" hint="Over the last minute">
+          {rate(kernel.message_rate)}
+        </Fact>
+        <Fact
+          label="Errors"
+          tone={kernel.error_rate > 0 ? "warn" : undefined}
+          hint="Jobs that spent an attempt or gave up, over the last minute"
+        >
+          {rate(kernel.error_rate)}
+        </Fact>
+        <Fact label="Workers">{kernel.active_workers}</Fact>
+        <Fact label="Permits free">
+          {kernel.available_permits} of {kernel.total_permits}
+        </Fact>
+      </dl>
+    </>
+  );
+}
+
+function Gauge({
+  label,
+  hint,
+  text,
+  share,
+  limit,
+  limitText,
+  over,
+}: {
+  label: string;
+  hint: string;
+  text: string;
+  share: number;
+  limit: number;
+  limitText: string;
+  over: boolean;
+}) {
+  const tone: Tone = over ? "warn" : "active";
+  return (
+    <div class="gauge" title={hint}>
+      <span class="gauge-label">{label}</span>
+      <Bar share={share} limit={limit} label={label} text={`${text}, threshold ${limitText}`} tone={tone} />
+      <span class={`gauge-value${over ? " text-warn" : ""}`}>
+        {text}
+        <span class={over ? undefined : "muted"}>
+          , {over ? "over" : "limit"} {limitText}
+        </span>
+      </span>
+    </div>
+  );
+}
+
+const markOf = ({ at, kind, permits, reason }: QuotaEvent): PlotMark => ({
+  at: Date.parse(at),
+  kind,
+  text: `${kind} ${permits}: ${reason}`,
+});
+
+function Plots() {
+  const samples = usePage(({ fleet }) => fleet.samples);
+  const intervalMs = usePage(({ fleet }) => fleet.sampleIntervalMs);
+  const quotaEvents = usePage(({ fleet }) => fleet.quotaEvents);
+  const now = useNow();
+  const [minutes, setMinutes] = useState<number>(30);
+  const shared = {
+    samples,
+    from: now - minutes * 60_000,
+    to: now,
+    gapMs: intervalMs * 3,
+    marks: (quotaEvents ?? []).map(markOf),
+  };
+  return (
+    <div class="plots">
+      <fieldset class="segments" aria-label="Time shown">
+        {ranges.map((range) => (
+          <button
+            key={range}
+            type="button"
+            aria-pressed={minutes === range}
+            onClick={() => setMinutes(range)}
+          >
+            {range < 120 ? `${range} min` : "2 h"}
+          </button>
+        ))}
+      </fieldset>
+      <Plot
+        {...shared}
+        title="p99 latency"
+        pick={(sample) => sample.p99_latency_ms}
+        format={milliseconds}
+        threshold={thresholds.p99Ms}
+        least={thresholds.p99Ms * 1.5}
+      />
+      <Plot
+        {...shared}
+        title="Buffer saturation"
+        pick={(sample) => sample.buffer_saturation}
+        format={percent}
+        threshold={thresholds.saturation}
+        least={1}
+      />
+    </div>
+  );
+}

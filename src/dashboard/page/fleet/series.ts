@@ -1,0 +1,62 @@
+/** The kernel history as lines to draw. Pure: figures in, points out. */
+import type { KernelSample } from "../state/fleet.ts";
+
+export interface Point {
+  at: number;
+  value: number;
+}
+
+/** Unbroken stretches: where samples are missing no worker lived, and no line is drawn. */
+export function stretches(
+  samples: readonly KernelSample[],
+  pick: (sample: KernelSample) => number,
+  { from, to, gapMs, most }: { from: number; to: number; gapMs: number; most: number },
+): Point[][] {
+  const points = samples
+    .map((sample) => ({ at: Date.parse(sample.at), value: pick(sample) }))
+    .filter(({ at }) => at >= from && at <= to);
+  const found: Point[][] = [];
+  let last = Number.NEGATIVE_INFINITY;
+  for (const point of thinned(points, most)) {
+    if (point.at - last > Math.max(gapMs, ((to - from) / most) * 2.5)) found.push([]);
+    found.at(-1)?.push(point);
+    last = point.at;
+  }
+  return found;
+}
+
+/** At most so many; of each group its greatest: a peak must not get lost. */
+function thinned(points: Point[], most: number): Point[] {
+  if (points.length <= most) return points;
+  const size = Math.ceil(points.length / most);
+  const kept: Point[] = [];
+  for (let i = 0; i < points.length; i += size) {
+    kept.push(points.slice(i, i + size).reduce((a, b) => (b.value > a.value ? b : a)));
+  }
+  return kept;
+}
+
+/** The upper end of an axis: the next of 1, 2, 5 × 10ⁿ above what is there, and never below `least`. */
+export function niceTop(greatest: number, least: number): number {
+  const wanted = Math.max(greatest * 1.05, least);
+  const power = 10 ** Math.floor(Math.log10(wanted));
+  return ([1, 2, 3, 5, 10].find((step) => step * power >= wanted) ?? 10) * power;
+}
+
+/** The sample next to a time; undefined where none is near. */
+export function nearest(
+  samples: readonly KernelSample[],
+  at: number,
+  withinMs: number,
+): KernelSample | undefined {
+  let best: KernelSample | undefined;
+  let bestAway = withinMs;
+  for (const sample of samples) {
+    const away = Math.abs(Date.parse(sample.at) - at);
+    if (away <= bestAway) {
+      best = sample;
+      bestAway = away;
+    }
+  }
+  return best;
+}

@@ -1,0 +1,105 @@
+/**
+ * The line of server-sent events. EventSource reconnects by itself only after some failures, and never tells a line that
+ * went silent; so the pulse is watched, and we reconnect: soon at first, then patiently, at once when the browser comes
+ * back online or the page comes into view.
+ */
+import type { EventData, EventName } from "../../api/schemas.ts";
+import { type Link, lostAfterMs, noLink, retryDelay, staleAfterMs } from "../state/link.ts";
+
+export type OnEvent = <Name extends EventName>(name: Name, data: EventData[Name]) => void;
+
+export interface Line {
+  retryNow(): void;
+  close(): void;
+}
+
+const names = [
+  "reset",
+  "pulse",
+  "overview",
+  "kernel",
+  "permits",
+  "workers",
+  "transition",
+  "quota",
+  "bye",
+] as const satisfies readonly EventName[];
+
+export function openLine(options: {
+  onEvent: OnEvent;
+  onLink: (link: Link) => void;
+  /** Asks whether we are still logged in; a line that is refused does not say why. */
+  onRefused: () => void;
+}): Line {
+  let link = noLink;
+  let source: EventSource | undefined;
+  let openedAt = Date.now();
+  let closed = false;
+
+  const set = (change: Partial<Link>): void => {
+    link = { ...link, ...change };
+    options.onLink(link);
+  };
+
+  const hear = (name: EventName, event: MessageEvent<string>): void => {
+    const data = JSON.parse(event.data) as EventData[EventName];
+    const now = Date.now();
+    const skewMs = name === "pulse" ? Date.parse((data as EventData["pulse"]).at) - now : link.skewMs;
+    set({ phase: "live", heardAt: now, nextTryAt: null, tries: 0, skewMs });
+    options.onEvent(name, data as never);
+    if (name === "bye") connect();
+  };
+
+  const connect = (): void => {
+    source?.close();
+    openedAt = Date.now();
+    const opened = new EventSource(new URL("events", document.baseURI));
+    source = opened;
+    for (const name of names) opened.addEventListener(name, (event) => hear(name, event));
+    opened.onerror = () => {
+      if (source === opened) lose(opened.readyState === EventSource.CLOSED);
+    };
+  };
+
+  const lose = (refused: boolean): void => {
+    source?.close();
+    source = undefined;
+    const wait = retryDelay(link.tries, Math.random());
+    set({ phase: "lost", nextTryAt: Date.now() + wait, tries: link.tries + 1 });
+    if (refused) options.onRefused();
+  };
+
+  const watch = (): void => {
+    const now = Date.now();
+    if (source === undefined) {
+      if (link.nextTryAt !== null && now >= link.nextTryAt) connect();
+      return;
+    }
+    const silentMs = now - Math.max(openedAt, link.heardAt ?? 0);
+    if (silentMs > lostAfterMs) lose(false);
+    else if (link.phase === "live" && now - (link.heardAt ?? 0) > staleAfterMs) set({ phase: "stale" });
+  };
+
+  const retryNow = (): void => {
+    if (!closed && source === undefined) connect();
+  };
+  const onVisible = (): void => {
+    if (document.visibilityState === "visible") retryNow();
+  };
+
+  const timer = window.setInterval(watch, 500);
+  window.addEventListener("online", retryNow);
+  document.addEventListener("visibilitychange", onVisible);
+  connect();
+  return {
+    retryNow,
+    close() {
+      closed = true;
+      window.clearInterval(timer);
+      window.removeEventListener("online", retryNow);
+      document.removeEventListener("visibilitychange", onVisible);
+      source?.close();
+      source = undefined;
+    },
+  };
+}

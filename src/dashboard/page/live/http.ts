@@ -1,0 +1,106 @@
+/** Requests to our own server. Every failure is an ApiFailure with code, message and remedy. */
+import type { ApiError } from "../../api/schemas.ts";
+
+export class ApiFailure extends Error {
+  readonly status: number;
+  readonly error: ApiError;
+
+  constructor(status: number, error: ApiError) {
+    super(error.message);
+    this.status = status;
+    this.error = error;
+  }
+}
+
+const unreachable: ApiError = {
+  code: "NO_ANSWER",
+  message: "The dashboard's server does not answer.",
+  remedy: "See whether `uee dashboard` (or `uee up`) still runs and can be reached from here.",
+};
+
+interface Credentials {
+  csrfToken: string;
+  /** On an open dashboard, the name that is kept with actions; a login has its own. */
+  actor?: string;
+  /** A 401 came. */
+  onEnded: () => void;
+}
+
+let credentials: Credentials = { csrfToken: "", onEnded: () => {} };
+
+/** What every later request carries. */
+export const carry = (next: Credentials): void => {
+  credentials = next;
+};
+
+export async function ask<Answer>(
+  method: "GET" | "POST" | "PUT" | "DELETE",
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+): Promise<Answer> {
+  const response = await send(method, path, body, signal);
+  if (!response.ok) throw await failureOf(response);
+  return (response.status === 204 ? undefined : await response.json()) as Answer;
+}
+
+/** Bytes as they are kept. */
+export async function askBytes(path: string, signal?: AbortSignal): Promise<Uint8Array> {
+  const response = await send("GET", path, undefined, signal);
+  if (!response.ok) throw await failureOf(response);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+async function send(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
+  const changes = method !== "GET";
+  const { csrfToken, actor } = credentials;
+  try {
+    return await fetch(new URL(path, document.baseURI), {
+      method,
+      headers: {
+        Accept: "application/json",
+        ...(changes && csrfToken !== "" ? { "X-CSRF-Token": csrfToken } : {}),
+        ...(changes && actor ? { "X-Actor": actor } : {}),
+        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+      },
+      body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: "same-origin",
+      cache: "no-store",
+      signal,
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiFailure(0, unreachable);
+  }
+}
+
+async function failureOf(response: Response): Promise<ApiFailure> {
+  const error = await response.json().then(
+    (body: Partial<ApiError>) => body,
+    (): Partial<ApiError> => ({}),
+  );
+  const failure = new ApiFailure(response.status, {
+    ...error,
+    code: error.code ?? `HTTP_${response.status}`,
+    message: error.message ?? `The server answered with status ${response.status}.`,
+    remedy: error.remedy ?? "Look at the log of the dashboard's server.",
+  });
+  if (response.status === 401) credentials.onEnded();
+  return failure;
+}
+
+/** Any thrown thing as the API's error, for notices. */
+export const errorOf = (thrown: unknown): ApiError =>
+  thrown instanceof ApiFailure
+    ? thrown.error
+    : { code: "PAGE", message: String(thrown), remedy: "Reload the page; tell us if it happens again." };
+
+/** `?a=1&b=x`, without what is undefined or empty. */
+export function query(values: Record<string, string | number | boolean | undefined | null>): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== undefined && value !== null && value !== "") search.set(name, String(value));
+  }
+  const text = search.toString();
+  return text === "" ? "" : `?${text}`;
+}

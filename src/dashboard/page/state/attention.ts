@@ -1,0 +1,90 @@
+/** What a person must look at, most urgent first: the page's first line, and its title in the row of tabs. */
+import { percent } from "../lib/figures.ts";
+import type { Tone } from "../lib/machineStates.ts";
+import type { Fleet } from "./fleet.ts";
+
+export interface Need {
+  tone: Extract<Tone, "bad" | "warn">;
+  /** Short: a title of a tab. */
+  head: string;
+  text: string;
+  /** Id of the element that shows it. */
+  target: string;
+}
+
+export function needsOf({ overview, workers }: Fleet): Need[] {
+  if (overview === null) return [];
+  const paused = overview.providers
+    .filter(({ machine }) => machine.state === "PAUSED")
+    .map(
+      ({ provider, machine }): Need => ({
+        tone: "bad",
+        head: `${provider} paused`,
+        text: machine.reason ?? "A person paused it.",
+        target: `provider-${provider}`,
+      }),
+    );
+  const failed = overview.providers
+    .filter(
+      ({ openRun, lastRun }) =>
+        openRun === null && (lastRun?.state === "failed" || lastRun?.state === "incomplete"),
+    )
+    .map(
+      ({ provider, lastRun }): Need => ({
+        tone: lastRun?.state === "failed" ? "bad" : "warn",
+        head: `${provider} ${lastRun?.state ?? ""}`,
+        text: lastRun?.error?.message ?? "Its last run did not end complete.",
+        target: `provider-${provider}`,
+      }),
+    );
+  const idle: Need[] =
+    overview.workers > 0
+      ? []
+      : [
+          {
+            tone: overview.stranded ? "bad" : "warn",
+            head: "no worker lives",
+            text: `${overview.stranded ? "Jobs wait. " : ""}Nothing runs until one starts: uee worker.`,
+            target: "workers",
+          },
+        ];
+  const full = overview.providers
+    .filter(({ deadLetters }) => deadLetters.level !== "ok")
+    .map(
+      ({ provider, deadLetters }): Need => ({
+        tone: "warn",
+        head: `${provider}: dead letters near the cap`,
+        text: `${percent(deadLetters.share)} of what is kept; at the cap it pauses. Replay, accept or purge some.`,
+        target: "dead-letters",
+      }),
+    );
+  const dead = (workers ?? []).filter(({ health }) => health === "dead");
+  const died: Need[] =
+    dead.length > 0
+      ? [
+          {
+            tone: "warn",
+            head: dead.length === 1 ? "a worker died" : `${dead.length} workers died`,
+            text: `${dead.map(({ id }) => id).join(", ")}. Their batches run elsewhere; see why they died.`,
+            target: "workers",
+          },
+        ]
+      : [];
+  const trouble: Need[] =
+    overview.redis.trouble === null
+      ? []
+      : [{ tone: "bad", head: "Redis in trouble", text: overview.redis.trouble, target: "tree" }];
+  return [...trouble, ...idle, ...paused, ...failed, ...full, ...died].sort(
+    (a, b) => urgency(a) - urgency(b),
+  );
+}
+
+const urgency = ({ tone }: Need): number => (tone === "bad" ? 0 : 1);
+
+/** `(2) cve paused · UEE`, `UEE · STABILIZING`, `no connection · UEE`. */
+export function titleOf(needs: readonly Need[], macro: string | undefined, live: boolean): string {
+  if (!live) return "no connection · UEE";
+  const first = needs[0];
+  if (first !== undefined) return `(${needs.length}) ${first.head} · UEE`;
+  return macro === undefined ? "UEE" : `${macro.toLowerCase()} · UEE`;
+}

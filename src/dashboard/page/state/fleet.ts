@@ -1,0 +1,110 @@
+/**
+ * What the page knows of the fleet, and how each event changes it. Pure; every list is bounded, so a page that was left open
+ * for a week is as light as a new one.
+ */
+import type {
+  EventData,
+  EventName,
+  KernelHistory,
+  KernelMetrics,
+  Overview,
+  Permits,
+  QuotaEvent,
+  Transition,
+  Worker,
+} from "../../api/schemas.ts";
+import { withLast, withNewest } from "../lib/ring.ts";
+
+export type KernelSample = KernelHistory["samples"][number];
+
+export interface Fleet {
+  overview: Overview | null;
+  kernel: KernelMetrics | null;
+  /** Oldest first. */
+  samples: readonly KernelSample[];
+  sampleIntervalMs: number;
+  permits: Permits | null;
+  /** Also those that died in the last ten minutes. */
+  workers: readonly Worker[] | null;
+  /** Newest first; null before they were read. */
+  transitions: readonly Transition[] | null;
+  quotaEvents: readonly QuotaEvent[] | null;
+  /** Null: Redis answers. */
+  trouble: { code: string | null; message: string | null; since: number } | null;
+}
+
+export const bounds = { samples: 1_440, transitions: 300, quotaEvents: 100 } as const;
+
+export const emptyFleet: Fleet = {
+  overview: null,
+  kernel: null,
+  samples: [],
+  sampleIntervalMs: 5_000,
+  permits: null,
+  workers: null,
+  transitions: null,
+  quotaEvents: null,
+  trouble: null,
+};
+
+type Steps = { [Name in EventName]: (fleet: Fleet, data: EventData[Name]) => Fleet };
+
+const steps: Steps = {
+  // What was read before stays on show until the present state arrives, right behind this.
+  reset: (fleet) => fleet,
+  bye: (fleet) => fleet,
+  pulse: (fleet, { at, redis, code, message }) => {
+    if (redis === "ok") return fleet.trouble === null ? fleet : { ...fleet, trouble: null };
+    return { ...fleet, trouble: { code, message, since: fleet.trouble?.since ?? Date.parse(at) } };
+  },
+  overview: (fleet, overview) => ({ ...fleet, overview }),
+  kernel: (fleet, { at, metrics }) => ({
+    ...fleet,
+    kernel: metrics,
+    samples: withSample(fleet, { at, ...metrics }),
+  }),
+  permits: (fleet, permits) => ({ ...fleet, permits }),
+  workers: (fleet, { workers }) => ({ ...fleet, workers }),
+  transition: (fleet, transition) => ({
+    ...fleet,
+    transitions: withNewest(fleet.transitions ?? [], [transition], bounds.transitions, transitionKey),
+  }),
+  quota: (fleet, event) => ({
+    ...fleet,
+    quotaEvents: withNewest(fleet.quotaEvents ?? [], [event], bounds.quotaEvents, ({ id }) => id),
+  }),
+};
+
+export const applyEvent = <Name extends EventName>(fleet: Fleet, name: Name, data: EventData[Name]): Fleet =>
+  steps[name](fleet, data);
+
+export const transitionKey = ({ machine, provider, version, id }: Transition): string =>
+  `${machine}/${provider ?? ""}/${version}/${id}`;
+
+/** What was read over HTTP, joined with what events brought meanwhile. */
+export const withTransitions = (fleet: Fleet, read: readonly Transition[]): Fleet => ({
+  ...fleet,
+  transitions: newestFirst(withNewest(read, fleet.transitions ?? [], bounds.transitions, transitionKey)),
+});
+
+export const withQuotaEvents = (fleet: Fleet, read: readonly QuotaEvent[]): Fleet => ({
+  ...fleet,
+  quotaEvents: newestFirst(withNewest(read, fleet.quotaEvents ?? [], bounds.quotaEvents, ({ id }) => id)),
+});
+
+export function withKernelHistory(fleet: Fleet, { samples, intervalMs }: KernelHistory): Fleet {
+  const last = samples.at(-1)?.at ?? "";
+  const newer = fleet.samples.filter(({ at }) => at > last);
+  return { ...fleet, samples: [...samples, ...newer].slice(-bounds.samples), sampleIntervalMs: intervalMs };
+}
+
+const newestFirst = <T extends { at: string }>(list: readonly T[]): readonly T[] =>
+  [...list].sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0));
+
+/** At the pace of the stored series, so that two hours of them stay two hours. */
+function withSample(fleet: Fleet, sample: KernelSample): readonly KernelSample[] {
+  const last = fleet.samples.at(-1);
+  const tooSoon =
+    last !== undefined && Date.parse(sample.at) - Date.parse(last.at) < fleet.sampleIntervalMs * 0.8;
+  return tooSoon ? fleet.samples : withLast(fleet.samples, sample, bounds.samples);
+}

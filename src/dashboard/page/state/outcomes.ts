@@ -1,0 +1,20 @@
+/** What came of the last action at each place of the page: done, or refused with the API's words. */
+import type { ApiError } from "../../api/schemas.ts";
+import { createStore } from "./store.ts";
+
+export interface Outcome {
+  done: boolean;
+  text: string;
+  error?: ApiError;
+}
+
+export const outcomes = createStore<Readonly<Record<string, Outcome>>>({}, (work) => queueMicrotask(work));
+
+export const tell = (place: string, outcome: Outcome): void =>
+  outcomes.change((all) => ({ ...all, [place]: outcome }));
+
+export const forget = (place: string): void =>
+  outcomes.change((all) => {
+    const { [place]: _gone, ...rest } = all;
+    return rest;
+  });

@@ -1,0 +1,34 @@
+/** A value that components follow. Who listens is told once per turn, however often it changes meanwhile. */
+export interface Store<State> {
+  get(): State;
+  change(step: (state: State) => State): void;
+  subscribe(listener: () => void): () => void;
+}
+
+export function createStore<State>(
+  initial: State,
+  /** Runs the work soon; the page hands in the next frame. */
+  soon: (work: () => void) => void,
+): Store<State> {
+  let state = initial;
+  let due = false;
+  const listeners = new Set<() => void>();
+  return {
+    get: () => state,
+    change(step) {
+      const next = step(state);
+      if (Object.is(next, state)) return;
+      state = next;
+      if (due) return;
+      due = true;
+      soon(() => {
+        due = false;
+        for (const listener of [...listeners]) listener();
+      });
+    },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  };
+}

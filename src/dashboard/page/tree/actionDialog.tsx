@@ -1,0 +1,171 @@
+/** Asks once before acting: what will happen, and why it is done. What a person could regret is red and says so. */
+import { useState } from "preact/hooks";
+import type { Action, OverviewProvider } from "../../api/schemas.ts";
+import { count, plural } from "../lib/figures.ts";
+import { act, start } from "../live/actions.ts";
+import { Dialog, DialogFoot } from "../ui/dialog.tsx";
+
+interface Props {
+  action: Action;
+  provider: OverviewProvider;
+  onClose: () => void;
+}
+
+const titles: Readonly<Record<Action, string>> = {
+  start: "Start",
+  pause: "Pause",
+  resume: "Resume",
+  stop: "Stop",
+};
+
+export function ActionDialog({ action, provider, onClose }: Props) {
+  const name = provider.provider;
+  const [reason, setReason] = useState("");
+  const [full, setFull] = useState(!provider.verified);
+  const [allowShrink, setAllowShrink] = useState(false);
+  const [busy, setBusy] = useState(false);
+
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    setBusy(true);
+    if (action === "start") {
+      await start(name, { mode: full ? "full" : "incremental", allowShrink: full && allowShrink, reason });
+    } else await act(name, action, reason);
+    // Done or refused: the answer stands at the provider.
+    onClose();
+  };
+
+  return (
+    <Dialog title={`${titles[action]} ${name}`} onClose={onClose}>
+      <form class="stack" onSubmit={submit}>
+        {action === "start" ? (
+          <StartChoices
+            provider={provider}
+            full={full}
+            setFull={setFull}
+            allowShrink={allowShrink}
+            setAllowShrink={setAllowShrink}
+          />
+        ) : (
+          <Consequence action={action} provider={provider} />
+        )}
+        <label class="field">
+          <span>
+            Reason <span class="muted">(optional, kept in the history)</span>
+          </span>
+          <input
+            data-focus
+            maxLength={500}
+            value={reason}
+            onInput={({ currentTarget }) => setReason(currentTarget.value)}
+          />
+        </label>
+        <DialogFoot onClose={onClose}>
+          <button
+            class={`button ${action === "stop" ? "button-danger" : "button-main"}`}
+            type="submit"
+            disabled={busy}
+          >
+            {action === "start" ? (full ? "Start the full run" : "Start") : titles[action]}
+          </button>
+        </DialogFoot>
+      </form>
+    </Dialog>
+  );
+}
+
+function StartChoices({
+  provider,
+  full,
+  setFull,
+  allowShrink,
+  setAllowShrink,
+}: {
+  provider: OverviewProvider;
+  full: boolean;
+  setFull: (full: boolean) => void;
+  allowShrink: boolean;
+  setAllowShrink: (allow: boolean) => void;
+}) {
+  return (
+    <fieldset class="choices">
+      <legend>Which run</legend>
+      <label class="choice">
+        <input
+          type="radio"
+          name="mode"
+          checked={!full}
+          disabled={!provider.verified}
+          onChange={() => setFull(false)}
+        />
+        <span>
+          <strong>Incremental</strong>
+          <span class="hint">
+            {provider.verified
+              ? "What changed upstream since the watermark."
+              : "Not before the first full run: this provider was never verified complete."}
+          </span>
+        </span>
+      </label>
+      <label class="choice">
+        <input type="radio" name="mode" checked={full} onChange={() => setFull(true)} />
+        <span>
+          <strong>Full</strong>
+          <span class="hint">
+            Fetches everything again
+            {provider.records > 0 && `, ${plural(provider.records, "record")} and what is new`}; finds silent
+            changes and removals. It takes the upstream's time and this fleet's.
+          </span>
+        </span>
+      </label>
+      {full && (
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={allowShrink}
+            onChange={({ currentTarget }) => setAllowShrink(currentTarget.checked)}
+          />
+          <span>
+            Remove records even where the upstream lost suspiciously many (over 5 %). Only when you know that
+            it is true.
+          </span>
+        </label>
+      )}
+    </fieldset>
+  );
+}
+
+function Consequence({ action, provider }: { action: Exclude<Action, "start">; provider: OverviewProvider }) {
+  const { machine, openRun } = provider;
+  if (action === "pause") {
+    return (
+      <p>
+        New batches stop at once, running ones at their next safe point. It stays paused, also over restarts,
+        deploys and schedules, until somebody resumes it.
+      </p>
+    );
+  }
+  if (action === "resume") {
+    return (
+      <>
+        {machine.reason !== null && (
+          <p class="why text-bad">
+            Paused{machine.actor !== null && ` by ${machine.actor}`}: {machine.reason}
+          </p>
+        )}
+        <p>
+          {openRun === null
+            ? "No run is open; the next one may open again."
+            : "The open run goes on from its checkpoint."}
+        </p>
+      </>
+    );
+  }
+  return (
+    <p>
+      {openRun === null
+        ? "No run is open: only the state changes."
+        : `Run ${openRun.runId} ends here: ${count(openRun.batchesDone)} of ${plural(openRun.batchesPlanned, "batch", "batches")} are done, the others are cancelled. What is committed stays; the watermark does not move. This cannot be undone: the next run begins anew.`}
+    </p>
+  );
+}

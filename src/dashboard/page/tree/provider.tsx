@@ -1,0 +1,185 @@
+/** One provider of the tree: what it does, why, how far it is, what can be done. */
+import { useState } from "preact/hooks";
+import type { Action, OverviewProvider, Run } from "../../api/schemas.ts";
+import { anyLetter, choose } from "../deadletters/filter.ts";
+import { count, duration, plural } from "../lib/figures.ts";
+import { runLookOf } from "../lib/machineStates.ts";
+import { providerPlace } from "../live/actions.ts";
+import { OutcomeAt } from "../ui/outcome.tsx";
+import { Fact, Moment, StateBadge } from "../ui/parts.tsx";
+import { jumpTo } from "../ui/shortcuts.ts";
+import { useNow } from "../ui/useStore.ts";
+import { ActionDialog } from "./actionDialog.tsx";
+import { ProviderPast } from "./past.tsx";
+import { RunDetails, RunProgress } from "./progress.tsx";
+
+const actionNames: readonly { action: Action; name: string; key: string }[] = [
+  { action: "start", name: "Start", key: "s" },
+  { action: "pause", name: "Pause", key: "p" },
+  { action: "resume", name: "Resume", key: "r" },
+  { action: "stop", name: "Stop", key: "x" },
+];
+
+export function Provider({ provider }: { provider: OverviewProvider }) {
+  const { provider: name, machine, openRun, lastRun } = provider;
+  const [asked, setAsked] = useState<Action | null>(null);
+  return (
+    <li class="branch">
+      <article
+        class="provider"
+        id={`provider-${name}`}
+        data-provider={name}
+        tabIndex={-1}
+        aria-labelledby={`name-${name}`}
+      >
+        <header class="provider-head">
+          <h3 id={`name-${name}`}>{name}</h3>
+          <StateBadge state={machine.state} />
+          <Since provider={provider} />
+          <fieldset class="actions" aria-label={`Actions on ${name}`}>
+            {actionNames
+              .filter(({ action }) => provider.actions.includes(action))
+              .map(({ action, name: label, key }) => (
+                <button
+                  key={action}
+                  type="button"
+                  class={`button button-small${action === "resume" ? " button-main" : ""}`}
+                  data-key={key}
+                  title={`${label} ${name} (${key})`}
+                  aria-label={`${label} ${name}`}
+                  onClick={() => setAsked(action)}
+                >
+                  {label}
+                </button>
+              ))}
+          </fieldset>
+        </header>
+        <Why provider={provider} />
+        {openRun && <RunProgress provider={provider} run={openRun} />}
+        <Facts provider={provider} />
+        <ProviderPast provider={name} version={machine.version}>
+          {openRun ? (
+            <RunDetails provider={provider} run={openRun} />
+          ) : lastRun ? (
+            <LastRun run={lastRun} />
+          ) : (
+            <p class="muted">It has never run.</p>
+          )}
+        </ProviderPast>
+        <OutcomeAt place={providerPlace(name)} />
+        {asked && <ActionDialog action={asked} provider={provider} onClose={() => setAsked(null)} />}
+      </article>
+    </li>
+  );
+}
+
+const isHeld = ({ state }: OverviewProvider["machine"]): boolean =>
+  state === "PAUSED" || state.startsWith("WAITING");
+
+function Since({ provider: { machine } }: { provider: OverviewProvider }) {
+  if (machine.since === null) return null;
+  return (
+    <span class="muted since">
+      since <Moment at={machine.since} show="both" />
+      {machine.actor !== null && ` by ${machine.actor}`}
+      {!isHeld(machine) && machine.reason !== null && `: ${machine.reason}`}
+    </span>
+  );
+}
+
+/** Why it stands where it stands, in full: what a person must mend is written there. */
+function Why({ provider: { machine, openRun } }: { provider: OverviewProvider }) {
+  const now = useNow();
+  const until = machine.until ?? openRun?.waiting?.until ?? null;
+  const reason = machine.reason ?? openRun?.waiting?.reason ?? null;
+  if (!isHeld(machine)) return null;
+  const left = until === null ? null : Date.parse(until) - now;
+  return (
+    <p class={`why ${machine.state === "PAUSED" ? "text-bad" : "text-warn"}`}>
+      {reason ?? (machine.state === "PAUSED" ? "No reason was given." : "Waiting.")}
+      {left !== null && left > 0 && <strong> Goes on in {duration(left)}.</strong>}
+    </p>
+  );
+}
+
+function Facts({ provider }: { provider: OverviewProvider }) {
+  const { verified, verifiedAt, watermark, records, lastCheckpoint, nextRun, deadLetters } = provider;
+  const paused = provider.machine.state === "PAUSED";
+  return (
+    <dl class="facts">
+      <Fact
+        label="Verified"
+        tone={verified ? undefined : "warn"}
+        hint="When the mirror was last known to be complete"
+      >
+        {verified && verifiedAt !== null ? <Moment at={verifiedAt} /> : "never"}
+      </Fact>
+      <Fact label="Watermark" hint="Upstream time up to which the mirror is verified complete">
+        {watermark === null ? "none" : <Moment at={watermark} />}
+      </Fact>
+      <Fact label="Records">{count(records)}</Fact>
+      <Fact label="Dead letters" tone={deadLetters.entries > 0 ? "warn" : undefined}>
+        {deadLetters.entries === 0 ? (
+          "0"
+        ) : (
+          <DeadLettersOf provider={provider.provider} many={deadLetters.entries} />
+        )}
+      </Fact>
+      <Fact label="Next run" hint={paused ? "Its schedule does nothing while it is paused" : undefined}>
+        {nextRun === null ? (
+          "none planned"
+        ) : (
+          <span class={paused ? "muted" : undefined}>
+            {paused ? "held" : <Moment at={nextRun.at} />}, {nextRun.mode}
+          </span>
+        )}
+      </Fact>
+      <Fact label="Last checkpoint" hint={lastCheckpoint ?? undefined}>
+        {lastCheckpoint === null ? "none" : <code class="clip">{lastCheckpoint.split("::").at(-1)}</code>}
+      </Fact>
+    </dl>
+  );
+}
+
+function DeadLettersOf({ provider, many }: { provider: string; many: number }) {
+  return (
+    <button
+      type="button"
+      class="link"
+      title={`Show the dead letters of ${provider}`}
+      onClick={() => {
+        choose({ ...anyLetter, provider });
+        jumpTo("dead-letters");
+      }}
+    >
+      {count(many)}
+    </button>
+  );
+}
+
+function LastRun({ run }: { run: Run }) {
+  const changes = [
+    run.created > 0 && `${count(run.created)} created`,
+    run.updated > 0 && `${count(run.updated)} updated`,
+    run.removed > 0 && `${count(run.removed)} removed`,
+    run.unchanged > 0 && `${count(run.unchanged)} unchanged`,
+    run.deadLettered > 0 && `${count(run.deadLettered)} dead-lettered`,
+  ].filter((text) => text !== false);
+  return (
+    <div class="last-run">
+      <p>
+        <span class="muted">Last run</span> <StateBadge state={run.state} look={runLookOf(run.state)} />{" "}
+        <span class="muted">
+          {run.endedAt !== null && <Moment at={run.endedAt} />}: {run.mode},{" "}
+          {changes.length > 0 ? changes.join(", ") : "no changes"}, {plural(run.requests, "request")},{" "}
+          {duration(run.durationMs)}
+        </span>
+      </p>
+      {run.error && (
+        <p class="last-error">
+          <code>{run.error.code}</code> {run.error.message} <span class="muted">{run.error.remedy}</span>
+        </p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,75 @@
+/** Single keys, documented in the help window. They are off in fields and dialogs, and where the person switched them off. */
+import { nextTheme, storage } from "../session/theme.ts";
+import { createStore } from "../state/store.ts";
+
+export const sections = [
+  { id: "tree", name: "Tree", key: "1" },
+  { id: "dead-letters", name: "Dead letters", key: "2" },
+  { id: "kernel", name: "Kernel", key: "3" },
+  { id: "permits", name: "Permits", key: "4" },
+  { id: "workers", name: "Workers", key: "5" },
+  { id: "history", name: "History", key: "6" },
+] as const;
+
+const key = "uee.shortcuts";
+export const shortcutsOn = createStore(storage()?.getItem(key) !== "off", (work) => queueMicrotask(work));
+
+export function setShortcuts(on: boolean): void {
+  shortcutsOn.change(() => on);
+  storage()?.setItem(key, on ? "on" : "off");
+}
+
+export function jumpTo(id: string): void {
+  const target = document.getElementById(id);
+  if (target === null) return;
+  const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+  target.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
+  target.focus({ preventScroll: true });
+}
+
+const isTyping = (target: EventTarget | null): boolean =>
+  target instanceof HTMLElement &&
+  target.closest("input:not([type=checkbox]):not([type=radio]), select, textarea, [contenteditable]") !==
+    null;
+
+/** Providers, up and down; from anywhere else to the first one. */
+function moveProvider(step: number): void {
+  const all = [...document.querySelectorAll<HTMLElement>("[data-provider]")];
+  const at = all.findIndex((one) => one.contains(document.activeElement));
+  const next = at < 0 ? (step > 0 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, at + step));
+  all[next]?.focus();
+  all[next]?.scrollIntoView({ block: "nearest" });
+}
+
+/** Presses the button of an action in the provider that has the focus. */
+function pressAction(letter: string): boolean {
+  const provider = document.activeElement?.closest("[data-provider]");
+  const button = provider?.querySelector<HTMLButtonElement>(`[data-key="${letter}"]:not(:disabled)`);
+  button?.click();
+  return button !== null && button !== undefined;
+}
+
+/** Returns what ends it. */
+export function listenForKeys({ onHelp }: { onHelp: () => void }): () => void {
+  const onKey = (event: KeyboardEvent): void => {
+    if (!shortcutsOn.get() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey)
+      return;
+    if (isTyping(event.target) || document.querySelector("dialog[open]") !== null) return;
+    if (!handle(event.key, onHelp)) return;
+    event.preventDefault();
+  };
+  document.addEventListener("keydown", onKey);
+  return () => document.removeEventListener("keydown", onKey);
+}
+
+function handle(pressed: string, onHelp: () => void): boolean {
+  const section = sections.find((one) => one.key === pressed);
+  if (section !== undefined) jumpTo(section.id);
+  else if (pressed === "?") onHelp();
+  else if (pressed === "t") nextTheme();
+  else if (pressed === "j") moveProvider(1);
+  else if (pressed === "k") moveProvider(-1);
+  else if (pressed === "/") document.getElementById("dead-letters-filter")?.focus();
+  else return ["s", "p", "r", "x"].includes(pressed) && pressAction(pressed);
+  return true;
+}

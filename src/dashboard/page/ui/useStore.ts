@@ -1,0 +1,26 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { clock, type PageState, page } from "../state/page.ts";
+import type { Store } from "../state/store.ts";
+
+/** Renders again when what is picked has become another value. */
+export function useStore<State, Picked>(store: Store<State>, pick: (state: State) => Picked): Picked {
+  const [, render] = useState(0);
+  const picked = pick(store.get());
+  const latest = useRef({ pick, picked });
+  latest.current = { pick, picked };
+  useEffect(() => {
+    const look = (): void => {
+      const now = latest.current.pick(store.get());
+      if (!Object.is(now, latest.current.picked)) render((times) => times + 1);
+    };
+    // It may have changed between rendering and now.
+    look();
+    return store.subscribe(look);
+  }, [store]);
+  return picked;
+}
+
+export const usePage = <Picked>(pick: (state: PageState) => Picked): Picked => useStore(page, pick);
+
+/** ms by the server's clock; renders every second. */
+export const useNow = (): number => useStore(clock, (now) => now);

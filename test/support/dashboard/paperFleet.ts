@@ -1,0 +1,280 @@
+/** A fleet on paper, in every state that people meet; the engine's own types, so that it cannot tell what no engine would. */
+import type {
+  EngineStatus,
+  HistoryTransition,
+  MachineStatus,
+  ProviderStatus,
+  QuotaEvent,
+  RunProgress,
+} from "../../../src/engine/api.ts";
+import type { DeadLetter, DeadLetterCap } from "../../../src/engine/apiDeadLetters.ts";
+import type { WorkerView } from "../../../src/engine/apiWorkers.ts";
+import type { KernelSample } from "../../../src/permits/optimizer/kernelHistory.ts";
+import type { KernelMetrics } from "../../../src/permits/optimizer/kernelMetrics.ts";
+import type { PoolView } from "../../../src/permits/report.ts";
+
+export const iso = (ms: number): string => new Date(ms).toISOString();
+
+export const paperRun = (provider: string, now: number, over: Partial<RunProgress> = {}): RunProgress => ({
+  provider,
+  runId: `${provider}-20251123T200411-7f3a`,
+  mode: "full",
+  kind: "ordinary",
+  state: "running",
+  phase: "loading",
+  pass: 1,
+  expected: 12_000,
+  fetched: 8_120,
+  created: 412,
+  updated: 97,
+  unchanged: 7_611,
+  removed: 0,
+  deadLettered: 3,
+  accepted: 0,
+  requests: 9,
+  batches: 6,
+  batchesDone: 4,
+  batchesPlanned: 6,
+  startedAt: iso(now - 73_000),
+  endedAt: null,
+  durationMs: 73_000,
+  checkpoint: "v2e::nvd::cve::CVE-2021-44228",
+  watermark: null,
+  waiting: null,
+  error: null,
+  ...over,
+});
+
+/** A run that is over. */
+export const pastRun = (provider: string, now: number, over: Partial<RunProgress> = {}): RunProgress =>
+  paperRun(provider, now, {
+    state: "complete",
+    phase: "closed",
+    startedAt: iso(now - 7_300_000),
+    endedAt: iso(now - 7_200_000),
+    durationMs: 100_000,
+    deadLettered: 0,
+    ...over,
+  });
+
+export const paperMachine = (
+  state: string,
+  now: number,
+  over: Partial<MachineStatus> = {},
+): MachineStatus => ({
+  state,
+  since: iso(now - 12 * 60_000),
+  reason: null,
+  actor: null,
+  until: null,
+  remainingMs: 0,
+  version: 7,
+  ...over,
+});
+
+export const paperCap = (provider: string, entries = 0): DeadLetterCap => ({
+  provider,
+  entries,
+  maxEntries: 10_000,
+  rawBytes: entries * 4_000,
+  maxRawBytes: 268_435_456,
+  share: entries / 10_000,
+  level: entries >= 10_000 ? "full" : entries >= 9_000 ? "near" : "ok",
+});
+
+export const paperLetter = (n: number, now: number, over: Partial<DeadLetter> = {}): DeadLetter => {
+  const isRecord = n % 3 !== 0;
+  return {
+    id: `capec-letter-${n}`,
+    provider: isRecord ? "capec" : "cve",
+    kind: isRecord ? "record" : "batch",
+    class: isRecord ? "bad-record" : "exhausted",
+    state: n === 2 ? "replaying" : n === 4 ? "accepted" : "dead",
+    code: isRecord ? "VAL_RECORD_SHAPE" : "PROV_UPSTREAM_ERROR",
+    message: isRecord
+      ? "`Name` is a number; it must be a text."
+      : "HTTP 503 Service Unavailable, 8 times; the last answer was an HTML page without Retry-After.",
+    subject: isRecord ? `CAPEC-${60 + n}` : `page:${n * 2_000}`,
+    runId: "capec-20251123T200411-7f3a",
+    batch: "slice:0003",
+    size: isRecord ? 1 : 2_000,
+    attempts: isRecord ? 1 : 8,
+    replays: n % 4,
+    firstFailedAt: iso(now - n * 900_000 - 8_000_000),
+    lastFailedAt: iso(now - n * 700_000),
+    rawBytes: isRecord ? 412 : 0,
+    jobId: `b-4f8e21c09d77${n}`,
+    replayRunId: null,
+    lastAction:
+      n % 4 === 0
+        ? null
+        : { what: "replay", actor: "anna", at: iso(now - 800_000), reason: "the upstream is mended" },
+    ...over,
+  };
+};
+
+export function paperProvider(
+  provider: string,
+  machine: MachineStatus,
+  now: number,
+  over: Partial<ProviderStatus> = {},
+): ProviderStatus {
+  const open = !["IDLE", "TERMINATED"].includes(machine.state);
+  return {
+    provider,
+    machine,
+    verified: true,
+    verifiedAt: iso(now - 7_200_000),
+    watermark: iso(now - 7_900_000).slice(0, -1),
+    records: 361_204,
+    openRun: open ? paperRun(provider, now) : null,
+    lastRun: open ? null : pastRun(provider, now),
+    lastCheckpoint: "v2e::nvd::cve::CVE-2021-44228",
+    deadLetters: paperCap(provider),
+    nextRun: { at: iso(now + 4_300_000), mode: "incremental" },
+    jobs: { waiting: 1, active: 2, delayed: 0, failed: 0 },
+    ...over,
+  };
+}
+
+export function paperStatus(
+  providers: ProviderStatus[],
+  now: number,
+  over: Partial<EngineStatus> = {},
+): EngineStatus {
+  const held = providers.some(({ machine }) => /WAITING|PAUSED/.test(machine.state));
+  return {
+    at: iso(now),
+    macro: paperMachine(held ? "STABILIZING" : "ORCHESTRATING", now, { since: iso(now - 26 * 60_000) }),
+    stranded: false,
+    workers: [paperWorker(1, now), paperWorker(2, now)],
+    redis: {
+      version: "7.0.15",
+      usedMemory: 412_000_000,
+      maxMemory: 1_073_741_824,
+      persistence: "aof",
+      trouble: null,
+    },
+    providers,
+    ...over,
+  };
+}
+
+export const paperKernel = (over: Partial<KernelMetrics> = {}): KernelMetrics => ({
+  p99_latency_ms: 11.4,
+  buffer_saturation: 0.42,
+  active_workers: 2,
+  total_permits: 10,
+  allocated_permits: 6,
+  available_permits: 4,
+  message_rate: 3.4,
+  error_rate: 0,
+  ...over,
+});
+
+/** With a wave, a spike over the threshold and a gap in which no worker lived. */
+export const paperHistory = (now: number, count = 360): KernelSample[] =>
+  Array.from({ length: count }, (_, i) => {
+    const wave = Math.sin(i / 17) + Math.sin(i / 5) * 0.4;
+    return {
+      at: iso(now - (count - i) * 5_000),
+      ...paperKernel({
+        p99_latency_ms: Math.max(2, 11 + 5 * wave + (i % 130 === 90 ? 31 : 0)),
+        buffer_saturation: Math.max(0, Math.min(1, 0.45 + 0.2 * wave)),
+      }),
+    };
+  }).filter((_, i) => i < 200 || i > 230);
+
+export const paperPool = (now: number, over: Partial<PoolView> = {}): PoolView => ({
+  at: now,
+  configured: 10,
+  effective: 10,
+  revoked: 0,
+  allocated: 6,
+  available: 4,
+  askedBack: 0,
+  waiting: 0,
+  fence: 1_764_000_000_000_000,
+  holdUntil: null,
+  providers: ["attack", "capec", "cve", "cwe"].map((provider) => ({
+    provider,
+    held: provider === "cve" ? 4 : provider === "attack" ? 2 : 0,
+    askedBack: 0,
+    waiting: 0,
+    waitingMs: 0,
+    cap: provider === "cve" ? 8 : null,
+    weight: 1,
+    permitTimeMs: 12_000,
+  })),
+  holders: Array.from({ length: 6 }, (_, i) => ({
+    lease: `lease-${i}`,
+    provider: i < 4 ? "cve" : "attack",
+    weight: 1,
+    target: 1,
+    fence: 1_764_000_000_000_000 + i,
+    since: now - 4_000 - i * 1_300,
+    expiresAt: now + 9_000,
+    owner: `mirror-${1 + (i % 2)}:4${i}17:9f2c4be1`,
+  })),
+  truncated: false,
+  ...over,
+});
+
+export const paperWorker = (n: number, now: number, over: Partial<WorkerView> = {}): WorkerView => ({
+  id: `mirror-${n}:${4_000 + n * 17}:9f2c`,
+  host: `mirror-${n}`,
+  pid: 4_000 + n * 17,
+  version: "0.1.0",
+  startedAt: iso(now - 3 * 3_600_000),
+  state: "ready",
+  health: "live",
+  missedBeats: 0,
+  lastBeatAt: iso(now - 2_000 - n * 700),
+  vitals: {
+    responseMs: 1.8,
+    loopDelayP99Ms: 12.4,
+    loopDelayMaxMs: 31,
+    activeBatches: 3,
+    rssBytes: 187_000_000,
+    lastFetchAgeMs: 1_200,
+  },
+  ...over,
+});
+
+export const paperTransition = (
+  n: number,
+  now: number,
+  over: Partial<HistoryTransition> = {},
+): HistoryTransition => ({
+  id: `${now - n * 61_000}-0`,
+  machine: "provider",
+  provider: ["cve", "cwe", "capec", "attack"][n % 4]!,
+  oldState: n % 3 === 0 ? "RUNNING" : "ACQUIRING",
+  newState: n % 3 === 0 ? "WAITING_BACKOFF" : "RUNNING",
+  trigger: n % 3 === 0 ? "back_off" : "permits_granted",
+  version: 1_000 - n,
+  at: iso(now - n * 61_000),
+  actor: "mirror-1",
+  actorKind: "engine",
+  reason: n % 3 === 0 ? "The upstream said to wait (429, Retry-After 30 s)." : null,
+  urn: null,
+  processed: 8_120,
+  errors: 3,
+  permits: 2,
+  ...over,
+});
+
+export const paperDecision = (n: number, now: number, over: Partial<QuotaEvent> = {}): QuotaEvent => ({
+  id: `${now - n * 400_000}-0`,
+  at: iso(now - n * 400_000),
+  kind: n % 2 === 0 ? "restore" : "revoke",
+  permits: n % 2 === 0 ? 1 : 2,
+  reason: n % 2 === 0 ? "healthy for 3 checks" : "p99 over 30 ms twice in a row",
+  p99Ms: n % 2 === 0 ? 9.2 : 41.7,
+  saturation: 0.44,
+  size: 10,
+  effective: n % 2 === 0 ? 10 : 8,
+  allocated: 6,
+  actor: "optimizer",
+  ...over,
+});
