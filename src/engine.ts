@@ -179,19 +179,20 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       const [macroNow, states, live, known, server, waitingRuns, schedules] = await Promise.all([
         macro.read(),
         Promise.all([...contexts.values()].map((c) => providerStatus(c, machine(c.provider.name)))),
-        workers.liveIds(),
+        workers.liveWorkers(),
         workers.workers(),
         serverFacts(redis.commands),
         runsQueue.waiting(),
         scheduleViews(parts),
       ]);
-      const waiting =
-        states.some(({ jobs }) => jobs.waiting + jobs.delayed + jobs.active > 0) || waitingRuns > 0;
+      const deserted = ({ provider, jobs }: (typeof states)[number]) =>
+        jobs.waiting + jobs.delayed + jobs.active > 0 && !live.some((w) => w.providers.includes(provider));
+      const runsDeserted = waitingRuns > 0 && !live.some((worker) => worker.takesRuns);
       return {
         macro: machineStatus(macroNow),
         providers: states.map((state) => ({ ...state, nextRun: nextRun(schedules, state.provider) })),
         workers: known,
-        stranded: waiting && live.length === 0,
+        stranded: runsDeserted || states.some(deserted),
         redis: server,
         at: new Date().toISOString(),
       };
@@ -237,6 +238,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
         for (const name of wanted.providers ?? []) context(name);
         return readChanges(feed, wanted);
       },
+      changesEnd: () => feed.end(),
     },
 
     onShutdown: hooks.add,

@@ -1,4 +1,8 @@
 /** The public surface of UEE as a library. What is not exported here may change without notice. */
+export { connect, type Uee } from "./client/connect.ts";
+export type { ChangesOptions } from "./client/following.ts";
+export type { ClientOptions, ClientSettings } from "./client/options.ts";
+export type { RunHandle, RunOptions, RunsHandle, WaitOptions } from "./client/runs.ts";
 export type { ErrorClass, ErrorCode } from "./core/errors.ts";
 export { isUeeError, UeeError } from "./core/errors.ts";
 export type { Fetched, FetchedStream, Fetcher, FetchRequest } from "./core/fetching.ts";

@@ -37,7 +37,8 @@ export async function driveRuns(
   options: DriveOptions,
 ): Promise<DriveResult> {
   const { engine } = session;
-  const alone = (await engine.liveWorkers()).length === 0;
+  const live = await engine.liveWorkers();
+  const alone = providers.some((name) => !live.some((worker) => worker.providers.includes(name)));
   const waits = options.wait || alone;
   const timer = new AbortController();
   const timeout =

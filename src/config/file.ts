@@ -14,10 +14,15 @@ export interface ConfigFile {
 }
 
 /** `--config`, else UEE_CONFIG, else uee.config.json of the working directory where there is one. */
-export function readConfigFile(input: { flag: unknown; env: NodeJS.ProcessEnv; cwd: string }): ConfigFile {
+export function readConfigFile(input: {
+  flag: unknown;
+  flagName: string;
+  env: NodeJS.ProcessEnv;
+  cwd: string;
+}): ConfigFile {
   const named =
     typeof input.flag === "string"
-      ? { name: input.flag, by: "--config" }
+      ? { name: input.flag, by: input.flagName }
       : input.env.UEE_CONFIG?.trim()
         ? { name: input.env.UEE_CONFIG.trim(), by: "UEE_CONFIG" }
         : undefined;

@@ -19,9 +19,10 @@ const otherVariables = ["UEE_CONFIG", "UEE_INSTALL", "UEE_SHARED_DATA"];
 /** @throws UeeError SYS_CONFIG_INVALID with all problems (also as `data.problems`) */
 export function loadConfig(input: LoadInput = {}): LoadedConfig {
   const { argvFlags = {}, env = process.env, cwd = process.cwd(), providers = registered } = input;
+  const flagName = input.flagName ?? flagOf;
   const fields = allFields(providers);
-  const file = readConfigFile({ flag: argvFlags.config, env, cwd });
-  const { raw, origins } = merge(fields, { argvFlags, env, file });
+  const file = readConfigFile({ flag: argvFlags.config, flagName: flagName("config"), env, cwd });
+  const { raw, origins } = merge(fields, { argvFlags, flagName, env, file });
   const problems = [...file.problems, ...unknownFileKeys(fields, file)];
 
   const parsed = z.strictObject(fields).safeParse(raw);
@@ -51,11 +52,12 @@ export function loadConfig(input: LoadInput = {}): LoadedConfig {
 
 interface Sources {
   argvFlags: Readonly<Record<string, unknown>>;
+  flagName: (key: string) => string;
   env: NodeJS.ProcessEnv;
   file: ConfigFile;
 }
 
-function merge(fields: Fields, { argvFlags, env, file }: Sources) {
+function merge(fields: Fields, { argvFlags, flagName, env, file }: Sources) {
   const raw: Record<string, unknown> = {};
   const origins: Record<string, Origin> = {};
   for (const [key, type] of Object.entries(fields)) {
@@ -63,7 +65,7 @@ function merge(fields: Fields, { argvFlags, env, file }: Sources) {
     const fromEnv = env[variable]?.trim();
     if (argvFlags[key] !== undefined) {
       raw[key] = argvFlags[key];
-      origins[key] = { source: "flag", name: flagOf(key) };
+      origins[key] = { source: "flag", name: flagName(key) };
     } else if (fromEnv) {
       // An empty variable is an unset one, as everywhere in shells and compose files.
       raw[key] = fromEnv;

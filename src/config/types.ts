@@ -26,6 +26,8 @@ export interface Origin {
 export interface LoadInput {
   /** Flags by field name, e.g. `{ redisUrl: "redis://…" }`, and `config`: the file. Other names are passed over. */
   argvFlags?: Readonly<Record<string, unknown>>;
+  /** How complaints call what came with `argvFlags`; default: as flags, `--redis-url`. */
+  flagName?: (key: string) => string;
   env?: NodeJS.ProcessEnv;
   cwd?: string;
   /** Default: the registry. */

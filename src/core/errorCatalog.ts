@@ -428,6 +428,7 @@ export const errorCatalog = {
   API_NOT_FOUND: entry("refused", "There is no such thing here.", "Check the name."),
   API_UNCONFIRMED: entry("refused", "This must be confirmed.", "Say --yes when you mean it."),
   API_BAD_INPUT: entry("refused", "The input is not valid.", "Correct the values named."),
+  API_CLOSED: entry("refused", "This connection to the mirror was closed.", "Connect anew: `connect()`."),
   API_UNAUTHORIZED: entry(
     "refused",
     "This needs the API token or a login.",

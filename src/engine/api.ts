@@ -104,6 +104,10 @@ export interface WorkerStatus {
   pid: number;
   startedAt: string;
   lastSeen: string;
+  /** Whose batches it takes. */
+  providers: string[];
+  /** It takes jobs of the queue `runs` and the slots of the schedules. */
+  takesRuns: boolean;
 }
 
 /** One schedule of one provider, as it holds for the fleet. */
@@ -292,6 +296,8 @@ export interface Engine {
       follow?: boolean;
       signal?: AbortSignal;
     }): AsyncIterable<ChangeEntry>;
+    /** Where the change feed ends now: what is read from this cursor happened after. */
+    changesEnd(): Promise<string>;
   };
   schedules(): Promise<ScheduleView[]>;
   /**

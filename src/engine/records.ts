@@ -66,12 +66,9 @@ export async function* readChanges(
 ): AsyncIterable<ChangeEntry> {
   let cursor = options.since;
   for (;;) {
-    const page = await feed.read(cursor, PAGE);
+    const page = await feed.read(cursor, PAGE, options.providers);
     cursor = page.cursor;
-    for (const entry of page.entries) {
-      if (options.providers && !options.providers.includes(entry.provider)) continue;
-      yield entry;
-    }
+    yield* page.entries;
     if (page.entries.length > 0) continue;
     if (!options.follow) return;
     await sleep(FOLLOW_MS, undefined, { signal: options.signal }).catch(() => undefined);

@@ -37,6 +37,8 @@ export function makeWorkers(parts: EngineParts): EngineWorkers {
         host: worker.process.host,
         pid: worker.process.pid,
         startedAt: worker.startedAt,
+        providers: worker.serves.providers,
+        takesRuns: worker.serves.runs,
         lastSeen: new Date(worker.expires - WorkerRegistry.holdsMs).toISOString(),
       })),
 

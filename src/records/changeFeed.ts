@@ -65,11 +65,12 @@ export function makeRedisChangeFeed(options: RedisChangeFeedOptions): ChangeFeed
   };
 
   return {
-    async read(cursor, limit) {
+    async read(cursor, limit, only) {
       const given: Positions = cursor === undefined ? new Map() : parseCursor(cursor);
       const positions = new Map(given);
+      const wanted = only ? providers.filter(({ name }) => only.includes(name)) : providers;
       const queues = await Promise.all(
-        providers.map(async (provider) => {
+        wanted.map(async (provider) => {
           const { start, changes } = await readProvider(provider, given.get(provider.name), limit);
           positions.set(provider.name, start);
           return { name: provider.name, changes, next: 0 };

@@ -110,8 +110,15 @@ export interface ProviderRecords {
 }
 
 export interface ChangeFeed {
-  /** Entries after the cursor (of all providers named, in no global order; each provider's own order holds). */
-  read(cursor: string | undefined, limit: number): Promise<{ entries: ChangeEntry[]; cursor: string }>;
+  /**
+   * Entries after the cursor (in no global order; each provider's own order holds), of all providers or of those named:
+   * the others' places in the cursor stay as they are.
+   */
+  read(
+    cursor: string | undefined,
+    limit: number,
+    only?: readonly string[],
+  ): Promise<{ entries: ChangeEntry[]; cursor: string }>;
   /** Where the feed ends now: what is read from this cursor happened after. */
   end(): Promise<string>;
 }

@@ -32,6 +32,8 @@ export interface WorkerFacts {
   state: WorkerState;
   /** Ids of this worker's BullMQ workers: their lock tokens begin with one of them. */
   lockOwners: string[];
+  /** Whose batches it takes, and whether it takes jobs of the queue `runs`. */
+  serves: { providers: string[]; runs: boolean };
   vitals: WorkerVitals | null;
 }
 

@@ -41,6 +41,8 @@ export async function seeThrough(
 }
 
 export interface WorkHere {
+  /** The worker's. */
+  readonly id: string;
   /** The batch at work commits or goes back, so that others go on. Without Redis nothing can be handed back. */
   stop(options?: { redisIsGone?: boolean }): Promise<void>;
 }
@@ -49,6 +51,7 @@ export interface WorkHere {
 export async function workHere(engine: Engine, providers: readonly string[]): Promise<WorkHere> {
   const worker = await engine.startWorker({ providers: [...providers] });
   return {
+    id: worker.id,
     async stop({ redisIsGone = false } = {}) {
       // Leases and locks run out by themselves.
       const deadlineMs = redisIsGone ? 0 : stopDeadlineMs;

@@ -18,6 +18,7 @@ export interface HeartbeatOptions {
   id: string;
   version: string;
   lockOwners: string[];
+  serves: WorkerFacts["serves"];
   measured: () => { activeBatches: number; lastFetchAgeMs: number };
 }
 
@@ -43,6 +44,7 @@ export class Heartbeat {
       version: options.version,
       state: "starting",
       lockOwners: options.lockOwners,
+      serves: options.serves,
       vitals: null,
     };
   }

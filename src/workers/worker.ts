@@ -102,6 +102,7 @@ export class BatchWorker {
       id: this.id,
       version: deps.version,
       lockOwners: workers.map((worker) => worker.id),
+      serves: { providers: contexts.map(({ provider }) => provider.name), runs: deps.takesRuns },
       measured: () => ({ activeBatches: this.#batches().length, lastFetchAgeMs: this.#fetchAgeMs() }),
     });
   }

@@ -142,7 +142,15 @@ test("uee dlq stats counts by code, class and provider, and says who is at the c
 
 describe("uee dlq replay", () => {
   const run = { provider: "cve", runId: "cve-replay-1", letters: 1, waitingFor: null };
-  const worker = { id: "w1", host: "here", pid: 1, startedAt: "", lastSeen: "" };
+  const worker = {
+    id: "w1",
+    host: "here",
+    pid: 1,
+    startedAt: "",
+    lastSeen: "",
+    providers: ["cve", "cwe", "capec", "attack"],
+    takesRuns: true,
+  };
 
   test("says in which run, and who waits for what; with workers it does not wait", async () => {
     const waiting = { ...run, waitingFor: "the run cve-1 is open" };

@@ -59,7 +59,17 @@ describe("uee pause, resume and stop", () => {
       if (provider === "cve") throw refusal("cve");
       return machineStatus("ACQUIRING", { actor: "ann@desk" });
     },
-    liveWorkers: async () => [{ id: "w9", host: "h", pid: 1, startedAt: "", lastSeen: "" }],
+    liveWorkers: async () => [
+      {
+        id: "w9",
+        host: "h",
+        pid: 1,
+        startedAt: "",
+        lastSeen: "",
+        providers: ["cve", "cwe", "capec", "attack"],
+        takesRuns: true,
+      },
+    ],
   });
 
   test("a refused one ends with 1 and the states that would allow it; the others are asked all the same", async () => {

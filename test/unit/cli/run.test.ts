@@ -31,7 +31,15 @@ const contractFields = [
   "error",
 ];
 
-const remoteWorker = { id: "w9", host: "another-host", pid: 1, startedAt: "", lastSeen: "" };
+const remoteWorker = {
+  id: "w9",
+  host: "another-host",
+  pid: 1,
+  startedAt: "",
+  lastSeen: "",
+  providers: ["cve", "cwe", "capec", "attack"],
+  takesRuns: true,
+};
 
 /** A run that never ends by itself; rejects as the contract says when told to stop. */
 const endless =

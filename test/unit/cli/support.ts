@@ -173,6 +173,7 @@ export function fakeEngine(over: Partial<Engine> = {}): Engine {
       get: async () => undefined,
       export: unexpected("records.export"),
       changes: unexpected("records.changes"),
+      changesEnd: unexpected("records.changesEnd"),
     },
     workers: async () => [],
     startWorker: async () => fakeWorker(),
