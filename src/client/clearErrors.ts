@@ -7,11 +7,13 @@ export function clearErrors<Surface extends object>(surface: Surface, closed: Ab
     if (typeof value === "function") {
       return (...given: unknown[]) => {
         if (closed.aborted) return Promise.reject(closed.reason);
-        const result = (value as (...given: unknown[]) => unknown)(...given);
-        if (!(result instanceof Promise)) return result;
-        return result.catch((error: unknown) => {
-          throw clearly(error, closed);
-        });
+        try {
+          const result = (value as (...given: unknown[]) => unknown)(...given);
+          if (!(result instanceof Promise)) return result;
+          return result.catch((error: unknown) => Promise.reject(clearly(error, closed)));
+        } catch (error) {
+          return Promise.reject(clearly(error, closed));
+        }
       };
     }
     return isGroup(value)
