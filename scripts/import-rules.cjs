@@ -82,6 +82,7 @@ module.exports = {
           "^src/core/",
           "^src/engine/api[A-Z]\\w*\\.ts$",
           "^src/(providers|records)/contract\\.ts$",
+          "^src/breakers/report\\.ts$",
           "^src/permits/(auditor|permitPool|report|optimizer/(kernelMetrics|kernelHistory|quotaEvents))\\.ts$",
         ],
       },

@@ -1,6 +1,8 @@
 /** The composition root: the only file that builds and wires everything. */
+import type { Breaker } from "./breakers/breaker.ts";
 import { WeightedGate } from "./core/semaphore.ts";
 import type { Engine, EngineStatus, StopReport } from "./engine/api.ts";
+import { buildBreaker, makeBreakers } from "./engine/breakers.ts";
 import { machineStatus, pause, resizePermits, resume, stop } from "./engine/govern.ts";
 import { history } from "./engine/history.ts";
 import { makeDeadLetters } from "./engine/letters/deadLetters.ts";
@@ -52,6 +54,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   await ensureSchema(redis.commands, keys);
   const contexts = new Map<string, ProviderContext>();
   const upstreams: Upstream[] = [];
+  const breakers = new Map<string, Breaker>();
   const machines = new Map<string, ProviderMachineStore>();
   const gate = makeTroubleGate({ redis: redis.commands, probeKey: keys.probe, logger });
   const budget = new WeightedGate(settings.inflightBytes);
@@ -79,7 +82,13 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     const usual = own.apiKey
       ? (provider.upstream.rateWithKey ?? provider.upstream.rate)
       : provider.upstream.rate;
+    const breaker = buildBreaker({
+      ...{ upstream: provider.name, redis, keys, settings, logger },
+      governor: () => contexts.get(provider.name)?.governor,
+    });
+    breakers.set(provider.name, breaker);
     const upstream = makeUpstream({
+      guard: breaker,
       name: provider.name,
       settings: {
         rate: own.rate ?? usual,
@@ -159,6 +168,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     macro,
     pool,
     upstreams,
+    breakers,
     runsQueue,
     schedulePlan: new SchedulePlan(redis.commands, keys.schedules),
     registry,
@@ -166,6 +176,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   const workers = makeWorkers(parts);
   const hooks = new ShutdownHooks();
   let closing: Promise<StopReport> | undefined;
+  const { close: closeBreakers, ...breakersApi } = makeBreakers(parts);
   const context = (name: string): ProviderContext => contextOf(parts, name);
   const machine = (name: string): ProviderMachineStore => machineOf(parts, name);
 
@@ -174,6 +185,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
 
     ...makeRuns(parts),
     ...makeObserving(parts),
+    ...breakersApi,
 
     async status(): Promise<EngineStatus> {
       const [macroNow, states, live, known, server, waitingRuns, schedules] = await Promise.all([
@@ -262,6 +274,8 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
             timeoutMs: CLOSE_STEP_MS,
             run: () => Promise.all(upstreams.map((upstream) => upstream.close())),
           },
+          // When nothing calls them any more: a probe's token goes back.
+          { name: "breakers", timeoutMs: CLOSE_STEP_MS, run: closeBreakers },
           {
             name: "queues",
             timeoutMs: CLOSE_STEP_MS,

@@ -1,6 +1,7 @@
 /** The command tree, and the one place where an outcome becomes an exit code. */
 import { Command, CommanderError, Option } from "commander";
 import { version } from "../engine/version.ts";
+import { defineBreakers } from "./commands/breakers.ts";
 import { defineChanges } from "./commands/changes.ts";
 import { defineCheckpoints } from "./commands/checkpoints.ts";
 import { defineConfig } from "./commands/config.ts";
@@ -74,6 +75,7 @@ export function buildProgram(
   program.commandsGroup("Govern:");
   defineProviderActions(program, context, finish);
   definePermits(program, context, finish);
+  defineBreakers(program, context, finish);
   defineSchedules(program, context, finish);
   program.commandsGroup("Read:");
   defineGet(program, context, finish);

@@ -321,6 +321,11 @@ export const errorCatalog = {
     "The provider waits.",
     "Nothing: it goes on by itself; `uee status` says for how long and why.",
   ),
+  PROV_CIRCUIT_OPEN: entry(
+    "deferred",
+    "The upstream failed again and again; its circuit breaker is open.",
+    "Nothing: one request tries again when the time is over; `uee breakers` says when, and what failed.",
+  ),
   PROV_RUN_OPEN: entry("deferred", "A run of another mode is open.", "Nothing: the new run opens after it."),
 
   // STOR: the store

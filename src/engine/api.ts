@@ -10,6 +10,7 @@ import type { PoolSize } from "../permits/permitPool.ts";
 import type { AuditReport, PoolView } from "../permits/report.ts";
 import type { RunMode } from "../providers/contract.ts";
 import type { ChangeEntry, StoredRecord, Tombstone } from "../records/contract.ts";
+import type { BreakersApi } from "./apiBreakers.ts";
 import type { DeadLetterCap, DeadLetters } from "./apiDeadLetters.ts";
 import type { PersonRequest } from "./apiPerson.ts";
 import type { OnShutdown, StopOptions, StopReport, WorkerHandle, WorkerView } from "./apiWorkers.ts";
@@ -17,6 +18,7 @@ import type { OnShutdown, StopOptions, StopReport, WorkerHandle, WorkerView } fr
 export type { KernelSample } from "../permits/optimizer/kernelHistory.ts";
 export type { KernelMetrics } from "../permits/optimizer/kernelMetrics.ts";
 export type { QuotaEvent } from "../permits/optimizer/quotaEvents.ts";
+export type * from "./apiBreakers.ts";
 export type * from "./apiDeadLetters.ts";
 export type * from "./apiPerson.ts";
 export type * from "./apiWorkers.ts";
@@ -158,13 +160,13 @@ export interface Checkpoint {
   error: string | null;
 }
 
-/** One line of `uee history`: a transition of a machine, a decision about permits, or what a person did with dead letters. */
+/** One line of `uee history`: a transition of a machine or a breaker, a decision about permits, or what a person did with dead letters. */
 export interface HistoryLine {
   at: string;
-  kind: "transition" | "quota" | "dead-letters";
+  kind: "transition" | "breaker" | "quota" | "dead-letters";
   /** Null for the fleet's own machine and for quota decisions. */
   provider: string | null;
-  /** `RUNNING → PAUSED`, `revoke 2`, or `dead letters: replayed 12`. */
+  /** `RUNNING → PAUSED`, `breaker closed → open`, `revoke 2`, or `dead letters: replayed 12`. */
   what: string;
   /** Of dead letters: which were meant. */
   trigger: string;
@@ -218,7 +220,7 @@ export interface EtlTree {
   total_checkpoints: number;
 }
 
-export interface Engine {
+export interface Engine extends BreakersApi {
   readonly providers: readonly string[];
   /** Opens a run or joins the open one. Rejects with PROV_RUN_OPEN when a full run waits for an open increment. */
   openRun(request: {

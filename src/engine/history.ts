@@ -1,4 +1,4 @@
-/** `uee history`: what moved machines, what was decided about permits, what people did with dead letters. */
+/** `uee history`: what moved machines and breakers, what was decided about permits, what people did with dead letters. */
 import { quotaEvents } from "../permits/optimizer/quotaEvents.ts";
 import type { HistoryLine } from "./api.ts";
 import { contextOf, type EngineParts, machineOf } from "./parts.ts";
@@ -11,6 +11,7 @@ export async function history(
   const names = provider === undefined ? [...parts.contexts.keys()] : [provider];
   const sources = [
     ...names.map((name) => transitions(machineOf(parts, name), limit)),
+    ...names.map((name) => breakerMoves(parts, name, limit)),
     ...names.map((name) => letterActions(parts, name, limit)),
     ...(provider === undefined ? [transitions(parts.macro, limit), decisions(parts, limit)] : []),
   ];
@@ -29,6 +30,19 @@ async function transitions(
     kind: "transition",
     provider: entry.providerId,
     what: `${entry.oldState} → ${entry.newState}`,
+    trigger: entry.trigger,
+    actor: entry.actor,
+    reason: entry.reason,
+  }));
+}
+
+async function breakerMoves({ breakers }: EngineParts, name: string, limit: number): Promise<HistoryLine[]> {
+  const { entries } = await breakers.get(name)!.store.transitions({ limit });
+  return entries.map((entry) => ({
+    at: entry.at,
+    kind: "breaker",
+    provider: name,
+    what: `breaker ${entry.oldState} → ${entry.newState}`,
     trigger: entry.trigger,
     actor: entry.actor,
     reason: entry.reason,

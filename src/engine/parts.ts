@@ -1,5 +1,6 @@
 /** What the composition root has built, as the pieces of the engine's surface need it. */
 import type { Redis } from "ioredis";
+import type { Breaker } from "../breakers/breaker.ts";
 import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { MacroMachineStore, ProviderMachineStore } from "../machines/machineStore.ts";
@@ -28,6 +29,8 @@ export interface EngineParts {
   macro: MacroMachineStore;
   pool: PermitPool;
   upstreams: readonly Upstream[];
+  /** By upstream, which is by provider. */
+  breakers: ReadonlyMap<string, Breaker>;
   runsQueue: RunsQueue;
   schedulePlan: SchedulePlan;
   registry: WorkerRegistry;

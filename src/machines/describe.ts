@@ -1,4 +1,5 @@
 /** docs/state-machines.md, made from the tables. */
+import { breakerMachine } from "./breakerMachine.ts";
 import { eventsOf, isMove, type Machine, movesOf, statesOf, stepOf } from "./defineMachine.ts";
 import { macroMachine, macroRules, providerSays } from "./macroMachine.ts";
 import { providerMachine } from "./providerMachine.ts";
@@ -17,12 +18,16 @@ function diagram<State extends string, Event extends string>(machine: Machine<St
   return ["```mermaid", "stateDiagram-v2", `  [*] --> ${machine.initial}`, ...lines, "```"].join("\n");
 }
 
-function chapters<State extends string, Event extends string>(machine: Machine<State, Event>): string {
+/** `origin`: v2e had this machine; its transitions and ours are told apart. */
+function chapters<State extends string, Event extends string>(
+  machine: Machine<State, Event>,
+  { origin = true } = {},
+): string {
   const moves = movesOf(machine).map(({ from, event, to, by, again, guard, v2e, why }) => [
     code(from),
     `${code(event)}${by === "person" ? " by a person" : ""}${guard === "until" ? " once the wait is over" : ""}`,
     `${code(to)}${again ? `, and ${code(event)} again` : ""}`,
-    v2e ? "v2e" : "**added**",
+    ...(origin ? [v2e ? "v2e" : "**added**"] : []),
     why,
   ]);
   const stays = statesOf(machine).flatMap((state) =>
@@ -54,7 +59,7 @@ ${table(
 
 ### Transitions
 
-${table(["from", "event", "to", "origin", "why"], moves)}
+${table(["from", "event", "to", ...(origin ? ["origin"] : []), "why"], moves)}
 
 ### Legal without a transition
 
@@ -79,11 +84,12 @@ export function describeMachines(): string {
   ]);
   return `# State machines
 
-Two machines, both tables: one for every provider, one for the fleet. What follows is generated from
-\`src/machines/providerMachine.ts\` and \`src/machines/macroMachine.ts\`; so are the tables by which the scripts in Redis judge.
+Three machines, all of them tables: one for every provider, one for the fleet, one for every upstream's circuit breaker. What
+follows is generated from \`providerMachine.ts\`, \`macroMachine.ts\` and \`breakerMachine.ts\` in \`src/machines/\`; so are the
+tables by which the scripts in Redis judge.
 
 - **Legal transitions only.** A request names an event; one script looks the event up under the stored state and moves the machine, or refuses. It does not matter which pod asks. Whoever decided on what it read says so (\`expect\`), loses when the machine moved meanwhile, and reads again.
-- **Every transition is logged** by the process that asked (\`event: "fsm_transition"\`) and kept, in the same step, in the machine's history: the newest 1,000, read newest first.
+- **Every transition is logged** by the process that asked (\`event: "fsm_transition"\`, of a breaker \`"breaker_transition"\`) and kept, in the same step, in the machine's history: the newest 1,000, read newest first.
 - **Times are Redis' times.** A wait is given as a length; its end is reckoned by Redis \`TIME\`.
 - **Several events may be asked for at once**, all or none: \`wait_over, permits_granted\` by a batch that goes to work; \`resume, finish\` where no run is open, so that resuming ends in \`TERMINATED\` and the next run may open.
 
@@ -108,5 +114,11 @@ ${table(["in this state", "when", "follows"], rules)}
 v2e went to \`STABILIZING\` when every provider had ended, and never back. In a mirror that runs for ever all providers having ended is the usual case and nothing to act on; what somebody who looks at the fleet must know is whether anyone is held up.
 
 \`DRAINING\` is entered by the last worker that shuts down, never by a provider: runs stay open, and their transitions are still remembered while the fleet leaves. A fleet that is killed does not drain; it is found in the state it was in, and goes on from there. Whether workers live is the register of workers' to tell, not this machine's.
+
+## The breaker's machine
+
+What counts as a failure, how long it stays open, and who probes: docs/breakers.md.
+
+${chapters(breakerMachine, { origin: false })}
 `;
 }

@@ -1,4 +1,5 @@
 /** The tables as Lua, for the scripts that judge transitions: generated into lua/*.lua by `npm run docs`. */
+import { breakerMachine } from "./breakerMachine.ts";
 import { eventsOf, isMove, type Machine, type Step, statesOf, stepOf } from "./defineMachine.ts";
 import { macroMachine, macroRules, providerSays } from "./macroMachine.ts";
 import { providerMachine } from "./providerMachine.ts";
@@ -41,6 +42,9 @@ ${rows.join("")}  },
 const providerLua = (): string =>
   `${header("providerMachine.ts", "Defines providerMachine, for transition.lua.")}${luaMachine(providerMachine)}`;
 
+const breakerLua = (): string =>
+  `${header("breakerMachine.ts", "Defines breakerMachine, for breakers/lua/breaker.lua.")}${luaMachine(breakerMachine)}`;
+
 function macroLua(): string {
   const says = Object.entries(providerSays).map(
     ([state, { active, held }]) => `  ${state} = { active = ${active}, held = ${text(held)} },\n`,
@@ -63,4 +67,5 @@ ${rules.join("")}}
 export const luaTables = (): Record<string, string> => ({
   "providerMachine.lua": providerLua(),
   "macroMachine.lua": macroLua(),
+  "breakerMachine.lua": breakerLua(),
 });

@@ -77,6 +77,10 @@ export interface UpstreamKeys {
   readonly state: string;
   /** ZSET of live processes and their settings' fingerprint. */
   readonly pods: string;
+  /** HASH of the circuit breaker: a machine's fields and those that breakers/lua/breaker.lua names. */
+  readonly breaker: string;
+  /** STREAM of the breaker's transitions, bounded. */
+  readonly breakerTransitions: string;
 }
 
 export interface ProviderKeys {
@@ -205,7 +209,13 @@ export function makeKeys(prefix: string): Keys {
     },
     upstream: (name) => {
       const tag = `{${prefix}:up:${name}}`;
-      return { slots: `${tag}:slots`, state: `${tag}:state`, pods: `${tag}:pods` };
+      return {
+        slots: `${tag}:slots`,
+        state: `${tag}:state`,
+        pods: `${tag}:pods`,
+        breaker: `${tag}:breaker`,
+        breakerTransitions: `${tag}:breaker-transitions`,
+      };
     },
     provider: (name) => {
       const tag = `{${prefix}:${name}}`;

@@ -8,11 +8,13 @@ import type { Logger } from "../core/logger.ts";
 import type { Keys } from "../redis/keys.ts";
 import { makeDispatcher } from "./dispatcher.ts";
 import { makeMembership, type UpstreamSettings } from "./fleet.ts";
+import { type Guard, unguarded } from "./guard.ts";
 import { type OpenAnswer, openAnswer } from "./open.ts";
 import { makeRateLimit, type WaitCode } from "./rateLimit.ts";
 
 export { makeDispatcher } from "./dispatcher.ts";
 export type { UpstreamSettings } from "./fleet.ts";
+export type { Guard, GuardedCall, GuardRequest } from "./guard.ts";
 export type { Rate, WaitCode } from "./rateLimit.ts";
 export { fingerprint, redactUrl } from "./secrets.ts";
 
@@ -45,6 +47,8 @@ export interface UpstreamOptions {
   maxSendDelayMs?: number;
   /** STRING of µs, set right before a clean shutdown of a managed server. */
   cleanStopKey?: string;
+  /** Asked before every call, and told what came of it. Default: lets everything through. */
+  guard?: Guard;
   /** Shared sockets; who gives them closes them. Default: own ones, closed at `close()`. */
   dispatcher?: Dispatcher;
   userAgent?: string;
@@ -70,7 +74,7 @@ export interface Upstream {
   close(): Promise<void>;
 }
 
-const defaultTimeouts: UpstreamTimeouts = {
+export const defaultTimeouts: UpstreamTimeouts = {
   connectMs: 10_000,
   // NVD's own front gives up after about 125 s with a 524.
   headersMs: 130_000,
@@ -109,6 +113,7 @@ export function makeUpstream(options: UpstreamOptions): Upstream {
     ...{ name, limit, dispatcher, timeouts, logger },
     userAgent: options.userAgent ?? "uee",
     closing: closing.signal,
+    guard: options.guard ?? unguarded,
     ensureMember: () => membership.ensure(),
   };
 

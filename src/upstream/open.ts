@@ -1,6 +1,6 @@
 /**
- * One fetch, from the fleet's permission to the judged answer. A request goes: connection first, then a slot, then the
- * count, then at once the wire. A slot that got too old on the way, or that the upstream's own word has overtaken, is asked
+ * One fetch, from the fleet's permission to the judged answer. The guard (the circuit breaker) lets the call in; a request
+ * then goes: connection first, then a slot, the guard's word once more, the count, then at once the wire. A slot that got too old on the way, or that the upstream's own word has overtaken, is asked
  * for anew; nothing is written under it.
  */
 import type { Dispatcher } from "undici";
@@ -11,6 +11,7 @@ import { type LinkedSignal, linkSignals } from "./abortable.ts";
 import { readBody, readSnippet } from "./body.ts";
 import { type Exchange, exchange } from "./exchange.ts";
 import { judgeFailure, judgeStatus, type Phase, type Verdict } from "./failures.ts";
+import type { Guard, GuardedCall } from "./guard.ts";
 import { type Hop, isConditional, isRedirect, makeHop, nextHop } from "./hops.ts";
 import type { RateLimit, Slot } from "./rateLimit.ts";
 import { redactText, redactUrl } from "./secrets.ts";
@@ -18,6 +19,7 @@ import { redactText, redactUrl } from "./secrets.ts";
 export interface OpenContext {
   name: string;
   limit: RateLimit;
+  guard: Guard;
   dispatcher: Dispatcher;
   timeouts: { headersMs: number; idleMs: number; totalMs: number };
   userAgent: string;
@@ -48,40 +50,53 @@ interface Scope extends LinkedSignal {
 }
 
 export async function openAnswer(request: FetchRequest, context: OpenContext): Promise<OpenAnswer> {
-  const scope = makeScope(context);
+  const ended = endedBy(context);
+  if (ended !== undefined) throw ended;
+  const { guard, limit, signal } = context;
+  const call = await guard.enter({ signal, limitAllows: () => limit.refuseLongWait() });
+  const guarded = { ...context, call };
+  const scope = makeScope(guarded);
   try {
-    scope.signal.throwIfAborted();
-    await context.ensureMember();
-    const visited = new Set<string>();
-    for (let hop = makeHop(request, context.userAgent); ; ) {
-      visited.add(hop.url.href);
-      const { answer, slot } = await sendHop(hop, context, scope);
-      const notModified = answer.status === 304 && isConditional(hop);
-      if (answer.status === 200 || notModified) {
-        context.limit.recovered(slot);
-        const { status, headers } = answer;
-        const head = { status, headers, url: hop.url.href, fetchedAt: slot.grantedAt } as FetchedHead;
-        if (!notModified)
-          return { ...head, body: checkedBody(request, { hop, slot, answer }, context, scope) };
-        await readSnippet(answer);
-        scope.end();
-        return { ...head, body: emptyBody() };
-      }
-      if (!isRedirect(answer.status)) {
-        const verdict = judgeStatus(answer.status, answer.headers, Date.now());
-        throw await toError(verdict, { hop, slot, answer, readMore: true }, context);
-      }
-      await readSnippet(answer);
-      hop = nextHop(hop, answer.headers.location, visited);
-    }
+    return await answerOf(request, guarded, scope);
   } catch (error) {
     scope.end();
-    throw endedBy(context) ?? error;
+    await call.abandoned();
+    throw endedBy(guarded) ?? error;
   }
 }
 
-function makeScope(context: OpenContext): Scope {
-  const linked = linkSignals(context.signal, context.closing);
+/** Within a call that the guard let in. */
+type CallContext = OpenContext & { call: GuardedCall };
+
+async function answerOf(request: FetchRequest, context: CallContext, scope: Scope): Promise<OpenAnswer> {
+  scope.signal.throwIfAborted();
+  await context.ensureMember();
+  const visited = new Set<string>();
+  for (let hop = makeHop(request, context.userAgent); ; ) {
+    visited.add(hop.url.href);
+    const { answer, slot } = await sendHop(hop, context, scope);
+    const notModified = answer.status === 304 && isConditional(hop);
+    if (answer.status === 200 || notModified) {
+      context.limit.recovered(slot);
+      const { status, headers } = answer;
+      const head = { status, headers, url: hop.url.href, fetchedAt: slot.grantedAt } as FetchedHead;
+      if (!notModified) return { ...head, body: checkedBody(request, { hop, slot, answer }, context, scope) };
+      await readSnippet(answer);
+      scope.end();
+      await context.call.succeeded();
+      return { ...head, body: emptyBody() };
+    }
+    if (!isRedirect(answer.status)) {
+      const verdict = judgeStatus(answer.status, answer.headers, Date.now());
+      throw await failing(await toError(verdict, { hop, slot, answer, readMore: true }, context), context);
+    }
+    await readSnippet(answer);
+    hop = nextHop(hop, answer.headers.location, visited);
+  }
+}
+
+function makeScope(context: CallContext): Scope {
+  const linked = linkSignals(context.signal, context.closing, context.call.signal);
   const { totalMs } = context.timeouts;
   let timer: NodeJS.Timeout | undefined;
   return {
@@ -99,12 +114,20 @@ function makeScope(context: OpenContext): Scope {
 }
 
 /** The reason of a signal from outside that ended the call: rethrown as it is, whatever broke because of it. */
-const endedBy = ({ signal, closing }: OpenContext): unknown =>
-  signal.aborted ? signal.reason : closing.aborted ? closing.reason : undefined;
+function endedBy({ signal, closing, call }: OpenContext & { call?: GuardedCall }): unknown {
+  if (signal.aborted) return signal.reason;
+  if (closing.aborted) return closing.reason;
+  return call?.signal.aborted ? call.signal.reason : undefined;
+}
+
+/** What the upstream did to the call is the guard's to know, unless the call broke because it was called off. */
+async function failing(error: UeeError, context: CallContext): Promise<unknown> {
+  return endedBy(context) ?? (await context.call.failed(error));
+}
 
 async function sendHop(
   hop: Hop,
-  context: OpenContext,
+  context: CallContext,
   scope: Scope,
 ): Promise<{ answer: Exchange; slot: Slot }> {
   const { limit } = context;
@@ -125,18 +148,20 @@ async function sendHop(
       });
     } catch (cause) {
       if (slot && !started) limit.giveBack(slot);
-      throw await toError(toVerdict(cause, started ? "head" : "connect"), { hop, slot, cause }, context);
+      const verdict = toVerdict(cause, started ? "head" : "connect");
+      throw await failing(await toError(verdict, { hop, slot, cause }, context), context);
     }
     if (answer) return { answer, slot: current! };
     slot = await limit.take(scope.signal, slot);
-    if (current) continue;
     try {
-      await context.onRequest();
+      // It may have waited long for its slot: the circuit may have opened, the probe's token may be another's.
+      await context.call.confirm();
+      if (!current) await context.onRequest();
     } catch (error) {
       limit.giveBack(slot);
       throw error;
     }
-    scope.startClock();
+    if (!current) scope.startClock();
   }
   limit.giveBack(slot!);
   throw new UeeError("PROV_CONNECTION", "This process is too slow to send a request in time.");
@@ -145,16 +170,22 @@ async function sendHop(
 async function* checkedBody(
   request: FetchRequest,
   where: Where & { answer: Exchange },
-  context: OpenContext,
+  context: CallContext,
   scope: Scope,
 ): AsyncGenerator<Buffer> {
   try {
     yield* readBody(where.answer, request);
+    await context.call.succeeded();
   } catch (error) {
     const cause = error instanceof UeeError ? undefined : error;
-    throw endedBy(context) ?? (await toError(toVerdict(error, "body"), { ...where, cause }, context));
+    throw (
+      endedBy(context) ??
+      (await failing(await toError(toVerdict(error, "body"), { ...where, cause }, context), context))
+    );
   } finally {
     scope.end();
+    // Its reader left early, or it was called off.
+    await context.call.abandoned();
   }
 }
 
@@ -191,6 +222,8 @@ async function toError(verdict: Verdict, where: Where, context: OpenContext): Pr
   const status = answer?.status;
   const data: Record<string, unknown> = { url, ...verdict.data };
   if (status !== undefined) data.status = status;
+  // Overloaded, but it named the time.
+  if (verdict.wait?.kind === "overload" && verdict.wait.atLeastMs > 0) data.toldToWait = true;
   if (answer && where.readMore) data.body = redactText(await readSnippet(answer), hop.headers);
   if (verdict.wait) {
     const facts = { upstream: context.name, code: verdict.code, status, url, waitMs: retryAfterMs };

@@ -108,6 +108,8 @@ export interface RateLimit {
   /** The request came well. */
   recovered(slot: Slot): void;
   waiting(): Promise<{ untilMs: number; code: WaitCode } | null>;
+  /** Throws the wait that `take` would throw right now; takes nothing. */
+  refuseLongWait(): Promise<void>;
   /** Resolves when what was sent to Redis without waiting has settled. */
   close(): Promise<void>;
 }
@@ -219,6 +221,15 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
     }
   };
 
+  const look = async (): Promise<{ untilMs: number; waitMs: number; code: WaitCode } | null> => {
+    const reply = (await call(scripts.waiting.run(redis, [keys.slots, keys.state], [max]))) as
+      | [number, string, number]
+      | null;
+    if (reply === null) return null;
+    const [until, code, now] = reply;
+    return { untilMs: until / 1000, waitMs: Math.ceil((until - now) / 1000), code: asWaitCode(code) };
+  };
+
   // A Redis that came back without its data learns of its former life from whoever was there, before newcomers, who
   // cannot know, make use of empty slots: asking is telling.
   const onReconnect = (): void => {
@@ -251,8 +262,12 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
       if (slot.overloads > 0) inBackground(scripts.recovered.run(redis, [keys.state], [slot.grantedAt]));
     },
     waiting: async () => {
-      const reply = (await scripts.waiting.run(redis, [keys.slots, keys.state], [max])) as unknown[] | null;
-      return reply ? { untilMs: Number(reply[0]) / 1000, code: asWaitCode(reply[1]) } : null;
+      const wait = await look();
+      return wait && { untilMs: wait.untilMs, code: wait.code };
+    },
+    refuseLongWait: async () => {
+      const wait = await look();
+      if (wait && wait.waitMs > options.inlineWaitMs) throw waitError(wait.code, wait.waitMs, rate);
     },
     close: async () => {
       redis.off("ready", onReconnect);

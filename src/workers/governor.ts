@@ -33,7 +33,7 @@ const COME_BACK_MS = 100;
 /** Waits shorter than this move no machine: by the time anybody looked they would be over. */
 const WORTH_A_STATE_MS = 1_000;
 /** A wait may be called off before its time: it is asked again at least this often. */
-const LOOK_AGAIN_MS = 5_000;
+export const LOOK_AGAIN_MS = 5_000;
 
 export interface GovernorOptions {
   provider: string;
@@ -125,6 +125,15 @@ export class Governor {
     await this.#o.machine.decide(({ state, reason }) =>
       state === "WAITING_BACKOFF" && reason?.startsWith("SYS_REDIS_")
         ? { events: "upstream_well", actor: this.#actor, reason: "Redis is well again" }
+        : undefined,
+    );
+  }
+
+  /** The upstream's breaker has closed, maybe before its time: ends the wait for that, and no other. */
+  async breakerClosed(): Promise<void> {
+    await this.#o.machine.decide(({ state, reason }) =>
+      state === "WAITING_BACKOFF" && reason?.startsWith("PROV_CIRCUIT_OPEN")
+        ? { events: "upstream_well", actor: this.#actor, reason: "the circuit breaker closed" }
         : undefined,
     );
   }

@@ -10,6 +10,7 @@ import { mapRedisError } from "../redis/errors.ts";
 import { AttemptError, type BatchSummary, BuriedError, enqueueDue } from "./attempt.ts";
 import type { ProviderContext } from "./context.ts";
 import { failRun, finishRun } from "./finishRun.ts";
+import { LOOK_AGAIN_MS } from "./governor.ts";
 import { backoffMs, type Outcome, outcomeOf } from "./outcome.ts";
 import { runBatch } from "./runBatch.ts";
 import { runRecord } from "./runRecord.ts";
@@ -20,7 +21,8 @@ type Steps = (context: ProviderContext, job: BatchJob, signal: AbortSignal) => P
 const stepsOf: Record<string, Steps> = { batch: runBatch, record: runRecord, finish: finishRun };
 
 /** Deferrals that say something of the upstream: the whole provider waits. */
-const heldUp: ReadonlySet<string> = new Set(["throttle", "overload"]);
+const heldUp = ({ class: of, code }: UeeError): boolean =>
+  of === "throttle" || of === "overload" || code === "PROV_CIRCUIT_OPEN";
 
 /** Deferrals shorter than this are not worth a line in `status`. */
 const WORTH_SAYING_MS = 1000;
@@ -109,11 +111,15 @@ export class BatchProcessor {
     this.#say(data, outcome, cause);
     this.#context.reporter?.countMessage(outcome.kind !== "defer" && outcome.kind !== "abandon");
     const waitMs = this.#waitMs(outcome, job);
-    if (outcome.kind === "defer" && heldUp.has(error.class)) {
+    if (outcome.kind === "defer" && heldUp(error)) {
       await this.#context.governor.backOff(waitMs, error.message);
     }
     if (waitMs >= WORTH_SAYING_MS) {
       await this.#context.runs.noteWaiting(data.runId, error.message, Date.now() + waitMs);
+    }
+    // A breaker may be closed before its time: the provider waits as long as it must, its batches come to ask now and then.
+    if (outcome.kind === "defer" && error.code === "PROV_CIRCUIT_OPEN") {
+      return { ...outcome, delayMs: Math.min(outcome.delayMs, LOOK_AGAIN_MS) };
     }
     if (!attempt || (outcome.kind !== "dead" && outcome.kind !== "fatal")) return outcome;
     if (job.name !== "finish")

@@ -21,7 +21,8 @@ export function defineStatus(program: Command, context: CliContext, finish: Fini
     .summary("show the ETL tree: every provider, its runs and jobs")
     .description(
       "Shows the fleet's state and every provider: its state, verified or not, how fresh, how many records, the open " +
-        "run, why it waits and for how long, who paused it and why, the last run's result, and its jobs.",
+        "run, why it waits and for how long, who paused it and why, a circuit breaker that is open, the last run's result, " +
+        "and its jobs.",
     )
     .option("--check", "exit 1 when a provider is unverified, paused or stale")
     .option("--max-age <duration>", "with --check: stale when last verified longer ago, e.g. 6h")
@@ -42,13 +43,13 @@ Examples:
 async function status(context: CliContext, flags: StatusFlags): Promise<number> {
   const maxAgeMs = flags.maxAge === undefined ? undefined : parseDurationOption(flags.maxAge, "--max-age");
   return withSession(context, { redis: "existing", flags }, async ({ engine }) => {
-    const found = await engine.status();
+    const [found, breakers] = await Promise.all([engine.status(), engine.breakers()]);
     const now = Date.parse(found.at);
     const problems = flags.check || maxAgeMs !== undefined ? findStale(found, maxAgeMs, now) : [];
-    if (flags.json) printJson(context, found);
+    if (flags.json) printJson(context, { ...found, breakers });
     else {
       const style = styleFor(context.stdout, context.env);
-      context.stdout.write(renderStatus(found, { style, now, width: widthOf(context.stdout) }));
+      context.stdout.write(renderStatus(found, { style, now, width: widthOf(context.stdout) }, breakers));
     }
     const style = styleFor(context.stderr, context.env);
     for (const { provider, problem } of problems) {

@@ -1,5 +1,7 @@
 /** All of doctor's questions, in the order in which answers build on each other. */
 import { freemem } from "node:os";
+import { BreakerStore } from "../../breakers/breakerStore.ts";
+import { makeObserver } from "../../breakers/observer.ts";
 import { toUeeError } from "../../core/errors.ts";
 import type { Engine } from "../../engine/api.ts";
 import { providers } from "../../providers/registry.ts";
@@ -84,11 +86,17 @@ async function examineUpstream(session: Session, name: string, env: NodeJS.Proce
   const usual = own.apiKey
     ? (provider.upstream.rateWithKey ?? provider.upstream.rate)
     : provider.upstream.rate;
+  const keys = makeKeys(settings.prefix);
+  const store = new BreakerStore({
+    ...{ upstream: name, redis: session.redis, keys: keys.upstream(name) },
+    actor: "doctor",
+  });
   const upstream = makeUpstream({
     name,
+    guard: makeObserver(store),
     settings: { rate: own.rate ?? usual, apiKeyFingerprint: fingerprint(own.apiKey), baseUrl: url },
     redis: session.redis,
-    keys: makeKeys(settings.prefix),
+    keys,
     logger: session.logger,
     timeouts: settings.timeouts,
     waitScale: settings.waitScale,

@@ -56,13 +56,20 @@ export async function checkUpstream(probe: UpstreamProbe): Promise<Finding> {
         slowRemedy,
       );
     }
-    return judge(check, toUeeError(error), { host: target.host, via, proxied: proxy !== undefined });
+    return judge(check, toUeeError(error), {
+      ...{ provider: probe.provider, host: target.host, via },
+      proxied: proxy !== undefined,
+    });
   } finally {
     leave.abort();
   }
 }
 
 const slowRemedy = "If it lasts: check network and firewall; a proxy goes into HTTPS_PROXY.";
+
+const breakerRemedy = (provider: string): string =>
+  "The fleet tries again by itself, one request a time; `uee breakers` says when. If you know that it is mended: " +
+  `uee breakers reset ${provider}`;
 
 function requestFor({ provider, apiKey }: UpstreamProbe, target: URL): FetchRequest {
   const url = new URL(target);
@@ -80,10 +87,12 @@ function requestFor({ provider, apiKey }: UpstreamProbe, target: URL): FetchRequ
 function judge(
   check: string,
   error: UeeError,
-  where: { host: string; via: string; proxied: boolean },
+  where: { provider: string; host: string; via: string; proxied: boolean },
 ): Finding {
   const { host, via } = where;
   switch (error.code) {
+    case "PROV_CIRCUIT_OPEN":
+      return problem(check, `not asked: ${error.detail}`, breakerRemedy(where.provider));
     case "PROV_RATE_WAIT":
       return note(check, `not asked: the fleet has used up this window's requests to ${host}`);
     case "PROV_THROTTLED":

@@ -1,5 +1,6 @@
 /** The ETL tree for people: each provider's truth, its open run, its last one, its jobs. */
-import type { EngineStatus, ProviderStatus, RunProgress, WorkerView } from "../../engine/api.ts";
+import type { BreakerView, EngineStatus, ProviderStatus, RunProgress, WorkerView } from "../../engine/api.ts";
+import { breakerTrouble } from "./breakers.ts";
 import { isWaiting, oneLine, paintMachineState, situation, situationWithReason, wrap } from "./machine.ts";
 import { formatAge, formatBytes, formatCount, formatDuration, plural } from "./numbers.ts";
 import { clip, progressText, waitingText } from "./progress.ts";
@@ -61,7 +62,7 @@ function jobsLine({ jobs }: ProviderStatus, style: Style): string {
   );
 }
 
-function providerLines(provider: ProviderStatus, look: Look): string[] {
+function providerLines(provider: ProviderStatus, look: Look, breaker: BreakerView | undefined): string[] {
   const { style, now } = look;
   const truth = provider.verified
     ? `${style.green("verified")} ${provider.verifiedAt === null ? "" : formatAge(provider.verifiedAt, now)}`.trimEnd()
@@ -76,6 +77,8 @@ function providerLines(provider: ProviderStatus, look: Look): string[] {
     below.push(`open run ${runId}: ${mode}, ${progressText(provider.openRun)}`);
   }
   below.push(...heldUpLines(provider, look));
+  const trouble = breaker && breakerTrouble(breaker, now);
+  if (trouble !== undefined) below.push(style.yellow(trouble));
   if (provider.lastRun) {
     below.push(lastRunLine(provider.lastRun, look));
     if (provider.lastRun.error) {
@@ -114,7 +117,11 @@ function workersText(workers: readonly WorkerView[]): string {
   return `${plural(live, "live worker")}${late > 0 ? `, ${formatCount(late)} late` : ""}`;
 }
 
-export function renderStatus(status: EngineStatus, look: Look): string {
+export function renderStatus(
+  status: EngineStatus,
+  look: Look,
+  breakers: readonly BreakerView[] = [],
+): string {
   const { style, width } = look;
   const lines = [head(status, style)];
   if (status.redis.trouble !== null) {
@@ -128,7 +135,8 @@ export function renderStatus(status: EngineStatus, look: Look): string {
   }
   status.providers.forEach((provider, i) => {
     const last = i === status.providers.length - 1;
-    providerLines(provider, look).forEach((line, j) => {
+    const breaker = breakers.find(({ upstream }) => upstream === provider.provider);
+    providerLines(provider, look, breaker).forEach((line, j) => {
       const branch = j === 0 ? (last ? "└─ " : "├─ ") : last ? "   " : "│  ";
       lines.push(style.dim(branch) + line);
     });

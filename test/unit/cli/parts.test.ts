@@ -109,6 +109,7 @@ describe("doctor's look at an upstream", () => {
     ["PROV_CONNECTION", "problem", /^Network: /],
     ["PROV_THROTTLED", "note", /wants us to wait/],
     ["PROV_RATE_WAIT", "note", /^not asked/],
+    ["PROV_CIRCUIT_OPEN", "problem", /^not asked: .*circuit breaker/],
     ["PROV_HTML", "problem", /^PROV_HTML: /],
   ])("%s is a %s of its own kind", async (code, verdict, message) => {
     expect(await probe(failing(code))).toMatchObject({ verdict, message: expect.stringMatching(message) });

@@ -236,10 +236,10 @@ describe("uee changes", () => {
 });
 
 describe("uee status", () => {
-  test("--json prints the engine's status as it is", async () => {
+  test("--json prints the engine's status as it is, and the breakers", async () => {
     const cli = fakeCli();
     expect(await cli.run("status", "--json")).toBe(0);
-    expect(cli.json()).toEqual(engineStatus());
+    expect(cli.json()).toEqual({ ...engineStatus(), breakers: [] });
   });
 
   test("--check ends with 1 and names the providers; without it the same status ends with 0", async () => {

@@ -96,7 +96,7 @@ describe("help", () => {
     const { stdout } = await usage("--help");
     const govern = /Govern:\n(.*?)\n\n/s.exec(stdout)?.[1] ?? "";
     const names = [...govern.matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name);
-    expect(names).toEqual(["pause", "resume", "stop", "permits", "schedules"]);
+    expect(names).toEqual(["pause", "resume", "stop", "permits", "breakers", "schedules"]);
   });
 
   test("the version is the package's", async () => {

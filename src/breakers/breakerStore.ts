@@ -1,0 +1,118 @@
+/** One upstream's breaker as the fleet shares it: the scripts, typed. Redis' errors come mapped. */
+import type { Redis } from "ioredis";
+import type { ErrorCode } from "../core/errors.ts";
+import { HISTORY_KEPT } from "../machines/request.ts";
+import { mapRedisError } from "../redis/errors.ts";
+import type { UpstreamKeys } from "../redis/keys.ts";
+import { type PageRequest, readNewestFirst, type StreamPage } from "../redis/newestFirst.ts";
+import { loadScript } from "../redis/scripts.ts";
+import {
+  type BreakerReply,
+  type BreakerTransition,
+  type BreakerView,
+  decodeBreakerReply,
+  toBreakerTransition,
+  toView,
+} from "./report.ts";
+
+const lua = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
+const scripts = {
+  admit: lua("admit-2"),
+  report: lua("report-2"),
+  renew: lua("renew-1"),
+  reset: lua("reset-2"),
+};
+
+export interface Admission {
+  mode: "call" | "again" | "probe";
+  token?: string;
+  leaseMs?: number;
+}
+
+export interface CallReport {
+  /** Of the breaker when the call began. */
+  version: number;
+  token: string | undefined;
+  outcome: "success" | "failure" | "nothing";
+  code?: ErrorCode;
+  message?: string;
+  reason?: string;
+  threshold: number;
+  openMs: number;
+  pauseMs: number;
+}
+
+export interface BreakerStoreOptions {
+  upstream: string;
+  redis: Redis;
+  keys: Pick<UpstreamKeys, "breaker" | "breakerTransitions">;
+  /** This process, as transitions and probes name it. */
+  actor: string;
+}
+
+export class BreakerStore {
+  readonly upstream: string;
+  readonly #o: BreakerStoreOptions;
+
+  constructor(options: BreakerStoreOptions) {
+    this.upstream = options.upstream;
+    this.#o = options;
+  }
+
+  admit({ mode, token, leaseMs }: Admission): Promise<BreakerReply> {
+    return this.#ask(scripts.admit, { mode, token, lease_ms: leaseMs, actor: this.#o.actor });
+  }
+
+  report({ openMs, pauseMs, ...report }: CallReport): Promise<BreakerReply> {
+    return this.#ask(scripts.report, {
+      ...report,
+      open_ms: openMs,
+      pause_ms: pauseMs,
+      actor: this.#o.actor,
+    });
+  }
+
+  /** False when the token is somebody else's by now. */
+  async renew(token: string, leaseMs: number): Promise<boolean> {
+    return (
+      (await this.#run(scripts.renew.run(this.#o.redis, [this.#o.keys.breaker], [token, leaseMs]))) === 1
+    );
+  }
+
+  /** Verdict `moved`, `unchanged` (closed already) or `lost` (not at that version any more). */
+  reset(version: number, by: { actor: string; reason?: string }): Promise<BreakerReply> {
+    return this.#ask(scripts.reset, { expect: { version }, actor: by.actor, reason: by.reason });
+  }
+
+  async view(): Promise<BreakerView> {
+    const [fields, [seconds, micros]] = await this.#run(
+      Promise.all([this.#o.redis.hgetall(this.#o.keys.breaker), this.#o.redis.time()]),
+    );
+    return toView(this.upstream, fields, Number(seconds) * 1000 + Math.floor(Number(micros) / 1000));
+  }
+
+  /** Newest first. */
+  transitions(page: PageRequest): Promise<StreamPage<BreakerTransition>> {
+    const { redis, keys } = this.#o;
+    return this.#run(
+      readNewestFirst(redis, keys.breakerTransitions, page, (id, fields) =>
+        toBreakerTransition(this.upstream, fields, id),
+      ),
+    );
+  }
+
+  async #ask(script: (typeof scripts)["admit"], request: Record<string, unknown>): Promise<BreakerReply> {
+    const { redis, keys } = this.#o;
+    const asked = JSON.stringify({ ...request, kept: HISTORY_KEPT });
+    const reply = await this.#run(script.run(redis, [keys.breaker, keys.breakerTransitions], [asked]));
+    return decodeBreakerReply(this.upstream, reply);
+  }
+
+  async #run<T>(promise: Promise<T>): Promise<T> {
+    try {
+      return await promise;
+    } catch (error) {
+      throw mapRedisError(error);
+    }
+  }
+}

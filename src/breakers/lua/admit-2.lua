@@ -1,0 +1,58 @@
+--[[
+  May a call be made now? The one that asks with a token once an open breaker's time is over becomes the probe.
+  KEYS[1] breaker HASH  KEYS[2] transitions STREAM
+  ARGV[1] JSON {mode, actor, kept, token?, lease_ms?}
+          mode call   a call begins
+               again  a call that was let through waited for its turn; it is not counted twice
+               probe  a call begins and takes the token where it is to be had
+  Returns JSON {verdict, moves?, machine, now}: pass · probe (the token is the caller's) · due (ask again with `probe`) ·
+  refused
+]]
+--- @include "breaker.lua"
+local keys = { machine = KEYS[1], history = KEYS[2] }
+local asked = cjson.decode(ARGV[1])
+local stored = redis.call("HMGET", KEYS[1], "state", "until_ms", "probe_until_ms")
+local state = stored[1] or breakerMachine.initial
+if state == "closed" then
+  if asked.mode ~= "again" then
+    count(keys, "calls")
+  end
+  return breakerReply(keys, { verdict = "pass" })
+end
+
+local now = redisMs()
+local lasts = tonumber((state == "half_open" and stored[3] or stored[2]) or "0")
+if lasts > now or asked.mode == "again" then
+  count(keys, "rejections")
+  return breakerReply(keys, { verdict = "refused" })
+end
+if asked.mode == "call" then
+  return breakerReply(keys, { verdict = "due" })
+end
+
+local moves = {}
+if state == "half_open" then
+  local who = redis.call("HGET", KEYS[1], "probe_by") or "somebody"
+  local lost = moveBreaker(keys, { "prober_lost" }, {
+    actor = asked.actor,
+    kept = asked.kept,
+    reason = "the lease of the probe by " .. who .. " ran out",
+  })
+  moves = lost.moves or {}
+end
+local begun = moveBreaker(keys, { "probe_begins" }, asked)
+if begun.kind ~= "moved" then
+  -- A state that this version does not know was stored by a newer one.
+  count(keys, "rejections")
+  return breakerReply(keys, { verdict = "refused" })
+end
+moves[#moves + 1] = begun.moves[1]
+redis.call(
+  "HSET", KEYS[1],
+  "token", asked.token,
+  "probe_by", asked.actor,
+  "probe_since", isoTime(now),
+  "probe_until_ms", string.format("%.0f", now + asked.lease_ms)
+)
+count(keys, "calls")
+return breakerReply(keys, { verdict = "probe", moves = moves })

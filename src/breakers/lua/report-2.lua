@@ -1,0 +1,57 @@
+--[[
+  What came of a call. Only a call that began under the breaker's present version counts, and of a half-open breaker only
+  the one whose token it is: what comes late neither closes nor opens anything.
+  KEYS[1] breaker HASH  KEYS[2] transitions STREAM
+  ARGV[1] JSON {version, token?, outcome (success | failure | nothing), code?, message?, threshold, open_ms, pause_ms, actor,
+          reason?, kept}; open_ms: how long it is to stay open when this opens it, pause_ms: when nothing was learned
+  Returns JSON {verdict (counted | ignored), moves?, machine, now}
+]]
+--- @include "breaker.lua"
+local keys = { machine = KEYS[1], history = KEYS[2] }
+local asked = cjson.decode(ARGV[1])
+local stored = redis.call("HMGET", KEYS[1], "state", "version", "token")
+local state = stored[1] or breakerMachine.initial
+local mine = tonumber(stored[2] or "0") == asked.version and (state == "closed" or stored[3] == asked.token)
+if not mine or asked.outcome == "nothing" then
+  count(keys, "ignored")
+end
+if not mine then
+  return breakerReply(keys, { verdict = "ignored" })
+end
+
+if asked.outcome == "success" then
+  count(keys, "successes")
+elseif asked.outcome == "failure" then
+  count(keys, "failed")
+  count(keys, "failures")
+  redis.call(
+    "HSET", KEYS[1],
+    "failed_code", asked.code,
+    "failed_message", asked.message,
+    "failed_at", isoTime(redisMs())
+  )
+end
+
+local moved = {}
+if state == "closed" then
+  if asked.outcome == "success" then
+    redis.call("HDEL", KEYS[1], "failures")
+  elseif asked.outcome == "failure" and tonumber(redis.call("HGET", KEYS[1], "failures")) >= asked.threshold then
+    moved = moveBreaker(keys, { "trip" }, asked, asked.open_ms)
+    redis.call("HSET", KEYS[1], "opened_at", moved.moves[1].at)
+    count(keys, "opens")
+  end
+elseif state == "half_open" then
+  if asked.outcome == "success" then
+    moved = moveBreaker(keys, { "probe_succeeded" }, asked)
+    forgetFailures(keys)
+  elseif asked.outcome == "failure" then
+    count(keys, "failed_probes")
+    moved = moveBreaker(keys, { "probe_failed" }, asked, asked.open_ms)
+    count(keys, "opens")
+  else
+    moved = moveBreaker(keys, { "probe_void" }, asked, asked.pause_ms)
+  end
+  forgetProbe(keys)
+end
+return breakerReply(keys, { verdict = "counted", moves = moved.moves })
