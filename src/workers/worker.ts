@@ -6,6 +6,7 @@
  * batch.
  */
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Job, WorkerOptions } from "bullmq";
 import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
@@ -18,6 +19,7 @@ import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { Keys } from "../redis/keys.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
+import { abortable } from "../upstream/abortable.ts";
 import { type ActiveBatches, keyOf } from "./activeBatches.ts";
 import type { ProviderContext } from "./context.ts";
 import type { FleetDuties } from "./fleetDuties.ts";
@@ -27,6 +29,7 @@ import { BatchProcessor } from "./processor.ts";
 import { QueueWorker } from "./queueWorker.ts";
 import { RunsConsumer } from "./runsConsumer.ts";
 import type { ScheduleDuty } from "./scheduleDuty.ts";
+import { settle } from "./settle.ts";
 import { ShutdownHooks, STOP_DEADLINE_MS, shutDown } from "./shutdown.ts";
 import { LOCK_MS, throughTrouble } from "./throughTrouble.ts";
 import { watchTrouble } from "./troubleWatch.ts";
@@ -39,6 +42,9 @@ const NO_STALL_LIMIT = 1_000_000_000;
 const REENTRY_MS = 1_000;
 /** A queue that Redis, being well, has not answered for so long never will. */
 const FETCH_STALE_MS = 30_000;
+/** A stop waits so long for a Redis that is away, and looks so often whether it is, ms. */
+const GIVE_UP_MS = 2_000;
+const LOOK_MS = 100;
 /** Which share of a stop's deadline the current batches have to commit or go back. */
 const BATCHES_SHARE = 0.8;
 
@@ -83,6 +89,9 @@ export class BatchWorker {
   readonly #heartbeat: Heartbeat;
   /** Keys of the jobs that this worker took, among those of the process. */
   readonly #mine = new Set<string>();
+  /** Aborted when a stop no longer waits for Redis; and the batches that it then could not give back. */
+  readonly #gaveUp = new AbortController();
+  #stranded: string[] = [];
   #stopping: Promise<StopReport> | undefined;
   #unwatch = (): void => undefined;
 
@@ -164,8 +173,11 @@ export class BatchWorker {
         {
           name: "batches",
           timeoutMs: deadlineMs * BATCHES_SHARE,
-          run: () => closing,
-          left: () => this.#batches().map((key) => `batch ${key}: did not let go; its lock expires`),
+          run: () => this.#unlessAway(closing),
+          left: () => [
+            ...this.#stranded.map((key) => `batch ${key}: Redis is away; its lock expires`),
+            ...this.#batches().map((key) => `batch ${key}: did not let go; its lock expires`),
+          ],
         },
         { name: "repairs", timeoutMs: 1_000, run: () => mended },
         { name: "permits", timeoutMs: 2_000, run: () => pool.settled() },
@@ -177,6 +189,27 @@ export class BatchWorker {
     );
     for (const connection of this.#connections) connection.disconnect();
     return report;
+  }
+
+  /**
+   * Nothing can be given back to a Redis that is away: when it has been so for a while, what waits for it ends, and its
+   * batch is left to the lock's end.
+   */
+  async #unlessAway(closing: Promise<unknown>): Promise<void> {
+    let closed = false;
+    const ended = closing.finally(() => {
+      closed = true;
+    });
+    let since = performance.now();
+    while (!closed && performance.now() - since < GIVE_UP_MS) {
+      if (this.#heartbeat.redisAnswers()) since = performance.now();
+      await Promise.race([ended, sleep(LOOK_MS)]);
+    }
+    if (closed) return;
+    this.#stranded = this.#batches();
+    this.#gaveUp.abort(new UeeError("SYS_REDIS_UNREACHABLE"));
+    // Not for BullMQ to have closed: it would wait for connections to end that are between two attempts.
+    while (this.#batches().length > 0) await sleep(LOOK_MS);
   }
 
   /** Keys of the batches at work, without the jobs of the queue `runs`. */
@@ -251,7 +284,10 @@ export class BatchWorker {
     lockSignal?.addEventListener("abort", lost, { once: true });
     if (this.#stopping !== undefined) abort.abort(new UeeError("SYS_SHUTDOWN"));
     try {
-      return await process(job, token, abort.signal);
+      return await abortable(process(job, token, abort.signal), this.#gaveUp.signal);
+    } catch (thrown) {
+      if (!this.#gaveUp.signal.aborted) throw thrown;
+      return await settle({ kind: "abandon", error: mapRedisError(thrown) }, job, token);
     } finally {
       lockSignal?.removeEventListener("abort", lost);
     }
