@@ -52,7 +52,7 @@ async function up(context: CliContext, flags: UpFlags): Promise<number> {
     const serving = serve(context, flags, count, signal, now);
     return await endInTime(
       signal,
-      () => serviceStopMs(now.config).hardMs,
+      () => serviceStopMs(now.config).hardMs + OURS_MS,
       serving,
       () => sayStopped(now.logger, ["something did not end and is left as it is"]),
     );
