@@ -8,7 +8,12 @@ import { say } from "./lib/run.mjs";
 
 if (!build()) process.exit(1);
 const { describeConfig, surroundings } = await import("../dist/config/index.js");
-const { errorCatalog } = await import("../dist/core/errorCatalog.js");
+const { errorCatalog, errorClasses, retryable } = await import("../dist/core/errorCatalog.js");
+const { systemErrors } = await import("../dist/core/systemErrors.js");
+const { redisErrors } = await import("../dist/redis/errors.js");
+const { bullmqErrors } = await import("../dist/queues/bullmqErrors.js");
+const { upstreamErrors } = await import("../dist/upstream/failures.js");
+const { xmlErrors, zipErrors } = await import("../dist/providers/formats/formatErrors.js");
 const { describeMachines } = await import("../dist/machines/describe.js");
 const { luaTables } = await import("../dist/machines/luaTables.js");
 
@@ -51,33 +56,67 @@ ${table(
 `;
 }
 
-const classes = {
-  throttle: "the upstream told us to wait: deferred, no attempt spent",
-  overload: "the upstream is drowning: deferred, no attempt spent",
-  deferred: "a condition of ours that will pass: deferred, no attempt spent",
-  transient: "may work next time: one attempt spent",
-  corrupt: "the answer is not what it claims: one attempt spent",
-  configuration: "somebody must change a setting: the run fails at once",
-  permanent: "will never work as it is: dead letter",
-  refused: "the caller asked for what cannot be: nothing happens",
+const foreignTables = [
+  redisErrors,
+  bullmqErrors,
+  ...Object.values(upstreamErrors).flat(),
+  zipErrors,
+  xmlErrors,
+  systemErrors,
+];
+
+const families = {
+  SYS: "this process, its machine, its configuration, its Redis",
+  RPC: "jobs and messages between our processes",
+  PROV: "upstreams and providers",
+  STOR: "the store",
+  PERM: "permits",
+  VAL: "records and values",
+  API: "what people and scripts ask for",
 };
 
+const rowOf = ({ when, as }) => [
+  Object.entries(when)
+    .map(([trait, pattern]) => `${trait} ${code(pattern.source)}`)
+    .join("<br>") || "anything",
+  code(as),
+];
+
 function errorsPage() {
-  const rows = Object.entries(errorCatalog).map(([name, entry]) => [
-    code(name),
-    entry.class,
-    entry.message,
-    entry.remedy,
-  ]);
+  const sections = Object.entries(families).map(([family, what]) => {
+    const rows = Object.entries(errorCatalog)
+      .filter(([name]) => name.startsWith(`${family}_`))
+      .map(([name, { class: cls, message, remedy }]) => [
+        code(name),
+        cls,
+        retryable(cls) ? "yes" : "no",
+        message,
+        remedy,
+      ]);
+    return `## ${family}: ${what}\n\n${table(["code", "class", "retryable", "what happened", "what to do"], rows)}`;
+  });
+  const foreign = new Map();
+  for (const { library, patterns } of foreignTables) foreign.set(library, patterns.map(rowOf));
+  const libraries = [...foreign].map(
+    ([library, rows]) => `### ${library}\n\n${table(["what fits, the first row wins", "becomes"], rows)}`,
+  );
   return `${note}
 
 # Errors
 
-Match on the code, never on the text. \`uee errors CODE\` shows one.
+Match on the code, never on the text. \`uee errors CODE\` shows one. A job's failed reason begins with its code; with \`--json\` a command that fails prints \`{"error":{"code","message","remedy","retryable"}}\`.
 
-${table(["class", "what a batch does with it"], Object.entries(classes))}
+Retryable means that the same may go well later with nobody doing anything; it follows from the class.
 
-${table(["code", "class", "what happened", "what to do"], rows)}
+${table(["class", "what a batch does with it"], Object.entries(errorClasses))}
+
+${sections.join("\n\n")}
+
+## Errors of others
+
+What libraries, servers and Node throw becomes one of the codes above by these tables, each kept beside the code that uses the library. Their texts are shown without secrets: no passwords of addresses, no arguments of commands, no values of headers and parameters that are named like a secret.
+
+${libraries.join("\n\n")}
 `;
 }
 

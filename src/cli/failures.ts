@@ -20,7 +20,8 @@ export function printFailure(
   error: unknown,
   options: { json: boolean; remedy?: string },
 ): void {
-  const failure = asRunError(error instanceof CommanderError ? fromCommander(error) : error);
+  const known = toUeeError(error instanceof CommanderError ? fromCommander(error) : error);
+  const failure = { ...asRunError(known), retryable: known.retryable };
   const remedy = options.remedy ?? failure.remedy;
   const style = styleFor(context.stderr, context.env);
   context.stderr.write(`${style.red(`${failure.code}:`)} ${failure.message}\n${style.dim(remedy)}\n`);

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { isObject, type JsonObject } from "../core/json.ts";
+import { isObject, type JsonObject, whyNotJson } from "../core/json.ts";
 
 export const DEFAULT_CONFIG_FILE = "uee.config.json";
 
@@ -43,6 +43,6 @@ export function readConfigFile(input: {
       ? { path, directory, values, problems: [] }
       : broken(`${path} must hold one JSON object, such as {"logLevel": "debug"}.`);
   } catch (error) {
-    return broken(`${path} is not valid JSON: ${error instanceof Error ? error.message : String(error)}.`);
+    return broken(`${path} is not valid JSON: ${whyNotJson(error)}.`);
   }
 }

@@ -1,25 +1,20 @@
 /**
  * Every error UEE can show, by code. The code is the identity: match on it, never on the text.
  *
- * `class` decides what a batch does with it (see workers/outcome.ts):
- *  - throttle       the upstream told us to wait          → deferred, no attempt spent
- *  - overload       the upstream is drowning              → deferred, no attempt spent
- *  - deferred       a condition of ours that will pass    → deferred, no attempt spent
- *  - transient      may work next time                    → one attempt spent
- *  - corrupt        the answer is not what it claims      → one attempt spent
- *  - configuration  somebody must change a setting        → the run fails at once
- *  - permanent      will never work as it is              → dead letter
- *  - refused        the caller asked for what cannot be   → nothing happens
+ * The class decides what a batch does with it (see workers/outcome.ts).
  */
-export type ErrorClass =
-  | "throttle"
-  | "overload"
-  | "deferred"
-  | "transient"
-  | "corrupt"
-  | "configuration"
-  | "permanent"
-  | "refused";
+export const errorClasses = {
+  throttle: "the upstream told us to wait: deferred, no attempt spent",
+  overload: "the upstream is drowning: deferred, no attempt spent",
+  deferred: "a condition of ours that will pass: deferred, no attempt spent",
+  transient: "may work next time: one attempt spent",
+  corrupt: "the answer is not what it claims: one attempt spent",
+  configuration: "somebody must change a setting: the run fails at once",
+  permanent: "will never work as it is: dead letter",
+  refused: "the caller asked for what cannot be: nothing happens",
+} as const;
+
+export type ErrorClass = keyof typeof errorClasses;
 
 export interface ErrorEntry {
   /** One sentence for a person. */

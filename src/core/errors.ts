@@ -13,7 +13,10 @@ export interface UeeErrorOptions {
   data?: Record<string, unknown>;
 }
 
-/** The only error class that crosses a folder. Match on `code`. */
+/**
+ * The only error class that crosses a folder. Match on `code`. Neither its text nor its cause holds what has the form of a
+ * secret, whoever wrote them.
+ */
 export class UeeError extends Error {
   readonly code: ErrorCode;
   readonly detail: string;
@@ -21,8 +24,8 @@ export class UeeError extends Error {
   readonly data: Record<string, unknown>;
 
   constructor(code: ErrorCode, detail?: string, options: UeeErrorOptions = {}) {
-    const said = detail ?? errorCatalog[code].message;
-    super(`${code}: ${said}`, options.cause === undefined ? undefined : { cause: options.cause });
+    const said = detail === undefined ? errorCatalog[code].message : redactSecrets(detail);
+    super(`${code}: ${said}`, options.cause === undefined ? undefined : { cause: cleanCause(options.cause) });
     this.name = "UeeError";
     this.code = code;
     this.detail = said;
@@ -51,13 +54,13 @@ export const isUeeError = (error: unknown, ...codes: ErrorCode[]): error is UeeE
 export function fromForeign(error: unknown, table: ForeignTable): UeeError | undefined {
   if (error instanceof UeeError) return error;
   const match = matchForeign(error, table);
-  return match && new UeeError(match.code, match.detail, { cause: cleanCause(error) });
+  return match && new UeeError(match.code, match.detail, match.quotable ? { cause: error } : {});
 }
 
 /** Any thrown thing as a UeeError; what nobody foresaw becomes SYS_INTERNAL. Its cause is kept, without secrets. */
 export function toUeeError(error: unknown): UeeError {
   return (
     fromForeign(error, systemErrors) ??
-    new UeeError("SYS_INTERNAL", redactSecrets(traitsOf(error).message), { cause: cleanCause(error) })
+    new UeeError("SYS_INTERNAL", traitsOf(error).message, { cause: error })
   );
 }

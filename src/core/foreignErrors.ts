@@ -29,6 +29,8 @@ export interface ForeignTable {
 export interface ForeignMatch {
   readonly code: ErrorCode;
   readonly detail: string;
+  /** Their words may be shown. */
+  readonly quotable: boolean;
 }
 
 export interface ForeignTraits {
@@ -41,17 +43,19 @@ export interface ForeignTraits {
 const text = (value: unknown): string =>
   typeof value === "string" || typeof value === "number" ? String(value) : "";
 
-/** What the tables look at. Where several addresses were tried and each failed for itself, the first one's failure. */
+/**
+ * What the tables look at. Where several addresses were tried and each failed for itself, the first one's failure; of what
+ * `fetch` throws, the reason that it hides.
+ */
 export function traitsOf(error: unknown): ForeignTraits {
   if (typeof error !== "object" || error === null) {
     return { code: "", name: "", message: String(error), syscall: "" };
   }
-  const { code, name, message, syscall, errors } = error as Record<string, unknown>;
+  const { code, name, message, syscall, errors, cause } = error as Record<string, unknown>;
+  if (message === "fetch failed" && cause) return traitsOf(cause);
   if (Array.isArray(errors) && errors.length > 0 && text(message) === "") return traitsOf(errors[0]);
   return { code: text(code), name: text(name), message: text(message), syscall: text(syscall) };
 }
-
-const asPlainText = (foreign: string): string => redactSecrets(foreign).replace(/\.$/, "");
 
 /** Undefined where no row fits. */
 export function matchForeign(error: unknown, table: ForeignTable): ForeignMatch | undefined {
@@ -61,9 +65,11 @@ export function matchForeign(error: unknown, table: ForeignTable): ForeignMatch 
       pattern.test(traits[trait]),
     );
     if (!fits) continue;
+    const theirs = (traits.message || traits.code || "unknown").replace(/\.$/, "");
     return {
       code: as,
-      detail: says.replace("{}", () => asPlainText(traits.message || traits.code || "unknown")),
+      detail: redactSecrets(says.replace("{}", () => theirs)),
+      quotable: says.includes("{}"),
     };
   }
   return undefined;
@@ -74,6 +80,8 @@ export function matchForeign(error: unknown, table: ForeignTable): ForeignMatch 
  * libraries hang on their errors (commands with their arguments, requests with their headers, the input as it came).
  */
 export function cleanCause(error: unknown): unknown {
+  // One of ours is clean already.
+  if (error instanceof Error && error.name === "UeeError") return error;
   const { message, name, code } = traitsOf(error);
   if (typeof error !== "object" || error === null) return redactSecrets(message);
   const clean = new Error(redactSecrets(message));

@@ -59,3 +59,7 @@ export function parseJsonBytes(bytes: Buffer): unknown {
     throw new UeeError("PROV_BAD_JSON", `The answer is not valid JSON (${bytes.length} bytes).`, { cause });
   }
 }
+
+/** What is wrong with a text that JSON.parse refused, without the piece of it that the error quotes: it may be a secret. */
+export const whyNotJson = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replace(/, (\.\.\.)?".*" is not valid JSON$/s, "");

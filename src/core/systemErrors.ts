@@ -45,7 +45,7 @@ export const systemErrors: ForeignTable = {
     },
     {
       when: {
-        code: /^(ECONN|EPIPE|ENOTFOUND|EAI_|ETIMEDOUT|EHOST|ENET|EPROTO|EADDRNOTAVAIL|ERR_SSL|ERR_SOCKET|ERR_STREAM)/,
+        code: /^(UND_ERR_|ECONN|EPIPE|ENOTFOUND|EAI_|ETIMEDOUT|EHOST|ENET|EPROTO|EADDRNOTAVAIL|ERR_SSL|ERR_SOCKET|ERR_STREAM)/,
       },
       as: "SYS_NETWORK",
       says: "A connection failed: {}.",

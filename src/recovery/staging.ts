@@ -37,8 +37,12 @@ export class Staging {
   async load(runId: string, name: string): Promise<{ slice: StagedSlice; bytes: number }> {
     const packed = await this.#redis.getBuffer(this.#keys.run(runId).staged(name));
     if (packed === null) throw new UeeError("STOR_STAGE_LOST", `Slice ${name} of run ${runId} is gone.`);
-    const text = await inflate(packed);
-    return { slice: JSON.parse(text.toString("utf8")) as StagedSlice, bytes: text.length };
+    try {
+      const text = await inflate(packed);
+      return { slice: JSON.parse(text.toString("utf8")) as StagedSlice, bytes: text.length };
+    } catch (cause) {
+      throw new UeeError("STOR_CORRUPT", `Slice ${name} of run ${runId} cannot be read.`, { cause });
+    }
   }
 
   /** Does the run still have slices? */

@@ -1,5 +1,7 @@
 /** What an answer that is none, or an exchange that broke, is called: the table of the upstreams' error protocol. */
 import type { ErrorCode } from "../core/errors.ts";
+import { type ForeignTable, matchForeign } from "../core/foreignErrors.ts";
+import { brokenCertificate, brokenCompression } from "../core/systemErrors.ts";
 import { readRetryAfter } from "./retryAfter.ts";
 
 /** What the upstream wants of the whole fleet, in unscaled ms. */
@@ -68,50 +70,84 @@ function judgeNotFound(message: string | undefined): Verdict {
   return { code: "PROV_BAD_REQUEST", detail };
 }
 
-const tlsCode =
-  /^(CERT_|ERR_TLS_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|CRL_|UND_ERR_PRX_TLS)/;
-const brokenEncoding = /^(Z_|ERR_BROTLI|ERR__ERROR_FORMAT|ERR_ZLIB|ERR_PADDING|ERR_TRAILING_JUNK)/;
-
 /** Where the exchange stood when it broke. */
 export type Phase = "connect" | "head" | "body";
 
-/** Judges what undici, Node's sockets or its decoders threw. Their texts hold hosts and ports, never headers. */
-export function judgeFailure(error: unknown, phase: Phase): Verdict {
-  const { code, name, message } = describe(error);
-  const said = message || code || "unknown";
-  if (code === "UND_ERR_HEADERS_TIMEOUT" && phase !== "connect") {
-    return {
-      code: "PROV_TIMEOUT",
-      detail: "The upstream did not answer in time.",
-      wait: { kind: "overload", atLeastMs: 0 },
-    };
-  }
-  if (code === "UND_ERR_BODY_TIMEOUT") {
-    return { code: "PROV_STALLED", detail: "No byte of the answer came for too long." };
-  }
-  if (tlsCode.test(code))
-    return { code: "PROV_TLS", detail: `The upstream's certificate was refused: ${said}` };
-  if (code === "ERR_INVALID_URL" || code === "UND_ERR_INVALID_ARG") {
-    return { code: "PROV_BAD_REQUEST", detail: `The request cannot be sent: ${said}` };
-  }
-  if (code === "Z_BUF_ERROR" || code === "ERR_STREAM_PREMATURE_CLOSE") {
-    return { code: "PROV_TRUNCATED", detail: "The compressed answer ended too early." };
-  }
-  if (brokenEncoding.test(code)) {
-    return { code: "PROV_BAD_ENCODING", detail: `The answer cannot be unpacked: ${said}` };
-  }
-  if (phase === "body") return { code: "PROV_TRUNCATED", detail: `The answer broke off: ${said}` };
-  if (name === "HTTPParserError" || code === "UND_ERR_HEADERS_OVERFLOW") {
-    return { code: "PROV_WRONG_SHAPE", detail: `The answer is not HTTP: ${said}` };
-  }
-  return { code: "PROV_CONNECTION", detail: `The connection to the upstream failed: ${said}` };
-}
+/** Of the answer, once the request is sent. */
+const slowAnswers: ForeignTable = {
+  library: "undici",
+  patterns: [
+    {
+      when: { code: /^UND_ERR_HEADERS_TIMEOUT$/ },
+      as: "PROV_TIMEOUT",
+      says: "The upstream did not answer in time.",
+    },
+    {
+      when: { code: /^UND_ERR_BODY_TIMEOUT$/ },
+      as: "PROV_STALLED",
+      says: "No byte of the answer came for too long.",
+    },
+  ],
+};
 
-function describe(error: unknown): { code: string; name: string; message: string } {
-  if (typeof error !== "object" || error === null) return { code: "", name: "", message: String(error) };
-  const { code, name, message, errors } = error as Record<string, unknown>;
-  // Several addresses were tried at once and each failed for itself.
-  if (Array.isArray(errors) && errors.length > 0 && !message) return describe(errors[0]);
-  const text = (value: unknown): string => (typeof value === "string" ? value : "");
-  return { code: text(code), name: text(name), message: text(message) };
+/** At any time. */
+const brokenExchanges: ForeignTable = {
+  library: "undici, TLS and zlib",
+  patterns: [
+    { when: { code: brokenCertificate }, as: "PROV_TLS", says: "The upstream's certificate was refused: {}" },
+    {
+      when: { code: /^(ERR_INVALID_URL|UND_ERR_INVALID_ARG)$/ },
+      as: "PROV_BAD_REQUEST",
+      says: "The request cannot be sent: {}",
+    },
+    {
+      when: { code: /^(Z_BUF_ERROR|ERR_STREAM_PREMATURE_CLOSE)$/ },
+      as: "PROV_TRUNCATED",
+      says: "The compressed answer ended too early.",
+    },
+    {
+      when: { code: brokenCompression },
+      as: "PROV_BAD_ENCODING",
+      says: "The answer cannot be unpacked: {}",
+    },
+  ],
+};
+
+const brokenBodies: ForeignTable = {
+  library: "undici, while the body comes",
+  patterns: [{ when: {}, as: "PROV_TRUNCATED", says: "The answer broke off: {}" }],
+};
+
+const brokenConnections: ForeignTable = {
+  library: "undici, before the body",
+  patterns: [
+    { when: { name: /^HTTPParserError$/ }, as: "PROV_WRONG_SHAPE", says: "The answer is not HTTP: {}" },
+    {
+      when: { code: /^UND_ERR_HEADERS_OVERFLOW$/ },
+      as: "PROV_WRONG_SHAPE",
+      says: "The answer is not HTTP: {}",
+    },
+    { when: {}, as: "PROV_CONNECTION", says: "The connection to the upstream failed: {}" },
+  ],
+};
+
+/** What undici, Node's sockets and its decoders throw; the tables of a phase are asked in this order. */
+export const upstreamErrors: Record<Phase, readonly ForeignTable[]> = {
+  connect: [brokenExchanges, brokenConnections],
+  head: [slowAnswers, brokenExchanges, brokenConnections],
+  body: [slowAnswers, brokenExchanges, brokenBodies],
+};
+
+/** Judges what undici, Node's sockets or its decoders threw. */
+export function judgeFailure(error: unknown, phase: Phase): Verdict {
+  for (const table of upstreamErrors[phase]) {
+    const match = matchForeign(error, table);
+    if (match === undefined) continue;
+    const { code, detail } = match;
+    return code === "PROV_TIMEOUT"
+      ? { code, detail, wait: { kind: "overload", atLeastMs: 0 } }
+      : { code, detail };
+  }
+  // The last table of each phase takes everything.
+  return { code: "PROV_CONNECTION", detail: "The connection to the upstream failed." };
 }

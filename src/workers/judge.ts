@@ -1,6 +1,6 @@
 /** What came of a fetch, record by record: transformed, or set aside as bad. */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { UeeError } from "../core/errors.ts";
+import { toUeeError, UeeError } from "../core/errors.ts";
 import { canonicalJson } from "../core/json.ts";
 import { parseTime } from "../core/time.ts";
 import type { TransformedRecord } from "../providers/contract.ts";
@@ -35,8 +35,10 @@ export async function judge(
     let record: TransformedRecord;
     try {
       record = context.provider.transform(item);
-    } catch (error) {
-      if (!(error instanceof UeeError)) throw error;
+    } catch (thrown) {
+      // What a schema refuses is a bad record as well; anything else is a fault of the provider's.
+      const error = toUeeError(thrown);
+      if (!(thrown instanceof UeeError) && error.code !== "VAL_SCHEMA") throw thrown;
       const text = JSON.stringify(item) ?? "null";
       const id = context.provider.identify(item);
       bad.push({

@@ -3,12 +3,13 @@
  *
  * Killed at any point the batch is repeated whole; what was committed before compares equal and is counted once.
  */
-import { UeeError } from "../core/errors.ts";
+import { toUeeError, UeeError } from "../core/errors.ts";
 import type { WeightedGate } from "../core/semaphore.ts";
 import type { ExtractContext, Extracted, PlannedBatch } from "../providers/contract.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
 import { type RunRecord, toEntries } from "../recovery/runStore.ts";
+import { mapRedisError } from "../redis/errors.ts";
 import {
   type BatchSummary,
   enqueueDue,
@@ -51,9 +52,7 @@ async function extract(
   };
   const fetcher = context.upstream.fetcher({
     signal,
-    onRequest: async () => {
-      await context.runs.countRequest(job.runId);
-    },
+    onRequest: () => named(async () => void (await context.runs.countRequest(job.runId))),
   });
   const changeKey = await usableChangeKey(context, run);
   const extractContext: ExtractContext = {
@@ -72,14 +71,14 @@ async function extract(
     signal,
     logger: context.logger,
     pageSize: context.pageSize,
-    stage: (name, slice) => context.staging.stage(job.runId, name, slice),
+    stage: (name, slice) => named(() => context.staging.stage(job.runId, name, slice)),
     loadStaged: async (name) => {
-      const loaded = await context.staging.load(job.letter?.runId ?? job.runId, name);
+      const loaded = await named(() => context.staging.load(job.letter?.runId ?? job.runId, name));
       holds(loaded.bytes);
       return loaded.slice;
     },
     handOver: async (records, fetchedAt) => {
-      await inLane(context.workLane, signal, () => intake.take(records, fetchedAt));
+      await named(() => inLane(context.workLane, signal, () => intake.take(records, fetchedAt)));
       bytes = 0;
     },
   };
@@ -90,8 +89,22 @@ async function extract(
       `The payload of batch ${job.batch} is not valid: ${payload.error.message}`,
     );
   }
-  const extracted = await provider.extract(payload.data, extractContext);
-  return { extracted, bytes, most };
+  try {
+    const extracted = await provider.extract(payload.data, extractContext);
+    return { extracted, bytes, most };
+  } catch (error) {
+    // A socket or a file that fails here is the provider's own, not Redis'.
+    throw toUeeError(error);
+  }
+}
+
+/** What a provider calls of ours fails under its right name, whatever the provider makes of it. */
+async function named<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw mapRedisError(error);
+  }
 }
 
 /** Throws UeeErrors; what they mean for the job is outcome.ts's. */

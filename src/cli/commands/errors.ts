@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { didYouMean } from "../../config/suggest.ts";
-import { type ErrorEntry, errorCatalog } from "../../core/errorCatalog.ts";
+import { type ErrorEntry, errorCatalog, errorClasses, retryable } from "../../core/errorCatalog.ts";
 import { UeeError } from "../../core/errors.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
@@ -10,17 +10,6 @@ import { styleFor, widthOf } from "../render/style.ts";
 import { renderTable } from "../render/table.ts";
 
 const catalog: Record<string, ErrorEntry> = errorCatalog;
-
-const classMeaning: Record<ErrorEntry["class"], string> = {
-  throttle: "the batch waits as told; no attempt is spent",
-  overload: "the batch waits; no attempt is spent",
-  deferred: "the batch comes back by itself; no attempt is spent",
-  transient: "tried again; one attempt is spent",
-  corrupt: "fetched again; one attempt is spent",
-  configuration: "somebody must change a setting; a run fails at once",
-  permanent: "will never work as it is; it goes to the dead letters",
-  refused: "nothing happens",
-};
 
 export function defineErrors(program: Command, context: CliContext, finish: Finish): void {
   program
@@ -41,21 +30,33 @@ function explain(context: CliContext, text: string, json = false): number {
   const code = text.toUpperCase();
   const entry = catalog[code];
   if (!entry) {
-    const near = didYouMean(code, Object.keys(catalog)) || " `uee errors` lists them.";
-    throw new UeeError("API_NOT_FOUND", `There is no error code '${text}'.${near}`);
+    throw new UeeError("API_NOT_FOUND", `There is no error code '${text}'.${nearTo(code)}`);
   }
-  if (json) printJson(context, { code, ...entry });
+  if (json) printJson(context, { code, ...entry, retryable: retryable(entry.class) });
   else {
     const style = styleFor(context.stdout, context.env);
     context.stdout.write(
-      `${style.bold(code)}  ${entry.message}\n  class   ${entry.class}: ${classMeaning[entry.class]}\n  remedy  ${entry.remedy}\n`,
+      `${style.bold(code)}  ${entry.message}\n  class      ${entry.class}: ${errorClasses[entry.class]}\n  retryable  ${retryable(entry.class) ? "yes: the same may go well later" : "no: somebody must act first"}\n  remedy     ${entry.remedy}\n`,
     );
   }
   return EXIT.done;
 }
 
+/** Codes that the text is a part of, or one that it was probably meant to be. */
+function nearTo(text: string): string {
+  const codes = Object.keys(catalog);
+  const parts = text.split(/[^A-Z0-9]+/).filter((part) => part.length > 2);
+  const within = codes.filter((code) => parts.length > 0 && parts.every((part) => code.includes(part)));
+  if (within.length > 0) return ` Near it: ${within.slice(0, 8).join(", ")}.`;
+  return didYouMean(text, codes) || " `uee errors` lists them.";
+}
+
 function listAll(context: CliContext, json = false): number {
-  const rows = Object.entries(catalog).map(([code, entry]) => ({ code, ...entry }));
+  const rows = Object.entries(catalog).map(([code, entry]) => ({
+    code,
+    ...entry,
+    retryable: retryable(entry.class),
+  }));
   if (json) printJson(context, { errors: rows });
   else {
     const style = styleFor(context.stdout, context.env);
@@ -64,6 +65,7 @@ function listAll(context: CliContext, json = false): number {
       [
         { title: "code", value: (row) => row.code, paint: (text) => style.bold(text) },
         { title: "class", value: (row) => row.class, dropFirst: 1 },
+        { title: "retryable", value: (row) => (row.retryable ? "yes" : "no"), dropFirst: 2 },
         { title: "message", value: (row) => row.message, shrinkTo: 20 },
       ],
       { width: widthOf(context.stdout), header: style.dim },

@@ -6,10 +6,11 @@
  * or fetched), depth beyond MAX_DEPTH, an encoding other than UTF-8. A different root is PROV_WRONG_SHAPE.
  */
 import { SaxesParser, type SaxesTagNS } from "saxes";
-import { UeeError } from "../../core/errors.ts";
+import { fromForeign, UeeError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
 import type { CatalogueSchema } from "./catalogueSchema.ts";
 import { decodeUtf8 } from "./chunks.ts";
+import { xmlErrors } from "./formatErrors.ts";
 import { elementValue, isMixed, type OpenElement } from "./xmlElement.ts";
 
 const XHTML = "http://www.w3.org/1999/xhtml";
@@ -76,10 +77,8 @@ export class XmlCatalogueReader {
   #guard(step: () => void): void {
     try {
       step();
-    } catch (cause) {
-      if (cause instanceof UeeError) throw cause;
-      const said = cause instanceof Error ? cause.message : String(cause);
-      throw new UeeError("PROV_BAD_XML", `The answer is not well-formed XML (${said}).`, { cause });
+    } catch (error) {
+      throw fromForeign(error, xmlErrors);
     }
   }
 

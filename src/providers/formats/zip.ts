@@ -1,15 +1,7 @@
 import { crc32 } from "node:zlib";
 import { type Entry, fromBufferPromise } from "yauzl";
-import { UeeError } from "../../core/errors.ts";
-
-const corrupt = (cause: unknown): UeeError =>
-  cause instanceof UeeError
-    ? cause
-    : new UeeError(
-        "PROV_BAD_ZIP",
-        `The answer is not a valid zip file: ${cause instanceof Error ? cause.message : String(cause)}.`,
-        { cause },
-      );
+import { fromForeign, UeeError } from "../../core/errors.ts";
+import { zipErrors } from "./formatErrors.ts";
 
 /**
  * The content of the one `.xml` file in a zip, inflated piece by piece. The declared size is held against the bound
@@ -40,6 +32,6 @@ export async function* readZippedXml(archive: Buffer, maxBytes: number): AsyncGe
     }
     if (checksum !== entry.crc32) throw new UeeError("PROV_BAD_ZIP", "The zip's checksum does not match.");
   } catch (error) {
-    throw corrupt(error);
+    throw fromForeign(error, zipErrors);
   }
 }

@@ -52,7 +52,12 @@ describe("wrong usage ends with 2 and says what would be right", () => {
     const { code, stdout } = await usage("run", "nvd", "--json");
     expect(code).toBe(2);
     expect(JSON.parse(stdout)).toEqual({
-      error: { code: "PROV_UNKNOWN", message: expect.stringContaining("'nvd'"), remedy: expect.any(String) },
+      error: {
+        code: "PROV_UNKNOWN",
+        message: expect.stringContaining("'nvd'"),
+        remedy: expect.any(String),
+        retryable: false,
+      },
     });
     const flag = await usage("status", "--json", "--wrong");
     expect(JSON.parse(flag.stdout).error.code).toBe("SYS_USAGE");
@@ -134,9 +139,22 @@ describe("the errors command", () => {
     expect(said).toContain("Did you mean PROV_SHRUNK?");
   });
 
-  test("lists all as one JSON document", async () => {
+  test("a part of codes ends with 1 and names those that have it", async () => {
+    const { code, said } = await usage("errors", "redis_auth");
+    expect(code).toBe(1);
+    expect(said).toContain("Near it: SYS_REDIS_AUTH.");
+  });
+
+  test("lists all as one JSON document, with class and whether the same may go well later", async () => {
     const { stdout } = await usage("errors", "--json");
-    expect(JSON.parse(stdout).errors.length).toBeGreaterThan(40);
+    const { errors } = JSON.parse(stdout);
+    expect(errors.length).toBeGreaterThan(40);
+    expect(errors).toContainEqual(
+      expect.objectContaining({ code: "PROV_THROTTLED", class: "throttle", retryable: true }),
+    );
+    expect(errors).toContainEqual(
+      expect.objectContaining({ code: "PROV_BAD_KEY", class: "configuration", retryable: false }),
+    );
   });
 });
 

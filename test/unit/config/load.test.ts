@@ -220,6 +220,12 @@ describe("the configuration", () => {
     expect(problemsOf({}).join()).toMatch(/must hold one JSON object/);
   });
 
+  test("what is wrong with a file is said without what it holds: that may be a secret", () => {
+    writeFile("uee.config.json", '{"nvdApiKey": hunter2}');
+    expect(problemsOf({}).join()).toMatch(/is not valid JSON: Unexpected token 'h'\.$/);
+    expect(problemsOf({}).join()).not.toContain("hunter2");
+  });
+
   test("rules across fields are checked", () => {
     expect(problemsOf({ env: { UEE_TOTAL_TIMEOUT: "20s" } })).toEqual([
       "UEE_HEADERS_TIMEOUT (130000 ms) must not exceed UEE_TOTAL_TIMEOUT (20000 ms).",
