@@ -1,6 +1,6 @@
 /** Errors as people and scripts see them: code, message, remedy. */
 import { CommanderError } from "commander";
-import { UeeError } from "../core/errors.ts";
+import { toUeeError, UeeError } from "../core/errors.ts";
 import { asRunError } from "../session/runSummaries.ts";
 import type { CliContext } from "./context.ts";
 import { styleFor } from "./render/style.ts";
