@@ -1,6 +1,7 @@
 /** Errors as people and scripts see them: code, message, remedy. */
 import { CommanderError } from "commander";
 import { toUeeError, UeeError } from "../core/errors.ts";
+import { cleanCause } from "../core/foreignErrors.ts";
 import { asRunError } from "../session/runSummaries.ts";
 import type { CliContext } from "./context.ts";
 import { styleFor } from "./render/style.ts";
@@ -26,7 +27,7 @@ export function printFailure(
   const style = styleFor(context.stderr, context.env);
   context.stderr.write(`${style.red(`${failure.code}:`)} ${failure.message}\n${style.dim(remedy)}\n`);
   if (failure.code === "SYS_INTERNAL" && context.env.UEE_LOG_LEVEL === "debug" && error instanceof Error) {
-    context.stderr.write(`${error.stack}\n`);
+    context.stderr.write(`${(cleanCause(error) as Error).stack}\n`);
   }
   if (options.json) printJson(context, { error: { ...failure, remedy } });
 }

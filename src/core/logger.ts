@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger as PinoLogger, pino } from "pino";
+import { cleanCause } from "./foreignErrors.ts";
 
 export type Logger = PinoLogger;
 
@@ -26,6 +27,8 @@ export function makeLogger(
     level: options.level ?? "info",
     redact: { paths: redactedPaths, censor: "[redacted]" },
     base: { pid: process.pid },
+    // Whoever logs an error as it came: libraries hang requests and commands on theirs.
+    serializers: { err: (error: unknown) => pino.stdSerializers.err(cleanCause(error) as Error) },
     timestamp: pino.stdTimeFunctions.isoTime,
   };
   if (options.destination) return pino(base, options.destination);
