@@ -1,16 +1,16 @@
 // Tests run as ES modules on the TypeScript sources; every file is its own island (own Redis, own ports).
+const swc = {
+  jsc: { parser: { syntax: "typescript" }, target: "es2023" },
+  module: { type: "es6" },
+  sourceMaps: "inline",
+};
+// Which error codes are really made is witnessed: see test/errors/README.md.
 const transform = {
-  "^.+\\.ts$": [
-    "@swc/jest",
-    {
-      jsc: { parser: { syntax: "typescript" }, target: "es2023" },
-      module: { type: "es6" },
-      sourceMaps: "inline",
-    },
-  ],
+  "/src/core/errors\\.ts$": ["<rootDir>/test/support/witness/transform.mjs", swc],
+  "^.+\\.ts$": ["@swc/jest", swc],
 };
 const base = {
-  testEnvironment: "node",
+  testEnvironment: "<rootDir>/test/support/witness/environment.mjs",
   extensionsToTreatAsEsm: [".ts"],
   transform,
   injectGlobals: false,
