@@ -7,7 +7,8 @@ const place = 'this.name = "UeeError";';
 const tell = `${place} globalThis[Symbol.for("${TOLD_AS}")]?.(code, new Error().stack);`;
 
 function instrumented(source) {
-  if (!source.includes(place)) throw new Error("src/core/errors.ts no longer has the line that the witness hooks into");
+  if (!source.includes(place))
+    throw new Error("src/core/errors.ts no longer has the line that the witness hooks into");
   return source.replace(place, tell);
 }
 
