@@ -13,6 +13,7 @@ import { exportRecords, lookUp, readChanges } from "./engine/records.ts";
 import { makeRuns } from "./engine/runs.ts";
 import { nextRun, scheduleViews } from "./engine/schedules.ts";
 import type { OpenEngineOptions } from "./engine/settings.ts";
+import { makeTotals } from "./engine/totals.ts";
 import { makeWorkers } from "./engine/workers.ts";
 import { openMacroMachine, openProviderMachine, type ProviderMachineStore } from "./machines/machineStore.ts";
 import { auditHistory } from "./permits/auditor.ts";
@@ -186,6 +187,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     ...makeRuns(parts),
     ...makeObserving(parts),
     ...breakersApi,
+    ...makeTotals(parts),
 
     async status(): Promise<EngineStatus> {
       const [macroNow, states, live, known, server, waitingRuns, schedules] = await Promise.all([

@@ -10,6 +10,7 @@ import { deadLetterRoutes } from "./api/routes/deadLetters.ts";
 import { eventRoutes } from "./api/routes/events.ts";
 import { fleetRoutes } from "./api/routes/fleet.ts";
 import { healthRoutes } from "./api/routes/health.ts";
+import { metricsRoutes } from "./api/routes/metrics.ts";
 import { pageRoutes } from "./api/routes/page.ts";
 import { providerRoutes } from "./api/routes/providers.ts";
 import { recordRoutes } from "./api/routes/records.ts";
@@ -20,6 +21,7 @@ import { installBoard } from "./board/board.ts";
 import { sendError, toApiError } from "./errors.ts";
 import { EventHub } from "./live/eventHub.ts";
 import { FleetView } from "./live/fleetView.ts";
+import { Metrics } from "./metrics/metrics.ts";
 import { type DashboardOptions, usualLimits } from "./options.ts";
 import { installRequestLog } from "./requestLog.ts";
 import { EndedSessions } from "./security/endedSessions.ts";
@@ -99,6 +101,10 @@ export async function buildDashboard(options: DashboardOptions): Promise<App> {
   fleetRoutes(app, surroundings);
   deadLetterRoutes(app, surroundings);
   recordRoutes(app, surroundings);
+  metricsRoutes(
+    app,
+    new Metrics({ engine, view, version: options.version, followers: () => hub.followers, logger }),
+  );
   eventRoutes(app, { hub, ended, followers: limits.followers });
   await installBoard(app, { backend: options.backend, secrets: options.secrets ?? [] });
   await pageRoutes(app, options.pageFiles);

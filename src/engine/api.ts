@@ -220,6 +220,20 @@ export interface EtlTree {
   total_checkpoints: number;
 }
 
+/** What a provider's runs did since the store began: figures that only grow. */
+export interface ProviderTotals {
+  provider: string;
+  /** Closed ones. */
+  runs: { mode: RunMode; result: string; count: number }[];
+  /** Of closed runs; as are the batches that gave up. */
+  records: { created: number; updated: number; unchanged: number; removed: number; dead: number };
+  batches: { committed: number; dead: number };
+  /** Sent to the upstream, failed ones too. */
+  requests: number;
+  /** Of its machine. */
+  transitions: number;
+}
+
 export interface Engine extends BreakersApi {
   readonly providers: readonly string[];
   /** Opens a run or joins the open one. Rejects with PROV_RUN_OPEN when a full run waits for an open increment. */
@@ -267,6 +281,9 @@ export interface Engine extends BreakersApi {
   runs(options: { provider?: string; limit: number }): Promise<RunProgress[]>;
   /** Newest first; of one provider, or of all and the fleet's machine. */
   transitions(options: { provider?: string; limit: number }): Promise<HistoryTransition[]>;
+  totals(): Promise<ProviderTotals[]>;
+  /** Jobs of the queue `runs`. */
+  runsJobs(): Promise<ProviderStatus["jobs"]>;
   /** The optimizer's decisions, newest first. */
   quotaEvents(options: { limit: number }): Promise<QuotaEvent[]>;
   /** The actions that would change something in this state. */

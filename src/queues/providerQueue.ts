@@ -2,6 +2,7 @@
 import { type ConnectionOptions, type Job, Queue } from "bullmq";
 import type { ProviderKeys } from "../redis/keys.ts";
 import { type BatchJob, checkedJob, finishKey, type JobName, jobId, jobOptions } from "./jobCatalog.ts";
+import { type JobCounts, jobCounts } from "./jobCounts.ts";
 
 export interface QueuedBatch {
   key: string;
@@ -12,12 +13,7 @@ export interface QueuedBatch {
   letter?: BatchJob["letter"];
 }
 
-export interface JobCounts {
-  waiting: number;
-  active: number;
-  delayed: number;
-  failed: number;
-}
+export type { JobCounts } from "./jobCounts.ts";
 
 export class ProviderQueue {
   readonly name: string;
@@ -88,14 +84,8 @@ export class ProviderQueue {
     return new Set(ids.filter((_, i) => states[i] === "unknown"));
   }
 
-  async counts(): Promise<JobCounts> {
-    const counts = await this.queue.getJobCounts("wait", "active", "delayed", "failed", "prioritized");
-    return {
-      waiting: (counts.wait ?? 0) + (counts.prioritized ?? 0),
-      active: counts.active ?? 0,
-      delayed: counts.delayed ?? 0,
-      failed: counts.failed ?? 0,
-    };
+  counts(): Promise<JobCounts> {
+    return jobCounts(this.queue);
   }
 
   close(): Promise<void> {

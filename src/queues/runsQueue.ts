@@ -2,6 +2,7 @@
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Keys } from "../redis/keys.ts";
+import { type JobCounts, jobCounts } from "./jobCounts.ts";
 
 export class RunsQueue {
   readonly queue: Queue;
@@ -31,6 +32,10 @@ export class RunsQueue {
   /** When a schedule's next job is due, ms; null where there is none. */
   async nextSlot(id: string): Promise<number | null> {
     return (await this.queue.getJobScheduler(id))?.next ?? null;
+  }
+
+  counts(): Promise<JobCounts> {
+    return jobCounts(this.queue);
   }
 
   close(): Promise<void> {

@@ -86,7 +86,10 @@ export interface UpstreamKeys {
 export interface ProviderKeys {
   readonly tag: string;
   readonly queue: { prefix: string; name: string };
-  /** HASH: watermark, changeKey, verifiedAt, lastFullAt, lastRunId, live (count), runSeq, changeSeq. */
+  /**
+   * HASH: watermark, changeKey, verifiedAt, lastFullAt, lastRunId, live (count), runSeq, changeSeq; of closed runs together
+   * `total:<counter>` and `runs:<mode>:<result>`.
+   */
   readonly meta: string;
   /** STRING: id of the open run, absent when none. */
   readonly openRun: string;

@@ -42,6 +42,14 @@ for i = 8, 7 + tonumber(ARGV[7]), 2 do
     redis.call("HSET", KEYS[3], ARGV[i], ARGV[i + 1])
   end
 end
+-- What all closed runs did together, for counters that never fall; in this step, so that a run is counted once, here or there.
+for _, name in ipairs({ "created", "updated", "unchanged", "removed", "dead", "done", "deadBatches", "requests" }) do
+  local count = redis.call("HGET", KEYS[1], name)
+  if count then
+    redis.call("HINCRBY", KEYS[3], "total:" .. name, count)
+  end
+end
+redis.call("HINCRBY", KEYS[3], "runs:" .. redis.call("HGET", KEYS[1], "mode") .. ":" .. ARGV[4], 1)
 for _, pointer in ipairs({ KEYS[4], KEYS[7] }) do
   if redis.call("GET", pointer) == ARGV[3] then
     redis.call("DEL", pointer)

@@ -159,6 +159,8 @@ export function fakeEngine(over: Partial<Engine> = {}): Engine {
     actionsIn: unexpected("actionsIn"),
     statesFor: unexpected("statesFor"),
     ready: unexpected("ready"),
+    totals: unexpected("totals"),
+    runsJobs: unexpected("runsJobs"),
     schedules: unexpected("schedules"),
     history: unexpected("history"),
     liveWorkers: async () => [],

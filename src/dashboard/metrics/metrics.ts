@@ -1,0 +1,141 @@
+/**
+ * /metrics. What the fleet's metrics are read from is what pages and followers look at, and at most a second old: scrapes
+ * cost Redis next to nothing, however many scrape. While Redis is away `uee_redis_up` is 0 and the fleet's metrics are
+ * absent, never old.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Logger } from "../../core/logger.ts";
+import type { Engine } from "../../engine/api.ts";
+import { mapRedisError } from "../../redis/errors.ts";
+import type { FleetView } from "../live/fleetView.ts";
+import type { Definition, MetricsLook } from "./definitions.ts";
+import { fleetMetrics } from "./fleetMetrics.ts";
+import { providerMetrics } from "./providerMetrics.ts";
+
+const FRESH_MS = 1_000;
+
+/** Every metric that is read from the fleet. */
+export const definitions: readonly Definition[] = [...providerMetrics, ...fleetMetrics];
+
+export interface MetricsOptions {
+  engine: () => Engine;
+  view: FleetView;
+  version: string;
+  /** Clients that follow the events. */
+  followers: () => number;
+  logger: Logger;
+}
+
+export interface AnsweredRequest {
+  method: string;
+  /** Its pattern, or `unknown`. */
+  route: string;
+  status: number;
+  seconds: number;
+}
+
+export class Metrics {
+  readonly #o: MetricsOptions;
+  readonly #registry = new Registry();
+  readonly #redisUp: Gauge;
+  readonly #requests: Counter<"method" | "route" | "status">;
+  readonly #durations: Histogram<"method" | "route">;
+  #scraping: Promise<string> | undefined;
+
+  constructor(options: MetricsOptions) {
+    this.#o = options;
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry });
+    new Gauge({
+      name: "uee_build_info",
+      help: "1, with the version.",
+      labelNames: ["version"],
+      registers,
+    }).set({ version: options.version }, 1);
+    this.#redisUp = new Gauge({
+      name: "uee_redis_up",
+      help: "1 when Redis answers; without it the fleet's metrics are absent.",
+      registers,
+    });
+    this.#requests = new Counter({
+      name: "uee_http_requests_total",
+      help: "Requests that this process answered.",
+      labelNames: ["method", "route", "status"],
+      registers,
+    });
+    this.#durations = new Histogram({
+      name: "uee_http_request_duration_seconds",
+      help: "How long answers of this process took.",
+      labelNames: ["method", "route"],
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
+      registers,
+    });
+    new Gauge({
+      name: "uee_event_followers",
+      help: "Clients that follow the events of this process.",
+      registers,
+      collect() {
+        this.set(options.followers());
+      },
+    });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  answered({ method, route, status, seconds }: AnsweredRequest): void {
+    this.#requests.inc({ method, route, status: String(status) });
+    this.#durations.observe({ method, route }, seconds);
+  }
+
+  /** All metrics in Prometheus' text format. Never rejects for Redis' sake. */
+  text(): Promise<string> {
+    this.#scraping ??= this.#scrape().finally(() => {
+      this.#scraping = undefined;
+    });
+    return this.#scraping;
+  }
+
+  async #scrape(): Promise<string> {
+    let fleet = "";
+    try {
+      fleet = await textOf(await this.#look());
+      this.#redisUp.set(1);
+    } catch (error) {
+      const { code, detail } = mapRedisError(error);
+      this.#o.logger.debug({ event: "scrape_without_redis", code }, detail);
+      this.#redisUp.set(0);
+    }
+    return `${await this.#registry.metrics()}\n${fleet}`;
+  }
+
+  async #look(): Promise<MetricsLook> {
+    const engine = this.#o.engine();
+    const [look, totals, runsJobs, audits] = await Promise.all([
+      this.#o.view.look(FRESH_MS),
+      engine.totals(),
+      engine.runsJobs(),
+      engine.permits.audits(),
+    ]);
+    return { ...look, totals, runsJobs, audits };
+  }
+}
+
+/** A registry for one look: what the look does not know has no sample, and no zero either. */
+async function textOf(look: MetricsLook): Promise<string> {
+  const registry = new Registry();
+  for (const { name, help, type, labels, read } of definitions) {
+    const samples = [...read(look)];
+    if (samples.length === 0) continue;
+    const facts = { name, help, labelNames: [...labels], registers: [registry] };
+    if (type === "counter") {
+      const metric = new Counter(facts);
+      for (const [values, value] of samples) metric.inc(values, value);
+    } else {
+      const metric = new Gauge(facts);
+      for (const [values, value] of samples) metric.set(values, value);
+    }
+  }
+  return registry.metrics();
+}
