@@ -103,7 +103,14 @@ export async function buildDashboard(options: DashboardOptions): Promise<App> {
   recordRoutes(app, surroundings);
   metricsRoutes(
     app,
-    new Metrics({ engine, view, version: options.version, followers: () => hub.followers, logger }),
+    new Metrics({
+      engine,
+      view,
+      freshMs: limits.pollMs,
+      version: options.version,
+      followers: () => hub.followers,
+      logger,
+    }),
   );
   eventRoutes(app, { hub, ended, followers: limits.followers });
   await installBoard(app, { backend: options.backend, secrets: options.secrets ?? [] });

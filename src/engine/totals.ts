@@ -34,7 +34,10 @@ async function totalsOf(
   const { meta: metaKey, openRun, replayRun } = runs.keys;
   const replies = (await redis.multi().hgetall(metaKey).get(openRun).get(replayRun).exec()) ?? [];
   for (const [error] of replies) if (error) throw error;
-  const [meta = {}, ...ids] = replies.map(([, reply]) => reply) as [Record<string, string>, ...(string | null)[]];
+  const [meta = {}, ...ids] = replies.map(([, reply]) => reply) as [
+    Record<string, string>,
+    ...(string | null)[],
+  ];
   const open = await Promise.all([...new Set(ids)].map((id) => (id ? runs.read(id) : undefined)));
   const closed = (name: string): number => Number(meta[`total:${name}`] ?? 0);
   const all = (name: "done" | "requests"): number =>

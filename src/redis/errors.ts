@@ -87,5 +87,6 @@ export const isRedisTrouble = (error: unknown): boolean => {
 function firstOfTransaction(error: Error): Error | undefined {
   const { previousErrors } = error as { previousErrors?: unknown };
   const first: unknown = Array.isArray(previousErrors) ? previousErrors[0] : undefined;
-  return isNativeError(first) ? first : undefined;
+  // Where the connection is gone, ioredis rejects the transaction and its commands with one and the same error.
+  return isNativeError(first) && first !== error ? first : undefined;
 }

@@ -1,5 +1,7 @@
 /** Every metric of the fleet: its name, what it says, its labels (all of them bounded), and where its values come from. */
+
 import type { ProviderTotals } from "../../engine/api.ts";
+import type { DeadLetterStats } from "../../engine/apiDeadLetters.ts";
 import type { AuditHistory } from "../../permits/auditor.ts";
 import type { FleetLook } from "../live/fleetView.ts";
 
@@ -7,6 +9,8 @@ export interface MetricsLook extends FleetLook {
   readonly totals: readonly ProviderTotals[];
   readonly runsJobs: FleetLook["status"]["providers"][number]["jobs"];
   readonly audits: AuditHistory;
+  /** Of each provider. */
+  readonly letters: ReadonlyMap<string, DeadLetterStats>;
 }
 
 export type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];

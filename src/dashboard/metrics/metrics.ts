@@ -1,5 +1,5 @@
 /**
- * /metrics. What the fleet's metrics are read from is what pages and followers look at, and at most a second old: scrapes
+ * /metrics. What the fleet's metrics are read from is what pages and followers look at, and at most a second old; so scrapes
  * cost Redis next to nothing, however many scrape. While Redis is away `uee_redis_up` is 0 and the fleet's metrics are
  * absent, never old.
  */
@@ -10,16 +10,17 @@ import { mapRedisError } from "../../redis/errors.ts";
 import type { FleetView } from "../live/fleetView.ts";
 import type { Definition, MetricsLook } from "./definitions.ts";
 import { fleetMetrics } from "./fleetMetrics.ts";
+import { letterMetrics } from "./letterMetrics.ts";
 import { providerMetrics } from "./providerMetrics.ts";
 
-const FRESH_MS = 1_000;
-
 /** Every metric that is read from the fleet. */
-export const definitions: readonly Definition[] = [...providerMetrics, ...fleetMetrics];
+export const definitions: readonly Definition[] = [...providerMetrics, ...letterMetrics, ...fleetMetrics];
 
 export interface MetricsOptions {
   engine: () => Engine;
   view: FleetView;
+  /** Scrapes within this share a look at the fleet, ms. */
+  freshMs: number;
   version: string;
   /** Clients that follow the events. */
   followers: () => number;
@@ -112,13 +113,18 @@ export class Metrics {
 
   async #look(): Promise<MetricsLook> {
     const engine = this.#o.engine();
-    const [look, totals, runsJobs, audits] = await Promise.all([
-      this.#o.view.look(FRESH_MS),
+    const [look, totals, runsJobs, audits, letters] = await Promise.all([
+      this.#o.view.look(this.#o.freshMs),
       engine.totals(),
       engine.runsJobs(),
       engine.permits.audits(),
+      Promise.all(
+        engine.providers.map(
+          async (provider) => [provider, await engine.deadLetters.stats({ provider })] as const,
+        ),
+      ),
     ]);
-    return { ...look, totals, runsJobs, audits };
+    return { ...look, totals, runsJobs, audits, letters: new Map(letters) };
   }
 }
 

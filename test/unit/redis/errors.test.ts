@@ -50,6 +50,12 @@ describe("an error of a Redis call", () => {
     expect(mapRedisError(error).code).toBe("SYS_REDIS_UNREACHABLE");
   });
 
+  test("a transaction whose commands failed with the transaction's own error is read once", () => {
+    const error: Error & { previousErrors?: Error[] } = new Error("Connection is closed.");
+    error.previousErrors = [error, error];
+    expect(mapRedisError(error).code).toBe("SYS_REDIS_UNREACHABLE");
+  });
+
   test("a transaction that was refused counts as its first reason", () => {
     const error = Object.assign(new Error("EXECABORT Transaction discarded because of previous errors."), {
       previousErrors: [new Error("OOM command not allowed")],

@@ -1,0 +1,44 @@
+/** Dead letters: how many, of which kind, and how near to the cap at which their provider pauses. */
+import type { DeadLetterStats } from "../../engine/apiDeadLetters.ts";
+import { type Definition, each, gauge, type MetricsLook, type Sample } from "./definitions.ts";
+
+const ofLetters =
+  (read: (stats: DeadLetterStats, labels: { provider: string }) => Sample[]) =>
+  (look: MetricsLook): Sample[] =>
+    [...look.letters].flatMap(([provider, stats]) => read(stats, { provider }));
+
+/** Every class shows, so that an alert sees it rise from zero. */
+const none = { exhausted: 0, permanent: 0, stalled: 0, "bad-record": 0 };
+
+export const letterMetrics: readonly Definition[] = [
+  gauge(
+    "uee_dead_letters",
+    "Dead letters by class, accepted ones included.",
+    ["provider", "class"],
+    ofLetters(({ byClass }, labels) => each("class", { ...none, ...byClass }, labels)),
+  ),
+  gauge(
+    "uee_dead_letter_states",
+    "Dead letters that wait for a person, are replayed, or are accepted.",
+    ["provider", "state"],
+    ofLetters(({ byState }, labels) => each("state", { ...byState }, labels)),
+  ),
+  gauge(
+    "uee_dead_letter_codes",
+    "Dead letters by code of the error catalog.",
+    ["provider", "code"],
+    ofLetters(({ byCode }, labels) => each("code", byCode, labels)),
+  ),
+  gauge(
+    "uee_dead_letter_raw_bytes",
+    "Raw bytes that are kept for dead letters.",
+    ["provider"],
+    ofLetters(({ rawBytes }, labels) => [[labels, rawBytes]]),
+  ),
+  gauge(
+    "uee_dead_letter_cap_ratio",
+    "Dead letters as a share of the cap at which their provider pauses.",
+    ["provider"],
+    ofLetters(({ caps: [cap] }, labels) => (cap === undefined ? [] : [[labels, cap.share]])),
+  ),
+];
