@@ -1,10 +1,12 @@
 // Sets up and runs Jest; arguments go through: npm test -- test/unit/redis
 import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { ensureChromium, mayNeedChromium } from "./lib/chromium.mjs";
 import { root } from "./lib/fingerprint.mjs";
 import { setup } from "./setup.mjs";
 
 if (!(await setup())) process.exit(1);
+if (mayNeedChromium(process.argv.slice(2))) ensureChromium();
 const jest = join(root, "node_modules/jest/bin/jest.js");
 // On the command line and not in NODE_OPTIONS: Jest's own workers inherit it, the programs under test do not.
 const child = spawn(

@@ -4,7 +4,6 @@
  */
 import { UeeError } from "../../core/errors.ts";
 import type {
-  BreakerView,
   Engine,
   EngineStatus,
   HistoryTransition,
@@ -23,8 +22,7 @@ export interface FleetLook {
   readonly overview: Overview;
   readonly kernel: KernelMetrics;
   readonly permits: PoolView;
-  readonly workers: readonly WorkerView[];
-  readonly breakers: readonly BreakerView[];
+  readonly workers: WorkerView[];
   /** Newest first. */
   readonly transitions: HistoryTransition[];
   readonly quotaEvents: QuotaEvent[];
@@ -62,17 +60,16 @@ export class FleetView {
   async #take(): Promise<FleetLook> {
     const engine = this.#engine();
     const atMs = Date.now();
-    const [status, kernel, permits, workers, breakers, transitions, quotaEvents] = await Promise.all([
+    const [status, kernel, permits, workers, transitions, quotaEvents] = await Promise.all([
       engine.status(),
       engine.kernelMetrics(),
       engine.permits.show(),
       engine.workers(),
-      engine.breakers(),
       engine.transitions({ limit: RECENT }),
       engine.quotaEvents({ limit: RECENT }),
     ]);
     const overview = toOverview(engine, status, permits, this.#paces);
-    this.#last = { atMs, status, overview, kernel, permits, workers, breakers, transitions, quotaEvents };
+    this.#last = { atMs, status, overview, kernel, permits, workers, transitions, quotaEvents };
     return this.#last;
   }
 }

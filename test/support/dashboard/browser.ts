@@ -67,10 +67,11 @@ export async function openPage(
   return { page, context, errors, requests };
 }
 
-/** Keeps a picture of the whole page as a test artifact. */
+/** Keeps a picture as a test artifact: of the whole page, or of a dialog before what the window shows of it. */
 export async function picture(page: Page, name: string): Promise<void> {
   mkdirSync(artifacts, { recursive: true });
-  await page.screenshot({ path: join(artifacts, `${name}.png`), fullPage: true });
+  const fullPage = (await page.locator("dialog[open]").count()) === 0;
+  await page.screenshot({ path: join(artifacts, `${name}.png`), fullPage });
 }
 
 /** Elements that reach beyond the window's width; none on a page that fits. */

@@ -54,7 +54,7 @@ export interface PaperDashboard {
 
 export async function servePaper(
   paper: Paper,
-  options: Partial<DashboardOptions> = {},
+  { port = 0, ...options }: Partial<DashboardOptions> & { port?: number } = {},
 ): Promise<PaperDashboard> {
   const app = await buildDashboard({
     backend: () => ({ engine: paperEngine(paper), redis: noRedis, keys: makeKeys("paper") }),
@@ -63,7 +63,7 @@ export async function servePaper(
     pageFiles: builtPage,
     ...options,
   });
-  const url = await app.listen({ host: "127.0.0.1", port: 0 });
+  const url = await app.listen({ host: "127.0.0.1", port });
   return { paper, url, app, close: () => app.close() };
 }
 

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { DeadLetterStats } from "../../api/schemas.ts";
 import { count, percent, plural } from "../lib/figures.ts";
+import type { Fleet } from "../state/fleet.ts";
 import { ErrorText, OutcomeAt } from "../ui/outcome.tsx";
 import { Empty, Loading, Panel } from "../ui/parts.tsx";
 import { usePage, useStore } from "../ui/useStore.ts";
@@ -13,7 +14,7 @@ import { LetterTable } from "./letterTable.tsx";
 import { perPage, useLetters } from "./reading.ts";
 
 export function DeadLetters() {
-  const version = usePage(({ fleet }) => `${fleet.overview?.deadLetters ?? ""}/${fleet.trouble === null}`);
+  const version = usePage(({ fleet }) => letterVersion(fleet));
   const away = usePage(({ fleet }) => fleet.trouble !== null);
   const chosen = useStore(choice, (now) => now);
   const { page, stats, error, loading, depth, reload, older, newer } = useLetters(version);
@@ -103,6 +104,16 @@ export function DeadLetters() {
       )}
     </Panel>
   );
+}
+
+/** Becomes another when the list may have: letters came or went, or a replay went on. Null: not to be asked for now. */
+function letterVersion({ overview, trouble }: Fleet): string | null {
+  if (overview === null || trouble !== null) return null;
+  return overview.providers
+    .map(({ deadLetters, jobs, openRun }) =>
+      [deadLetters.entries, jobs.failed, openRun?.kind === "replay" ? openRun.batchesDone : ""].join("/"),
+    )
+    .join(" ");
 }
 
 function Totals({ stats: { byState } }: { stats: DeadLetterStats }) {

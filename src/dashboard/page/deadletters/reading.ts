@@ -5,7 +5,7 @@ import { ask, errorOf, query } from "../live/http.ts";
 import { useStore } from "../ui/useStore.ts";
 import { type Choice, choice, toFilter } from "./filter.ts";
 
-export const perPage = 25;
+export const perPage = 20;
 
 export interface Reading {
   page: DeadLetters | null;
@@ -25,8 +25,8 @@ interface Answers {
   error: ApiError | null;
 }
 
-/** `version`: becomes another when the fleet's dead letters did. */
-export function useLetters(version: string): Reading {
+/** `version`: becomes another when the fleet's dead letters did; while it is null nothing is asked for. */
+export function useLetters(version: string | null): Reading {
   const chosen = useStore(choice, (now) => now);
   // Another filter begins at its first page.
   const [place, setPlace] = useState<{ of: Choice; cursors: readonly string[] }>({ of: chosen, cursors: [] });
@@ -35,24 +35,25 @@ export function useLetters(version: string): Reading {
   const [loading, setLoading] = useState(true);
   const [turn, setTurn] = useState(0);
   useEffect(() => {
-    const away = new AbortController();
+    if (version === null) return;
+    const leave = new AbortController();
     setLoading(true);
     const wanted = query({ ...toFilter(chosen), limit: perPage, cursor: cursors.at(-1) });
     Promise.all([
-      ask<DeadLetters>("GET", `api/dead-letters${wanted}`, undefined, away.signal),
-      ask<DeadLetterStats>("GET", "api/dead-letters/stats", undefined, away.signal),
+      ask<DeadLetters>("GET", `api/dead-letters${wanted}`, undefined, leave.signal),
+      ask<DeadLetterStats>("GET", "api/dead-letters/stats", undefined, leave.signal),
     ]).then(
       ([page, stats]) => {
         setAnswers({ page, stats, error: null });
         setLoading(false);
       },
       (thrown) => {
-        if (away.signal.aborted) return;
+        if (leave.signal.aborted) return;
         setAnswers((before) => ({ ...before, error: errorOf(thrown) }));
         setLoading(false);
       },
     );
-    return () => away.abort();
+    return () => leave.abort();
   }, [chosen, cursors.length, version, turn]);
   const cursor = answers.page?.cursor ?? null;
   return {

@@ -4,7 +4,7 @@
  * back online or the page comes into view.
  */
 import type { EventData, EventName } from "../../api/schemas.ts";
-import { type Link, lostAfterMs, noLink, retryDelay, staleAfterMs } from "../state/link.ts";
+import { type Link, lostAfterMs, noLink, openWithinMs, retryDelay, staleAfterMs } from "../state/link.ts";
 
 export type OnEvent = <Name extends EventName>(name: Name, data: EventData[Name]) => void;
 
@@ -57,14 +57,14 @@ export function openLine(options: {
     source = opened;
     for (const name of names) opened.addEventListener(name, (event) => hear(name, event));
     opened.onerror = () => {
-      if (source === opened) lose(opened.readyState === EventSource.CLOSED);
+      if (source === opened) lose({ refused: opened.readyState === EventSource.CLOSED });
     };
   };
 
-  const lose = (refused: boolean): void => {
+  const lose = ({ refused = false, hung = false }): void => {
     source?.close();
     source = undefined;
-    const wait = retryDelay(link.tries, Math.random());
+    const wait = retryDelay(link.tries, hung, Math.random());
     set({ phase: "lost", nextTryAt: Date.now() + wait, tries: link.tries + 1 });
     if (refused) options.onRefused();
   };
@@ -76,7 +76,8 @@ export function openLine(options: {
       return;
     }
     const silentMs = now - Math.max(openedAt, link.heardAt ?? 0);
-    if (silentMs > lostAfterMs) lose(false);
+    const opening = source.readyState === EventSource.CONNECTING;
+    if (silentMs > (opening ? openWithinMs(link.tries) : lostAfterMs)) lose({ hung: true });
     else if (link.phase === "live" && now - (link.heardAt ?? 0) > staleAfterMs) set({ phase: "stale" });
   };
 

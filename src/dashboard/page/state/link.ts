@@ -15,8 +15,14 @@ export const noLink: Link = { phase: "connecting", heardAt: null, nextTryAt: nul
 
 /** The server sends a pulse every second. */
 export const staleAfterMs = 5_000;
-export const lostAfterMs = 15_000;
+export const lostAfterMs = 10_000;
 
-/** Between two tries, ms: soon at first, then patient, never in step with other pages. */
-export const retryDelay = (tries: number, random: number): number =>
-  Math.min(15_000, 500 * 2 ** Math.min(tries, 10)) * (0.75 + 0.5 * random);
+/**
+ * A new line opens within this, ms, or is given up for another. A network that forgot one connection has forgotten those that
+ * the browser keeps for later too, and takes them first: so the first few tries are short.
+ */
+export const openWithinMs = (tries: number): number => (tries <= 6 ? 3_000 : lostAfterMs);
+
+/** Between two tries, ms: soon at first, then patient, never in step with other pages. `hung`: nobody refused. */
+export const retryDelay = (tries: number, hung: boolean, random: number): number =>
+  (hung && tries <= 6 ? 250 : Math.min(15_000, 500 * 2 ** Math.min(tries, 10))) * (0.75 + 0.5 * random);

@@ -1,6 +1,7 @@
 /** Top of the page: what this is, whether it is live, where its parts are, who looks. */
 import { useState } from "preact/hooks";
 import type { Session } from "../../api/schemas.ts";
+import { count } from "../lib/figures.ts";
 import { logout } from "../session/session.ts";
 import { nextTheme, theme } from "../session/theme.ts";
 import { Icon } from "./icon.tsx";
@@ -52,7 +53,7 @@ function Sections() {
           }}
         >
           {name}
-          {id === "dead-letters" && deadLetters > 0 && <span class="count-chip">{deadLetters}</span>}
+          {id === "dead-letters" && deadLetters > 0 && <span class="count-chip">{count(deadLetters)}</span>}
         </a>
       ))}
       <a href="queues" target="_blank" rel="noreferrer" title="Bull Board, read-only, in a new tab">

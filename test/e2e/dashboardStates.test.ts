@@ -1,0 +1,232 @@
+/**
+ * Every state of the dashboard's page, in both themes, on a desk and on a phone: there by role and text, nothing serious for
+ * axe-core, nothing wider than the window. Pictures of all of them are kept in test-artifacts/dashboard. The fleet stands on
+ * paper here, since no real one is in all states at once; the way to the page is the real one.
+ */
+import { expect, test } from "@jest/globals";
+import { UeeError } from "../../src/core/errors.ts";
+import { examine, inBrowser, provider } from "../support/dashboard/inBrowser.ts";
+import {
+  busyPaper,
+  everyStatePaper,
+  freshPaper,
+  overloadedPaper,
+  quietPaper,
+} from "../support/dashboard/papers.ts";
+
+inBrowser("the dashboard's page", ({ visit }) => {
+  test("shows every state of a provider with its word, its reason and what can be done", async () => {
+    const { page, errors } = await visit(everyStatePaper());
+    const states = {
+      idle: ["IDLE", "Start", "Pause"],
+      acquiring: ["ACQUIRING", "Pause", "Stop"],
+      running: ["RUNNING", "Pause", "Stop"],
+      quota: ["WAITING_QUOTA", "Pause", "Stop"],
+      backoff: ["WAITING_BACKOFF", "Pause", "Stop"],
+      paused: ["PAUSED", "Resume", "Stop"],
+      terminated: ["TERMINATED", "Start", "Pause"],
+    };
+    for (const [name, [state, ...actions]] of Object.entries(states)) {
+      const article = provider(page, name);
+      await article.getByText(state!, { exact: true }).waitFor();
+      const buttons = await article
+        .getByRole("group", { name: `Actions on ${name}` })
+        .getByRole("button")
+        .all();
+      expect(await Promise.all(buttons.map((button) => button.textContent()))).toEqual(actions);
+    }
+    await provider(page, "backoff")
+      .getByText(/Retry-After 120 s.*Goes on in 1 min/)
+      .waitFor();
+    await provider(page, "paused")
+      .getByText(/Error rate 15.2 %/)
+      .waitFor();
+    await provider(page, "quota")
+      .getByText(/no permit/)
+      .waitFor();
+    const progress = provider(page, "running").getByRole("progressbar");
+    expect(await progress.getAttribute("aria-valuenow")).toBe("68");
+    expect(await progress.getAttribute("aria-valuetext")).toMatch(
+      /8,120 of 12,000 records, 67 %.*records\/s.*left/,
+    );
+    await examine(page, "every-state");
+    expect(errors).toEqual([]);
+  });
+
+  test("is calm when nothing needs anybody, and designed before anything ever ran", async () => {
+    const quiet = await visit(quietPaper());
+    await quiet.page.getByText("Nothing needs you.").waitFor();
+    expect(await quiet.page.title()).toBe("orchestrating · UEE");
+    await quiet.page.getByText("No dead letters").waitFor();
+    await examine(quiet.page, "quiet");
+
+    const fresh = await visit(freshPaper());
+    await fresh.page.getByText("It has never run.").first().waitFor();
+    await fresh.page.getByText("Start one with uee worker").waitFor();
+    await fresh.page.getByText("Nothing happened yet").waitFor();
+    expect(await fresh.page.title()).toBe("(1) no worker lives · UEE");
+    await examine(fresh.page, "fresh");
+    expect([...quiet.errors, ...fresh.errors]).toEqual([]);
+  });
+
+  test("tells an overloaded fleet: figures over their thresholds, revoked permits, a dead worker, a full cap", async () => {
+    const { page, errors } = await visit(overloadedPaper());
+    await page.getByText("slow and full: over threshold").waitFor();
+    await page.getByText(/of 10 revoked by the optimizer/).waitFor();
+    const workers = page.getByRole("region", { name: "Workers" });
+    await workers.getByText("dead", { exact: true }).waitFor();
+    await workers.getByText("late", { exact: true }).waitFor();
+    await page.getByRole("link", { name: "a worker died" }).waitFor();
+    await page.getByText("it pauses with the next one.").waitFor();
+    await page.getByRole("img", { name: /p99 latency: now .* threshold 30 ms, passed/ }).waitFor();
+    await examine(page, "overloaded");
+    expect(errors).toEqual([]);
+  });
+
+  test("asks before it acts, in windows that hold the focus and give it back", async () => {
+    const { page, errors } = await visit(busyPaper());
+    const pause = provider(page, "cve").getByRole("button", { name: "Pause cve" });
+    await pause.click();
+    const dialog = page.getByRole("dialog", { name: "Pause cve" });
+    await examine(page, "dialog-pause");
+    for (let i = 0; i < 6; i++) {
+      await page.keyboard.press("Tab");
+      // Between two rounds the focus is with the browser itself, never with the page behind.
+      expect(
+        await page.evaluate(
+          "document.activeElement.closest('dialog') !== null || document.activeElement === document.body",
+        ),
+      ).toBe(true);
+    }
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+    expect(await page.evaluate("document.activeElement.getAttribute('aria-label')")).toBe("Pause cve");
+
+    await provider(page, "cve").getByRole("button", { name: "Stop cve" }).click();
+    await page.getByRole("dialog").getByText("This cannot be undone").waitFor();
+    await examine(page, "dialog-stop");
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await provider(page, "cwe").getByRole("button", { name: "Start cwe" }).click();
+    await page.getByRole("radio", { name: /^Full/ }).check();
+    await page.getByText("suspiciously many").waitFor();
+    await examine(page, "dialog-start");
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Resize" }).click();
+    await page.getByRole("spinbutton").fill("3");
+    await page.getByText("3 permits will be asked back").waitFor();
+    await page.getByRole("button", { name: "Shrink to 3" }).waitFor();
+    await examine(page, "dialog-resize");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("?");
+    await page.getByRole("dialog", { name: "Keyboard and help" }).waitFor();
+    await examine(page, "dialog-help");
+    expect(errors).toEqual([]);
+  });
+
+  test("shows what the API refuses, with its code, what would allow it, and the remedy", async () => {
+    const { page, served } = await visit(busyPaper());
+    served.paper.refuses = new UeeError("PROV_ILLEGAL_TRANSITION", "cve cannot be paused now.", {
+      data: { state: "TERMINATED", allowed: ["RUNNING", "ACQUIRING"] },
+    });
+    await provider(page, "cve").getByRole("button", { name: "Pause cve" }).click();
+    await page.keyboard.type("for the night");
+    await page.keyboard.press("Enter");
+    const alert = provider(page, "cve").getByRole("alert");
+    await alert.getByText("Pausing cve was refused.").waitFor();
+    expect(await alert.textContent()).toMatch(/PROV_ILLEGAL_TRANSITION cve cannot be paused now/);
+    expect(await alert.textContent()).toMatch(/States that would allow it: RUNNING, ACQUIRING/);
+    await examine(page, "refused");
+    await alert.getByRole("button", { name: "Dismiss this message" }).click();
+    await page.getByText("was refused").waitFor({ state: "detached" });
+  });
+
+  test("finds dead letters by filter and page, shows one with its bytes, and counts before it purges", async () => {
+    const { page, errors } = await visit(busyPaper());
+    const letters = page.getByRole("region", { name: "Dead letters" });
+    const rows = letters.getByRole("table").getByRole("row");
+    await rows.nth(20).waitFor();
+    await letters.getByRole("button", { name: "Older" }).click();
+    await letters.getByText("21 to 40, the newest first").waitFor();
+    await letters.getByLabel("Provider").selectOption("cve");
+    await letters.getByText("1 to 13, the newest first").waitFor();
+    expect(await rows.count()).toBe(14);
+    await letters.getByRole("button", { name: "Clear" }).click();
+    await rows.nth(20).waitFor();
+    await letters.getByRole("checkbox", { name: "Select CAPEC-61" }).check();
+    await letters.getByText("1 letter selected").waitFor();
+    await examine(page, "letters");
+    await letters.getByRole("checkbox", { name: "Select CAPEC-61" }).uncheck();
+
+    await letters.getByRole("button", { name: "CAPEC-61", exact: true }).click();
+    const bytes = page.getByRole("textbox", { name: "Raw bytes" });
+    await bytes.waitFor();
+    expect(await bytes.inputValue()).toContain('"Name": 42');
+    await page.getByRole("button", { name: "Hex" }).click();
+    expect(await bytes.inputValue()).toMatch(/^00000000 {2}7b 22 69 64 22 .*\{"id":"CAPEC-61"/);
+    await examine(page, "letter");
+    await page.keyboard.press("Escape");
+
+    await letters.getByRole("button", { name: "Purge all that match" }).click();
+    const purge = page.getByRole("dialog", { name: "Purge dead letters" });
+    await purge.getByText("38 letters would be purged").waitFor();
+    const button = purge.getByRole("button", { name: "Purge 38" });
+    expect(await button.isDisabled()).toBe(true);
+    await purge.getByLabel("Type 38 to purge them").fill("38");
+    expect(await button.isDisabled()).toBe(false);
+    await examine(page, "dialog-purge");
+    expect(errors).toEqual([]);
+  });
+
+  test("works by keyboard alone", async () => {
+    const { page, errors } = await visit(busyPaper());
+    await provider(page, "cve").waitFor();
+    const focused = () =>
+      page.evaluate<string>("document.activeElement.id || document.activeElement.dataset.provider || ''");
+    await page.keyboard.press("j");
+    expect(await focused()).toBe("provider-cve");
+    await page.keyboard.press("j");
+    await page.keyboard.press("j");
+    expect(await focused()).toBe("provider-capec");
+    await page.keyboard.press("k");
+    expect(await focused()).toBe("provider-cwe");
+    await page.keyboard.press("s");
+    await page.getByRole("dialog", { name: "Start cwe" }).waitFor();
+    // In a field letters are letters.
+    await page.keyboard.type("just");
+    expect(await page.getByLabel(/^Reason/).inputValue()).toBe("just");
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await page.keyboard.press("4");
+    expect(await focused()).toBe("permits");
+    await page.keyboard.press("/");
+    expect(await focused()).toBe("dead-letters-filter");
+    await page.keyboard.press("Escape");
+    await page.locator("body").click({ position: { x: 2, y: 400 } });
+    await page.keyboard.press("t");
+    expect(await page.evaluate("document.documentElement.dataset.theme")).toBe("light");
+    await page.keyboard.press("t");
+    expect(await page.evaluate("document.documentElement.dataset.theme")).toBe("dark");
+    expect(await page.evaluate("getComputedStyle(document.body).backgroundColor")).toBe("rgb(14, 18, 23)");
+    expect(errors).toEqual([]);
+  });
+
+  test("asks for the token, says what is wrong with it, lets in, and says when a login has ended", async () => {
+    const { page, context, errors, served } = await visit(busyPaper(), { token: "sesame-open" });
+    await page.getByLabel("Your name").fill("anna");
+    await page.getByLabel("Token").fill("wrong");
+    expect(errors).toEqual([]);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("alert").getByText("API_LOGIN_REFUSED").waitFor();
+    await examine(page, "login");
+    await page.getByLabel("Token").fill("sesame-open");
+    await page.keyboard.press("Enter");
+    await provider(page, "cve").waitFor();
+    await page.getByText("anna", { exact: true }).waitFor();
+    await context.clearCookies();
+    await page.getByRole("button", { name: "Pause cve" }).click();
+    await page.keyboard.press("Enter");
+    await page.getByText("Your login has ended.").waitFor();
+    expect(served.url).toContain("127.0.0.1");
+    await examine(page, "login-ended");
+  });
+});

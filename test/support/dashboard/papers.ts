@@ -1,0 +1,175 @@
+/** Whole fleets on paper: quiet, busy, new, overloaded, and one in every state at once. */
+import type { ProviderStatus } from "../../../src/engine/api.ts";
+import type { Paper } from "./paperEngine.ts";
+import {
+  iso,
+  paperCap,
+  paperDecision,
+  paperHistory,
+  paperKernel,
+  paperLetter,
+  paperMachine,
+  paperPool,
+  paperProvider,
+  paperRun,
+  paperStatus,
+  paperTransition,
+  paperWorker,
+  pastRun,
+} from "./paperFleet.ts";
+
+const names = ["cve", "cwe", "capec", "attack"] as const;
+const many = { cve: 361_204, cwe: 1_432, capec: 615, attack: 21_230 } as const;
+const noJobs = { waiting: 0, active: 0, delayed: 0, failed: 0 };
+
+const paper = (providers: ProviderStatus[], now: number, over: Partial<Paper> = {}): Paper => ({
+  status: paperStatus(providers, now),
+  kernel: paperKernel(),
+  samples: paperHistory(now),
+  permits: paperPool(now),
+  workers: [paperWorker(1, now), paperWorker(2, now)],
+  transitions: Array.from({ length: 40 }, (_, n) => paperTransition(n, now)),
+  quotaEvents: Array.from({ length: 4 }, (_, n) => paperDecision(n, now)),
+  runs: [paperRun("cve", now), pastRun("cve", now, { runId: "cve-20251122T200411-11c0" })],
+  letters: Array.from({ length: 40 }, (_, n) => paperLetter(n + 1, now)),
+  ...over,
+});
+
+const paused = (name: string, now: number): ProviderStatus =>
+  paperProvider(
+    name,
+    paperMachine("PAUSED", now, {
+      actor: "engine",
+      reason:
+        "Error rate 15.2 % after 230 records is over 10 %: VAL_RECORD_SHAPE ×35 (e.g. CAPEC-66: `Name` is a number).",
+    }),
+    now,
+    { records: 615, deadLetters: paperCap(name, 35), jobs: { ...noJobs, waiting: 3, failed: 35 } },
+  );
+
+const waiting = (name: string, now: number): ProviderStatus =>
+  paperProvider(
+    name,
+    paperMachine("WAITING_BACKOFF", now, {
+      reason: "The upstream said to wait (429, Retry-After 120 s).",
+      until: iso(now + 110_000),
+      remainingMs: 110_000,
+    }),
+    now,
+    { records: 21_230, verified: false, verifiedAt: null, watermark: null, nextRun: null },
+  );
+
+export function busyPaper(): Paper {
+  const now = Date.now();
+  const incomplete = pastRun("cwe", now, {
+    state: "incomplete",
+    deadLettered: 2,
+    error: {
+      code: "PROV_BAD_RECORDS",
+      message: "2 records could not be read and are set aside.",
+      remedy: "Look at them in the dead letters; replay or accept them.",
+    },
+  });
+  return paper(
+    [
+      paperProvider("cve", paperMachine("RUNNING", now, { actor: "anna", reason: "nightly check" }), now),
+      paperProvider("cwe", paperMachine("TERMINATED", now), now, { records: 1_432, lastRun: incomplete }),
+      paused("capec", now),
+      waiting("attack", now),
+    ],
+    now,
+  );
+}
+
+export function quietPaper(): Paper {
+  const now = Date.now();
+  const providers = names.map((name, i) =>
+    paperProvider(name, paperMachine("TERMINATED", now, { since: iso(now - (i + 1) * 3_000_000) }), now, {
+      records: many[name],
+      jobs: noJobs,
+    }),
+  );
+  const idle = paperPool(now, { allocated: 0, available: 10, providers: [], holders: [] });
+  return paper(providers, now, { letters: [], permits: idle, kernel: paperKernel({ buffer_saturation: 0 }) });
+}
+
+export function freshPaper(): Paper {
+  const now = Date.now();
+  const never = { verified: false, verifiedAt: null, watermark: null, lastRun: null, lastCheckpoint: null };
+  const providers = names.map((name) =>
+    paperProvider(name, paperMachine("IDLE", now, { since: null }), now, {
+      ...never,
+      records: 0,
+      nextRun: null,
+      jobs: noJobs,
+    }),
+  );
+  return {
+    ...paper(providers, now, {
+      samples: [],
+      workers: [],
+      transitions: [],
+      quotaEvents: [],
+      runs: [],
+      letters: [],
+    }),
+    status: paperStatus(providers, now, {
+      workers: [],
+      macro: paperMachine("BOOTSTRAPPING", now, { since: null }),
+    }),
+    permits: paperPool(now, { configured: null, allocated: 0, available: 10, providers: [], holders: [] }),
+    kernel: paperKernel({ p99_latency_ms: 0, buffer_saturation: 0, active_workers: 0, message_rate: 0 }),
+  };
+}
+
+export function overloadedPaper(): Paper {
+  const now = Date.now();
+  const full = { ...paperCap("cve", 9_999), share: 1, level: "full" as const };
+  const cve = paperProvider("cve", paperMachine("RUNNING", now), now, { deadLetters: full });
+  const made = paper([cve, paused("capec", now)], now, {
+    kernel: paperKernel({ p99_latency_ms: 47.3, buffer_saturation: 0.93, error_rate: 1.2 }),
+    permits: paperPool(now, {
+      effective: 4,
+      revoked: 6,
+      askedBack: 2,
+      available: 0,
+      waiting: 3,
+      holdUntil: now + 9_000,
+      providers: [
+        {
+          ...{ provider: "cve", held: 6, askedBack: 2, waiting: 3, waitingMs: 14_000 },
+          ...{ cap: 8, weight: 2, permitTimeMs: 9_000 },
+        },
+      ],
+    }),
+    workers: [
+      paperWorker(1, now),
+      paperWorker(2, now, { health: "late", missedBeats: 1, lastBeatAt: iso(now - 17_000) }),
+      paperWorker(3, now, { health: "dead", missedBeats: 4, lastBeatAt: iso(now - 45_000) }),
+    ],
+  });
+  return {
+    ...made,
+    status: {
+      ...made.status,
+      redis: { ...made.status.redis, usedMemory: 1_040_000_000, trouble: "OOM command not allowed" },
+    },
+  };
+}
+
+export function everyStatePaper(): Paper {
+  const now = Date.now();
+  const quota = paperMachine("WAITING_QUOTA", now, { reason: "The pool has no permit left for quota." });
+  return paper(
+    [
+      paperProvider("idle", paperMachine("IDLE", now, { since: null }), now, { lastRun: null, jobs: noJobs }),
+      paperProvider("acquiring", paperMachine("ACQUIRING", now), now),
+      paperProvider("running", paperMachine("RUNNING", now), now),
+      paperProvider("quota", quota, now),
+      waiting("backoff", now),
+      paused("paused", now),
+      paperProvider("terminated", paperMachine("TERMINATED", now), now),
+    ],
+    now,
+  );
+}
