@@ -1,11 +1,21 @@
 // A worker process of built code: works until it is killed or told to stop. argv: JSON {url, settings, stopAt?: {step,
-// phase, nth}, logs?}; with stopAt it freezes itself (SIGSTOP) at that place. Prints one line when it takes batches; with
-// logs its log lines, as {"log": …}.
+// phase, nth}, logs?, host?}; with stopAt it freezes itself (SIGSTOP) at that place; with host it believes to run on another
+// machine of that name. Prints one line when it takes batches; with logs its log lines, as {"log": …}.
+import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+import os from "node:os";
 import { makeLogger, silentLogger } from "../../dist/core/logger.js";
 import { openEngine } from "../../dist/engine.js";
 import { connectRedis } from "../../dist/redis/connect.js";
 
 const plan = JSON.parse(process.argv[2]);
+if (plan.host) {
+  const { readFileSync } = fs;
+  const bootId = "/proc/sys/kernel/random/boot_id";
+  fs.readFileSync = (path, ...rest) => (path === bootId ? plan.host : readFileSync(path, ...rest));
+  os.hostname = () => plan.host;
+  syncBuiltinESMExports();
+}
 let met = 0;
 const logger = plan.logs
   ? makeLogger({ destination: { write: (line) => process.stdout.write(`{"log":${line.trim()}}\n`) } })
@@ -16,14 +26,14 @@ const engine = await openEngine({
   redis,
   logger,
   onStep: (step, phase, batch) => {
-    process.stdout.write(`${JSON.stringify({ step, phase, batch })}\n`);
+    process.stdout.write(`${JSON.stringify({ step, phase, batch, at: Date.now() })}\n`);
     const at = plan.stopAt;
     if (at && step === at.step && phase === at.phase && ++met === at.nth)
       process.kill(process.pid, "SIGSTOP");
   },
 });
 const worker = await engine.startWorker();
-process.stdout.write(`${JSON.stringify({ ready: worker.id })}\n`);
+process.stdout.write(`${JSON.stringify({ ready: worker.id, at: Date.now() })}\n`);
 process.on("SIGTERM", () => {
   void worker
     .stop()

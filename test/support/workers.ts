@@ -25,7 +25,10 @@ export interface LogLine {
 export interface WorkerProcess {
   readonly process: ChildProcess;
   /** Lines it printed: steps as they happen. */
-  readonly steps: { step: StepName; phase: "before" | "after"; batch: string }[];
+  readonly steps: { step: StepName; phase: "before" | "after"; batch: string; at: number }[];
+  /** Its id, and when it took batches, ms since the epoch by its own clock, as the times of its steps. */
+  readonly id: string;
+  readonly readyAt: number;
   /** Its log lines of level info and above, where they were asked for. */
   readonly logs: LogLine[];
   /** Resolves at the next step that fits. */
@@ -39,6 +42,8 @@ export async function startWorkerProcess(options: {
   settings: EngineSettings;
   stopAt?: Place;
   logs?: boolean;
+  /** It believes to run on another machine of this name. */
+  host?: string;
 }): Promise<WorkerProcess> {
   const child = spawn(process.execPath, [script, JSON.stringify(options)], {
     stdio: ["ignore", "pipe", "inherit"],
@@ -48,7 +53,7 @@ export async function startWorkerProcess(options: {
   const events = new EventEmitter();
   createInterface({ input: child.stdout }).on("line", (line) => {
     const said = JSON.parse(line);
-    if (said.ready) events.emit("ready");
+    if (said.ready) events.emit("ready", said);
     else if (said.log) logs.push(said.log);
     else {
       steps.push(said);
@@ -56,14 +61,16 @@ export async function startWorkerProcess(options: {
     }
   });
   const closed = once(child, "close");
-  await Promise.race([
+  const [ready] = (await Promise.race([
     once(events, "ready"),
     closed.then(() => Promise.reject(new Error("the worker ended"))),
-  ]);
+  ])) as [{ ready: string; at: number }];
   return {
     process: child,
     steps,
     logs,
+    id: ready.ready,
+    readyAt: ready.at,
     reached: async (step, phase) => {
       await once(events, `${step}:${phase}`);
     },
