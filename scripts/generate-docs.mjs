@@ -9,7 +9,7 @@ import { say } from "./lib/run.mjs";
 if (!build()) process.exit(1);
 const { describeConfig, surroundings } = await import("../dist/config/index.js");
 const { errorCatalog, errorClasses, retryable } = await import("../dist/core/errorCatalog.js");
-const { systemErrors } = await import("../dist/core/systemErrors.js");
+const { opossumErrors, systemErrors } = await import("../dist/core/systemErrors.js");
 const { redisErrors } = await import("../dist/redis/errors.js");
 const { bullmqErrors } = await import("../dist/queues/bullmqErrors.js");
 const { upstreamErrors } = await import("../dist/upstream/failures.js");
@@ -62,6 +62,7 @@ const foreignTables = [
   ...Object.values(upstreamErrors).flat(),
   zipErrors,
   xmlErrors,
+  opossumErrors,
   systemErrors,
 ];
 

@@ -131,11 +131,6 @@ export const errorCatalog = {
     "Too many files are open.",
     "Raise the limit (`ulimit -n`, or LimitNOFILE of the service).",
   ),
-  SYS_PORT_TAKEN: entry(
-    "configuration",
-    "The port is taken.",
-    "Choose another with --port, or end who listens there.",
-  ),
   SYS_NETWORK: entry(
     "transient",
     "A connection of this process failed.",
@@ -186,7 +181,6 @@ export const errorCatalog = {
     "This process still runs an older copy of the batch.",
     "Nothing: the batch comes back when the copy has settled.",
   ),
-  RPC_NO_WORKER: entry("deferred", "Jobs wait and no worker lives.", "Start one: `uee worker` or `uee up`."),
   RPC_PAYLOAD_TOO_LARGE: entry(
     "permanent",
     "A batch's payload exceeds 16 KB.",
@@ -388,11 +382,6 @@ export const errorCatalog = {
     "This is not a value that the permit pool can take.",
     "Sizes are 1 to 4096, caps 0 to 4096, weights 1 to 1000, all whole numbers.",
   ),
-  PERM_DRIFT: entry(
-    "refused",
-    "The permit pool's figures disagree with one another.",
-    "`uee permits audit` repairs them; report it with its output.",
-  ),
 
   // VAL: records and values
   VAL_RECORD_SHAPE: entry("permanent", "The record is not an object.", "`uee dlq show` has the raw bytes."),
@@ -474,7 +463,7 @@ export const errorCatalog = {
   ),
   API_CANNOT_LISTEN: entry(
     "configuration",
-    "The dashboard cannot listen there.",
+    "This process cannot listen there.",
     "Give another --port or --host, or stop what uses it.",
   ),
 } as const satisfies Record<string, ErrorEntry>;

@@ -1,7 +1,7 @@
 import { type ErrorClass, type ErrorCode, errorCatalog, retryable } from "./errorCatalog.ts";
 import { cleanCause, type ForeignTable, matchForeign, traitsOf } from "./foreignErrors.ts";
 import { redactSecrets } from "./redact.ts";
-import { systemErrors } from "./systemErrors.ts";
+import { opossumErrors, systemErrors } from "./systemErrors.ts";
 
 export type { ErrorClass, ErrorCode } from "./errorCatalog.ts";
 
@@ -60,6 +60,7 @@ export function fromForeign(error: unknown, table: ForeignTable): UeeError | und
 /** Any thrown thing as a UeeError; what nobody foresaw becomes SYS_INTERNAL. Its cause is kept, without secrets. */
 export function toUeeError(error: unknown): UeeError {
   return (
+    fromForeign(error, opossumErrors) ??
     fromForeign(error, systemErrors) ??
     new UeeError("SYS_INTERNAL", traitsOf(error).message, { cause: error })
   );

@@ -9,6 +9,16 @@ export const brokenCertificate =
 export const brokenCompression =
   /^(Z_(DATA|BUF|STREAM|NEED_DICT)|ERR_BROTLI|ERR__ERROR_FORMAT|ERR_ZLIB|ERR_PADDING|ERR_TRAILING_JUNK)/;
 
+/** Of a provider that brings a breaker of its own; ours (breakers/) lets none of these out. */
+export const opossumErrors: ForeignTable = {
+  library: "opossum",
+  patterns: [
+    { when: { code: /^(EOPENBREAKER|ESEMLOCKED)$/ }, as: "PROV_CIRCUIT_OPEN", says: "{}." },
+    { when: { code: /^ETIMEDOUT$/, message: /^Timed out after \d+ms/ }, as: "PROV_TIMEOUT", says: "{}." },
+    { when: { code: /^ESHUTDOWN$/ }, as: "SYS_SHUTDOWN", says: "{}." },
+  ],
+};
+
 /** Of calls to the file system; sockets share some of its codes. */
 const ofFiles = /^(?!(?:connect|bind|listen|getaddrinfo|accept|shutdown)$)./;
 
@@ -37,7 +47,7 @@ export const systemErrors: ForeignTable = {
       as: "SYS_DISK",
       says: "A file or folder could not be read or written: {}.",
     },
-    { when: { code: /^EADDRINUSE$/ }, as: "SYS_PORT_TAKEN", says: "The port is taken: {}." },
+    { when: { code: /^EADDRINUSE$/ }, as: "API_CANNOT_LISTEN", says: "The address is taken: {}." },
     {
       when: { code: brokenCertificate },
       as: "SYS_NETWORK",

@@ -72,8 +72,8 @@ export async function stop(
   const runId = (await context.runs.openRunId()) ?? (await context.runs.replayRunId());
   if (runId !== null) {
     const why = by.reason ? `: ${by.reason}` : "";
-    const error = { code: "PROV_STOPPED", message: `stopped by ${person(by).name}${why}` };
-    await context.runs.stop(runId, error).catch((thrown: unknown) => {
+    const { code, detail } = new UeeError("PROV_STOPPED", `stopped by ${person(by).name}${why}`);
+    await context.runs.stop(runId, { code, message: detail }).catch((thrown: unknown) => {
       // It closed by itself in this moment.
       if (!(thrown instanceof UeeError) || thrown.code !== "STOR_RUN_CLOSED") throw thrown;
     });

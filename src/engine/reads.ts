@@ -21,7 +21,8 @@ const pausedError = ({ reason, actor, trigger }: ProviderSnapshot): RunError => 
   const full = reason?.startsWith("PROV_DLQ_FULL") ? "PROV_DLQ_FULL" : "PROV_ERROR_RATE";
   const code = trigger === "pause_on_error" ? full : "PROV_PAUSED";
   const said = (reason ?? "paused").replace(/^[A-Z]+_[A-Z_]+: /, "");
-  return { code, message: `${said} (paused by ${actor})`, remedy: remedyOf(code) };
+  const { detail, remedy } = new UeeError(code, `${said} (paused by ${actor})`);
+  return { code, message: detail, remedy };
 };
 
 const waitOf = ({ state, reason, until }: ProviderSnapshot): RunProgress["waiting"] =>

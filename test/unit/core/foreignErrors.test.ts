@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import CircuitBreaker from "opossum";
 import { z } from "zod";
 import { toUeeError, type UeeError } from "../../../src/core/errors.ts";
 import { mapQueueError } from "../../../src/queues/bullmqErrors.ts";
@@ -61,7 +62,7 @@ describe("what Node throws is named", () => {
     ["a file of somebody else's", "SYS_FILE_DENIED", () => Promise.reject(coded("EACCES", "open"))],
     ["a disk that is read-only", "SYS_FILE_DENIED", () => Promise.reject(coded("EROFS", "mkdir"))],
     ["too many open files", "SYS_FILES_EXHAUSTED", () => Promise.reject(coded("EMFILE", "open"))],
-    ["a port in use", "SYS_PORT_TAKEN", taken],
+    ["a port in use", "API_CANNOT_LISTEN", taken],
     ["a host that refuses", "SYS_NETWORK", refused],
     ["a name that is not known", "SYS_NETWORK", () => Promise.reject(coded("ENOTFOUND", "getaddrinfo"))],
     ["a resolver that is away", "SYS_NETWORK", () => Promise.reject(coded("EAI_AGAIN", "getaddrinfo"))],
@@ -94,6 +95,29 @@ describe("what Node throws is named", () => {
   test("what is read is not quoted: it may be a secret", async () => {
     const error = await thrown(() => JSON.parse('{"password": hunter2}'));
     expect(`${error.message} ${error.stack} ${String(error.cause)}`).not.toContain("hunter2");
+  });
+});
+
+describe("what a provider's own opossum throws is named", () => {
+  const slow = () => sleep(1_000, undefined, { ref: false });
+  const fireAfter = (act: (breaker: CircuitBreaker) => void) => (breaker: CircuitBreaker) => {
+    act(breaker);
+    return breaker.fire();
+  };
+
+  test.each<[string, string, (breaker: CircuitBreaker) => Promise<unknown>]>([
+    ["an open circuit", "PROV_CIRCUIT_OPEN", fireAfter((breaker) => breaker.open())],
+    ["a call that took too long", "PROV_TIMEOUT", (breaker) => breaker.fire()],
+    [
+      "too many calls at once",
+      "PROV_CIRCUIT_OPEN",
+      (breaker) => Promise.race([breaker.fire().catch(slow), breaker.fire()]),
+    ],
+    ["a circuit that was shut down", "SYS_SHUTDOWN", fireAfter((breaker) => breaker.shutdown())],
+  ])("%s is %s", async (_what, code, work) => {
+    const breaker = new CircuitBreaker(slow, { timeout: 20, capacity: 1 });
+    expect((await thrown(() => work(breaker))).code).toBe(code);
+    breaker.shutdown();
   });
 });
 
