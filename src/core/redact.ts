@@ -9,8 +9,9 @@ const secretName =
 
 const rules: readonly (readonly [RegExp, string])[] = [
   // What stands before the last @ of an address, also where a password holds what should have been escaped.
-  [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s"'<>@/]*:[^\s"'<>]*@/gi, `$1${CENSORED}@`],
-  [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s"'<>/]*@/gi, `$1${CENSORED}@`],
+  // One that is censored already (`user:***@`) stays.
+  [/\b([a-z][a-z0-9+.-]*:\/\/)(?![^\s"'<>@/]*:\*{3}@)[^\s"'<>@/]*:[^\s"'<>]*@/gi, `$1${CENSORED}@`],
+  [/\b([a-z][a-z0-9+.-]*:\/\/)(?![^\s"'<>@/]*:\*{3}@)[^\s"'<>/]*@/gi, `$1${CENSORED}@`],
   // Redis repeats the arguments of a command that it does not know; AUTH's are the password.
   [/(with args beginning with:).*/gis, `$1 ${CENSORED}`],
   [/\b(AUTH|HELLO \d AUTH)((?: +\S+){1,3})/g, `$1 ${CENSORED}`],

@@ -2,9 +2,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { z } from "zod";
 import { loadConfig } from "../../src/config/index.ts";
-import { silentLogger } from "../../src/core/logger.ts";
+import { UeeError } from "../../src/core/errors.ts";
+import { makeLogger, silentLogger } from "../../src/core/logger.ts";
 import { listenDashboard } from "../../src/dashboard/listen.ts";
-import type { EngineSettings } from "../../src/engine.ts";
+import type { EngineSettings, OpenEngineOptions } from "../../src/engine.ts";
 import type { AnyProvider, ExtractContext, Extracted } from "../../src/providers/contract.ts";
 import { chooseRedis } from "../../src/session/chooseRedis.ts";
 import { idleProvider } from "../support/idleProvider.ts";
@@ -25,13 +26,17 @@ beforeEach(() => open({}));
 afterEach(() => uee.close());
 
 /** An engine with one provider, `odd`, which is odd in this way. */
-async function open(odd: Partial<AnyProvider>, settings: Partial<EngineSettings> = {}): Promise<void> {
+async function open(
+  odd: Partial<AnyProvider>,
+  settings: Partial<EngineSettings> = {},
+  more: Partial<OpenEngineOptions> = {},
+): Promise<void> {
   await uee?.close();
   const usual = idleProvider("odd", { batches: 2, takes: 0 }) as AnyProvider;
   uee = await openTestEngine(
     redis.url,
     { prefix: `rare${prefixes++}`, ...settings },
-    { providers: [{ ...usual, ...odd }] },
+    { providers: [{ ...usual, ...odd }], ...more },
   );
 }
 
@@ -152,6 +157,22 @@ test("a job that is handed out again while its first copy still works here", asy
   letGo();
   expect(await uee.engine.waitForRun("odd", runId, { pollMs: 20 })).toMatchObject({ state: "complete" });
   await worker.stop();
+});
+
+test("a batch of a provider that waits, and what it waits for", async () => {
+  const lines: string[] = [];
+  const logger = makeLogger({ destination: { write: (line) => void lines.push(line) } });
+  let told = false;
+  const extract = async (): Promise<Extracted<unknown>> => {
+    if (told) return { records: [], fetchedAt: Date.now() * 1000 };
+    told = true;
+    throw new UeeError("PROV_THROTTLED", "wait a moment", { retryAfterMs: 1_500 });
+  };
+  await open({ plan: () => [batch("a"), batch("b"), batch("c")], extract }, { concurrency: 1 }, { logger });
+  expect(await uee.run("odd", "full")).toMatchObject({ state: "complete" });
+  const said = (code: string) => lines.filter((line) => JSON.parse(line).code === code);
+  expect(said("PROV_THROTTLED")).toHaveLength(1);
+  expect(said("PROV_BACKING_OFF").join()).toContain("PROV_THROTTLED: wait a moment");
 });
 
 test("a staged slice that is gone", async () => {

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/gl
 import { connectRedis, type RedisConnections } from "../../../src/redis/connect.ts";
 import { mapRedisError } from "../../../src/redis/errors.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
+import { until } from "../../support/until.ts";
 
 const failure = async (promise: Promise<unknown>) => {
   const error = await promise.then(
@@ -102,6 +103,9 @@ describe("connecting to Redis", () => {
     await server.kill("SIGKILL");
     expect((await failure(commands.get("x"))).code).toBe("SYS_REDIS_UNREACHABLE");
     expect((await failure(identity.current())).code).toBe("SYS_REDIS_UNREACHABLE");
+    // A moment is not worth a word.
+    expect(states).toEqual([]);
+    await until(() => states.length === 1);
     const back = once(commands, "ready");
     await server.restart();
     await back;
