@@ -8,6 +8,7 @@ import { printJson } from "../failures.ts";
 import { formatCount } from "../render/numbers.ts";
 import { styleFor, widthOf } from "../render/style.ts";
 import { renderTable } from "../render/table.ts";
+import { formatHappened } from "../render/times.ts";
 import type { GlobalFlags } from "../sessionTypes.ts";
 import { withSession } from "../withSession.ts";
 
@@ -55,7 +56,12 @@ async function checkpoints(context: CliContext, word: string, flags: CheckpointF
     const lines = renderTable<Checkpoint>(
       found,
       [
-        { title: "at", value: (one) => one.at, paint: (text) => style.dim(text), dropFirst: 2 },
+        {
+          title: "at",
+          value: (one) => formatHappened(one.at, context.now()),
+          paint: (text) => style.dim(text),
+          dropFirst: 2,
+        },
         {
           title: "result",
           value: (one) => (one.success ? "ok" : "failed"),

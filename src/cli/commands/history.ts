@@ -7,6 +7,7 @@ import { printJson } from "../failures.ts";
 import { oneLine } from "../render/machine.ts";
 import { styleFor, widthOf } from "../render/style.ts";
 import { renderTable } from "../render/table.ts";
+import { formatHappened } from "../render/times.ts";
 import type { GlobalFlags } from "../sessionTypes.ts";
 import { withSession } from "../withSession.ts";
 
@@ -59,7 +60,12 @@ async function history(context: CliContext, word: string | undefined, flags: His
     const lines = renderTable<HistoryLine>(
       found,
       [
-        { title: "at", value: (one) => one.at, paint: (text) => style.dim(text), dropFirst: 1 },
+        {
+          title: "at",
+          value: (one) => formatHappened(one.at, context.now()),
+          paint: (text) => style.dim(text),
+          dropFirst: 1,
+        },
         { title: "of", value: whose, paint: (text) => style.bold(text) },
         { title: "what", value: (one) => one.what },
         { title: "trigger", value: (one) => one.trigger, dropFirst: 3 },

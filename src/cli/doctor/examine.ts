@@ -11,15 +11,17 @@ import { makeKeys } from "../../redis/keys.ts";
 import { engineSettings } from "../../session/engineSettings.ts";
 import { makeUpstream } from "../../upstream/client.ts";
 import { fingerprint } from "../../upstream/secrets.ts";
-import { formatBytes, plural } from "../render/numbers.ts";
+import { formatBytes } from "../render/numbers.ts";
 import type { Session } from "../sessionTypes.ts";
 import { expectedLoads } from "./expectedLoad.ts";
 import { type Finding, note, ok, problem } from "./finding.ts";
+import { checkClock, checkFleet } from "./fleetChecks.ts";
 import { predictFit } from "./memoryFit.ts";
 import { checkUpstream } from "./upstreamCheck.ts";
 
 export async function* examine(session: Session, env: NodeJS.ProcessEnv): AsyncGenerator<Finding> {
   yield* examineRedis(session);
+  yield await examineClock(session);
   yield* examineFleet(session.engine);
   if (session.keyless) {
     yield note(
@@ -53,6 +55,13 @@ async function* examineRedis(session: Session): AsyncGenerator<Finding> {
   });
 }
 
+async function examineClock({ redis }: Session): Promise<Finding> {
+  const asked = Date.now();
+  const [seconds, micros] = await redis.time();
+  // Halfway between question and answer.
+  return checkClock((asked + Date.now()) / 2, Number(seconds) * 1_000 + Number(micros) / 1_000);
+}
+
 /** Redis on this very machine shares its memory with everything else here. */
 const isHere = ({ redisUrl, localStore }: Session): boolean =>
   localStore !== undefined ||
@@ -60,22 +69,7 @@ const isHere = ({ redisUrl, localStore }: Session): boolean =>
   /^rediss?:\/\/([^@/]*@)?(localhost|127\.|\[::1\])/.test(redisUrl);
 
 async function* examineFleet(engine: Engine): AsyncGenerator<Finding> {
-  const { providers: states, workers, stranded } = await engine.status();
-  if (stranded) {
-    yield problem("workers", "jobs wait and no worker lives", "Start one: uee worker, or uee run … --wait.");
-  } else
-    yield ok(
-      "workers",
-      workers.length === 0 ? "none lives, and nothing waits" : `${plural(workers.length, "worker")} alive`,
-    );
-  const failed = states.filter(({ jobs }) => jobs.failed > 0);
-  for (const { provider, jobs } of failed) {
-    yield problem(
-      "dead letters",
-      `${provider} has ${plural(jobs.failed, "dead letter")}`,
-      "See `uee dlq list`.",
-    );
-  }
+  yield* checkFleet(await engine.status(), await engine.schedules());
 }
 
 async function examineUpstream(session: Session, name: string, env: NodeJS.ProcessEnv): Promise<Finding> {
