@@ -18,6 +18,7 @@ import { sessionRoutes } from "./api/routes/session.ts";
 import { treeRoutes } from "./api/routes/tree.ts";
 import type { App } from "./app.ts";
 import { installBoard } from "./board/board.ts";
+import { installDeadline } from "./deadline.ts";
 import { sendError, toApiError } from "./errors.ts";
 import { EventHub } from "./live/eventHub.ts";
 import { FleetView } from "./live/fleetView.ts";
@@ -73,6 +74,7 @@ export async function buildDashboard(options: DashboardOptions): Promise<App> {
   );
 
   installRequestLog(app);
+  installDeadline(app, limits.answerMs);
   await app.register(fastifyHelmet, { contentSecurityPolicy, strictTransportSecurity: false });
   await app.register(fastifyCookie);
   await app.register(fastifyRateLimit, {

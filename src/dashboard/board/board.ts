@@ -72,6 +72,8 @@ export async function installBoard(app: App, { backend, secrets }: BoardOptions)
       if (request.url.startsWith(`${boardPath}/api/`)) showQueues();
     });
     scope.addHook("onSend", async (_request, reply, payload) => {
+      if (reply.statusCode === 401) void reply.header("www-authenticate", 'Bearer realm="uee"');
+      if (reply.statusCode === 503) void reply.header("retry-after", "1");
       if (typeof payload !== "string") return payload;
       const type = String(reply.getHeader("content-type") ?? "");
       return scrub(type.startsWith("text/html") ? withoutInline(payload) : payload);

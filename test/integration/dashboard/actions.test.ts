@@ -116,6 +116,28 @@ describe("actions on a provider", () => {
   });
 });
 
+describe("a Redis that hangs", () => {
+  test("does not keep anybody waiting: reads and changes are refused with 503 in time", async () => {
+    const hasty = await dashboard.another({ limits: { answerMs: 300 } });
+    await dashboard.redis.kill("SIGSTOP");
+    try {
+      for (const ask of [
+        () => hasty.get("/api/etl-tree"),
+        () => hasty.send("POST", "/api/providers/cve/pause", { reason: "x" }),
+        () => hasty.send("PUT", "/api/permits/size", { size: 3 }),
+        () => hasty.send("POST", "/api/providers/cve/pause"),
+      ]) {
+        const answer = await ask();
+        expect([answer.status, answer.json.code]).toEqual([503, "SYS_REDIS_UNREACHABLE"]);
+        expect(answer.headers["retry-after"]).toBe("1");
+      }
+    } finally {
+      await dashboard.redis.kill("SIGCONT");
+    }
+    await until(async () => (await hasty.get("/api/etl-tree")).status === 200);
+  });
+});
+
 describe("who and why", () => {
   const newest = async () => {
     const { json } = await dashboard.get("/api/transitions?provider=cve&limit=1");

@@ -52,7 +52,15 @@ describe("without credentials", () => {
       "/api/permits",
     ],
     ...["/api/workers", "/api/runs", "/api/transitions", "/api/quota-events", "/api/changes", "/api/session"],
-    ...["/api/providers/cve/checkpoints", "/api/records/CVE-2021-44228", "/events", "/openapi.json"],
+    ...[
+      "/api/providers/cve/checkpoints",
+      "/api/records/CVE-2021-44228",
+      "/events",
+      "/openapi.json",
+      "/metrics",
+    ],
+    ...["/api/dead-letters", "/api/dead-letters/stats", "/api/dead-letters/r-1", "/api/dead-letters/r-1/raw"],
+    ...["/api/breakers", "/api/breakers/transitions", "/api/schedules", "/queues", "/queues/api/queues"],
     ...["/api/nothing-here", "/nothing-here"],
   ];
   test.each(reads)("GET %s", async (path) => {
@@ -66,6 +74,11 @@ describe("without credentials", () => {
     ["POST", "/api/providers/cve/resume", {}],
     ["POST", "/api/providers/cve/stop", {}],
     ["PUT", "/api/permits/size", { size: 1 }],
+    ["POST", "/api/dead-letters/replay", { filter: {} }],
+    ["POST", "/api/dead-letters/accept", { filter: {} }],
+    ["POST", "/api/dead-letters/purge", { filter: {} }],
+    ["POST", "/api/breakers/cve/reset", {}],
+    ["PUT", "/queues/api/queues/pause", {}],
     ["DELETE", "/api/session", undefined],
   ];
   test.each(changes)("%s %s", (method, path, body) =>

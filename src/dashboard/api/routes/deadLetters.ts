@@ -1,8 +1,9 @@
 /** Dead letters: found, looked at, replayed, accepted, purged. */
-import type { FastifyRequest } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { DeadLetterActionOptions, DeadLetterSelection } from "../../../engine/apiDeadLetters.ts";
 import type { App, RouteSurroundings } from "../../app.ts";
+import { askerGone } from "../../deadline.ts";
 import {
   deadLetterActionSchema,
   deadLetterQuerySchema,
@@ -104,7 +105,8 @@ export function deadLetterRoutes(app: App, { engine }: RouteSurroundings): void 
         response: { 202: replayReportSchema, ...actionErrors },
       },
     },
-    async (request, reply) => reply.code(202).send(await letters().replay(...wish(request, request.body))),
+    async (request, reply) =>
+      reply.code(202).send(await letters().replay(...wish(request, reply, request.body))),
   );
   app.post(
     "/api/dead-letters/accept",
@@ -118,7 +120,8 @@ export function deadLetterRoutes(app: App, { engine }: RouteSurroundings): void 
         response: { 202: deadLetterReportSchema, ...actionErrors },
       },
     },
-    async (request, reply) => reply.code(202).send(await letters().accept(...wish(request, request.body))),
+    async (request, reply) =>
+      reply.code(202).send(await letters().accept(...wish(request, reply, request.body))),
   );
   app.post(
     "/api/dead-letters/purge",
@@ -132,17 +135,19 @@ export function deadLetterRoutes(app: App, { engine }: RouteSurroundings): void 
         response: { 202: purgeReportSchema, ...actionErrors },
       },
     },
-    async (request, reply) => reply.code(202).send(await letters().purge(...wish(request, request.body))),
+    async (request, reply) =>
+      reply.code(202).send(await letters().purge(...wish(request, reply, request.body))),
   );
 }
 
 /** What the action is for, who asks and why. Whoever goes away ends it between two letters. */
 function wish(
   request: FastifyRequest,
+  reply: Pick<FastifyReply, "raw">,
   { ids, filter, reason, ...more }: z.output<typeof deadLetterActionSchema>,
 ): [DeadLetterSelection, DeadLetterActionOptions] {
   return [
     ids === undefined ? (filter ?? {}) : { ids },
-    { ...more, ...person(request, reason), signal: request.signal },
+    { ...more, ...person(request, reason), signal: askerGone(reply) },
   ];
 }
