@@ -10,8 +10,16 @@ export interface Outcome {
 
 export const outcomes = createStore<Readonly<Record<string, Outcome>>>({}, (work) => queueMicrotask(work));
 
-export const tell = (place: string, outcome: Outcome): void =>
+/** What was done is soon seen in what is shown; what was refused stays until somebody has read it. */
+const doneIsNewsMs = 20_000;
+
+export function tell(place: string, outcome: Outcome): void {
   outcomes.change((all) => ({ ...all, [place]: outcome }));
+  if (!outcome.done) return;
+  setTimeout(() => {
+    if (outcomes.get()[place] === outcome) forget(place);
+  }, doneIsNewsMs);
+}
 
 export const forget = (place: string): void =>
   outcomes.change((all) => {

@@ -42,7 +42,6 @@ function Root({ overview: { macro } }: { overview: Overview }) {
             since <Moment at={macro.since} show="both" />
           </>
         )}
-        {macro.reason !== null && `, ${macro.reason}`}
       </span>
     </>
   );
