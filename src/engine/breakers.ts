@@ -69,8 +69,12 @@ export function makeBreakers(parts: EngineParts): EngineBreakers {
         .slice(0, limit);
     },
 
-    resetBreaker: async (upstream, by = {}) =>
-      of(upstream).reset({ actor: by.actor ?? "library", reason: by.reason }),
+    async resetBreaker(upstream, by = {}) {
+      const result = await of(upstream).reset({ actor: by.actor ?? "library", reason: by.reason });
+      // Also where it was closed already: whoever closed it may have died before the provider heard of it.
+      await contextOf(parts, upstream).governor.breakerClosed();
+      return result;
+    },
 
     onBreakerStateChange: (listener) => watch.listen(listener),
 
