@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Redis } from "ioredis";
 import type { Breaker } from "../../../src/breakers/breaker.ts";
+import { makeObserver } from "../../../src/breakers/observer.ts";
 import { UeeError } from "../../../src/core/errors.ts";
 import type { UpstreamOptions } from "../../../src/upstream/client.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
@@ -332,5 +333,39 @@ describe("the probe", () => {
     expect((await a.breaker.store.view()).failedProbes).toBe(1);
     expect((await failure(readAll(answer.body))).code).toBe("PROV_CIRCUIT_OPEN");
     expect(await state()).toBe("open");
+  });
+});
+
+describe("who asks out of curiosity, as doctor does,", () => {
+  const curious = (): TestUpstream => {
+    const upstream = testUpstream(redis, { name, guard: makeObserver(a.breaker.store) });
+    open.push({ breaker: pod(redis, name, "curious"), upstream });
+    return upstream;
+  };
+
+  test("counts for nothing while the breaker is closed: it may be its own network that is broken", async () => {
+    await fail(a.breaker, 4);
+    const asks = curious();
+    web.answer = (_request, response) => response.destroy();
+    for (let i = 0; i < 3; i++) expect((await failure(asks.get(want(web.url)))).code).toBe("PROV_CONNECTION");
+    web.answer = good;
+    await asks.get(want(web.url));
+    expect(await a.breaker.store.view()).toMatchObject({ state: "closed", consecutiveFailures: 4 });
+    expect(web.arrivals.length).toBe(4);
+  });
+
+  test("sends nothing while it is open or half open, takes no token, and learns what failed last", async () => {
+    await due();
+    const asks = curious();
+    const error = await failure(asks.get(want(web.url)));
+    expect(error).toMatchObject({ code: "PROV_CIRCUIT_OPEN" });
+    expect(error.message).toContain("PROV_CONNECTION: failure 5");
+    web.answer = () => {};
+    const probe = failure(a.upstream.get(want(web.url)));
+    await until(() => web.arrivals.length === 1);
+    expect((await failure(asks.get(want(web.url)))).message).toContain("half open: pod-a");
+    expect(web.arrivals.length).toBe(1);
+    await a.upstream.close();
+    expect((await probe).code).toBe("SYS_SHUTDOWN");
   });
 });

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
+import { breakerMachine } from "../../../src/machines/breakerMachine.ts";
 import {
   defineMachine,
   eventsOf,
@@ -68,6 +69,7 @@ describe("the tables", () => {
   test.each([
     ["provider", providerMachine as Machine<string, string>],
     ["macro", macroMachine as Machine<string, string>],
+    ["breaker", breakerMachine as Machine<string, string>],
   ])("of the %s machine argue every step, move only to other states, and reach every state", (_, machine) => {
     const reached = new Set([machine.initial]);
     for (const state of reached) {
