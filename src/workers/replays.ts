@@ -25,11 +25,12 @@ export async function replayLetters(
   if (ids[0] !== undefined) takes.push(await context.replayRuns.take(ids[0], by, now));
   takes.push(...(await Promise.all(ids.slice(1).map((id) => context.replayRuns.take(id, by, now)))));
   const taken = takes.filter((take): take is Taken => take.kind === "taken");
-  const opened = taken.some(({ runState }) => runState === "waiting") ? await openReplays(context) : null;
   await addJobs(
     context,
-    taken.filter(({ runState, runId }) => runState === "open" || (opened?.runId === runId && opened.open)),
+    taken.filter(({ runState }) => runState === "open"),
   );
+  // Whoever opens the run that waits adds all that is planned in it by then: these, too.
+  if (taken.some(({ runState }) => runState === "waiting")) await openReplays(context);
   await Promise.all(
     taken.map(async ({ letter }) => {
       if (letter.jobId === "") return;

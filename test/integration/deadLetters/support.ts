@@ -1,7 +1,10 @@
 /** A small NVD that spoils pages and records on demand, and an engine beside it. */
 import type { ServerResponse } from "node:http";
+import type { JsonObject } from "../../../src/core/json.ts";
 import type { DeadLetter, DeadLetters, RunProgress } from "../../../src/engine/api.ts";
-import type { EngineSettings } from "../../../src/engine.ts";
+import type { EngineSettings, OpenEngineOptions } from "../../../src/engine.ts";
+import { cve } from "../../../src/providers/cve/cve.ts";
+import { identify } from "../../../src/providers/cve/record.ts";
 import { type ListingServer, makeRecords, startListing } from "../../support/listingServer.ts";
 import type { TestRedis } from "../../support/redisServer.ts";
 import { openTestEngine, type TestEngine } from "../../support/testEngine.ts";
@@ -12,6 +15,8 @@ export interface Mirror {
   letters: DeadLetters;
   /** Pages, by their first place, that are web pages at present. */
   spoiled: Set<number>;
+  /** The provider is mended: it reads what it called bad before. */
+  lenient: boolean;
   /** Gives record number `i` a field that no CVE may have, with content of its own; or takes it away. */
   spoil(i: number, content?: string): void;
   mend(i: number): void;
@@ -25,16 +30,25 @@ export interface Mirror {
 
 export async function startMirror(
   redis: TestRedis,
-  { records = 20, settings = {} }: { records?: number; settings?: Partial<EngineSettings> } = {},
+  {
+    records = 20,
+    settings = {},
+    more = {},
+  }: { records?: number; settings?: Partial<EngineSettings>; more?: Partial<OpenEngineOptions> } = {},
 ): Promise<Mirror> {
   await redis.client().flushall();
   const listing = await startListing(makeRecords(records));
-  const uee = await openTestEngine(redis.url, {
+  const mended = {
+    ...cve,
+    transform: (raw: unknown) => (mirror.lenient ? readAnyway(raw) : cve.transform(raw)),
+  };
+  const own: Partial<EngineSettings> = {
     providers: { cve: { url: listing.url, rate: "unlimited" } },
     // A page of three is a third of all: here no share of errors pauses.
     errorRate: 1,
     ...settings,
-  });
+  };
+  const uee = await openTestEngine(redis.url, own, { providers: [mended], ...more });
   const { engine } = uee;
   const spoiled = new Set<number>();
   listing.intercept = (url, response: ServerResponse) => {
@@ -42,9 +56,10 @@ export async function startMirror(
     response.writeHead(200, { "content-type": "text/html" }).end("<!DOCTYPE html><html></html>");
     return true;
   };
-  return {
+  const mirror: Mirror = {
     uee,
     listing,
+    lenient: false,
     spoiled,
     letters: engine.deadLetters,
     spoil(i, content = "none") {
@@ -77,4 +92,12 @@ export async function startMirror(
       await listing.close();
     },
   };
+  return mirror;
+}
+
+function readAnyway(raw: unknown) {
+  const id = identify(raw);
+  if (id === undefined) return cve.transform(raw);
+  const data = raw as JsonObject;
+  return { id, lastModified: String(data.lastModified), aliases: [], data };
 }

@@ -1,0 +1,166 @@
+/**
+ * Laws 1 and 5 (nothing lost, every batch accounted for): a process that replays a dead letter and is killed before or after
+ * any of its Redis calls leaves exactly one new job to come, or none yet; with the person who presses again, one in all.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { EventEmitter, once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import type { EngineSettings } from "../../src/engine.ts";
+import { type Mirror, startMirror } from "../integration/deadLetters/support.ts";
+import { type RedisImage, takeImage } from "../support/redisImage.ts";
+import { startRedis, type TestRedis } from "../support/redisServer.ts";
+import { exported, testSettings } from "../support/testEngine.ts";
+import { until } from "../support/until.ts";
+
+const script = fileURLToPath(new URL("../support/replayProcess.mjs", import.meta.url));
+const RECORDS = 2100;
+
+/** These change nothing: to be killed after one is to be killed before the next call. */
+const reads = new Set([
+  "time",
+  "get",
+  "mget",
+  "hget",
+  "hmget",
+  "hgetall",
+  "strlen",
+  "zrevrangebyscore",
+  "zcard",
+]);
+
+let redis: TestRedis;
+let mirror: Mirror;
+let settings: EngineSettings;
+/** One dead batch of a run that is closed; and that beside a bad record. */
+let oneLetter: RedisImage;
+let twoLetters: RedisImage;
+/** Processes take their time to start: the next one does while this one is judged. */
+let next: Promise<Replayer>;
+
+beforeAll(async () => {
+  redis = await startRedis({});
+  mirror = await startMirror(redis, { records: RECORDS });
+  settings = testSettings({
+    errorRate: 1,
+    providers: { cve: { url: mirror.listing.url, rate: "unlimited" } },
+  });
+  const leave = async (): Promise<RedisImage> => {
+    expect(await mirror.uee.run("cve", "full")).toMatchObject({ state: "incomplete" });
+    await redis.client().del("{uee:cve}:cve:events");
+    return await takeImage(redis.client());
+  };
+  mirror.spoiled.add(2000);
+  oneLetter = await leave();
+  await redis.client().flushall();
+  mirror.spoil(7);
+  twoLetters = await leave();
+  mirror.spoiled.clear();
+  mirror.mend(7);
+  mirror.lenient = true;
+  next = startReplayer();
+});
+afterAll(async () => {
+  (await next)?.child.kill("SIGKILL");
+  await mirror.close();
+  await redis.stop();
+});
+beforeEach(() => oneLetter.restore());
+
+interface Place {
+  phase: "before" | "after";
+  nth: number;
+}
+
+interface Replayer {
+  child: ChildProcess;
+  /** Replays and resolves when the process has ended: by the kill, or with the names of its calls. */
+  go(place: Place | null): Promise<string[] | "killed">;
+}
+
+async function startReplayer(): Promise<Replayer> {
+  const plan = JSON.stringify({ url: redis.url, settings });
+  const child = spawn(process.execPath, [script, plan], { stdio: ["pipe", "pipe", "inherit"] });
+  const said = new EventEmitter();
+  let names: string[] = [];
+  createInterface({ input: child.stdout }).on("line", (text) => {
+    const line = JSON.parse(text) as { ready?: boolean; names?: string[] };
+    if (line.ready) said.emit("ready");
+    names = line.names ?? names;
+  });
+  await once(said, "ready");
+  return {
+    child,
+    async go(place) {
+      const closed = once(child, "close") as Promise<[number | null, string | null]>;
+      child.stdin.write(`${JSON.stringify(place ?? { phase: "never", nth: 0 })}\n`);
+      const [, signal] = await closed;
+      return signal === "SIGKILL" ? "killed" : names;
+    },
+  };
+}
+
+async function replayIn(place: Place | null): Promise<string[] | "killed"> {
+  const replayer = await next;
+  next = startReplayer();
+  return await replayer.go(place);
+}
+
+/** With a worker that mends what was left: each letter had one new job, and all records are there. */
+async function allIsWell(letters: number): Promise<void> {
+  const worker = await mirror.uee.engine.startWorker();
+  await until(async () => {
+    const [{ total }, { providers }] = await Promise.all([
+      mirror.letters.stats(),
+      mirror.uee.engine.status(),
+    ]);
+    const { waiting, active, delayed, failed } = providers[0]!.jobs;
+    return total === 0 && providers[0]!.openRun === null && waiting + active + delayed + failed === 0;
+  });
+  await worker.stop();
+  expect(await mirror.added()).toHaveLength(letters);
+  expect((await exported(mirror.uee.engine, "cve")).size).toBe(RECORDS);
+}
+
+let calls: string[] = [];
+
+test("a replay that nobody kills gives the letter one new job", async () => {
+  // The first one teaches Redis the scripts, which takes a call more each.
+  await replayIn(null);
+  await oneLetter.restore();
+  calls = (await replayIn(null)) as string[];
+  expect(calls.length).toBeGreaterThan(15);
+  expect(await mirror.added()).toHaveLength(1);
+  await allIsWell(1);
+});
+
+test("one that is killed before or after any of its calls, and asked for again, does too", async () => {
+  expect(calls.length).toBeGreaterThan(0);
+  const places: Place[] = calls.flatMap((name, i) => [
+    { phase: "before" as const, nth: i + 1 },
+    ...(reads.has(name) ? [] : [{ phase: "after" as const, nth: i + 1 }]),
+  ]);
+  for (const place of places) {
+    await oneLetter.restore();
+    expect([place, await replayIn(place)]).toEqual([place, "killed"]);
+    expect((await mirror.added()).length).toBeLessThanOrEqual(1);
+    // The person who saw it die asks again.
+    await mirror.letters.replay({}, { actor: "ann" });
+    await allIsWell(1);
+  }
+}, 240_000);
+
+test("one that is killed and never asked for again is finished for the letters that it took, and for no other", async () => {
+  for (let nth = 1; nth <= calls.length + 12; nth += 4) {
+    await twoLetters.restore();
+    await replayIn({ phase: "before", nth });
+    const taken = (await mirror.all()).filter(({ state }) => state === "replaying").length;
+    const worker = await mirror.uee.engine.startWorker();
+    await until(async () => (await mirror.letters.count()) === 2 - taken);
+    await until(async () => (await mirror.uee.engine.status()).providers[0]!.openRun === null);
+    await worker.stop();
+    expect(await mirror.added()).toHaveLength(taken);
+    expect((await mirror.uee.engine.status()).providers[0]!.jobs.failed).toBe(2 - taken);
+  }
+}, 120_000);
