@@ -46,13 +46,13 @@ export function makeDeadLetters(parts: EngineParts): DeadLetters {
   };
 
   return {
-    list: (filter, page) => list(wanted(filter.provider), filter, page),
+    list: async (filter, page) => list(wanted(filter.provider), filter, page),
     async show(id) {
       const found = await raw(id);
       return { letter: toDeadLetter(found.context.provider.name, found.letter), raw: found.raw };
     },
     raw: async (id) => (await raw(id)).raw,
-    stats: (filter = {}) => stats(wanted(filter.provider)),
+    stats: async (filter = {}) => stats(wanted(filter.provider)),
     async count(provider) {
       const counts = await Promise.all(wanted(provider).map(({ letters }) => letters.counts()));
       return counts.reduce((sum, { byState }) => sum + byState.dead + byState.replaying, 0);
