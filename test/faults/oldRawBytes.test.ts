@@ -3,6 +3,8 @@
  * what the upstream has removed, and never overwrite what was received after them, changed or not.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { RunStore } from "../../src/recovery/runStore.ts";
+import { makeKeys } from "../../src/redis/keys.ts";
 import { type Mirror, startMirror } from "../integration/deadLetters/support.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { exported } from "../support/testEngine.ts";
@@ -32,6 +34,13 @@ async function replayAll(): Promise<void> {
   expect(await mirror.see(runs[0]!.runId)).toMatchObject({ state: "complete" });
   expect(await mirror.all()).toEqual([]);
 }
+
+const stopped = async (_runId: string): Promise<void> => void (await mirror.uee.engine.stop("cve"));
+const stoppedAndDied = (runId: string): Promise<void> =>
+  new RunStore(redis.client(), makeKeys("uee").provider("cve")).stop(runId, {
+    code: "PROV_STOPPED",
+    message: "",
+  });
 
 test("a record that was always bad, and is gone upstream, does not come into the store", async () => {
   mirror.spoil(bad);
@@ -76,7 +85,10 @@ test("a version that came back unchanged, and left no trace in the store, stays"
   expect(await store()).toEqual(upstream());
 });
 
-test("a version that a run saw come back stays, though a person stopped that run", async () => {
+test.each([
+  ["a person stopped that run", (runId: string) => stopped(runId)],
+  ["who stopped that run died before anything was noted", (runId: string) => stoppedAndDied(runId)],
+])("a version that a run saw come back stays, though %s", async (_name, stop) => {
   await mirror.close();
   mirror = await startMirror(redis, { records: 2100 });
   await mirror.uee.run("cve");
@@ -84,11 +96,11 @@ test("a version that a run saw come back stays, though a person stopped that run
   await mirror.uee.run("cve");
   mirror.mend(bad);
   let free = (): void => undefined;
-  const stopped = new Promise<void>((resolve) => {
+  const held = new Promise<void>((resolve) => {
     free = resolve;
   });
   mirror.listing.intercept = async (url) => {
-    if (url.searchParams.get("startIndex") === "2000") await stopped;
+    if (url.searchParams.get("startIndex") === "2000") await held;
     return false;
   };
   const { engine } = mirror.uee;
@@ -96,7 +108,7 @@ test("a version that a run saw come back stays, though a person stopped that run
   const worker = await engine.startWorker();
   // The first page, with the record, is in; the run never ends.
   await until(async () => (await engine.runProgress("cve", runId)).unchanged === 2000);
-  await engine.stop("cve");
+  await stop(runId);
   free();
   await worker.stop();
   mirror.listing.intercept = () => false;
