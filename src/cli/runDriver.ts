@@ -80,7 +80,7 @@ async function driveOne(
       {
         signal,
         onWaiting: (open) =>
-          options.say(`${provider}: the open run ${open} ends first, then the full run opens.`),
+          options.say(`${provider}: the open run ${open} ends first, then the ${options.mode} run opens.`),
       },
     );
     runId = opened.runId;

@@ -2,7 +2,7 @@
 import type { BreakerView, EngineStatus, ProviderStatus, RunProgress, WorkerView } from "../../engine/api.ts";
 import { breakerTrouble } from "./breakers.ts";
 import { isWaiting, oneLine, paintMachineState, situation, situationWithReason, wrap } from "./machine.ts";
-import { formatAge, formatBytes, formatCount, formatDuration, plural } from "./numbers.ts";
+import { formatAge, formatBytes, formatCount, formatDuration, formatPercent, plural } from "./numbers.ts";
 import { clip, progressText, waitingText } from "./progress.ts";
 import type { Style } from "./style.ts";
 import { formatAhead, formatLocal } from "./times.ts";
@@ -54,6 +54,16 @@ function lastRunLine(run: RunProgress, { style, now }: Look): string {
   );
 }
 
+/** Silent while it is far: near its cap a provider is about to pause. */
+function capLine({ deadLetters: cap }: ProviderStatus, style: Style): string | undefined {
+  if (cap.level === "ok") return undefined;
+  const paint = cap.level === "full" ? style.red : style.yellow;
+  return paint(
+    `dead letters at ${formatPercent(cap.share)} of their cap: ${formatCount(cap.entries)} of ` +
+      `${formatCount(cap.maxEntries)}, ${formatBytes(cap.rawBytes)} of ${formatBytes(cap.maxRawBytes)}; uee dlq stats`,
+  );
+}
+
 function jobsLine({ jobs }: ProviderStatus, style: Style): string {
   const failed = jobs.failed > 0 ? style.yellow(`${formatCount(jobs.failed)} failed`) : "0 failed";
   return (
@@ -73,8 +83,9 @@ function providerLines(provider: ProviderStatus, look: Look, breaker: BreakerVie
   ];
   const below: string[] = [];
   if (provider.openRun) {
-    const { runId, mode } = provider.openRun;
-    below.push(`open run ${runId}: ${mode}, ${progressText(provider.openRun)}`);
+    const { runId, kind, mode } = provider.openRun;
+    const what = kind === "replay" ? "replays of dead letters" : mode;
+    below.push(`open run ${runId}: ${what}, ${progressText(provider.openRun)}`);
   }
   below.push(...heldUpLines(provider, look));
   const trouble = breaker && breakerTrouble(breaker, now);
@@ -88,6 +99,8 @@ function providerLines(provider: ProviderStatus, look: Look, breaker: BreakerVie
   if (provider.openRun || Object.values(provider.jobs).some((jobs) => jobs > 0)) {
     below.push(jobsLine(provider, style));
   }
+  const cap = capLine(provider, style);
+  if (cap !== undefined) below.push(cap);
   if (below.length === 0 && !provider.verified) {
     below.push(style.dim(`never run; uee run ${provider.provider} --wait`));
   }
