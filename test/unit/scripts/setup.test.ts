@@ -165,6 +165,10 @@ describe("bin/uee", () => {
     );
     write("src/word.ts", 'export const word: string = "one";\n');
     write("src/a.lua", "return 1\n");
+    write("src/dashboard/page/main.tsx", "document.title = 'page';\n");
+    write("src/dashboard/page/styles/main.css", "body { margin: 0 }\n");
+    write("src/dashboard/page/icon.svg", "<svg/>\n");
+    write("src/dashboard/page/index.html", '<script src="{{page.js}}"></script>\n');
   });
 
   test("builds a fresh checkout once, saying so on stderr, and again after an edit", () => {
@@ -172,6 +176,9 @@ describe("bin/uee", () => {
     expect(first.stderr).toContain("not built yet");
     expect(first).toMatchObject({ stdout: "one hello\n", status: 0 });
     expect(readFileSync(join(root, "dist/a.lua"), "utf8")).toBe("return 1\n");
+    expect(readFileSync(join(root, "dist/dashboard/page/index.html"), "utf8")).toMatch(
+      /src="assets\/page-\w+\.js"/,
+    );
     expect(uee("again")).toMatchObject({ stdout: "one again\n", stderr: "" });
     write("src/word.ts", 'export const word: string = "two";\n');
     rmSync(join(root, "src/a.lua"));
