@@ -23,9 +23,21 @@ export const runNode = (args: readonly string[], options: RunOptions): Promise<U
 
 /** A line as a shell takes it. */
 export const runLine = (line: string, options: RunOptions): Promise<UeeResult> =>
-  run("bash", ["-c", line], options);
+  startLine(line, options).ended;
 
-async function run(command: string, args: readonly string[], { cwd, env }: RunOptions): Promise<UeeResult> {
+export interface Started {
+  readonly stdout: string;
+  kill(signal: NodeJS.Signals): void;
+  readonly ended: Promise<UeeResult>;
+}
+
+/** One simple command takes the shell's place, so that signals reach it. */
+export const startLine = (line: string, options: RunOptions): Started => start("bash", ["-c", line], options);
+
+const run = (command: string, args: readonly string[], options: RunOptions): Promise<UeeResult> =>
+  start(command, args, options).ended;
+
+function start(command: string, args: readonly string[], { cwd, env }: RunOptions): Started {
   const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);
   const said = { stdout: "", stderr: "" };
@@ -35,7 +47,15 @@ async function run(command: string, args: readonly string[], { cwd, env }: RunOp
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     said.stderr += text;
   });
-  const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
-  running.delete(child);
-  return { code, signal, ...said };
+  const closed = once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>;
+  return {
+    get stdout() {
+      return said.stdout;
+    },
+    kill: (signal) => void child.kill(signal),
+    ended: closed.then(([code, signal]) => {
+      running.delete(child);
+      return { code, signal, ...said };
+    }),
+  };
 }
