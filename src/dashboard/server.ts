@@ -6,6 +6,7 @@ import { type FastifyRequest, fastify, LogController } from "fastify";
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
 import { UeeError } from "../core/errors.ts";
 import { installOpenApi, openApiRoute } from "./api/openapi.ts";
+import { breakerRoutes } from "./api/routes/breakers.ts";
 import { deadLetterRoutes } from "./api/routes/deadLetters.ts";
 import { eventRoutes } from "./api/routes/events.ts";
 import { fleetRoutes } from "./api/routes/fleet.ts";
@@ -101,6 +102,7 @@ export async function buildDashboard(options: DashboardOptions): Promise<App> {
   treeRoutes(app, surroundings);
   providerRoutes(app, surroundings);
   fleetRoutes(app, surroundings);
+  breakerRoutes(app, surroundings);
   deadLetterRoutes(app, surroundings);
   recordRoutes(app, surroundings);
   metricsRoutes(

@@ -20,6 +20,7 @@ export async function installOpenApi(
       tags: [
         { name: "fleet", description: "The tree, workers, kernel metrics, events" },
         { name: "providers", description: "Runs, checkpoints and actions" },
+        { name: "breakers", description: "Circuit breakers of the upstreams" },
         { name: "permits", description: "The permit pool" },
         { name: "dead letters", description: "What gave up and waits for a person" },
         { name: "history", description: "Transitions and decisions" },

@@ -3,6 +3,7 @@
  * build on these alone. Where a contract of the engine stands behind an answer, `satisfies` holds the schema to it.
  */
 export * from "./schema/actions.ts";
+export * from "./schema/breakers.ts";
 export * from "./schema/common.ts";
 export * from "./schema/deadLetters.ts";
 export * from "./schema/events.ts";

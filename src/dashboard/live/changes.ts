@@ -8,10 +8,12 @@ const TELL_AGAIN_MS = 10_000;
 /** What moves by itself is no news: ages, remainders, leases that are renewed, heartbeats, memory. */
 const moving = new Set([
   ...["at", "freshMs", "remainingMs", "durationMs", "lastBeatAt", "vitals", "expiresAt"],
+  // Every call counts; a breaker's news is its state.
+  "counts",
   ...["waitingMs", "permitTimeMs", "usedMemory", "perSecond"],
 ]);
 
-type StateName = "overview" | "kernel" | "permits" | "workers";
+type StateName = "overview" | "kernel" | "permits" | "workers" | "breakers";
 
 export interface News {
   readonly name: EventName;
@@ -23,7 +25,8 @@ const statesOf = (look: FleetLook): { [Name in StateName]: EventData[Name] } => 
   overview: look.overview,
   kernel: { at: look.status.at, metrics: look.kernel },
   permits: look.permits,
-  workers: { workers: look.workers },
+  workers: { workers: [...look.workers] },
+  breakers: { breakers: [...look.breakers] },
 });
 
 /** Everything, whether told before or not. */

@@ -4,6 +4,7 @@
  */
 import { UeeError } from "../../core/errors.ts";
 import type {
+  BreakerView,
   Engine,
   EngineStatus,
   HistoryTransition,
@@ -22,7 +23,8 @@ export interface FleetLook {
   readonly overview: Overview;
   readonly kernel: KernelMetrics;
   readonly permits: PoolView;
-  readonly workers: WorkerView[];
+  readonly workers: readonly WorkerView[];
+  readonly breakers: readonly BreakerView[];
   /** Newest first. */
   readonly transitions: HistoryTransition[];
   readonly quotaEvents: QuotaEvent[];
@@ -60,16 +62,17 @@ export class FleetView {
   async #take(): Promise<FleetLook> {
     const engine = this.#engine();
     const atMs = Date.now();
-    const [status, kernel, permits, workers, transitions, quotaEvents] = await Promise.all([
+    const [status, kernel, permits, workers, breakers, transitions, quotaEvents] = await Promise.all([
       engine.status(),
       engine.kernelMetrics(),
       engine.permits.show(),
       engine.workers(),
+      engine.breakers(),
       engine.transitions({ limit: RECENT }),
       engine.quotaEvents({ limit: RECENT }),
     ]);
     const overview = toOverview(engine, status, permits, this.#paces);
-    this.#last = { atMs, status, overview, kernel, permits, workers, transitions, quotaEvents };
+    this.#last = { atMs, status, overview, kernel, permits, workers, breakers, transitions, quotaEvents };
     return this.#last;
   }
 }

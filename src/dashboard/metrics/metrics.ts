@@ -8,13 +8,19 @@ import type { Logger } from "../../core/logger.ts";
 import type { Engine } from "../../engine/api.ts";
 import { mapRedisError } from "../../redis/errors.ts";
 import type { FleetView } from "../live/fleetView.ts";
+import { breakerMetrics } from "./breakerMetrics.ts";
 import type { Definition, MetricsLook } from "./definitions.ts";
 import { fleetMetrics } from "./fleetMetrics.ts";
 import { letterMetrics } from "./letterMetrics.ts";
 import { providerMetrics } from "./providerMetrics.ts";
 
 /** Every metric that is read from the fleet. */
-export const definitions: readonly Definition[] = [...providerMetrics, ...letterMetrics, ...fleetMetrics];
+export const definitions: readonly Definition[] = [
+  ...providerMetrics,
+  ...letterMetrics,
+  ...breakerMetrics,
+  ...fleetMetrics,
+];
 
 export interface MetricsOptions {
   engine: () => Engine;

@@ -38,7 +38,7 @@ describe("a new follower", () => {
     await settled(stream);
     await until(() => stream.of("pulse").length > 2);
     const names = stream.events.map(({ name }) => name).filter((name) => name !== "pulse");
-    expect(names).toEqual(["reset", "overview", "kernel", "permits", "workers"]);
+    expect(names).toEqual(["reset", "overview", "kernel", "permits", "workers", "breakers"]);
     expect(stream.of("overview")[0]!.data).toMatchObject({ providers: [{ provider: "cve" }, {}, {}, {}] });
     expect(stream.of("pulse")[0]!.data).toEqual({
       at: expect.any(String),

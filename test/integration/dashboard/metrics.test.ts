@@ -112,7 +112,7 @@ describe("metrics keep to the conventions", () => {
     code: /^(SYS|RPC|PROV|STOR|PERM|VAL|API)_[A-Z_]+$/,
     mode: /^(full|incremental|replay)$/,
     result: /^(complete|incomplete|stopped|failed)$/,
-    outcome: /^(created|updated|unchanged|removed|dead|committed)$/,
+    outcome: /^(created|updated|unchanged|removed|dead|committed|success|failure|ignored|rejected)$/,
     health: /^(live|late|dead)$/,
     class: /^(exhausted|permanent|stalled|bad-record)$/,
     method: /^[A-Z]+$/,

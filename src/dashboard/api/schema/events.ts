@@ -1,8 +1,9 @@
 /**
- * The events of `/events`: name → data. `overview`, `kernel`, `permits` and `workers` carry the whole present state and
+ * The events of `/events`: name → data. `overview`, `kernel`, `permits`, `workers` and `breakers` carry the whole present state and
  * come when it changed; `transition` and `quota` come once for each entry; `pulse` comes every second, whatever happens.
  */
 import { z } from "zod";
+import { breakersSchema } from "./breakers.ts";
 import { isoTime } from "./common.ts";
 import { permitsSchema, quotaEventSchema, transitionSchema } from "./fleet.ts";
 import { overviewSchema } from "./overview.ts";
@@ -27,6 +28,7 @@ export const eventSchemas = {
   kernel: z.object({ at: isoTime, metrics: kernelMetricsSchema }),
   permits: permitsSchema,
   workers: workersSchema,
+  breakers: breakersSchema,
   transition: transitionSchema,
   quota: quotaEventSchema,
   /** The last of a connection that this server ends: reconnect. */
