@@ -3,6 +3,7 @@
  * for a week is as light as a new one.
  */
 import type {
+  Breaker,
   EventData,
   EventName,
   KernelHistory,
@@ -26,6 +27,7 @@ export interface Fleet {
   permits: Permits | null;
   /** Also those that died in the last ten minutes. */
   workers: readonly Worker[] | null;
+  breakers: readonly Breaker[] | null;
   /** Newest first; null before they were read. */
   transitions: readonly Transition[] | null;
   quotaEvents: readonly QuotaEvent[] | null;
@@ -42,6 +44,7 @@ export const emptyFleet: Fleet = {
   sampleIntervalMs: 5_000,
   permits: null,
   workers: null,
+  breakers: null,
   transitions: null,
   quotaEvents: null,
   trouble: null,
@@ -65,6 +68,7 @@ const steps: Steps = {
   }),
   permits: (fleet, permits) => ({ ...fleet, permits }),
   workers: (fleet, { workers }) => ({ ...fleet, workers }),
+  breakers: (fleet, { breakers }) => ({ ...fleet, breakers }),
   transition: (fleet, transition) => ({
     ...fleet,
     transitions: withNewest(fleet.transitions ?? [], [transition], bounds.transitions, transitionKey),
