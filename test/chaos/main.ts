@@ -1,8 +1,9 @@
 /** `npm run chaos`: hunts, judges, and says how to hunt the same again. Exit codes: 0 no breach, 1 breaches, 2 wrong usage. */
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { readHistory } from "./history.ts";
 import { hunt } from "./hunt.ts";
+import { type Figures, figuresLine, figuresOf } from "./judge/figures.ts";
 import { judge, verdictLines } from "./judge/judge.ts";
 import { type Mode, makePlan, planLines, replayCommand } from "./plan.ts";
 
@@ -13,6 +14,7 @@ const usage = `Usage: npm run chaos -- [flags]
   --workers N      worker processes (3)
   --plan           prints the plan and does nothing
   --keep           keeps the history of a hunt without a breach too
+  --json FILE      what each seed cost, and how many breaches it had
   --check FILE     judges a history again`;
 
 function readFlags() {
@@ -25,6 +27,7 @@ function readFlags() {
         workers: { type: "string", default: "3" },
         plan: { type: "boolean", default: false },
         keep: { type: "boolean", default: false },
+        json: { type: "string" },
         check: { type: "string" },
         help: { type: "boolean", default: false },
       },
@@ -53,6 +56,10 @@ const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
+const whileTold = ({ breaches }: ReturnType<typeof judge>): number =>
+  breaches.filter(({ law, what }) => law === 7 && what.includes("the wait that an answer had asked for"))
+    .length;
+
 async function main(): Promise<boolean> {
   const flags = readFlags();
   if (flags.help) {
@@ -63,6 +70,7 @@ async function main(): Promise<boolean> {
     const events = await readHistory(flags.check);
     const begin = events.find((event) => event.k === "begin") ?? wrong(`${flags.check} is no history.`);
     const verdict = judge(events);
+    print(figuresLine(figuresOf(events, whileTold(verdict))));
     for (const line of verdictLines(begin.plan, verdict, flags.check)) print(line);
     return verdict.breaches.length === 0;
   }
@@ -73,6 +81,7 @@ async function main(): Promise<boolean> {
   if (flags.mode !== "single" && flags.mode !== "failover") wrong("--mode is single or failover.");
   const mode = flags.mode as Mode;
   const failed: number[] = [];
+  const results: { seed: number; breaches: number; figures: Figures }[] = [];
   const seeds = seedsOf(flags.seed);
   for (const seed of seeds) {
     const plan = makePlan({ seed, minutes, mode, workers });
@@ -80,11 +89,15 @@ async function main(): Promise<boolean> {
     for (const line of planLines(plan)) (flags.plan ? print : say)(line);
     if (flags.plan) continue;
     const { history, dir } = await hunt(plan, { say });
-    const verdict = judge(await readHistory(history));
-    for (const line of verdictLines(plan, verdict, history)) print(line);
+    const events = await readHistory(history);
+    const verdict = judge(events);
+    const figures = figuresOf(events, whileTold(verdict));
+    results.push({ seed, breaches: verdict.breaches.length, figures });
+    for (const line of [figuresLine(figures), ...verdictLines(plan, verdict, history)]) print(line);
     if (verdict.breaches.length > 0) failed.push(seed);
     else if (!flags.keep) rmSync(dir, { recursive: true, force: true });
   }
+  if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(results)}\n`);
   if (seeds.length > 1 && !flags.plan) {
     print(
       `${seeds.length - failed.length} of ${seeds.length} seeds without a breach${failed.length > 0 ? `; with: ${failed.join(", ")}` : ""}`,
@@ -93,4 +106,5 @@ async function main(): Promise<boolean> {
   return failed.length === 0;
 }
 
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 process.exit((await main()) ? 0 : 1);

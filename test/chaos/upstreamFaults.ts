@@ -10,10 +10,19 @@ export function drawFaults(random: Random, waitScale: number): string[] {
   const count = random.int(1, 3);
   const specs: string[] = [];
   for (let i = 0; i < count; i++) {
-    if (random.chance(0.2)) specs.push(`all@${random.pick(["0.1", "0.3"])}`);
+    if (random.chance(0.2)) specs.push(`all@${random.pick(["0.2", "0.5"])}`);
+    else if (random.chance(0.15)) specs.push(told(random, waitScale, random.pick(waits)));
     else specs.push(drawOne(random, waitScale));
   }
   return specs;
+}
+
+const waits = ["status-429", "status-503-retry-after"] as const;
+
+/** An answer that tells the fleet to wait: half a second to two, as it really waits. */
+function told(random: Random, waitScale: number, name: (typeof waits)[number]): string {
+  const seconds = Math.ceil((random.int(5, 20) / 10 / waitScale) * 10) / 10;
+  return `${name}(${seconds})${random.chance(0.5) ? `x${random.int(1, 3)}` : "@0.3"}`;
 }
 
 function drawOne(random: Random, waitScale: number): string {
@@ -28,10 +37,7 @@ function drawOne(random: Random, waitScale: number): string {
     return `${name}${random.chance(0.5) ? `(${random.pick(badKinds)})` : ""}@${rate}${target}`;
   }
   if (heavy.has(name)) return `${name}x1${target}`;
-  if (name === "status-429" || name === "status-503-retry-after") {
-    // As long as the fleet really waits: half a second to two.
-    const seconds = Math.ceil((random.int(5, 20) / 10 / waitScale) * 10) / 10;
-    return `${name}(${seconds})${random.chance(0.5) ? `x${random.int(1, 3)}` : "@0.3"}${target}`;
-  }
-  return `${name}${random.chance(0.4) ? `x${random.int(1, 3)}` : `@${random.pick(["0.1", "0.3", "0.6"])}`}${target}`;
+  if (name === "status-429" || name === "status-503-retry-after")
+    return `${told(random, waitScale, name)}${target}`;
+  return `${name}${random.chance(0.4) ? `x${random.int(1, 3)}` : `@${random.pick(["0.2", "0.5", "1"])}`}${target}`;
 }

@@ -38,20 +38,20 @@ export function makeDisk(): Disk {
   } catch {
     // Not root, or no such right: what a full disk does to Redis is provoked otherwise.
   }
-  return {
-    dir,
-    small,
-    remove() {
-      if (small) {
-        try {
-          execFileSync("umount", ["-l", dir], { stdio: "ignore" });
-        } catch {
-          // gone already
-        }
+  const remove = (): void => {
+    process.off("exit", remove);
+    if (small) {
+      try {
+        execFileSync("umount", ["-l", dir], { stdio: "ignore" });
+      } catch {
+        // gone already
       }
-      rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
-    },
+    }
+    rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
   };
+  // However the hunt ends, nothing stays mounted.
+  process.on("exit", remove);
+  return { dir, small, remove };
 }
 
 export class ChaosRedis {
