@@ -1,6 +1,8 @@
 // The figures, in the order in which they are measured. A new one is its own file and one line here.
+import * as chaos from "./chaos.mjs";
 import * as checkpoint from "./checkpoint.mjs";
 import * as diff from "./diff.mjs";
+import * as drain from "./drain.mjs";
 import * as load from "./load.mjs";
 import * as lua from "./lua.mjs";
 import * as memory from "./memory.mjs";
@@ -10,4 +12,17 @@ import * as resume from "./resume.mjs";
 import * as resync from "./resync.mjs";
 import * as rss from "./rss.mjs";
 
-export const figures = [load, resync, diff, memory, checkpoint, rss, lua, permits, prefetch, resume];
+export const figures = [
+  load,
+  resync,
+  diff,
+  memory,
+  checkpoint,
+  rss,
+  lua,
+  permits,
+  prefetch,
+  resume,
+  drain,
+  chaos,
+];

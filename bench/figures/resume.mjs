@@ -1,11 +1,10 @@
 // SIGKILL of a worker in the middle of a run, until its batches run again in another worker on the same host.
-import { fromDist } from "../lib/places.mjs";
 import { withRedis } from "../lib/redisServer.mjs";
 import { atMostRow, text } from "../lib/rows.mjs";
 import { engineSettings } from "../lib/settings.mjs";
+import { openSleeperEngine } from "../lib/sleeperEngine.mjs";
 import { startSleeperWorker } from "../lib/sleeperWorker.mjs";
 import { quantile } from "../lib/statistics.mjs";
-import { sleeper } from "../processes/sleeper.mjs";
 
 export const name = "resume";
 export const method =
@@ -20,7 +19,7 @@ export async function run(bench) {
   const settings = await engineSettings({ UEE_SLEEPER_RATE: "unlimited" });
   const plan = { batches: 5_000, fetchMs: 700, workMs: 20 };
   const waits = await withRedis(async ({ url }) => {
-    const engine = await openEngineFor(url, settings, plan);
+    const engine = await openSleeperEngine(url, settings, plan);
     const worker = () => startSleeperWorker({ url, settings, sleeper: plan });
     const survivor = await worker();
     await engine.openRun({ provider: "sleeper", mode: "full" });
@@ -66,19 +65,4 @@ async function killOne(victim, survivor) {
   }
   survivor.events.off("begins", note);
   return orphans.map((batch) => begun.get(batch) - killed);
-}
-
-async function openEngineFor(url, settings, plan) {
-  const { silentLogger } = await fromDist("core/logger.js");
-  const { openEngine } = await fromDist("engine.js");
-  const { connectRedis } = await fromDist("redis/connect.js");
-  const redis = await connectRedis({ url });
-  const engine = await openEngine({ settings, redis, logger: silentLogger(), providers: [sleeper(plan)] });
-  return {
-    openRun: (request) => engine.openRun(request),
-    close: async () => {
-      await engine.close();
-      await redis.close();
-    },
-  };
 }

@@ -14,7 +14,8 @@ export async function startSleeperWorker(plan) {
   );
   const events = new EventEmitter();
   const inWork = new Set();
-  const gone = new Promise((done) => child.once("close", done));
+  const done = new Set();
+  const gone = new Promise((closed) => child.once("close", closed));
   createInterface(child.stdout).on("line", (line) => {
     const said = JSON.parse(line);
     if (said.ready) events.emit("ready");
@@ -22,6 +23,7 @@ export async function startSleeperWorker(plan) {
       inWork.add(said.batch);
       events.emit("begins", said.batch);
     }
+    if (said.step === "checkpoint" && said.phase === "after") done.add(said.batch);
     if (said.step === "settle" && said.phase === "after") inWork.delete(said.batch);
   });
   await Promise.race([
@@ -33,6 +35,8 @@ export async function startSleeperWorker(plan) {
     events,
     /** Batches begun and not yet settled. */
     inWork,
+    /** Batches that it committed. */
+    done,
     /** Resolves when the process is gone. */
     async end(signal) {
       child.kill(signal);

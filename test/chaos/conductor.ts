@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Random } from "../../src/simulator/random.ts";
 import { type Upstream, upstreamNames } from "../../src/simulator/types.ts";
 import type { HistoryWriter } from "./history.ts";
-import type { Action, Plan } from "./plan.ts";
+import type { Action, Plan, When } from "./plan.ts";
 import type { Fleet } from "./world/fleet.ts";
 import type { People } from "./world/people.ts";
 import type { ChaosSimulator } from "./world/simulator.ts";
@@ -16,6 +16,9 @@ export interface World {
   simulator: ChaosSimulator;
   troubles: Troubles;
 }
+
+/** A worker that does not come by the place for so long is spared. */
+const STRIKE_WITHIN_MS = 10_000;
 
 const lastModifiedOf = (data: Record<string, unknown> | undefined): number | null => {
   const text = data?.lastModified;
@@ -71,6 +74,11 @@ export class Conductor {
     }
   }
 
+  #strike(slot: number, signal: "SIGKILL" | "SIGSTOP", when: When): Promise<boolean> {
+    const options = { withinMs: STRIKE_WITHIN_MS, signal: this.#over.signal };
+    return this.#world.fleet.strike(slot, signal, when, options);
+  }
+
   /** Ends early when the hunt is over. */
   async #for(ms: number): Promise<void> {
     await sleep(ms, undefined, { signal: this.#over.signal }).catch(() => undefined);
@@ -84,10 +92,13 @@ export class Conductor {
         await people.openRun(action.provider, action.mode, action.via);
         return;
       case "kill":
-        note(fleet.strike(action.slot, "SIGKILL", action.when), "struck");
+        note(await this.#strike(action.slot, "SIGKILL", action.when), "struck");
         return;
       case "sleep":
-        note(fleet.strike(action.slot, "SIGSTOP", action.when), "struck");
+        if (!(await this.#strike(action.slot, "SIGSTOP", action.when))) {
+          note(false, "nobody was struck");
+          return;
+        }
         await this.#for(action.forMs);
         fleet.wake(action.slot);
         return;

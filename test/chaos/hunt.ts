@@ -220,6 +220,7 @@ async function lastRuns(world: World, when: "increment" | "full"): Promise<void>
       }
     }),
   );
+  await untilIdle(world);
   await requestLog(world);
   const { redis } = world.troubles;
   for (const provider of upstreamNames) {
@@ -237,6 +238,19 @@ async function lastRuns(world: World, when: "increment" | "full"): Promise<void>
   }
   // What the undisturbed readings asked is none of the fleet's.
   logged.set(world, (await world.simulator.log(logged.get(world) ?? 0)).at(-1)?.n ?? 0);
+}
+
+/** A run is closed by a job that itself ends a moment later; and a schedule may have opened the next one. */
+async function untilIdle({ people }: World): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (Date.now() < deadline) {
+    const { providers } = await people.engine.status();
+    const idle = providers.every(
+      ({ openRun, jobs }) => openRun === null && jobs.waiting + jobs.active + jobs.delayed === 0,
+    );
+    if (idle) return;
+    await sleep(50);
+  }
 }
 
 const runEnd = (run: RunProgress): RunEnd => ({

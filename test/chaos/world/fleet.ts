@@ -76,15 +76,29 @@ export class Fleet {
     });
   }
 
-  /** Strikes now, or when the worker reaches the place. False when there is nobody to strike. */
-  strike(index: number, signal: "SIGKILL" | "SIGSTOP", when: When): boolean {
+  /** Strikes now, or when the worker reaches the place. False when nobody was struck in time. */
+  async strike(
+    index: number,
+    signal: "SIGKILL" | "SIGSTOP",
+    when: When,
+    options: { withinMs: number; signal: AbortSignal },
+  ): Promise<boolean> {
     const slot = this.#slots[index]!;
     const { child } = slot;
     if (!child || !slot.ready || slot.frozenAt !== undefined) return false;
-    if (when !== "now")
-      return child.stdin!.write(`${JSON.stringify({ arm: { signal, ...when } })}\n`) || true;
-    if (signal === "SIGSTOP") slot.frozenAt = Date.now();
-    return child.kill(signal);
+    if (when === "now") {
+      if (signal === "SIGSTOP") slot.frozenAt = Date.now();
+      return child.kill(signal);
+    }
+    child.stdin!.write(`${JSON.stringify({ arm: { signal, ...when } })}\n`);
+    const deadline = performance.now() + options.withinMs;
+    while (performance.now() < deadline && !options.signal.aborted) {
+      if (slot.child !== child || child.exitCode !== null || child.signalCode !== null) return true;
+      if (slot.frozenAt !== undefined) return true;
+      await sleep(10);
+    }
+    child.stdin!.write('{"disarm":true}\n');
+    return false;
   }
 
   /** Lets it go on, and takes back what it was armed with. */
