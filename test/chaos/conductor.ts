@@ -172,6 +172,27 @@ export class Conductor {
           engine.stop(action.provider, { actor: "chaos" }),
         );
         return;
+      case "replay": {
+        const replay = () =>
+          people.act("replay", action.provider, (engine) =>
+            engine.deadLetters.replay({ provider: action.provider }, { actor: "chaos" }),
+          );
+        await Promise.all(action.twice ? [replay(), replay()] : [replay()]);
+        return;
+      }
+      case "accept":
+      case "purge": {
+        const { do: what, provider } = action;
+        await people.act(what, provider, (engine) =>
+          engine.deadLetters[what]({ provider }, { actor: "chaos", limit: 2 }),
+        );
+        return;
+      }
+      case "reset-breaker":
+        await people.act("reset", action.provider, (engine) =>
+          engine.resetBreaker(action.provider, { actor: "chaos" }),
+        );
+        return;
       case "resize":
         await people.act("resize", null, (engine) =>
           engine.permits.resize(action.size, { actor: "chaos", reason: "a person wants it" }),

@@ -14,6 +14,8 @@ export interface By {
   run?: string;
   batch?: string;
   fence?: string;
+  /** Of a dead letter that goes: settle or purge. */
+  how?: string;
 }
 
 /** lastModified in ms, null for none; fetchedAt in µs. */
@@ -44,6 +46,9 @@ export type Effect =
   | { fx: "lease-end"; leases: string[]; by: By | null }
   | { fx: "pool"; size: number; taken: number; used: number; by: By | null }
   | { fx: "permit-log"; fields: string[] }
+  | { fx: "letter"; p: string; id: string; set: Record<string, string>; by: By | null }
+  | { fx: "letter-gone"; p: string; id: string; by: By | null }
+  | { fx: "breaker"; upstream: string; fields: Record<string, string> }
   | { fx: "failed"; p: string; ids: string[]; by: By | null }
   | { fx: "unfailed"; p: string; ids: string[] | null; command: string; by: By | null };
 
@@ -53,6 +58,8 @@ export interface Snapshot {
   /** machine → its state and version. */
   machines: Record<string, { state: string; version: number }>;
   leases: Record<string, { until: number; weight: number; p: string; fence: string }>;
+  /** upstream → its breaker's state and version. */
+  breakers: Record<string, { state: string; version: number }>;
 }
 
 export interface ProviderSnapshot {
@@ -60,6 +67,7 @@ export interface ProviderSnapshot {
   meta: Record<string, string>;
   versions: Version[];
   failed: string[];
+  letters: Record<string, Record<string, string>>;
   runs: Record<
     string,
     {
@@ -102,6 +110,7 @@ export interface FinalProvider {
   jobs: { waiting: number; active: number; delayed: number; failed: number };
   /** Dead letters whose raw bytes are gone. */
   rawMissing: string[];
+  letters: Record<string, Record<string, string>>;
   transitions: Record<string, string>[];
 }
 
@@ -121,7 +130,7 @@ export interface RunEnd {
 
 /** What a person did, and what was answered: `acked` the engine said that it is done. */
 export interface PersonAct {
-  what: "pause" | "resume" | "stop" | "resize" | "replay" | "open";
+  what: "pause" | "resume" | "stop" | "resize" | "replay" | "accept" | "purge" | "reset" | "open";
   provider: string | null;
   outcome: "acked" | "refused" | "unknown";
   /** When it was asked; `t` is when the answer came. */

@@ -33,7 +33,12 @@ export type Action =
   | { do: "run"; provider: Upstream; mode: "full" | "incremental"; via: "queue" | "library" }
   | { do: "pause"; provider: Upstream; forMs: number }
   | { do: "stop"; provider: Upstream }
-  | { do: "resize"; size: number };
+  | { do: "resize"; size: number }
+  /** Everything dead of a provider; `twice`: two people press at once. */
+  | { do: "replay"; provider: Upstream; twice: boolean }
+  | { do: "accept"; provider: Upstream }
+  | { do: "purge"; provider: Upstream }
+  | { do: "reset-breaker"; provider: Upstream };
 
 export type PlannedAction = Action & { atMs: number };
 
@@ -218,6 +223,9 @@ export function makePlan(options: { seed: number; minutes: number; mode?: Mode; 
       [4, () => ({ do: "pause", provider: random.pick(upstreamNames), forMs: random.int(1_500, 9_000) })],
       [4, () => ({ do: "resize", size: random.int(1, 6) })],
       [1, () => ({ do: "stop", provider: random.pick(upstreamNames) })],
+      [5, () => ({ do: "replay", provider: random.pick(upstreamNames), twice: random.chance(0.5) })],
+      [1, () => ({ do: random.pick(["accept", "purge"] as const), provider: random.pick(upstreamNames) })],
+      [1, () => ({ do: "reset-breaker", provider: random.pick(upstreamNames) })],
     ])(),
   );
   actions.sort((a, b) => a.atMs - b.atMs);

@@ -15,7 +15,8 @@ export const nothingLost: LawMaker = ({ model, facts, begun }, { breach, looked 
   /** A run that said "complete" while nothing moved upstream: its store is the upstream's content, then and there. */
   const judgeRun = (p: string, run: RunModel, at: number): void => {
     const { fields } = run;
-    if (fields.result !== "complete" || fields.mode === undefined) return;
+    // A replay vouches for what it replays, and for nothing else.
+    if (fields.result !== "complete" || fields.mode === undefined || fields.kind === "replay") return;
     if (windowed.has(p) && fields.mode !== "full") return;
     const started = Date.parse(fields.startedAt ?? "");
     if (Number.isNaN(started) || facts.lied(p, started, at)) return;

@@ -1,4 +1,5 @@
 /** Law 6: machines take legal transitions only, one after the other, each logged; by their tables, and by nothing else. */
+import { breakerMachine } from "../../../src/machines/breakerMachine.ts";
 import { macroMachine } from "../../../src/machines/macroMachine.ts";
 import { providerMachine } from "../../../src/machines/providerMachine.ts";
 import type { LawMaker } from "./law.ts";
@@ -6,8 +7,8 @@ import type { LawMaker } from "./law.ts";
 type Step = { to?: string; stays?: string; by?: string };
 type Table = Readonly<Record<string, Readonly<Record<string, Step>>>>;
 
-const tableOf = (machine: string): Table =>
-  (machine === "macro" ? macroMachine.table : providerMachine.table) as unknown as Table;
+const machineOf = (machine: string): { initial: string; table: unknown } =>
+  machine === "macro" ? macroMachine : machine.startsWith("breaker ") ? breakerMachine : providerMachine;
 
 export const transitions: LawMaker = ({ model, facts }, { breach, looked }) => {
   /** What each machine's stream must hold, since the last time that a Redis may have forgotten some. */
@@ -19,19 +20,22 @@ export const transitions: LawMaker = ({ model, facts }, { breach, looked }) => {
     event(event) {
       if (event.k === "snapshot") {
         kept = new Map();
+        told.clear();
         for (const [machine, at] of Object.entries(event.s.machines)) told.set(machine, at);
+        for (const [name, at] of Object.entries(event.s.breakers)) told.set(`breaker ${name}`, at);
         return;
       }
-      if (event.k !== "fx" || event.e.fx !== "transition") return;
-      const { t, e } = event;
+      if (event.k !== "fx" || (event.e.fx !== "transition" && event.e.fx !== "breaker")) return;
+      const { t } = event;
+      const e =
+        event.e.fx === "breaker"
+          ? { machine: `breaker ${event.e.upstream}`, fields: event.e.fields }
+          : event.e;
       const { old_state: from = "", new_state: to = "", trigger = "", version = "" } = e.fields;
       const what = `${e.machine} ${version}: ${from} → ${to} by ${trigger} of ${e.fields.actor}`;
       looked();
-      const table = tableOf(e.machine);
-      const before = told.get(e.machine) ?? {
-        state: e.machine === "macro" ? macroMachine.initial : providerMachine.initial,
-        version: 0,
-      };
+      const { initial, table } = machineOf(e.machine) as { initial: string; table: Table };
+      const before = told.get(e.machine) ?? { state: initial, version: 0 };
       const step = table[from]?.[trigger];
       if (step?.to !== to) breach(`${what}: not in the table`, t);
       if (step?.by === "person" && e.fields.actor_kind !== "person") breach(`${what}: only a person may`, t);

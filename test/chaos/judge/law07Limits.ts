@@ -1,10 +1,17 @@
-/** Law 7: never more requests in any rolling window than allowed, none while told to wait; for the whole fleet. */
+/**
+ * Law 7: never more requests in any rolling window than allowed, none while told to wait, none while a breaker is open but
+ * its one probe; for the whole fleet.
+ */
 import { type Upstream, upstreamNames } from "../../../src/simulator/types.ts";
 import type { HistoryEvent } from "../history.ts";
 import type { LawMaker } from "./law.ts";
 
 /** From the moment at which a process knew, what may already be on its way from another one, ms. */
 const ON_ITS_WAY_MS = 250;
+
+/** When a breaker opens, the others stop within this (docs/breakers.md), ms. */
+const STOP_WITHIN_MS = 1_000;
+const CLOCK_MS = 25;
 
 type Request = Extract<HistoryEvent, { k: "request" }>;
 
@@ -55,6 +62,42 @@ export const limits: LawMaker = ({ plan, facts, events }, { breach, looked }) =>
     }
   };
 
+  /** A redirect's answer belongs to the request that follows it. */
+  const isRedirect = ({ r }: Request): boolean => r.status >= 301 && r.status <= 308 && r.status !== 304;
+
+  const breakers = (p: Upstream, requests: Request[]): void => {
+    let now = { state: "closed", trigger: "", at: 0 };
+    const judgeUntil = (to: number): void => {
+      const sent = requests.filter((one) => !isRedirect(one) && one.t < to - CLOCK_MS);
+      if (now.state === "open") {
+        looked();
+        const from = now.at + CLOCK_MS + (now.trigger === "trip" ? STOP_WITHIN_MS : 0);
+        for (const { t } of sent.filter((one) => one.t > from)) {
+          breach(
+            `${p}: a request ${(t - now.at).toFixed(0)} ms after its breaker opened by ${now.trigger}`,
+            t,
+          );
+        }
+      } else if (now.state === "half_open") {
+        looked();
+        const probes = sent.filter((one) => one.t > now.at - CLOCK_MS);
+        if (probes.length > 1)
+          breach(`${p}: ${probes.length} requests while its breaker was half open`, now.at);
+      }
+    };
+    for (const event of events) {
+      if (event.k === "snapshot") {
+        judgeUntil(event.t);
+        // What a Redis forgot of a breaker, the fleet has forgotten with it.
+        now = { state: event.s.breakers[p]?.state ?? "closed", trigger: "trip", at: event.t };
+      } else if (event.k === "fx" && event.e.fx === "breaker" && event.e.upstream === p) {
+        judgeUntil(event.t);
+        const { new_state: state = "", trigger = "" } = event.e.fields;
+        now = { state, trigger, at: event.t };
+      } else if (event.k === "healed") judgeUntil(event.t);
+    }
+  };
+
   return {
     event(event) {
       if (event.k === "fx" && event.e.fx === "counted") {
@@ -66,6 +109,7 @@ export const limits: LawMaker = ({ plan, facts, events }, { breach, looked }) =>
         const requests = facts.requests.filter(({ r }) => r.upstream === p);
         windows(p, requests);
         waits(p, requests);
+        breakers(p, requests);
         looked();
         const said = counted.get(p) ?? 0;
         if (requests.length > said) {

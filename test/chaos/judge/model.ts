@@ -21,6 +21,7 @@ export interface ProviderModel {
   removed: Map<string, number>;
   runs: Map<string, RunModel>;
   failed: Set<string>;
+  letters: Map<string, Record<string, string>>;
   changeSeq: number;
 }
 
@@ -52,7 +53,7 @@ export class Model {
     if (!found) {
       found = {
         ...{ openRun: null, meta: {}, versions: new Map(), removed: new Map(), runs: new Map() },
-        ...{ failed: new Set<string>(), changeSeq: 0 },
+        ...{ failed: new Set<string>(), letters: new Map(), changeSeq: 0 },
       };
       this.providers.set(p, found);
     }
@@ -89,6 +90,7 @@ export class Model {
     own.changeSeq = Number(changeSeq ?? 0);
     own.versions = new Map(snapshot.versions.map((version) => [version.id, version]));
     own.failed = new Set(snapshot.failed);
+    own.letters = new Map(Object.entries(snapshot.letters));
     const before = own.runs;
     own.runs = new Map();
     for (const [id, { fields, statuses, fences, order }] of Object.entries(snapshot.runs)) {
@@ -161,6 +163,14 @@ export class Model {
         break;
       case "pool":
         this.pool = { size: e.size, taken: e.taken, used: e.used };
+        break;
+      case "letter": {
+        const { letters } = this.provider(e.p);
+        letters.set(e.id, { ...letters.get(e.id), ...e.set });
+        break;
+      }
+      case "letter-gone":
+        this.provider(e.p).letters.delete(e.id);
         break;
       case "failed":
         for (const id of e.ids) this.provider(e.p).failed.add(id);

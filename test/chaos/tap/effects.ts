@@ -10,7 +10,7 @@ import type { By, Effect, Version } from "../history.ts";
 import { type MonitorLine, pairsOf, readMonitorLine, utf8 } from "./monitorLine.ts";
 
 /** Scripts whose first two arguments are batch and fence; the place of the run's key among their keys. */
-const runKeyPlace: Readonly<Record<string, number>> = { openRun: 3 };
+const runKeyPlace: Readonly<Record<string, number>> = { openRun: 3, openReplayRun: 2, dropLetter: 3 };
 const fenced: ReadonlySet<string> = new Set([
   "commit",
   "mark",
@@ -69,6 +69,7 @@ const runFields: ReadonlySet<string> = new Set([
   "checkpoint",
   "watermarkBefore",
   "nameless",
+  "kind",
   "namelessCount",
 ]);
 
@@ -81,7 +82,7 @@ export class EffectReader {
   #by: By | null = null;
 
   constructor(options: { prefix: string; scripts: Map<string, string> }) {
-    this.#keys = new RegExp(`^\\{${options.prefix}:([a-z]+)\\}:(.+)$`, "s");
+    this.#keys = new RegExp(`^\\{${options.prefix}:([a-z]+)(?::([a-z]+))?\\}:(.+)$`, "s");
     this.#fleet = `{${options.prefix}}:`;
     this.#scripts = options.scripts;
   }
@@ -109,6 +110,7 @@ export class EffectReader {
       script: name,
       ...(run === undefined ? {} : { run }),
       ...(fenced.has(name) ? { batch: utf8(first), fence: second } : {}),
+      ...(name === "dropLetter" ? { how: second } : {}),
       ...(name === "beginAttempt" ? { batch: utf8(first) } : {}),
       // After the pool's numbers: lease and fence.
       ...(name === "release" ? { batch: utf8(second), fence: args[2 + keys + 2] ?? "" } : {}),
@@ -135,9 +137,13 @@ export class EffectReader {
       }
       return [];
     }
-    const [, owner, rest] = found as unknown as [string, string, string];
+    const [, owner, upstream, rest] = found as unknown as [string, string, string | undefined, string];
     if (owner === "permits") return this.#permits(line, rest);
-    if (owner === "up") return [];
+    if (upstream !== undefined) {
+      return line.command === "xadd" && rest === "breaker-transitions"
+        ? [{ fx: "breaker", upstream, fields: this.#xadd(line).fields }]
+        : [];
+    }
     if (rest.startsWith("run:")) return this.#run(line, owner, rest.slice(4));
     return this.#provider(line, owner, rest);
   }
@@ -224,6 +230,14 @@ export class EffectReader {
   #provider(line: MonitorLine, p: string, what: string): Effect[] {
     const by = this.#by;
     const { command } = line;
+    if (what.startsWith("letters:one:")) {
+      const id = what.slice("letters:one:".length);
+      if (command === "hset") {
+        return [{ fx: "letter", p, id, set: pairsOf(line.args().slice(1).map(utf8)), by }];
+      }
+      if (command === "del" || command === "unlink") return [{ fx: "letter-gone", p, id, by }];
+      return [];
+    }
     switch (what) {
       case "index": {
         if (command === "hset") {

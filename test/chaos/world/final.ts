@@ -9,6 +9,7 @@ import { exported, openTestEngine } from "../../support/testEngine.ts";
 import type { FinalProvider } from "../history.ts";
 import { pairsOf } from "../tap/monitorLine.ts";
 import type { ChaosSimulator } from "./simulator.ts";
+import { lettersOf } from "./snapshot.ts";
 
 const digestOf = (data: unknown): string =>
   createHash("sha1").update(canonicalJson(data)).digest("hex").slice(0, 16);
@@ -63,9 +64,7 @@ export async function readFinal(
   const rawMissing: string[] = [];
   for (const jobId of await redis.zrange(job("failed"), "0", "-1")) {
     const [name, json] = await redis.hmget(job(jobId), "name", "data");
-    const data = JSON.parse(json ?? "{}") as Partial<FinalProvider["failed"][number]> & {
-      payload?: { deadLetterId?: string };
-    };
+    const data = JSON.parse(json ?? "{}") as Partial<FinalProvider["failed"][number]>;
     failed.push({
       jobId,
       name: name ?? "",
@@ -73,10 +72,10 @@ export async function readFinal(
       batch: data.batch ?? "",
       generation: data.generation ?? 0,
     });
-    const letter = data.payload?.deadLetterId;
-    if (name === "record" && (letter === undefined || !(await redis.exists(keys.badRecordRaw(letter))))) {
-      rawMissing.push(jobId);
-    }
+  }
+  const letters = await lettersOf(redis, keys.letters.index, keys.letters.one);
+  for (const [id, { kind }] of Object.entries(letters)) {
+    if (kind === "record" && !(await redis.exists(keys.badRecordRaw(id)))) rawMissing.push(id);
   }
   const status = (await engine.status()).providers.find((one) => one.provider === provider)!;
   const recordKeys: string[] = [];
@@ -99,6 +98,7 @@ export async function readFinal(
     failed,
     jobs: status.jobs,
     rawMissing,
+    letters,
     transitions: (await stream(keys.transitions)).map(([, flat]) => pairsOf(flat)),
   };
 }

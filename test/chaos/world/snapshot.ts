@@ -16,7 +16,7 @@ export async function indexOf(redis: Redis, key: string): Promise<Version[]> {
 
 export async function takeSnapshot(redis: Redis, prefix: string): Promise<Snapshot> {
   const keys = makeKeys(prefix);
-  const snapshot: Snapshot = { providers: {}, machines: {}, leases: {} };
+  const snapshot: Snapshot = { providers: {}, machines: {}, leases: {}, breakers: {} };
   for (const name of upstreamNames) snapshot.providers[name] = await providerSnapshot(redis, prefix, name);
   for (const [machine, key] of [
     ["macro", keys.macroMachine],
@@ -24,6 +24,10 @@ export async function takeSnapshot(redis: Redis, prefix: string): Promise<Snapsh
   ] as [string, string][]) {
     const [state, version] = await redis.hmget(key, "state", "version");
     if (state) snapshot.machines[machine] = { state, version: Number(version ?? 0) };
+  }
+  for (const name of upstreamNames) {
+    const [state, version] = await redis.hmget(keys.upstream(name).breaker, "state", "version");
+    if (state) snapshot.breakers[name] = { state, version: Number(version ?? 0) };
   }
   for (const [lease, facts] of Object.entries(await redis.hgetall(keys.permits.leases))) {
     snapshot.leases[lease] = leaseOf(facts);
@@ -49,6 +53,17 @@ async function providerSnapshot(redis: Redis, prefix: string, name: Upstream): P
     meta: { ...meta, changeSeq },
     versions: await indexOf(redis, keys.index),
     failed: await redis.zrange(`${keys.queue.prefix}:${keys.queue.name}:failed`, "0", "-1"),
+    letters: await lettersOf(redis, keys.letters.index, keys.letters.one),
     runs,
   };
+}
+
+export async function lettersOf(
+  redis: Redis,
+  index: string,
+  one: (id: string) => string,
+): Promise<Record<string, Record<string, string>>> {
+  const letters: Record<string, Record<string, string>> = {};
+  for (const id of await redis.zrange(index, "0", "-1")) letters[id] = await redis.hgetall(one(id));
+  return letters;
 }

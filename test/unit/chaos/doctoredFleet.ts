@@ -1,5 +1,5 @@
 /** Histories doctored so that the laws of the fleet (4 to 9), or the history itself, are broken, each in one way. */
-import type { Effect, HistoryEvent } from "../../chaos/history.ts";
+import type { HistoryEvent } from "../../chaos/history.ts";
 import { type Doctored, effect, final, insertAt } from "./doctor.ts";
 import { BEGUN, request, runOf } from "./goodHistory.ts";
 
@@ -75,11 +75,44 @@ export const accounted: Doctored[] = [
     },
   },
   {
-    how: "a dead letter is taken away",
+    how: "the job of a dead letter is taken away",
     doctor: (events) => {
       const { at, t } = effect(events, "open", (o) => o.run === null);
-      const gone = { fx: "unfailed", p: "cve", ids: ["b-1"], command: "zrem", by: null } satisfies Effect;
-      insertAt(events, at, t, gone);
+      const letter = { fx: "letter", p: "cve", id: "d-1", set: { state: "dead", job: "b-1" } } as const;
+      insertAt(events, at, t - 2, { ...letter, by: null });
+      insertAt(events, at + 1, t - 1, {
+        ...{ fx: "unfailed", p: "cve", ids: ["b-1"], command: "zrem", by: null },
+      });
+    },
+  },
+  {
+    how: "a dead letter goes without a replay that was committed",
+    doctor: (events) => {
+      const { at, t } = effect(events, "open", (o) => o.run === null);
+      const set = { state: "replaying", replayRun: runOf("cve"), replayKey: "replay/d-1/1" };
+      insertAt(events, at, t - 2, { fx: "letter", p: "cve", id: "d-1", set, by: null });
+      const by = { script: "dropLetter", how: "settle" };
+      insertAt(events, at + 1, t - 1, { fx: "letter-gone", p: "cve", id: "d-1", by });
+    },
+  },
+  {
+    how: "a dead letter is purged by nobody",
+    doctor: (events) => {
+      const { at, t } = effect(events, "open", (o) => o.run === null);
+      const by = { script: "dropLetter", how: "purge" };
+      insertAt(events, at, t - 1, { fx: "letter-gone", p: "cve", id: "d-1", by });
+    },
+  },
+  {
+    how: "the job of a dead letter is not in the failed set",
+    doctor: (events) => {
+      final(events).letters["d-1"] = { state: "dead", job: "b-1" };
+    },
+  },
+  {
+    how: "a dead letter is being replayed for ever",
+    doctor: (events) => {
+      final(events).letters["d-1"] = { state: "replaying", job: "" };
     },
   },
   {
@@ -120,6 +153,10 @@ export const transitions: Doctored[] = [
   { how: "the history loses one", doctor: (events) => void final(events).transitions.splice(1, 1) },
 ];
 
+const counted = (t: number): HistoryEvent => ({
+  ...{ t, k: "fx", e: { fx: "counted", p: "cve", run: runOf("cve"), by: null } },
+});
+
 export const limits: Doctored[] = [
   {
     // Eleven in two seconds where ten are allowed.
@@ -144,6 +181,29 @@ export const limits: Doctored[] = [
       events.push(request("cve", first!.t + 4_000), {
         ...{ t: first!.t, k: "fx", e: { fx: "counted", p: "cve", run: runOf("cve"), by: null } },
       });
+    },
+  },
+  {
+    how: "a request while the breaker is open",
+    doctor: (events) => {
+      const { at, t } = effect(events, "open", (o) => o.p === "cve" && o.run === null);
+      const fields = { old_state: "closed", new_state: "open", trigger: "trip", version: "1" };
+      insertAt(events, at, t, { fx: "breaker", upstream: "cve", fields });
+      const probe = { old_state: "open", new_state: "half_open", trigger: "probe_begins", version: "2" };
+      insertAt(events, at + 1, t + 3_000, { fx: "breaker", upstream: "cve", fields: probe });
+      events.push(request("cve", t + 2_000), counted(t));
+    },
+  },
+  {
+    how: "two probes of one breaker",
+    doctor: (events) => {
+      const { at, t } = effect(events, "open", (o) => o.p === "cve" && o.run === null);
+      const move = (old_state: string, new_state: string, trigger: string, version: string) =>
+        ({ fx: "breaker", upstream: "cve", fields: { old_state, new_state, trigger, version } }) as const;
+      insertAt(events, at, t, move("closed", "open", "trip", "1"));
+      insertAt(events, at + 1, t + 3_000, move("open", "half_open", "probe_begins", "2"));
+      insertAt(events, at + 2, t + 4_000, move("half_open", "closed", "probe_succeeded", "3"));
+      events.push(request("cve", t + 3_100), request("cve", t + 3_200), counted(t), counted(t));
     },
   },
   {
@@ -202,7 +262,7 @@ export const personsWord: Doctored[] = [
         t: t + 3,
         k: "snapshot",
         why: "killed",
-        s: { providers: {}, machines, leases: {} },
+        s: { providers: {}, machines, leases: {}, breakers: {} },
       });
     },
   },

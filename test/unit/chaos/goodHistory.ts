@@ -20,7 +20,7 @@ export function goodHistory(): HistoryEvent[] {
     t: BEGUN + 1,
     k: "snapshot",
     why: "start",
-    s: { providers: {}, machines: {}, leases: {} },
+    s: { providers: {}, machines: {}, leases: {}, breakers: {} },
   });
   for (const p of upstreamNames) {
     const versions = idsOf(p).map((id): [string, number | null] => [id, p === "cve" ? MODIFIED : null]);
@@ -159,7 +159,7 @@ function finalOf(p: Upstream): FinalProvider {
       },
     },
     machine: { state: "TERMINATED", version: 3 },
-    ...{ failed: [], jobs: { waiting: 0, active: 0, delayed: 0, failed: 0 }, rawMissing: [] },
+    ...{ failed: [], jobs: { waiting: 0, active: 0, delayed: 0, failed: 0 }, rawMissing: [], letters: {} },
     transitions: [
       { version: "1", old_state: "IDLE", new_state: "ACQUIRING" },
       { version: "2", old_state: "ACQUIRING", new_state: "RUNNING" },
