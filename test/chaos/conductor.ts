@@ -17,8 +17,8 @@ export interface World {
   troubles: Troubles;
 }
 
-/** A worker that does not come by the place for so long is spared. */
-const STRIKE_WITHIN_MS = 10_000;
+/** A worker that does not come by the place for so long is struck wherever it is. */
+const STRIKE_WITHIN_MS = 6_000;
 
 const lastModifiedOf = (data: Record<string, unknown> | undefined): number | null => {
   const text = data?.lastModified;
@@ -153,6 +153,7 @@ export class Conductor {
       case "content":
         return await this.#change(action);
       case "point": {
+        for (const p of upstreamNames) history.now({ k: "changing", p });
         const reports = await simulator.moveOn();
         for (const provider of upstreamNames) {
           history.now({ k: "content", p: provider, report: { ...reports[provider] }, ok: true });
@@ -205,6 +206,7 @@ export class Conductor {
     const { simulator, history } = this.#world;
     const { provider, add, modify, silent, remove } = action;
     const change = { provider, add, modify, remove, ...(silent > 0 ? { silent } : {}) };
+    history.now({ k: "changing", p: provider });
     const report = await simulator.change(change);
     history.now({ k: "content", p: provider, report: { ...report }, ok: true });
     await noteTruth(this.#world, provider);

@@ -156,6 +156,8 @@ export type HistoryEvent = { t: number } & (
   | { k: "person"; a: PersonAct }
   | { k: "faults"; faults: string[] }
   | { k: "content"; p: Upstream; report: Record<string, string[]>; ok: boolean }
+  /** From here to the next truth it is not certain what the upstream holds. */
+  | { k: "changing"; p: Upstream }
   | { k: "truth"; p: Upstream; versions: [id: string, lastModified: number | null][] }
   | { k: "request"; r: RequestSeen }
   | { k: "healed" }

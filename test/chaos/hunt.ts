@@ -152,6 +152,7 @@ async function healAndFinish(world: World, plan: Plan, { say }: HuntOptions): Pr
   await requestLog(world);
   history.now({ k: "healed" });
   say("the last increment");
+  history.now({ k: "changing", p: "cve" });
   const report = await simulator.change({ provider: "cve", add: 2, modify: 5 });
   history.now({ k: "content", p: "cve", report: { ...report }, ok: true });
   await noteTruth(world, "cve");

@@ -56,12 +56,15 @@ export class Facts {
   }
 
   /** What the upstream held at this moment; undefined when it changed too near to it to tell. */
-  truthAt(p: string, from: number, to: number, slackMs = 500): Map<string, number | null> | undefined {
+  truthAt(p: string, from: number, to: number, slackMs = 100): Map<string, number | null> | undefined {
     let last: Extract<HistoryEvent, { k: "truth" }> | undefined;
-    for (const truth of this.truths) {
-      if (truth.p !== p) continue;
-      if (truth.t > from - slackMs && truth.t < to + slackMs) return undefined;
-      if (truth.t <= from) last = truth;
+    let since = Number.NEGATIVE_INFINITY;
+    for (const event of this.#events) {
+      if (event.k === "changing" && event.p === p) since = event.t;
+      if (event.k !== "truth" || event.p !== p) continue;
+      if (since < to + slackMs && event.t > from - slackMs) return undefined;
+      if (event.t <= from) last = event;
+      since = Number.POSITIVE_INFINITY;
     }
     return last && new Map(last.versions);
   }

@@ -115,6 +115,36 @@ export const mutants: readonly Mutant[] = [
     caughtBy: [{ test: "test/integration/badRecords.test.ts" }],
   },
   {
+    name: "replay in the wrong order: the letter goes before its batch is committed",
+    law: 5,
+    edits: [
+      {
+        file: "src/workers/replays.ts",
+        find: "taken.map(async ({ letter }) => {\n      if (letter.jobId",
+        replace:
+          "taken.map(async ({ letter, runId, key }) => {\n      await context.letters.settle(letter, { runId, key });\n      if (letter.jobId",
+      },
+    ],
+    caughtBy: [{ test: "test/integration/deadLetters" }],
+  },
+  {
+    name: "a replay may write what is older than the store",
+    law: 2,
+    edits: [
+      {
+        file: "src/workers/replayed.ts",
+        find: "  if (fetchedAt >= newestFetch) return;\n",
+        replace: "  if (fetchedAt >= newestFetch || fetchedAt > 0) return;\n",
+      },
+      {
+        file: "src/workers/replayed.ts",
+        find: 'return later > record.fetchedAt ? "a newer',
+        replace: 'return later < 0 ? "a newer',
+      },
+    ],
+    caughtBy: [{ test: "test/integration/deadLetters" }],
+  },
+  {
     name: "pause ignored by the schedule",
     law: 8,
     edits: [

@@ -9,7 +9,7 @@ import { exported, openTestEngine } from "../../support/testEngine.ts";
 import type { FinalProvider } from "../history.ts";
 import { pairsOf } from "../tap/monitorLine.ts";
 import type { ChaosSimulator } from "./simulator.ts";
-import { lettersOf } from "./snapshot.ts";
+import { lettersOf, runIds } from "./snapshot.ts";
 
 const digestOf = (data: unknown): string =>
   createHash("sha1").update(canonicalJson(data)).digest("hex").slice(0, 16);
@@ -54,7 +54,7 @@ export async function readFinal(
   const keys = makeKeys(options.prefix).provider(provider);
   const job = (id: string): string => `${keys.queue.prefix}:${keys.queue.name}:${id}`;
   const runs: FinalProvider["runs"] = {};
-  for (const id of await redis.zrange(keys.runs, "0", "-1")) {
+  for (const id of await runIds(redis, keys)) {
     runs[id] = {
       fields: await redis.hgetall(keys.run(id).run),
       statuses: await redis.hgetall(keys.run(id).status),

@@ -97,8 +97,11 @@ export class Fleet {
       if (slot.frozenAt !== undefined) return true;
       await sleep(10);
     }
+    // It does not come by the place: anywhere will do.
     child.stdin!.write('{"disarm":true}\n');
-    return false;
+    if (options.signal.aborted || slot.child !== child || slot.frozenAt !== undefined) return false;
+    if (signal === "SIGSTOP") slot.frozenAt = Date.now();
+    return child.kill(signal);
   }
 
   /** Lets it go on, and takes back what it was armed with. */

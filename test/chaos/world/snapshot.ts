@@ -1,6 +1,6 @@
 /** Reads what the judge's model goes on from: at every start of a Redis, past every proxy, before anybody else may come. */
 import type { Redis } from "ioredis";
-import { makeKeys } from "../../../src/redis/keys.ts";
+import { makeKeys, type ProviderKeys } from "../../../src/redis/keys.ts";
 import { type Upstream, upstreamNames } from "../../../src/simulator/types.ts";
 import type { ProviderSnapshot, Snapshot, Version } from "../history.ts";
 import { leaseOf, versionOf } from "../tap/effects.ts";
@@ -39,7 +39,7 @@ async function providerSnapshot(redis: Redis, prefix: string, name: Upstream): P
   const keys = makeKeys(prefix).provider(name);
   const { changeSeq = "0", ...meta } = await redis.hgetall(keys.meta);
   const runs: ProviderSnapshot["runs"] = {};
-  for (const id of await redis.zrange(keys.runs, "0", "-1")) {
+  for (const id of await runIds(redis, keys)) {
     const run = keys.run(id);
     runs[id] = {
       fields: await redis.hgetall(run.run),
@@ -56,6 +56,16 @@ async function providerSnapshot(redis: Redis, prefix: string, name: Upstream): P
     letters: await lettersOf(redis, keys.letters.index, keys.letters.one),
     runs,
   };
+}
+
+/** Every run that there is, ordinary or of replays, waiting ones too. */
+export async function runIds(redis: Redis, keys: ProviderKeys): Promise<string[]> {
+  const base = keys.run("").run;
+  const found = new Set<string>();
+  for await (const page of redis.scanStream({ match: `${base}*`, count: 1_000 })) {
+    for (const key of page as string[]) found.add(key.slice(base.length).split(":")[0]!);
+  }
+  return [...found].sort();
 }
 
 export async function lettersOf(
