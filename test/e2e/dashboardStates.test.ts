@@ -76,6 +76,10 @@ inBrowser("the dashboard's page", ({ visit }) => {
     const workers = page.getByRole("region", { name: "Workers" });
     await workers.getByText("dead", { exact: true }).waitFor();
     await workers.getByText("late", { exact: true }).waitFor();
+    const breakers = page.getByRole("region", { name: "Circuit breakers" });
+    await breakers.getByText("2 not closed").waitFor();
+    await breakers.getByText(/PROV_OVERLOADED.*answered 503/).waitFor();
+    await breakers.getByText("pod-7:4711 tries").waitFor();
     await page.getByRole("link", { name: "a worker died" }).waitFor();
     await page.getByText("it pauses with the next one.").waitFor();
     await page.getByRole("img", { name: /p99 latency: now .* threshold 30 ms, passed/ }).waitFor();

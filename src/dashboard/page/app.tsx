@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Session } from "../api/schemas.ts";
 import { DeadLetters } from "./deadletters/deadLetters.tsx";
+import { Breakers } from "./fleet/breakers.tsx";
 import { Kernel } from "./fleet/kernel.tsx";
 import { Permits } from "./fleet/permits.tsx";
 import { Workers } from "./fleet/workers.tsx";
@@ -41,6 +42,7 @@ function Dashboard({ session }: { session: Session }) {
         </div>
         <div class="board-side">
           <Kernel />
+          <Breakers />
           <Permits />
           <Workers />
           <History />

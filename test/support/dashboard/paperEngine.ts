@@ -10,6 +10,7 @@ import type { DashboardOptions } from "../../../src/dashboard/options.ts";
 import { buildDashboard } from "../../../src/dashboard/server.ts";
 import { actionsIn, statesFor } from "../../../src/engine/actions.ts";
 import type {
+  BreakerView,
   Engine,
   EngineStatus,
   HistoryTransition,
@@ -35,6 +36,7 @@ export interface Paper {
   samples: KernelSample[];
   permits: PoolView;
   workers: WorkerView[];
+  breakers: BreakerView[];
   transitions: HistoryTransition[];
   quotaEvents: QuotaEvent[];
   runs: RunProgress[];
@@ -152,6 +154,12 @@ function paperEngine(paper: Paper): Engine {
     kernelMetrics: () => say(() => paper.kernel),
     kernelHistory: () => say(() => paper.samples),
     workers: () => say(() => paper.workers),
+    breakers: () => say(() => paper.breakers),
+    resetBreaker: (upstream) =>
+      say(() => {
+        if (paper.refuses !== undefined) throw paper.refuses;
+        return { changed: true, view: paper.breakers.find((one) => one.upstream === upstream)! };
+      }),
     transitions: ({ limit }) => say(() => paper.transitions.slice(0, limit)),
     quotaEvents: ({ limit }) => say(() => paper.quotaEvents.slice(0, limit)),
     runs: ({ provider, limit }) =>

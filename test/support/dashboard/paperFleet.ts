@@ -1,5 +1,6 @@
 /** A fleet on paper, in every state that people meet; the engine's own types, so that it cannot tell what no engine would. */
 import type {
+  BreakerView,
   EngineStatus,
   HistoryTransition,
   MachineStatus,
@@ -276,5 +277,12 @@ export const paperDecision = (n: number, now: number, over: Partial<QuotaEvent> 
   effective: n % 2 === 0 ? 10 : 8,
   allocated: 6,
   actor: "optimizer",
+  ...over,
+});
+
+export const paperBreaker = (upstream: string, over: Partial<BreakerView> = {}): BreakerView => ({
+  ...{ upstream, state: "closed", version: 4, consecutiveFailures: 0, failedProbes: 0, opens: 0 },
+  ...{ openedAt: null, until: null, remainingMs: 0, probe: null, lastFailure: null },
+  counts: { calls: 412, successes: 405, failures: 7, ignored: 0, rejections: 3, opens: over.opens ?? 0 },
   ...over,
 });

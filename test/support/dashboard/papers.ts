@@ -3,6 +3,7 @@ import type { ProviderStatus } from "../../../src/engine/api.ts";
 import type { Paper } from "./paperEngine.ts";
 import {
   iso,
+  paperBreaker,
   paperCap,
   paperDecision,
   paperHistory,
@@ -28,6 +29,7 @@ const paper = (providers: ProviderStatus[], now: number, over: Partial<Paper> = 
   samples: paperHistory(now),
   permits: paperPool(now),
   workers: [paperWorker(1, now), paperWorker(2, now)],
+  breakers: names.map((name) => paperBreaker(name)),
   transitions: Array.from({ length: 40 }, (_, n) => paperTransition(n, now)),
   quotaEvents: Array.from({ length: 4 }, (_, n) => paperDecision(n, now)),
   runs: [paperRun("cve", now), pastRun("cve", now, { runId: "cve-20251122T200411-11c0" })],
@@ -146,6 +148,26 @@ export function overloadedPaper(): Paper {
       paperWorker(1, now),
       paperWorker(2, now, { health: "late", missedBeats: 1, lastBeatAt: iso(now - 17_000) }),
       paperWorker(3, now, { health: "dead", missedBeats: 4, lastBeatAt: iso(now - 45_000) }),
+    ],
+    breakers: [
+      paperBreaker("cve", {
+        ...{ state: "open", consecutiveFailures: 5, opens: 3 },
+        ...{ openedAt: iso(now - 12_000), until: iso(now + 18_000), remainingMs: 18_000 },
+        lastFailure: {
+          ...{
+            code: "PROV_OVERLOADED",
+            message: "services.nvd.nist.gov answered 503.",
+            at: iso(now - 12_000),
+          },
+        },
+      }),
+      paperBreaker("cwe", {
+        ...{ state: "half_open", consecutiveFailures: 5, failedProbes: 1, opens: 2 },
+        ...{ openedAt: iso(now - 95_000), probe: { by: "pod-7:4711", since: iso(now - 2_000) } },
+        lastFailure: { code: "PROV_TIMEOUT", message: "no answer in 130 s", at: iso(now - 65_000) },
+      }),
+      paperBreaker("capec", { consecutiveFailures: 2, opens: 1 }),
+      paperBreaker("attack"),
     ],
   });
   return {

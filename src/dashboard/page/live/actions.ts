@@ -1,5 +1,12 @@
 /** What a person can do, as the API has it. Each answers with what was done, for people to read. */
-import type { Accepted, PermitSize, ResizeRequest, Started, StartRequest } from "../../api/schemas.ts";
+import type {
+  Accepted,
+  BreakerReset,
+  PermitSize,
+  ResizeRequest,
+  Started,
+  StartRequest,
+} from "../../api/schemas.ts";
 import { plural } from "../lib/figures.ts";
 import { forget, tell } from "../state/outcomes.ts";
 import { ask, errorOf } from "./http.ts";
@@ -53,4 +60,15 @@ export const resize = (size: number, reason: string): Promise<boolean> =>
     const asked =
       answer.askedBack > 0 ? `; ${plural(answer.askedBack, "permit")} asked back from holders` : "";
     return `The pool has ${plural(answer.configured, "permit")} now${asked}.`;
+  });
+
+export const breakersPlace = "breakers";
+
+export const resetBreaker = (upstream: string, reason: string): Promise<boolean> =>
+  perform(breakersPlace, `Closing the breaker of ${upstream}`, async () => {
+    const path = `api/breakers/${encodeURIComponent(upstream)}/reset`;
+    const { changed } = await ask<BreakerReset>("POST", path, withReason(reason));
+    return changed
+      ? `The breaker of ${upstream} is closed.`
+      : `The breaker of ${upstream} was closed already.`;
   });

@@ -13,17 +13,19 @@ export interface Line {
   close(): void;
 }
 
-const names = [
-  "reset",
-  "pulse",
-  "overview",
-  "kernel",
-  "permits",
-  "workers",
-  "transition",
-  "quota",
-  "bye",
-] as const satisfies readonly EventName[];
+/** A record, so that none is forgotten. */
+const names = Object.keys({
+  reset: true,
+  pulse: true,
+  overview: true,
+  kernel: true,
+  permits: true,
+  workers: true,
+  breakers: true,
+  transition: true,
+  quota: true,
+  bye: true,
+} satisfies Record<EventName, true>) as EventName[];
 
 export function openLine(options: {
   onEvent: OnEvent;
