@@ -44,7 +44,7 @@ afterEach(() => {
 
 interface Line {
   event: string;
-  pid: number;
+  workerPid: number;
   why?: string;
   how?: string;
   code?: string;
@@ -75,12 +75,12 @@ describe("uee up", () => {
     await until("three are back", () => linesOf(up, "worker_restarted").length === 3);
     expect(
       linesOf(up, "worker_lost")
-        .map(({ pid }) => pid)
+        .map(({ workerPid }) => workerPid)
         .sort(),
     ).toEqual([killed, frozen, hung].sort());
     expect(
       linesOf(up, "worker_killed")
-        .map(({ pid }) => pid)
+        .map(({ workerPid }) => workerPid)
         .sort(),
     ).toEqual([frozen, hung].sort());
     expect(linesOf(up, "worker_killed").every(({ why }) => why!.includes("pings"))).toBe(true);
@@ -97,7 +97,7 @@ describe("uee up", () => {
       workers.filter((worker) => worker.health === health).map(({ pid }) => pid);
     expect(pidsThat("live").sort()).toEqual(
       linesOf(up, "worker_restarted")
-        .map(({ pid }) => pid)
+        .map(({ workerPid }) => workerPid)
         .sort(),
     );
     expect(pidsThat("dead").sort()).toEqual([killed, frozen, hung].sort());

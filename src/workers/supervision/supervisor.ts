@@ -147,7 +147,9 @@ export class Supervisor {
 
   #tell(happened: SupervisionEvent): void {
     const code = happened.event === "crash_loop" ? { code: "SYS_CRASH_LOOP" } : {};
-    this.#o.logger[levels[happened.event]]({ ...happened, ...code }, inWords(happened));
+    // `pid` is the log's own word for the process that writes.
+    const { pid: workerPid, ...facts } = { pid: undefined, ...happened };
+    this.#o.logger[levels[happened.event]]({ ...facts, workerPid, ...code }, inWords(happened));
     this.#o.onEvent?.(happened);
   }
 
