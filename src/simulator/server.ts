@@ -161,7 +161,7 @@ export class SimulatorServer {
     const wait = Number(answer.headers["retry-after"] ?? 0);
     const now = performance.now();
     entry.answeredMs = now - entry.monotonicMs;
-    entry.retryAfter = wait > 0 ? wait : 0;
+    entry.retryAfter = Math.max(0, wait);
     if (entry.upstream && wait > 0) this.#parts.rate.told(entry.upstream, wait, now);
     if (drawn && drawn.applied.length > 0) entry.fault = drawn.applied.join("+");
     await deliver(request, response, answer, {
