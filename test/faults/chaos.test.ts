@@ -1,5 +1,5 @@
 /**
- * All ten laws at once, over a fixed set of short hunts (test/chaos, docs/reliability.md): real workers and a real Redis are
+ * All ten laws at once, over a fixed set of short hunts (test/chaos): real workers and a real Redis are
  * disturbed by a seed's plan, and what Redis did is judged law by law. `npm run chaos` hunts longer ones.
  */
 import { spawn } from "node:child_process";
@@ -13,6 +13,7 @@ const script = fileURLToPath(new URL("../../scripts/chaos.mjs", import.meta.url)
 const hunts = [
   { seed: 3, minutes: 0.3, mode: "single" },
   { seed: 8, minutes: 0.3, mode: "single" },
+  { seed: 3, minutes: 0.3, mode: "failover" },
 ];
 
 test.each(hunts)(
