@@ -102,7 +102,13 @@ export class Governor {
         await this.#denied(got.reason, got.ahead);
         return new UeeError("PERM_NONE_FREE", undefined, { retryAfterMs: COME_BACK_MS });
       }
-      if (state !== "RUNNING") await this.#tell("permits_granted");
+      try {
+        if (state !== "RUNNING") await this.#tell("permits_granted");
+      } catch (error) {
+        // The batch goes back; without this its permit would be renewed for as long as the process lives.
+        got.release();
+        throw error;
+      }
       return got;
     } finally {
       this.#slots.delete(slot);
