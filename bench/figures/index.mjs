@@ -1,6 +1,7 @@
 // The figures, in the order in which they are measured. A new one is its own file and one line here.
 import * as chaos from "./chaos.mjs";
 import * as checkpoint from "./checkpoint.mjs";
+import * as dashboard from "./dashboard.mjs";
 import * as diff from "./diff.mjs";
 import * as drain from "./drain.mjs";
 import * as load from "./load.mjs";
@@ -25,4 +26,5 @@ export const figures = [
   resume,
   drain,
   chaos,
+  dashboard,
 ];
