@@ -147,7 +147,8 @@ function QuotaLine({
           </span>
         </span>
         <span class="muted">
-          {effective} of {size} usable, {kind === "resize" ? <strong>{actor}</strong> : actor}: {reason}
+          {kind === "resize" ? <strong>{actor}</strong> : `${actor}, ${effective} of ${size} usable`}
+          {reason !== "" && `: ${reason}`}
           {p99Ms !== null &&
             ` (p99 ${milliseconds(p99Ms)}${saturation === null ? "" : `, buffer ${percent(saturation)}`})`}
         </span>

@@ -1,0 +1,178 @@
+/**
+ * What an operator does in a night, in a real browser over `uee up`: real engine, Redis, workers and simulator. One story; what
+ * each step leaves behind is where the next begins.
+ */
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import type { Locator, Page } from "playwright-core";
+import { openPage, picture, type Seen } from "../support/dashboard/browser.ts";
+import { examine, inBrowser, provider } from "../support/dashboard/inBrowser.ts";
+import { type OperatorFleet, startOperatorFleet, token } from "../support/dashboard/operator.ts";
+import { ask } from "../support/httpAsk.ts";
+import { killAll } from "./cliSupport.ts";
+
+inBrowser("an operator at the dashboard", ({ browser, keep }) => {
+  let fleet: OperatorFleet;
+  let seen: Seen;
+  let page: Page;
+  let cve: Locator;
+  beforeAll(async () => {
+    fleet = await startOperatorFleet();
+    seen = await openPage(browser());
+    keep(seen.context);
+    page = seen.page;
+    cve = provider(page, "cve");
+  });
+  afterAll(async () => {
+    await fleet?.close();
+    killAll();
+  });
+
+  /** Presses an action of a provider and gives its reason. */
+  async function act(name: string, reason: string, on = "cve"): Promise<void> {
+    await provider(page, on).getByRole("button", { name: `${name} ${on}` }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel(/^Reason/).fill(reason);
+    await page.keyboard.press("Enter");
+    await dialog.waitFor({ state: "detached" });
+  }
+  const share = async (): Promise<number> =>
+    Number(await cve.getByRole("progressbar").getAttribute("aria-valuenow"));
+  const state = (name: string) => cve.locator(".provider-head").getByText(name, { exact: true }).waitFor();
+  const letters = () => page.getByRole("region", { name: "Dead letters" });
+  const history = () => page.getByRole("region", { name: "History" });
+
+  test("logs in, starts a run and watches it move", async () => {
+    await page.goto(fleet.url);
+    await page.getByLabel("Your name").fill("anna");
+    await page.getByLabel("Token").fill(token);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await state("IDLE");
+    await page.getByRole("region", { name: "Workers" }).getByText("2 live").waitFor();
+    await act("Start", "first load");
+    await cve.getByText(/^Run .* is open \(full\)\.$/).waitFor();
+    await state("RUNNING");
+    const bar = (notYet: number) =>
+      cve.locator(`[role=progressbar]:not([aria-valuenow="${notYet}"])`).waitFor();
+    await bar(0);
+    const before = await share();
+    await bar(before);
+    expect(await share()).toBeGreaterThan(before);
+    await cve.getByText(/of 30,000 records, \d+ %/).waitFor();
+    await cve.getByText(/records\/s/).waitFor();
+    await picture(page, "operator-running");
+  });
+
+  test("pauses it, reads who and why, and resumes it", async () => {
+    await act("Pause", "maintenance of the network");
+    await state("PAUSED");
+    await cve.getByText("cve is paused (PAUSED).").waitFor();
+    await cve.getByText("maintenance of the network").waitFor();
+    await cve
+      .locator(".since")
+      .getByText(/by anna/)
+      .waitFor();
+    await page.getByRole("link", { name: "cve paused" }).waitFor();
+    expect(await page.title()).toMatch(/^\(1\) cve paused · UEE$/);
+    await picture(page, "operator-paused");
+    await act("Resume", "network is back");
+    await state("RUNNING");
+    await history()
+      .getByText(/pause, anna: maintenance of the network/)
+      .waitFor();
+  });
+
+  test("trips the pause on errors and reads its reason", async () => {
+    fleet.simulator.setFaults(["bad-record@0.3:cve"]);
+    await state("PAUSED");
+    const why = cve.locator(".why");
+    await why.getByText(/%/).waitFor();
+    expect(await why.textContent()).toMatch(/\d+.*%.*VAL_/);
+    await examine(page, "operator-paused-on-errors");
+  });
+
+  test("goes on once the upstream is mended", async () => {
+    fleet.simulator.clearFaults();
+    await act("Resume", "the upstream is mended");
+    await state("TERMINATED");
+    await cve.locator(".last-run").waitFor();
+  });
+
+  test("looks at a dead letter, and replays it when its upstream is there again", async () => {
+    const capec = provider(page, "capec");
+    fleet.simulator.setFaults(["status-404:capec"]);
+    await act("Start", "first load", "capec");
+    await letters().getByLabel("Provider").selectOption("capec");
+    await letters().getByText("capec, batch").first().waitFor();
+    await letters().getByRole("table").getByRole("button").first().click();
+    const letter = page.getByRole("dialog");
+    await letter.getByText("First failed").waitFor();
+    await picture(page, "operator-letter");
+    await page.keyboard.press("Escape");
+    await letter.waitFor({ state: "detached" });
+
+    fleet.simulator.clearFaults();
+    await letters().getByRole("button", { name: "Replay all that match" }).click();
+    const dialog = page.getByRole("dialog", { name: "Replay dead letters" });
+    await dialog.getByText("1 letter would be replayed").waitFor();
+    await dialog.getByLabel(/^Reason/).fill("the upstream is back");
+    await page.keyboard.press("Enter");
+    await letters().getByText("Replayed 1 letter.").waitFor();
+    await letters().getByText("None match").or(letters().getByText("No dead letters")).first().waitFor();
+    await capec.locator(".fact").filter({ hasText: "Records" }).getByText(/[1-9]/).waitFor();
+    await picture(page, "operator-replayed");
+  });
+
+  test("resizes the permits, down and up", async () => {
+    const permits = page.getByRole("region", { name: "Permits" });
+    await permits.getByRole("button", { name: "Resize" }).click();
+    await page.getByRole("spinbutton").fill("3");
+    await page.getByRole("button", { name: "Shrink to 3" }).click();
+    await permits.getByText("The pool has 3 permits now").waitFor();
+    await permits.getByText(/of 3 in use/).waitFor();
+    await history().getByText("Resized to 3").waitFor();
+    await permits.getByRole("button", { name: "Resize" }).click();
+    await page.getByRole("spinbutton").fill("12");
+    await page.getByRole("button", { name: "Grow to 12" }).click();
+    await permits.getByText(/of 12 in use/).waitFor();
+  });
+
+  test("sees a worker killed, and another come in its place", async () => {
+    const workers = page.getByRole("region", { name: "Workers" });
+    const line = await workers.getByRole("listitem").filter({ hasText: "live" }).first().textContent();
+    const pid = Number(/pid (\d+)/.exec(line ?? "")?.[1]);
+    process.kill(pid, "SIGKILL");
+    await workers
+      .getByRole("listitem")
+      .filter({ hasText: `pid ${pid}` })
+      .getByText("dead", { exact: true })
+      .waitFor();
+    await page.getByRole("link", { name: "a worker died" }).waitFor();
+    await workers.getByText("2 live").waitFor();
+    await examine(page, "operator-worker-killed");
+  });
+
+  test("asks for nothing that the OpenAPI document does not name, and the console stays clean", async () => {
+    const { json } = await ask(fleet.url, "/openapi.json", { headers: { authorization: `Bearer ${token}` } });
+    const known = Object.entries(json.paths as Record<string, Record<string, unknown>>).flatMap(
+      ([path, methods]) =>
+        Object.keys(methods).map((method) => {
+          const pattern = path.replace(/[.]/g, "\\.").replace(/\{\w+\}/g, "[^/]+");
+          return new RegExp(`^${method.toUpperCase()} ${pattern}$`);
+        }),
+    );
+    const asked = [...seen.requests];
+    expect(asked.length).toBeGreaterThan(12);
+    expect(asked.filter((request) => !known.some((pattern) => pattern.test(request)))).toEqual([]);
+    expect(seen.errors).toEqual([]);
+  });
+
+  test("is told when Redis goes away, and that it is back", async () => {
+    await fleet.redis.kill("SIGKILL");
+    await page.getByText("Redis does not answer").first().waitFor();
+    await picture(page, "operator-redis-away");
+    await fleet.redis.restart();
+    await page.getByText("Live", { exact: true }).waitFor();
+    await page.locator("main.board-stale").waitFor({ state: "detached" });
+    await state("TERMINATED");
+  });
+});
