@@ -29,7 +29,9 @@ inBrowser("an operator at the dashboard", ({ browser, keep }) => {
 
   /** Presses an action of a provider and gives its reason. */
   async function act(name: string, reason: string, on = "cve"): Promise<void> {
-    await provider(page, on).getByRole("button", { name: `${name} ${on}` }).click();
+    await provider(page, on)
+      .getByRole("button", { name: `${name} ${on}` })
+      .click();
     const dialog = page.getByRole("dialog");
     await dialog.getByLabel(/^Reason/).fill(reason);
     await page.keyboard.press("Enter");

@@ -133,7 +133,7 @@ inBrowser("the dashboard's page", ({ visit }) => {
       data: { state: "TERMINATED", allowed: ["RUNNING", "ACQUIRING"] },
     });
     await provider(page, "cve").getByRole("button", { name: "Pause cve" }).click();
-    await page.keyboard.type("for the night");
+    await page.getByLabel(/^Reason/).fill("for the night");
     await page.keyboard.press("Enter");
     const alert = provider(page, "cve").getByRole("alert");
     await alert.getByText("Pausing cve was refused.").waitFor();
@@ -228,6 +228,7 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await page.getByText("anna", { exact: true }).waitFor();
     await context.clearCookies();
     await page.getByRole("button", { name: "Pause cve" }).click();
+    await page.getByLabel(/^Reason/).fill("late");
     await page.keyboard.press("Enter");
     await page.getByText("Your login has ended.").waitFor();
     expect(served.url).toContain("127.0.0.1");

@@ -42,9 +42,9 @@ function Dashboard({ session }: { session: Session }) {
         </div>
         <div class="board-side">
           <Kernel />
-          <Breakers />
           <Permits />
           <Workers />
+          <Breakers />
           <History />
         </div>
       </main>

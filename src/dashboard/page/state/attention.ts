@@ -12,7 +12,7 @@ export interface Need {
   target: string;
 }
 
-export function needsOf({ overview, workers }: Fleet): Need[] {
+export function needsOf({ overview, workers, breakers }: Fleet): Need[] {
   if (overview === null) return [];
   const paused = overview.providers
     .filter(({ machine }) => machine.state === "PAUSED")
@@ -70,11 +70,24 @@ export function needsOf({ overview, workers }: Fleet): Need[] {
           },
         ]
       : [];
+  const open = (breakers ?? [])
+    .filter(({ state }) => state === "open")
+    .map(
+      ({ upstream, lastFailure }): Need => ({
+        tone: "warn",
+        head: `${upstream}: breaker open`,
+        text:
+          lastFailure === null
+            ? "Its upstream is not called."
+            : `${lastFailure.code}: ${lastFailure.message}`,
+        target: "breakers",
+      }),
+    );
   const trouble: Need[] =
     overview.redis.trouble === null
       ? []
       : [{ tone: "bad", head: "Redis in trouble", text: overview.redis.trouble, target: "tree" }];
-  return [...trouble, ...idle, ...paused, ...failed, ...full, ...died].sort(
+  return [...trouble, ...idle, ...paused, ...failed, ...open, ...full, ...died].sort(
     (a, b) => urgency(a) - urgency(b),
   );
 }

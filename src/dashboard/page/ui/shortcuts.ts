@@ -8,7 +8,8 @@ export const sections = [
   { id: "kernel", name: "Kernel", key: "3" },
   { id: "permits", name: "Permits", key: "4" },
   { id: "workers", name: "Workers", key: "5" },
-  { id: "history", name: "History", key: "6" },
+  { id: "breakers", name: "Breakers", key: "6" },
+  { id: "history", name: "History", key: "7" },
 ] as const;
 
 const key = "uee.shortcuts";
