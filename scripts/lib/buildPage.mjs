@@ -8,7 +8,8 @@ import { root } from "./fingerprint.mjs";
 import { say } from "./run.mjs";
 
 export const pageSource = join(root, "src/dashboard/page");
-const allowed = /^(src\/dashboard\/page\/|node_modules\/preact\/)/;
+// node_modules may be a link to somewhere else.
+const allowed = /^(src\/dashboard\/page\/|(.*\/)?node_modules\/preact\/)/;
 
 /** Writes to `<out>/dashboard/page`; false after saying what is wrong. */
 export function buildPage(out) {

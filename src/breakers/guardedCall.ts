@@ -3,8 +3,7 @@ import { UeeError } from "../core/errors.ts";
 import type { GuardedCall } from "../upstream/guard.ts";
 import type { BreakerStore, CallReport } from "./breakerStore.ts";
 import type { Circuit } from "./circuit.ts";
-import { spendsAttempt, weigh } from "./judge.ts";
-import { openError } from "./openError.ts";
+import { weigh } from "./judge.ts";
 import type { BreakerPolicy } from "./policy.ts";
 import { holdToken } from "./probeToken.ts";
 import type { BreakerReply } from "./report.ts";
@@ -84,17 +83,13 @@ export function makeGuardedCall(
     if (!end()) return error;
     await circuitCall?.failed(error);
     const message = error.detail.slice(0, mostText);
-    const said = await breaker.report(phase, {
+    await breaker.report(phase, {
       ...{ token, outcome: "failure", code: error.code, message },
       reason: `${error.code}: ${message}`,
     });
     markEnded();
-    if (!token || spendsAttempt(error)) return error;
-    if (said) return openError(said.view, breaker.policy, error);
-    return new UeeError("PROV_CIRCUIT_OPEN", undefined, {
-      retryAfterMs: breaker.policy.firstOpenMs,
-      cause: error,
-    });
+    // Also of a probe: it was an attempt at its batch, and an upstream that stays away must not keep a run open for ever.
+    return error;
   };
 
   const abandoned = async (why?: UeeError): Promise<void> => {

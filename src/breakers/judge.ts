@@ -23,9 +23,3 @@ const byClass: Record<ErrorClass, Weight> = {
 export const weigh = (error: UeeError): Weight =>
   // Overloaded, but it names the time: that is a throttle in other words.
   error.data.toldToWait === true ? "nothing" : byClass[error.class];
-
-/**
- * A failed probe was made for the whole fleet, so its batch goes back without spending an attempt; unless the upstream did
- * answer and the answer was broken, which may be this batch's alone: without an end it would keep the breaker open for ever.
- */
-export const spendsAttempt = (error: UeeError): boolean => error.class === "corrupt";

@@ -51,7 +51,7 @@ test.each([
   ["attack", "reset"],
   ["cve", "status-500"],
 ] as const)(
-  "%s waits while its upstream fails (%s), spends no attempts, and completes when it is mended",
+  "%s waits while its upstream fails (%s), spends an attempt on each probe alone, and completes when it is mended",
   async (provider, fault) => {
     simulator = await startSimulator({
       seed: 1,
@@ -81,9 +81,12 @@ test.each([
     workers.push(await startWorkerProcess({ url: redis.url, settings }));
     // What was under way when it opened has ended by the first failed probe.
     await until(async () => (await breakerOf(provider)).failedProbes >= 1);
+    const before = (await breakerOf(provider)).failedProbes;
     const spent = await attemptsSpent(prefix, provider);
     await until(async () => (await breakerOf(provider)).failedProbes >= 2);
-    expect(await attemptsSpent(prefix, provider)).toBe(spent);
+    const more = (await attemptsSpent(prefix, provider)) - spent;
+    // The last probe's job may not have settled yet, or one more may have begun meanwhile.
+    expect(Math.abs(more - ((await breakerOf(provider)).failedProbes - before))).toBeLessThanOrEqual(1);
     expect(await uee.engine.runProgress(provider, runId)).toMatchObject({
       state: "running",
       deadLettered: 0,

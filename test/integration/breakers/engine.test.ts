@@ -121,7 +121,7 @@ test("every process that listens is told of each transition once and in order, w
   const stop = await idle.engine.onBreakerStateChange((transition) => stopped.push(transition));
   stop();
 
-  let broken = 12;
+  let broken = 6;
   listing.intercept = (url, response, request) =>
     broken-- > 0 ? breakConnections(url, response, request) : false;
   const run = await working.run("cve", "full");

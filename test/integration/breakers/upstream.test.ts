@@ -331,7 +331,7 @@ describe("the probe", () => {
     const answer = await forgetful.open(want(web.url));
     await until(async () => (await state()) === "open");
     expect((await a.breaker.store.view()).failedProbes).toBe(1);
-    expect((await failure(readAll(answer.body))).code).toBe("PROV_CIRCUIT_OPEN");
+    expect((await failure(readAll(answer.body))).code).toBe("PROV_TIMEOUT");
     expect(await state()).toBe("open");
   });
 });

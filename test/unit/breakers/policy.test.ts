@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { spendsAttempt, weigh } from "../../../src/breakers/judge.ts";
+import { weigh } from "../../../src/breakers/judge.ts";
 import { breakerPolicy, openMs, scaled } from "../../../src/breakers/policy.ts";
 import { type ErrorCode, UeeError } from "../../../src/core/errors.ts";
 
@@ -68,14 +68,5 @@ describe("what a failed call counts as", () => {
   });
   test("an overload that names the time to come again is a throttle in other words", () => {
     expect(weigh(new UeeError("PROV_OVERLOADED", undefined, { data: { toldToWait: true } }))).toBe("nothing");
-  });
-  test("a probe spends its batch's attempt only where the upstream did answer, and wrongly", () => {
-    expect(failures.filter((code) => spendsAttempt(new UeeError(code)))).toEqual([
-      "PROV_TRUNCATED",
-      "PROV_BAD_ENCODING",
-      "PROV_HTML",
-      "PROV_BODY_TOO_LARGE",
-      "PROV_WRONG_SHAPE",
-    ]);
   });
 });
