@@ -1,0 +1,167 @@
+/** What the page computes, without a browser. */
+import { describe, expect, test } from "@jest/globals";
+import { hexLines, readable } from "../../../src/dashboard/page/deadletters/rawText.ts";
+import { nearest, niceTop, stretches } from "../../../src/dashboard/page/fleet/series.ts";
+import {
+  bytes,
+  duration,
+  parseTime,
+  percent,
+  rate,
+  relative,
+  rough,
+} from "../../../src/dashboard/page/lib/figures.ts";
+import { withLast, withNewest } from "../../../src/dashboard/page/lib/ring.ts";
+import { needsOf, titleOf } from "../../../src/dashboard/page/state/attention.ts";
+import {
+  applyEvent,
+  bounds,
+  emptyFleet,
+  type Fleet,
+  withTransitions,
+} from "../../../src/dashboard/page/state/fleet.ts";
+import { openWithinMs, retryDelay } from "../../../src/dashboard/page/state/link.ts";
+import { createStore } from "../../../src/dashboard/page/state/store.ts";
+import { paperHistory, paperTransition } from "../../support/dashboard/paperFleet.ts";
+
+describe("figures", () => {
+  test("have units, and never round up to done", () => {
+    expect([bytes(0), bytes(1_536), bytes(1_073_741_824), bytes(412_000_000)]).toEqual([
+      "0 B",
+      "1.5 KB",
+      "1 GB",
+      "393 MB",
+    ]);
+    expect([percent(0.999), percent(1), percent(-1)]).toEqual(["99 %", "100 %", "0 %"]);
+    expect([rate(0), rate(3.44), rate(1_240, "records")]).toEqual(["0/s", "3.4/s", "1,240 records/s"]);
+    expect([duration(850), duration(125_000), duration(4_320_000), duration(277_200_000)]).toEqual([
+      "850 ms",
+      "2 min 05 s",
+      "1 h 12 min",
+      "3 d 5 h",
+    ]);
+    expect([rough(26_000), rough(240_000), rough(7_200_000)]).toEqual(["26 s", "4 min", "2 h"]);
+    expect([relative(1_000, 1_500), relative(0, 60_000), relative(90_000, 0)]).toEqual([
+      "just now",
+      "60 s ago",
+      "in 2 min",
+    ]);
+  });
+
+  test("take an upstream's time without zone for UTC, as the engine does", () => {
+    expect(parseTime("2026-03-15T09:00:00.000")).toBe(Date.UTC(2026, 2, 15, 9));
+    expect(parseTime("2026-03-15T09:00:00+02:00")).toBe(Date.UTC(2026, 2, 15, 7));
+    expect(parseTime("yesterday")).toBeNull();
+  });
+});
+
+describe("lists", () => {
+  test("keep the newest, each once, and no more than their bound", () => {
+    const key = ({ id }: { id: number }) => String(id);
+    const list = [{ id: 2 }, { id: 1 }];
+    expect(withNewest(list, [{ id: 3 }, { id: 2 }], 2, key)).toEqual([{ id: 3 }, { id: 2 }]);
+    expect(withNewest(list, [{ id: 1 }], 9, key)).toBe(list);
+    expect(withLast([1, 2, 3], 4, 3)).toEqual([2, 3, 4]);
+  });
+});
+
+describe("events", () => {
+  test("are kept bounded, and joined once with what was read", () => {
+    const now = Date.parse("2026-11-23T12:00:00Z");
+    let fleet: Fleet = emptyFleet;
+    for (let n = 1_000; n > 0; n--) fleet = applyEvent(fleet, "transition", paperTransition(n, now));
+    expect(fleet.transitions).toHaveLength(bounds.transitions);
+    expect(fleet.transitions?.[0]?.version).toBe(999);
+    const read = [0, 1, 2, 3].map((n) => paperTransition(n, now));
+    const joined = withTransitions(fleet, read).transitions ?? [];
+    expect(joined).toHaveLength(bounds.transitions);
+    expect(new Set(joined.map(({ version }) => version)).size).toBe(joined.length);
+    const times = joined.map(({ at }) => at);
+    expect(times).toEqual([...times].sort().reverse());
+  });
+
+  test("say since when Redis is away, and forget it when it is back", () => {
+    const pulse = (second: number, redis: "ok" | "away") => ({
+      ...{ at: new Date(second * 1_000).toISOString(), redis },
+      ...{ code: redis === "ok" ? null : "SYS_REDIS_UNREACHABLE", message: null },
+    });
+    let fleet = applyEvent(emptyFleet, "pulse", pulse(1, "ok"));
+    expect(fleet).toBe(emptyFleet);
+    for (const second of [5, 6, 7]) fleet = applyEvent(fleet, "pulse", pulse(second, "away"));
+    expect(fleet.trouble).toMatchObject({ since: 5_000, code: "SYS_REDIS_UNREACHABLE" });
+    expect(applyEvent(fleet, "pulse", pulse(8, "ok")).trouble).toBeNull();
+  });
+
+  test("tell nobody twice in one turn", () => {
+    const due: (() => void)[] = [];
+    const store = createStore(0, (work) => due.push(work));
+    let told = 0;
+    const end = store.subscribe(() => told++);
+    for (let i = 0; i < 5; i++) store.change((now) => now + 1);
+    store.change((now) => now);
+    expect([due.length, told, store.get()]).toEqual([1, 0, 5]);
+    due[0]!();
+    expect(told).toBe(1);
+    end();
+    store.change((now) => now + 1);
+    due[1]!();
+    expect(told).toBe(1);
+  });
+});
+
+describe("the line", () => {
+  test("is tried soon at first, then patiently, and not in step with other pages", () => {
+    const delays = [0, 1, 2, 3, 10, 100].map((tries) => retryDelay(tries, false, 0.5));
+    expect(delays).toEqual([500, 1_000, 2_000, 4_000, 15_000, 15_000]);
+    expect(retryDelay(3, false, 0)).toBeLessThan(retryDelay(3, false, 1));
+    expect(retryDelay(3, true, 0.5)).toBe(250);
+    expect(openWithinMs(1)).toBeLessThan(openWithinMs(7));
+  });
+});
+
+describe("what needs a person", () => {
+  test("is nothing before anything is known, and stands in the title", () => {
+    expect(needsOf(emptyFleet)).toEqual([]);
+    expect(titleOf([], "ORCHESTRATING", true)).toBe("orchestrating · UEE");
+    expect(titleOf([], "ORCHESTRATING", false)).toBe("no connection · UEE");
+    const need = { tone: "bad", head: "cve paused", text: "", target: "x" } as const;
+    expect(titleOf([need, need], "STABILIZING", true)).toBe("(2) cve paused · UEE");
+  });
+});
+
+describe("the plot", () => {
+  const now = Date.parse("2026-11-23T12:00:00Z");
+  const samples = paperHistory(now);
+  const window = { from: now - 1_800_000, to: now, gapMs: 15_000 };
+
+  test("breaks its line where no worker lived, and keeps peaks when it is thinned", () => {
+    const p99 = (sample: (typeof samples)[number]) => sample.p99_latency_ms;
+    expect(stretches(samples, p99, { ...window, most: 500 })).toHaveLength(2);
+    const all = stretches(samples, p99, { ...window, most: 500 }).flat();
+    const thin = stretches(samples, p99, { ...window, most: 60 }).flat();
+    expect(thin.length).toBeLessThanOrEqual(60);
+    const peak = (points: { value: number }[]) => Math.max(...points.map(({ value }) => value));
+    expect(peak(thin)).toBe(peak(all));
+  });
+
+  test("finds the sample under the pointer, none in a gap, and an axis that holds everything", () => {
+    const [first] = samples;
+    expect(nearest(samples, Date.parse(first!.at) + 1_000, 10_000)).toBe(first);
+    expect(nearest(samples, now - 10_000_000, 10_000)).toBeUndefined();
+    expect([niceTop(11, 45), niceTop(48, 45), niceTop(1_200, 45), niceTop(0, 1)]).toEqual([
+      50, 100, 2_000, 1,
+    ]);
+  });
+});
+
+describe("raw bytes", () => {
+  test("are set in lines as text or hex, whatever they are", () => {
+    expect(readable(Buffer.from('{"a":1}'))).toBe('{\n  "a": 1\n}');
+    expect(readable(Buffer.from("<xml>"))).toBe("<xml>");
+    expect(readable(Buffer.from([0xff, 0x41]))).toBe("\uFFFDA");
+    expect(hexLines(Buffer.from("0123456789abcdefX"))).toBe(
+      "00000000  30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66  0123456789abcdef\n" +
+        "00000010  58                                               X",
+    );
+  });
+});
