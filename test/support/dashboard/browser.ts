@@ -70,6 +70,7 @@ export async function openPage(
 /** Keeps a picture as a test artifact: of the whole page, or of a dialog before what the window shows of it. */
 export async function picture(page: Page, name: string): Promise<void> {
   mkdirSync(artifacts, { recursive: true });
+  await page.evaluate("scrollTo(0, 0)");
   const fullPage = (await page.locator("dialog[open]").count()) === 0;
   await page.screenshot({ path: join(artifacts, `${name}.png`), fullPage });
 }

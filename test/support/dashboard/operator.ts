@@ -18,7 +18,7 @@ export interface OperatorFleet {
 
 export async function startOperatorFleet(): Promise<OperatorFleet> {
   const redis = await startRedis({ appendonly: true });
-  const simulator = await startSimulator({ cves: 30_000, extremes: false });
+  const simulator = await startSimulator({ cves: 20_000, extremes: false });
   const up = startUee(["up", "--workers", "2", "--port", "0"], {
     env: bareEnv({
       REDIS_URL: redis.url,
@@ -32,7 +32,7 @@ export async function startOperatorFleet(): Promise<OperatorFleet> {
       UEE_CWE_URL: simulator.urls.cwe,
       UEE_CAPEC_URL: simulator.urls.capec,
       UEE_ATTACK_URL: simulator.urls.attack,
-      // A run that lasts long enough to be watched, also on a machine that is busy: fifteen batches, one a second.
+      // A run that lasts long enough to be watched, also on a machine that is busy: ten batches, one a second.
       UEE_CVE_RATE: "1/1s",
     }),
   });

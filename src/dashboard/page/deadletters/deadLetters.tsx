@@ -51,7 +51,7 @@ export function DeadLetters() {
       ) : page === null || stats === null ? (
         <Loading lines={4} what="the dead letters" />
       ) : letters.length === 0 && depth === 0 ? (
-        isAny(chosen) ? (
+        isAny(chosen) || stats.total === 0 ? (
           <Empty title="No dead letters">
             Nothing gave up. What does is kept here until somebody decides.
           </Empty>
