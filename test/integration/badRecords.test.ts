@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { BadRecords } from "../../src/recovery/badRecords.ts";
 import { makeKeys } from "../../src/redis/keys.ts";
+import { makeRecords, startListing } from "../support/listingServer.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
+import { openTestEngine } from "../support/testEngine.ts";
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -25,4 +27,23 @@ test("a bad record whose attempt was killed before its job was planned gets one 
   expect([...(await records.keep([bad], run)).fresh]).toEqual(["r-1"]);
   await records.planned(["r-1"]);
   expect([...(await records.keep([bad], run)).fresh]).toEqual([]);
+});
+
+test("every bad record of a run lies in the failed set, however many there are", async () => {
+  const records = makeRecords(300).map((record, i) =>
+    i % 50 === 0 ? { ...record, references: "none" } : record,
+  );
+  const listing = await startListing(records);
+  const uee = await openTestEngine(redis.url, {
+    prefix: "kept",
+    providers: { cve: { url: listing.url, rate: "unlimited" } },
+  });
+  try {
+    expect(await uee.run("cve", "full")).toMatchObject({ state: "incomplete", deadLettered: 6 });
+    const { tag, queue } = makeKeys("kept").provider("cve");
+    expect(await redis.client().zcard(`${tag}:${queue.name}:failed`)).toBe(6);
+  } finally {
+    await uee.close();
+    await listing.close();
+  }
 });
