@@ -27,6 +27,8 @@ export interface Limits {
   readonly followers: number;
   /** Bytes that may wait for one slow follower before it is cut off. */
   readonly followerBytes: number;
+  /** Who asks for the overview gets one that is at most so old, ms; many who ask at once share one. */
+  readonly freshMs: number;
   /** Between two looks at Redis for all followers, ms. */
   readonly pollMs: number;
 }
@@ -39,6 +41,7 @@ export const usualLimits: Limits = {
   answerMs: 10_000,
   followers: 200,
   followerBytes: 1024 * 1024,
+  freshMs: 250,
   pollMs: 1_000,
 };
 

@@ -91,6 +91,9 @@ export async function buildDashboard(options: DashboardOptions): Promise<App> {
 
   const engine = () => options.backend().engine;
   const view = new FleetView(engine);
+  app.addHook("onSend", async ({ method }) => {
+    if (method !== "GET" && method !== "HEAD") view.forget();
+  });
   const hub = new EventHub({ view, limits, logger });
   const surroundings = { engine, view, limits };
   app.addHook("preClose", async () => {

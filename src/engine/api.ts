@@ -92,7 +92,12 @@ export interface ProviderStatus {
   /** Live records. */
   records: number;
   openRun: RunProgress | null;
+  /** The last ordinary run that closed. */
   lastRun: RunProgress | null;
+  /** The last run fell short only by dead letters, and none is left: they were replayed, accepted or purged since. */
+  lastRunSettled: boolean;
+  /** The last run of replayed dead letters that closed. */
+  lastReplay: RunProgress | null;
   jobs: { waiting: number; active: number; delayed: number; failed: number };
   deadLetters: DeadLetterCap;
   lastCheckpoint: string | null;

@@ -76,23 +76,38 @@ export async function runProgress(
   };
 }
 
+/** It ended short for want of what lay in the dead letters, and for nothing else. */
+function isShortByLetters({ state, deadLettered, error }: RunProgress): boolean {
+  if (deadLettered === 0) return false;
+  // Of a failed one no batch came through: the code is that of what killed them.
+  const forLetters = error?.code === "PROV_BAD_RECORDS" || error?.code === "PROV_BATCH_DEAD";
+  return state === "failed" || (state === "incomplete" && forLetters);
+}
+
 export async function providerStatus(
   context: ProviderContext,
   machine: ProviderMachineStore,
 ): Promise<Omit<ProviderStatus, "nextRun">> {
-  const [now, meta, openRunId, jobs, records, recent, letters] = await Promise.all([
+  const [now, meta, openRunId, jobs, records, recent, replays, letters] = await Promise.all([
     machine.read(),
     context.runs.meta(),
     context.runs.openRunId(),
     context.queue.counts(),
     context.records.count(),
     context.runs.recentRunIds(2),
+    context.runs.recentReplayIds(2),
     context.letters.counts(),
   ]);
-  const lastRunId = recent.find((id) => id !== openRunId);
-  const openRun = openRunId ? await runProgress(context, openRunId, machine).catch(() => null) : null;
-  const lastRun = lastRunId ? await runProgress(context, lastRunId, machine).catch(() => null) : null;
-  const [last] = await checkpoints(context, { limit: 1 });
+  const progressOf = async (runId: string | null | undefined): Promise<RunProgress | null> =>
+    runId ? await runProgress(context, runId, machine).catch(() => null) : null;
+  const closed = (ids: readonly string[]) => progressOf(ids.find((id) => id !== openRunId));
+  const [openRun, lastRun, lastReplay, [last]] = await Promise.all([
+    progressOf(openRunId),
+    closed(recent),
+    closed(replays),
+    checkpoints(context, { limit: 1 }),
+  ]);
+  const cap = capOf(context, letters);
   return {
     provider: context.provider.name,
     machine: machineStatus(now),
@@ -102,8 +117,10 @@ export async function providerStatus(
     records,
     openRun,
     lastRun,
+    lastRunSettled: lastRun !== null && cap.entries === 0 && isShortByLetters(lastRun),
+    lastReplay,
     jobs,
-    deadLetters: capOf(context, letters),
+    deadLetters: cap,
     lastCheckpoint: openRun?.checkpoint ?? last?.urn ?? null,
   };
 }

@@ -19,6 +19,7 @@ const scripts = {
   extendRun: script("extendRun-5"),
   raiseGeneration: script("raiseGeneration-2"),
   clampErrorBase: script("clampErrorBase-1"),
+  forgiveErrors: script("forgiveErrors-1"),
 };
 
 /** Checkpoints kept per provider for `uee checkpoints`. What a run still needs lives in its own keys. */
@@ -193,6 +194,11 @@ export class RunBatches extends RunReads {
   /** A record that had failed is good after all: later errors must not hide behind those that were forgiven. */
   async errorTakenBack(runId: string): Promise<void> {
     await scripts.clampErrorBase.run(this.redis, [this.runKeys(runId).run], []);
+  }
+
+  /** Records that failed for good after a person's resume, but had been received before it. */
+  async forgive(runId: string, records: number): Promise<void> {
+    await scripts.forgiveErrors.run(this.redis, [this.runKeys(runId).run], [records]);
   }
 
   async raiseGeneration(runId: string, key: string, status: BatchStatus): Promise<number> {

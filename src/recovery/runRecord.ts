@@ -62,8 +62,8 @@ export interface RunRecord {
   deadAgain: number;
   /** Records planned in the batches that gave up. */
   deadSize: number;
-  /** What had failed and been processed when a person last resumed: errors are counted from there. */
-  errorBase: { errors: number; processed: number };
+  /** What had failed and been processed when a person last resumed, ms since the epoch: errors are counted from there. */
+  errorBase: { errors: number; processed: number; atMs: number };
   /** Resumed after too many errors: everything is walked once more before the run ends. */
   walkAgain: boolean;
   created: number;
@@ -142,7 +142,11 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     deadBatches: int("deadBatches"),
     deadAgain: int("deadAgain"),
     deadSize: int("deadSize"),
-    errorBase: { errors: int("errorBaseErrors"), processed: int("errorBaseProcessed") },
+    errorBase: {
+      errors: int("errorBaseErrors"),
+      processed: int("errorBaseProcessed"),
+      atMs: int("errorBaseAt"),
+    },
     walkAgain: h.walkAgain === "1",
     created: int("created"),
     updated: int("updated"),

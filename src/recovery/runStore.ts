@@ -109,11 +109,13 @@ export class RunStore extends RunBatches {
 
   /** A person resumes: errors are counted anew from here. */
   async resumed(runId: string, walkAgain: boolean): Promise<void> {
+    const atMs = await this.now();
     const run = await this.read(runId);
     if (!run || run.state === "closed") return;
     const errors = run.dead + run.deadSize;
-    const processed = run.created + run.updated + run.unchanged + errors;
+    const processed = run.created + run.updated + run.unchanged + run.accepted + errors;
     await this.redis.hset(this.runKeys(runId).run, {
+      errorBaseAt: atMs,
       errorBaseErrors: errors,
       errorBaseProcessed: processed,
       ...(walkAgain ? { walkAgain: "1" } : {}),

@@ -165,10 +165,22 @@ export class Governor {
     return (await this.#o.machine.read()).state === "PAUSED";
   }
 
-  /** Pauses the provider when too many records failed for good since the run began or was resumed. */
-  async watchErrors(runId: string, latest: { code: string; message: string }[]): Promise<void> {
+  /**
+   * Pauses the provider when too many records failed for good since the run began or was resumed. What was received before
+   * the resume (`receivedAt`, µs) shows what was wrong then: it is forgiven with all that had failed. `records`: how many
+   * are counted for this first.
+   */
+  async watchErrors(
+    runId: string,
+    latest: { code: string; message: string }[],
+    { records, receivedAt }: { records: number; receivedAt: number },
+  ): Promise<void> {
     const run = await this.#o.runs.read(runId);
     if (run?.state !== "open") return;
+    if (receivedAt < run.errorBase.atMs * 1000) {
+      if (records > 0) await this.#o.runs.forgive(runId, records);
+      return;
+    }
     const pause = tooManyErrors(run, this.#o.limits, latest);
     if (pause) await this.#pauseByItself(pause, factsOf(run));
   }

@@ -98,5 +98,7 @@ async function setAside(
   await context.records.markDead(attempt, marked(false));
   await context.records.markDead(attempt, marked(true), "accepted");
   const counted = bad.filter((record) => !accepted.has(record.deadLetterId));
-  if (counted.length > 0) await context.governor.watchErrors(attempt.runId, counted);
+  if (counted.length === 0) return;
+  const receivedAt = Math.min(...counted.map(({ fetchedAt }) => fetchedAt));
+  await context.governor.watchErrors(attempt.runId, counted, { records: counted.length, receivedAt });
 }

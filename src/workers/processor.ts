@@ -165,7 +165,12 @@ export class BatchProcessor {
     );
     await governor.watchLetters(burial);
     if (fatal) return;
-    await governor.watchErrors(data.runId, [{ code: error.code, message: error.detail }]);
+    const latest = [{ code: error.code, message: error.detail }];
+    // A bad record was counted when it was met; a fence is the µs at which its attempt began.
+    const counted = isRecord
+      ? { records: 0, receivedAt: facts?.fetchedAt ?? fence }
+      : { records: data.size, receivedAt: fence };
+    await governor.watchErrors(data.runId, latest, counted);
     await enqueueDue(this.#context, data.runId, [], burial.outstanding);
   }
 

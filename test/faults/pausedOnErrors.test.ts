@@ -4,10 +4,19 @@
  */
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { Queue, QueueEvents } from "bullmq";
-import { type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";
+import { answer, type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { exported, openTestEngine, testSettings } from "../support/testEngine.ts";
 import { startWorkerProcess } from "../support/workers.ts";
+
+/** A promise, and what fulfils it. */
+function latch(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => undefined;
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
 
 let redis: TestRedis;
 let listing: ListingServer;
@@ -69,4 +78,49 @@ test("a run over 15 % bad records pauses, stays paused, and completes once mende
   );
   await second.stop();
   await uee.close();
+});
+
+test("what was received before a resume does not pause the provider once more", async () => {
+  const records = makeRecords(9000);
+  const bad = records.map((record, i) =>
+    i >= 2000 && i % 20 < 12 ? { ...record, references: "none" } : record,
+  );
+  const upstream = await startListing(bad);
+  const settings = testSettings({
+    prefix: "late",
+    concurrency: 8,
+    providers: { cve: { url: upstream.url, rate: "unlimited" } },
+  });
+  const uee = await openTestEngine(redis.url, settings);
+  try {
+    // The second page counts once the third one is asked for; that is on its way until the provider is resumed.
+    const asked = latch();
+    const resumed = latch();
+    upstream.intercept = async (url, response) => {
+      const start = Number(url.searchParams.get("startIndex"));
+      const here = upstream.records;
+      if (start === 4000) asked.resolve();
+      if (start === 2000) await asked.promise;
+      if (start > 2000) await resumed.promise;
+      answer(here, url, response);
+      return true;
+    };
+    const { runId } = await uee.engine.openRun({ provider: "cve", mode: "full" });
+    const worker = await uee.engine.startWorker();
+    expect(await uee.engine.waitForRun("cve", runId, { pollMs: 5 })).toMatchObject({ state: "paused" });
+    upstream.records = records;
+    await uee.engine.resume("cve", { actor: "test", reason: "mended" });
+    resumed.resolve();
+    expect(await uee.engine.waitForRun("cve", runId, { pollMs: 20 })).toMatchObject({
+      state: "complete",
+      fetched: 9000,
+      deadLettered: 0,
+    });
+    const told = await uee.engine.history({ provider: "cve", limit: 50 });
+    expect(told.filter(({ what }) => what.endsWith("→ PAUSED"))).toHaveLength(1);
+    await worker.stop();
+  } finally {
+    await uee.close();
+    await upstream.close();
+  }
 });

@@ -72,8 +72,12 @@ export async function startTroubledRun(options: TroubledRunOptions): Promise<Tro
     }
     expect(wrong.concat([...store.keys()].map((id) => `${id} is not upstream`))).toEqual([]);
     expect(run.fetched).toBe([...simulator.content("cve")].length);
-    // Every job that is kept completed with the one attempt that completing counts.
-    await until(async () => (await uee.engine.status()).providers[0]?.jobs.active === 0);
+    // Every job that is kept completed with the one attempt that completing counts; one whose completing got lost on the
+    // way waits for the stalled check, and completes then.
+    await until(async () => {
+      const { active, waiting, delayed } = (await uee.engine.status()).providers[0]!.jobs;
+      return active + waiting + delayed === 0;
+    });
     const statuses = await uee.redis.commands.hgetall(`{${settings.prefix}:cve}:run:${runId}:status`);
     for (const [batch, status] of Object.entries(statuses)) {
       const generation = Number(status.slice(1));

@@ -39,6 +39,7 @@ function heldUpLines({ provider, machine, openRun }: ProviderStatus, { style, no
   return paused ? [...painted, style.dim(`uee resume ${provider} goes on`)] : painted;
 }
 
+/** What `run` is: the last one, or the last replays. */
 function lastRunLine(run: RunProgress, { style, now }: Look): string {
   const changes = [
     run.created > 0 ? `${formatCount(run.created)} created` : "",
@@ -49,10 +50,31 @@ function lastRunLine(run: RunProgress, { style, now }: Look): string {
   const state = run.state === "complete" ? style.green(run.state) : style.red(run.state);
   const when = run.endedAt === null ? "" : ` ${formatAge(run.endedAt, now)}`;
   return (
-    `last run ${state}${when}: ${run.mode}, ${changes.length > 0 ? changes.join(", ") : "no changes"}, ` +
+    `${run.kind === "replay" ? "replays since" : "last run"} ${state}${when}: ` +
+    `${run.kind === "replay" ? "" : `${run.mode}, `}${changes.length > 0 ? changes.join(", ") : "no changes"}, ` +
     `${plural(run.requests, "request")}, ${formatDuration(run.durationMs)}`
   );
 }
+
+function lastRunLines({ lastRun, lastRunSettled, lastReplay }: ProviderStatus, look: Look): string[] {
+  if (lastRun === null) return [];
+  const { style } = look;
+  const lines = [lastRunLine(lastRun, look)];
+  if (lastRun.error) {
+    const { code, message } = lastRun.error;
+    const paint = lastRunSettled ? style.dim : style.red;
+    lines.push(`${paint(`${code}:`)} ${message}`);
+  }
+  if (lastReplay !== null && isLater(lastReplay, lastRun)) {
+    lines.push(lastRunLine(lastReplay, look));
+    if (lastReplay.error) lines.push(`${style.red(`${lastReplay.error.code}:`)} ${lastReplay.error.message}`);
+  }
+  if (lastRunSettled) lines.push(style.green("its dead letters are settled; the next run verifies"));
+  return lines;
+}
+
+const isLater = (one: RunProgress, other: RunProgress): boolean =>
+  Date.parse(one.endedAt ?? one.startedAt) >= Date.parse(other.endedAt ?? other.startedAt);
 
 /** Silent while it is far: near its cap a provider is about to pause. */
 function capLine({ deadLetters: cap }: ProviderStatus, style: Style): string | undefined {
@@ -91,10 +113,7 @@ function providerLines(provider: ProviderStatus, look: Look, breaker: BreakerVie
   const trouble = breaker && breakerTrouble(breaker, now);
   if (trouble !== undefined) below.push(style.yellow(trouble));
   if (provider.lastRun) {
-    below.push(lastRunLine(provider.lastRun, look));
-    if (provider.lastRun.error) {
-      below.push(`${style.red(`${provider.lastRun.error.code}:`)} ${provider.lastRun.error.message}`);
-    }
+    below.push(...lastRunLines(provider, look));
   }
   if (provider.openRun || Object.values(provider.jobs).some((jobs) => jobs > 0)) {
     below.push(jobsLine(provider, style));

@@ -40,26 +40,36 @@ export class FleetView {
   readonly #paces = new Paces();
   #last: FleetLook | undefined;
   #looking: Promise<FleetLook> | undefined;
+  /** Grows with every `forget`: a look that began before it is kept by nobody. */
+  #era = 0;
 
   constructor(engine: () => Engine) {
     this.#engine = engine;
   }
 
   /**
-   * At most `maxAgeMs` old; 0: begun after this call.
+   * At most `maxAgeMs` old when this was called, and begun after the last `forget`.
    * @throws UeeError SYS_REDIS_UNREACHABLE, also where Redis hangs
    */
   async look(maxAgeMs: number): Promise<FleetLook> {
-    if (this.#last !== undefined && maxAgeMs > 0 && Date.now() - this.#last.atMs <= maxAgeMs)
-      return this.#last;
-    if (maxAgeMs <= 0 && this.#looking !== undefined) await this.#looking.catch(() => undefined);
-    this.#looking ??= withPatience(this.#take()).finally(() => {
-      this.#looking = undefined;
-    });
+    if (this.#last !== undefined && Date.now() - this.#last.atMs <= maxAgeMs) return this.#last;
+    if (this.#looking === undefined) {
+      const looking = withPatience(this.#take(this.#era)).finally(() => {
+        if (this.#looking === looking) this.#looking = undefined;
+      });
+      this.#looking = looking;
+    }
     return this.#looking;
   }
 
-  async #take(): Promise<FleetLook> {
+  /** Somebody changed something: who asks after that sees it. */
+  forget(): void {
+    this.#era += 1;
+    this.#last = undefined;
+    this.#looking = undefined;
+  }
+
+  async #take(era: number): Promise<FleetLook> {
     const engine = this.#engine();
     const atMs = Date.now();
     const [status, kernel, permits, workers, breakers, transitions, quotaEvents] = await Promise.all([
@@ -72,8 +82,9 @@ export class FleetView {
       engine.quotaEvents({ limit: RECENT }),
     ]);
     const overview = toOverview(engine, status, permits, this.#paces);
-    this.#last = { atMs, status, overview, kernel, permits, workers, breakers, transitions, quotaEvents };
-    return this.#last;
+    const look = { atMs, status, overview, kernel, permits, workers, breakers, transitions, quotaEvents };
+    if (era === this.#era) this.#last = look;
+    return look;
   }
 }
 

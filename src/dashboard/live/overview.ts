@@ -25,7 +25,12 @@ export class Paces {
   }
 }
 
-export function toOverview(engine: Engine, status: EngineStatus, pool: PoolView, paces: Paces): Overview {
+export function toOverview(
+  engine: Pick<Engine, "actionsIn">,
+  status: EngineStatus,
+  pool: PoolView,
+  paces: Paces,
+): Overview {
   const nowMs = Date.parse(status.at);
   const permits = new Map(pool.providers.map((one) => [one.provider, one]));
   paces.keepOnly(new Set(status.providers.flatMap(({ openRun }) => (openRun ? [openRun.runId] : []))));

@@ -84,6 +84,8 @@ export class Workshop {
         "--no-warnings",
         "node_modules/jest/bin/jest.js",
         "--forceExit",
+        // Titles are told for a folder of tests, too.
+        "--verbose",
       ];
       const only = catcher.only === undefined ? [] : ["-t", catcher.only];
       const { code, output } = await this.#run([...args, catcher.test, ...only]);

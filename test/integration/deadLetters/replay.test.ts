@@ -33,6 +33,8 @@ describe("a batch whose run is closed", () => {
       ...{ kind: "batch", class: "exhausted", state: "dead", code: "PROV_HTML" },
       ...{ batch: "p1/all/0002000", size: 2000, attempts: 8, replays: 0, rawBytes: 0 },
     });
+    const [unsettled] = (await mirror.uee.engine.status()).providers;
+    expect(unsettled).toMatchObject({ lastRun: { runId: letter!.runId }, lastRunSettled: false });
     mirror.spoiled.clear();
     const report = await mirror.letters.replay({ ids: [letter!.id] }, { actor: "ann", reason: "mended" });
     expect(report).toMatchObject({
@@ -61,7 +63,9 @@ describe("a batch whose run is closed", () => {
     expect(providers[0]).toMatchObject({
       verified: false,
       watermark: null,
-      lastRun: { runId: letter!.runId },
+      lastRun: { runId: letter!.runId, state: "incomplete" },
+      lastRunSettled: true,
+      lastReplay: { runId: report.runs[0]!.runId, state: "complete" },
     });
     // It lies in no run any more, and the run that lost it may be forgotten.
     expect(await mirror.uee.run("cve")).toMatchObject({ state: "complete", unchanged: 6000 });

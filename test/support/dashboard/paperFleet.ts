@@ -130,6 +130,8 @@ export function paperProvider(
     records: 361_204,
     openRun: open ? paperRun(provider, now) : null,
     lastRun: open ? null : pastRun(provider, now),
+    lastRunSettled: false,
+    lastReplay: null,
     lastCheckpoint: "v2e::nvd::cve::CVE-2021-44228",
     deadLetters: paperCap(provider),
     nextRun: { at: iso(now + 4_300_000), mode: "incremental" },

@@ -265,6 +265,26 @@ describe("the ETL tree", () => {
     ]);
   });
 
+  test("tells what became of a run that left dead letters behind", () => {
+    const error = { code: "PROV_BATCH_DEAD", message: "2 of 181 batches gave up.", remedy: "" };
+    const lastRun = closed("cve", { state: "incomplete", created: 357_789, deadLettered: 2, error });
+    const endedAt = new Date(now - 120_000).toISOString();
+    const replays = { kind: "replay", created: 4_000, requests: 2, durationMs: 3_000, endedAt } as const;
+    const provider = providerStatus("cve", {
+      lastRun,
+      lastRunSettled: true,
+      lastReplay: closed("cve", replays),
+    });
+    const [, , ...lines] = renderStatus(engineStatus({ providers: [provider] }), look).split("\n");
+    expect(lines.map((line) => line.replace(/, \d+ requests?, .*$/, ""))).toEqual([
+      "   ├─ last run incomplete 30 min ago: full, 357,789 created, 2 dead-lettered",
+      "   ├─ PROV_BATCH_DEAD: 2 of 181 batches gave up.",
+      "   ├─ replays since complete 2 min ago: 4,000 created",
+      "   └─ its dead letters are settled; the next run verifies",
+      "",
+    ]);
+  });
+
   test("lists the workers with their heartbeats, and says who is late or dead", () => {
     const worker = (id: string, over: Partial<WorkerView>): WorkerView => ({
       id,

@@ -101,6 +101,8 @@ export function providerStatus(provider: string, over: Partial<ProviderStatus> =
     records: 0,
     openRun: null,
     lastRun: null,
+    lastRunSettled: false,
+    lastReplay: null,
     jobs: { waiting: 0, active: 0, delayed: 0, failed: 0 },
     deadLetters: {
       ...{ provider, entries: 0, maxEntries: 10_000, rawBytes: 0, maxRawBytes: 256_000_000 },

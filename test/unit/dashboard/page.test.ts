@@ -1,5 +1,6 @@
 /** What the page computes, without a browser. */
 import { describe, expect, test } from "@jest/globals";
+import { Paces, toOverview } from "../../../src/dashboard/live/overview.ts";
 import { hexLines, readable } from "../../../src/dashboard/page/deadletters/rawText.ts";
 import { nearest, niceTop, stretches } from "../../../src/dashboard/page/fleet/series.ts";
 import {
@@ -22,7 +23,9 @@ import {
 } from "../../../src/dashboard/page/state/fleet.ts";
 import { openWithinMs, retryDelay } from "../../../src/dashboard/page/state/link.ts";
 import { createStore } from "../../../src/dashboard/page/state/store.ts";
+import { actionsIn } from "../../../src/engine/actions.ts";
 import { paperHistory, paperTransition } from "../../support/dashboard/paperFleet.ts";
+import { busyPaper } from "../../support/dashboard/papers.ts";
 
 describe("figures", () => {
   test("have units, and never round up to done", () => {
@@ -126,6 +129,21 @@ describe("what needs a person", () => {
     expect(titleOf([], "ORCHESTRATING", false)).toBe("no connection · UEE");
     const need = { tone: "bad", head: "cve paused", text: "", target: "x" } as const;
     expect(titleOf([need, need], "STABILIZING", true)).toBe("(2) cve paused · UEE");
+  });
+
+  test("is a run that ended short, until its dead letters are settled", () => {
+    const { status, permits } = busyPaper();
+    const overview = toOverview({ actionsIn }, status, permits, new Paces());
+    const heads = (settled: boolean): string[] =>
+      needsOf({
+        ...emptyFleet,
+        overview: {
+          ...overview,
+          providers: overview.providers.map((one) => ({ ...one, lastRunSettled: settled })),
+        },
+      }).map(({ head }) => head);
+    expect(heads(false)).toContain("cwe incomplete");
+    expect(heads(true)).not.toContain("cwe incomplete");
   });
 });
 

@@ -11,7 +11,7 @@ import {
 } from "../schemas.ts";
 import { commonErrors } from "./shared.ts";
 
-export function treeRoutes(app: App, { engine, view }: RouteSurroundings): void {
+export function treeRoutes(app: App, { engine, view, limits }: RouteSurroundings): void {
   app.get(
     "/api/etl-tree",
     {
@@ -31,10 +31,12 @@ export function treeRoutes(app: App, { engine, view }: RouteSurroundings): void 
         operationId: "getOverview",
         tags: ["fleet"],
         summary: "Everything that the dashboard's tree shows",
+        description:
+          "At most 250 ms old, and never older than the last change asked of this process; `at` tells when it was taken.",
         response: { 200: overviewSchema, ...commonErrors },
       },
     },
-    async () => (await view.look(0)).overview,
+    async () => (await view.look(limits.freshMs)).overview,
   );
   app.get(
     "/api/kernel-metrics",

@@ -31,7 +31,11 @@ export const overviewProviderSchema = z
     records: z.number(),
     openRun: runSchema.nullable(),
     progress: progressSchema.nullable().describe("Of the open run"),
-    lastRun: runSchema.nullable(),
+    lastRun: runSchema.nullable().describe("The last ordinary run that closed"),
+    lastRunSettled: z
+      .boolean()
+      .describe("It fell short only by dead letters, and none is left: replayed, accepted or purged since"),
+    lastReplay: runSchema.nullable().describe("The last run of replayed dead letters that closed"),
     lastCheckpoint: z.string().nullable().describe("URN"),
     nextRun: z
       .object({ at: isoTime, mode: runModeSchema })

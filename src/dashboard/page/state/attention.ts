@@ -26,8 +26,10 @@ export function needsOf({ overview, workers, breakers }: Fleet): Need[] {
     );
   const failed = overview.providers
     .filter(
-      ({ openRun, lastRun }) =>
-        openRun === null && (lastRun?.state === "failed" || lastRun?.state === "incomplete"),
+      ({ openRun, lastRun, lastRunSettled }) =>
+        openRun === null &&
+        !lastRunSettled &&
+        (lastRun?.state === "failed" || lastRun?.state === "incomplete"),
     )
     .map(
       ({ provider, lastRun }): Need => ({

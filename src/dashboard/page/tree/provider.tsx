@@ -1,4 +1,5 @@
 /** One provider of the tree: what it does, why, how far it is, what can be done. */
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Action, OverviewProvider, Run } from "../../api/schemas.ts";
 import { anyLetter, choose } from "../deadletters/filter.ts";
@@ -21,7 +22,7 @@ const actionNames: readonly { action: Action; name: string; key: string }[] = [
 ];
 
 export function Provider({ provider }: { provider: OverviewProvider }) {
-  const { provider: name, machine, openRun, lastRun } = provider;
+  const { provider: name, machine, openRun, lastRun, lastReplay } = provider;
   const [asked, setAsked] = useState<Action | null>(null);
   return (
     <li class="branch">
@@ -61,7 +62,9 @@ export function Provider({ provider }: { provider: OverviewProvider }) {
           {openRun ? (
             <RunDetails provider={provider} run={openRun} />
           ) : lastRun ? (
-            <LastRun run={lastRun} />
+            <LastRun run={lastRun} settled={provider.lastRunSettled}>
+              {lastReplay !== null && isLater(lastReplay, lastRun) && <LastRun run={lastReplay} />}
+            </LastRun>
           ) : (
             <p class="muted">It has never run.</p>
           )}
@@ -157,7 +160,19 @@ function DeadLettersOf({ provider, many }: { provider: string; many: number }) {
   );
 }
 
-function LastRun({ run }: { run: Run }) {
+const isLater = (one: Run, other: Run): boolean =>
+  Date.parse(one.endedAt ?? one.startedAt) >= Date.parse(other.endedAt ?? other.startedAt);
+
+/** The last run in words; within, what came after it. */
+function LastRun({
+  run,
+  settled = false,
+  children,
+}: {
+  run: Run;
+  settled?: boolean;
+  children?: ComponentChildren;
+}) {
   const changes = [
     run.created > 0 && `${count(run.created)} created`,
     run.updated > 0 && `${count(run.updated)} updated`,
@@ -168,18 +183,23 @@ function LastRun({ run }: { run: Run }) {
   return (
     <div class="last-run">
       <p>
-        <span class="muted">Last run</span> <StateBadge state={run.state} look={runLookOf(run.state)} />{" "}
+        <span class="muted">{run.kind === "replay" ? "Replays since" : "Last run"}</span>{" "}
+        <StateBadge state={run.state} look={runLookOf(run.state)} />{" "}
         <span class="muted">
-          {run.endedAt !== null && <Moment at={run.endedAt} />}: {run.mode},{" "}
+          {run.endedAt !== null && <Moment at={run.endedAt} />}: {run.kind === "ordinary" && `${run.mode}, `}
           {changes.length > 0 ? changes.join(", ") : "no changes"}, {plural(run.requests, "request")},{" "}
           {duration(run.durationMs)}
         </span>
       </p>
       {run.error && (
         <p class="last-error">
-          <code>{run.error.code}</code> {run.error.message} <span class="muted">{run.error.remedy}</span>
+          <code>{run.error.code}</code> {run.error.message}{" "}
+          <span class="muted">
+            {settled ? "Its dead letters are settled; the next run verifies." : run.error.remedy}
+          </span>
         </p>
       )}
+      {children}
     </div>
   );
 }
