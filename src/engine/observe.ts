@@ -7,9 +7,9 @@ import { mapRedisError } from "../redis/errors.ts";
 import { ensureSchema } from "../redis/schema.ts";
 import type { ProviderContext } from "../workers/context.ts";
 import { actionsIn, statesFor } from "./actions.ts";
-import type { Engine, EtlTree, HistoryTransition, RunProgress } from "./api.ts";
+import type { Engine, EtlTree, HistoryTransition } from "./api.ts";
 import { contextOf, type EngineParts, machineOf } from "./parts.ts";
-import { checkpoints, runProgress } from "./reads.ts";
+import { checkpoints, runsProgress } from "./reads.ts";
 
 type Observing = Pick<
   Engine,
@@ -52,12 +52,11 @@ export function makeObserving(parts: EngineParts): Observing {
           const { runs } = context;
           const ids = (await Promise.all([runs.recentRunIds(limit), runs.recentReplayIds(limit)])).flat();
           // One that was forgotten between the list and the look is passed over.
-          return Promise.all(ids.map((id) => runProgress(context, id, machine).catch(unlessGone)));
+          return runsProgress(context, ids, machine);
         }),
       );
       return found
         .flat()
-        .filter((run): run is RunProgress => run !== undefined)
         .sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1))
         .slice(0, limit);
     },
@@ -112,12 +111,6 @@ const machineTimes = ({ state, createdAt, updatedAt }: MachineSnapshot<string, s
   created_at: createdAt,
   updated_at: updatedAt,
 });
-
-const unlessGone = (error: unknown): undefined => {
-  const { code } = error as { code?: unknown };
-  if (code !== "PROV_RUN_NOT_FOUND") throw error;
-  return undefined;
-};
 
 /** The stream is bounded; Redis 7 counts what was ever added, before it only what is there. */
 async function checkpointsEver(redis: Redis, key: string): Promise<number> {

@@ -35,19 +35,57 @@ const phaseOf = (run: RunRecord): RunProgress["phase"] => {
   return run.outstanding === 0 ? "verifying" : "loading";
 };
 
+/** What of its provider a run's progress tells. */
+interface Surroundings {
+  provider: string;
+  watermark: string | null;
+  machine: ProviderSnapshot;
+  /** By Redis' clock. */
+  nowMs: number;
+}
+
+async function surroundingsOf(
+  context: ProviderContext,
+  machine: ProviderMachineStore,
+): Promise<Surroundings> {
+  const [snapshot, { watermark }, nowMs] = await Promise.all([
+    machine.read(),
+    context.runs.meta(),
+    context.runs.now(),
+  ]);
+  return { provider: context.provider.name, watermark, machine: snapshot, nowMs };
+}
+
+/** @throws UeeError PROV_RUN_NOT_FOUND */
 export async function runProgress(
   context: ProviderContext,
   runId: string,
   machine: ProviderMachineStore,
 ): Promise<RunProgress> {
-  const run = await context.runs.read(runId);
+  const [run, around] = await Promise.all([context.runs.read(runId), surroundingsOf(context, machine)]);
   if (!run) throw new UeeError("PROV_RUN_NOT_FOUND", `No run ${runId} of ${context.provider.name}.`);
-  const [meta, now] = await Promise.all([context.runs.meta(), machine.read()]);
-  const paused = run.state !== "closed" && now.state === "PAUSED";
-  const endMs = run.endedAt ? Date.parse(run.endedAt) : await context.runs.now();
+  return toProgress(run, around);
+}
+
+/** Those that are still known, in the order given. */
+export async function runsProgress(
+  context: ProviderContext,
+  runIds: readonly string[],
+  machine: ProviderMachineStore,
+): Promise<RunProgress[]> {
+  const [around, ...runs] = await Promise.all([
+    surroundingsOf(context, machine),
+    ...runIds.map((id) => context.runs.read(id)),
+  ]);
+  return runs.flatMap((run) => (run === undefined ? [] : [toProgress(run, around)]));
+}
+
+function toProgress(run: RunRecord, { provider, watermark, machine, nowMs }: Surroundings): RunProgress {
+  const paused = run.state !== "closed" && machine.state === "PAUSED";
+  const endMs = run.endedAt ? Date.parse(run.endedAt) : nowMs;
   return {
-    provider: context.provider.name,
-    runId,
+    provider,
+    runId: run.id,
     kind: run.kind,
     mode: run.mode,
     state:
@@ -62,8 +100,8 @@ export async function runProgress(
     requests: run.requests,
     batches: run.state === "closed" ? run.planned : run.done,
     durationMs: Math.max(0, endMs - Date.parse(run.startedAt)),
-    watermark: meta.watermark,
-    error: paused ? pausedError(now) : toRunError(run.error),
+    watermark,
+    error: paused ? pausedError(machine) : toRunError(run.error),
     phase: phaseOf(run),
     pass: run.pass,
     expected: run.expected,
@@ -72,7 +110,7 @@ export async function runProgress(
     startedAt: run.startedAt,
     endedAt: run.endedAt,
     checkpoint: run.checkpoint,
-    waiting: run.state === "closed" ? null : (waitOf(now) ?? run.waiting),
+    waiting: run.state === "closed" ? null : (waitOf(machine) ?? run.waiting),
   };
 }
 
@@ -88,24 +126,28 @@ export async function providerStatus(
   context: ProviderContext,
   machine: ProviderMachineStore,
 ): Promise<Omit<ProviderStatus, "nextRun">> {
-  const [now, meta, openRunId, jobs, records, recent, replays, letters] = await Promise.all([
+  const [now, meta, nowMs, openRunId, jobs, records, recent, replays, letters, [last]] = await Promise.all([
     machine.read(),
     context.runs.meta(),
+    context.runs.now(),
     context.runs.openRunId(),
     context.queue.counts(),
     context.records.count(),
     context.runs.recentRunIds(2),
     context.runs.recentReplayIds(2),
     context.letters.counts(),
+    checkpoints(context, { limit: 1 }),
   ]);
-  const progressOf = async (runId: string | null | undefined): Promise<RunProgress | null> =>
-    runId ? await runProgress(context, runId, machine).catch(() => null) : null;
+  const around = { provider: context.provider.name, watermark: meta.watermark, machine: now, nowMs };
+  const progressOf = async (runId: string | null | undefined): Promise<RunProgress | null> => {
+    const run = runId ? await context.runs.read(runId) : undefined;
+    return run === undefined ? null : toProgress(run, around);
+  };
   const closed = (ids: readonly string[]) => progressOf(ids.find((id) => id !== openRunId));
-  const [openRun, lastRun, lastReplay, [last]] = await Promise.all([
+  const [openRun, lastRun, lastReplay] = await Promise.all([
     progressOf(openRunId),
     closed(recent),
     closed(replays),
-    checkpoints(context, { limit: 1 }),
   ]);
   const cap = capOf(context, letters);
   return {

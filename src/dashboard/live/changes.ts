@@ -1,6 +1,6 @@
 /** What of a look is news: states that differ from those told last, and entries of histories that were not told yet. */
 import type { EventData, EventName } from "../api/schemas.ts";
-import type { FleetLook } from "./fleetView.ts";
+import type { FleetLook, RecentHistory } from "./fleetView.ts";
 
 /** Told again after this long even where nothing but ages and amounts moved, ms. */
 const TELL_AGAIN_MS = 10_000;
@@ -41,7 +41,7 @@ export class StateChanges {
   #began = false;
 
   /** States first, then entries, the oldest first. What happened before the first look is no news. */
-  since(look: FleetLook): News[] {
+  since(look: FleetLook, history: RecentHistory): News[] {
     const news: News[] = [];
     for (const [name, data] of Object.entries(statesOf(look))) {
       const text = JSON.stringify(data, (key, value) => (moving.has(key) ? undefined : value));
@@ -50,7 +50,7 @@ export class StateChanges {
       this.#told.set(name, { text, atMs: look.atMs });
       news.push({ name: name as StateName, data, state: true });
     }
-    news.push(...this.#entries(look));
+    news.push(...this.#entries(history));
     this.#began = true;
     return news;
   }
@@ -63,16 +63,16 @@ export class StateChanges {
     this.#began = false;
   }
 
-  #entries(look: FleetLook): News[] {
+  #entries(history: RecentHistory): News[] {
     const news: News[] = [];
-    for (const entry of [...look.transitions].reverse()) {
+    for (const entry of [...history.transitions].reverse()) {
       const machine = entry.provider ?? "macro";
       if (entry.version <= (this.#versions.get(machine) ?? 0)) continue;
       this.#versions.set(machine, entry.version);
       if (this.#began) news.push({ name: "transition", data: entry, state: false });
     }
-    const newest = look.quotaEvents[0]?.id;
-    for (const entry of [...look.quotaEvents].reverse()) {
+    const newest = history.quotaEvents[0]?.id;
+    for (const entry of [...history.quotaEvents].reverse()) {
       const isNew = this.#lastQuota === undefined || isAfter(entry.id, this.#lastQuota);
       if (isNew && this.#began) news.push({ name: "quota", data: entry, state: false });
     }

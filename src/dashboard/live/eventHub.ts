@@ -107,8 +107,9 @@ export class EventHub {
     this.#ticking = true;
     try {
       await this.#dismissStrangers();
-      const look = await this.#o.view.look(this.#o.limits.pollMs / 2);
-      for (const { name, data, state } of this.#changes.since(look)) {
+      const { view, limits } = this.#o;
+      const [look, history] = await Promise.all([view.fleet(limits.pollMs / 2), view.history()]);
+      for (const { name, data, state } of this.#changes.since(look, history)) {
         const event = this.#ring.add(name, JSON.stringify(data), state);
         for (const follower of this.#followers) if (!this.#fresh.has(follower)) this.#write(follower, event);
       }

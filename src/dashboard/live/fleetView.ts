@@ -16,21 +16,28 @@ import type { PoolView } from "../../permits/report.ts";
 import type { Overview } from "../api/schemas.ts";
 import { Paces, toOverview } from "./overview.ts";
 
-export interface FleetLook {
+/** What the tree shows: what is asked for most. */
+export interface TreeLook {
   /** ms since the epoch, by this process's clock. */
   readonly atMs: number;
   readonly status: EngineStatus;
   readonly overview: Overview;
-  readonly kernel: KernelMetrics;
   readonly permits: PoolView;
+}
+
+export interface FleetLook extends TreeLook {
+  readonly kernel: KernelMetrics;
   readonly workers: readonly WorkerView[];
   readonly breakers: readonly BreakerView[];
-  /** Newest first. */
+}
+
+/** Newest first. */
+export interface RecentHistory {
   readonly transitions: HistoryTransition[];
   readonly quotaEvents: QuotaEvent[];
 }
 
-/** Newest entries of each history that one look takes; more in one second reach a follower by its next full look only. */
+/** Newest entries of each history that are read at once; more in one second reach a follower by its next full look only. */
 const RECENT = 100;
 /** A Redis that hangs is away, ms. */
 const PATIENCE_MS = 3_000;
@@ -38,10 +45,8 @@ const PATIENCE_MS = 3_000;
 export class FleetView {
   readonly #engine: () => Engine;
   readonly #paces = new Paces();
-  #last: FleetLook | undefined;
-  #looking: Promise<FleetLook> | undefined;
-  /** Grows with every `forget`: a look that began before it is kept by nobody. */
-  #era = 0;
+  readonly #tree = new SharedLook(() => this.#takeTree());
+  readonly #fleet = new SharedLook(() => this.#takeFleet());
 
   constructor(engine: () => Engine) {
     this.#engine = engine;
@@ -51,40 +56,77 @@ export class FleetView {
    * At most `maxAgeMs` old when this was called, and begun after the last `forget`.
    * @throws UeeError SYS_REDIS_UNREACHABLE, also where Redis hangs
    */
-  async look(maxAgeMs: number): Promise<FleetLook> {
-    if (this.#last !== undefined && Date.now() - this.#last.atMs <= maxAgeMs) return this.#last;
-    if (this.#looking === undefined) {
-      const looking = withPatience(this.#take(this.#era)).finally(() => {
-        if (this.#looking === looking) this.#looking = undefined;
-      });
-      this.#looking = looking;
-    }
-    return this.#looking;
+  tree(maxAgeMs: number): Promise<TreeLook> {
+    return this.#tree.take(maxAgeMs);
+  }
+
+  /** The tree and all that moves beside it, as fresh as `tree` is. */
+  fleet(maxAgeMs: number): Promise<FleetLook> {
+    return this.#fleet.take(maxAgeMs);
+  }
+
+  /** As it is now. */
+  async history(): Promise<RecentHistory> {
+    const engine = this.#engine();
+    const [transitions, quotaEvents] = await withPatience(
+      Promise.all([engine.transitions({ limit: RECENT }), engine.quotaEvents({ limit: RECENT })]),
+    );
+    return { transitions, quotaEvents };
   }
 
   /** Somebody changed something: who asks after that sees it. */
   forget(): void {
-    this.#era += 1;
-    this.#last = undefined;
-    this.#looking = undefined;
+    this.#tree.forget();
+    this.#fleet.forget();
   }
 
-  async #take(era: number): Promise<FleetLook> {
+  async #takeTree(): Promise<TreeLook> {
     const engine = this.#engine();
     const atMs = Date.now();
-    const [status, kernel, permits, workers, breakers, transitions, quotaEvents] = await Promise.all([
-      engine.status(),
+    const [status, permits] = await Promise.all([engine.status(), engine.permits.show()]);
+    return { atMs, status, permits, overview: toOverview(engine, status, permits, this.#paces) };
+  }
+
+  async #takeFleet(): Promise<FleetLook> {
+    const engine = this.#engine();
+    const [tree, kernel, breakers] = await Promise.all([
+      this.#tree.take(0),
       engine.kernelMetrics(),
-      engine.permits.show(),
-      engine.workers(),
       engine.breakers(),
-      engine.transitions({ limit: RECENT }),
-      engine.quotaEvents({ limit: RECENT }),
     ]);
-    const overview = toOverview(engine, status, permits, this.#paces);
-    const look = { atMs, status, overview, kernel, permits, workers, breakers, transitions, quotaEvents };
-    if (era === this.#era) this.#last = look;
-    return look;
+    return { ...tree, kernel, workers: tree.status.workers, breakers };
+  }
+}
+
+/** The last look of one kind, and the one that is being taken: everybody's. */
+class SharedLook<Look extends { readonly atMs: number }> {
+  readonly #take: () => Promise<Look>;
+  #last: Look | undefined;
+  #taking: Promise<Look> | undefined;
+
+  constructor(take: () => Promise<Look>) {
+    this.#take = take;
+  }
+
+  take(maxAgeMs: number): Promise<Look> {
+    if (this.#last !== undefined && Date.now() - this.#last.atMs <= maxAgeMs)
+      return Promise.resolve(this.#last);
+    if (this.#taking !== undefined) return this.#taking;
+    const taking = withPatience(this.#take());
+    this.#taking = taking;
+    const done = (look: Look | undefined): void => {
+      // One that began before somebody forgot is kept by nobody.
+      if (this.#taking !== taking) return;
+      this.#taking = undefined;
+      this.#last = look;
+    };
+    taking.then(done, () => done(undefined));
+    return taking;
+  }
+
+  forget(): void {
+    this.#last = undefined;
+    this.#taking = undefined;
   }
 }
 

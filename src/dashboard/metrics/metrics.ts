@@ -120,7 +120,7 @@ export class Metrics {
   async #look(): Promise<MetricsLook> {
     const engine = this.#o.engine();
     const [look, totals, runsJobs, audits, letters] = await Promise.all([
-      this.#o.view.look(this.#o.freshMs),
+      this.#o.view.fleet(this.#o.freshMs),
       engine.totals(),
       engine.runsJobs(),
       engine.permits.audits(),

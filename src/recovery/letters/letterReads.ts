@@ -3,8 +3,10 @@ import type { Redis } from "ioredis";
 import type { ProviderKeys } from "../../redis/keys.ts";
 import { type Letter, type LetterClass, type LetterState, toLetter } from "./letter.ts";
 
-/** Letters read at a time. */
+/** Letters read at a time, at most. */
 const PAGE = 200;
+/** And at least: many may have failed in the same millisecond, and those before a place are passed over. */
+const LEAST = 20;
 
 /** Everything given must hold; times are those of the last failure, ms. */
 export interface LetterFilter {
@@ -85,8 +87,11 @@ export class LetterReads {
     if (from && (filter.before === undefined || from.ms < filter.before)) max = String(from.ms);
     let offset = 0;
     const found: Letter[] = [];
+    // What is kept by one property holds nothing else: little more is read than is wanted.
+    const sieves = [filter.code, filter.class, filter.state].filter((wanted) => wanted !== undefined).length;
     for (;;) {
-      const flat = await this.redis.zrevrangebyscore(index, max, min, "WITHSCORES", "LIMIT", offset, PAGE);
+      const page = sieves < 2 ? Math.min(PAGE, Math.max(LEAST, limit - found.length)) : PAGE;
+      const flat = await this.redis.zrevrangebyscore(index, max, min, "WITHSCORES", "LIMIT", offset, page);
       const places: LetterPlace[] = [];
       for (let i = 0; i + 1 < flat.length; i += 2) places.push({ id: flat[i]!, ms: Number(flat[i + 1]) });
       const letters = await this.many(places.filter((place) => after(place, from)).map(({ id }) => id));
@@ -98,7 +103,7 @@ export class LetterReads {
         if (found.length === limit) return found;
       }
       const last = places.at(-1);
-      if (last === undefined || places.length < PAGE) return found;
+      if (last === undefined || places.length < page) return found;
       // On from the last one's time; those of the same time that were read already are left out.
       const read = places.filter(({ ms }) => ms === last.ms).length;
       offset = max === String(last.ms) ? offset + read : read;

@@ -36,7 +36,7 @@ export function treeRoutes(app: App, { engine, view, limits }: RouteSurroundings
         response: { 200: overviewSchema, ...commonErrors },
       },
     },
-    async () => (await view.look(limits.freshMs)).overview,
+    async () => (await view.tree(limits.freshMs)).overview,
   );
   app.get(
     "/api/kernel-metrics",
