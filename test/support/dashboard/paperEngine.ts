@@ -150,7 +150,7 @@ function paperEngine(paper: Paper): Engine {
     providers: paper.status.providers.map(({ provider }) => provider),
     actionsIn,
     statesFor,
-    status: () => say(() => paper.status),
+    status: () => say(() => ({ ...paper.status, workers: paper.workers })),
     kernelMetrics: () => say(() => paper.kernel),
     kernelHistory: () => say(() => paper.samples),
     workers: () => say(() => paper.workers),
