@@ -40,8 +40,8 @@ async function totalsOf(
   ];
   const open = await Promise.all([...new Set(ids)].map((id) => (id ? runs.read(id) : undefined)));
   const closed = (name: string): number => Number(meta[`total:${name}`] ?? 0);
-  const all = (name: "done" | "requests"): number =>
-    open.reduce((sum, run) => sum + (run?.[name] ?? 0), closed(name));
+  const all = (name: "done" | "requests", before: number): number =>
+    open.reduce((sum, run) => sum + (run?.[name] ?? 0), before);
   return {
     runs: Object.entries(meta).flatMap(([field, count]) => {
       const [, mode, result] = /^runs:(\w+):(\w+)$/.exec(field) ?? [];
@@ -56,7 +56,7 @@ async function totalsOf(
       removed: closed("removed"),
       dead: closed("dead"),
     },
-    batches: { committed: all("done"), dead: closed("deadBatches") },
-    requests: all("requests"),
+    batches: { committed: all("done", closed("done") - closed("doneRecords")), dead: closed("deadBatches") },
+    requests: all("requests", closed("requests")),
   };
 }

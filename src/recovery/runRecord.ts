@@ -55,6 +55,7 @@ export interface RunRecord {
   pass: number;
   round: number;
   outstanding: number;
+  /** Batches; the jobs of bad records are none. */
   planned: number;
   done: number;
   deadBatches: number;
@@ -137,8 +138,8 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     pass: int("pass"),
     round: int("round"),
     outstanding: int("outstanding"),
-    planned: int("planned"),
-    done: int("done"),
+    planned: int("planned") - int("plannedRecords"),
+    done: int("done") - int("doneRecords"),
     deadBatches: int("deadBatches"),
     deadAgain: int("deadAgain"),
     deadSize: int("deadSize"),

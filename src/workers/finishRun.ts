@@ -7,6 +7,7 @@
 import { UeeError } from "../core/errors.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
+import { isRecordKey } from "../recovery/letters/letter.ts";
 import { LetterSweeper } from "../recovery/letters/sweeper.ts";
 import type { RunRecord, StoredError } from "../recovery/runStore.ts";
 import { type BatchSummary, enqueueDue } from "./attempt.ts";
@@ -197,7 +198,7 @@ async function afterDeadBatches(context: ProviderContext, run: RunRecord): Promi
 /** A snapshot whose change key did not move: its one batch says so. */
 async function isNotModified(context: ProviderContext, run: RunRecord): Promise<boolean> {
   if (context.provider.kind !== "snapshot" || run.planned !== 1) return false;
-  const [only] = [...(await context.runs.statuses(run.id)).keys()];
+  const [only] = [...(await context.runs.statuses(run.id)).keys()].filter((key) => !isRecordKey(key));
   const result = only === undefined ? undefined : await context.runs.result(run.id, only);
   return result?.notModified === true;
 }

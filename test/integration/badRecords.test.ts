@@ -39,7 +39,12 @@ test("every bad record of a run lies in the failed set, however many there are",
     providers: { cve: { url: listing.url, rate: "unlimited" } },
   });
   try {
-    expect(await uee.run("cve", "full")).toMatchObject({ state: "incomplete", deadLettered: 6 });
+    expect(await uee.run("cve", "full")).toMatchObject({
+      state: "incomplete",
+      deadLettered: 6,
+      // Each bad record has a job of its own, which is no batch.
+      batches: 1,
+    });
     const { tag, queue } = makeKeys("kept").provider("cve");
     expect(await redis.client().zcard(`${tag}:${queue.name}:failed`)).toBe(6);
   } finally {

@@ -32,7 +32,9 @@ export function transform(raw: unknown): TransformedRecord {
   if (id === undefined) {
     throw new UeeError(
       "VAL_RECORD_ID",
-      `The record has no valid id (${JSON.stringify(raw.id)?.slice(0, 60)}).`,
+      raw.id === undefined
+        ? "The record has no id."
+        : `The record has no valid id (${JSON.stringify(raw.id).slice(0, 60)}).`,
     );
   }
   const checked = cveRecord.safeParse(raw);

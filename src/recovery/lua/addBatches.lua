@@ -4,6 +4,7 @@
   addBatches(pass, first, last): ARGV[first..last] = key, JSON, ordered ("1" takes a place in the plan's order), …
   Returns how many were new.
 ]]
+--- @include "countBatch.lua"
 local function addBatches(pass, first, last)
   local added = 0
   for i = first, last, 3 do
@@ -14,12 +15,12 @@ local function addBatches(pass, first, last)
         local ordinal = redis.call("HINCRBY", runKey, "ordinals:" .. pass, 1)
         redis.call("HSET", orderKey, pass .. ":" .. ordinal, key)
       end
+      countBatch(runKey, key, "planned", 1)
       added = added + 1
     end
   end
   if added > 0 then
     redis.call("HINCRBY", runKey, "outstanding", added)
-    redis.call("HINCRBY", runKey, "planned", added)
   end
   return added
 end

@@ -15,6 +15,7 @@
 local letters = KEYS[6]
 --- @include "checkFence.lua"
 --- @include "letters.lua"
+--- @include "countBatch.lua"
 if ARGV[2] ~= "" then
   local refused = checkFence(KEYS[1], KEYS[3], ARGV[1], ARGV[2], { open = true })
   if refused ~= 0 then
@@ -29,7 +30,7 @@ if not status or string.sub(status, 1, 1) ~= "p" then
 end
 redis.call("HSET", KEYS[2], ARGV[1], "d" .. string.sub(status, 2))
 redis.call("HSET", KEYS[4], ARGV[1], ARGV[3])
-redis.call("HINCRBY", KEYS[1], "done", 1)
+countBatch(KEYS[1], ARGV[1], "done", 1)
 if ARGV[4] == "batch" then
   redis.call("HINCRBY", KEYS[1], "deadBatches", 1)
   redis.call("HINCRBY", KEYS[1], "deadSize", ARGV[10])

@@ -23,7 +23,7 @@ local added = addBatches(pass, 16, #ARGV)
 if string.sub(status, 1, 1) == "p" then
   redis.call("HSET", statusKey, batchKey, "c" .. string.sub(status, 2))
   redis.call("HINCRBY", runKey, "outstanding", -1)
-  redis.call("HINCRBY", runKey, "done", 1)
+  countBatch(runKey, batchKey, "done", 1)
 end
 if ARGV[13] ~= "" and redis.call("HSETNX", runKey, "listing:" .. ARGV[13], ARGV[14]) == 1 then
   redis.call("HINCRBY", runKey, "expected:" .. pass, ARGV[14])

@@ -43,7 +43,8 @@ for i = 8, 7 + tonumber(ARGV[7]), 2 do
   end
 end
 -- What all closed runs did together, for counters that never fall; in this step, so that a run is counted once, here or there.
-for _, name in ipairs({ "created", "updated", "unchanged", "removed", "dead", "done", "deadBatches", "requests" }) do
+for _, name in ipairs({ "created", "updated", "unchanged", "removed", "dead", "done", "doneRecords", "deadBatches",
+  "requests" }) do
   local count = redis.call("HGET", KEYS[1], name)
   if count then
     redis.call("HINCRBY", KEYS[3], "total:" .. name, count)

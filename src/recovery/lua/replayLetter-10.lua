@@ -19,6 +19,7 @@
 local letters = KEYS[1]
 --- @include "letters.lua"
 --- @include "errorBase.lua"
+--- @include "countBatch.lua"
 local id, open, key = ARGV[1], ARGV[3], ARGV[6]
 local read = redis.call("HMGET", letterKey(id), "state", "replays")
 if not read[1] then
@@ -48,9 +49,9 @@ if open ~= "" and key ~= "" and redis.call("HGET", KEYS[4], "state") == "open" t
     local generation = status and tonumber(string.sub(status, 2)) + 1 or 1
     if not status then
       redis.call("HSET", KEYS[5], key, ARGV[7])
-      redis.call("HINCRBY", KEYS[4], "planned", 1)
+      countBatch(KEYS[4], key, "planned", 1)
     else
-      redis.call("HINCRBY", KEYS[4], "done", -1)
+      countBatch(KEYS[4], key, "done", -1)
     end
     redis.call("HSET", KEYS[6], key, "p" .. generation)
     if redis.call("HINCRBY", KEYS[4], "outstanding", 1) == 1 then

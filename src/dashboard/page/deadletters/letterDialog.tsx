@@ -118,6 +118,7 @@ function Facts({ letter }: { letter: DeadLetter }) {
 
 /** So much is shown; the whole can be saved. */
 const shownBytes = 16 * 1024;
+const phone = "(max-width: 640px)";
 
 function Raw({ letter }: { letter: DeadLetter }) {
   const [raw, setRaw] = useState<Uint8Array | null>(null);
@@ -155,7 +156,7 @@ function Raw({ letter }: { letter: DeadLetter }) {
         readOnly
         rows={14}
         spellcheck={false}
-        value={hex ? hexLines(part.subarray(0, 4_096)) : readable(part)}
+        value={hex ? hexLines(part.subarray(0, 4_096), matchMedia(phone).matches ? 8 : 16) : readable(part)}
       />
       {raw.length > (hex ? 4_096 : shownBytes) && (
         <p class="muted">The first {bytes(hex ? 4_096 : shownBytes)} are shown.</p>

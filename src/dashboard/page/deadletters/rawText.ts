@@ -10,14 +10,15 @@ export function readable(raw: Uint8Array): string {
   }
 }
 
-/** `00000000  7b 22 69 64 …  {"id…`, 16 a line. */
-export function hexLines(raw: Uint8Array): string {
+/** `00000000  7b 22 69 64 …  {"id…`; `0000  7b 22 …` where there is room for 8 a line only. */
+export function hexLines(raw: Uint8Array, aLine: 8 | 16 = 16): string {
   const lines: string[] = [];
-  for (let at = 0; at < raw.length; at += 16) {
-    const part = [...raw.subarray(at, at + 16)];
+  for (let at = 0; at < raw.length; at += aLine) {
+    const part = [...raw.subarray(at, at + aLine)];
     const digits = part.map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
     const text = part.map((byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : ".")).join("");
-    lines.push(`${at.toString(16).padStart(8, "0")}  ${digits.padEnd(47)}  ${text}`);
+    const address = at.toString(16).padStart(aLine / 2, "0");
+    lines.push(`${address}  ${digits.padEnd(aLine * 3 - 1)}  ${text}`);
   }
   return lines.join("\n");
 }

@@ -14,13 +14,22 @@ const looks: Readonly<Record<Worker["health"], Look>> = {
 export function Workers() {
   const workers = usePage(({ fleet }) => fleet.workers);
   const away = usePage(({ fleet }) => fleet.trouble !== null);
-  const live = (workers ?? []).filter(({ health }) => health !== "dead").length;
+  const count = (wanted: Worker["health"]): number =>
+    (workers ?? []).filter(({ health }) => health === wanted).length;
+  const [live, late] = [count("live"), count("late")];
   return (
     <Panel
       id="workers"
       title="Workers"
       busy={workers === null}
-      aside={workers !== null && <span class="muted">{live === 0 ? "none lives" : `${live} live`}</span>}
+      aside={
+        workers !== null && (
+          <span class="muted">
+            {live + late === 0 ? "none lives" : `${live} live`}
+            {late > 0 && <span class="text-warn">, {late} late</span>}
+          </span>
+        )
+      }
     >
       {workers === null ? (
         away ? (

@@ -11,7 +11,7 @@ export interface Outcome {
 export const outcomes = createStore<Readonly<Record<string, Outcome>>>({}, (work) => queueMicrotask(work));
 
 /** What was done is soon seen in what is shown; what was refused stays until somebody has read it. */
-const doneIsNewsMs = 20_000;
+const doneIsNewsMs = 10_000;
 
 export function tell(place: string, outcome: Outcome): void {
   outcomes.change((all) => ({ ...all, [place]: outcome }));
