@@ -165,8 +165,13 @@ export const mutants: readonly Mutant[] = [
         find: "  if (!verdict.verified) return {};\n",
         replace: "",
       },
+      {
+        file: "src/workers/finishRun.ts",
+        find: "if (verdict.watermark !== null) meta.watermark = verdict.watermark;",
+        replace: "meta.watermark = verdict.watermark ?? run.startedAt;",
+      },
     ],
-    caughtBy: [{ test: "test/integration/cveRun.test.ts" }, { hunt: { seed: 3, minutes: 0.5 }, laws: [3] }],
+    caughtBy: [{ test: "test/integration/deadLetters/replay.test.ts" }],
   },
   {
     name: "removal without the shrink guard",

@@ -90,7 +90,10 @@ export class Workshop {
       const only = catcher.only === undefined ? [] : ["-t", catcher.only];
       const { code, output } = await this.#run([...args, catcher.test, ...only]);
       if (code === 0) return undefined;
-      const failed = /✕ (.*?)(?: \([\d.]+ m?s\))?$/m.exec(output)?.[1];
+      // A file that is evidence of an error code which was not made then names its failed tests at their causes alone.
+      const failed =
+        /✕ (.*?)(?: \([\d.]+ m?s\))?$/m.exec(output)?.[1] ??
+        /^ {2}● (?!Test suite failed)(?:.* › )?(.*)$/m.exec(output)?.[1];
       if (failed === undefined) throw new Error(`${catcher.test} could not be run:\n${output.slice(-2_000)}`);
       return failed;
     }

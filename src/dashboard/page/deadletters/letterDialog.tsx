@@ -6,6 +6,7 @@ import { ask, askBytes, errorOf } from "../live/http.ts";
 import { Dialog, focusOnce } from "../ui/dialog.tsx";
 import { ErrorText } from "../ui/outcome.tsx";
 import { Fact, Loading, Moment } from "../ui/parts.tsx";
+import { useMedia } from "../ui/useStore.ts";
 import type { BulkAction } from "./bulkDialog.tsx";
 import { LetterState } from "./letterState.tsx";
 import { hexLines, readable } from "./rawText.ts";
@@ -118,12 +119,12 @@ function Facts({ letter }: { letter: DeadLetter }) {
 
 /** So much is shown; the whole can be saved. */
 const shownBytes = 16 * 1024;
-const phone = "(max-width: 640px)";
 
 function Raw({ letter }: { letter: DeadLetter }) {
   const [raw, setRaw] = useState<Uint8Array | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
   const [hex, setHex] = useState(false);
+  const narrow = useMedia("(max-width: 640px)");
   const path = `api/dead-letters/${encodeURIComponent(letter.id)}/raw`;
   useEffect(() => {
     const away = new AbortController();
@@ -156,7 +157,7 @@ function Raw({ letter }: { letter: DeadLetter }) {
         readOnly
         rows={14}
         spellcheck={false}
-        value={hex ? hexLines(part.subarray(0, 4_096), matchMedia(phone).matches ? 8 : 16) : readable(part)}
+        value={hex ? hexLines(part.subarray(0, 4_096), narrow ? 8 : 16) : readable(part)}
       />
       {raw.length > (hex ? 4_096 : shownBytes) && (
         <p class="muted">The first {bytes(hex ? 4_096 : shownBytes)} are shown.</p>

@@ -24,3 +24,16 @@ export const usePage = <Picked>(pick: (state: PageState) => Picked): Picked => u
 
 /** ms by the server's clock; renders every second. */
 export const useNow = (): number => useStore(clock, (now) => now);
+
+/** Whether a media query holds; renders when that changes. */
+export function useMedia(query: string): boolean {
+  const [holds, setHolds] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const list = matchMedia(query);
+    const look = (): void => setHolds(list.matches);
+    look();
+    list.addEventListener("change", look);
+    return () => list.removeEventListener("change", look);
+  }, [query]);
+  return holds;
+}
