@@ -141,7 +141,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       letters,
       letterActions: new ActionLog(redis.commands, providerKeys),
       replayRuns: new ReplayRuns(redis.commands, providerKeys, provider.name, source),
-      pageSize: new AdaptivePageSize(Math.min(own.pageSize ?? provider.pageSize, provider.pageSize), logger),
+      pageSize: new AdaptivePageSize(Math.min(own.pageSize ?? provider.pageSize, provider.pageSize)),
       fetchLane: new WeightedGate(Math.max(1, settings.concurrency - half)),
       workLane: new WeightedGate(half),
       budget,

@@ -56,6 +56,8 @@ export interface UpstreamOptions {
 
 export interface FetcherOptions {
   signal: AbortSignal;
+  /** Tells in whose name it is asked. Default: the client's own. */
+  logger?: Logger;
   /** Called once for every request, redirect hops too, right before it is sent. */
   onRequest(): Promise<void> | void;
   /** Added to every request, e.g. the API key; a request's own headers win. Credentials stay with their origin. */
@@ -117,12 +119,12 @@ export function makeUpstream(options: UpstreamOptions): Upstream {
     ensureMember: () => membership.ensure(),
   };
 
-  const fetcher = ({ signal, onRequest, headers }: FetcherOptions): Fetcher => {
+  const fetcher = ({ signal, onRequest, headers, logger: own = logger }: FetcherOptions): Fetcher => {
     setMaxListeners(0, signal);
     const open = (request: FetchRequest): Promise<OpenAnswer> =>
       openAnswer(
         { ...request, headers: { ...headers, ...request.headers } },
-        { ...shared, signal, onRequest },
+        { ...shared, logger: own, signal, onRequest },
       );
     return {
       stream: (request): Promise<FetchedStream> => open(request),

@@ -4,7 +4,7 @@ import type { Fetcher } from "../core/fetching.ts";
 import type { Logger } from "../core/logger.ts";
 import type { WeightedGate } from "../core/semaphore.ts";
 import type { LoadReporter } from "../permits/optimizer/loadReporter.ts";
-import type { AnyProvider, PageSize } from "../providers/contract.ts";
+import type { AnyProvider } from "../providers/contract.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
 import type { ProviderRecords } from "../records/contract.ts";
 import type { BadRecords } from "../recovery/badRecords.ts";
@@ -15,6 +15,7 @@ import type { RunStore } from "../recovery/runStore.ts";
 import type { Staging } from "../recovery/staging.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
 import type { Governor } from "./governor.ts";
+import type { AdaptivePageSize } from "./pageSize.ts";
 
 /** Does a control operation and has its time told, where somebody listens. */
 export const timed = <T>(
@@ -29,7 +30,7 @@ export type StepName = "fetch" | "commit" | "checkpoint" | "settle" | "verify" |
 export type StepObserver = (step: StepName, phase: "before" | "after", batch: string) => void;
 
 export interface UpstreamHandle {
-  fetcher(options: { signal: AbortSignal; onRequest: () => Promise<void> }): Fetcher;
+  fetcher(options: { signal: AbortSignal; logger: Logger; onRequest: () => Promise<void> }): Fetcher;
 }
 
 export interface ProviderContext {
@@ -56,7 +57,7 @@ export interface ProviderContext {
   reporter: LoadReporter | undefined;
   /** Records fetched and not yet committed, over all providers of this process. */
   buffer: { records: number };
-  pageSize: PageSize;
+  pageSize: AdaptivePageSize;
   /** One batch fetches while another one works: two lanes of width one make the prefetch. */
   fetchLane: WeightedGate;
   workLane: WeightedGate;

@@ -7,43 +7,61 @@ const GROW_AFTER = 4;
 const FORGET_CEILING_AFTER = 200;
 
 /** Halves under trouble, doubles back on success; remembers for long which size was too large as such. */
-export class AdaptivePageSize implements PageSize {
+export class AdaptivePageSize {
   readonly #greatest: number;
-  readonly #logger: Logger;
   #current: number;
   #ceiling: number;
   #good = 0;
 
-  constructor(greatest: number, logger: Logger) {
+  constructor(greatest: number) {
     this.#greatest = greatest;
     this.#current = greatest;
     this.#ceiling = greatest;
-    this.#logger = logger;
   }
 
   get current(): number {
     return this.#current;
   }
 
-  shrink(reason: string, to = Math.ceil(this.#current / 2)): void {
-    const next = Math.max(1, Math.min(this.#current, to));
-    if (reason === "PROV_PAGE_CAP" || reason === "PROV_PAGE_TOO_LARGE") this.#ceiling = next;
-    if (next !== this.#current) {
-      this.#logger.info(
-        { event: "page_size", from: this.#current, to: next, reason },
-        "asking for smaller pages",
-      );
-    }
-    this.#current = next;
+  /** As one batch sees it: what it changes is told in its name. */
+  seenBy(logger: Logger): PageSize {
+    const told = (change: () => void, line: (from: number) => void): void => {
+      const from = this.#current;
+      change();
+      if (this.#current !== from) line(from);
+    };
+    const size = (): number => this.#current;
+    return {
+      get current() {
+        return size();
+      },
+      shrink: (reason, to) =>
+        told(
+          () => this.#shrink(reason, to),
+          (from) => {
+            const line = { event: "page_size", from, to: size(), reason };
+            logger.info(line, "asking for smaller pages");
+          },
+        ),
+      succeeded: () =>
+        told(
+          () => this.#succeeded(),
+          (from) => logger.debug({ event: "page_size", from, to: size() }, "asking for larger pages again"),
+        ),
+    };
+  }
+
+  #shrink(reason: string, to = Math.ceil(this.#current / 2)): void {
+    this.#current = Math.max(1, Math.min(this.#current, to));
+    if (reason === "PROV_PAGE_CAP" || reason === "PROV_PAGE_TOO_LARGE") this.#ceiling = this.#current;
     this.#good = 0;
   }
 
-  succeeded(): void {
+  #succeeded(): void {
     this.#good += 1;
     if (this.#good % FORGET_CEILING_AFTER === 0) this.#ceiling = this.#greatest;
     if (this.#good % GROW_AFTER === 0 && this.#current < this.#ceiling) {
       this.#current = Math.min(this.#ceiling, this.#current * 2);
-      this.#logger.debug({ event: "page_size", to: this.#current }, "asking for larger pages again");
     }
   }
 }

@@ -50,8 +50,10 @@ async function extract(
     bytes += more;
     most = Math.max(most, bytes);
   };
+  const logger = context.logger.child({ runId: job.runId, batch: job.batch });
   const fetcher = context.upstream.fetcher({
     signal,
+    logger,
     onRequest: () => named(async () => void (await context.runs.countRequest(job.runId))),
   });
   const changeKey = await usableChangeKey(context, run);
@@ -69,8 +71,8 @@ async function extract(
     mode: run.mode,
     changeKey,
     signal,
-    logger: context.logger,
-    pageSize: context.pageSize,
+    logger,
+    pageSize: context.pageSize.seenBy(logger),
     stage: (name, slice) => named(() => context.staging.stage(job.runId, name, slice)),
     loadStaged: async (name) => {
       const loaded = await named(() => context.staging.load(job.letter?.runId ?? job.runId, name));

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { makeLogger } from "../../src/core/logger.ts";
 import { type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { exported, openTestEngine, type TestEngine } from "../support/testEngine.ts";
@@ -177,5 +178,31 @@ describe("a run over CVE", () => {
       watermark,
     });
     expect((await exported(uee.engine, "cve")).size).toBe(4500);
+  });
+});
+
+describe("what is logged while a batch works", () => {
+  test("names its run and the batch, also what the upstream's client and the page size say", async () => {
+    const lines: Record<string, unknown>[] = [];
+    const destination = { write: (text: string) => void lines.push(JSON.parse(text)) };
+    const told = await openTestEngine(
+      redis.url,
+      { prefix: "told", providers: { cve: { url: listing.url, rate: "unlimited" } } },
+      { logger: makeLogger({ level: "debug", destination }) },
+    );
+    let asked = 0;
+    listing.intercept = (_url, response) => {
+      asked += 1;
+      if (asked > 2) return false;
+      response.writeHead(asked === 1 ? 429 : 524).end();
+      return true;
+    };
+    const { runId } = await told.run("cve");
+    await told.close();
+    for (const event of ["upstream_wait", "page_size", "batch_defer", "batch_done"]) {
+      const said = lines.filter((line) => line.event === event);
+      expect([event, said.length > 0]).toEqual([event, true]);
+      for (const line of said) expect(line).toMatchObject({ runId, batch: expect.stringMatching(/^p1\//) });
+    }
   });
 });

@@ -58,7 +58,7 @@ function contextOf(answer: (start: number, size: number, url: URL) => Answer | E
     changeKey: null,
     signal: new AbortController().signal,
     logger: silentLogger(),
-    pageSize: new AdaptivePageSize(2000, silentLogger()),
+    pageSize: new AdaptivePageSize(2000).seenBy(silentLogger()),
     stage: unused,
     loadStaged: unused,
     handOver: async (records) => void handed.push((records as { id: string }[]).map(({ id }) => id)),
