@@ -3,23 +3,13 @@
  * killed again and again: each command under way may or may not have run.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { startRedis, type TestRedis } from "../support/redisServer.ts";
-import { startTroubledRun, type TroubledRun } from "../support/troubledRun.ts";
+import { expect, test } from "@jest/globals";
+import { duringTroubledRun } from "../support/troubledRun.ts";
 
-let redis: TestRedis;
-let run: TroubledRun;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: true });
-  run = await startTroubledRun({ redis });
-});
-afterAll(async () => {
-  await run?.close();
-  await redis.stop();
-});
+const troubled = duringTroubledRun();
 
 test("a run completes although all of its connections are killed every moment", async () => {
+  const { redis, run } = troubled;
   const admin = redis.client();
   let killed = 0;
   const requests = run.requests();

@@ -3,23 +3,13 @@
  * back from its append-only file: the run completes by itself, no attempt is spent.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { startRedis, type TestRedis } from "../support/redisServer.ts";
-import { startTroubledRun, type TroubledRun } from "../support/troubledRun.ts";
+import { expect, test } from "@jest/globals";
+import { duringTroubledRun } from "../support/troubledRun.ts";
 
-let redis: TestRedis;
-let run: TroubledRun;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: true });
-  run = await startTroubledRun({ redis });
-});
-afterAll(async () => {
-  await run?.close();
-  await redis.stop();
-});
+const troubled = duringTroubledRun();
 
 test("a run in mid-run outlasts a Redis that is gone for 30 s", async () => {
+  const { redis, run } = troubled;
   await redis.kill("SIGKILL");
   await sleep(2_000);
   const asked = run.requests();

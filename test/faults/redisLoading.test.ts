@@ -2,28 +2,18 @@
  * Law 1 (nothing lost) over a Redis that is killed in mid-run and takes long to load its data: it answers LOADING to
  * everything. Work goes on by itself when it has loaded.
  */
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { Redis } from "ioredis";
-import { startRedis, type TestRedis } from "../support/redisServer.ts";
-import { startTroubledRun, type TroubledRun } from "../support/troubledRun.ts";
+import { duringTroubledRun } from "../support/troubledRun.ts";
 import { until } from "../support/until.ts";
 
 const LOADS_MS = 6_000;
 
 const args: string[] = [];
-let redis: TestRedis;
-let run: TroubledRun;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: true, args });
-  run = await startTroubledRun({ redis });
-});
-afterAll(async () => {
-  await run?.close();
-  await redis.stop();
-});
+const troubled = duringTroubledRun({ args });
 
 test("a run in mid-run outlasts a Redis that loads for seconds", async () => {
+  const { redis, run } = troubled;
   // A file that is read key by key, slowly; in between the server answers.
   const admin = redis.client();
   await admin.bgrewriteaof();

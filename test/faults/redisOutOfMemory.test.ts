@@ -3,28 +3,16 @@
  * fetched while it lasts, the provider waits and says why, a person can still pause, no attempt is spent, and work goes on
  * by itself.
  */
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import type { Redis } from "ioredis";
-import { startRedis, type TestRedis } from "../support/redisServer.ts";
+import { expect, test } from "@jest/globals";
 import { openTestEngine } from "../support/testEngine.ts";
-import { startTroubledRun, type TroubledRun } from "../support/troubledRun.ts";
+import { duringTroubledRun } from "../support/troubledRun.ts";
 import { until } from "../support/until.ts";
 
-let redis: TestRedis;
-let admin: Redis;
-let run: TroubledRun;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: true });
-  admin = redis.client();
-  run = await startTroubledRun({ redis });
-});
-afterAll(async () => {
-  await run?.close();
-  await redis.stop();
-});
+const troubled = duringTroubledRun();
 
 test("a run in mid-run outlasts a Redis out of memory", async () => {
+  const { redis, run } = troubled;
+  const admin = redis.client();
   await admin.config("SET", "maxmemory", "1");
   await run.everyoneKnows();
   const asked = run.requests();

@@ -3,28 +3,18 @@
  * (SIGSTOP) for longer than locks and leases live, and then goes on: everybody's are over at once, and nobody could know.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { makeKeys } from "../../src/redis/keys.ts";
 import { checkPermitLog, readPermitLog } from "../support/permitChecker.ts";
-import { startRedis, type TestRedis } from "../support/redisServer.ts";
-import { startTroubledRun, type TroubledRun } from "../support/troubledRun.ts";
+import { duringTroubledRun } from "../support/troubledRun.ts";
 
 /** One lease and one grace, with room for a busy machine. */
 const PERMIT_BOUND_US = 25_000_000;
 
-let redis: TestRedis;
-let run: TroubledRun;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: true });
-  run = await startTroubledRun({ redis });
-});
-afterAll(async () => {
-  await run?.close();
-  await redis.stop();
-});
+const troubled = duringTroubledRun();
 
 test("a run in mid-run outlasts a Redis that stands still for 14 s", async () => {
+  const { redis, run } = troubled;
   await redis.kill("SIGSTOP");
   await sleep(1_000);
   const asked = run.requests();

@@ -1,22 +1,12 @@
 /** Law 1 (nothing lost) while Redis is made to forget its scripts again and again. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { startRedis, type TestRedis } from "../support/redisServer.ts";
-import { startTroubledRun, type TroubledRun } from "../support/troubledRun.ts";
+import { expect, test } from "@jest/globals";
+import { duringTroubledRun } from "../support/troubledRun.ts";
 
-let redis: TestRedis;
-let run: TroubledRun;
-
-beforeAll(async () => {
-  redis = await startRedis({ appendonly: true });
-  run = await startTroubledRun({ redis });
-});
-afterAll(async () => {
-  await run?.close();
-  await redis.stop();
-});
+const troubled = duringTroubledRun();
 
 test("a run completes although Redis forgets its scripts every few milliseconds", async () => {
+  const { redis, run } = troubled;
   const admin = redis.client();
   const over = new AbortController();
   let flushed = 0;

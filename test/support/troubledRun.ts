@@ -3,13 +3,13 @@
  * its end: complete, the store equal to the simulator's content, no attempt spent, no dead letter, and the workers' logs
  * told each trouble once.
  */
-import { expect } from "@jest/globals";
+import { afterAll, beforeAll, expect } from "@jest/globals";
 import { canonicalJson } from "../../src/core/json.ts";
 import type { RunProgress } from "../../src/engine/api.ts";
 import type { EngineSettings } from "../../src/engine.ts";
 import { jobId } from "../../src/queues/jobCatalog.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/index.ts";
-import type { TestRedis } from "./redisServer.ts";
+import { type RedisServerOptions, startRedis, type TestRedis } from "./redisServer.ts";
 import { exported, openTestEngine, type TestEngine, testSettings } from "./testEngine.ts";
 import { until } from "./until.ts";
 import { type LogLine, startWorkerProcess, type WorkerProcess } from "./workers.ts";
@@ -111,6 +111,30 @@ export async function startTroubledRun(options: TroubledRunOptions): Promise<Tro
       for (const worker of workers) worker.kill("SIGKILL");
       await Promise.all(workers.map((worker) => worker.ended()));
       await simulator.close();
+    },
+  };
+}
+
+/** One for all tests of a file, with a Redis of its own that keeps an append-only file. Both are there once tests begin. */
+export function duringTroubledRun(options: RedisServerOptions = {}): {
+  readonly redis: TestRedis;
+  readonly run: TroubledRun;
+} {
+  const now: { redis?: TestRedis; run?: TroubledRun } = {};
+  beforeAll(async () => {
+    now.redis = await startRedis({ appendonly: true, ...options });
+    now.run = await startTroubledRun({ redis: now.redis });
+  });
+  afterAll(async () => {
+    await now.run?.close();
+    await now.redis?.stop();
+  });
+  return {
+    get redis() {
+      return now.redis!;
+    },
+    get run() {
+      return now.run!;
     },
   };
 }

@@ -1,13 +1,11 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, Option } from "commander";
 import type { Config } from "../../config/index.ts";
-import { isUeeError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { RunningDashboard } from "../../dashboard/listen.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { attachTo, listenAs } from "../dashboardService.ts";
 import { endInTime } from "../endInTime.ts";
-import { EXIT } from "../exitCodes.ts";
+import { serveAgain } from "../serveAgain.ts";
 import type { GlobalFlags } from "../sessionTypes.ts";
 import { sayStopped, serviceStopMs } from "../stopping.ts";
 import { untilAborted } from "../untilAborted.ts";
@@ -56,33 +54,13 @@ async function dashboard(context: CliContext, flags: DashboardFlags): Promise<nu
     return await endInTime(
       signal,
       () => serviceStopMs(now.config).hardMs,
-      serveAgain(context, flags, signal, now),
+      serveAgain(signal, () => serve(context, flags, signal, now)),
       () => sayStopped(now.logger, ["something did not end and is left as it is"]),
     );
   } finally {
     interrupts.release();
     await now.server?.close();
   }
-}
-
-async function serveAgain(
-  context: CliContext,
-  flags: DashboardFlags,
-  signal: AbortSignal,
-  now: Standing,
-): Promise<number> {
-  while (!signal.aborted) {
-    try {
-      return await serve(context, flags, signal, now);
-    } catch (error) {
-      // Told to stop while it still waited: a service that was told to stop has stopped.
-      if (signal.aborted) break;
-      // Redis went away between connecting and opening the store; it is waited for anew.
-      if (!isUeeError(error, "SYS_REDIS_UNREACHABLE", "SYS_REDIS_TROUBLE")) throw error;
-      await sleep(1_000, undefined, { signal }).catch(() => {});
-    }
-  }
-  return EXIT.done;
 }
 
 /** Answers until the signal fires; returns the exit code. */

@@ -1,14 +1,12 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, Option } from "commander";
 import type { Config } from "../../config/index.ts";
-import { isUeeError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { WorkerHandle } from "../../engine/api.ts";
 import type { HealthServer, HealthSubject } from "../../workers/healthServer.ts";
 import type { Answering } from "../../workers/supervision/answer.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { endInTime } from "../endInTime.ts";
-import { EXIT } from "../exitCodes.ts";
+import { serveAgain } from "../serveAgain.ts";
 import type { GlobalFlags } from "../sessionTypes.ts";
 import { sayStopped, serviceStopMs } from "../stopping.ts";
 import { untilAborted } from "../untilAborted.ts";
@@ -60,7 +58,7 @@ async function worker(context: CliContext, flags: WorkerFlags): Promise<number> 
   const report = () => reportOf(now, signal);
   now.supervised = context.supervised?.(report);
   try {
-    const serving = serveAgain(context, flags, signal, now, report);
+    const serving = serveAgain(signal, () => serve(context, flags, signal, now, report));
     return await endInTime(
       signal,
       () => serviceStopMs(now.config).hardMs,
@@ -88,27 +86,6 @@ function reportOf({ handle }: Standing, signal: AbortSignal): HealthSubject {
   // Told to stop, it is not ready from that instant, whatever it is about to do.
   if (!signal.aborted || said.state === "stopping") return { worker: id, ...said };
   return { worker: id, ...said, state: "stopping", ready: false, reasons: [...stopping, ...said.reasons] };
-}
-
-async function serveAgain(
-  context: CliContext,
-  flags: WorkerFlags,
-  signal: AbortSignal,
-  now: Standing,
-  report: () => HealthSubject,
-): Promise<number> {
-  while (!signal.aborted) {
-    try {
-      return await serve(context, flags, signal, now, report);
-    } catch (error) {
-      // Told to stop while it still waited: a service that was told to stop has stopped.
-      if (signal.aborted) break;
-      // Redis went away between connecting and taking batches; it is waited for anew.
-      if (!isUeeError(error, "SYS_REDIS_UNREACHABLE", "SYS_REDIS_TROUBLE")) throw error;
-      await sleep(1_000, undefined, { signal }).catch(() => {});
-    }
-  }
-  return EXIT.done;
 }
 
 /** Works until the signal fires; returns the exit code. */

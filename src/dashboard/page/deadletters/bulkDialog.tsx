@@ -4,9 +4,10 @@ import type { ApiError, DeadLetterRequest, PurgeReport, ReplayReport } from "../
 import { bytes, count, plural } from "../lib/figures.ts";
 import { perform } from "../live/actions.ts";
 import { ask, errorOf } from "../live/http.ts";
-import { Dialog, DialogFoot, focusOnce } from "../ui/dialog.tsx";
+import { Dialog, DialogFoot } from "../ui/dialog.tsx";
 import { ErrorText } from "../ui/outcome.tsx";
 import { Loading } from "../ui/parts.tsx";
+import { ReasonField } from "../ui/reasonField.tsx";
 import { type Choice, inWords, toFilter } from "./filter.ts";
 
 export type BulkAction = "replay" | "accept" | "purge";
@@ -88,17 +89,7 @@ export function BulkDialog({
           <Plan action={action} target={target} plan={plan} />
           {plan.done > 0 && (
             <>
-              <label class="field">
-                <span>
-                  Reason <span class="muted">(optional, kept with it)</span>
-                </span>
-                <input
-                  ref={focusOnce}
-                  maxLength={500}
-                  value={reason}
-                  onInput={({ currentTarget }) => setReason(currentTarget.value)}
-                />
-              </label>
+              <ReasonField reason={reason} onReason={setReason} kept="with it" focus="as it comes" />
               {mustType && (
                 <label class="field">
                   <span>Type {plan.done} to purge them</span>

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { resetBreaker } from "../live/actions.ts";
 import { Dialog, DialogFoot } from "../ui/dialog.tsx";
+import { ReasonField } from "../ui/reasonField.tsx";
 
 export function ResetBreakerDialog({ upstream, onClose }: { upstream: string; onClose: () => void }) {
   const [reason, setReason] = useState("");
@@ -21,17 +22,7 @@ export function ResetBreakerDialog({ upstream, onClose }: { upstream: string; on
           Every worker may call {upstream} again at once. If calls go on failing, it opens again after five in
           a row.
         </p>
-        <label class="field">
-          <span>
-            Reason <span class="muted">(optional, kept in the history)</span>
-          </span>
-          <input
-            data-focus
-            maxLength={500}
-            value={reason}
-            onInput={({ currentTarget }) => setReason(currentTarget.value)}
-          />
-        </label>
+        <ReasonField reason={reason} onReason={setReason} focus="at first" />
         <DialogFoot onClose={onClose}>
           <button class="button button-main" type="submit" disabled={busy}>
             Close the breaker

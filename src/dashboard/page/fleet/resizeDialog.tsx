@@ -4,6 +4,7 @@ import type { Permits } from "../../api/schemas.ts";
 import { plural } from "../lib/figures.ts";
 import { resize } from "../live/actions.ts";
 import { Dialog, DialogFoot } from "../ui/dialog.tsx";
+import { ReasonField } from "../ui/reasonField.tsx";
 
 const most = 4_096;
 
@@ -54,16 +55,7 @@ export function ResizeDialog({ permits, onClose }: { permits: Permits; onClose: 
               : "No holder has to give anything back."}
           </p>
         )}
-        <label class="field">
-          <span>
-            Reason <span class="muted">(optional, kept in the history)</span>
-          </span>
-          <input
-            maxLength={500}
-            value={reason}
-            onInput={({ currentTarget }) => setReason(currentTarget.value)}
-          />
-        </label>
+        <ReasonField reason={reason} onReason={setReason} />
         <DialogFoot onClose={onClose}>
           <button
             class={`button ${down ? "button-danger" : "button-main"}`}

@@ -4,6 +4,7 @@ import type { Action, OverviewProvider } from "../../api/schemas.ts";
 import { count, plural } from "../lib/figures.ts";
 import { act, start } from "../live/actions.ts";
 import { Dialog, DialogFoot } from "../ui/dialog.tsx";
+import { ReasonField } from "../ui/reasonField.tsx";
 
 interface Props {
   action: Action;
@@ -49,17 +50,7 @@ export function ActionDialog({ action, provider, onClose }: Props) {
         ) : (
           <Consequence action={action} provider={provider} />
         )}
-        <label class="field">
-          <span>
-            Reason <span class="muted">(optional, kept in the history)</span>
-          </span>
-          <input
-            data-focus
-            maxLength={500}
-            value={reason}
-            onInput={({ currentTarget }) => setReason(currentTarget.value)}
-          />
-        </label>
+        <ReasonField reason={reason} onReason={setReason} focus="at first" />
         <DialogFoot onClose={onClose}>
           <button
             class={`button ${action === "stop" ? "button-danger" : "button-main"}`}
