@@ -75,6 +75,9 @@ async function closeApp(app: App): Promise<void> {
 }
 
 async function listen(app: App, host: string, port: number): Promise<void> {
+  // Fastify says where it listens, once for each address; ours is the line that counts.
+  const { level } = app.log;
+  app.log.level = "warn";
   try {
     await app.listen({ host, port });
   } catch (error) {
@@ -86,6 +89,8 @@ async function listen(app: App, host: string, port: number): Promise<void> {
       cause: error,
       data: { reason: code },
     });
+  } finally {
+    app.log.level = level;
   }
 }
 
