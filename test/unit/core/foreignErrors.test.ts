@@ -1,6 +1,6 @@
 /** What Node and libraries really throw, provoked rather than imitated where that is possible. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { mkdir, open, readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -56,7 +56,7 @@ describe("what Node throws is named", () => {
     ["a file that is not there", "SYS_FILE_MISSING", () => readFile(join(dir, "none"))],
     ["a file where a folder should be", "SYS_DISK", () => readdir(join(dir, "file"))],
     ["a folder that is there already", "SYS_DISK", () => mkdir(dir)],
-    ["a folder opened as a file", "SYS_DISK", async () => (await open(dir, "r")).readFile()],
+    ["a folder opened as a file", "SYS_DISK", () => readFile(dir)],
     ["a full disk", "SYS_DISK_FULL", () => Promise.reject(coded("ENOSPC", "write"))],
     ["a spent quota", "SYS_DISK_FULL", () => Promise.reject(coded("EDQUOT", "write"))],
     ["a file of somebody else's", "SYS_FILE_DENIED", () => Promise.reject(coded("EACCES", "open"))],
