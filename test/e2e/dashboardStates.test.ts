@@ -58,6 +58,8 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await quiet.page.getByText("Nothing needs you.").waitFor();
     expect(await quiet.page.title()).toBe("orchestrating · UEE");
     await quiet.page.getByText("No dead letters").waitFor();
+    await provider(quiet.page, "cwe").getByText("Its dead letters are settled").waitFor();
+    await provider(quiet.page, "cwe").getByText("Replays since").waitFor();
     await examine(quiet.page, "quiet");
 
     const fresh = await visit(freshPaper());

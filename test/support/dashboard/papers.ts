@@ -83,12 +83,32 @@ export function busyPaper(): Paper {
   );
 }
 
+/** Its last run left dead letters behind, and they were replayed. */
+const settled = (now: number) => ({
+  lastRun: pastRun("cwe", now, {
+    state: "incomplete",
+    deadLettered: 2,
+    error: {
+      code: "PROV_BAD_RECORDS",
+      message: "2 bad records lie in the dead letters.",
+      remedy: "Replay them.",
+    },
+  }),
+  lastRunSettled: true,
+  lastReplay: pastRun("cwe", now, {
+    kind: "replay",
+    ...{ created: 2, updated: 0, unchanged: 0, requests: 0, durationMs: 410 },
+    endedAt: iso(now - 600_000),
+  }),
+});
+
 export function quietPaper(): Paper {
   const now = Date.now();
   const providers = names.map((name, i) =>
     paperProvider(name, paperMachine("TERMINATED", now, { since: iso(now - (i + 1) * 3_000_000) }), now, {
       records: many[name],
       jobs: noJobs,
+      ...(name === "cwe" ? settled(now) : {}),
     }),
   );
   const idle = paperPool(now, { allocated: 0, available: 10, providers: [], holders: [] });
