@@ -53,7 +53,7 @@ export class FleetView {
   }
 
   /**
-   * At most `maxAgeMs` old when this was called, and begun after the last `forget`.
+   * At most `maxAgeMs` old when this was called, or the one that is being taken; begun after the last `forget`.
    * @throws UeeError SYS_REDIS_UNREACHABLE, also where Redis hangs
    */
   tree(maxAgeMs: number): Promise<TreeLook> {
