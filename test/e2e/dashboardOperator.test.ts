@@ -8,6 +8,7 @@ import { openPage, picture, type Seen } from "../support/dashboard/browser.ts";
 import { examine, inBrowser, provider } from "../support/dashboard/inBrowser.ts";
 import { type OperatorFleet, startOperatorFleet, token } from "../support/dashboard/operator.ts";
 import { ask } from "../support/httpAsk.ts";
+import { until } from "../support/until.ts";
 import { killAll } from "./cliSupport.ts";
 
 inBrowser("an operator at the dashboard", ({ browser, keep }) => {
@@ -74,7 +75,7 @@ inBrowser("an operator at the dashboard", ({ browser, keep }) => {
       .getByText(/by anna/)
       .waitFor();
     await page.getByRole("link", { name: "cve paused" }).waitFor();
-    expect(await page.title()).toMatch(/^\(1\) cve paused · UEE$/);
+    await until(async () => (await page.title()) === "(1) cve paused · UEE");
     await picture(page, "operator-paused");
     await act("Resume", "network is back");
     await state("RUNNING");

@@ -13,6 +13,7 @@ import {
   overloadedPaper,
   quietPaper,
 } from "../support/dashboard/papers.ts";
+import { until } from "../support/until.ts";
 
 inBrowser("the dashboard's page", ({ visit }) => {
   test("shows every state of a provider with its word, its reason and what can be done", async () => {
@@ -56,7 +57,7 @@ inBrowser("the dashboard's page", ({ visit }) => {
   test("is calm when nothing needs anybody, and designed before anything ever ran", async () => {
     const quiet = await visit(quietPaper());
     await quiet.page.getByText("Nothing needs you.").waitFor();
-    expect(await quiet.page.title()).toBe("orchestrating · UEE");
+    await until(async () => (await quiet.page.title()) === "orchestrating · UEE");
     await quiet.page.getByText("No dead letters").waitFor();
     await provider(quiet.page, "cwe").getByText("Its dead letters are settled").waitFor();
     await provider(quiet.page, "cwe").getByText("Replays since").waitFor();
@@ -66,7 +67,7 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await fresh.page.getByText("It has never run.").first().waitFor();
     await fresh.page.getByText("Start one with uee worker").waitFor();
     await fresh.page.getByText("Nothing happened yet").waitFor();
-    expect(await fresh.page.title()).toBe("(1) no worker lives · UEE");
+    await until(async () => (await fresh.page.title()) === "(1) no worker lives · UEE");
     await examine(fresh.page, "fresh");
     expect([...quiet.errors, ...fresh.errors]).toEqual([]);
   });
@@ -188,13 +189,14 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await provider(page, "cve").waitFor();
     const focused = () =>
       page.evaluate<string>("document.activeElement.id || document.activeElement.dataset.provider || ''");
+    const focuses = (id: string) => until(async () => (await focused()) === id);
     await page.keyboard.press("j");
-    expect(await focused()).toBe("provider-cve");
+    await focuses("provider-cve");
     await page.keyboard.press("j");
     await page.keyboard.press("j");
-    expect(await focused()).toBe("provider-capec");
+    await focuses("provider-capec");
     await page.keyboard.press("k");
-    expect(await focused()).toBe("provider-cwe");
+    await focuses("provider-cwe");
     await page.keyboard.press("s");
     await page.getByRole("dialog", { name: "Start cwe" }).waitFor();
     // In a field letters are letters.
@@ -203,9 +205,9 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
     await page.keyboard.press("4");
-    expect(await focused()).toBe("permits");
+    await focuses("permits");
     await page.keyboard.press("/");
-    expect(await focused()).toBe("dead-letters-filter");
+    await focuses("dead-letters-filter");
     await page.keyboard.press("Escape");
     await page.locator("body").click({ position: { x: 2, y: 400 } });
     await page.keyboard.press("t");

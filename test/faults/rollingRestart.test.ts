@@ -94,7 +94,10 @@ test("a fleet replaced worker by worker in mid-run loses and repeats nothing", a
   expect(back.length).toBeGreaterThan(0);
   expect(back.length).toBeLessThanOrEqual(FLEET * settings.concurrency);
   expect(run.requests).toBeLessThanOrEqual(BATCHES + back.length);
-  expect(simulator.counts().requests.cve).toBe(run.requests);
+  // Counted before it is sent: a batch that is called off in between has sent nothing.
+  const arrived = simulator.counts().requests.cve;
+  expect(run.requests - arrived).toBeGreaterThanOrEqual(0);
+  expect(run.requests - arrived).toBeLessThanOrEqual(back.length);
   expect((await uee.engine.permits.show()).allocated).toBe(0);
   await uee.close();
 });

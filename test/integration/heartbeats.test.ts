@@ -14,6 +14,8 @@ let handle: WorkerHandle;
 let count = 0;
 let prefix: string;
 let letGo: () => void;
+/** The batch has begun; it ends when it is let go. */
+let atWork: boolean;
 
 beforeAll(async () => {
   redis = await startRedis({});
@@ -24,7 +26,12 @@ beforeEach(async () => {
   const held = new Promise<void>((resolve) => {
     letGo = resolve;
   });
-  const slow = idleProvider("slow", { batches: 1, takes: () => held });
+  atWork = false;
+  const takes = (): Promise<void> => {
+    atWork = true;
+    return held;
+  };
+  const slow = idleProvider("slow", { batches: 1, takes });
   uee = await openTestEngine(redis.url, { prefix }, { providers: [slow] });
   handle = await uee.engine.startWorker();
 });
@@ -89,7 +96,7 @@ describe("a worker", () => {
 
   test("that stops says so while it does, and is withdrawn when it has", async () => {
     await uee.engine.openRun({ provider: "slow", mode: "full" });
-    await until(async () => (await uee.engine.status()).providers[0]!.jobs.active === 1);
+    await until(() => atWork);
     // Its batch does not heed the signal: it lets go when the test says so.
     const stopped = handle.stop();
     expect(handle.report()).toMatchObject({ state: "stopping", ready: false, live: true });
