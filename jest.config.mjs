@@ -21,7 +21,8 @@ const base = {
   moduleFileExtensions: ["ts", "js", "mjs", "cjs", "json", "node"],
 };
 export default {
-  maxWorkers: 2,
+  // Most of the time tests wait for locks, leases and back-offs to run out: three share two cores.
+  maxWorkers: 3,
   testTimeout: 120_000,
   projects: ["unit", "integration", "faults", "e2e"].map((name) => ({
     ...base,
