@@ -9,7 +9,7 @@ import type { ProviderContext } from "../workers/context.ts";
 import { actionsIn, statesFor } from "./actions.ts";
 import type { Engine, EtlTree, HistoryTransition } from "./api.ts";
 import { contextOf, type EngineParts, machineOf } from "./parts.ts";
-import { checkpoints, runsProgress } from "./reads.ts";
+import { lastCheckpoint, runsProgress } from "./reads.ts";
 
 type Observing = Pick<
   Engine,
@@ -86,10 +86,10 @@ export function makeObserving(parts: EngineParts): Observing {
 /** One provider of the tree, without its permits. */
 async function branch(parts: EngineParts, context: ProviderContext) {
   const { name } = context.provider;
-  const [now, [runId], [last]] = await Promise.all([
+  const [now, [runId], last] = await Promise.all([
     machineOf(parts, name).read(),
     context.runs.recentRunIds(1),
-    checkpoints(context, { limit: 1 }),
+    lastCheckpoint(context),
   ]);
   const run = runId === undefined ? undefined : await context.runs.read(runId);
   const errors = run === undefined ? 0 : run.dead + run.deadSize;
@@ -98,7 +98,7 @@ async function branch(parts: EngineParts, context: ProviderContext) {
     id: name,
     provider_type: name,
     state,
-    last_checkpoint: run?.checkpoint ?? last?.urn ?? null,
+    last_checkpoint: run?.checkpoint ?? last,
     processed_count: run === undefined ? 0 : run.created + run.updated + run.unchanged + errors,
     error_count: errors,
     created_at,

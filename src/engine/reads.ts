@@ -126,7 +126,7 @@ export async function providerStatus(
   context: ProviderContext,
   machine: ProviderMachineStore,
 ): Promise<Omit<ProviderStatus, "nextRun">> {
-  const [now, meta, nowMs, openRunId, jobs, records, recent, replays, letters, [last]] = await Promise.all([
+  const [now, meta, nowMs, openRunId, jobs, records, recent, replays, letters, last] = await Promise.all([
     machine.read(),
     context.runs.meta(),
     context.runs.now(),
@@ -136,7 +136,7 @@ export async function providerStatus(
     context.runs.recentRunIds(2),
     context.runs.recentReplayIds(2),
     context.letters.counts(),
-    checkpoints(context, { limit: 1 }),
+    lastCheckpoint(context),
   ]);
   const around = { provider: context.provider.name, watermark: meta.watermark, machine: now, nowMs };
   const progressOf = async (runId: string | null | undefined): Promise<RunProgress | null> => {
@@ -163,8 +163,17 @@ export async function providerStatus(
     lastReplay,
     jobs,
     deadLetters: cap,
-    lastCheckpoint: openRun?.checkpoint ?? last?.urn ?? null,
+    lastCheckpoint: openRun?.checkpoint ?? last,
   };
+}
+
+/** So many of the newest are looked through for one that was committed: many may have failed in a row. */
+const LOOKED_THROUGH = 50;
+
+/** URN of the newest checkpoint that was committed. */
+export async function lastCheckpoint(context: ProviderContext): Promise<string | null> {
+  const entries = await context.runs.checkpointsBefore("+", LOOKED_THROUGH);
+  return entries.find(({ fields }) => fields.ok === "1")?.fields.urn ?? null;
 }
 
 /** Newest first. */

@@ -47,15 +47,21 @@ export const redisErrors: ForeignTable = {
     {
       when: {
         message:
-          /^(Connection is closed|Command timed out|Stream isn't writeable|connect ETIMEDOUT|Socket timeout|All sentinels are unreachable|Command aborted due to connection close|Reached the max retries)/,
+          /^(Connection is closed|Command timed out|Stream isn't writeable|connect ETIMEDOUT|Socket timeout|All sentinels are unreachable|Command aborted due to connection close)/,
       },
       as: "SYS_REDIS_UNREACHABLE",
       says: "Redis cannot be reached ({}).",
     },
+    // Its own words speak of an option of the library's.
     {
       when: { name: /^MaxRetriesPerRequestError$/ },
       as: "SYS_REDIS_UNREACHABLE",
-      says: "Redis cannot be reached ({}).",
+      says: "Redis cannot be reached: the connection is gone, and a new one is not up yet.",
+    },
+    {
+      when: { message: /^Reached the max retries/ },
+      as: "SYS_REDIS_UNREACHABLE",
+      says: "Redis cannot be reached: the connection is gone, and a new one is not up yet.",
     },
   ],
 };

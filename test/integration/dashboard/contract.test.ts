@@ -127,7 +127,7 @@ describe("/api/providers/:id/checkpoints", () => {
     const entry = (ok: string, batch: string) =>
       [
         "urn",
-        "v2e::mitre::cwe::CWE-1",
+        ok === "1" ? "v2e::mitre::cwe::CWE-1" : "",
         "run",
         "cwe-1",
         "batch",
@@ -148,6 +148,11 @@ describe("/api/providers/:id/checkpoints", () => {
     expect(await batches("")).toEqual(["bad", "good"]);
     expect(await batches("?success_only=true&limit=1")).toEqual(["good"]);
     expect(await batches("?success_only=false")).toEqual(["bad", "good"]);
+    // The last one that was committed, whatever has failed since.
+    const tree = (await dashboard.get("/api/etl-tree")).json.providers as Record<string, unknown>[];
+    expect(tree[1]).toMatchObject({ id: "cwe", last_checkpoint: "v2e::mitre::cwe::CWE-1" });
+    const overview = (await dashboard.get("/api/overview")).json.providers as Record<string, unknown>[];
+    expect(overview[1]).toMatchObject({ provider: "cwe", lastCheckpoint: "v2e::mitre::cwe::CWE-1" });
   });
 });
 

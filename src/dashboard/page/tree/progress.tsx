@@ -49,7 +49,7 @@ export function RunDetails({ provider: { permits, jobs }, run }: { provider: Ove
   const now = useNow();
   return (
     <p class="muted run-details">
-      {run.mode}, {phases[run.phase]}
+      {run.kind === "replay" ? "replays of dead letters" : run.mode}, {phases[run.phase]}
       {run.pass > 1 && `, pass ${run.pass} (the upstream moved)`}, batch {count(run.batchesDone)} of{" "}
       {count(run.batchesPlanned)}, {plural(permits.held, "permit")}
       {permits.waiting > 0 && `, ${permits.waiting} waiting`}
