@@ -50,11 +50,11 @@ describe("a Redis that restarted", () => {
     await server.stop();
     server = await startRedis();
     redis = server.client(failFast);
-    const pool = testPool(redis, { size: 1, leaseMs: 4_000, prefix: "lost" });
+    const pool = testPool(redis, { size: 1, leaseMs: 12_000, prefix: "lost" });
     const held = await granted(pool, { lease: "a", provider: "cve" });
     await server.restart();
     await back(redis);
-    const newcomer = testPool(server.client(failFast), { size: 1, leaseMs: 4_000, prefix: "lost" });
+    const newcomer = testPool(server.client(failFast), { size: 1, leaseMs: 12_000, prefix: "lost" });
     const { pool: key } = makeKeys("lost").permits;
     while (!(await redis.exists(key))) await new Promise((done) => setTimeout(done, 5));
     expect(await refused(newcomer, { lease: "b", provider: "cve" })).toMatchObject({ reason: "restart" });
