@@ -69,7 +69,7 @@ ${figures.map(([name, { method }]) => `- **${name}**: ${method}`).join("\n")}
 ## Again, on your machine
 
 \`\`\`sh
-npm run bench                        # all of it, about six minutes; the machine should be idle
+npm run bench                        # all of it, about a quarter of an hour; the machine should be idle
 npm run bench -- --quick             # under a minute: do the benches work?
 npm run bench -- --only load,resync  # some of it
 npm run bench -- --json FILE         # the numbers behind the table
