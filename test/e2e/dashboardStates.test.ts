@@ -204,8 +204,10 @@ inBrowser("the dashboard's page", ({ visit }) => {
     expect(await page.getByLabel(/^Reason/).inputValue()).toBe("just");
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
+    await focuses("provider-cwe");
     await page.keyboard.press("4");
     await focuses("permits");
+    await page.locator("#dead-letters-filter").waitFor();
     await page.keyboard.press("/");
     await focuses("dead-letters-filter");
     await page.keyboard.press("Escape");

@@ -1,5 +1,5 @@
 /** What is shown, by who is there. */
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import type { Session } from "../api/schemas.ts";
 import { DeadLetters } from "./deadletters/deadLetters.tsx";
 import { Breakers } from "./fleet/breakers.tsx";
@@ -29,7 +29,8 @@ function Dashboard({ session }: { session: Session }) {
   const dim = usePage(
     ({ link, fleet }) => (link.phase !== "live" && link.heardAt !== null) || fleet.trouble !== null,
   );
-  useEffect(() => listenForKeys({ onHelp: () => setHelp(true) }), []);
+  // Keys work as soon as there is something to see.
+  useLayoutEffect(() => listenForKeys({ onHelp: () => setHelp(true) }), []);
   return (
     <>
       <Header session={session} onHelp={() => setHelp(true)} />

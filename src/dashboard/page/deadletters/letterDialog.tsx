@@ -71,8 +71,10 @@ function Facts({ letter }: { letter: DeadLetter }) {
       <dl class="facts facts-letter">
         <Fact label="Provider">{letter.provider}</Fact>
         <Fact label="Kind">
-          {letter.kind === "batch" ? `batch of ${plural(letter.size, "record")}` : letter.kind},{" "}
-          {letter.class}
+          {letter.kind === "batch" && letter.size > 0
+            ? `batch of ${plural(letter.size, "record")}`
+            : letter.kind}
+          , {letter.class}
         </Fact>
         <Fact label="Tries">
           {plural(letter.attempts, "attempt")}, {plural(letter.replays, "replay")}
