@@ -52,6 +52,7 @@ export const jobOptions: DefaultJobOptions = {
   attempts: BATCH_ATTEMPTS,
   backoff: { type: "custom" },
   removeOnComplete: { count: 200 },
+  // @safeguard failed-sets-kept
   removeOnFail: false,
   stackTraceLimit: 3,
   keepLogs: 20,

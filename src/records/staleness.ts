@@ -33,6 +33,7 @@ export function judgeVersion(
     stored.lastModified !== undefined &&
     incoming.lastModified !== stored.lastModified
   ) {
+    // @safeguard older-never-replaces
     if (incoming.lastModified > stored.lastModified) return "newer";
     return fetchedEarlier ? "stale" : "regressed";
   }

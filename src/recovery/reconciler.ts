@@ -39,6 +39,7 @@ export class Reconciler {
 
   async runOnce(): Promise<Repair[]> {
     const runId = await this.#runs.openRunId();
+    // @safeguard reconciler-open-run
     if (runId === null) return [];
     const run = await this.#runs.read(runId);
     if (run === undefined || run.state === "closed") return [];

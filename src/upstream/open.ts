@@ -226,6 +226,7 @@ async function toError(verdict: Verdict, where: Where, context: OpenContext): Pr
   if (verdict.wait?.kind === "overload" && verdict.wait.atLeastMs > 0) data.toldToWait = true;
   if (answer && where.readMore) data.body = redactText(await readSnippet(answer), hop.headers);
   if (verdict.wait) {
+    // @safeguard no-secret-logged
     const facts = { upstream: context.name, code: verdict.code, status, url, waitMs: retryAfterMs };
     context.logger.warn({ event: "upstream_wait", ...facts }, "the upstream makes the fleet wait");
   }

@@ -215,6 +215,7 @@ async function removeUnseen(
     let candidates = 0;
     for await (const ids of context.records.unseen(run.id, run.pass)) candidates += ids.length;
     const live = await context.records.count();
+    // @safeguard shrink-guard
     if (candidates > SHRINK_COUNT && candidates > live * SHRINK_SHARE && !run.allowShrink) {
       const share = ((candidates / live) * 100).toFixed(1);
       return incomplete(
@@ -241,6 +242,7 @@ function metaAfter(
   verdict: KeptVerdict,
   nowMs: number,
 ): Record<string, string> {
+  // @safeguard only-verified-moves
   if (!verdict.verified) return {};
   const openedMs = String(Date.parse(run.startedAt));
   const meta: Record<string, string> = {
@@ -248,6 +250,7 @@ function metaAfter(
     verifiedOpenedMs: openedMs,
     ...(seesTheWhole(context, run) ? { wholeOpenedMs: openedMs } : {}),
   };
+  // @safeguard watermark-verified
   if (verdict.watermark !== null) meta.watermark = verdict.watermark;
   if (run.mode === "full") meta.lastFullAt = meta.verifiedAt as string;
   // With bad records outstanding the change key stays, so that the next run looks at them again instead of calling

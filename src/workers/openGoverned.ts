@@ -9,6 +9,7 @@ export async function openGoverned(
   request: { mode: RunMode; allowShrink: boolean; actor: Actor; reason?: string },
 ): Promise<OpenedRun> {
   const { provider, source, runs, queue, governor } = context;
+  // @safeguard pause-refuses-runs
   await governor.refuseIfPaused();
   const { mode, allowShrink, actor, reason } = request;
   const opened = await openRun(provider, source, runs, queue, { mode, allowShrink, actor: actor.name });

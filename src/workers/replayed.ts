@@ -32,6 +32,7 @@ export async function refuseOutdated(
 ): Promise<void> {
   if (!job.letter || fetchedAt === 0) return;
   const { newestFetch } = await context.runs.meta();
+  // @safeguard replay-slice-outdated
   if (fetchedAt >= newestFetch) return;
   throw new UeeError(
     "STOR_OUTDATED",
@@ -56,6 +57,7 @@ export async function recordSuperseded(
   if (meta.wholeOpenedMs * 1000 > record.fetchedAt) return "the upstream no longer has it";
   const mark = seen[0];
   const later = Math.max(letter?.supersededAt ?? 0, mark?.good ? mark.fetchedAt : 0);
+  // @safeguard replay-record-outdated
   return later > record.fetchedAt ? "a newer version was received since" : undefined;
 }
 

@@ -130,6 +130,7 @@ async function batchSteps(
   if (run === undefined) return { skipped: "run gone" };
   const superseded = await batchSuperseded(context, job);
   if (superseded !== undefined) return await nothingToDo(context, job, attempt, superseded);
+  // @safeguard letter-outlives-its-replay
   const intake = new Intake(context, run, attempt, signal);
   const fetched = await fetchStep(context, job, run, intake, signal);
   try {
@@ -195,6 +196,7 @@ async function workStep(
   intake: Intake,
   extracted: Extracted<unknown>,
 ): Promise<BatchSummary> {
+  // @safeguard commit-before-checkpoint
   await intake.take(extracted.records, extracted.fetchedAt);
   const more = toEntries(keyedUnder(job, extracted.more ?? []), attempt.pass);
   context.onStep("checkpoint", "before", job.batch);
@@ -207,6 +209,7 @@ async function workStep(
   const changeKey = extracted.changeKey
     ? JSON.stringify({ source: context.source, key: extracted.changeKey })
     : null;
+  // @safeguard checkpoint
   const { outstanding } = await timed(context, () =>
     context.runs.checkpoint(attempt, result, {
       newest: intake.newest,

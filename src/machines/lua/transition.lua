@@ -39,6 +39,7 @@ local function transition(keys, machine, request)
     if not step then
       return { kind = "refused", why = "illegal", event = event, state = current }
     end
+    -- @safeguard person-only
     if step.by == "person" and request.kind ~= "person" then
       return { kind = "refused", why = "person", event = event, state = current }
     end

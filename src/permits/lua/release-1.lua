@@ -18,6 +18,7 @@ if state[1] and state[2] then
     local facts = now < nextEnd and redis.call('HGET', base .. 'leases', ARGV[2])
     if facts then
       local held, p, fence, since, cut = string.match(facts, '^%d+|(%d+)|([^|]+)|(%d+)|(%d+)|(%d+)|')
+      -- @safeguard release-owner-fast
       if p == ARGV[4] and fence == ARGV[3] then
         local use, asked, cap, weight, queue, pass, at, hold = struct.unpack('<dddddddd', state[2])
         redis.call('HDEL', base .. 'leases', ARGV[2])
@@ -45,6 +46,7 @@ local freed = reap()
 local fence, given = tonumber(ARGV[3]), 0
 local facts = redis.call('HGET', LEASES, ARGV[2])
 local held = facts and readLease(facts)
+-- @safeguard release-owner
 if held and (fence == 0 or held.fence == fence) then
   given = held.weight
   drop(ARGV[2], held, 'release', now)

@@ -28,6 +28,7 @@ local function checkRestart(origin)
     if not (cleanStop > 0 and cleanStop >= lastGrantAt and cleanStop <= started) then
       -- Up since before the last grant: no restart, a replica took over, and it did so just now.
       local from = lastGrantAt > started and now or started
+      -- @safeguard restart-hold
       if from + LIFE > pool.holdUntil then
         pool.holdUntil = from + LIFE
         log('hold', '', '', 0, 'd=' .. int(pool.holdUntil))

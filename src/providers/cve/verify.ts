@@ -93,7 +93,9 @@ export function verifyPass(input: VerifyInput): Verdict<CvePayload> {
   const main = all.get(`p${input.pass}/all`);
   if (!main) {
     const sum = [...all.values()].reduce((total, group) => total + group.last, 0);
+    // @safeguard increment-total-moved
     if ([...all.values()].some((group) => group.moved)) return again(input, "the increment's total moved");
+    // @safeguard increment-count
     if (sum !== input.unique) {
       return again(input, `the upstream has ${sum} records in the window, ${input.unique} were received`);
     }
@@ -102,6 +104,7 @@ export function verifyPass(input: VerifyInput): Verdict<CvePayload> {
   const tails = [...all].filter(([name]) => name.startsWith(`p${input.pass}/tail`));
   const probe = [...all].find(([name]) => name.startsWith(`p${input.pass}/probe`))?.[1];
   if (tails.length === 0) {
+    // @safeguard full-total-fell
     if (main.last < main.first || main.last < main.greatest) return again(input, "the total fell");
     if (main.last > main.first) {
       const start = Math.min(
@@ -121,6 +124,7 @@ export function verifyPass(input: VerifyInput): Verdict<CvePayload> {
         ),
       };
     }
+    // @safeguard full-count
     if (main.first !== input.unique) {
       return again(input, `the upstream has ${main.first} records, ${input.unique} were received`);
     }

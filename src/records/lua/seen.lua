@@ -24,7 +24,9 @@ local function mark_seen(id, existing, code, pass, fetched)
     if code ~= 'd' and code ~= 'a' and (old_code == 'c' or old_code == 'u') then
       code = old_code
     end
+    -- @safeguard counted-once
     if code ~= old_code then
+      -- @safeguard counted-once-take-back
       count(COUNTER[old_code], -1)
       count(COUNTER[code], 1)
     end

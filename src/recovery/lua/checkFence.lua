@@ -8,6 +8,7 @@ local function checkFence(runKey, fencesKey, batchKey, fence, allowed)
   if not state or not allowed[state] then
     return -1
   end
+  -- @safeguard checkpoint-fence
   if redis.call("HGET", fencesKey, batchKey) ~= fence then
     return -2
   end

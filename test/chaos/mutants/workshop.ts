@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Catcher, Mutant } from "./catalogue.ts";
+import { applyEdit, findSafeguards } from "./safeguards.ts";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 
@@ -38,23 +39,23 @@ export class Workshop {
     symlinkSync(join(root, "node_modules"), join(this.dir, "node_modules"));
   }
 
-  /** Breaks, lets the catchers try, mends. Throws where a text to break is not there, or does not build. */
+  /** Breaks, lets the catchers try, restores. Throws where a safeguard is missing or the broken sources do not build. */
   async judge(mutant: Mutant, say: (line: string) => void): Promise<Outcome> {
     const started = performance.now();
     const originals = new Map<string, string>();
     try {
-      for (const { file, find, replace } of mutant.edits) {
-        const path = join(this.dir, file);
-        const text = readFileSync(path, "utf8");
-        if (!originals.has(file)) originals.set(file, text);
-        if (text.split(find).length !== 2) {
-          throw new Error(`${mutant.name}: ${file} has not exactly one place that reads\n${find}`);
+      const safeguards = findSafeguards(this.dir);
+      for (const edit of mutant.edits) {
+        const [place, ...more] = safeguards.get(edit.at) ?? [];
+        if (place === undefined || more.length > 0) {
+          throw new Error(`${mutant.name}: @safeguard ${edit.at} stands not exactly once in the sources`);
         }
-        writeFileSync(
-          path,
-          text.replace(find, () => replace),
-        );
+        const path = join(this.dir, place.file);
+        const text = readFileSync(path, "utf8");
+        if (!originals.has(place.file)) originals.set(place.file, text);
+        writeFileSync(path, applyEdit(text, place.file.endsWith(".lua") ? "lua" : "ts", edit));
       }
+      this.#checkNames();
       this.#build();
       const tried: string[] = [];
       for (const catcher of mutant.caughtBy) {
@@ -69,6 +70,16 @@ export class Workshop {
     } finally {
       for (const [file, text] of originals) writeFileSync(join(this.dir, file), text);
     }
+  }
+
+  /** A mutant that names something unknown would be caught for the wrong reason. */
+  #checkNames(): void {
+    const args = ["node_modules/typescript/bin/tsc", "-p", "tsconfig.json", "--pretty", "false"];
+    const { stdout } = spawnSync(process.execPath, args, { cwd: this.dir, encoding: "utf8" });
+    const unknown = stdout
+      .split("\n")
+      .filter((line) => /error TS(2304|2552|2339|2305|18004|1\d{3}):/.test(line));
+    if (unknown.length > 0) throw new Error(`the mutant does not compile: ${unknown.join("\n")}`);
   }
 
   #build(): void {
