@@ -11,7 +11,7 @@ import { contextOf, type EngineParts, machineOf } from "./engine/parts.ts";
 import { checkpoints, providerStatus } from "./engine/reads.ts";
 import { exportRecords, lookUp, readChanges } from "./engine/records.ts";
 import { makeRuns } from "./engine/runs.ts";
-import { nextRun, scheduleViews } from "./engine/schedules.ts";
+import { nextRun, scheduleViews, staleAfter } from "./engine/schedules.ts";
 import type { OpenEngineOptions } from "./engine/settings.ts";
 import { makeTotals } from "./engine/totals.ts";
 import { makeWorkers } from "./engine/workers.ts";
@@ -204,7 +204,11 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       const runsDeserted = waitingRuns > 0 && !live.some((worker) => worker.takesRuns);
       return {
         macro: machineStatus(macroNow),
-        providers: states.map((state) => ({ ...state, nextRun: nextRun(schedules, state.provider) })),
+        providers: states.map((state) => ({
+          ...state,
+          nextRun: nextRun(schedules, state.provider),
+          staleAfterMs: staleAfter(schedules, state.provider),
+        })),
         workers: known,
         stranded: runsDeserted || states.some(deserted),
         redis: server,

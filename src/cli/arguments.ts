@@ -16,6 +16,9 @@ export function parseProviders(words: readonly string[], known: readonly string[
 
 export function parseProvider(word: string, known: readonly string[], also: readonly string[] = []): string {
   if (known.includes(word)) return word;
+  if (word === "all") {
+    throw new UeeError("PROV_UNKNOWN", `This takes one provider at a time: ${known.join(", ")}.`);
+  }
   const choices = [...known, ...also].join(", ");
   throw new UeeError(
     "PROV_UNKNOWN",

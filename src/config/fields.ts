@@ -238,7 +238,7 @@ export interface ProviderFacts extends Pick<Provider, "kind" | "schedule"> {
 }
 
 const providerFields = (provider: ProviderFacts) => {
-  const { name, upstream, pageSize } = provider;
+  const { name, kind, upstream, pageSize } = provider;
   const usual = schedulesOf(provider);
   const env = `UEE_${name.toUpperCase()}`;
   const per = (limit: { max: number; windowMs: number }) => `${limit.max}/${limit.windowMs / 1_000}s`;
@@ -256,12 +256,17 @@ const providerFields = (provider: ProviderFacts) => {
       unit: "requests/window",
       defaultText: `${per(upstream.rate)}${withKey}`,
     }),
-    [`${name}PageSize`]: field(wholeNumber(1, pageSize).optional(), {
-      description: `Records of ${name} to ask for, or to slice off, at once.`,
-      env: `${env}_PAGE_SIZE`,
-      unit: "records",
-      defaultText: String(pageSize),
-    }),
+    // A snapshot comes whole: there are no pages to ask for.
+    ...(kind === "windowed"
+      ? {
+          [`${name}PageSize`]: field(wholeNumber(1, pageSize).optional(), {
+            description: `Records of ${name} to ask for at once.`,
+            env: `${env}_PAGE_SIZE`,
+            unit: "records",
+            defaultText: String(pageSize),
+          }),
+        }
+      : {}),
     [`${name}Schedule`]: field(schedule().optional(), {
       description: `When an incremental run of ${name} opens by itself.`,
       env: `${env}_SCHEDULE`,

@@ -23,12 +23,12 @@ export function loadConfig(input: LoadInput = {}): LoadedConfig {
   const fields = allFields(providers);
   const file = readConfigFile({ flag: argvFlags.config, flagName: flagName("config"), env, cwd });
   const { raw, origins } = merge(fields, { argvFlags, flagName, env, file });
-  const problems = [...file.problems, ...unknownFileKeys(fields, file)];
+  const problems = [...file.problems, ...unknownFileKeys(fields, file, providers)];
 
   const parsed = z.strictObject(fields).safeParse(raw);
   if (!parsed.success)
     problems.push(...parsed.error.issues.map((issue) => describeIssue(issue, fields, origins)));
-  const warnings = unknownVariables(fields, env);
+  const warnings = unknownVariables(fields, env, providers);
   let config: Config | undefined;
   if (parsed.success) {
     config = shape(parsed.data, { providers, origins, cwd, file });
@@ -112,18 +112,38 @@ function shape(
   return Object.freeze({ ...(common as CommonConfig), providers: Object.freeze(providers) });
 }
 
-function unknownFileKeys(fields: Fields, file: ConfigFile): string[] {
-  return Object.keys(file.values)
-    .filter((key) => !(key in fields))
-    .map((key) => `${file.path}: there is no setting '${key}'.${didYouMean(key, Object.keys(fields))}`);
+/** A page size of a snapshot is no slip of the pen: another provider's, one letter away, is not what was meant. */
+function pageSizeOfSnapshot(name: string, providers: readonly ProviderFacts[]): string | undefined {
+  const snapshot = providers.find(
+    ({ name: provider, kind }) =>
+      kind === "snapshot" &&
+      [`UEE_${provider.toUpperCase()}_PAGE_SIZE`, `${provider}PageSize`].includes(name),
+  );
+  return snapshot && ` The upstream of ${snapshot.name} is fetched whole; it has no pages.`;
 }
 
-function unknownVariables(fields: Fields, env: NodeJS.ProcessEnv): string[] {
+function unknownFileKeys(fields: Fields, file: ConfigFile, providers: readonly ProviderFacts[]): string[] {
+  return Object.keys(file.values)
+    .filter((key) => !(key in fields))
+    .map((key) => {
+      const hint = pageSizeOfSnapshot(key, providers) ?? didYouMean(key, Object.keys(fields));
+      return `${file.path}: there is no setting '${key}'.${hint}`;
+    });
+}
+
+function unknownVariables(
+  fields: Fields,
+  env: NodeJS.ProcessEnv,
+  providers: readonly ProviderFacts[],
+): string[] {
   const known = [...Object.values(fields).map((type) => metaOf(type).env), ...otherVariables];
   return Object.keys(env)
     .filter((name) => name.startsWith("UEE_") && !known.includes(name))
     .sort()
-    .map((name) => `${name} is not a variable of UEE and has no effect.${didYouMean(name, known)}`);
+    .map((name) => {
+      const hint = pageSizeOfSnapshot(name, providers) ?? didYouMean(name, known);
+      return `${name} is not a variable of UEE and has no effect.${hint}`;
+    });
 }
 
 function describeIssue(issue: z.core.$ZodIssue, fields: Fields, origins: Record<string, Origin>): string {

@@ -188,7 +188,11 @@ export const errorCatalog = {
   ),
 
   // PROV: upstreams and providers
-  PROV_UNKNOWN: entry("refused", "No such provider.", "Use cve, cwe, capec, attack or all."),
+  PROV_UNKNOWN: entry(
+    "refused",
+    "No such provider.",
+    "Use one of those that the message names; `uee status` lists them.",
+  ),
   PROV_THROTTLED: entry("throttle", "The upstream told us to wait.", "Nothing: UEE waits as told."),
   PROV_RATE_WAIT: entry(
     "throttle",

@@ -103,6 +103,8 @@ export interface ProviderStatus {
   lastCheckpoint: string | null;
   /** The nearest slot of its schedules; a paused provider's does nothing. Null where none is kept. */
   nextRun: { at: string; mode: RunMode } | null;
+  /** Verified longer ago than this it is stale, ms: its shortest interval missed twice. Null where it has no interval. */
+  staleAfterMs: number | null;
 }
 
 export interface WorkerStatus {

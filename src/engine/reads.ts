@@ -110,7 +110,8 @@ function toProgress(run: RunRecord, { provider, watermark, machine, nowMs }: Sur
     startedAt: run.startedAt,
     endedAt: run.endedAt,
     checkpoint: run.checkpoint,
-    waiting: run.state === "closed" ? null : (waitOf(machine) ?? run.waiting),
+    // A paused one goes on when a person resumes, whatever it had waited for.
+    waiting: run.state === "closed" || paused ? null : (waitOf(machine) ?? run.waiting),
   };
 }
 
@@ -125,7 +126,7 @@ function isShortByLetters({ state, deadLettered, error }: RunProgress): boolean 
 export async function providerStatus(
   context: ProviderContext,
   machine: ProviderMachineStore,
-): Promise<Omit<ProviderStatus, "nextRun">> {
+): Promise<Omit<ProviderStatus, "nextRun" | "staleAfterMs">> {
   const [now, meta, nowMs, openRunId, jobs, records, recent, replays, letters, last] = await Promise.all([
     machine.read(),
     context.runs.meta(),

@@ -86,3 +86,15 @@ export function nextRun(views: readonly ScheduleView[], provider: string): Provi
     .sort((a, b) => Date.parse(a.next!) - Date.parse(b.next!));
   return nearest ? { at: nearest.next!, mode: nearest.mode } : null;
 }
+
+/** An interval that was missed so often, and a bit, is no accident. */
+const MISSED_INTERVALS = 2;
+const GRACE_MS = 3_600_000;
+
+/** How old a provider's last verified run may grow under its schedules, ms; null where none of them has an interval. */
+export function staleAfter(views: readonly ScheduleView[], provider: string): number | null {
+  const intervals = views
+    .filter((view) => view.provider === provider && view.enabled)
+    .flatMap(({ everyMs }) => everyMs ?? []);
+  return intervals.length === 0 ? null : Math.min(...intervals) * MISSED_INTERVALS + GRACE_MS;
+}

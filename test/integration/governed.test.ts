@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { makeKeys } from "../../src/redis/keys.ts";
 import { type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { exported, openTestEngine, type TestEngine } from "../support/testEngine.ts";
@@ -52,12 +53,18 @@ describe("a governed provider", () => {
     const worker = await uee.engine.startWorker();
     const { runId } = await uee.engine.openRun({ provider: "cve", mode: "full" });
     await held;
+    // As left behind by a batch that met an open breaker.
+    const { run: runKey } = makeKeys("uee").provider("cve").run(runId);
+    await uee.redis.commands.hset(runKey, "waitingReason", "PROV_CIRCUIT_OPEN", "waitingUntil", "2099-01-01");
+    expect((await uee.engine.runProgress("cve", runId)).waiting).not.toBeNull();
     expect(await uee.engine.pause("cve", { actor: "ann", reason: "maintenance" })).toMatchObject({
       state: "PAUSED",
     });
     const paused = await uee.engine.waitForRun("cve", runId, { pollMs: 20 });
     expect(paused).toMatchObject({ state: "paused", error: { code: "PROV_PAUSED" } });
     expect(paused.error?.message).toContain("maintenance (paused by ann)");
+    // Whatever it had waited for: it goes on when a person resumes, not by itself.
+    expect(paused.waiting).toBeNull();
     await expect(uee.engine.pause("cve")).resolves.toMatchObject({ actor: "ann" });
     await uee.engine.resume("cve", { actor: "bob" });
     free?.();

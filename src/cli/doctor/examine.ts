@@ -69,7 +69,7 @@ const isHere = ({ redisUrl, localStore }: Session): boolean =>
   /^rediss?:\/\/([^@/]*@)?(localhost|127\.|\[::1\])/.test(redisUrl);
 
 async function* examineFleet(engine: Engine): AsyncGenerator<Finding> {
-  yield* checkFleet(await engine.status(), await engine.schedules());
+  yield* checkFleet(await engine.status());
 }
 
 async function examineUpstream(session: Session, name: string, env: NodeJS.ProcessEnv): Promise<Finding> {

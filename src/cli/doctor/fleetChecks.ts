@@ -1,16 +1,16 @@
 /** What keeps a healthy Redis from being a current mirror: nobody works, somebody paused, the schedules do not run. */
-import type { EngineStatus, ProviderStatus, ScheduleView } from "../../engine/api.ts";
-import { situationWithReason } from "../../session/situation.ts";
-import { formatAge, formatRough, plural } from "../render/numbers.ts";
+import type { EngineStatus } from "../../engine/api.ts";
+import {
+  type FleetProblemKind,
+  fleetProblems,
+  type ProviderProblemKind,
+  problemsOf,
+} from "../../session/problems.ts";
+import { formatRough, plural } from "../render/numbers.ts";
 import { type Finding, note, ok, problem } from "./finding.ts";
 
 /** BullMQ's timers, schedules and ages go by the processes' clocks. */
 const SKEW_MS = 1_000;
-/** A slot that nobody took for so long will not be taken by itself. */
-const OVERDUE_MS = 10 * 60_000;
-/** An interval that was missed so often, and a bit, is no accident. */
-const MISSED_INTERVALS = 2;
-const GRACE_MS = 3_600_000;
 
 /** @param here ms by this machine's clock when `there`, ms by Redis' clock, was read */
 export function checkClock(here: number, there: number): Finding {
@@ -25,25 +25,28 @@ export function checkClock(here: number, there: number): Finding {
   );
 }
 
-export function* checkFleet(status: EngineStatus, schedules: readonly ScheduleView[]): Generator<Finding> {
+export function* checkFleet(status: EngineStatus): Generator<Finding> {
   const now = Date.parse(status.at);
   yield checkWorkers(status);
+  for (const { kind, text, remedy } of fleetProblems(status)) yield problem(checkOf[kind], text, remedy);
   for (const provider of status.providers) {
-    const own = schedules.filter((view) => view.provider === provider.provider && view.enabled);
-    const found = checkProvider(provider, own, now);
-    if (found) yield found;
-    if (provider.jobs.failed > 0) {
-      const letters = plural(provider.jobs.failed, "dead letter");
-      yield problem("dead letters", `${provider.provider} has ${letters}`, "See `uee dlq list`.");
+    for (const { kind, severity, text, remedy } of problemsOf(provider, now)) {
+      const find = severity === "bad" ? problem : note;
+      yield find(`${checkOf[kind]} ${provider.provider}`, text, remedy);
     }
   }
 }
 
+/** The first column of doctor's lines. */
+const checkOf: Record<ProviderProblemKind | FleetProblemKind, string> = {
+  ...{ paused: "state", failed: "run", incomplete: "run", dead_letters: "letters" },
+  ...{ stale: "age", overdue: "schedule", unverified: "state" },
+  ...{ redis_trouble: "redis writes", stranded: "jobs" },
+};
+
 function checkWorkers({ workers, stranded }: EngineStatus): Finding {
-  const start = "Start one: uee worker, or uee run … --wait.";
-  if (stranded) return problem("workers", "jobs wait that no live worker takes", start);
   const live = workers.filter(({ health }) => health !== "dead");
-  if (live.length === 0) return ok("workers", "none lives, and nothing waits");
+  if (live.length === 0) return ok("workers", stranded ? "none lives" : "none lives, and nothing waits");
   const versions = [...new Set(live.map(({ version }) => version))].sort();
   const alive = `${plural(live.length, "worker")} alive`;
   return versions.length > 1
@@ -53,39 +56,4 @@ function checkWorkers({ workers, stranded }: EngineStatus): Finding {
         "An upgrade under way? Else finish it.",
       )
     : ok("workers", alive);
-}
-
-function checkProvider(
-  provider: ProviderStatus,
-  schedules: readonly ScheduleView[],
-  now: number,
-): Finding | undefined {
-  const { provider: name, machine, verified, verifiedAt } = provider;
-  if (machine.state === "PAUSED") {
-    const why = situationWithReason(machine, now);
-    return problem(
-      `state ${name}`,
-      `${name} was ${why}`,
-      `\`uee resume ${name}\` goes on from the checkpoint.`,
-    );
-  }
-  const overdue = schedules.find(({ next }) => next !== null && now - Date.parse(next) > OVERDUE_MS);
-  if (overdue) {
-    return problem(
-      `schedule ${name}`,
-      `its ${overdue.mode} run is overdue by ${formatRough(now - Date.parse(overdue.next!))}`,
-      "Workers take the slots: start one (uee worker), or look at its log.",
-    );
-  }
-  if (!verified || verifiedAt === null) {
-    return note(`state ${name}`, `${name} was never verified complete`, `Load it: uee run ${name} --wait`);
-  }
-  const shortest = Math.min(...schedules.map(({ everyMs }) => everyMs ?? Number.POSITIVE_INFINITY));
-  const age = now - Date.parse(verifiedAt);
-  if (age <= shortest * MISSED_INTERVALS + GRACE_MS) return undefined;
-  return problem(
-    `state ${name}`,
-    `${name} was last verified ${formatAge(verifiedAt, now)}; it should be every ${formatRough(shortest)}`,
-    "`uee status` shows how its last run ended.",
-  );
 }

@@ -1,7 +1,8 @@
 /** The ETL tree for people: each provider's truth, its open run, its last one, its jobs. */
 import type { BreakerView, EngineStatus, ProviderStatus, RunProgress, WorkerView } from "../../engine/api.ts";
+import { problemsOf } from "../../session/problems.ts";
 import { breakerTrouble } from "./breakers.ts";
-import { isWaiting, oneLine, paintMachineState, situation, situationWithReason, wrap } from "./machine.ts";
+import { isWaiting, oneLine, paintMachineState, situation, wrap } from "./machine.ts";
 import { formatAge, formatBytes, formatCount, formatDuration, formatPercent, plural } from "./numbers.ts";
 import { clip, progressText, waitingText } from "./progress.ts";
 import type { Style } from "./style.ts";
@@ -118,6 +119,9 @@ function providerLines(provider: ProviderStatus, look: Look, breaker: BreakerVie
   if (provider.openRun || Object.values(provider.jobs).some((jobs) => jobs > 0)) {
     below.push(jobsLine(provider, style));
   }
+  for (const { kind, text } of problemsOf(provider, now)) {
+    if (kind === "stale" || kind === "overdue") below.push(style.red(text));
+  }
   const cap = capLine(provider, style);
   if (cap !== undefined) below.push(cap);
   if (below.length === 0 && !provider.verified) {
@@ -176,31 +180,4 @@ export function renderStatus(
   const workers = workersTable(status.workers, look);
   if (workers.length > 0) lines.push("", ...workers);
   return `${lines.map((line) => clip(line, width)).join("\n")}\n`;
-}
-
-export interface StatusFinding {
-  provider: string;
-  problem: string;
-}
-
-/** What `status --check` complains of: paused; unverified, or verified longer ago than `maxAgeMs`. */
-export function findStale(status: EngineStatus, maxAgeMs: number | undefined, now: number): StatusFinding[] {
-  return status.providers.flatMap((provider) =>
-    [pauseProblem(provider, now), ageProblem(provider, maxAgeMs, now)].flatMap((problem) =>
-      problem === undefined ? [] : [{ provider: provider.provider, problem }],
-    ),
-  );
-}
-
-const pauseProblem = ({ machine }: ProviderStatus, now: number): string | undefined =>
-  machine.state === "PAUSED" ? `was ${situationWithReason(machine, now)}` : undefined;
-
-function ageProblem(
-  { verified, verifiedAt }: ProviderStatus,
-  maxAgeMs: number | undefined,
-  now: number,
-): string | undefined {
-  if (!verified || verifiedAt === null) return "was never verified complete";
-  const tooOld = maxAgeMs !== undefined && now - Date.parse(verifiedAt) > maxAgeMs;
-  return tooOld ? `was last verified ${formatAge(verifiedAt, now)}` : undefined;
 }

@@ -2,6 +2,7 @@
 import type { Engine, EngineStatus, RunProgress } from "../../engine/api.ts";
 import { doneRatio, Pace } from "../../engine/pace.ts";
 import type { PoolView } from "../../permits/report.ts";
+import { problemsOf } from "../../session/problems.ts";
 import type { Overview, OverviewProvider, Progress } from "../api/schemas.ts";
 
 /** Remembers how far runs were at the last looks; a run that is over is forgotten. */
@@ -47,6 +48,7 @@ export function toOverview(
       const own = permits.get(provider.provider);
       return {
         ...provider,
+        problems: problemsOf(provider, nowMs),
         actions: engine.actionsIn(provider.machine.state),
         freshMs: provider.verifiedAt === null ? null : Math.max(0, nowMs - Date.parse(provider.verifiedAt)),
         progress: provider.openRun && toProgress(provider.openRun, paces, nowMs),

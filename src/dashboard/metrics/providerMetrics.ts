@@ -4,6 +4,7 @@ import { doneRatio } from "../../engine/pace.ts";
 import { statesOf } from "../../machines/defineMachine.ts";
 import { macroMachine } from "../../machines/macroMachine.ts";
 import { providerMachine } from "../../machines/providerMachine.ts";
+import { problemsOf, providerProblemKinds } from "../../session/problems.ts";
 import {
   ageOf,
   counter,
@@ -56,6 +57,15 @@ export const providerMetrics: readonly Definition[] = [
     "Since the provider was last verified complete.",
     ["provider"],
     ofProviders(({ verifiedAt }, labels, look) => ageOf(parseTime(verifiedAt), now(look), labels)),
+  ),
+  gauge(
+    "uee_provider_problem",
+    "1 while the provider has this problem: what `uee status --check` and `uee doctor` complain of.",
+    ["provider", "problem"],
+    ofProviders((provider, labels, look) => {
+      const found = new Set(problemsOf(provider, now(look)).map(({ kind }) => kind));
+      return providerProblemKinds.map((problem) => [{ ...labels, problem }, found.has(problem) ? 1 : 0]);
+    }),
   ),
   gauge(
     "uee_provider_watermark_age_seconds",

@@ -1,5 +1,6 @@
 /** What people ask for through the API: accepted or refused with what would allow it; who and why are kept. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { makeLogger } from "../../../src/core/logger.ts";
 import { type ListingServer, makeRecords, startListing } from "../../support/listingServer.ts";
 import { until } from "../../support/until.ts";
 import { startDashboard, type TestDashboard } from "./support.ts";
@@ -135,6 +136,30 @@ describe("a Redis that hangs", () => {
       await dashboard.redis.kill("SIGCONT");
     }
     await until(async () => (await hasty.get("/api/etl-tree")).status === 200);
+  });
+
+  test("is answered once: what comes after the answer is dropped without a word in the log", async () => {
+    const lines: string[] = [];
+    const logger = makeLogger({ level: "trace", destination: { write: (line) => void lines.push(line) } });
+    const hasty = await dashboard.another({ limits: { answerMs: 300 }, logger });
+    await dashboard.redis.kill("SIGSTOP");
+    try {
+      for (const ask of [
+        () => hasty.get("/readyz"),
+        () => hasty.get("/api/etl-tree"),
+        () => hasty.get("/metrics"),
+        () => hasty.send("POST", "/api/providers/cve/start", {}),
+        () => hasty.send("PUT", "/api/permits/size", { size: 3 }),
+      ]) {
+        expect((await ask()).status).toBeGreaterThanOrEqual(200);
+      }
+    } finally {
+      await dashboard.redis.kill("SIGCONT");
+    }
+    // Asked over the same connection to Redis, hence after everything that was late.
+    await until(async () => (await hasty.get("/readyz")).status === 200);
+    await until(async () => (await hasty.get("/api/overview")).status === 200);
+    expect(lines.filter((line) => /already sent|reply\.sent|REP_ALREADY_SENT/i.test(line))).toEqual([]);
   });
 });
 

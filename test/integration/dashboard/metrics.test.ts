@@ -118,6 +118,7 @@ describe("metrics keep to the conventions", () => {
     method: /^[A-Z]+$/,
     route: /^(\/[\w/:.*-]*|unknown)$/,
     status: /^\d{3}$/,
+    problem: /^(paused|failed|incomplete|dead_letters|stale|overdue|unverified)$/,
     version: /^\S+$/,
     le: /^(\+Inf|[\d.]+)$/,
   };
@@ -235,7 +236,8 @@ describe("what is deployed beside", () => {
 
   test("alerts are few, use metrics that exist, and lead to their runbook", () => {
     expect(rules.map(({ alert }) => alert)).toEqual([
-      ...["UeeStale", "UeePaused", "UeeDeadLettersNearCap", "UeeNoWorkers"],
+      ...["UeeMetricsAbsent", "UeeRedisAway", "UeeRedisTrouble", "UeeStale", "UeeIncomplete", "UeePaused"],
+      ...["UeeDeadLetters", "UeeDeadLettersNearCap", "UeeNoWorkers"],
     ]);
     const operations = read("docs/operations.md");
     for (const { expr, annotations, for: wait } of rules) {

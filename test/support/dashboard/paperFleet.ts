@@ -135,6 +135,7 @@ export function paperProvider(
     lastCheckpoint: "v2e::nvd::cve::CVE-2021-44228",
     deadLetters: paperCap(provider),
     nextRun: { at: iso(now + 4_300_000), mode: "incremental" },
+    staleAfterMs: 18_000_000,
     jobs: { waiting: 1, active: 2, delayed: 0, failed: 0 },
     ...over,
   };

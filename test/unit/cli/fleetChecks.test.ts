@@ -1,23 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { checkClock, checkFleet } from "../../../src/cli/doctor/fleetChecks.ts";
-import type { EngineStatus, ScheduleView, WorkerView } from "../../../src/engine/api.ts";
-import { engineStatus, now, paused, providerStatus } from "./support.ts";
+import type { EngineStatus, WorkerView } from "../../../src/engine/api.ts";
+import { closed, engineStatus, now, paused, providerStatus } from "./support.ts";
 
 const HOUR = 3_600_000;
 const at = (ms: number): string => new Date(now + ms).toISOString();
-
-const view = (over: Partial<ScheduleView> = {}): ScheduleView => ({
-  provider: "cve",
-  mode: "incremental",
-  enabled: true,
-  everyMs: 2 * HOUR,
-  cron: null,
-  next: at(HOUR),
-  last: null,
-  lastOutcome: null,
-  lastRunId: null,
-  ...over,
-});
 
 const worker = (over: Partial<WorkerView> = {}): WorkerView => ({
   id: "w1",
@@ -34,8 +21,8 @@ const worker = (over: Partial<WorkerView> = {}): WorkerView => ({
 });
 
 const fresh = { verified: true, verifiedAt: at(-HOUR) };
-const check = (over: Partial<EngineStatus>, schedules = [view()]) => [
-  ...checkFleet(engineStatus({ providers: [providerStatus("cve", fresh)], ...over }), schedules),
+const check = (over: Partial<EngineStatus>) => [
+  ...checkFleet(engineStatus({ providers: [providerStatus("cve", fresh)], ...over })),
 ];
 const cve = (over: Parameters<typeof providerStatus>[1]) => ({ providers: [providerStatus("cve", over)] });
 
@@ -59,9 +46,9 @@ describe("the fleet", () => {
 
   test("without a worker for its jobs is a problem; the dead do not count", () => {
     const dead = [worker({ health: "dead" })];
-    expect(check({ workers: dead, stranded: true })[0]).toMatchObject({
+    expect(check({ workers: dead, stranded: true })[1]).toMatchObject({
       verdict: "problem",
-      check: "workers",
+      check: "jobs",
     });
     expect(check({ workers: dead })[0]).toMatchObject({
       verdict: "ok",
@@ -83,24 +70,10 @@ describe("the fleet", () => {
     });
   });
 
-  test("whose slots nobody takes is overdue", () => {
-    const [, found] = check({}, [view(), view({ mode: "full", next: at(-HOUR) })]);
-    expect(found).toMatchObject({ verdict: "problem", message: "its full run is overdue by 60 min" });
-    expect(check({}, [view({ next: at(-HOUR), enabled: false })])).toHaveLength(1);
-  });
-
-  test("whose mirror grew old against its schedule is stale; against none it is not", () => {
-    const old = cve({ verified: true, verifiedAt: at(-6 * HOUR) });
-    expect(check(old)[1]).toMatchObject({ verdict: "problem", message: expect.stringContaining("6 h ago") });
-    expect(check(old, [view({ everyMs: 24 * HOUR })])).toHaveLength(1);
-    expect(check(old, [])).toHaveLength(1);
-  });
-
-  test("that was never loaded is a note; dead letters are a problem", () => {
-    const jobs = { waiting: 0, active: 0, delayed: 0, failed: 3 };
-    expect(check(cve({ jobs })).slice(1)).toMatchObject([
-      { verdict: "note", message: "cve was never verified complete" },
-      { verdict: "problem", message: "cve has 3 dead letters" },
-    ]);
+  test("has the problems that `status --check` complains of, with the same severity", () => {
+    const [, incomplete] = check(cve({ ...fresh, lastRun: closed("cve", { state: "incomplete" }) }));
+    expect(incomplete).toMatchObject({ check: "run cve", verdict: "problem" });
+    const [, unloaded] = check(cve({}));
+    expect(unloaded).toMatchObject({ verdict: "note", message: "cve was never verified complete" });
   });
 });

@@ -4,6 +4,7 @@ import { UeeError } from "../../../src/core/errors.ts";
 import type { Engine, MachineStatus } from "../../../src/engine/api.ts";
 import type { StoredRecord } from "../../../src/records/contract.ts";
 import {
+  closed,
   each,
   engineStatus,
   fakeCli,
@@ -247,6 +248,27 @@ describe("uee status", () => {
     expect(await cli.run("status", "--check", "--max-age", "6h")).toBe(1);
     expect(cli.stderr.text).toContain("Check failed: cve was never verified complete.");
     expect(await fakeCli().run("status")).toBe(0);
+  });
+
+  test("--check ends with 1 when the last run ended incomplete, as doctor does", async () => {
+    const fresh = { verified: true, verifiedAt: new Date(now).toISOString() };
+    const lastRun = closed("cve", { state: "incomplete" });
+    const status = async () => engineStatus({ providers: [providerStatus("cve", { ...fresh, lastRun })] });
+    const cli = fakeCli(fakeEngine({ status }));
+    expect(await cli.run("status", "--check")).toBe(1);
+    expect(cli.stderr.text).toContain("Check failed: the last run of cve ended incomplete");
+  });
+
+  test("shows and checks the one provider that is asked for", async () => {
+    const fresh = { verified: true, verifiedAt: new Date(now).toISOString() };
+    const status = async () =>
+      engineStatus({ providers: [providerStatus("cve", fresh), providerStatus("cwe")] });
+    const cli = fakeCli(fakeEngine({ status }));
+    expect(await cli.run("status", "cve", "--check")).toBe(0);
+    expect(cli.stdout.text).toContain("cve");
+    expect(cli.stdout.text).not.toContain("cwe");
+    expect(await fakeCli(fakeEngine({ status })).run("status", "cwe", "--check")).toBe(1);
+    expect(await fakeCli(fakeEngine({ status })).run("status", "nvd")).toBe(2);
   });
 
   test("--check ends with 1 for a pause alone, and says by whom and why", async () => {

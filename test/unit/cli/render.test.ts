@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { formatBytes, formatDuration, formatRough } from "../../../src/cli/render/numbers.ts";
 import { barLine, clip, progressText } from "../../../src/cli/render/progress.ts";
 import { nextCommands, renderRunSummary } from "../../../src/cli/render/runSummary.ts";
-import { findStale, renderStatus } from "../../../src/cli/render/status.ts";
+import { renderStatus } from "../../../src/cli/render/status.ts";
 import { makeStyle, visibleLength, wantsColours } from "../../../src/cli/render/style.ts";
 import { renderTable } from "../../../src/cli/render/table.ts";
 import type { RunState, WorkerView } from "../../../src/engine/api.ts";
@@ -379,27 +379,5 @@ describe("the ETL tree", () => {
     expect(lineOf({ machine: { ...throttled, reason: null }, openRun })).toContain("more: said by the run");
     const quota = machineStatus("WAITING_QUOTA", { reason: "no permit" });
     expect(lineOf({ machine: quota })).toContain("has waited 10 min: no permit");
-  });
-
-  test("what the check complains of: unverified, paused, too old; and nothing else", () => {
-    const verified = { verified: true, verifiedAt: "2026-03-15T10:00:00.000Z" };
-    const status = engineStatus({
-      providers: [
-        providerStatus("cve", verified),
-        providerStatus("cwe"),
-        providerStatus("capec", { ...verified, machine: paused }),
-        // What its last run was is past: somebody has resumed it.
-        providerStatus("attack", { ...verified, lastRun: closed("attack", { state: "paused" }) }),
-      ],
-    });
-    expect(findStale(status, undefined, now).map(({ provider }) => provider)).toEqual(["cwe", "capec"]);
-    expect(findStale(status, 3 * 3_600_000, now).map(({ provider }) => provider)).toEqual(["cwe", "capec"]);
-    expect(findStale(status, 3_600_000, now)).toEqual([
-      { provider: "cve", problem: "was last verified 2 h ago" },
-      { provider: "cwe", problem: "was never verified complete" },
-      { provider: "capec", problem: "was paused 10 min ago by ann@desk: NVD moves house" },
-      { provider: "capec", problem: "was last verified 2 h ago" },
-      { provider: "attack", problem: "was last verified 2 h ago" },
-    ]);
   });
 });

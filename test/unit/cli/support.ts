@@ -110,6 +110,7 @@ export function providerStatus(provider: string, over: Partial<ProviderStatus> =
     },
     lastCheckpoint: null,
     nextRun: null,
+    staleAfterMs: null,
     ...over,
   };
 }

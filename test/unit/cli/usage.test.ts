@@ -38,6 +38,7 @@ describe("wrong usage ends with 2 and says what would be right", () => {
     ["permits without subcommand", ["permits"], /Usage: uee permits/],
     ["a pool of none", ["permits", "resize", "0"], /The size is '0'; it takes a whole number from 1 to 4096/],
     ["a pool too large", ["permits", "resize", "4097"], /whole number from 1 to 4096/],
+    ["all, where one is meant", ["export", "all"], /takes one provider at a time: cve, cwe, capec, attack/],
     ["a history of nobody", ["history", "nvd"], /no provider 'nvd'/],
     ["a number of workers that is none", ["up", "--workers", "x"], /--workers is 'x'/],
   ])("%s", async (_what, argv, message) => {

@@ -22,11 +22,12 @@ describe("the reference of the configuration", () => {
     expect(fields.find(({ key }) => key === "inflightBytes")?.default).toBe("24MB");
   });
 
-  test("has the three settings of every provider of the registry", () => {
+  test("has the settings of every provider of the registry; a page size only where there are pages", () => {
     const envs = describeConfig().map(({ env }) => env);
-    for (const { name, upstream } of providers) {
+    for (const { name, kind, upstream } of providers) {
       const start = `UEE_${name.toUpperCase()}`;
-      expect(envs).toEqual(expect.arrayContaining([upstream.urlEnv, `${start}_RATE`, `${start}_PAGE_SIZE`]));
+      expect(envs).toEqual(expect.arrayContaining([upstream.urlEnv, `${start}_RATE`]));
+      expect([name, envs.includes(`${start}_PAGE_SIZE`)]).toEqual([name, kind === "windowed"]);
     }
   });
 });

@@ -263,6 +263,13 @@ describe("warnings of the configuration", () => {
     ]);
   });
 
+  test("say that a snapshot has no pages, and suggest no other provider's page size", () => {
+    const { warnings } = load({ env: { UEE_CWE_PAGE_SIZE: "100", UEE_CVE_PAGE_SIZE: "100" } });
+    expect(warnings).toEqual([
+      "UEE_CWE_PAGE_SIZE is not a variable of UEE and has no effect. The upstream of cwe is fetched whole; it has no pages.",
+    ]);
+  });
+
   test("doubt a key that is no UUID, without showing it", () => {
     const { warnings } = load({ env: { NVD_API_KEY: "not-a-key" } });
     expect(warnings).toHaveLength(1);

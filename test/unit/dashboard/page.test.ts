@@ -133,15 +133,11 @@ describe("what needs a person", () => {
 
   test("is a run that ended short, until its dead letters are settled", () => {
     const { status, permits } = busyPaper();
-    const overview = toOverview({ actionsIn }, status, permits, new Paces());
-    const heads = (settled: boolean): string[] =>
-      needsOf({
-        ...emptyFleet,
-        overview: {
-          ...overview,
-          providers: overview.providers.map((one) => ({ ...one, lastRunSettled: settled })),
-        },
-      }).map(({ head }) => head);
+    const heads = (settled: boolean): string[] => {
+      const providers = status.providers.map((one) => ({ ...one, lastRunSettled: settled }));
+      const overview = toOverview({ actionsIn }, { ...status, providers }, permits, new Paces());
+      return needsOf({ ...emptyFleet, overview }).map(({ head }) => head);
+    };
     expect(heads(false)).toContain("cwe incomplete");
     expect(heads(true)).not.toContain("cwe incomplete");
   });

@@ -54,7 +54,8 @@ export function breakerRoutes(app: App, { engine }: RouteSurroundings): void {
     async (request, reply) => {
       const by = person(request, request.body.reason);
       const { changed, view } = await engine().resetBreaker(request.params.upstream, by);
-      return reply.code(202).send({ changed, breaker: view });
+      void reply.code(202);
+      return { changed, breaker: view };
     },
   );
 }

@@ -87,10 +87,14 @@ export function deadLetterRoutes(app: App, { engine }: RouteSurroundings): void 
     },
     async ({ params }, reply) => {
       const raw = await letters().raw(params.id);
-      if (raw === null) return reply.code(204).send(null);
+      if (raw === null) {
+        void reply.code(204);
+        return null;
+      }
       // Never to be shown by the browser itself: an upstream could send a page.
       void reply.headers({ "content-disposition": "attachment", "cache-control": "no-store" });
-      return reply.type("application/octet-stream").send(raw as unknown as string);
+      void reply.type("application/octet-stream");
+      return raw as unknown as string;
     },
   );
   app.post(
@@ -105,8 +109,10 @@ export function deadLetterRoutes(app: App, { engine }: RouteSurroundings): void 
         response: { 202: replayReportSchema, ...actionErrors },
       },
     },
-    async (request, reply) =>
-      reply.code(202).send(await letters().replay(...wish(request, reply, request.body))),
+    async (request, reply) => {
+      void reply.code(202);
+      return await letters().replay(...wish(request, reply, request.body));
+    },
   );
   app.post(
     "/api/dead-letters/accept",
@@ -120,8 +126,10 @@ export function deadLetterRoutes(app: App, { engine }: RouteSurroundings): void 
         response: { 202: deadLetterReportSchema, ...actionErrors },
       },
     },
-    async (request, reply) =>
-      reply.code(202).send(await letters().accept(...wish(request, reply, request.body))),
+    async (request, reply) => {
+      void reply.code(202);
+      return await letters().accept(...wish(request, reply, request.body));
+    },
   );
   app.post(
     "/api/dead-letters/purge",
@@ -135,8 +143,10 @@ export function deadLetterRoutes(app: App, { engine }: RouteSurroundings): void 
         response: { 202: purgeReportSchema, ...actionErrors },
       },
     },
-    async (request, reply) =>
-      reply.code(202).send(await letters().purge(...wish(request, reply, request.body))),
+    async (request, reply) => {
+      void reply.code(202);
+      return await letters().purge(...wish(request, reply, request.body));
+    },
   );
 }
 

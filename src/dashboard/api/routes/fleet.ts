@@ -39,7 +39,8 @@ export function fleetRoutes(app: App, { engine }: RouteSurroundings): void {
     },
     async (request, reply) => {
       const { size, reason } = request.body;
-      return reply.code(202).send(await engine().permits.resize(size, person(request, reason)));
+      void reply.code(202);
+      return await engine().permits.resize(size, person(request, reason));
     },
   );
   app.get(

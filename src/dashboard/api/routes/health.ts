@@ -6,7 +6,7 @@ import { errorSchema, healthSchema } from "../schemas.ts";
 /** A probe is answered within this, ms. */
 const PATIENCE_MS = 2_000;
 
-export function healthRoutes(app: App, { engine }: RouteSurroundings, stopping: () => boolean): void {
+export function healthRoutes(app: App, { engine, limits }: RouteSurroundings, stopping: () => boolean): void {
   app.get(
     "/livez",
     {
@@ -25,7 +25,7 @@ export function healthRoutes(app: App, { engine }: RouteSurroundings, stopping: 
     "/readyz",
     {
       config: { access: "public", rateLimit: false },
-      handlerTimeout: PATIENCE_MS,
+      handlerTimeout: Math.min(PATIENCE_MS, limits.answerMs),
       schema: {
         operationId: "readyz",
         tags: ["health"],

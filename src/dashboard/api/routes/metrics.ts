@@ -25,6 +25,9 @@ export function metricsRoutes(app: App, metrics: Metrics): void {
         response: { 200: { content: { "text/plain": { schema: textSchema } } }, ...commonErrors },
       },
     },
-    async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()),
+    async (_request, reply) => {
+      void reply.type(metrics.contentType);
+      return await metrics.text();
+    },
   );
 }

@@ -75,7 +75,8 @@ export function providerRoutes(app: App, { engine }: RouteSurroundings): void {
       const { mode, allowShrink, reason } = request.body;
       const wanted = { provider: request.params.id, mode, allowShrink, ...person(request, reason) };
       const opened = await judged(engine(), "start", wanted.provider, () => engine().openRun(wanted));
-      return reply.code(202).send(opened);
+      void reply.code(202);
+      return opened;
     },
   );
   for (const action of ["pause", "resume", "stop"] as const) {
@@ -95,7 +96,8 @@ export function providerRoutes(app: App, { engine }: RouteSurroundings): void {
         const { id } = request.params;
         const by = person(request, request.body.reason);
         const machine = await judged(engine(), action, id, () => engine()[action](id, by));
-        return reply.code(202).send({ machine });
+        void reply.code(202);
+        return { machine };
       },
     );
   }

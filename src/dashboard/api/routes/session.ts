@@ -119,7 +119,8 @@ export function sessionRoutes(app: App, { guard, token, tokens, ended, logins }:
       const { session } = request.who!;
       if (tokens !== undefined) void reply.clearCookie(tokens.cookieName, cookieOptions(request));
       if (session !== undefined) await ended.end(session);
-      return reply.code(204).send(null);
+      void reply.code(204);
+      return null;
     },
   );
 }

@@ -1,5 +1,6 @@
 /** Everything that the tree shows, in one answer; the event `overview` carries the same. */
 import { z } from "zod";
+import { providerProblemKinds } from "../../../session/problems.ts";
 import { actionSchema, isoTime, machineStatusSchema, runModeSchema, runSchema } from "./common.ts";
 
 export const progressSchema = z
@@ -52,6 +53,20 @@ export const overviewProviderSchema = z
       share: z.number().describe("Of the cap at which the provider pauses; 1 = full"),
       level: z.enum(["ok", "near", "full"]),
     }),
+    staleAfterMs: z
+      .number()
+      .nullable()
+      .describe("Verified longer ago than this it is stale, ms; null where its schedules have no interval"),
+    problems: z
+      .array(
+        z.object({
+          kind: z.enum(providerProblemKinds),
+          severity: z.enum(["bad", "warn"]).describe("bad: a person must act"),
+          text: z.string(),
+          remedy: z.string(),
+        }),
+      )
+      .describe("What is wrong, the worst first; what `uee status --check`, `uee doctor` and the alerts say"),
     permits: z.object({ held: z.number(), waiting: z.number(), askedBack: z.number() }),
   })
   .meta({ id: "OverviewProvider" });

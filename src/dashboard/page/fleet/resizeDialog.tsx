@@ -41,12 +41,20 @@ export function ResizeDialog({ permits, onClose }: { permits: Permits; onClose: 
             required
             value={text}
             aria-describedby="size-hint"
+            aria-invalid={!valid}
             onInput={({ currentTarget }) => setText(currentTarget.value)}
           />
           <span class="hint" id="size-hint">
             {plural(now, "permit")} now, {permits.allocated} in use. The new size persists.
           </span>
         </label>
+        {!valid && (
+          <p class="notice tone-bad" role="status">
+            The pool takes a whole number from 1 to {most.toLocaleString("en-US")}. To let nothing start,
+            pause the providers.
+          </p>
+        )}
+        {valid && size === now && <p class="hint">That is the size it has.</p>}
         {down && (
           <p class="notice tone-warn" role="status">
             Down by {now - size}: fewer batches work at once.{" "}

@@ -44,7 +44,7 @@ const runLooks: Readonly<Record<string, Look>> = {
   running: { tone: "good", sign: "play", means: "Open." },
   complete: { tone: "good", sign: "check", means: "Everything in, and verified." },
   incomplete: {
-    tone: "warn",
+    tone: "bad",
     sign: "alert",
     means: "Something is missing; the mirror is not verified by it.",
   },

@@ -1,5 +1,5 @@
 /** What a person must look at, most urgent first: the page's first line, and its title in the row of tabs. */
-import { percent } from "../lib/figures.ts";
+import type { OverviewProvider } from "../../api/schemas.ts";
 import type { Tone } from "../lib/machineStates.ts";
 import type { Fleet } from "./fleet.ts";
 
@@ -12,33 +12,31 @@ export interface Need {
   target: string;
 }
 
+const heads: Record<OverviewProvider["problems"][number]["kind"], string> = {
+  paused: "paused",
+  failed: "failed",
+  incomplete: "incomplete",
+  dead_letters: "has dead letters",
+  stale: "is stale",
+  overdue: "is overdue",
+  unverified: "is unverified",
+};
+
 export function needsOf({ overview, workers, breakers }: Fleet): Need[] {
   if (overview === null) return [];
-  const paused = overview.providers
-    .filter(({ machine }) => machine.state === "PAUSED")
-    .map(
-      ({ provider, machine }): Need => ({
-        tone: "bad",
-        head: `${provider} paused`,
-        text: machine.reason ?? "A person paused it.",
-        target: `provider-${provider}`,
-      }),
-    );
-  const failed = overview.providers
-    .filter(
-      ({ openRun, lastRun, lastRunSettled }) =>
-        openRun === null &&
-        !lastRunSettled &&
-        (lastRun?.state === "failed" || lastRun?.state === "incomplete"),
-    )
-    .map(
-      ({ provider, lastRun }): Need => ({
-        tone: lastRun?.state === "failed" ? "bad" : "warn",
-        head: `${provider} ${lastRun?.state ?? ""}`,
-        text: lastRun?.error?.message ?? "Its last run did not end complete.",
-        target: `provider-${provider}`,
-      }),
-    );
+  const troubled = overview.providers.flatMap(({ provider, problems }) =>
+    problems
+      // The tree says it of each; before its first load it is no news.
+      .filter(({ kind }) => kind !== "unverified")
+      .map(
+        ({ kind, severity, text, remedy }): Need => ({
+          tone: severity,
+          head: `${provider} ${heads[kind]}`,
+          text: `${text[0]!.toUpperCase()}${text.slice(1)}. ${remedy.replaceAll("`", "")}`,
+          target: kind === "dead_letters" ? "dead-letters" : `provider-${provider}`,
+        }),
+      ),
+  );
   const idle: Need[] =
     overview.workers > 0
       ? []
@@ -50,16 +48,6 @@ export function needsOf({ overview, workers, breakers }: Fleet): Need[] {
             target: "workers",
           },
         ];
-  const full = overview.providers
-    .filter(({ deadLetters }) => deadLetters.level !== "ok")
-    .map(
-      ({ provider, deadLetters }): Need => ({
-        tone: "warn",
-        head: `${provider}: dead letters near the cap`,
-        text: `${percent(deadLetters.share)} of what is kept; at the cap it pauses. Replay, accept or purge some.`,
-        target: "dead-letters",
-      }),
-    );
   const dead = (workers ?? []).filter(({ health }) => health === "dead");
   const died: Need[] =
     dead.length > 0
@@ -89,9 +77,7 @@ export function needsOf({ overview, workers, breakers }: Fleet): Need[] {
     overview.redis.trouble === null
       ? []
       : [{ tone: "bad", head: "Redis in trouble", text: overview.redis.trouble, target: "tree" }];
-  return [...trouble, ...idle, ...paused, ...failed, ...open, ...full, ...died].sort(
-    (a, b) => urgency(a) - urgency(b),
-  );
+  return [...trouble, ...idle, ...troubled, ...open, ...died].sort((a, b) => urgency(a) - urgency(b));
 }
 
 const urgency = ({ tone }: Need): number => (tone === "bad" ? 0 : 1);

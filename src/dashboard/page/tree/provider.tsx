@@ -93,9 +93,11 @@ function Since({ provider: { machine } }: { provider: OverviewProvider }) {
 /** Why it stands where it stands, in full: what a person must mend is written there. */
 function Why({ provider: { machine, openRun } }: { provider: OverviewProvider }) {
   const now = useNow();
-  const until = machine.until ?? openRun?.waiting?.until ?? null;
-  const reason = machine.reason ?? openRun?.waiting?.reason ?? null;
   if (!isHeld(machine)) return null;
+  // A pause ends when a person resumes: what the run waited for before has no say in it.
+  const waiting = machine.state === "PAUSED" ? null : (openRun?.waiting ?? null);
+  const until = machine.until ?? waiting?.until ?? null;
+  const reason = machine.reason ?? waiting?.reason ?? null;
   const left = until === null ? null : Date.parse(until) - now;
   return (
     <p class={`why ${machine.state === "PAUSED" ? "text-bad" : "text-warn"}`}>
