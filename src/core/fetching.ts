@@ -7,6 +7,12 @@
 export interface FetchRequest {
   url: string;
   headers?: Record<string, string>;
+  /**
+   * The answer (as the fetcher gave it) in which `url` was found, relative or absolute. The rules of redirects hold then:
+   * the same origin gets the credentials and the query, another one none of them; PROV_REDIRECTS for http after https and
+   * for this machine or its link unless that answer came from there.
+   */
+  foundIn?: FetchedHead;
   /** Bound of the decoded body in bytes; beyond it: `tooLargeCode` (default PROV_BODY_TOO_LARGE). */
   maxBytes: number;
   tooLargeCode?: "PROV_BODY_TOO_LARGE" | "PROV_PAGE_TOO_LARGE";

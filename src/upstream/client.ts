@@ -3,12 +3,13 @@ import { setMaxListeners } from "node:events";
 import type { Redis } from "ioredis";
 import type { Dispatcher } from "undici";
 import { UeeError } from "../core/errors.ts";
-import type { Fetched, FetchedStream, Fetcher, FetchRequest } from "../core/fetching.ts";
+import type { Fetched, FetchedHead, FetchedStream, Fetcher, FetchRequest } from "../core/fetching.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Keys } from "../redis/keys.ts";
 import { makeDispatcher } from "./dispatcher.ts";
 import { makeMembership, type UpstreamSettings } from "./fleet.ts";
 import { type Guard, unguarded } from "./guard.ts";
+import type { Hop } from "./hops.ts";
 import { type OpenAnswer, openAnswer } from "./open.ts";
 import { makeRateLimit, type WaitCode } from "./rateLimit.ts";
 
@@ -121,18 +122,37 @@ export function makeUpstream(options: UpstreamOptions): Upstream {
 
   const fetcher = ({ signal, onRequest, headers, logger: own = logger }: FetcherOptions): Fetcher => {
     setMaxListeners(0, signal);
-    const open = (request: FetchRequest): Promise<OpenAnswer> =>
-      openAnswer(
-        { ...request, headers: { ...headers, ...request.headers } },
-        { ...shared, logger: own, signal, onRequest },
+    // The hops hold credentials: they stay on this side.
+    const hops = new WeakMap<FetchedHead, Hop>();
+    const given = <Answer extends FetchedHead>(answer: Answer, hop: Hop): Answer => {
+      hops.set(answer, hop);
+      return answer;
+    };
+    const open = async (request: FetchRequest): Promise<OpenAnswer> => {
+      const foundIn = request.foundIn && hops.get(request.foundIn);
+      // Without its hop the address would be asked for as if a person had given it.
+      if (request.foundIn && !foundIn) {
+        throw new UeeError(
+          "SYS_INTERNAL",
+          "An address was found in an answer that this fetcher did not give.",
+        );
+      }
+      const sent = foundIn ? request.headers : { ...headers, ...request.headers };
+      return openAnswer(
+        { ...request, headers: sent },
+        { ...shared, logger: own, signal, onRequest, ...(foundIn ? { foundIn } : {}) },
       );
+    };
     return {
-      stream: (request): Promise<FetchedStream> => open(request),
+      stream: async (request): Promise<FetchedStream> => {
+        const { hop, ...answer } = await open(request);
+        return given(answer, hop);
+      },
       fetch: async (request): Promise<Fetched> => {
-        const answer = await open(request);
+        const { hop, ...answer } = await open(request);
         const chunks: Buffer[] = [];
         for await (const chunk of answer.body) chunks.push(chunk);
-        return { ...answer, body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) };
+        return given({ ...answer, body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) }, hop);
       },
     };
   };

@@ -1,3 +1,4 @@
+import { BlockList, isIP } from "node:net";
 import { UeeError } from "../core/errors.ts";
 import type { FetchRequest } from "../core/fetching.ts";
 import { isPublicHeader, redactUrl } from "./secrets.ts";
@@ -41,16 +42,48 @@ export const isConditional = (hop: Hop): boolean =>
 export const isRedirect = (status: number): boolean => [301, 302, 303, 307, 308].includes(status);
 
 /**
- * Where a redirect leads. Throws PROV_REDIRECTS for loops, too many hops, none to go to, and from https to http. Towards
- * another origin only headers go along that are no credentials, and they do not come back later.
+ * The next hop of a redirect. Throws PROV_REDIRECTS for loops, too many hops, a missing address, and for everything that
+ * `leadTo` refuses.
  */
 export function nextHop(from: Hop, location: string | undefined, visited: ReadonlySet<string>): Hop {
-  const refuse = (why: string): UeeError =>
-    new UeeError("PROV_REDIRECTS", `${redactUrl(from.url)} redirects ${why}.`, {
+  const refuse = refusalOf(from, "redirects");
+  const next = leadTo(from, location, refuse);
+  const shown = redactUrl(next.url);
+  if (visited.has(next.url.href)) throw refuse(`in a circle to ${shown}`);
+  if (visited.size > maxHops) throw refuse(`on after ${maxHops} hops to ${shown}`);
+  return next;
+}
+
+/**
+ * The request for an address that stands inside an answer, under the rules of redirects. A mirror that wants a query
+ * (`?token=`) with every request names its files without it, so the query goes along to the same origin unless the
+ * address has its own.
+ */
+export function linkedHop(from: Hop, request: FetchRequest, userAgent: string): Hop {
+  const next = leadTo(from, request.url, refusalOf(from, "leads"));
+  if (next.url.origin === from.url.origin && next.url.search === "") next.url.search = from.url.search;
+  const kept = Object.entries(next.headers).filter(([name]) => !isPublicHeader(name));
+  return makeHop(
+    { ...request, url: next.url.href, headers: { ...Object.fromEntries(kept), ...request.headers } },
+    userAgent,
+  );
+}
+
+const refusalOf =
+  (from: Hop, verb: string) =>
+  (why: string): UeeError =>
+    new UeeError("PROV_REDIRECTS", `${redactUrl(from.url)} ${verb} ${why}.`, {
       data: { url: redactUrl(from.url) },
     });
-  if (!location || !URL.canParse(location, from.url.href)) throw refuse("to no address");
-  const url = new URL(location, from.url);
+
+/**
+ * Where an answer sends us, by redirect or by an address in its body. Refused: anything but http and https, http after
+ * https, and this machine or its own link unless the answer came from there. Towards another origin only headers go along
+ * that are no credentials, and they do not come back later.
+ */
+function leadTo(from: Hop, address: string | undefined, refuse: (why: string) => UeeError): Hop {
+  if (!address || !URL.canParse(address, from.url.href)) throw refuse("to no address");
+  const url = new URL(address, from.url);
   url.hash = "";
   // Credentials that the upstream puts into an address are not ours to send.
   url.username = "";
@@ -60,9 +93,30 @@ export function nextHop(from: Hop, location: string | undefined, visited: Readon
   if (from.url.protocol === "https:" && url.protocol === "http:") {
     throw refuse(`without encryption to ${shown}`);
   }
-  if (visited.has(url.href)) throw refuse(`in a circle to ${shown}`);
-  if (visited.size > maxHops) throw refuse(`on after ${maxHops} hops to ${shown}`);
+  const place = nearPlace(url.hostname);
+  if (place !== undefined && nearPlace(from.url.hostname) !== place) throw refuse(`to ${place}, ${shown}`);
   if (url.origin === from.url.origin) return { url, headers: from.headers };
   const kept = Object.entries(from.headers).filter(([name]) => isPublicHeader(name));
   return { url, headers: Object.fromEntries(kept) };
+}
+
+const loopback = new BlockList();
+loopback.addSubnet("127.0.0.0", 8);
+loopback.addSubnet("0.0.0.0", 8);
+loopback.addAddress("::1", "ipv6");
+loopback.addAddress("::", "ipv6");
+const linkLocal = new BlockList();
+linkLocal.addSubnet("169.254.0.0", 16);
+linkLocal.addSubnet("fe80::", 10, "ipv6");
+
+/** What is near by its name, which no upstream elsewhere may send us to. IPv4 inside IPv6 counts as what it is. */
+function nearPlace(hostname: string): "this machine" | "this machine's own link" | undefined {
+  const name = hostname.replace(/\.$/, "").toLowerCase();
+  if (name === "localhost" || name.endsWith(".localhost")) return "this machine";
+  const address = name.replace(/^\[(.*)\]$/, "$1");
+  const family = isIP(address);
+  if (family === 0) return undefined;
+  const kind = family === 6 ? "ipv6" : "ipv4";
+  if (loopback.check(address, kind)) return "this machine";
+  return linkLocal.check(address, kind) ? "this machine's own link" : undefined;
 }

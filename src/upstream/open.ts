@@ -12,12 +12,14 @@ import { readBody, readSnippet } from "./body.ts";
 import { type Exchange, exchange } from "./exchange.ts";
 import { judgeFailure, judgeStatus, type Phase, type Verdict } from "./failures.ts";
 import type { Guard, GuardedCall } from "./guard.ts";
-import { type Hop, isConditional, isRedirect, makeHop, nextHop } from "./hops.ts";
+import { type Hop, isConditional, isRedirect, linkedHop, makeHop, nextHop } from "./hops.ts";
 import type { RateLimit, Slot } from "./rateLimit.ts";
 import { redactText, redactUrl } from "./secrets.ts";
 
 export interface OpenContext {
   name: string;
+  /** The answer in which the request's address was found, as it was asked for. */
+  foundIn?: Hop;
   limit: RateLimit;
   guard: Guard;
   dispatcher: Dispatcher;
@@ -34,6 +36,8 @@ export interface OpenContext {
 }
 
 export interface OpenAnswer extends FetchedHead {
+  /** The request that was answered: the last hop. */
+  hop: Hop;
   /** Decoded and checked; empty on 304. To be read to its end or returned from. */
   body: AsyncIterable<Buffer>;
 }
@@ -72,14 +76,15 @@ async function answerOf(request: FetchRequest, context: CallContext, scope: Scop
   scope.signal.throwIfAborted();
   await context.ensureMember();
   const visited = new Set<string>();
-  for (let hop = makeHop(request, context.userAgent); ; ) {
+  const { foundIn, userAgent } = context;
+  for (let hop = foundIn ? linkedHop(foundIn, request, userAgent) : makeHop(request, userAgent); ; ) {
     visited.add(hop.url.href);
     const { answer, slot } = await sendHop(hop, context, scope);
     const notModified = answer.status === 304 && isConditional(hop);
     if (answer.status === 200 || notModified) {
       context.limit.recovered(slot);
       const { status, headers } = answer;
-      const head = { status, headers, url: hop.url.href, fetchedAt: slot.grantedAt } as FetchedHead;
+      const head = { status, headers, url: hop.url.href, fetchedAt: slot.grantedAt, hop } as OpenAnswer;
       if (!notModified) return { ...head, body: checkedBody(request, { hop, slot, answer }, context, scope) };
       await readSnippet(answer);
       scope.end();

@@ -2,7 +2,8 @@
  * MITRE ATT&CK: every STIX object of the newest Enterprise, Mobile and ICS bundles that the index names, relationships,
  * revoked and deprecated ones included. The bundles' own wrappers are metadata.
  */
-import { UeeError } from "../../core/errors.ts";
+import { isUeeError, UeeError } from "../../core/errors.ts";
+import type { FetchRequest } from "../../core/fetching.ts";
 import { canonicalJson, type JsonObject, parseJsonBytes } from "../../core/json.ts";
 import { defineProvider, type ExtractContext, type Extracted } from "../contract.ts";
 import { JsonArraySplitter, readJsonArrays } from "../formats/jsonArrays.ts";
@@ -57,7 +58,11 @@ async function stage(pass: number, context: ExtractContext): Promise<Extracted<S
   // Domains come in order of precedence, so a later copy must be newer to stand, not just as new.
   const stager = new SliceStager<string | null>({ context, fetchedAt, pass, supersedes: laterThan });
   for (const domain of domains) {
-    await stageBundle(domain, new URL(bundles[domain].url, index.url).href, context, stager);
+    try {
+      await stageBundle(domain, { url: bundles[domain].url, foundIn: index }, context, stager);
+    } catch (error) {
+      throw named(error, domain, bundles[domain].version);
+    }
   }
   const more = await stager.finish();
   return { records: [], fetchedAt, more, facts: snapshotFacts(stager.total, newestTime(bundles)), changeKey };
@@ -65,11 +70,11 @@ async function stage(pass: number, context: ExtractContext): Promise<Extracted<S
 
 async function stageBundle(
   domain: Domain,
-  url: string,
+  address: Pick<FetchRequest, "url" | "foundIn">,
   context: ExtractContext,
   stager: SliceStager<string | null>,
 ): Promise<void> {
-  const { body } = await context.fetcher.stream({ url, maxBytes: MAX_BUNDLE_BYTES, expect: "json" });
+  const { body } = await context.fetcher.stream({ ...address, maxBytes: MAX_BUNDLE_BYTES, expect: "json" });
   const splitter = new JsonArraySplitter({ arrays: ["objects"], maxElementBytes: MAX_OBJECT_BYTES });
   let objects = 0;
   for await (const elements of readJsonArrays(body, splitter)) {
@@ -81,6 +86,15 @@ async function stageBundle(
     throw new UeeError("PROV_WRONG_SHAPE", `The ${domain} bundle is not a STIX bundle.`);
   }
   if (objects === 0) throw new UeeError("PROV_EMPTY_LIE", `The ${domain} bundle holds no objects.`);
+}
+
+/** The index is right and one of its bundles is not: the error says which, and where it was looked for. */
+function named(error: unknown, domain: Domain, version: string): unknown {
+  if (!isUeeError(error) || !error.code.startsWith("PROV_")) return error;
+  const { code, detail, cause, retryAfterMs, data } = error;
+  const at = typeof data.url === "string" ? ` at ${data.url}` : "";
+  const bundle = `The ${domain} bundle${version === "" ? "" : ` ${version}`}${at}`;
+  return new UeeError(code, `${bundle}: ${detail}`, { cause, retryAfterMs, data });
 }
 
 export const attack = defineProvider<SnapshotPayload>({

@@ -7,6 +7,13 @@ import { parseTime } from "../../core/time.ts";
 export const domains = ["enterprise", "mobile", "ics"] as const;
 export type Domain = (typeof domains)[number];
 
+/** MITRE's ids of its own collections: names and addresses are anybody's. */
+const collectionIds: Record<Domain, string> = {
+  enterprise: "x-mitre-collection--1f5f1533-f617-4ca8-9ab4-6a02367fa019",
+  mobile: "x-mitre-collection--dac0d2d7-8653-445c-9bff-82f934c1e858",
+  ics: "x-mitre-collection--90c00720-636b-4485-b342-8751d232bf09",
+};
+
 export interface BundleVersion {
   version: string;
   /** As it came; empty when the index has none. */
@@ -17,7 +24,10 @@ export interface BundleVersion {
 
 export type NewestBundles = Record<Domain, BundleVersion>;
 
-/** Throws PROV_WRONG_SHAPE unless every domain has a version. */
+/**
+ * Collections of other ids are left alone, whatever they are called. Throws PROV_WRONG_SHAPE, naming each of the three
+ * that is not there: a mirror of only some of them would remove the others' records.
+ */
 export function newestBundles(index: unknown): NewestBundles {
   if (!isObject(index) || !Array.isArray(index.collections)) {
     throw new UeeError("PROV_WRONG_SHAPE", "The index has no list of collections.");
@@ -25,17 +35,19 @@ export function newestBundles(index: unknown): NewestBundles {
   const newest: Partial<NewestBundles> = {};
   for (const collection of index.collections) {
     if (!isObject(collection) || !Array.isArray(collection.versions)) continue;
+    const id = typeof collection.id === "string" ? collection.id.trim().toLowerCase() : "";
+    const domain = domains.find((one) => collectionIds[one] === id);
+    if (!domain) continue;
     for (const entry of collection.versions) {
       const bundle = readVersion(entry);
-      const domain = bundle && (domainIn(String(collection.name)) ?? domainIn(bundle.url));
-      if (!domain) continue;
       const known = newest[domain];
-      if (!known || isNewer(bundle, known)) newest[domain] = bundle;
+      if (bundle && (!known || isNewer(bundle, known))) newest[domain] = bundle;
     }
   }
   const missing = domains.filter((domain) => !newest[domain]);
   if (missing.length > 0) {
-    throw new UeeError("PROV_WRONG_SHAPE", `The index has no version for ${missing.join(", ")}.`);
+    const named = missing.map((domain) => `${domain} (${collectionIds[domain]})`).join(", ");
+    throw new UeeError("PROV_WRONG_SHAPE", `The index has no collection with a version for ${named}.`);
   }
   return newest as NewestBundles;
 }
@@ -47,9 +59,6 @@ export function newestTime(bundles: NewestBundles): string | undefined {
     .filter((text) => parseTime(text) !== undefined)
     .sort((a, b) => parseTime(b)! - parseTime(a)!)[0];
 }
-
-const domainIn = (text: string): Domain | undefined =>
-  domains.find((domain) => new RegExp(`(?:^|[^a-z])${domain}(?:[^a-z]|$)`, "i").test(text));
 
 function readVersion(entry: unknown): BundleVersion | undefined {
   if (!isObject(entry) || typeof entry.url !== "string") return undefined;

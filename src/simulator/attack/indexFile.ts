@@ -1,5 +1,12 @@
 /** ATT&CK's index: three collections, each with its versions, newest first, old ones included. */
-import { type Domain, domains } from "./model.ts";
+import type { Domain } from "./model.ts";
+
+/** MITRE's own. */
+export const collectionIds: Record<Domain, string> = {
+  enterprise: "x-mitre-collection--1f5f1533-f617-4ca8-9ab4-6a02367fa019",
+  mobile: "x-mitre-collection--dac0d2d7-8653-445c-9bff-82f934c1e858",
+  ics: "x-mitre-collection--90c00720-636b-4485-b342-8751d232bf09",
+};
 
 export interface IndexInput {
   releasedAt: number;
@@ -18,7 +25,7 @@ export function attackIndex({ releasedAt, bundles, urlOf }: IndexInput): string 
     created: "2018-01-17T12:56:55.080Z",
     modified: new Date(releasedAt).toISOString(),
     collections: bundles.map(({ domain, version, url }) => ({
-      id: `x-mitre-collection--0000000${domains.indexOf(domain)}-1111-4222-8333-444444444444`,
+      id: collectionIds[domain],
       name: `${domain === "ics" ? "ICS" : domain[0]!.toUpperCase() + domain.slice(1)} ATT&CK`,
       description: "ATT&CK objects of one domain.",
       created: "2018-01-17T12:56:55.080Z",

@@ -12,7 +12,7 @@ import { SnapshotEntries } from "../snapshot/entries.ts";
 import { type StaticFile, serveFile, staticFile } from "../snapshot/files.ts";
 import type { BadRecord, Change, ChangeReport, ContentEntry, Point } from "../types.ts";
 import { byText, type SimRequest, type SimulatedUpstream } from "../upstream.ts";
-import { attackIndex } from "./indexFile.ts";
+import { attackIndex, collectionIds } from "./indexFile.ts";
 import { type Domain, domains, domainsOf, makeStix, stixId } from "./model.ts";
 
 export const ATTACK_INDEX = "/attack/index.json";
@@ -138,7 +138,7 @@ export class AttackUpstream implements SimulatedUpstream {
   #collectionObject(domain: Domain, objects: number): JsonObject {
     return {
       type: "x-mitre-collection",
-      id: `x-mitre-collection--0000000${domains.indexOf(domain)}-1111-4222-8333-444444444444`,
+      id: collectionIds[domain],
       spec_version: "2.1",
       name: `${domain} ATT&CK`,
       x_mitre_version: this.#version(domain),

@@ -140,6 +140,29 @@ describe("a configuration error", () => {
   });
 });
 
+describe("an address found in an answer", () => {
+  test("is asked for with the user, password and query of the answer's own, at the same origin alone", async () => {
+    const elsewhere = await startServer((_request, response) => response.end('{"here":1}'));
+    web.answer = (_request, response) => response.end('{"url":"b.json"}');
+    upstream = testUpstream(redis, { headers: { apiKey: "secret" } });
+    const address = web.url.replace("://", "://user:pw@");
+    const index = await upstream.get(want(`${address}/a/index.json?token=t`));
+    await upstream.get(want("b.json", { foundIn: index }));
+    await upstream.get(want(elsewhere.url, { foundIn: index })).finally(() => elsewhere.close());
+    const authorization = `Basic ${Buffer.from("user:pw").toString("base64")}`;
+    expect(web.arrivals.map(({ path, headers }) => [path, headers.authorization, headers.apikey])).toEqual([
+      ["/a/index.json?token=t", authorization, "secret"],
+      ["/a/b.json?token=t", authorization, "secret"],
+    ]);
+    const [away] = elsewhere.arrivals;
+    expect([away?.path, away?.headers.authorization, away?.headers.apikey]).toEqual([
+      "/",
+      undefined,
+      undefined,
+    ]);
+  });
+});
+
 describe("a redirect", () => {
   test("is a request of its own: counted, under a slot, without the key at another origin", async () => {
     const elsewhere = await startServer((_request, response) => response.end('{"here":1}'));

@@ -13,17 +13,22 @@ const version = (domain: string, number = "18.1", modified = "2025-11-13T00:00:0
   modified,
   url: `${domain}-attack/${domain}-attack-${number}.json`,
 });
-const collection = (name: string, versions: unknown[]) => ({
-  id: `x-mitre-collection--${name}`,
+const collectionIds = {
+  enterprise: "x-mitre-collection--1f5f1533-f617-4ca8-9ab4-6a02367fa019",
+  mobile: "x-mitre-collection--dac0d2d7-8653-445c-9bff-82f934c1e858",
+  ics: "x-mitre-collection--90c00720-636b-4485-b342-8751d232bf09",
+};
+const collection = (domain: keyof typeof collectionIds, versions: unknown[], name = `${domain} ATT&CK`) => ({
+  id: collectionIds[domain],
   name,
   versions,
 });
 const index = (change: Record<string, unknown[]> = {}): JsonObject => ({
   name: "MITRE ATT&CK",
   collections: [
-    collection("Enterprise ATT&CK", change.enterprise ?? [version("enterprise")]),
-    collection("Mobile ATT&CK", change.mobile ?? [version("mobile")]),
-    collection("ICS ATT&CK", change.ics ?? [version("ics")]),
+    collection("enterprise", change.enterprise ?? [version("enterprise")]),
+    collection("mobile", change.mobile ?? [version("mobile")]),
+    collection("ics", change.ics ?? [version("ics")]),
   ],
 });
 
@@ -74,22 +79,41 @@ describe("The index of ATT&CK", () => {
     expect(newestBundles(index({ ics: versions })).ics.version).toBe("10.0.1");
   });
 
-  test("tells domains by name or by address, and takes 'ics' for a word", () => {
+  test("tells MITRE's collections by their ids, whatever they and others are called", () => {
+    const newer = version("enterprise", "99.0", "2099-01-01T00:00:00.000Z");
     const { mobile, ics, enterprise } = newestBundles({
       collections: [
-        collection("Basics and Statistics", [{ url: "https://x/basics.json", version: "99" }]),
-        collection("A", [version("enterprise")]),
-        collection("B", [version("mobile")]),
-        collection("ICS", [{ url: "https://x/1.json", version: "1" }]),
+        {
+          id: "x-mitre-collection--aaaaaaaa-f617-4ca8-9ab4-6a02367fa019",
+          name: "Our Enterprise extensions",
+          versions: [newer],
+        },
+        { name: "Enterprise ATT&CK", versions: [newer] },
+        collection("enterprise", [version("enterprise")], "Unternehmen"),
+        { ...collection("mobile", [version("mobile")]), id: collectionIds.mobile.toUpperCase() },
+        collection("ics", [{ url: "https://x/enterprise.json", version: "1" }], ""),
       ],
     });
-    expect([enterprise.version, mobile.version, ics.url]).toEqual(["18.1", "18.1", "https://x/1.json"]);
+    expect([enterprise.version, mobile.version, ics.url]).toEqual([
+      "18.1",
+      "18.1",
+      "https://x/enterprise.json",
+    ]);
+  });
+
+  test("that lacks one of the three is refused by name, even where another collection is called like it", () => {
+    const collections = [
+      collection("mobile", [version("mobile")]),
+      { ...collection("enterprise", [version("enterprise")]), id: "x-mitre-collection--other" },
+      collection("ics", [version("ics")]),
+    ];
+    expect(() => newestBundles({ collections })).toThrow(`enterprise (${collectionIds.enterprise})`);
   });
 
   test.each<[string, unknown]>([
     ["is a list", []],
     ["has no collections", { collections: {} }],
-    ["lacks a domain", { collections: [collection("Enterprise ATT&CK", [version("enterprise")])] }],
+    ["lacks a domain", { collections: [collection("enterprise", [version("enterprise")])] }],
     ["has a domain without versions", index({ ics: [] })],
     ["has a version without an address", index({ ics: [{ version: "18.1" }] })],
   ])("is refused when it %s", (_, given) => {
@@ -201,6 +225,22 @@ describe("ATT&CK", () => {
     const upstream = fakeUpstream(given);
     await runSnapshot(attack, upstream);
     expect(upstream.requests.map(({ url }) => url)).toContain(elsewhere);
+    // The rules for addresses found in an answer are the client's.
+    expect(upstream.requests.map(({ foundIn }) => foundIn?.url)).toEqual([
+      undefined,
+      indexUrl,
+      indexUrl,
+      indexUrl,
+    ]);
+  });
+
+  test("names the bundle that is not there, or that is not what it should be", async () => {
+    const { [`${base}mobile-attack/mobile-attack-18.1.json`]: _, ...given } = answers();
+    await expect(runSnapshot(attack, fakeUpstream(given))).rejects.toThrow(
+      `PROV_NOT_FOUND: The mobile bundle 18.1 at ${base}mobile-attack/mobile-attack-18.1.json`,
+    );
+    const broken = fakeUpstream(answers({ ics: { body: '{"type":"bundle","objects":[{]}' } }));
+    await expect(runSnapshot(attack, broken)).rejects.toThrow("PROV_BAD_JSON: The ics bundle 18.1");
   });
 
   test.each<[string, Answer, string]>([

@@ -67,9 +67,13 @@ function expectAccounted(source: Buffer, records: JsonObject[]): void {
           expected.set(object.id as string, object);
       }
     }
-    const names = ["Enterprise ATT&CK", "Mobile ATT&CK", "ICS ATT&CK"];
+    const ids = [
+      "x-mitre-collection--1f5f1533-f617-4ca8-9ab4-6a02367fa019",
+      "x-mitre-collection--dac0d2d7-8653-445c-9bff-82f934c1e858",
+      "x-mitre-collection--90c00720-636b-4485-b342-8751d232bf09",
+    ];
     const index = {
-      collections: names.map((name, i) => ({ name, versions: [{ version: "1.0", url: `${i}.json` }] })),
+      collections: ids.map((id, i) => ({ id, versions: [{ version: "1.0", url: `${i}.json` }] })),
     };
     const upstream = fakeUpstream({
       "http://upstream/index.json": { body: JSON.stringify(index) },

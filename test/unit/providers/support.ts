@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { crc32, deflateRawSync, gunzipSync } from "node:zlib";
+import { UeeError } from "../../../src/core/errors.ts";
 import type { Fetcher, FetchRequest } from "../../../src/core/fetching.ts";
 import type { JsonObject } from "../../../src/core/json.ts";
 import { silentLogger } from "../../../src/core/logger.ts";
@@ -36,10 +37,11 @@ export function fakeUpstream(
   const staged = new Map<string, StagedSlice>();
   const answer = (request: FetchRequest) => {
     requests.push(request);
-    const found = answers[request.url];
-    if (!found) throw new Error(`no answer for ${request.url}`);
+    const url = new URL(request.url, request.foundIn?.url).href;
+    const found = answers[url];
+    if (!found) throw new UeeError("PROV_NOT_FOUND", undefined, { data: { url } });
     const headers = found.headers ?? {};
-    const head = { headers, url: request.url, fetchedAt: FETCHED_AT + requests.length };
+    const head = { headers, url, fetchedAt: FETCHED_AT + requests.length };
     const wanted = request.headers?.["if-none-match"];
     if (wanted !== undefined && wanted === headers.etag) {
       return { ...head, status: 304 as const, body: Buffer.alloc(0) };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { UeeError } from "../../../src/core/errors.ts";
-import { makeHop, nextHop } from "../../../src/upstream/hops.ts";
+import { linkedHop, makeHop, nextHop } from "../../../src/upstream/hops.ts";
 import { fingerprint, redactText, redactUrl } from "../../../src/upstream/secrets.ts";
 
 const first = (url: string, headers: Record<string, string> = {}) =>
@@ -52,6 +52,33 @@ describe("a redirect", () => {
     expect(codeOf(() => nextHop(from, location, new Set([from.url.href])))).toBe("PROV_REDIRECTS");
   });
 
+  test.each([
+    "http://127.0.0.1/",
+    "http://localhost:9000/",
+    "http://x.localhost/",
+    "http://[::1]/",
+    "http://0.0.0.0/",
+    "http://[::ffff:127.0.0.1]/",
+    "http://2130706433/",
+    "http://169.254.169.254/latest/meta-data",
+    "http://[fe80::1]/",
+  ])("from elsewhere to %s is refused, and so is an address in an answer", (near) => {
+    const plain = first("http://a.example/");
+    expect(codeOf(() => nextHop(plain, near, new Set()))).toBe("PROV_REDIRECTS");
+    expect(codeOf(() => linkedHop(plain, asked(near), "uee"))).toBe("PROV_REDIRECTS");
+    // Where the answer itself came from there, it may go on there.
+    expect(codeOf(() => nextHop(first(near), new URL("/next", near).href, new Set()))).toBeUndefined();
+  });
+
+  test("on this machine does not lead to its link", () => {
+    expect(codeOf(() => nextHop(first("http://127.0.0.1/"), "http://169.254.169.254/", new Set()))).toBe(
+      "PROV_REDIRECTS",
+    );
+    expect(
+      codeOf(() => nextHop(first("http://127.0.0.1/"), "http://[::1]:8080/", new Set())),
+    ).toBeUndefined();
+  });
+
   test("is followed five times, not six", () => {
     const visited = new Set<string>();
     let hop = from;
@@ -62,6 +89,49 @@ describe("a redirect", () => {
     visited.add(hop.url.href);
     expect(codeOf(() => nextHop(hop, "/6", visited))).toBe("PROV_REDIRECTS");
   });
+});
+
+const asked = (url: string) => ({ url, maxBytes: 1, expect: "json" as const });
+
+describe("an address inside an answer", () => {
+  const index = first("https://user:pw@mirror.example/attack/index.json?token=t", {
+    apiKey: "k",
+    "if-none-match": "1",
+  });
+
+  test("of the same origin gets the credentials and the query, not the conditions", () => {
+    const hop = linkedHop(index, asked("ics/ics.json"), "uee");
+    expect(hop.url.href).toBe("https://mirror.example/attack/ics/ics.json?token=t");
+    expect(hop.headers).toMatchObject({
+      apiKey: "k",
+      authorization: `Basic ${Buffer.from("user:pw").toString("base64")}`,
+    });
+    expect(hop.headers).not.toHaveProperty("if-none-match");
+  });
+
+  test("keeps a query of its own", () => {
+    expect(linkedHop(index, asked("/ics.json?v=1"), "uee").url.search).toBe("?v=1");
+  });
+
+  test("of another origin gets neither, and its own user and password are not sent", () => {
+    const hop = linkedHop(index, asked("https://a:b@other.example/ics.json"), "uee");
+    expect(hop.url.href).toBe("https://other.example/ics.json");
+    expect(Object.keys(hop.headers).sort()).toEqual(["accept", "accept-encoding", "user-agent"]);
+  });
+
+  test("after a redirect to another origin gets none either, wherever it leads", () => {
+    const moved = nextHop(index, "https://cdn.example/index.json", new Set());
+    const hop = linkedHop(moved, asked("https://mirror.example/ics.json"), "uee");
+    expect(hop.headers).not.toHaveProperty("authorization");
+    expect(hop.url.search).toBe("");
+  });
+
+  test.each(["http://mirror.example/ics.json", "file:///etc/passwd", "https://"])(
+    "%s is refused",
+    (address) => {
+      expect(codeOf(() => linkedHop(index, asked(address), "uee"))).toBe("PROV_REDIRECTS");
+    },
+  );
 });
 
 describe("a secret", () => {
