@@ -25,6 +25,7 @@ import { RunsQueue } from "./queues/runsQueue.ts";
 import { SchedulePlan } from "./queues/schedulePlan.ts";
 import { makeRedisChangeFeed, makeRedisProviderRecords } from "./records/index.ts";
 import { BadRecords } from "./recovery/badRecords.ts";
+import { BatchDeaths } from "./recovery/deadLetters/batchDeaths.ts";
 import { ActionLog } from "./recovery/letters/actionLog.ts";
 import { LetterStore } from "./recovery/letters/letterStore.ts";
 import { ReplayRuns } from "./recovery/letters/replayRuns.ts";
@@ -38,7 +39,7 @@ import { ensureSchema } from "./redis/schema.ts";
 import { makeTroubleGate } from "./redis/troubleGate.ts";
 import { makeUpstream, type Upstream } from "./upstream/client.ts";
 import { fingerprint } from "./upstream/secrets.ts";
-import type { ProviderContext } from "./workers/context.ts";
+import { ALONE, type ProviderContext } from "./workers/context.ts";
 import { governedPool } from "./workers/fleetDuties.ts";
 import { Governor } from "./workers/governor.ts";
 import { AdaptivePageSize } from "./workers/pageSize.ts";
@@ -59,6 +60,8 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   const machines = new Map<string, ProviderMachineStore>();
   const gate = makeTroubleGate({ redis: redis.commands, probeKey: keys.probe, logger });
   const budget = new WeightedGate(settings.inflightBytes);
+  const company = new WeightedGate(ALONE);
+  const registry = new WorkerRegistry(redis.commands, keys);
   const buffer = { records: 0 };
   const pool = makePermitPool({
     redis: redis.commands,
@@ -138,6 +141,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       gate,
       staging: new Staging(redis.commands, providerKeys),
       badRecords: new BadRecords(redis.commands, providerKeys),
+      deaths: new BatchDeaths(redis.commands, providerKeys, registry),
       letters,
       letterActions: new ActionLog(redis.commands, providerKeys),
       replayRuns: new ReplayRuns(redis.commands, providerKeys, provider.name, source),
@@ -145,13 +149,13 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       fetchLane: new WeightedGate(Math.max(1, settings.concurrency - half)),
       workLane: new WeightedGate(half),
       budget,
+      company,
       waitScale: settings.waitScale,
       logger: logger.child({ provider: provider.name }),
       onStep: options.onStep ?? (() => undefined),
     });
   }
   const runsQueue = new RunsQueue(keys, redis.commands);
-  const registry = new WorkerRegistry(redis.commands, keys);
   const feed = makeRedisChangeFeed({
     redis: redis.commands,
     keys,
@@ -219,6 +223,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     schedules: () => scheduleViews(parts),
     liveWorkers: workers.liveWorkers,
     workers: workers.workers,
+    noteWorkerEnd: (id, how) => registry.noteEnd(id, how),
     startWorker: workers.startWorker,
 
     pause: (provider, by = {}) => pause(context(provider), machine(provider), by),

@@ -12,7 +12,7 @@ export interface WorkersServiceOptions {
   script: string;
   args: readonly string[];
   env: NodeJS.ProcessEnv;
-  engine: Pick<Engine, "workers">;
+  engine: Pick<Engine, "workers" | "noteWorkerEnd">;
   logger: Logger;
   style: Style;
   /** For people. */
@@ -29,7 +29,13 @@ export function workersService(options: WorkersServiceOptions): Service {
     missedBeats: async () =>
       new Map((await engine.workers()).map(({ id, missedBeats }) => [id, missedBeats])),
     logger: terminal ? options.logger.child({}, { level: "silent" }) : options.logger,
-    ...(terminal ? { onEvent: (happened) => say(forPeople(happened, style)) } : {}),
+    onEvent: (happened) => {
+      if (terminal) say(forPeople(happened, style));
+      if (happened.event === "worker_lost" && happened.worker !== null) {
+        // Only for the words of a dead letter: that a process is gone is seen without this.
+        void engine.noteWorkerEnd(happened.worker, happened.how).catch(() => undefined);
+      }
+    },
   });
   const killNow = () => supervisor.kill();
   let gone = (): void => undefined;

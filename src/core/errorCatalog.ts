@@ -181,6 +181,11 @@ export const errorCatalog = {
     "This process still runs an older copy of the batch.",
     "Nothing: the batch comes back when the copy has settled.",
   ),
+  RPC_BATCH_KILLS_WORKER: entry(
+    "permanent",
+    "The processes that worked on this batch died.",
+    "Look into the workers' logs and memory limit at the times of these deaths: usually what the upstream sent needs more memory than a worker may have. Then `uee dlq replay <id>`; the count starts again.",
+  ),
   RPC_PAYLOAD_TOO_LARGE: entry(
     "permanent",
     "A batch's payload exceeds 16 KB.",

@@ -308,6 +308,8 @@ export interface Engine extends BreakersApi {
   ): Promise<Checkpoint[]>;
   /** Every worker that is known with its last heartbeat, the oldest first; the dead for ten minutes. */
   workers(): Promise<WorkerView[]>;
+  /** A supervisor says how the process of a worker ended: `was ended by SIGKILL`. */
+  noteWorkerEnd(id: string, how: string): Promise<void>;
   deadLetters: DeadLetters;
   records: {
     /** By URN, id or alias. */

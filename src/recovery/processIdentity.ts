@@ -42,6 +42,16 @@ export const thisProcess = (): ProcessIdentity => ({
   started: readOr("", () => startTicks(process.pid)),
 });
 
+let known: string | undefined;
+
+/** This process, as one word. `processOf` reads it. */
+export const processKey = (): string => {
+  known ??= JSON.stringify(thisProcess());
+  return known;
+};
+
+export const processOf = (key: string): ProcessIdentity => JSON.parse(key) as ProcessIdentity;
+
 /** True only when it is certain. */
 export function isDead(other: ProcessIdentity): boolean {
   const scope = scopeOfThisProcess();

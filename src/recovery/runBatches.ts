@@ -7,6 +7,7 @@ import type { PlannedBatch } from "../providers/contract.ts";
 import type { Attempt } from "../records/contract.ts";
 import { loadScript } from "../redis/scripts.ts";
 import { type Failure, failureFields, letterIdOf } from "./letters/letter.ts";
+import { processKey } from "./processIdentity.ts";
 import { RunReads } from "./runReads.ts";
 import type { BatchEntry, BatchResult, BatchStatus } from "./runRecord.ts";
 
@@ -41,7 +42,14 @@ export interface Burial {
 }
 
 export type Begun =
-  | { kind: "begun"; attempt: Attempt }
+  | {
+      kind: "begun";
+      attempt: Attempt;
+      /** The mark of another process whose attempt began and did not end; null: there is none. */
+      left: string | null;
+      /** Another process left its mark, or died before while it had this batch at work: no work may start before that is judged. */
+      suspected: boolean;
+    }
   | { kind: "closed" | "committed" | "dead" | "cancelled" | "unplanned" };
 
 /** Key, JSON and whether it takes a place in the plan's order, of each batch: what the scripts that plan expect. */
@@ -66,8 +74,8 @@ export class RunBatches extends RunReads {
     const reply = (await scripts.beginAttempt.run(
       this.redis,
       [run.run, run.status, run.fences],
-      [batchKey, step],
-    )) as [number | string, string, string];
+      [batchKey, step, processKey()],
+    )) as [number | string, string, string, string, number];
     const refusals = {
       [-1]: "closed",
       [-2]: "committed",
@@ -78,7 +86,8 @@ export class RunBatches extends RunReads {
     const kind = refusals[Number(reply[0]) as keyof typeof refusals];
     if (kind !== undefined) return { kind } as Begun;
     const attempt = { runId, batchKey, fence: Number(reply[0]), pass: Number(reply[1]) };
-    return { kind: "begun", attempt };
+    const left = reply[3] || null;
+    return { kind: "begun", attempt, left, suspected: left !== null || Number(reply[4]) === 1 };
   }
 
   /**

@@ -173,7 +173,7 @@ export class RunStore extends RunBatches {
   /** A closed run needs neither its marks nor its fences: without them every late commit is refused as well. */
   async dropBookkeeping(runId: string): Promise<void> {
     const run = this.runKeys(runId);
-    await this.redis.unlink(run.seen, run.regressed, run.fences, run.nameless);
+    await this.redis.unlink(run.seen, run.regressed, run.fences, run.nameless, run.work, run.deaths);
     await this.redis.srem(this.keys.unclean, runId);
   }
 

@@ -35,6 +35,8 @@ export interface WorkerFacts {
   /** Whose batches it takes, and whether it takes jobs of the queue `runs`. */
   serves: { providers: string[]; runs: boolean };
   vitals: WorkerVitals | null;
+  /** How its process ended, by the word of its supervisor. */
+  ended?: string;
 }
 
 export interface RegisteredWorker extends WorkerFacts {
@@ -51,6 +53,8 @@ export interface RegisteredWorker extends WorkerFacts {
 export class WorkerRegistry {
   /** A worker's word holds this long, ms. */
   static readonly holdsMs = HOLDS_MS;
+  /** A dead worker is remembered this long, ms. */
+  readonly forgetsAfterMs = FORGET_MS;
   readonly #redis: Redis;
   readonly #keys: Keys;
 
@@ -67,6 +71,14 @@ export class WorkerRegistry {
       [workers, workerFacts, workerBeats],
       [worker.id, JSON.stringify(worker), HOLDS_MS, FORGET_MS, heartbeat ? "1" : "0"],
     );
+  }
+
+  /** The supervisor of a worker's process says how it ended. A worker that withdrew is forgotten already. */
+  async noteEnd(id: string, how: string): Promise<void> {
+    const text = await this.#redis.hget(this.#keys.workerFacts, id);
+    if (text === null) return;
+    const facts: WorkerFacts = { ...(JSON.parse(text) as WorkerFacts), ended: how };
+    await this.#redis.hset(this.#keys.workerFacts, id, JSON.stringify(facts));
   }
 
   async withdraw(id: string): Promise<void> {
@@ -111,7 +123,7 @@ function judge(
 ): Pick<RegisteredWorker, "missedBeats" | "health" | "alive"> {
   const missed = missedBeats(at.now - at.lastBeat);
   const wordHolds = at.expires > at.now;
-  const gone = isDead(worker.process);
+  const gone = worker.ended !== undefined || isDead(worker.process);
   if (gone || missed >= DEAD_AFTER_BEATS) return { missedBeats: missed, health: "dead", alive: false };
   return { missedBeats: missed, health: wordHolds && missed === 0 ? "live" : "late", alive: wordHolds };
 }

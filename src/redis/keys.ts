@@ -129,6 +129,8 @@ export interface ProviderKeys {
   readonly replayRuns: string;
   /** SET of closed runs whose bookkeeping is still there. */
   readonly unclean: string;
+  /** HASH process → ms of its death, with a `!` where a batch explains it (see recovery/deadLetters/batchDeaths.ts). */
+  readonly processDeaths: string;
 }
 
 /** The index of dead letters, see recovery/lua/letters.lua. The scripts derive the other names from `index`. */
@@ -166,6 +168,10 @@ export interface RunKeys {
   readonly order: string;
   /** HASH batch key → fence of its newest attempt. */
   readonly fences: string;
+  /** HASH batch key → fence and process of the attempt that is at work; left behind by a process that died. */
+  readonly work: string;
+  /** HASH batch key → JSON of the deaths of processes that had it at work. */
+  readonly deaths: string;
   /** HASH id → `<code><pass>:<fetch time>`; codes: c created, u updated, n unchanged, d dead (see records/lua/seen.lua). */
   readonly seen: string;
   /** HASH id → `<pass>:<digest>` of records refused as older than the stored. */
@@ -237,6 +243,8 @@ export function makeKeys(prefix: string): Keys {
             results: `${base}:results`,
             order: `${base}:order`,
             fences: `${base}:fences`,
+            work: `${base}:work`,
+            deaths: `${base}:deaths`,
             seen: `${base}:seen`,
             regressed: `${base}:regressed`,
             nameless: `${base}:nameless`,
@@ -273,6 +281,7 @@ export function makeKeys(prefix: string): Keys {
         replayRun: `${tag}:replay-run`,
         replayRuns: `${tag}:replay-runs`,
         unclean: `${tag}:unclean-runs`,
+        processDeaths: `${tag}:process-deaths`,
       };
     },
   };

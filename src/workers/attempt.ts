@@ -1,9 +1,11 @@
 /** What the steps of every kind of batch share: how an attempt begins, is told apart when it fails, and what it owes at its end. */
+import { UeeError } from "../core/errors.ts";
 import { formatUrn } from "../core/urn.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
+import { describeDeaths } from "../recovery/deadLetters/batchDeaths.ts";
 import type { BatchEntry } from "../recovery/runStore.ts";
-import type { ProviderContext } from "./context.ts";
+import { ALONE, type ProviderContext, timed } from "./context.ts";
 import { settleReplayed } from "./replayed.ts";
 
 export type BatchSummary = Record<string, string | number | boolean>;
@@ -36,14 +38,68 @@ export class AttemptError extends Error {
   }
 }
 
+/**
+ * Begins an attempt at a batch and does its steps in its name. A batch that had a process at work which died works alone in
+ * this one, and not at all when that happened too often.
+ */
 export async function inAttempt(
-  attempt: Attempt,
+  context: ProviderContext,
+  job: BatchJob,
+  signal: AbortSignal,
   steps: (attempt: Attempt) => Promise<BatchSummary>,
 ): Promise<BatchSummary> {
+  const { company } = context;
+  let weight = 1;
+  await company.enter(weight, signal);
+  try {
+    const begun = await timed(context, () => context.runs.begin(job.runId, job.batch, "batch"));
+    if (begun.kind !== "begun") return await skipped(context, job, begun.kind);
+    const { attempt } = begun;
+    try {
+      if (begun.suspected) {
+        const { deaths, enough } = await context.deaths.judge(attempt, begun.left);
+        if (enough) {
+          const said = `${deaths.length} processes died while they worked on it: ${describeDeaths(deaths)}.`;
+          throw new UeeError("RPC_BATCH_KILLS_WORKER", said);
+        }
+        if (deaths.length > 0) {
+          context.logger.warn(
+            { event: "batch_suspected", runId: job.runId, batch: job.batch, deaths: deaths.length },
+            `a process died while it worked on this batch (${describeDeaths(deaths)}): it works alone now`,
+          );
+          company.leave(weight);
+          weight = 0;
+          await company.enter(ALONE, signal);
+          weight = ALONE;
+        }
+        await context.deaths.start(attempt);
+      }
+      return await untilTold(context, attempt, signal, steps);
+    } catch (error) {
+      throw new AttemptError(attempt, error);
+    }
+  } finally {
+    if (weight > 0) company.leave(weight);
+  }
+}
+
+/** From the moment it is told to end, the end of its process says nothing of the batch. */
+async function untilTold(
+  { deaths }: ProviderContext,
+  attempt: Attempt,
+  signal: AbortSignal,
+  steps: (attempt: Attempt) => Promise<BatchSummary>,
+): Promise<BatchSummary> {
+  // Redis may be away: then the mark stays, and counts for nothing as long as this process lives.
+  const end = () => deaths.end(attempt).catch(() => undefined);
+  signal.addEventListener("abort", end, { once: true });
   try {
     return await steps(attempt);
   } catch (error) {
-    throw new AttemptError(attempt, error);
+    await end();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", end);
   }
 }
 

@@ -8,6 +8,7 @@ import type { AnyProvider } from "../providers/contract.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
 import type { ProviderRecords } from "../records/contract.ts";
 import type { BadRecords } from "../recovery/badRecords.ts";
+import type { BatchDeaths } from "../recovery/deadLetters/batchDeaths.ts";
 import type { ActionLog } from "../recovery/letters/actionLog.ts";
 import type { LetterStore } from "../recovery/letters/letterStore.ts";
 import type { ReplayRuns } from "../recovery/letters/replayRuns.ts";
@@ -22,6 +23,9 @@ export const timed = <T>(
   context: Pick<ProviderContext, "reporter">,
   operation: () => Promise<T>,
 ): Promise<T> => (context.reporter ? context.reporter.timed(operation) : operation());
+
+/** The weight of a batch that fills the gate `company` by itself. */
+export const ALONE = 1_000_000;
 
 /** The named steps of a batch and of a run's end. */
 export type StepName = "fetch" | "commit" | "checkpoint" | "settle" | "verify" | "remove" | "close";
@@ -48,6 +52,8 @@ export interface ProviderContext {
   gate: TroubleGate;
   staging: Staging;
   badRecords: BadRecords;
+  /** Processes that died at work, by batch. */
+  deaths: BatchDeaths;
   letters: LetterStore;
   /** What people did with them. */
   letterActions: ActionLog;
@@ -61,6 +67,8 @@ export interface ProviderContext {
   /** One batch fetches while another one works: two lanes of width one make the prefetch. */
   fetchLane: WeightedGate;
   workLane: WeightedGate;
+  /** Batches at work in this process, over all providers; one of weight ALONE has no company. */
+  company: WeightedGate;
   /** Bytes fetched and not yet committed, over all providers of this process. */
   budget: WeightedGate;
   /** Multiplies throttle waits, retry and back-off delays. */

@@ -10,15 +10,7 @@ import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
 import { type RunRecord, toEntries } from "../recovery/runStore.ts";
 import { mapRedisError } from "../redis/errors.ts";
-import {
-  type BatchSummary,
-  enqueueDue,
-  inAttempt,
-  mayBeReplay,
-  nothingToDo,
-  skipped,
-  urnOf,
-} from "./attempt.ts";
+import { type BatchSummary, enqueueDue, inAttempt, mayBeReplay, nothingToDo, urnOf } from "./attempt.ts";
 import { type ProviderContext, timed } from "./context.ts";
 import { Intake } from "./intake.ts";
 import { batchSuperseded, refuseOutdated, settleReplayed } from "./replayed.ts";
@@ -115,9 +107,7 @@ export async function runBatch(
   job: BatchJob,
   signal: AbortSignal,
 ): Promise<BatchSummary> {
-  const begun = await timed(context, () => context.runs.begin(job.runId, job.batch, "batch"));
-  if (begun.kind !== "begun") return await skipped(context, job, begun.kind);
-  return await inAttempt(begun.attempt, (attempt) => batchSteps(context, job, attempt, signal));
+  return await inAttempt(context, job, signal, (attempt) => batchSteps(context, job, attempt, signal));
 }
 
 async function batchSteps(

@@ -2,7 +2,7 @@
 import { UeeError } from "../core/errors.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
-import { type BatchSummary, enqueueDue, inAttempt, nothingToDo, skipped, urnOf } from "./attempt.ts";
+import { type BatchSummary, enqueueDue, inAttempt, nothingToDo, urnOf } from "./attempt.ts";
 import type { ProviderContext } from "./context.ts";
 import { recordSuperseded, settleReplayed } from "./replayed.ts";
 
@@ -12,9 +12,7 @@ export async function runRecord(
   job: BatchJob,
   signal: AbortSignal,
 ): Promise<BatchSummary> {
-  const begun = await context.runs.begin(job.runId, job.batch, "batch");
-  if (begun.kind !== "begun") return await skipped(context, job, begun.kind);
-  return await inAttempt(begun.attempt, (attempt) => recordSteps(context, job, attempt, signal));
+  return await inAttempt(context, job, signal, (attempt) => recordSteps(context, job, attempt, signal));
 }
 
 async function recordSteps(

@@ -1,5 +1,6 @@
 // A worker process of built code: works until it is killed or told to stop. argv: JSON {url, settings, stopAt?: {step,
-// phase, nth}, logs?, host?}; with stopAt it freezes itself (SIGSTOP) at that place; with host it believes to run on another
+// phase, nth}, diesAt?: key of a batch[], logs?, host?}; with stopAt it freezes itself (SIGSTOP) at that place; with diesAt it
+// kills itself (SIGKILL) when it has fetched one of these batches; with host it believes to run on another
 // machine of that name. Prints one line when it takes batches; with logs its log lines, as {"log": …}.
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
@@ -30,6 +31,8 @@ const engine = await openEngine({
     const at = plan.stopAt;
     if (at && step === at.step && phase === at.phase && ++met === at.nth)
       process.kill(process.pid, "SIGSTOP");
+    if (step === "fetch" && phase === "after" && plan.diesAt?.includes(batch))
+      process.kill(process.pid, "SIGKILL");
   },
 });
 const worker = await engine.startWorker();

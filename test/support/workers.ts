@@ -41,6 +41,8 @@ export async function startWorkerProcess(options: {
   url: string;
   settings: EngineSettings;
   stopAt?: Place;
+  /** It kills itself when it has fetched one of these batches. */
+  diesAt?: readonly string[];
   logs?: boolean;
   /** It believes to run on another machine of this name. */
   host?: string;

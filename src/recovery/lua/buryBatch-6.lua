@@ -31,6 +31,8 @@ end
 redis.call("HSET", KEYS[2], ARGV[1], "d" .. string.sub(status, 2))
 redis.call("HSET", KEYS[4], ARGV[1], ARGV[3])
 countBatch(KEYS[1], ARGV[1], "done", 1)
+redis.call("HDEL", KEYS[1] .. ":work", ARGV[1])
+redis.call("HDEL", KEYS[1] .. ":deaths", ARGV[1])
 if ARGV[4] == "batch" then
   redis.call("HINCRBY", KEYS[1], "deadBatches", 1)
   redis.call("HINCRBY", KEYS[1], "deadSize", ARGV[10])

@@ -29,6 +29,8 @@ if ARGV[13] ~= "" and redis.call("HSETNX", runKey, "listing:" .. ARGV[13], ARGV[
   redis.call("HINCRBY", runKey, "expected:" .. pass, ARGV[14])
 end
 redis.call("HSET", KEYS[6], batchKey, ARGV[4])
+redis.call("HDEL", runKey .. ":work", batchKey)
+redis.call("HDEL", runKey .. ":deaths", batchKey)
 redis.call("HDEL", runKey, "waitingReason", "waitingUntil")
 if ARGV[7] ~= "" then
   local newest = redis.call("HGET", runKey, "newestMs")

@@ -9,7 +9,7 @@ import { entryOf, type SlotEvent, type SlotState, workerMachine } from "./worker
 /** What happened to a worker, for the log and for whoever watches. */
 export type SupervisionEvent =
   | { event: "worker_started"; slot: number; pid: number }
-  | { event: "worker_lost"; slot: number; pid: number; how: string }
+  | { event: "worker_lost"; slot: number; pid: number; worker: string | null; how: string }
   | { event: "worker_killed"; slot: number; pid: number; why: string }
   /** Takes batches again so long after it was lost. */
   | { event: "worker_restarted"; slot: number; pid: number; afterMs: number }
@@ -124,7 +124,7 @@ export class Slot {
     const told = this.#state === "stopping" || this.#state === "forcing";
     if (!told) {
       this.#lostAt ??= performance.now();
-      this.#o.tell({ event: "worker_lost", slot, pid: process.pid, how });
+      this.#o.tell({ event: "worker_lost", slot, pid: process.pid, worker: this.#worker, how });
     }
     this.happen("exited", how);
     if (this.#state !== "waiting") return;

@@ -177,4 +177,10 @@ export const mutants: readonly Mutant[] = [
     edits: [{ at: "reconciler-open-run", condition: "true" }],
     caughtBy: [{ test: "test/faults/killedAnywhere.test.ts", only: "checkpoint" }],
   },
+  {
+    name: "deaths of a batch's processes not counted",
+    law: 5,
+    edits: [{ at: "death-counted", condition: "false" }],
+    caughtBy: [{ test: "test/faults/batchKillsWorker.test.ts", only: "three times" }],
+  },
 ];

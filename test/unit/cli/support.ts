@@ -185,6 +185,7 @@ export function fakeEngine(over: Partial<Engine> = {}): Engine {
       changesEnd: unexpected("records.changesEnd"),
     },
     workers: async () => [],
+    noteWorkerEnd: async () => undefined,
     startWorker: async () => fakeWorker(),
     onShutdown: () => () => {},
     close: async () => ({ left: [] }),
