@@ -2,11 +2,13 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { ensureChromium, mayNeedChromium } from "./lib/chromium.mjs";
+import { ensureFaketime, mayNeedFaketime } from "./lib/faketime.mjs";
 import { root } from "./lib/fingerprint.mjs";
 import { setup } from "./setup.mjs";
 
 if (!(await setup())) process.exit(1);
 if (mayNeedChromium(process.argv.slice(2))) ensureChromium();
+if (mayNeedFaketime(process.argv.slice(2))) ensureFaketime();
 const jest = join(root, "node_modules/jest/bin/jest.js");
 // On the command line and not in NODE_OPTIONS: Jest's own workers inherit it, the programs under test do not.
 const child = spawn(

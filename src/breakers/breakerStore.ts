@@ -6,6 +6,7 @@ import { mapRedisError } from "../redis/errors.ts";
 import type { UpstreamKeys } from "../redis/keys.ts";
 import { type PageRequest, readNewestFirst, type StreamPage } from "../redis/newestFirst.ts";
 import { loadScript } from "../redis/scripts.ts";
+import { redisMs } from "../redis/time.ts";
 import {
   type BreakerReply,
   type BreakerTransition,
@@ -85,10 +86,9 @@ export class BreakerStore {
   }
 
   async view(): Promise<BreakerView> {
-    const [fields, [seconds, micros]] = await this.#run(
-      Promise.all([this.#o.redis.hgetall(this.#o.keys.breaker), this.#o.redis.time()]),
-    );
-    return toView(this.upstream, fields, Number(seconds) * 1000 + Math.floor(Number(micros) / 1000));
+    const { redis, keys } = this.#o;
+    const [fields, nowMs] = await this.#run(Promise.all([redis.hgetall(keys.breaker), redisMs(redis)]));
+    return toView(this.upstream, fields, nowMs);
   }
 
   /** Newest first. */

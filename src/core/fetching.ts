@@ -27,7 +27,7 @@ export interface FetchedHead {
   headers: Record<string, string>;
   /** The address that answered, after redirects. */
   url: string;
-  /** Redis `TIME` in µs when the request was granted its slot: orders fetches across the fleet. */
+  /** µs by the provider's clock, from right before the request was sent: orders fetches across the fleet. */
   fetchedAt: number;
 }
 

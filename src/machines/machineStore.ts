@@ -11,6 +11,7 @@ import type { Logger } from "../core/logger.ts";
 import type { Keys, ProviderKeys } from "../redis/keys.ts";
 import { type PageRequest, readNewestFirst, type StreamPage } from "../redis/newestFirst.ts";
 import { loadScript, type Script } from "../redis/scripts.ts";
+import { redisMs } from "../redis/time.ts";
 import { type Machine, statesThatAllow, stepOf } from "./defineMachine.ts";
 import { type MacroEvent, type MacroState, macroMachine } from "./macroMachine.ts";
 import { type ProviderEvent, type ProviderState, providerMachine } from "./providerMachine.ts";
@@ -78,11 +79,7 @@ export class MachineStore<State extends string, Event extends string> {
   }
 
   async read(): Promise<MachineSnapshot<State, Event>> {
-    const [fields, [seconds, micros]] = await Promise.all([
-      this.#redis.hgetall(this.#keys[0]),
-      this.#redis.time(),
-    ]);
-    const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    const [fields, now] = await Promise.all([this.#redis.hgetall(this.#keys[0]), redisMs(this.#redis)]);
     return toSnapshot(this.machine, this.providerId, fields, now);
   }
 

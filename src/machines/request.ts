@@ -3,6 +3,7 @@
  * work (`transition` of lua/transition.lua) takes `encodeRequest` as an argument and its reply goes through `decodeReply`.
  */
 import { isObject, type JsonObject } from "../core/json.ts";
+import { timeLeft } from "../redis/time.ts";
 import type { Machine } from "./defineMachine.ts";
 
 export interface Actor {
@@ -140,7 +141,10 @@ export function toSnapshot<State extends string, Event extends string>(
     reason: textOrNull(fields.reason),
     details: objectOf(fields.details),
     until: textOrNull(fields.until),
-    remainingMs: fields.until_ms === undefined ? 0 : Math.max(0, Number(fields.until_ms) - nowMs),
+    remainingMs:
+      fields.until_ms === undefined
+        ? 0
+        : timeLeft(Number(fields.until_ms), nowMs, Number(fields.wait_ms ?? Number.POSITIVE_INFINITY)),
     createdAt: textOrNull(fields.created_at),
     updatedAt: textOrNull(fields.updated_at),
     urn: textOrNull(fields.urn),

@@ -64,7 +64,12 @@ export class PermitAuditor {
   /** Findings that were mended; undefined when another pod's audit is fresh. */
   async runOnce(): Promise<number | undefined> {
     const { redis, keys, pool, actor, logger } = this.#o;
-    if ((await redis.set(keys.permitAuditTurn, actor, "PX", TURN_MS, "NX")) === null) return undefined;
+    const turn = keys.permitAuditTurn;
+    if ((await redis.set(turn, actor, "PX", TURN_MS, "NX")) === null) {
+      // A turn that lasts longer than one can was taken before Redis' clock went back.
+      if ((await redis.pttl(turn)) > TURN_MS) await redis.pexpire(turn, TURN_MS);
+      return undefined;
+    }
     const report = await pool.audit({ repair: true, actor });
     await redis
       .multi()

@@ -3,6 +3,7 @@ import type { Redis } from "ioredis";
 import type { Schedule, ScheduleSetting } from "../core/schedule.ts";
 import type { RunMode } from "../providers/contract.ts";
 import { loadScript } from "../redis/scripts.ts";
+import { tick } from "../redis/time.ts";
 
 const claimScript = loadScript(new URL("./lua/claim-plan-1.lua", import.meta.url));
 
@@ -44,10 +45,9 @@ export class SchedulePlan {
     this.#key = key;
   }
 
-  /** Redis `TIME` in µs: when a worker began. */
-  async now(): Promise<number> {
-    const [seconds, micros] = await this.#redis.time();
-    return Number(seconds) * 1_000_000 + Number(micros);
+  /** When a worker began, µs: later than every worker before it, whatever Redis' clock does. */
+  now(): Promise<number> {
+    return tick(this.#redis, this.#key);
   }
 
   /** The plan that holds; the caller's own when it is the live worker that started last. */

@@ -128,7 +128,7 @@ class Commit {
         const raw = tombstones.get(candidate.id) ?? "";
         const tombstone = raw === "" ? undefined : parseTombstone(candidate.id, raw);
         if (tombstone && candidate.fetchedAt <= tombstone.at) {
-          this.#mark({ candidate, id: candidate.id, base: "", outcome: "stale" });
+          this.#refuse(candidate, tombstone.at);
           continue;
         }
         const firstSeen = tombstone ? Date.parse(tombstone.firstSeen) : 0;
@@ -144,7 +144,7 @@ class Commit {
       }
       const judgement = judgeVersion(entry, candidate, this.#options.staleness);
       if (judgement === "stale") {
-        this.#mark({ candidate, id: candidate.id, base: "", outcome: "stale" });
+        this.#refuse(candidate, entry.fetchedAt);
         continue;
       }
       const yields = judgement === "fetched-later";
@@ -216,6 +216,12 @@ class Commit {
         }
       });
     }
+  }
+
+  /** Older than what is stored. Kept bytes of a bad record may be; what was fetched just now may not. */
+  #refuse(candidate: Candidate, storedAt: number): void {
+    const mark = { candidate, id: candidate.id, base: "", outcome: "stale" } as const;
+    this.#mark(this.#options.keptBytes ? mark : { ...mark, refusedFor: storedAt });
   }
 
   #mark(mark: CandidateMark): void {

@@ -7,7 +7,8 @@
  *    batch has a newer attempt or the run is not open; checked in the same atomic step as the write.
  *  - A diff is computed against what was read; the write compares and sets per record, so a record that changed meanwhile
  *    is read and judged anew.
- *  - An older version never replaces a newer one.
+ *  - An older version never replaces a newer one. Fetch times and removals are drawn from one clock a provider, which grows
+ *    even while Redis' own clock goes back. A run counts (`refused:<pass>`) what it refused for a fetch that is not its own.
  *  - Which ids a run has seen, and as what, is counted in the same step; each id once, whatever is retried.
  */
 import type { JsonObject } from "../core/json.ts";
@@ -25,7 +26,7 @@ export interface IncomingRecord {
   lastModified: string | null;
   aliases: string[];
   data: JsonObject;
-  /** µs by Redis TIME. */
+  /** µs by the provider's clock (redis/lua/clock.lua). */
   fetchedAt: number;
 }
 
@@ -37,6 +38,8 @@ export interface CommitOptions {
   staleness: "latest-wins" | "fetch-order";
   /** Full runs: a lower version seen in two passes with the same content is the upstream's truth and is accepted. */
   acceptRepeatedRegression: boolean;
+  /** The records were fetched long ago (a bad record tried again): being older than what is stored is nothing odd. */
+  keptBytes?: boolean;
   signal?: AbortSignal;
 }
 
@@ -85,7 +88,7 @@ export interface Seen {
   good: boolean;
   /** The newest pass that saw it. */
   pass: number;
-  /** µs by Redis TIME; 0 for those that are not good. */
+  /** µs by the provider's clock; 0 for those that are not good. */
   fetchedAt: number;
 }
 

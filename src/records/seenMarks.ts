@@ -5,7 +5,7 @@ import { FrameWriter } from "./frame.ts";
 import { markTime } from "./staleness.ts";
 import { assertAllowed, type StoreContext } from "./storeContext.ts";
 
-const markScript = loadScript(new URL("./lua/mark-5.lua", import.meta.url));
+const markScript = loadScript(new URL("./lua/mark-6.lua", import.meta.url));
 
 export const MARKS_A_CALL = 500;
 
@@ -15,6 +15,8 @@ export interface Mark {
   readonly base: string;
   /** Set where a lower version was refused: what the run remembers of it. */
   readonly regressedDigest?: string;
+  /** Set where it was refused as fetched earlier: the stored fetch time, µs, that it was judged against. */
+  readonly refusedFor?: number;
 }
 
 const frame = new FrameWriter();
@@ -33,9 +35,17 @@ export async function markSeen<M extends Mark>(
   for (const { id, base } of marks) frame.text(id).latin1(base);
   const regressed = marks.filter((mark) => mark.regressedDigest !== undefined);
   for (const mark of regressed) frame.text(mark.id).text(mark.regressedDigest!);
+  let refusals = 0;
+  let newest = 0;
+  marks.forEach(({ refusedFor }, i) => {
+    if (refusedFor === undefined) return;
+    refusals++;
+    newest = Math.max(newest, refusedFor);
+    frame.text(String(i + 1)).text(markTime(refusedFor));
+  });
   const [refused, conflicts = []] = (await markScript.run(
     redis,
-    [run.run, run.fences, run.seen, keys.index, run.regressed],
+    [run.run, run.fences, run.seen, keys.index, run.regressed, keys.meta],
     [
       attempt.batchKey,
       attempt.fence,
@@ -44,7 +54,9 @@ export async function markSeen<M extends Mark>(
       markTime(fetchedAt),
       marks.length,
       regressed.length,
+      refusals,
       frame.cut(),
+      newest,
     ],
   )) as [number, number[]?];
   assertAllowed(refused, attempt);

@@ -6,7 +6,7 @@ import type { CommitOptions } from "./contract.ts";
 import type { IndexEntry } from "./indexEntry.ts";
 
 export interface Version {
-  /** µs by Redis TIME. */
+  /** µs by the provider's clock. */
   readonly fetchedAt: number;
   /** ms since the epoch. */
   readonly lastModified: number | undefined;

@@ -5,7 +5,7 @@ import { formatTime } from "../core/time.ts";
 import type { Tombstone } from "./contract.ts";
 
 export interface StoredTombstone {
-  /** µs by Redis TIME. */
+  /** µs by the provider's clock. */
   readonly at: number;
   readonly reason: string;
   readonly runId: string;

@@ -13,7 +13,7 @@ import type { BatchEntry, BatchResult, BatchStatus } from "./runRecord.ts";
 
 const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
 const scripts = {
-  beginAttempt: script("beginAttempt-3"),
+  beginAttempt: script("beginAttempt-4"),
   planMore: script("planMore-6"),
   checkpoint: script("checkpoint-7"),
   buryBatch: script("buryBatch-6"),
@@ -73,7 +73,7 @@ export class RunBatches extends RunReads {
     const run = this.runKeys(runId);
     const reply = (await scripts.beginAttempt.run(
       this.redis,
-      [run.run, run.status, run.fences],
+      [run.run, run.status, run.fences, this.keys.meta],
       [batchKey, step, processKey()],
     )) as [number | string, string, string, string, number];
     const refusals = {

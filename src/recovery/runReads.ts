@@ -2,6 +2,7 @@
 import type { Redis } from "ioredis";
 import type { BatchFacts } from "../providers/contract.ts";
 import type { ProviderKeys, RunKeys } from "../redis/keys.ts";
+import { redisMs } from "../redis/time.ts";
 import {
   type BatchEntry,
   type BatchResult,
@@ -34,10 +35,9 @@ export class RunReads {
     return this.keys.run(runId);
   }
 
-  /** Redis `TIME` in ms. */
-  async now(): Promise<number> {
-    const [seconds, micros] = await this.redis.time();
-    return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+  /** Redis `TIME` in ms. For people and windows; what must be in order is drawn from `tick`. */
+  now(): Promise<number> {
+    return redisMs(this.redis);
   }
 
   async meta(): Promise<ProviderMeta> {
@@ -48,8 +48,9 @@ export class RunReads {
       lastFullAt: meta.lastFullAt ?? null,
       changeKey: meta.changeKey ?? null,
       lastRunId: meta.lastRunId ?? null,
-      verifiedOpenedMs: Number(meta.verifiedOpenedMs ?? "0"),
-      wholeOpenedMs: Number(meta.wholeOpenedMs ?? "0"),
+      // Stores written before the provider's clock existed have these in ms.
+      verifiedOpened: Number(meta.verifiedOpened ?? Number(meta.verifiedOpenedMs ?? "0") * 1_000),
+      wholeOpened: Number(meta.wholeOpened ?? Number(meta.wholeOpenedMs ?? "0") * 1_000),
       newestFetch: Number(meta.newestFetch ?? "0"),
     };
   }
@@ -62,10 +63,10 @@ export class RunReads {
     return toRunRecord(runId, await this.redis.hgetall(this.runKeys(runId).run));
   }
 
-  /** How long ago the run closed, ms; undefined while it is open. */
+  /** How long ago the run closed, ms; undefined while it is open. After Redis' clock went back: the distance. */
   async closedForMs(runId: string): Promise<number | undefined> {
     const [state, endedAt] = await this.redis.hmget(this.runKeys(runId).run, "state", "endedAt");
-    return state === "closed" && endedAt ? (await this.now()) - Date.parse(endedAt) : undefined;
+    return state === "closed" && endedAt ? Math.abs((await this.now()) - Date.parse(endedAt)) : undefined;
   }
 
   async hasBookkeeping(runId: string): Promise<boolean> {

@@ -46,6 +46,8 @@ export interface RunRecord {
   state: "waiting" | "open" | "closing" | "closed";
   mode: RunMode;
   startedAt: string;
+  /** When it opened, µs by the provider's clock: what was fetched for it has a later time. */
+  opened: number;
   endedAt: string | null;
   actor: string;
   allowShrink: boolean;
@@ -63,8 +65,8 @@ export interface RunRecord {
   deadAgain: number;
   /** Records planned in the batches that gave up. */
   deadSize: number;
-  /** What had failed and been processed when a person last resumed, ms since the epoch: errors are counted from there. */
-  errorBase: { errors: number; processed: number; atMs: number };
+  /** What had failed and been processed when a person last resumed (µs by the provider's clock): errors are counted from there. */
+  errorBase: { errors: number; processed: number; at: number };
   /** Resumed after too many errors: everything is walked once more before the run ends. */
   walkAgain: boolean;
   created: number;
@@ -97,6 +99,8 @@ export interface RunRecord {
   waiting: { reason: string; until: string } | null;
   uniqueByPass: Record<number, number>;
   regressedByPass: Record<number, number>;
+  /** Records refused as older than what an earlier run had stored. */
+  refusedByPass: Record<number, number>;
 }
 
 export interface ProviderMeta {
@@ -106,10 +110,10 @@ export interface ProviderMeta {
   lastFullAt: string | null;
   changeKey: string | null;
   lastRunId: string | null;
-  /** When the last verified run opened, ms; and the last verified one that saw the whole upstream. 0: none. */
-  verifiedOpenedMs: number;
-  wholeOpenedMs: number;
-  /** Newest fetch that a closed run received anything from, µs. */
+  /** When the last verified run opened, and the last verified one that saw the whole upstream; µs by the provider's clock. 0: none. */
+  verifiedOpened: number;
+  wholeOpened: number;
+  /** Newest fetch that a closed run received anything from, µs by the provider's clock. */
   newestFetch: number;
 }
 
@@ -130,6 +134,8 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     state: h.state as RunRecord["state"],
     mode: h.mode as RunMode,
     startedAt: h.startedAt ?? "",
+    // Runs opened before the provider's clock existed have only the wall clock's time.
+    opened: h.opened === undefined ? (Date.parse(h.startedAt ?? "") || 0) * 1_000 : int("opened"),
     endedAt: h.endedAt ?? null,
     actor: h.actor ?? "",
     allowShrink: h.allowShrink === "1",
@@ -146,7 +152,7 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     errorBase: {
       errors: int("errorBaseErrors"),
       processed: int("errorBaseProcessed"),
-      atMs: int("errorBaseAt"),
+      at: int("errorBaseTick") || int("errorBaseAt") * 1_000,
     },
     walkAgain: h.walkAgain === "1",
     created: int("created"),
@@ -174,5 +180,6 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     waiting: h.waitingUntil ? { reason: h.waitingReason ?? "", until: h.waitingUntil } : null,
     uniqueByPass: byPass("unique:"),
     regressedByPass: byPass("regressed:"),
+    refusedByPass: byPass("refused:"),
   };
 }

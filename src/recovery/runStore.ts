@@ -15,6 +15,7 @@ import { randomBytes } from "node:crypto";
 import type { PlannedBatch, RunMode } from "../providers/contract.ts";
 import type { Attempt } from "../records/contract.ts";
 import { loadScript } from "../redis/scripts.ts";
+import { tick } from "../redis/time.ts";
 import { accepted, RunBatches, toEntries, triples } from "./runBatches.ts";
 import type { StoredError } from "./runRecord.ts";
 
@@ -34,6 +35,7 @@ const scripts = {
   closeDoor: script("closeDoor-2"),
   setRunFields: script("setRunFields-2"),
   closeRun: script("closeRun-8"),
+  countRequest: script("countRequest-2"),
 };
 
 export class RunStore extends RunBatches {
@@ -52,8 +54,7 @@ export class RunStore extends RunBatches {
   }): Promise<{ runId: string; opened: boolean }> {
     for (;;) {
       const meta = await this.meta();
-      const ms = await this.now();
-      const startedAt = new Date(ms).toISOString();
+      const startedAt = new Date(await this.now()).toISOString();
       const mode = request.mode === "incremental" && meta.verifiedAt === null ? "full" : request.mode;
       const stamp = startedAt.replace(/[-:]/g, "").replace(".", "");
       const runId = `${request.provider}-${stamp}-${randomBytes(3).toString("hex")}`;
@@ -75,7 +76,7 @@ export class RunStore extends RunBatches {
       const reply = (await scripts.openRun.run(
         this.redis,
         [this.keys.openRun, this.keys.meta, this.keys.runs, run.run, run.batches, run.status, run.order],
-        [runId, meta.watermark ?? "", ms, fields.length, ...fields, ...triples(batches)],
+        [runId, meta.watermark ?? "", fields.length, ...fields, ...triples(batches)],
       )) as [number, string?];
       if (reply[0] === 1) return { runId, opened: true };
       if (reply[0] === 0) return { runId: reply[1] as string, opened: false };
@@ -109,13 +110,13 @@ export class RunStore extends RunBatches {
 
   /** A person resumes: errors are counted anew from here. */
   async resumed(runId: string, walkAgain: boolean): Promise<void> {
-    const atMs = await this.now();
+    const at = await this.tick();
     const run = await this.read(runId);
     if (!run || run.state === "closed") return;
     const errors = run.dead + run.deadSize;
     const processed = run.created + run.updated + run.unchanged + run.accepted + errors;
     await this.redis.hset(this.runKeys(runId).run, {
-      errorBaseAt: atMs,
+      errorBaseTick: at,
       errorBaseErrors: errors,
       errorBaseProcessed: processed,
       ...(walkAgain ? { walkAgain: "1" } : {}),
@@ -156,13 +157,20 @@ export class RunStore extends RunBatches {
     accepted(Number(reply), "closing the run");
   }
 
-  countRequest(runId: string): Promise<unknown> {
-    return this.redis.hincrby(this.runKeys(runId).run, "requests", 1);
+  /** Counts a request that is about to be sent. Returns its fetch's time, µs by the provider's clock. */
+  async countRequest(runId: string): Promise<number> {
+    return Number(await scripts.countRequest.run(this.redis, [this.runKeys(runId).run, this.keys.meta], []));
+  }
+
+  /** The next time of the provider's clock, µs: later than all before, even while Redis' clock goes back. */
+  tick(): Promise<number> {
+    return tick(this.redis, this.keys.meta);
   }
 
   /** Says why the run waits; cleared by the next checkpoint. Informative: no fence needed. */
-  async noteWaiting(runId: string, reason: string, untilMs: number): Promise<void> {
+  async noteWaiting(runId: string, reason: string, waitMs: number): Promise<void> {
     const key = this.runKeys(runId).run;
+    const untilMs = (await this.now()) + waitMs;
     await this.redis.hset(key, "waitingReason", reason, "waitingUntil", new Date(untilMs).toISOString());
   }
 

@@ -13,6 +13,7 @@ import { loadScript } from "../redis/scripts.ts";
 import { isDead, type ProcessIdentity } from "./processIdentity.ts";
 
 const beatScript = loadScript(new URL("./lua/beat-3.lua", import.meta.url));
+const workersScript = loadScript(new URL("./lua/workers-3.lua", import.meta.url));
 
 /** How often a worker renews its word, and for how long each holds. */
 export const LIVE_MS = 3_000;
@@ -89,13 +90,10 @@ export class WorkerRegistry {
 
   /** Everyone known, the dead included. */
   async all(): Promise<RegisteredWorker[]> {
-    const [time, scores, facts, beats] = await Promise.all([
-      this.#redis.time(),
-      this.#redis.zrangebyscore(this.#keys.workers, "-inf", "+inf", "WITHSCORES"),
-      this.#redis.hgetall(this.#keys.workerFacts),
-      this.#redis.hgetall(this.#keys.workerBeats),
-    ]);
-    const now = Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000);
+    const { workers, workerFacts, workerBeats } = this.#keys;
+    const reply = await workersScript.run(this.#redis, [workers, workerFacts, workerBeats], [HOLDS_MS]);
+    const [now, scores, ...hashes] = reply as [number, string[], string[], string[]];
+    const [facts, beats] = hashes.map(toRecord) as [Record<string, string>, Record<string, string>];
     const found: RegisteredWorker[] = [];
     for (let i = 0; i + 1 < scores.length; i += 2) {
       const text = facts[scores[i]!];
@@ -112,6 +110,9 @@ export class WorkerRegistry {
     return (await this.all()).filter((worker) => worker.alive);
   }
 }
+
+const toRecord = (flat: string[]): Record<string, string> =>
+  Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? ""]] : [])));
 
 /** Heartbeats that were due by now and did not come. */
 export const missedBeats = (ageMs: number): number =>

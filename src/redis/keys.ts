@@ -73,7 +73,7 @@ export interface PermitKeys {
 export interface UpstreamKeys {
   /** ZSET of used slots: member = slot id, with a `+` once sent; score = µs by Redis TIME at which it frees. */
   readonly slots: string;
-  /** HASH: blockedUntil, blockedReason, overloads, redisRunId, … */
+  /** HASH: blockedUntil, blockedCode, overloads, redisRunId, clock, … (upstream/lua/window.lua). */
   readonly state: string;
   /** ZSET of live processes and their settings' fingerprint. */
   readonly pods: string;
@@ -87,13 +87,13 @@ export interface ProviderKeys {
   readonly tag: string;
   readonly queue: { prefix: string; name: string };
   /**
-   * HASH: watermark, changeKey, verifiedAt, lastFullAt, lastRunId, live (count), runSeq, changeSeq; of closed runs together
+   * HASH: clock (µs, redis/lua/clock.lua), watermark, changeKey, verifiedAt, lastFullAt, lastRunId, live (count), runSeq, changeSeq; of closed runs together
    * `total:<counter>` and `runs:<mode>:<result>`.
    */
   readonly meta: string;
   /** STRING: id of the open run, absent when none. */
   readonly openRun: string;
-  /** ZSET of run ids by opening time (ms). */
+  /** ZSET of run ids by opening time (µs by the provider's clock). */
   readonly runs: string;
   run(runId: string): RunKeys;
   /** HASH of one record: `h` head, and one field per large field of the record. */
@@ -101,7 +101,7 @@ export interface ProviderKeys {
   readonly recordPrefix: string;
   /** HASH id → packed index entry (digest, versions): the set of live records. */
   readonly index: string;
-  /** ZSET id → ms of last change. */
+  /** ZSET id → ms of last change, by the provider's clock. */
   readonly changed: string;
   /** HASH id → JSON tombstone. */
   readonly tombstones: string;
@@ -125,7 +125,7 @@ export interface ProviderKeys {
   readonly letters: LetterKeys;
   /** STRING: id of the replay run that takes letters, waiting or open; absent when none. */
   readonly replayRun: string;
-  /** ZSET of replay runs by opening time (ms). */
+  /** ZSET of replay runs by opening time (µs by the provider's clock). */
   readonly replayRuns: string;
   /** SET of closed runs whose bookkeeping is still there. */
   readonly unclean: string;

@@ -59,8 +59,11 @@ export interface FetcherOptions {
   signal: AbortSignal;
   /** Tells in whose name it is asked. Default: the client's own. */
   logger?: Logger;
-  /** Called once for every request, redirect hops too, right before it is sent. */
-  onRequest(): Promise<void> | void;
+  /**
+   * Called once for every request, redirect hops too, right before it is sent. What it returns is the fetch's `fetchedAt`;
+   * nothing: the time of the request's slot.
+   */
+  onRequest(): Promise<number | undefined> | number | undefined;
   /** Added to every request, e.g. the API key; a request's own headers win. Credentials stay with their origin. */
   headers?: Record<string, string>;
 }

@@ -30,7 +30,7 @@ export interface OpenContext {
   signal: AbortSignal;
   /** Fires when the client is closed. */
   closing: AbortSignal;
-  onRequest(): Promise<void> | void;
+  onRequest(): Promise<number | undefined> | number | undefined;
   /** Throws SYS_FLEET_DISAGREES. */
   ensureMember(): Promise<void>;
 }
@@ -79,12 +79,12 @@ async function answerOf(request: FetchRequest, context: CallContext, scope: Scop
   const { foundIn, userAgent } = context;
   for (let hop = foundIn ? linkedHop(foundIn, request, userAgent) : makeHop(request, userAgent); ; ) {
     visited.add(hop.url.href);
-    const { answer, slot } = await sendHop(hop, context, scope);
+    const { answer, slot, fetchedAt } = await sendHop(hop, context, scope);
     const notModified = answer.status === 304 && isConditional(hop);
     if (answer.status === 200 || notModified) {
       context.limit.recovered(slot);
       const { status, headers } = answer;
-      const head = { status, headers, url: hop.url.href, fetchedAt: slot.grantedAt, hop } as OpenAnswer;
+      const head = { status, headers, url: hop.url.href, fetchedAt, hop } as OpenAnswer;
       if (!notModified) return { ...head, body: checkedBody(request, { hop, slot, answer }, context, scope) };
       await readSnippet(answer);
       scope.end();
@@ -134,10 +134,11 @@ async function sendHop(
   hop: Hop,
   context: CallContext,
   scope: Scope,
-): Promise<{ answer: Exchange; slot: Slot }> {
+): Promise<{ answer: Exchange; slot: Slot; fetchedAt: number }> {
   const { limit } = context;
   let slot: Slot | undefined;
   let started = false;
+  let fetchedAt: number | undefined;
   for (let round = 0; round < maxRounds; round++) {
     const current = slot;
     let answer: Exchange | null;
@@ -156,12 +157,12 @@ async function sendHop(
       const verdict = toVerdict(cause, started ? "head" : "connect");
       throw await failing(await toError(verdict, { hop, slot, cause }, context), context);
     }
-    if (answer) return { answer, slot: current! };
+    if (answer) return { answer, slot: current!, fetchedAt: fetchedAt ?? current!.grantedAt };
     slot = await limit.take(scope.signal, slot);
     try {
       // It may have waited long for its slot: the circuit may have opened, the probe's token may be another's.
       await context.call.confirm();
-      if (!current) await context.onRequest();
+      if (!current) fetchedAt = await context.onRequest();
     } catch (error) {
       limit.giveBack(slot);
       throw error;

@@ -16,6 +16,8 @@
  *    gone): requests then wait one whole hold counted from the new server's start, unless the stop is known to be clean.
  *    Not covered: what only processes that died with it had sent, where the store was lost too, or in the first second
  *    after a clean start.
+ *  - A clock that went back: a slot that frees later than one hold from now is held one hold from now, which is later than
+ *    it ought to be and never earlier. A clock that is set forward frees slots early (docs/reliability.md).
  *
  * Why nobody sends while told to wait: `blockedUntil` is judged in the same script as the grant; slots are asked for only
  * once the connection stands and are good for `freshMs`, so that little time passes between that judgement and the write;
@@ -28,6 +30,7 @@ import { type ErrorCode, UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { UpstreamKeys } from "../redis/keys.ts";
+import { makeRestartGuard } from "../redis/restartGuard.ts";
 import { loadScript } from "../redis/scripts.ts";
 import { abortable } from "./abortable.ts";
 
@@ -63,7 +66,7 @@ export interface RateLimitOptions {
 
 export interface Slot {
   readonly id: string;
-  /** Redis TIME of the grant in µs. */
+  /** The grant's time in µs, by the upstream's clock: later grants have later ones. */
   readonly grantedAt: number;
   /** Clocks from before the slot was asked for. */
   readonly askedAt: Clocks;
@@ -121,9 +124,9 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
   const sentHold = toMicros(windowMs + options.marginMs);
   const fullHold = toMicros(windowMs + options.marginMs + options.maxSendDelayMs);
   const processId = randomUUID();
+  const restarts = makeRestartGuard(redis, options.cleanStopKey);
   const pending = new Set<Promise<unknown>>();
   let slotCount = 0;
-  let lastGrant = { at: 0, runId: "" };
   /** On the monotonic clock, in ms. */
   let blockedHereUntil = 0;
   /** One request of this process asks at a time, so that waiters do not stampede Redis. */
@@ -144,16 +147,12 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
   };
 
   const ask = async (id: string, signal: AbortSignal): Promise<unknown[]> => {
-    const run = (cleanStop: number) =>
-      scripts.reserve.run(
-        redis,
-        [keys.slots, keys.state],
-        [id, max, fullHold, cleanStop, lastGrant.at, lastGrant.runId, fullHold - sentHold],
-      );
-    const reply = (await abortable(call(run(-1)), signal)) as unknown[];
-    if (reply[0] !== -1) return reply;
-    const cleanStop = Number((await abortable(call(redis.get(options.cleanStopKey)), signal)) ?? 0);
-    return (await abortable(call(run(Number.isFinite(cleanStop) ? cleanStop : 0)), signal)) as unknown[];
+    const run = (told: string) =>
+      scripts.reserve.run(redis, [keys.slots, keys.state], [id, max, fullHold, fullHold - sentHold, told]);
+    const answer = await abortable(call(restarts.ask(run)), signal);
+    const reply = answer.reply as unknown[];
+    if (reply[0] === 1 && max > 0) answer.granted(Number(reply[4]), String(reply[3]));
+    return reply;
   };
 
   const giveBackId = (id: string): void => {
@@ -173,8 +172,7 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
         throw error;
       }
       if (reply[0] === 1) {
-        const [, at, overloads, runId] = reply as [number, number, number, string];
-        lastGrant = { at, runId };
+        const [, at, overloads] = reply as [number, number, number];
         return { id, grantedAt: at, askedAt, overloads };
       }
       const waitMs = Math.ceil(Number(reply[1]) / 1000);
@@ -222,7 +220,7 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
   };
 
   const look = async (): Promise<{ untilMs: number; waitMs: number; code: WaitCode } | null> => {
-    const reply = (await call(scripts.waiting.run(redis, [keys.slots, keys.state], [max]))) as
+    const reply = (await call(scripts.waiting.run(redis, [keys.slots, keys.state], [max, fullHold]))) as
       | [number, string, number]
       | null;
     if (reply === null) return null;
@@ -233,7 +231,7 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
   // A Redis that came back without its data learns of its former life from whoever was there, before newcomers, who
   // cannot know, make use of empty slots: asking is telling.
   const onReconnect = (): void => {
-    if (max === 0 || lastGrant.runId === "") return;
+    if (max === 0 || !restarts.hasGrants) return;
     const id = `${processId}:${++slotCount}`;
     inBackground(ask(id, new AbortController().signal).finally(() => giveBackId(id)));
   };
@@ -271,6 +269,7 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
     },
     close: async () => {
       redis.off("ready", onReconnect);
+      restarts.close();
       while (pending.size > 0) await Promise.allSettled([...pending]);
     },
   };

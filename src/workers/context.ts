@@ -34,7 +34,7 @@ export type StepName = "fetch" | "commit" | "checkpoint" | "settle" | "verify" |
 export type StepObserver = (step: StepName, phase: "before" | "after", batch: string) => void;
 
 export interface UpstreamHandle {
-  fetcher(options: { signal: AbortSignal; logger: Logger; onRequest: () => Promise<void> }): Fetcher;
+  fetcher(options: { signal: AbortSignal; logger: Logger; onRequest: () => Promise<number> }): Fetcher;
 }
 
 export interface ProviderContext {

@@ -112,7 +112,7 @@ async function judgeRun(
       notModified: true,
     };
   }
-  const verdict = context.provider.verify({
+  let verdict = context.provider.verify({
     mode: run.mode,
     startedAt: run.startedAt,
     watermark: run.watermarkBefore,
@@ -123,6 +123,15 @@ async function judgeRun(
     newest: run.newest,
     now: new Date(await context.runs.now()).toISOString(),
   });
+  const refused = run.refusedByPass[run.pass] ?? 0;
+  if (verdict.kind === "verified" && refused > 0) {
+    const { mode, startedAt, watermarkBefore: watermark } = run;
+    verdict = {
+      kind: "again",
+      reason: `${refused} records were refused as older than what an earlier run had stored`,
+      batches: context.provider.plan({ mode, startedAt, watermark, pass: run.pass + 1 }),
+    };
+  }
   if (verdict.kind === "verified" && run.dead > 0 && run.walkAgain && run.pass < MAX_PASSES) {
     // A person mended what was wrong and resumed: what was set aside before gets its chance.
     const pass = run.pass + 1;
@@ -244,11 +253,10 @@ function metaAfter(
 ): Record<string, string> {
   // @safeguard only-verified-moves
   if (!verdict.verified) return {};
-  const openedMs = String(Date.parse(run.startedAt));
   const meta: Record<string, string> = {
     verifiedAt: new Date(nowMs).toISOString(),
-    verifiedOpenedMs: openedMs,
-    ...(seesTheWhole(context, run) ? { wholeOpenedMs: openedMs } : {}),
+    verifiedOpened: String(run.opened),
+    ...(seesTheWhole(context, run) ? { wholeOpened: String(run.opened) } : {}),
   };
   // @safeguard watermark-verified
   if (verdict.watermark !== null) meta.watermark = verdict.watermark;

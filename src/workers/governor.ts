@@ -167,7 +167,7 @@ export class Governor {
 
   /**
    * Pauses the provider when too many records failed for good since the run began or was resumed. What was received before
-   * the resume (`receivedAt`, µs) shows what was wrong then: it is forgiven with all that had failed. `records`: how many
+   * the resume (`receivedAt`, µs by the provider's clock) shows what was wrong then: it is forgiven with all that had failed. `records`: how many
    * are counted for this first.
    */
   async watchErrors(
@@ -177,7 +177,7 @@ export class Governor {
   ): Promise<void> {
     const run = await this.#o.runs.read(runId);
     if (run?.state !== "open") return;
-    if (receivedAt < run.errorBase.atMs * 1000) {
+    if (receivedAt < run.errorBase.at) {
       if (records > 0) await this.#o.runs.forgive(runId, records);
       return;
     }
@@ -243,7 +243,7 @@ export class Governor {
     } else if (state === "RUNNING") {
       const held =
         (await pool.show({ holders: 0 })).providers.find((p) => p.provider === provider)?.held ?? 0;
-      const since = snapshot.since === null ? 0 : Date.now() - Date.parse(snapshot.since);
+      const since = snapshot.since === null ? 0 : Math.abs((await runs.now()) - Date.parse(snapshot.since));
       if (held === 0 && since > LOOK_AGAIN_MS)
         await mend("recover", "a provider said to run without a permit");
     }

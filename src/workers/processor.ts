@@ -115,7 +115,7 @@ export class BatchProcessor {
       await this.#context.governor.backOff(waitMs, error.message);
     }
     if (waitMs >= WORTH_SAYING_MS) {
-      await this.#context.runs.noteWaiting(data.runId, error.message, Date.now() + waitMs);
+      await this.#context.runs.noteWaiting(data.runId, error.message, waitMs);
     }
     // A breaker may be closed before its time: the provider waits as long as it must, its batches come to ask now and then.
     if (outcome.kind === "defer" && error.code === "PROV_CIRCUIT_OPEN") {
@@ -166,7 +166,7 @@ export class BatchProcessor {
     await governor.watchLetters(burial);
     if (fatal) return;
     const latest = [{ code: error.code, message: error.detail }];
-    // A bad record was counted when it was met; a fence is the µs at which its attempt began.
+    // A bad record was counted when it was met; a fence is the time at which its attempt began.
     const counted = isRecord
       ? { records: 0, receivedAt: facts?.fetchedAt ?? fence }
       : { records: data.size, receivedAt: fence };

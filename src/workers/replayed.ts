@@ -13,11 +13,10 @@ export async function batchSuperseded(context: ProviderContext, job: BatchJob): 
   if (!job.letter) return undefined;
   const [origin, meta] = await Promise.all([context.runs.read(job.letter.runId), context.runs.meta()]);
   if (!origin) return undefined;
-  const openedMs = Date.parse(origin.startedAt);
   const increment =
     origin.kind === "ordinary" && origin.mode === "incremental" && context.provider.kind === "windowed";
-  const coveredMs = increment ? Math.max(meta.wholeOpenedMs, meta.verifiedOpenedMs) : meta.wholeOpenedMs;
-  return coveredMs > openedMs ? "a verified run has covered it since" : undefined;
+  const covered = increment ? Math.max(meta.wholeOpened, meta.verifiedOpened) : meta.wholeOpened;
+  return covered > origin.opened ? "a verified run has covered it since" : undefined;
 }
 
 /**
@@ -54,7 +53,7 @@ export async function recordSuperseded(
     context.letters.get(record.letterId),
     record.id === null ? [] : context.records.seen(job.runId, [record.id]),
   ]);
-  if (meta.wholeOpenedMs * 1000 > record.fetchedAt) return "the upstream no longer has it";
+  if (meta.wholeOpened > record.fetchedAt) return "the upstream no longer has it";
   const mark = seen[0];
   const later = Math.max(letter?.supersededAt ?? 0, mark?.good ? mark.fetchedAt : 0);
   // @safeguard replay-record-outdated

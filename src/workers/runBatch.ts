@@ -46,7 +46,7 @@ async function extract(
   const fetcher = context.upstream.fetcher({
     signal,
     logger,
-    onRequest: () => named(async () => void (await context.runs.countRequest(job.runId))),
+    onRequest: () => named(() => context.runs.countRequest(job.runId)),
   });
   const changeKey = await usableChangeKey(context, run);
   const extractContext: ExtractContext = {

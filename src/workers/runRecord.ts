@@ -37,6 +37,7 @@ async function recordSteps(
   const committed = await context.records.commit(written, [{ ...record, fetchedAt: facts.fetchedAt }], {
     staleness: context.provider.kind === "windowed" ? "latest-wins" : "fetch-order",
     acceptRepeatedRegression: false,
+    keptBytes: true,
     signal,
   });
   await context.runs.errorTakenBack(job.runId);

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis, type RedisOptions } from "ioredis";
+import { fakeClockEnvironment, setFakeClock } from "./fakeClock.ts";
 
 export interface RedisServerOptions {
   /** Keep data over `restart()` in an append-only file, written at every command. Default: nothing is kept. */
@@ -20,6 +21,8 @@ export interface RedisServerOptions {
   password?: string;
   /** A file that may not grow (RLIMIT_FSIZE) is an error of writing then, as a full disk is, and not the server's end. */
   ignoreFileSizeSignal?: boolean;
+  /** Its clock can be set with `setClock` (needs libfaketime, see fakeClock.ts). */
+  fakeClock?: boolean;
   /** Directory for the data; left in place at `stop()`. Default: a temporary one, removed at `stop()`. */
   dir?: string;
 }
@@ -39,6 +42,8 @@ export interface TestRedis {
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Starts the server again on the same port and directory, ending it first where it still runs (SIGKILL). */
   restart(): Promise<void>;
+  /** Sets its clock so many ms after (or before) the machine's; it holds over restarts. Only with `fakeClock`. */
+  setClock(offsetMs: number): void;
   /** Ends clients and server and removes the temporary directory. May be called twice. */
   stop(): Promise<void>;
   /** A client that is closed at `stop()`. It reconnects quickly and keeps quiet about it. */
@@ -81,6 +86,10 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Test
     async restart() {
       await running.kill("SIGKILL");
       running = await launch({ port, dir, socket, options });
+    },
+    setClock(offsetMs) {
+      if (!options.fakeClock) throw new Error("this server was started without fakeClock");
+      setFakeClock(dir, offsetMs);
     },
     async stop() {
       for (const client of clients.splice(0)) if (client.status !== "end") client.disconnect();
@@ -130,7 +139,10 @@ async function launch({ port, dir, socket, options }: Launch): Promise<Running> 
       ...persistence,
       ...(options.args ?? []),
     ],
-    { stdio: ["ignore", "pipe", "pipe"] },
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...(options.fakeClock ? fakeClockEnvironment(dir) : {}) },
+    },
   );
   const output: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => output.push(chunk));

@@ -11,7 +11,7 @@
 --- @include "breaker.lua"
 local keys = { machine = KEYS[1], history = KEYS[2] }
 local asked = cjson.decode(ARGV[1])
-local stored = redis.call("HMGET", KEYS[1], "state", "until_ms", "probe_until_ms")
+local stored = redis.call("HMGET", KEYS[1], "state", "until_ms", "probe_until_ms", "wait_ms", "probe_lease_ms")
 local state = stored[1] or breakerMachine.initial
 if state == "closed" then
   if asked.mode ~= "again" then
@@ -20,8 +20,18 @@ if state == "closed" then
   return breakerReply(keys, { verdict = "pass" })
 end
 
-local now = redisMs()
-local lasts = tonumber((state == "half_open" and stored[3] or stored[2]) or "0")
+local now = nowMs()
+local probing = state == "half_open"
+local field = probing and "probe_until_ms" or "until_ms"
+local lasts = tonumber((probing and stored[3] or stored[2]) or "0")
+local longest = tonumber((probing and stored[5] or stored[4]) or "0")
+if longest > 0 and lasts > now + longest then
+  lasts = nearest(lasts, now, longest)
+  redis.call("HSET", KEYS[1], field, string.format("%.0f", lasts))
+  if not probing then
+    redis.call("HSET", KEYS[1], "until", isoTime(lasts))
+  end
+end
 if lasts > now or asked.mode == "again" then
   count(keys, "rejections")
   return breakerReply(keys, { verdict = "refused" })
@@ -52,7 +62,8 @@ redis.call(
   "token", asked.token,
   "probe_by", asked.actor,
   "probe_since", isoTime(now),
-  "probe_until_ms", string.format("%.0f", now + asked.lease_ms)
+  "probe_until_ms", string.format("%.0f", now + asked.lease_ms),
+  "probe_lease_ms", string.format("%.0f", asked.lease_ms)
 )
 count(keys, "calls")
 return breakerReply(keys, { verdict = "probe", moves = moves })

@@ -3,7 +3,8 @@
     failures                                     calls of the fleet that failed in a row
     failed_probes                                probes that failed in a row since it opened
     opened_at                                    ISO: when it left `closed`; absent while closed
-    token probe_by probe_since probe_until_ms    the probe under way: who holds its token, since when (ISO), and the lease's end
+    token probe_by probe_since probe_until_ms probe_lease_ms    the probe under way: who holds its token, since when
+                                                 (ISO), the lease's end and its length
     failed_code failed_message failed_at         the last failure that counted
     calls successes failed ignored rejections opens    counted since ever
 
@@ -38,7 +39,7 @@ local function moveBreaker(keys, events, asked, wait_ms)
 end
 
 local function forgetProbe(keys)
-  redis.call("HDEL", keys.machine, "token", "probe_by", "probe_since", "probe_until_ms")
+  redis.call("HDEL", keys.machine, "token", "probe_by", "probe_since", "probe_until_ms", "probe_lease_ms")
 end
 
 local function forgetFailures(keys)

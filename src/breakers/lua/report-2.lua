@@ -28,7 +28,7 @@ elseif asked.outcome == "failure" then
     "HSET", KEYS[1],
     "failed_code", asked.code,
     "failed_message", asked.message,
-    "failed_at", isoTime(redisMs())
+    "failed_at", isoTime(nowMs())
   )
 end
 

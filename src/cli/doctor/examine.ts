@@ -8,6 +8,7 @@ import { providers } from "../../providers/registry.ts";
 import { inspectRedis } from "../../redis/checks.ts";
 import { readInfo } from "../../redis/info.ts";
 import { makeKeys } from "../../redis/keys.ts";
+import { redisMicros } from "../../redis/time.ts";
 import { engineSettings } from "../../session/engineSettings.ts";
 import { makeUpstream } from "../../upstream/client.ts";
 import { fingerprint } from "../../upstream/secrets.ts";
@@ -57,9 +58,9 @@ async function* examineRedis(session: Session): AsyncGenerator<Finding> {
 
 async function examineClock({ redis }: Session): Promise<Finding> {
   const asked = Date.now();
-  const [seconds, micros] = await redis.time();
+  const redisNow = await redisMicros(redis);
   // Halfway between question and answer.
-  return checkClock((asked + Date.now()) / 2, Number(seconds) * 1_000 + Number(micros) / 1_000);
+  return checkClock((asked + Date.now()) / 2, redisNow / 1_000);
 }
 
 /** Redis on this very machine shares its memory with everything else here. */
@@ -101,7 +102,7 @@ async function examineUpstream(session: Session, name: string, env: NodeJS.Proce
       provider: name,
       url,
       apiKey: own.apiKey,
-      fetcher: (signal) => upstream.fetcher({ signal, onRequest: () => {} }),
+      fetcher: (signal) => upstream.fetcher({ signal, onRequest: () => undefined }),
       env,
       timeoutMs: Math.min(30_000, session.config.totalTimeout),
     });

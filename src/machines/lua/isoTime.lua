@@ -1,6 +1,5 @@
 --[[
   Redis' Lua has no calendar. isoTime(ms): ms since the epoch (1970 to 9999) as 2026-01-31T12:34:56.789Z.
-  redisMs(): Redis TIME in ms.
 ]]
 local function isoTime(ms)
   local days = math.floor(ms / 86400000)
@@ -22,9 +21,4 @@ local function isoTime(ms)
     year, month, day,
     math.floor(rest / 3600000), math.floor(rest / 60000) % 60, math.floor(rest / 1000) % 60, rest % 1000
   )
-end
-
-local function redisMs()
-  local time = redis.call("TIME")
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end

@@ -2,8 +2,8 @@
   Included by every script that moves a machine, so that a transition and what it goes with are one step.
 
   transition(keys, machine, request): takes the machine through request.events, in order, all or none.
-    keys     machine HASH: state version since trigger actor actor_kind reason details until until_ms created_at
-                           updated_at urn processed errors permits
+    keys     machine HASH: state version since trigger actor actor_kind reason details until until_ms
+                           wait_ms created_at updated_at urn processed errors permits
              history STREAM, bounded: one entry a transition
              outbox  STREAM, optional: the same transitions, for the macro machine; never bounded, since none may be lost
     machine  a table of providerMachine.lua or macroMachine.lua
@@ -12,17 +12,24 @@
   Returns a table, to be sent with transitionReply:
     {kind = "moved", moves = {…}} · {kind = "unchanged"}, with `held` (ms) where a wait still lasts
     {kind = "refused", why = "illegal"|"person", event, state} · {kind = "lost"}: the machine is not as `expect` says
-  Nothing is written unless it moved, or an event refreshed a wait.
+  Nothing is written unless it moved, an event refreshed a wait, or a wait ended farther away than its own length.
 
   transitionReply(keys, result): result, the machine's fields and Redis' time as one JSON text.
 ]]
 --- @include "isoTime.lua"
+--- @include "../../redis/lua/time.lua"
 local function transition(keys, machine, request)
-  local stored = redis.call("HMGET", keys.machine, "state", "version", "until_ms")
+  local stored = redis.call("HMGET", keys.machine, "state", "version", "until_ms", "wait_ms")
   local state = stored[1] or machine.initial
   local version = tonumber(stored[2] or "0")
   local lasts = tonumber(stored[3] or "0")
-  local now = redisMs()
+  local now = nowMs()
+  -- Redis' clock went back: a wait lasts once more as long as it was asked for, and no longer.
+  local longest = tonumber(stored[4] or "0")
+  if longest > 0 and lasts > now + longest then
+    lasts = nearest(lasts, now, longest)
+    redis.call("HSET", keys.machine, "until", isoTime(lasts), "until_ms", string.format("%.0f", lasts))
+  end
   local expect = request.expect or {}
   if (expect.version and expect.version ~= version) or (expect.state and expect.state ~= state) then
     return { kind = "lost" }
@@ -84,8 +91,9 @@ local function transition(keys, machine, request)
   if ends > 0 then
     set("until", isoTime(ends))
     set("until_ms", string.format("%.0f", ends))
+    set("wait_ms", string.format("%.0f", request.wait_ms))
   elseif #moves > 0 then
-    redis.call("HDEL", keys.machine, "until", "until_ms")
+    redis.call("HDEL", keys.machine, "until", "until_ms", "wait_ms")
   end
   local last = moves[#moves]
   if last then
@@ -134,6 +142,6 @@ local function transitionReply(keys, result)
     fields[flat[i]] = flat[i + 1]
   end
   result.machine = fields
-  result.now = redisMs()
+  result.now = nowMs()
   return cjson.encode(result)
 end

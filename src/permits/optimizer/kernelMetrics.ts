@@ -1,6 +1,7 @@
 /** The fleet's figures, read from what its workers told. */
 import type { Redis } from "ioredis";
 import type { Keys } from "../../redis/keys.ts";
+import { redisMs } from "../../redis/time.ts";
 import { BUCKET_MS, BUCKETS_IN_RING, SAMPLES_KEPT } from "./loadReporter.ts";
 
 /** What the optimizer and the metrics need of the permit pool. */
@@ -75,14 +76,13 @@ export class KernelMetricsReader {
 
   async figures(): Promise<FleetFigures> {
     const { redis, keys, liveWorkers } = this.#options;
-    const [samples, loads, counts, [seconds, micros], live] = await Promise.all([
+    const [samples, loads, counts, nowMs, live] = await Promise.all([
       redis.lrange(keys.controlSamples, 0, SAMPLES_KEPT - 1),
       redis.hgetall(keys.workerLoads),
       redis.hgetall(keys.fleetCounts),
-      redis.time(),
+      redisMs(redis),
       liveWorkers(),
     ]);
-    const nowMs = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
     const times = samples.map(Number);
     return {
       nowMs,
@@ -109,7 +109,7 @@ export class KernelMetricsReader {
       if (live.has(id)) {
         buffered += held;
         bound += most;
-      } else if (nowMs - at > FORGET_MS) {
+      } else if (Math.abs(nowMs - at) > FORGET_MS) {
         await redis.hdel(keys.workerLoads, id);
       }
     }

@@ -15,6 +15,7 @@
 --- @include "fence.lua"
 --- @include "seen.lua"
 --- @include "changes.lua"
+--- @include "../../redis/lua/clock.lua"
 --- @include "frame.lua"
 local RUN, SEEN, INDEX, CHANGED, TOMBSTONES, CHANGES, META = KEYS[1], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local pass, run_id, total, frame = ARGV[3], ARGV[4], tonumber(ARGV[6]), ARGV[7]
@@ -66,10 +67,10 @@ for i, r in ipairs(records) do
   end
 end
 
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local at = tick(META)
+local now = math.floor(at / 1000)
 local now_text = string.format('%.0f', now)
-local at = string.format('%.0f', tonumber(time[1]) * 1000000 + tonumber(time[2]))
+at = string.format('%.0f', at)
 local seq = change_count > 0 and reserve_changes(CHANGES, META, change_count) or 0
 local new_entries, changed, buried = {}, {}, {}
 

@@ -8,6 +8,7 @@
 -- Returns { 0, one letter a record: r removed, g gone already, x conflict } or { -1 run not closing | -2 fenced, '' }
 --- @include "fence.lua"
 --- @include "changes.lua"
+--- @include "../../redis/lua/clock.lua"
 local RUN, INDEX, CHANGED, TOMBSTONES, CHANGES, META = KEYS[1], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local run_id, total, frame = ARGV[3], tonumber(ARGV[5]), ARGV[6]
 
@@ -16,8 +17,7 @@ if refused then
   return { refused, '' }
 end
 
-local time = redis.call('TIME')
-local at = string.format('%.0f', tonumber(time[1]) * 1000000 + tonumber(time[2]))
+local at = string.format('%.0f', tick(META))
 local outcome, removed, pos, key = {}, {}, 1, 8
 for i = 1, total do
   local id, base, tombstone, alias_count

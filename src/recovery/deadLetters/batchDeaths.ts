@@ -18,6 +18,7 @@ import type { Attempt } from "../../records/contract.ts";
 import { readInfo } from "../../redis/info.ts";
 import type { ProviderKeys } from "../../redis/keys.ts";
 import { loadScript } from "../../redis/scripts.ts";
+import { redisMs } from "../../redis/time.ts";
 import { isDead, processKey, processOf } from "../processIdentity.ts";
 import { accepted } from "../runBatches.ts";
 import type { WorkerRegistry } from "../workerRegistry.ts";
@@ -67,12 +68,12 @@ export class BatchDeaths {
   async judge({ runId, batchKey }: Attempt, left: string | null): Promise<Suspicion> {
     const run = this.#keys.run(runId);
     const died = left === null ? undefined : await this.#deathOf(left);
-    const [seconds] = await this.#redis.time();
+    const nowMs = await redisMs(this.#redis);
     const [count, needed, deaths] = (await scripts.noteDeath.run(
       this.#redis,
       [run.work, run.deaths, this.#keys.processDeaths, run.status],
       [
-        ...[batchKey, left ?? "", died?.process ?? "", Number(seconds) * 1000, died?.how ?? ""],
+        ...[batchKey, left ?? "", died?.process ?? "", nowMs, died?.how ?? ""],
         ...[ENOUGH, FURTHER_AT_MOST, SPEAKS_FOR_MS, REMEMBERED_MS],
       ],
     )) as [number, number, string];
@@ -115,16 +116,16 @@ export class BatchDeaths {
 
   async #isForgotten(workers: number, begunMs: number): Promise<boolean> {
     if (workers > 0) return false;
-    const [seconds] = await this.#redis.time();
-    return Number(seconds) * 1000 - begunMs > this.#registry.forgetsAfterMs;
+    const nowMs = await redisMs(this.#redis);
+    return nowMs - begunMs > this.#registry.forgetsAfterMs;
   }
 
   async #redisRestartedSince(ms: number): Promise<boolean> {
     const info = await readInfo(this.#redis);
     const uptime = Number(info?.uptime_in_seconds ?? Number.NaN);
     if (!Number.isFinite(uptime)) return false;
-    const [seconds] = await this.#redis.time();
-    return (Number(seconds) - uptime) * 1000 + UPTIME_STEP_MS > ms;
+    const nowMs = await redisMs(this.#redis);
+    return nowMs - uptime * 1000 + UPTIME_STEP_MS > ms;
   }
 }
 

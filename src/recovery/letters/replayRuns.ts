@@ -12,13 +12,13 @@ import type { Redis } from "ioredis";
 import type { ProviderKeys } from "../../redis/keys.ts";
 import { loadScript } from "../../redis/scripts.ts";
 import { BadRecords } from "../badRecords.ts";
-import type { BatchEntry } from "../runRecord.ts";
+import { type BatchEntry, toRunRecord } from "../runRecord.ts";
 import { type Letter, type LetterState, recordKey, replayKey } from "./letter.ts";
 import { LetterReads } from "./letterReads.ts";
 
 const script = (name: string) => loadScript(new URL(`../lua/${name}.lua`, import.meta.url));
 const replayScript = script("replayLetter-10");
-const openScript = script("openReplayRun-5");
+const openScript = script("openReplayRun-6");
 
 /** The open run and the replay run move seldom; who meets one that does reads again. */
 const MAX_TRIES = 20;
@@ -155,8 +155,8 @@ export class ReplayRuns {
   /** A run has met a record, and knows its place among those seen, when it was open as these bytes came last. */
   async #hasMet(openId: string, metAt: number): Promise<boolean> {
     if (openId === "" || metAt === 0) return false;
-    const startedAt = await this.#redis.hget(this.#keys.run(openId).run, "startedAt");
-    return startedAt !== null && metAt >= Date.parse(startedAt) * 1000;
+    const run = toRunRecord(openId, await this.#redis.hgetall(this.#keys.run(openId).run));
+    return run !== undefined && metAt >= run.opened;
   }
 
   /** The one that takes letters; a new one where there is none, or the last one is about to close. */
@@ -179,8 +179,15 @@ export class ReplayRuns {
     const reply = Number(
       await openScript.run(
         this.#redis,
-        [this.#keys.openRun, this.#keys.replayRun, run.run, this.#keys.replayRuns, this.#keys.unclean],
-        [runId, nowMs, new Date(nowMs).toISOString()],
+        [
+          this.#keys.openRun,
+          this.#keys.replayRun,
+          run.run,
+          this.#keys.replayRuns,
+          this.#keys.unclean,
+          this.#keys.meta,
+        ],
+        [runId, new Date(nowMs).toISOString()],
       ),
     );
     if (reply === 1) return "opened";

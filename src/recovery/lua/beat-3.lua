@@ -5,8 +5,10 @@
   ARGV[5] "1" when this is a heartbeat: what the facts tell was measured now
   Returns the time by Redis in ms.
 ]]
-local time = redis.call("TIME")
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+--- @include "../../redis/lua/time.lua"
+--- @include "livingWorkers.lua"
+local now = nowMs()
+clampWords(KEYS[1], KEYS[3], now, tonumber(ARGV[3]))
 redis.call("ZADD", KEYS[1], now + tonumber(ARGV[3]), ARGV[1])
 redis.call("HSET", KEYS[2], ARGV[1], ARGV[2])
 if ARGV[5] == "1" then

@@ -5,6 +5,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { parseInfo } from "../info.ts";
+import { redisMicros } from "../time.ts";
 import { type LocalFiles, PENDING } from "./files.ts";
 import { identify, isRunning, type ProcessIdentity } from "./processes.ts";
 
@@ -92,8 +93,7 @@ export async function shutDown(
   options: { markClean: boolean },
 ): Promise<void> {
   if (options.markClean) {
-    const [seconds, micros] = await redis.time();
-    await redis.set(CLEAN_STOP_KEY, String(Number(seconds) * 1e6 + Number(micros)));
+    await redis.set(CLEAN_STOP_KEY, String(await redisMicros(redis)));
   }
   // NOSAVE is about snapshots; the append-only file is written and synced all the same.
   const refusal = await redis.call("SHUTDOWN", "NOSAVE").then(

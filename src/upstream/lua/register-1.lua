@@ -8,16 +8,19 @@ ARGV[3] µs that the entry lives
 
 Returns nil when entered, else the other process's "<process id> <settings>"; the caller's own entry is taken out then.
 ]]
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local own = ARGV[1] .. ' ' .. ARGV[2]
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
-for _, entry in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  local space = string.find(entry, ' ', 1, true)
-  if string.sub(entry, 1, space - 1) ~= ARGV[1] and string.sub(entry, space + 1) ~= ARGV[2] then
-    redis.call('ZREM', KEYS[1], own)
+--- @include "window.lua"
+local pods = KEYS[1]
+local processId, settings, life = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local now = nowUs()
+local own = processId .. " " .. settings
+redis.call("ZREMRANGEBYSCORE", pods, "-inf", whole(now))
+clampSlots(pods, now, life)
+for _, entry in ipairs(redis.call("ZRANGE", pods, 0, -1)) do
+  local space = string.find(entry, " ", 1, true)
+  if string.sub(entry, 1, space - 1) ~= processId and string.sub(entry, space + 1) ~= settings then
+    redis.call("ZREM", pods, own)
     return entry
   end
 end
-redis.call('ZADD', KEYS[1], string.format('%.0f', now + tonumber(ARGV[3])), own)
+redis.call("ZADD", pods, whole(now + life), own)
 return nil

@@ -1,20 +1,27 @@
 --[[
 Until when requests must wait at present, and why. Writes nothing.
 
-KEYS[1] slots  ZSET: slot -> µs by TIME at which it frees
-KEYS[2] state  HASH: blockedUntil (µs by TIME), blockedCode, …
+KEYS[1] slots  ZSET (window.lua)
+KEYS[2] state  HASH (window.lua)
 ARGV[1] slots per window; 0 = unlimited
+ARGV[2] µs that a slot is held at most
 
 Returns {until µs, code, now µs} or nil when a request may go now.
 ]]
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local facts = redis.call('HMGET', KEYS[2], 'blockedUntil', 'blockedCode')
-if facts[1] and tonumber(facts[1]) > now then return {tonumber(facts[1]), facts[2], now} end
-local max = tonumber(ARGV[1])
-if max == 0 then return nil end
-local after = '(' .. string.format('%.0f', now)
-local used = redis.call('ZCOUNT', KEYS[1], after, '+inf')
-if used < max then return nil end
-local frees = redis.call('ZRANGEBYSCORE', KEYS[1], after, '+inf', 'WITHSCORES', 'LIMIT', used - max, 1)
-return {tonumber(frees[2]), 'PROV_RATE_WAIT', now}
+--- @include "window.lua"
+local slots, state, max, hold = KEYS[1], KEYS[2], tonumber(ARGV[1]), tonumber(ARGV[2])
+local now = nowUs()
+local present, code = blockedUntil(state, now)
+if present > now then
+  return { present, code, now }
+end
+if max == 0 then
+  return nil
+end
+local after = "(" .. whole(now)
+local used = redis.call("ZCOUNT", slots, after, "+inf")
+if used < max then
+  return nil
+end
+local frees = redis.call("ZRANGEBYSCORE", slots, after, "+inf", "WITHSCORES", "LIMIT", used - max, 1)
+return { nearest(tonumber(frees[2]), now, hold), "PROV_RATE_WAIT", now }

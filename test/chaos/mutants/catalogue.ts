@@ -68,6 +68,21 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    name: "fetch times by Redis' clock alone",
+    law: 2,
+    edits: [{ at: "clock-only-grows", value: "nowUs()" }],
+    caughtBy: [
+      { test: "test/integration/redisClock.test.ts" },
+      { test: "test/integration/clockBack.test.ts" },
+    ],
+  },
+  {
+    name: "a slot from before the clock went back holds for the size of the step",
+    law: 4,
+    edits: [{ at: "slots-clamped", statement: "" }],
+    caughtBy: [{ test: "test/integration/clockBack.test.ts" }],
+  },
+  {
     name: "retention on failed sets",
     law: 5,
     edits: [{ at: "failed-sets-kept", value: "{ count: 1 }" }],

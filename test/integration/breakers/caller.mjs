@@ -32,7 +32,7 @@ const upstream = makeUpstream({
   ...{ name, redis, keys, logger, guard },
   settings: { rate: "unlimited", apiKeyFingerprint: "none", baseUrl: webUrl },
 });
-const fetcher = upstream.fetcher({ signal: new AbortController().signal, onRequest: () => {} });
+const fetcher = upstream.fetcher({ signal: new AbortController().signal, onRequest: () => undefined });
 
 async function loop() {
   for (;;) {

@@ -27,7 +27,7 @@ const upstream = makeUpstream({
 });
 const stop = new AbortController();
 process.on("SIGTERM", () => stop.abort(new Error("told to end")));
-const fetcher = upstream.fetcher({ signal: stop.signal, onRequest: () => {} });
+const fetcher = upstream.fetcher({ signal: stop.signal, onRequest: () => undefined });
 
 async function loop() {
   while (!stop.signal.aborted) {

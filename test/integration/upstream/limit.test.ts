@@ -113,6 +113,7 @@ describe("the window", () => {
       onRequest: async () => {
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
         wokeAt = await nowMicros();
+        return undefined;
       },
     });
     const { fetchedAt } = await sleepy.fetch(want(web.url));

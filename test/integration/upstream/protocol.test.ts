@@ -74,8 +74,8 @@ describe("an upstream that tells us to wait", () => {
     let goOn = () => {};
     const onRequest = () => {
       permitted();
-      return new Promise<void>((resolve) => {
-        goOn = resolve;
+      return new Promise<undefined>((resolve) => {
+        goOn = () => resolve(undefined);
       });
     };
     const late = failure(

@@ -6,8 +6,8 @@
   ARGV[9..] times of control operations in ms, oldest first
   Returns Redis TIME in ms.
 ]]
-local time = redis.call("TIME")
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+--- @include "../../../redis/lua/time.lua"
+local now = nowMs()
 redis.call("HSET", KEYS[2], ARGV[1], string.format("%.0f %s %s", now, ARGV[2], ARGV[3]))
 if #ARGV > 8 then
   redis.call("LPUSH", KEYS[1], unpack(ARGV, 9))

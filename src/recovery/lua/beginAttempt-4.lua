@@ -1,12 +1,13 @@
 --[[
-  Begins an attempt at a batch: takes the next fence. A fence is max(last + 1, TIME in µs), so that it grows even when
-  Redis forgot its last second.
+  Begins an attempt at a batch: takes the next fence. A fence is a time of the provider's clock, so that it grows even
+  when Redis forgot its last second or its clock went back.
   A batch is marked as at work in this process (the HASH `:work` of the run), unless the mark of another process is left
   there or deaths of processes are held against it: then the caller looks into that first (deadLetters/batchDeaths.ts).
-  KEYS[1] run HASH  KEYS[2] status HASH  KEYS[3] fences HASH
+  KEYS[1] run HASH  KEYS[2] status HASH  KEYS[3] fences HASH  KEYS[4] meta HASH
   ARGV[1] batch key  ARGV[2] "finish" when it is the run's last step  ARGV[3] this process
   Returns {fence, pass, status, mark that another process left or "", 1 when deaths are held against it}; {-1} the run is gone or closed; {-2} committed; {-3} dead; {-4} cancelled, or replayed elsewhere; {-5} not planned.
 ]]
+--- @include "../../redis/lua/clock.lua"
 local state = redis.call("HGET", KEYS[1], "state")
 if not state or state == "closed" then
   return { -1 }
@@ -29,12 +30,8 @@ if ARGV[2] ~= "finish" then
     return { -4 }
   end
 end
-local time = redis.call("TIME")
-local fence = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local last = tonumber(redis.call("HGET", KEYS[3], ARGV[1]) or "0")
-if last >= fence then
-  fence = last + 1
-end
+local fence = math.max(last + 1, tick(KEYS[4]))
 redis.call("HSET", KEYS[3], ARGV[1], string.format("%.0f", fence))
 fence = string.format("%.0f", fence)
 local left, suspected = "", 0

@@ -2,9 +2,11 @@
   Opens the replay run that waits, when no other run is open and nothing of a closed one is left to be cleaned: what closed
   runs have seen must be noted before older bytes are replayed.
   KEYS[1] open run STRING  KEYS[2] replay run STRING  KEYS[3] run HASH  KEYS[4] replay runs ZSET  KEYS[5] unclean runs SET
-  ARGV[1] id of the replay run  ARGV[2] ms  ARGV[3] ISO time
+  KEYS[6] meta HASH
+  ARGV[1] id of the replay run  ARGV[2] ISO time
   Returns 1 opened now; 2 it is open; 0 it does not wait any more; -1 another run is open; -2 a closed run must be cleaned.
 ]]
+--- @include "../../redis/lua/clock.lua"
 if redis.call("GET", KEYS[2]) ~= ARGV[1] then
   return 0
 end
@@ -18,7 +20,8 @@ elseif open then
 elseif redis.call("SCARD", KEYS[5]) > 0 then
   return -2
 end
-redis.call("HSET", KEYS[3], "state", "open", "startedAt", ARGV[3])
+local opened = string.format("%.0f", tick(KEYS[6]))
+redis.call("HSET", KEYS[3], "state", "open", "startedAt", ARGV[2], "opened", opened)
 redis.call("SET", KEYS[1], ARGV[1])
-redis.call("ZADD", KEYS[4], ARGV[2], ARGV[1])
+redis.call("ZADD", KEYS[4], opened, ARGV[1])
 return 1

@@ -1,0 +1,7 @@
+--[[
+  Draws the next time of a clock.
+  KEYS[1] HASH with the clock
+  Returns it, µs.
+]]
+--- @include "clock.lua"
+return tick(KEYS[1])

@@ -1,0 +1,68 @@
+/**
+ * What a process tells the scripts that grant (lua/restart.lua), so that a Redis which forgot its last grants is noticed:
+ * when it was granted last and by which run of Redis, and, only where a script asks for it, when Redis was last stopped
+ * cleanly.
+ */
+import type { Redis } from "ioredis";
+
+export interface Answer {
+  reply: unknown;
+  /** The reply was a grant at `atUs` by Redis TIME; `runId` where it tells it. */
+  granted(atUs: number, runId?: string): void;
+}
+
+export interface RestartGuard {
+  /** Calls a script with what it must know of restarts, again and in full when it answers {-1}. */
+  ask(run: (told: string) => Promise<unknown>): Promise<Answer>;
+  /** Redis has granted something to this process before. */
+  readonly hasGrants: boolean;
+  /** Stops listening to the connection. */
+  close(): void;
+}
+
+const mustTellAll = (reply: unknown): boolean => Array.isArray(reply) && reply[0] === -1;
+
+/** @param cleanStopKey STRING, µs: set right before a clean shutdown of a managed server */
+export function makeRestartGuard(redis: Redis, cleanStopKey: string): RestartGuard {
+  let lastGrantAt = 0;
+  let lastRunId = "";
+  /**
+   * The run of Redis that this very connection told us; where the store says the same, no look at INFO is needed. A
+   * command that is under way when the connection breaks fails and is not sent again.
+   */
+  let believed = "";
+  let connections = 0;
+  const onClose = (): void => {
+    believed = "";
+    connections++;
+  };
+  redis.on("close", onClose);
+
+  const inFull = (cleanStop: number): string => `${cleanStop} ${lastGrantAt} ${lastRunId}`;
+
+  return {
+    async ask(run) {
+      const connection = connections;
+      let reply = await run(believed || inFull(-1));
+      if (mustTellAll(reply)) {
+        const cleanStop = Number((await redis.get(cleanStopKey)) ?? 0);
+        reply = await run(inFull(Number.isFinite(cleanStop) ? cleanStop : 0));
+      }
+      return {
+        reply,
+        granted(atUs, runId) {
+          lastGrantAt = atUs;
+          if (runId === undefined) return;
+          lastRunId = runId;
+          if (connection === connections) believed = runId;
+        },
+      };
+    },
+    get hasGrants() {
+      return lastRunId !== "";
+    },
+    close: () => {
+      redis.off("close", onClose);
+    },
+  };
+}
