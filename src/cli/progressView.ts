@@ -3,7 +3,7 @@ import type { SingleBar } from "cli-progress";
 import type { RunProgress } from "../engine/api.ts";
 import { doneRatio, Pace } from "../engine/pace.ts";
 import type { CliContext } from "./context.ts";
-import { barLine, progressText, waitIsOver, waitingText } from "./render/progress.ts";
+import { barLine, progressText, retryText, waitIsOver, waitingText } from "./render/progress.ts";
 import { styleFor } from "./render/style.ts";
 
 export interface ProgressView {
@@ -81,12 +81,22 @@ function lines(context: CliContext, say: (text: string) => void): ProgressView {
       const pace = paces.get(run.provider) ?? new Pace();
       paces.set(run.provider, pace);
       pace.add(run.fetched, now);
-      const key = `${run.runId} ${run.state} ${run.phase} ${run.pass} ${run.waiting?.reason ?? ""}`;
+      const [retry] = run.retrying;
+      const key = [
+        run.runId,
+        run.state,
+        run.phase,
+        run.pass,
+        run.waiting?.reason,
+        retry?.batch,
+        retry?.attempt,
+      ].join(" ");
       const before = last.get(run.provider);
       if (before?.key === key && now - before.at < lineEveryMs) return;
       last.set(run.provider, { key, at: now });
       const over = waitIsOver(run);
-      const text = over ? run.state : (waitingText(run, now) ?? progressText(run, pace.perSecond));
+      const failing = retry === undefined ? "" : `; ${retryText(retry, now)}`;
+      const text = over ? run.state : (waitingText(run, now) ?? progressText(run, pace.perSecond)) + failing;
       say(`${run.provider}: ${over ? "" : `${run.mode} run: `}${text}`);
     },
     log: (line) => void context.stderr.write(`${line}\n`),

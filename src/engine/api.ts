@@ -68,6 +68,21 @@ export interface RunProgress extends RunSummary {
   checkpoint: string | null;
   /** Why it waits at present and until when, e.g. the upstream's throttle. */
   waiting: { reason: string; until: string } | null;
+  /** Batches that failed and are tried again, the next one first; of a run at most 20 are told. */
+  retrying: BatchRetry[];
+}
+
+/** Why a batch is tried again, and when. */
+export interface BatchRetry {
+  batch: string;
+  /** Of the attempt that failed last. */
+  code: ErrorCode | string;
+  message: string;
+  /** The one that failed, from 1, of so many; after the last the batch is given up. */
+  attempt: number;
+  attempts: number;
+  /** In the past while the next attempt waits for its turn or is under way. */
+  nextAt: string;
 }
 
 /** A machine as people see it. */

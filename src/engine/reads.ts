@@ -112,6 +112,7 @@ function toProgress(run: RunRecord, { provider, watermark, machine, nowMs }: Sur
     checkpoint: run.checkpoint,
     // A paused one goes on when a person resumes, whatever it had waited for.
     waiting: run.state === "closed" || paused ? null : (waitOf(machine) ?? run.waiting),
+    retrying: run.retrying,
   };
 }
 

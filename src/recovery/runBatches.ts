@@ -9,7 +9,13 @@ import { loadScript } from "../redis/scripts.ts";
 import { type Failure, failureFields, letterIdOf } from "./letters/letter.ts";
 import { processKey } from "./processIdentity.ts";
 import { RunReads } from "./runReads.ts";
-import type { BatchEntry, BatchResult, BatchStatus } from "./runRecord.ts";
+import {
+  type BatchEntry,
+  type BatchResult,
+  type BatchStatus,
+  MOST_RETRIES,
+  type RetryNote,
+} from "./runRecord.ts";
 
 const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
 const scripts = {
@@ -21,10 +27,14 @@ const scripts = {
   raiseGeneration: script("raiseGeneration-2"),
   clampErrorBase: script("clampErrorBase-1"),
   forgiveErrors: script("forgiveErrors-1"),
+  noteRetry: script("noteRetry-1"),
 };
 
 /** Checkpoints kept per provider for `uee checkpoints`. What a run still needs lives in its own keys. */
 const CHECKPOINTS_KEPT = 10_000;
+
+/** Characters of an error's message that are kept of a batch that is tried again. */
+const MESSAGE_KEPT = 500;
 
 /** What a burial must know of its batch. */
 export type BuriedBatch = Pick<BatchEntry, "key" | "kind" | "size" | "letter"> & {
@@ -198,6 +208,16 @@ export class RunBatches extends RunReads {
     );
     accepted(Number(reply), "the extension");
     return entries;
+  }
+
+  /** Tells those who watch why a batch is tried again and when; cleared when it is settled. Informative: no fence needed. */
+  async noteRetry(runId: string, note: Omit<RetryNote, "nextAt"> & { delayMs: number }): Promise<void> {
+    const { batch, code, message, attempt, attempts, delayMs } = note;
+    await scripts.noteRetry.run(
+      this.redis,
+      [this.runKeys(runId).run],
+      [batch, code, message.slice(0, MESSAGE_KEPT), attempt, attempts, delayMs, MOST_RETRIES],
+    );
   }
 
   /** A record that had failed is good after all: later errors must not hide behind those that were forgiven. */

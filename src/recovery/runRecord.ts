@@ -37,6 +37,22 @@ export interface StoredError {
 /** p planned, c committed, d dead, x cancelled by a person, r dead once and then replayed elsewhere */
 export type BatchStatus = { letter: "p" | "c" | "d" | "x" | "r"; generation: number; raw: string };
 
+/** Why a batch is tried again, and when. */
+export interface RetryNote {
+  batch: string;
+  /** Of the attempt that failed last. */
+  code: string;
+  message: string;
+  /** The one that failed, from 1, of so many. */
+  attempt: number;
+  attempts: number;
+  /** ISO; in the past while the next attempt waits for its turn or is under way. */
+  nextAt: string;
+}
+
+/** So many batches of a run are noted that are tried again. */
+export const MOST_RETRIES = 20;
+
 export interface RunRecord {
   id: string;
   provider: string;
@@ -97,6 +113,8 @@ export interface RunRecord {
   result: string | null;
   error: StoredError | null;
   waiting: { reason: string; until: string } | null;
+  /** Batches that failed and are tried again, the next one first; at most `MOST_RETRIES`. */
+  retrying: RetryNote[];
   uniqueByPass: Record<number, number>;
   regressedByPass: Record<number, number>;
   /** Records refused as older than what an earlier run had stored. */
@@ -178,8 +196,22 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     result: h.result ?? null,
     error: h.error ? (JSON.parse(h.error) as StoredError) : null,
     waiting: h.waitingUntil ? { reason: h.waitingReason ?? "", until: h.waitingUntil } : null,
+    retrying: retriesOf(h),
     uniqueByPass: byPass("unique:"),
     regressedByPass: byPass("regressed:"),
     refusedByPass: byPass("refused:"),
   };
 }
+
+const retryField = "retry:";
+
+const retriesOf = (h: Record<string, string>): RetryNote[] =>
+  Object.entries(h)
+    .filter(([field]) => field.startsWith(retryField))
+    .map(([field, json]) => {
+      const { nextMs, ...note } = JSON.parse(json) as Omit<RetryNote, "batch" | "nextAt"> & {
+        nextMs: number;
+      };
+      return { batch: field.slice(retryField.length), ...note, nextAt: new Date(nextMs).toISOString() };
+    })
+    .sort((a, b) => (a.nextAt < b.nextAt ? -1 : 1));

@@ -5,8 +5,8 @@ export type Outcome =
   | { kind: "done"; summary: Record<string, string | number | boolean> }
   /** Goes back without spending an attempt: after a delay, or at once (0). */
   | { kind: "defer"; delayMs: number; error: UeeError }
-  /** Spends an attempt. */
-  | { kind: "retry"; error: UeeError }
+  /** Spends an attempt: the one that failed, from 1, of so many. The next comes after a back-off (settle.ts). */
+  | { kind: "retry"; delayMs: number; attempt: number; attempts: number; error: UeeError }
   /** Goes to the dead letters. */
   | { kind: "dead"; error: UeeError }
   /** The configuration is wrong: the run fails at once, this job with it. */
@@ -43,7 +43,7 @@ const MOST_JITTER_MS = 500;
 
 export function outcomeOf(
   thrown: unknown,
-  attempt: { made: number; allowed: number },
+  attempt: { made: number; allowed: number; waitScale?: number },
   random: () => number = Math.random,
 ): Outcome {
   const error = toUeeError(thrown);
@@ -51,6 +51,11 @@ export function outcomeOf(
   if (error.code === "STOR_RUN_CLOSED") return { kind: "done", summary: { skipped: "run closed" } };
   if (error.code === "SYS_SHUTDOWN") return { kind: "defer", delayMs: 0, error };
   const verdict = byClass[error.class];
+  const failed = attempt.made + 1;
+  const again = (attempts: number): Outcome => {
+    const delayMs = backoffMs(failed, attempt.waitScale ?? 1, random);
+    return { kind: "retry", delayMs, attempt: failed, attempts, error };
+  };
   if (verdict === "defer") {
     // Jitter on top, never below what the upstream asked for.
     const base = error.retryAfterMs ?? DEFER_MS;
@@ -61,12 +66,11 @@ export function outcomeOf(
     };
   }
   if (verdict === "fatal") {
-    return attempt.made + 1 < (doubted[error.code] ?? 0)
-      ? { kind: "retry", error }
-      : { kind: "fatal", error };
+    const attempts = Math.min(doubted[error.code] ?? 0, attempt.allowed);
+    return failed < attempts ? again(attempts) : { kind: "fatal", error };
   }
-  if (verdict === "dead" || attempt.made + 1 >= attempt.allowed) return { kind: "dead", error };
-  return { kind: "retry", error };
+  if (verdict === "dead" || failed >= attempt.allowed) return { kind: "dead", error };
+  return again(attempt.allowed);
 }
 
 /** Wait before attempt n + 1 (n made so far, from 1), ms: exponential with full jitter above its half, at most a minute. */

@@ -11,7 +11,7 @@ import { AttemptError, type BatchSummary, BuriedError, enqueueDue } from "./atte
 import type { ProviderContext } from "./context.ts";
 import { failRun, finishRun } from "./finishRun.ts";
 import { LOOK_AGAIN_MS } from "./governor.ts";
-import { backoffMs, type Outcome, outcomeOf } from "./outcome.ts";
+import { type Outcome, outcomeOf } from "./outcome.ts";
 import { runBatch } from "./runBatch.ts";
 import { runRecord } from "./runRecord.ts";
 import { throughTrouble } from "./throughTrouble.ts";
@@ -107,15 +107,25 @@ export class BatchProcessor {
     if (!signal.aborted && this.#context.gate.met(cause)) throw cause;
     // Whatever an aborted step throws, the reason of the abort is the reason.
     const error = signal.aborted ? toUeeError(signal.reason) : toUeeError(mapRedisError(cause));
-    const outcome = outcomeOf(error, { made: job.attemptsMade, allowed: job.opts.attempts ?? 1 });
+    const outcome = outcomeOf(error, {
+      made: job.attemptsMade,
+      allowed: job.opts.attempts ?? 1,
+      waitScale: this.#context.waitScale,
+    });
     this.#say(data, outcome, cause);
     this.#context.reporter?.countMessage(outcome.kind !== "defer" && outcome.kind !== "abandon");
-    const waitMs = this.#waitMs(outcome, job);
-    if (outcome.kind === "defer" && heldUp(error)) {
-      await this.#context.governor.backOff(waitMs, error.message);
+    if (outcome.kind === "retry") {
+      const { attempt: failed, attempts, delayMs } = outcome;
+      const { code, detail: message } = error;
+      const note = { batch: data.batch, code, message, attempt: failed, attempts, delayMs };
+      await this.#context.runs.noteRetry(data.runId, note);
     }
-    if (waitMs >= WORTH_SAYING_MS) {
-      await this.#context.runs.noteWaiting(data.runId, error.message, waitMs);
+    if (outcome.kind === "defer") {
+      const { delayMs } = outcome;
+      if (heldUp(error)) await this.#context.governor.backOff(delayMs, error.message);
+      if (delayMs >= WORTH_SAYING_MS) {
+        await this.#context.runs.noteWaiting(data.runId, error.message, delayMs);
+      }
     }
     // A breaker may be closed before its time: the provider waits as long as it must, its batches come to ask now and then.
     if (outcome.kind === "defer" && error.code === "PROV_CIRCUIT_OPEN") {
@@ -126,12 +136,6 @@ export class BatchProcessor {
       await this.#bury(job, data, attempt.fence, { error, fatal: outcome.kind === "fatal" });
     if (job.name === "finish" || outcome.kind === "fatal") await failRun(this.#context, attempt, error);
     return outcome;
-  }
-
-  /** How long the batch will be away; of a retry, about how long. */
-  #waitMs(outcome: Outcome, job: Job): number {
-    if (outcome.kind === "defer") return outcome.delayMs;
-    return outcome.kind === "retry" ? backoffMs(job.attemptsMade + 1, this.#context.waitScale) : 0;
   }
 
   /** Under the attempt's fence: the batch is dead in its run and among the dead letters before the queue hears of it. */

@@ -13,9 +13,8 @@ import { mapRedisError } from "../redis/errors.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
 import { abortable } from "../upstream/abortable.ts";
 import { type ActiveBatches, keyOf } from "./activeBatches.ts";
-import { backoffMs } from "./outcome.ts";
 import { QueueWorker } from "./queueWorker.ts";
-import { settle } from "./settle.ts";
+import { decidedBackoffMs, settle } from "./settle.ts";
 import { LOCK_MS, throughTrouble } from "./throughTrouble.ts";
 
 const STALLED_CHECK_MS = 4_000;
@@ -113,7 +112,7 @@ export class QueueTaker {
         stalledInterval: STALLED_CHECK_MS,
         maxStalledCount: NO_STALL_LIMIT,
         runRetryDelay: 1_000,
-        settings: { backoffStrategy: (made) => backoffMs(made, waitScale) },
+        settings: { backoffStrategy: (made, _type, error) => decidedBackoffMs(made, error, waitScale) },
       },
     );
     worker.onLetGo = (job, token) => {

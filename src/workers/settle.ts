@@ -2,7 +2,7 @@
  * The only place that speaks BullMQ outcomes. It moves the job itself, in every case, so that what goes wrong meanwhile is
  * ours to judge: BullMQ would count a Redis in trouble as a failure of the job.
  *  done     the job completes with a small summary
- *  retry    an attempt is spent; BullMQ asks the back-off strategy when to come again
+ *  retry    an attempt is spent; BullMQ asks the back-off strategy when to come again, and that answers what was decided
  *  defer    back to waiting, at once or after a delay; spends none
  *  dead     straight to the failed set, attempts left or not
  *  abandon  nothing is moved: the lock is somebody else's, or runs out
@@ -10,7 +10,20 @@
  * Always throws: the marker that tells BullMQ that the job needs nothing more, or what the queue or Redis said.
  */
 import { DelayedError, type Job, UnrecoverableError, WaitingChildrenError, WaitingError } from "bullmq";
-import type { Outcome } from "./outcome.ts";
+import { backoffMs, type Outcome } from "./outcome.ts";
+
+/** Carries the wait that was decided, and told to those who watch, to BullMQ's back-off strategy. */
+class BackoffError extends Error {
+  readonly delayMs: number;
+  constructor({ error, delayMs }: Extract<Outcome, { kind: "retry" }>) {
+    super(error.message);
+    this.delayMs = delayMs;
+  }
+}
+
+/** BullMQ's back-off strategy; of a failure that is none of ours it decides by itself. */
+export const decidedBackoffMs = (made: number, error: Error | undefined, waitScale: number): number =>
+  error instanceof BackoffError ? error.delayMs : backoffMs(made, waitScale);
 
 export async function settle(outcome: Outcome, job: Job, token: string): Promise<never> {
   switch (outcome.kind) {
@@ -18,7 +31,7 @@ export async function settle(outcome: Outcome, job: Job, token: string): Promise
       await job.moveToCompleted(outcome.summary, token, false);
       break;
     case "retry":
-      await job.moveToFailed(new Error(outcome.error.message), token);
+      await job.moveToFailed(new BackoffError(outcome), token);
       break;
     case "dead":
     case "fatal":

@@ -1,6 +1,7 @@
 /** One line of a run that moves; the same figures for bars, log lines and `status`. */
-import type { RunProgress } from "../../engine/api.ts";
+import type { BatchRetry, RunProgress } from "../../engine/api.ts";
 import { doneRatio } from "../../engine/pace.ts";
+import { oneLine } from "./machine.ts";
 import { formatCount, formatPercent, formatRough, plural } from "./numbers.ts";
 import { type Style, visibleLength } from "./style.ts";
 
@@ -39,6 +40,16 @@ export function waitingText(run: RunProgress, now: number): string | undefined {
   return `waits: ${run.waiting.reason}${left > 0 ? `, ${formatRough(left)} more` : ""}`;
 }
 
+/** `w0/0: PROV_NOT_FOUND: The upstream answered 404, attempt 3 of 8, next in 8 s` */
+export function retryText(
+  { batch, code, message, attempt, attempts, nextAt }: BatchRetry,
+  now: number,
+): string {
+  const left = Date.parse(nextAt) - now;
+  const next = left > 0 ? `next in ${formatRough(left)}` : "the next is under way or waits for its turn";
+  return `${batch}: ${code}: ${oneLine(message).replace(/\.$/, "")}, attempt ${attempt} of ${attempts}, ${next}`;
+}
+
 export interface BarInput {
   provider: string;
   /** Width of the provider column. */
@@ -65,7 +76,9 @@ export function barLine({ provider, nameWidth, run, perSecond, now, columns, sty
     ? paint(`${run.state}, ${plural(run.fetched, "record")}`)
     : run.waiting
       ? style.yellow(waitingText(run, now)!)
-      : progressText(run, perSecond);
+      : run.retrying[0]
+        ? `${progressText(run, perSecond)}; ${style.yellow(retryText(run.retrying[0], now))}`
+        : progressText(run, perSecond);
   return clip(`  ${style.bold(name)}  ${bar}  ${text}`, columns);
 }
 

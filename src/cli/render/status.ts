@@ -4,7 +4,7 @@ import { problemsOf } from "../../session/problems.ts";
 import { breakerTrouble } from "./breakers.ts";
 import { isWaiting, oneLine, paintMachineState, situation, wrap } from "./machine.ts";
 import { formatAge, formatBytes, formatCount, formatDuration, formatPercent, plural } from "./numbers.ts";
-import { clip, progressText, waitingText } from "./progress.ts";
+import { clip, progressText, retryText, waitingText } from "./progress.ts";
 import type { Style } from "./style.ts";
 import { formatAhead, formatLocal } from "./times.ts";
 import { workersTable } from "./workers.ts";
@@ -38,6 +38,23 @@ function heldUpLines({ provider, machine, openRun }: ProviderStatus, { style, no
   const paint = paused ? style.red : style.yellow;
   const painted = lines.map((line, i) => paint(i === 0 ? line : `  ${line}`));
   return paused ? [...painted, style.dim(`uee resume ${provider} goes on`)] : painted;
+}
+
+/** So many batches that are tried again have lines of their own. */
+const RETRIES_SHOWN = 3;
+
+/** A failure is told before it is final, in full: a person may mend its cause in time. */
+function retryLines({ openRun }: ProviderStatus, { style, now, width }: Look): string[] {
+  const retrying = openRun?.retrying ?? [];
+  const lines = retrying
+    .slice(0, RETRIES_SHOWN)
+    .flatMap((retry) =>
+      wrap(retryText(retry, now), width - branchWidth - 2).map((line, i) => (i === 0 ? line : `  ${line}`)),
+    );
+  const more = retrying.length - RETRIES_SHOWN;
+  if (more > 0)
+    lines.push(`and ${plural(more, "more batch", "more batches")} that failed and are tried again`);
+  return lines.map((line) => style.yellow(line));
 }
 
 /** What `run` is: the last one, or the last replays. */
@@ -110,7 +127,7 @@ function providerLines(provider: ProviderStatus, look: Look, breaker: BreakerVie
     const what = kind === "replay" ? "replays of dead letters" : mode;
     below.push(`open run ${runId}: ${what}, ${progressText(provider.openRun)}`);
   }
-  below.push(...heldUpLines(provider, look));
+  below.push(...heldUpLines(provider, look), ...retryLines(provider, look));
   const trouble = breaker && breakerTrouble(breaker, now);
   if (trouble !== undefined) below.push(style.yellow(trouble));
   if (provider.lastRun) {

@@ -16,6 +16,7 @@ local letters = KEYS[6]
 --- @include "checkFence.lua"
 --- @include "letters.lua"
 --- @include "countBatch.lua"
+--- @include "retries.lua"
 if ARGV[2] ~= "" then
   local refused = checkFence(KEYS[1], KEYS[3], ARGV[1], ARGV[2], { open = true })
   if refused ~= 0 then
@@ -33,6 +34,7 @@ redis.call("HSET", KEYS[4], ARGV[1], ARGV[3])
 countBatch(KEYS[1], ARGV[1], "done", 1)
 redis.call("HDEL", KEYS[1] .. ":work", ARGV[1])
 redis.call("HDEL", KEYS[1] .. ":deaths", ARGV[1])
+clearRetry(KEYS[1], ARGV[1])
 if ARGV[4] == "batch" then
   redis.call("HINCRBY", KEYS[1], "deadBatches", 1)
   redis.call("HINCRBY", KEYS[1], "deadSize", ARGV[10])

@@ -13,6 +13,7 @@
 local runKey, batchesKey, statusKey, orderKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 --- @include "checkFence.lua"
 --- @include "addBatches.lua"
+--- @include "retries.lua"
 local batchKey, pass = ARGV[1], ARGV[3]
 local refused = checkFence(runKey, KEYS[5], batchKey, ARGV[2], { open = true })
 if refused ~= 0 then
@@ -32,6 +33,7 @@ redis.call("HSET", KEYS[6], batchKey, ARGV[4])
 redis.call("HDEL", runKey .. ":work", batchKey)
 redis.call("HDEL", runKey .. ":deaths", batchKey)
 redis.call("HDEL", runKey, "waitingReason", "waitingUntil")
+clearRetry(runKey, batchKey)
 if ARGV[7] ~= "" then
   local newest = redis.call("HGET", runKey, "newestMs")
   if not newest or tonumber(ARGV[7]) > tonumber(newest) then

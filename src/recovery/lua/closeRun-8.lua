@@ -31,7 +31,12 @@ for i = 1, #statuses, 2 do
   end
 end
 redis.call("HSET", KEYS[1], "state", "closed", "result", ARGV[4], "endedAt", ARGV[6], "cancelled", cancelled)
-redis.call("HDEL", KEYS[1], "waitingReason", "waitingUntil")
+redis.call("HDEL", KEYS[1], "waitingReason", "waitingUntil", "retrying")
+for _, field in ipairs(redis.call("HKEYS", KEYS[1])) do
+  if string.sub(field, 1, 6) == "retry:" then
+    redis.call("HDEL", KEYS[1], field)
+  end
+end
 if ARGV[5] ~= "" then
   redis.call("HSET", KEYS[1], "error", ARGV[5])
 end

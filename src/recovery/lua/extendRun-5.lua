@@ -7,10 +7,12 @@
 local runKey, batchesKey, statusKey, orderKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 --- @include "checkFence.lua"
 --- @include "addBatches.lua"
+--- @include "retries.lua"
 local refused = checkFence(runKey, KEYS[5], ARGV[1], ARGV[2], { open = true })
 if refused ~= 0 then
   return refused
 end
 redis.call("HSET", runKey, "pass", ARGV[3], "extended", ARGV[4])
 redis.call("HINCRBY", runKey, "round", 1)
+clearRetry(runKey, ARGV[1])
 return addBatches(ARGV[3], 5, #ARGV)

@@ -42,6 +42,7 @@ export const paperRun = (provider: string, now: number, over: Partial<RunProgres
   checkpoint: "v2e::nvd::cve::CVE-2021-44228",
   watermark: null,
   waiting: null,
+  retrying: [],
   error: null,
   ...over,
 });

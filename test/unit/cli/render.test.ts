@@ -5,7 +5,7 @@ import { nextCommands, renderRunSummary } from "../../../src/cli/render/runSumma
 import { renderStatus } from "../../../src/cli/render/status.ts";
 import { makeStyle, visibleLength, wantsColours } from "../../../src/cli/render/style.ts";
 import { renderTable } from "../../../src/cli/render/table.ts";
-import type { RunState, WorkerView } from "../../../src/engine/api.ts";
+import type { RunProgress, RunState, WorkerView } from "../../../src/engine/api.ts";
 import { doneRatio, Pace } from "../../../src/engine/pace.ts";
 import {
   closed,
@@ -160,6 +160,45 @@ describe("progress", () => {
       style: plain,
     });
     expect(wide).toContain("waits: PROV_THROTTLED, 26 s more");
+  });
+});
+
+describe("batches that are tried again", () => {
+  const retry = (batch: string, over: Partial<RunProgress["retrying"][number]> = {}) => ({
+    ...{ batch, code: "PROV_NOT_FOUND", message: "The upstream answered 404.", attempt: 3, attempts: 8 },
+    nextAt: new Date(now + 8_000).toISOString(),
+    ...over,
+  });
+  const shown = (retrying: RunProgress["retrying"]) =>
+    renderStatus(
+      engineStatus({ providers: [providerStatus("cve", { openRun: progress("cve", { retrying }) })] }),
+      {
+        ...{ style: plain, now, width: 120 },
+      },
+    );
+
+  test("show their error, their attempt and when the next comes", () => {
+    const text = shown([retry("w0/0"), retry("w0/1", { nextAt: new Date(now - 1).toISOString() })]);
+    expect(text).toContain("w0/0: PROV_NOT_FOUND: The upstream answered 404, attempt 3 of 8, next in 8 s\n");
+    expect(text).toContain(
+      "w0/1: PROV_NOT_FOUND: The upstream answered 404, attempt 3 of 8, the next is under way",
+    );
+  });
+
+  test("are counted where there are many", () => {
+    const text = shown(["a", "b", "c", "d", "e"].map((batch) => retry(batch)));
+    expect(text).toContain("and 2 more batches that failed and are tried again");
+    expect(text).not.toContain("d: PROV");
+  });
+
+  test("stand in the progress bar", () => {
+    const line = barLine({
+      ...{ provider: "cve", nameWidth: 3, perSecond: undefined, now, columns: 160, style: plain },
+      run: progress("cve", { fetched: 7, expected: 100, retrying: [retry("w0/0")] }),
+    });
+    expect(line).toContain(
+      "7 of 100 (7 %); w0/0: PROV_NOT_FOUND: The upstream answered 404, attempt 3 of 8, next in 8 s",
+    );
   });
 });
 

@@ -53,6 +53,26 @@ const endless =
       started(provider);
     });
 
+test("the progress of a wait tells of each failed attempt at once", async () => {
+  const retry = {
+    ...{ batch: "w0/2000", code: "PROV_NOT_FOUND", message: "The upstream answered 404.", attempts: 8 },
+    nextAt: "2026-03-15T12:00:08.000Z",
+  };
+  const engine = fakeEngine({
+    waitForRun: async (provider, _runId, { onProgress }) => {
+      onProgress?.(progress(provider, { fetched: 7, expected: 100 }));
+      onProgress?.(progress(provider, { fetched: 7, expected: 100, retrying: [{ ...retry, attempt: 3 }] }));
+      onProgress?.(progress(provider, { fetched: 7, expected: 100, retrying: [{ ...retry, attempt: 4 }] }));
+      return closed(provider);
+    },
+  });
+  const cli = fakeCli(engine);
+  expect(await cli.run("run", "cve", "--wait")).toBe(0);
+  const said = "w0/2000: PROV_NOT_FOUND: The upstream answered 404, attempt";
+  expect(cli.stderr.text).toContain(`7 of 100 (7 %); ${said} 3 of 8, next in 8 s\n`);
+  expect(cli.stderr.text).toContain(`${said} 4 of 8, next in 8 s\n`);
+});
+
 const countingWorker = () => {
   const calls: string[] = [];
   const startWorker: Engine["startWorker"] = async (options) => {

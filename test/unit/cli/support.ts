@@ -60,6 +60,7 @@ export function progress(provider: string, over: Partial<RunProgress> = {}): Run
     endedAt: null,
     checkpoint: null,
     waiting: null,
+    retrying: [],
     ...over,
   };
 }

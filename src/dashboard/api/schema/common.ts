@@ -87,6 +87,18 @@ export const runSchema = shows<EngineRunProgress>()(
       checkpoint: z.string().nullable().describe("URN up to which everything is committed"),
       watermark: z.string().nullable(),
       waiting: z.object({ reason: z.string(), until: isoTime }).nullable(),
+      retrying: z
+        .array(
+          z.object({
+            batch: z.string(),
+            code: z.string(),
+            message: z.string(),
+            attempt: z.number().describe("The one that failed, from 1"),
+            attempts: z.number().describe("After the last the batch is given up"),
+            nextAt: isoTime.describe("In the past while the next attempt waits for its turn or is under way"),
+          }),
+        )
+        .describe("Batches that failed and are tried again, the next one first; at most 20"),
       error: z.object({ code: z.string(), message: z.string(), remedy: z.string() }).nullable(),
     })
     .meta({ id: "Run" }),

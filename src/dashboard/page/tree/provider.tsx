@@ -56,6 +56,7 @@ export function Provider({ provider }: { provider: OverviewProvider }) {
           </fieldset>
         </header>
         <Why provider={provider} />
+        {openRun && <Retries run={openRun} />}
         {openRun && <RunProgress provider={provider} run={openRun} />}
         <Facts provider={provider} />
         <ProviderPast provider={name} version={machine.version}>
@@ -104,6 +105,24 @@ function Why({ provider: { machine, openRun } }: { provider: OverviewProvider })
       {reason ?? (machine.state === "PAUSED" ? "No reason was given." : "Waiting.")}
       {left !== null && left > 0 && <strong> Goes on in {duration(left)}.</strong>}
     </p>
+  );
+}
+
+/** Batches that failed and are tried again: a person may mend the cause in time. */
+function Retries({ run }: { run: Run }) {
+  const now = useNow();
+  return (
+    <>
+      {run.retrying.slice(0, 3).map(({ batch, code, message, attempt, attempts, nextAt }) => {
+        const left = Date.parse(nextAt) - now;
+        return (
+          <p class="why text-warn" key={batch}>
+            {batch}: {code}: {message} Attempt {attempt} of {attempts},{" "}
+            {left > 0 ? `next in ${duration(left)}` : "the next is under way or waits for its turn"}.
+          </p>
+        );
+      })}
+    </>
   );
 }
 
