@@ -5,8 +5,8 @@ export type Outcome =
   | { kind: "done"; summary: Record<string, string | number | boolean> }
   /** Goes back without spending an attempt: after a delay, or at once (0). */
   | { kind: "defer"; delayMs: number; error: UeeError }
-  /** Spends an attempt: the one that failed, from 1, of so many. The next comes after a back-off (settle.ts). */
-  | { kind: "retry"; delayMs: number; attempt: number; attempts: number; error: UeeError }
+  /** Spends an attempt: the one that failed, from 1, of so many. `delayMs`: until the next; absent: the queue decides. */
+  | { kind: "retry"; attempt: number; attempts: number; delayMs?: number; error: UeeError }
   /** Goes to the dead letters. */
   | { kind: "dead"; error: UeeError }
   /** The configuration is wrong: the run fails at once, this job with it. */
@@ -43,7 +43,7 @@ const MOST_JITTER_MS = 500;
 
 export function outcomeOf(
   thrown: unknown,
-  attempt: { made: number; allowed: number; waitScale?: number },
+  attempt: { made: number; allowed: number },
   random: () => number = Math.random,
 ): Outcome {
   const error = toUeeError(thrown);
@@ -52,10 +52,7 @@ export function outcomeOf(
   if (error.code === "SYS_SHUTDOWN") return { kind: "defer", delayMs: 0, error };
   const verdict = byClass[error.class];
   const failed = attempt.made + 1;
-  const again = (attempts: number): Outcome => {
-    const delayMs = backoffMs(failed, attempt.waitScale ?? 1, random);
-    return { kind: "retry", delayMs, attempt: failed, attempts, error };
-  };
+  const again = (attempts: number): Outcome => ({ kind: "retry", attempt: failed, attempts, error });
   if (verdict === "defer") {
     // Jitter on top, never below what the upstream asked for.
     const base = error.retryAfterMs ?? DEFER_MS;

@@ -11,7 +11,7 @@ import { AttemptError, type BatchSummary, BuriedError, enqueueDue } from "./atte
 import type { ProviderContext } from "./context.ts";
 import { failRun, finishRun } from "./finishRun.ts";
 import { LOOK_AGAIN_MS } from "./governor.ts";
-import { type Outcome, outcomeOf } from "./outcome.ts";
+import { backoffMs, type Outcome, outcomeOf } from "./outcome.ts";
 import { runBatch } from "./runBatch.ts";
 import { runRecord } from "./runRecord.ts";
 import { throughTrouble } from "./throughTrouble.ts";
@@ -110,15 +110,16 @@ export class BatchProcessor {
     const outcome = outcomeOf(error, {
       made: job.attemptsMade,
       allowed: job.opts.attempts ?? 1,
-      waitScale: this.#context.waitScale,
     });
     this.#say(data, outcome, cause);
     this.#context.reporter?.countMessage(outcome.kind !== "defer" && outcome.kind !== "abandon");
     if (outcome.kind === "retry") {
-      const { attempt: failed, attempts, delayMs } = outcome;
+      const { attempt: failed, attempts } = outcome;
+      const delayMs = backoffMs(failed, this.#context.waitScale);
       const { code, detail: message } = error;
       const note = { batch: data.batch, code, message, attempt: failed, attempts, delayMs };
       await this.#context.runs.noteRetry(data.runId, note);
+      return { ...outcome, delayMs };
     }
     if (outcome.kind === "defer") {
       const { delayMs } = outcome;

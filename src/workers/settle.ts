@@ -14,16 +14,16 @@ import { backoffMs, type Outcome } from "./outcome.ts";
 
 /** Carries the wait that was decided, and told to those who watch, to BullMQ's back-off strategy. */
 class BackoffError extends Error {
-  readonly delayMs: number;
+  readonly delayMs: number | undefined;
   constructor({ error, delayMs }: Extract<Outcome, { kind: "retry" }>) {
     super(error.message);
     this.delayMs = delayMs;
   }
 }
 
-/** BullMQ's back-off strategy; of a failure that is none of ours it decides by itself. */
+/** BullMQ's back-off strategy: what was decided, or else what the number of attempts says. */
 export const decidedBackoffMs = (made: number, error: Error | undefined, waitScale: number): number =>
-  error instanceof BackoffError ? error.delayMs : backoffMs(made, waitScale);
+  (error instanceof BackoffError ? error.delayMs : undefined) ?? backoffMs(made, waitScale);
 
 export async function settle(outcome: Outcome, job: Job, token: string): Promise<never> {
   switch (outcome.kind) {
