@@ -86,6 +86,8 @@ export interface DeadLetterReport {
 export interface ReplayReport extends DeadLetterReport {
   /** The runs that the replays belong to. `waitingFor` says what keeps one from starting now, e.g. a run that is open. */
   runs: { provider: string; runId: string; letters: number; waitingFor: string | null }[];
+  /** Those that are bad records: read again from their kept bytes, the upstream is not asked. */
+  badRecords: number;
 }
 
 export interface PurgeReport extends DeadLetterReport {

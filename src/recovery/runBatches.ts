@@ -28,6 +28,7 @@ const scripts = {
   clampErrorBase: script("clampErrorBase-1"),
   forgiveErrors: script("forgiveErrors-1"),
   noteRetry: script("noteRetry-1"),
+  forgetUnmet: loadScript(new URL("./deadLetters/lua/forgetUnmet-4.lua", import.meta.url)),
 };
 
 /** Checkpoints kept per provider for `uee checkpoints`. What a run still needs lives in its own keys. */
@@ -76,6 +77,12 @@ export function accepted(reply: number, what: string): number {
   if (reply < 0) throw new UeeError("SYS_INTERNAL", `${what} refused with ${reply}`);
   return reply;
 }
+
+/** The mark of a bad record (see records/lua/seen.lua) that a pass before `pass` met last. */
+const isUnmet = (mark: string, pass: number): boolean => {
+  const [, met] = /^[da](\d+):/.exec(mark) ?? [];
+  return met !== undefined && Number(met) < pass;
+};
 
 export class RunBatches extends RunReads {
   /** Takes the next fence of a batch (or of the finish step) unless there is nothing left to do for it. */
@@ -218,6 +225,29 @@ export class RunBatches extends RunReads {
       [this.runKeys(runId).run],
       [batch, code, message.slice(0, MESSAGE_KEPT), attempt, attempts, delayMs, MOST_RETRIES],
     );
+  }
+
+  /**
+   * Takes back the bad records that an earlier pass met and the last one did not: the upstream was mended, or no longer has
+   * them. In the name of the finish step.
+   */
+  async forgetUnmet(attempt: Attempt): Promise<number> {
+    const run = this.runKeys(attempt.runId);
+    let cursor = "0";
+    let taken = 0;
+    do {
+      const [next, flat] = await this.redis.hscan(run.seen, cursor, "COUNT", 1_000);
+      cursor = next;
+      const unmet = flat.filter((_, i) => i % 2 === 0 && isUnmet(flat[i + 1] ?? "", attempt.pass));
+      if (unmet.length === 0) continue;
+      const reply = await scripts.forgetUnmet.run(
+        this.redis,
+        [run.run, run.fences, run.seen, run.nameless],
+        [attempt.batchKey, attempt.fence, attempt.pass, ...unmet],
+      );
+      taken += accepted(Number(reply), "taking bad records back");
+    } while (cursor !== "0");
+    return taken;
   }
 
   /** A record that had failed is good after all: later errors must not hide behind those that were forgiven. */

@@ -119,6 +119,7 @@ export class RunStore extends RunBatches {
       errorBaseTick: at,
       errorBaseErrors: errors,
       errorBaseProcessed: processed,
+      retriesDead: "1",
       ...(walkAgain ? { walkAgain: "1" } : {}),
     });
   }

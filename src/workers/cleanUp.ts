@@ -1,11 +1,15 @@
 /** What is done when a run has closed: what it saw is noted, its bookkeeping goes. May be done again, by anybody. */
+import { settleCovered } from "../recovery/deadLetters/covered.ts";
 import type { ProviderContext } from "./context.ts";
+import { processActor } from "./governor.ts";
 
 /** Closed runs kept for `status` and accounting. */
 const RUNS_KEPT = { ordinary: 100, replays: 20 };
 
 /** Letters looked at together. */
 const PAGE = 500;
+/** Dead letters that history names of those that a run settled. */
+const NAMED = 5;
 
 /** Does a dead letter refer to the run's staged slices? That of a bad record has its own raw bytes. */
 export async function refersToSlices(context: ProviderContext, runId: string): Promise<boolean> {
@@ -14,10 +18,33 @@ export async function refersToSlices(context: ProviderContext, runId: string): P
 
 /** Keeps what status and dead letters need; drops the bookkeeping of a closed run. */
 export async function cleanUp(context: ProviderContext, runId: string): Promise<void> {
+  await settleLetters(context, runId);
   await noteSeenAgain(context, runId);
   await context.runs.dropBookkeeping(runId);
   if (!(await refersToSlices(context, runId))) await context.staging.clean(runId);
   await context.runs.trimHistory(RUNS_KEPT);
+}
+
+/** What the run has covered is no dead letter any more; history says so. */
+async function settleLetters(context: ProviderContext, runId: string): Promise<void> {
+  // Without its marks the run has been cleaned before.
+  if (!(await context.runs.hasBookkeeping(runId))) return;
+  const settled = await settleCovered(context, runId);
+  if (settled.length === 0) return;
+  const said = `settled ${settled.length}`;
+  context.logger.info(
+    { event: "dead_letters_settled", runId, letters: settled.length },
+    `dead letters: ${said}`,
+  );
+  const named = settled.slice(0, NAMED).join(", ");
+  const more = settled.length - NAMED;
+  await context.letterActions.add({
+    at: new Date(await context.runs.now()).toISOString(),
+    what: said,
+    selection: more > 0 ? `${named} and ${more} more` : named,
+    actor: processActor().name,
+    reason: `settled by run ${runId}: it stored these records, no longer saw them, or covered these batches`,
+  });
 }
 
 /**

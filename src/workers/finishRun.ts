@@ -7,18 +7,20 @@
 import { UeeError } from "../core/errors.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
-import { isRecordKey } from "../recovery/letters/letter.ts";
+import { isRecordKey, letterIdOf } from "../recovery/letters/letter.ts";
 import { LetterSweeper } from "../recovery/letters/sweeper.ts";
 import type { RunRecord, StoredError } from "../recovery/runStore.ts";
 import { type BatchSummary, enqueueDue } from "./attempt.ts";
 import { cleanUp } from "./cleanUp.ts";
 import type { ProviderContext } from "./context.ts";
-import { openReplays } from "./replays.ts";
+import { processActor } from "./governor.ts";
+import { openReplays, replayLetters } from "./replays.ts";
 
 /** Passes over an upstream before a run ends incomplete. */
 const MAX_PASSES = 5;
 /** Judgements in one run: passes and their extensions. */
 const MAX_ROUNDS = 15;
+const RETRIED_TOGETHER = 100;
 /** Removals beyond both bounds wait for a person. */
 const SHRINK_SHARE = 0.05;
 const SHRINK_COUNT = 20;
@@ -94,11 +96,13 @@ export async function finishRun(
 
 async function judgeRun(
   context: ProviderContext,
-  run: RunRecord,
+  read: RunRecord,
   attempt: Attempt,
 ): Promise<KeptVerdict | "walks on"> {
-  if (run.kind === "replay") return judgeReplays(run);
+  if (read.kind === "replay") return judgeReplays(read);
+  const run = await withoutUnmet(context, read, attempt);
   if (run.deadBatches > 0) {
+    if (run.retriesDead && (await retryDeadBatches(context, run, attempt))) return "walks on";
     return await afterDeadBatches(context, run);
   }
   const results = await context.runs.facts(run.id, run.pass);
@@ -154,6 +158,38 @@ async function judgeRun(
   );
   await enqueueDue(context, run.id, entries, entries.length);
   return "walks on";
+}
+
+/** What an earlier pass set aside and this one did not meet counts no more. */
+async function withoutUnmet(context: ProviderContext, run: RunRecord, attempt: Attempt): Promise<RunRecord> {
+  if (run.pass === 1 || run.dead + run.accepted === 0) return run;
+  // @safeguard unmet-forgotten
+  await context.runs.forgetUnmet(attempt);
+  return (await context.runs.read(run.id)) ?? run;
+}
+
+/**
+ * A person has resumed the run: each batch that was given up before gets one more chance, in this run. False when there is
+ * none.
+ */
+async function retryDeadBatches(
+  context: ProviderContext,
+  run: RunRecord,
+  attempt: Attempt,
+): Promise<boolean> {
+  await context.runs.setFields(attempt, { retriesDead: "0" });
+  const dead = [...(await context.runs.statuses(run.id))].filter(
+    ([key, { letter }]) => letter === "d" && !isRecordKey(key),
+  );
+  const letters = await context.letters.many(dead.map(([key]) => letterIdOf(run.id, key)));
+  const ids = letters.filter(({ lastMs }) => lastMs < run.errorBase.atMs).map(({ id }) => id);
+  const by = { actor: processActor().name, reason: "the run was resumed" };
+  let taken = 0;
+  for (let i = 0; i < ids.length; i += RETRIED_TOGETHER) {
+    const takes = await replayLetters(context, ids.slice(i, i + RETRIED_TOGETHER), by);
+    taken += takes.filter(({ kind }) => kind === "taken").length;
+  }
+  return taken > 0;
 }
 
 async function verifiedVerdict(

@@ -1,22 +1,15 @@
 /** What a batch that is tried again must know: whether there is still anything to do, and how its letter ends. */
 import { UeeError } from "../core/errors.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
+import { batchIsCovered } from "../recovery/deadLetters/covered.ts";
 import { letterIdOf } from "../recovery/letters/letter.ts";
 import { settleLetter } from "../recovery/letters/settle.ts";
 import type { ProviderContext } from "./context.ts";
 
-/**
- * Why a batch of a closed run needs nothing any more: a run that opened later was verified and has seen all that the batch
- * stood for. Of a full run or a snapshot only another such run has; an increment's window every verified run has covered.
- */
+/** Why a batch of a closed run needs nothing any more. */
 export async function batchSuperseded(context: ProviderContext, job: BatchJob): Promise<string | undefined> {
-  if (!job.letter) return undefined;
-  const [origin, meta] = await Promise.all([context.runs.read(job.letter.runId), context.runs.meta()]);
-  if (!origin) return undefined;
-  const increment =
-    origin.kind === "ordinary" && origin.mode === "incremental" && context.provider.kind === "windowed";
-  const covered = increment ? Math.max(meta.wholeOpened, meta.verifiedOpened) : meta.wholeOpened;
-  return covered > origin.opened ? "a verified run has covered it since" : undefined;
+  const covered = job.letter !== undefined && (await batchIsCovered(context, job.letter.runId));
+  return covered ? "a verified run has covered it since" : undefined;
 }
 
 /**

@@ -8,6 +8,7 @@ import type {
   ReplayReport,
   RunProgress,
 } from "../../engine/api.ts";
+import { outlastingRedis, type WorkHere, workHere } from "../../session/seeThrough.ts";
 import type { CliContext } from "../context.ts";
 import { EXIT, exitOfSignal } from "../exitCodes.ts";
 import { printJson } from "../failures.ts";
@@ -35,12 +36,14 @@ export async function replay(context: CliContext, ids: string[], flags: ReplayFl
   const options = parseActionOptions(context, flags);
   const interrupts = context.interrupts();
   try {
-    return await withSession(context, { redis: "existing", flags }, async ({ engine }) => {
+    return await withSession(context, { redis: "existing", flags }, async ({ engine, lost }) => {
       const report = await engine.deadLetters.replay(selection, { ...options, signal: interrupts.signal });
       const alone = !report.dryRun && report.done > 0 && (await engine.liveWorkers()).length === 0;
       const waits = (flags.wait === true || alone) && !report.dryRun && report.runs.length > 0;
       if (!flags.json) context.stdout.write(replayLines(context, report, waits));
-      const runs = waits ? await seeThrough(engine, report, { alone, signal: interrupts.signal }) : [];
+      const runs = waits
+        ? await seeThrough(engine, report, { alone, lost, interrupted: interrupts.signal })
+        : [];
       if (flags.json) printJson(context, waits ? { ...report, ended: runs } : report);
       else if (waits) context.stdout.write(endLines(context, runs));
       if (interrupts.caught) return exitOfSignal(interrupts.caught);
@@ -51,24 +54,33 @@ export async function replay(context: CliContext, ids: string[], flags: ReplayFl
   }
 }
 
-/** Waits for the runs of the replays, working in this process when nobody else does. */
+/**
+ * Waits for the runs of the replays, across a Redis that is away for a while (`lost` fires when that was too long), working
+ * in this process when nobody else does.
+ */
 async function seeThrough(
   engine: Engine,
   { runs }: ReplayReport,
-  { alone, signal }: { alone: boolean; signal: AbortSignal },
+  { alone, lost, interrupted }: { alone: boolean; lost: AbortSignal; interrupted: AbortSignal },
 ): Promise<RunProgress[]> {
-  const worker = alone
-    ? await engine.startWorker({ providers: [...new Set(runs.map(({ provider }) => provider))] })
-    : undefined;
+  const signal = AbortSignal.any([interrupted, lost]);
+  let worker: WorkHere | undefined;
   try {
+    if (alone) {
+      const providers = [...new Set(runs.map(({ provider }) => provider))];
+      worker = await outlastingRedis(signal, () => workHere(engine, providers));
+    }
     return await Promise.all(
-      runs.map(({ provider, runId }) => engine.waitForRun(provider, runId, { signal })),
+      runs.map(({ provider, runId }) =>
+        outlastingRedis(signal, () => engine.waitForRun(provider, runId, { signal })),
+      ),
     );
   } catch (error) {
-    if (signal.aborted) return [];
+    if (lost.aborted) throw lost.reason;
+    if (interrupted.aborted) return [];
     throw error;
   } finally {
-    await worker?.stop({ deadlineMs: 10_000 });
+    await worker?.stop({ redisIsGone: lost.aborted });
   }
 }
 
@@ -78,6 +90,15 @@ function replayLines(context: CliContext, report: ReplayReport, waits: boolean):
   for (const { runId, letters, waitingFor } of report.runs) {
     const where = waitingFor === null ? "" : `, which waits: ${waitingFor}`;
     lines.push(`  ${formatCount(letters)} in run ${runId}${where}`);
+  }
+  if (report.badRecords > 0) {
+    const many = plural(report.badRecords, "bad record");
+    lines.push(
+      style.dim(
+        `${many}: the kept bytes are read again, the upstream is not asked. A run asks it, and settles`,
+      ),
+      style.dim("by itself what it then stores or no longer finds."),
+    );
   }
   if (report.done > 0 && !report.dryRun && !waits) {
     lines.push(style.dim("Watch them: uee dlq list, or the same command with --wait."));

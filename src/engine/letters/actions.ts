@@ -45,7 +45,8 @@ export function makeLetterActions(parts: EngineParts): Pick<DeadLetters, "replay
   return {
     async replay(selection, options = {}) {
       const runs = new Map<string, ReplayReport["runs"][number]>();
-      const report = await act(parts, selection, options, {
+      let badRecords = 0;
+      const action: Action = {
         verb: "replay",
         past: "replayed",
         usual: { state: "dead" },
@@ -59,12 +60,15 @@ export function makeLetterActions(parts: EngineParts): Pick<DeadLetters, "replay
           for (const take of takes) if (take.kind === "taken") noteRun(runs, context, take);
           return takes.map((take) => (take.kind === "taken" ? "done" : take.why));
         },
+      };
+      const report = await act(parts, selection, options, action, ({ kind }) => {
+        if (kind === "record") badRecords += 1;
       });
       for (const run of runs.values()) {
         const now = await openReplays(contextOf(parts, run.provider));
         if (now?.runId === run.runId) run.waitingFor = now.waitingFor;
       }
-      return { ...report, runs: [...runs.values()] };
+      return { ...report, badRecords, runs: [...runs.values()] };
     },
 
     accept: (selection, options = {}) =>

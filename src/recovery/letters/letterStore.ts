@@ -41,9 +41,14 @@ export class LetterStore extends LetterReads {
     return this.#drop(letter, "purge", { runId: "", key: "" });
   }
 
+  /** A verified run has covered it. Undefined when it is not as it was read. */
+  cover(letter: Letter): Promise<Dropped | undefined> {
+    return this.#drop(letter, "cover", { runId: letter.state, key: String(letter.replays) });
+  }
+
   async #drop(
     letter: Letter,
-    how: "settle" | "purge",
+    how: "settle" | "purge" | "cover",
     replay: { runId: string; key: string },
   ): Promise<Dropped | undefined> {
     const { keys } = this;

@@ -17,6 +17,11 @@ export async function settleLetter(
   return await ended(keepers, letter, await keepers.letters.settle(letter, replay));
 }
 
+/** A verified run has covered it. Its job must be gone from the failed set before. False when it moved meanwhile. */
+export async function coverLetter(keepers: LetterKeepers, letter: Letter): Promise<boolean> {
+  return await ended(keepers, letter, await keepers.letters.cover(letter));
+}
+
 /** Its job must be gone from the failed set before. False when it is gone, or being replayed. */
 export async function purgeLetter(keepers: LetterKeepers, letter: Letter): Promise<boolean> {
   return await ended(keepers, letter, await keepers.letters.purge(letter));

@@ -12,6 +12,9 @@ const PURGE_MS = 20_000;
 export const accounted: LawMaker = ({ model, facts }, { breach, looked }) => {
   const lastEnd = new Map<string, number>();
   const purges = new Map<string, number>();
+  /** Jobs of dead letters that left the failed set with nobody purging: their letters must be settled by a run's end. */
+  const taken = new Map<string, { p: string; id: string; command: string; by: string; t: number }>();
+  const verifiedAt = new Map<string, number>();
 
   /** The letter that speaks for a batch that gave up; of a replay, the letter that was replayed. */
   const letterOf = (run: string, batch: string): string =>
@@ -46,10 +49,15 @@ export const accounted: LawMaker = ({ model, facts }, { breach, looked }) => {
       }
       if (event.k !== "fx") return;
       const { e, t } = event;
+      if (e.fx === "meta" && e.set.verifiedAt !== undefined) verifiedAt.set(e.p, t);
       if (e.fx === "letter-gone") {
         looked();
         const letter = model.provider(e.p).letters.get(e.id);
         const purged = t - (purges.get(e.p) ?? 0) < PURGE_MS;
+        taken.delete(`${e.p} ${e.id}`);
+        if (e.by?.how === "cover" && letter && (verifiedAt.get(e.p) ?? 0) < Number(letter.lastMs)) {
+          breach(`${e.p}: dead letter ${e.id} was settled, and no run was verified since it failed`, t);
+        }
         if (e.by?.script !== "dropLetter" || (e.by.how === "purge" && !purged)) {
           breach(`${e.p}: dead letter ${e.id} went by ${byText(e.by)} ${e.by?.how ?? ""}`, t);
         } else if (e.by.how === "settle" && letter) {
@@ -69,16 +77,17 @@ export const accounted: LawMaker = ({ model, facts }, { breach, looked }) => {
           const purged = t - (purges.get(e.p) ?? 0) < PURGE_MS;
           // Taken to be replayed, its job has been copied; dead, it is what a person would be shown.
           if (letter.state !== "replaying" && !purged) {
-            breach(
-              `${e.p}: ${e.command} took the job of dead letter ${id} (${letter.state}) from the failed set`,
-              t,
-            );
+            const { command } = e;
+            taken.set(`${e.p} ${id}`, { p: e.p, id, command, by: byText(e.by), t });
           }
         }
       }
     },
 
     end() {
+      for (const { p, id, command, by, t } of taken.values()) {
+        breach(`${p}: ${command} by ${by} took the job of dead letter ${id} from the failed set`, t);
+      }
       for (const { p, f } of facts.finals("full")) {
         // Opened by the schedule while the end was being read: still at work, as it may be.
         const late = (since: number): boolean => since > (lastEnd.get(p) ?? Number.POSITIVE_INFINITY);

@@ -198,4 +198,16 @@ export const mutants: readonly Mutant[] = [
     edits: [{ at: "death-counted", condition: "false" }],
     caughtBy: [{ test: "test/faults/batchKillsWorker.test.ts", only: "three times" }],
   },
+  {
+    name: "a dead letter settles that no run has covered",
+    law: 5,
+    edits: [{ at: "covered-letter", condition: "true" }],
+    caughtBy: [{ test: "test/integration/deadLetters/covered.test.ts" }],
+  },
+  {
+    name: "bad records that the last pass did not meet still count",
+    law: 5,
+    edits: [{ at: "unmet-forgotten", statement: "" }],
+    caughtBy: [{ test: "test/integration/deadLetters/covered.test.ts", only: "no id" }],
+  },
 ];

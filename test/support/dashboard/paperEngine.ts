@@ -126,7 +126,11 @@ function paperLetters(paper: Paper, say: <Said>(said: () => Said) => Promise<Sai
         meanReplays: 1,
         caps: paper.status.providers.map(({ deadLetters }) => deadLetters),
       })),
-    replay: async (selection, options) => ({ ...(await report(selection, options)), runs: [] }),
+    replay: async (selection, options) => ({
+      ...(await report(selection, options)),
+      runs: [],
+      badRecords: 0,
+    }),
     accept: report,
     purge: async (selection, options) => ({
       ...(await report(selection, options)),

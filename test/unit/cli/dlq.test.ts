@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import { UeeError } from "../../../src/core/errors.ts";
 import type {
   DeadLetter,
   DeadLetterReport,
@@ -155,20 +156,40 @@ describe("uee dlq replay", () => {
   test("says in which run, and who waits for what; with workers it does not wait", async () => {
     const waiting = { ...run, waitingFor: "the run cve-1 is open" };
     const engine = engineWith(
-      { replay: async () => ({ ...report({ skipped: { replaying: 2 } }), runs: [waiting] }) },
+      { replay: async () => ({ ...report({ skipped: { replaying: 2 } }), runs: [waiting], badRecords: 1 }) },
       { liveWorkers: async () => [worker] },
     );
     const cli = fakeCli(engine);
     expect(await cli.run("dlq", "replay")).toBe(0);
     expect(cli.stdout.text).toContain("1 dead letter replayed, each with a new job; 2 left (replaying).");
     expect(cli.stdout.text).toContain("in run cve-replay-1, which waits: the run cve-1 is open");
+    expect(cli.stdout.text).toContain(
+      "1 bad record: the kept bytes are read again, the upstream is not asked.",
+    );
+  });
+
+  test("waits through a Redis that is away", async () => {
+    let asked = 0;
+    const engine = engineWith(
+      { replay: async () => ({ ...report(), runs: [run], badRecords: 0 }) },
+      {
+        startWorker: async () => fakeWorker(),
+        waitForRun: async () => {
+          if (asked++ === 0) throw new UeeError("SYS_REDIS_UNREACHABLE");
+          return closed("cve", { kind: "replay", runId: "cve-replay-1" });
+        },
+      },
+    );
+    const cli = fakeCli(engine);
+    expect(await cli.run("dlq", "replay", "--wait")).toBe(0);
+    expect(cli.stdout.text).toContain("run cve-replay-1 ended complete");
   });
 
   test("without a live worker does the work here, and ends 1 when a replay fails again", async () => {
     const asked: unknown[] = [];
     const ended = closed("cve", { kind: "replay", runId: "cve-replay-1", state: "incomplete" });
     const engine = engineWith(
-      { replay: async () => ({ ...report(), runs: [run] }) },
+      { replay: async () => ({ ...report(), runs: [run], badRecords: 1 }) },
       {
         startWorker: async (wanted) => {
           asked.push(wanted);
@@ -191,7 +212,7 @@ describe("uee dlq replay", () => {
     const engine = engineWith({
       replay: async (selection, options) => {
         asked.push(selection, options);
-        return { ...report({ dryRun: true, done: 2 }), runs: [] };
+        return { ...report({ dryRun: true, done: 2 }), runs: [], badRecords: 2 };
       },
     });
     const flags = ["--limit", "2", "--rate", "10/1m", "--dry-run", "--reason", "mended"];
@@ -214,7 +235,11 @@ describe("uee dlq replay", () => {
 
   test("ends 1 when one that is named is not there", async () => {
     const engine = engineWith({
-      replay: async () => ({ ...report({ matched: 0, done: 0, skipped: { gone: 1 } }), runs: [] }),
+      replay: async () => ({
+        ...report({ matched: 0, done: 0, skipped: { gone: 1 } }),
+        runs: [],
+        badRecords: 1,
+      }),
     });
     expect(await fakeCli(engine).run("dlq", "replay", "r-1")).toBe(1);
   });

@@ -161,6 +161,9 @@ export const replayReportSchema = shows<EngineReplayReport>()(
           waitingFor: z.string().nullable().describe("What keeps the run from starting now"),
         }),
       ),
+      badRecords: z
+        .number()
+        .describe("Bad records among them: read again from their kept bytes, the upstream is not asked"),
     })
     .meta({ id: "ReplayReport" }),
 );

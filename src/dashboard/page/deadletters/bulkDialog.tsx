@@ -133,7 +133,9 @@ function Plan({ action, target, plan }: { action: BulkAction; target: Target; pl
       {action === "replay" && (
         <p class="muted">
           Each gets a new job with fresh attempts, in its own run while that is open, else in a replay run.
-          Newer data is never overwritten.
+          Newer data is never overwritten. For a bad record the kept bytes are read again; the upstream is not
+          asked: a run of the provider does that, and settles by itself what it then stores or no longer
+          finds.
         </p>
       )}
       {action === "accept" && (

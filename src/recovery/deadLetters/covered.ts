@@ -1,0 +1,124 @@
+/**
+ * Dead letters that settle by themselves: a verified run has stored the record since, or no longer saw it, or has covered
+ * what the batch stood for. Replays look at the same facts, so that neither writes what the other calls done.
+ *
+ * A verified run covers
+ *  - a bad record when it received a good version of it after the bytes that were set aside; or when it saw the whole
+ *    upstream and its last pass did not meet these bytes. An unchanged snapshot (304, the same change key) says that of
+ *    letters that count, not of accepted ones: these were in the edition that it names. Bytes that gave way to other bad
+ *    ones are settled as well, since the new ones are a dead letter; accepted ones are kept, since they may come back;
+ *  - a batch of an increment, since its window reaches back to the watermark, which that batch's run did not move; a batch
+ *    of a full run or a snapshot only when it saw the whole upstream as well.
+ */
+import type { ProviderRecords } from "../../records/contract.ts";
+import type { BadRecordFacts, BadRecords } from "../badRecords.ts";
+import type { Letter } from "../letters/letter.ts";
+import type { LetterPlace } from "../letters/letterReads.ts";
+import type { LetterStore } from "../letters/letterStore.ts";
+import { coverLetter } from "../letters/settle.ts";
+import type { RunRecord, RunStore } from "../runStore.ts";
+import type { Staging } from "../staging.ts";
+
+/** Dead letters looked at together. */
+const PAGE = 200;
+
+export interface CoveringParts {
+  runs: RunStore;
+  records: ProviderRecords;
+  letters: LetterStore;
+  badRecords: BadRecords;
+  staging: Staging;
+  provider: { kind: "windowed" | "snapshot" };
+  queue: { remove(jobId: string): Promise<boolean>; missing(ids: readonly string[]): Promise<Set<string>> };
+}
+
+/** A run that opened later was verified and has seen all that a batch of `runId` stood for. */
+export async function batchIsCovered(
+  { runs, provider }: Pick<CoveringParts, "runs" | "provider">,
+  runId: string,
+): Promise<boolean> {
+  const [origin, meta] = await Promise.all([runs.read(runId), runs.meta()]);
+  if (!origin) return false;
+  const increment =
+    origin.kind === "ordinary" && origin.mode === "incremental" && provider.kind === "windowed";
+  const covered = increment ? Math.max(meta.wholeOpened, meta.verifiedOpened) : meta.wholeOpened;
+  return covered > origin.opened;
+}
+
+/**
+ * Settles the dead letters that a closed run has covered, and returns their ids. The run must still have its marks. Does
+ * nothing for a run that was not verified. May be repeated.
+ */
+export async function settleCovered(parts: CoveringParts, runId: string): Promise<string[]> {
+  const { runs, letters } = parts;
+  const [run, meta] = await Promise.all([runs.read(runId), runs.meta()]);
+  if (run?.kind !== "ordinary" || meta.verifiedOpened !== run.opened) return [];
+  const seesAll = meta.wholeOpened === meta.verifiedOpened;
+  const settled: string[] = [];
+  for (const state of ["dead", "accepted"] as const) {
+    let from: LetterPlace | null = null;
+    for (;;) {
+      const page: Letter[] = await letters.page({ state }, from, PAGE);
+      for (const letter of await coveredOf(parts, run, seesAll, page)) {
+        if (await cover(parts, letter)) settled.push(letter.id);
+      }
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) break;
+      from = { ms: last.lastMs, id: last.id };
+    }
+  }
+  return settled;
+}
+
+async function coveredOf(
+  parts: CoveringParts,
+  run: RunRecord,
+  seesAll: boolean,
+  page: readonly Letter[],
+): Promise<Letter[]> {
+  const covered: Letter[] = [];
+  const ofRecords = page.filter(({ kind }) => kind === "record");
+  const facts = await parts.badRecords.manyFacts(ofRecords.map(({ id }) => id));
+  const byId = new Map(facts.map((one) => [one.deadLetterId, one]));
+  const named = facts.filter((one) => one.id !== null);
+  const marks = await parts.records.seen(
+    run.id,
+    named.map(({ id }) => id as string),
+  );
+  const goodAt = new Map(named.map(({ id }, i) => [id, marks[i]?.good ? marks[i].fetchedAt : 0]));
+  const seenIds = new Set(named.filter((_, i) => marks[i] !== undefined).map(({ id }) => id));
+  const metIn = await parts.runs.entries(run.id, [...new Set(facts.map(({ batch }) => batch))]);
+  const passOf = new Map(metIn.map(({ key, pass }) => [key, pass]));
+  const gone = (one: BadRecordFacts, state: Letter["state"]): boolean => {
+    if (!seesAll) return false;
+    // An accepted one stays while its record is bad: its content may come back.
+    if (state === "accepted" && (isNotModified(run) || (one.id !== null && seenIds.has(one.id))))
+      return false;
+    if (one.runId === run.id) return (passOf.get(one.batch) ?? run.pass) < run.pass;
+    // Met after this run began and not by it: by a later one.
+    return one.fetchedAt < run.opened;
+  };
+  for (const letter of page) {
+    const one = byId.get(letter.id);
+    if (letter.kind === "record" && one) {
+      const stored = one.id !== null && (goodAt.get(one.id) ?? 0) > one.fetchedAt;
+      // @safeguard covered-letter
+      if (stored || gone(one, letter.state)) covered.push(letter);
+    } else if (letter.kind === "batch" && (await batchIsCovered(parts, letter.runId))) {
+      covered.push(letter);
+    }
+  }
+  return covered;
+}
+
+const isNotModified = ({ verdict }: RunRecord): boolean =>
+  verdict !== null && (JSON.parse(verdict) as { notModified?: boolean }).notModified === true;
+
+/** The failed job first: one without a dead letter would get a new one. */
+async function cover(parts: CoveringParts, letter: Letter): Promise<boolean> {
+  if (letter.jobId !== "") {
+    await parts.queue.remove(letter.jobId);
+    if ((await parts.queue.missing([letter.jobId])).size === 0) return false;
+  }
+  return await coverLetter(parts, letter);
+}
