@@ -85,8 +85,8 @@ export interface RunRecord {
   errorBase: { errors: number; processed: number; at: number };
   /** Resumed after too many errors: everything is walked once more before the run ends. */
   walkAgain: boolean;
-  /** Resumed: batches that were given up get one more chance before the run ends. */
-  retriesDead: boolean;
+  /** Resumed: batches that were given up before (ms) get one more chance before the run ends. 0: none does. */
+  retriesDeadBefore: number;
   created: number;
   updated: number;
   unchanged: number;
@@ -175,7 +175,7 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
       at: int("errorBaseTick") || int("errorBaseAt") * 1_000,
     },
     walkAgain: h.walkAgain === "1",
-    retriesDead: h.retriesDead === "1",
+    retriesDeadBefore: int("retriesDeadBefore"),
     created: int("created"),
     updated: int("updated"),
     unchanged: int("unchanged"),

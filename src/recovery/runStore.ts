@@ -119,7 +119,7 @@ export class RunStore extends RunBatches {
       errorBaseTick: at,
       errorBaseErrors: errors,
       errorBaseProcessed: processed,
-      retriesDead: "1",
+      retriesDeadBefore: await this.now(),
       ...(walkAgain ? { walkAgain: "1" } : {}),
     });
   }

@@ -102,7 +102,7 @@ async function judgeRun(
   if (read.kind === "replay") return judgeReplays(read);
   const run = await withoutUnmet(context, read, attempt);
   if (run.deadBatches > 0) {
-    if (run.retriesDead && (await retryDeadBatches(context, run, attempt))) return "walks on";
+    if (run.retriesDeadBefore > 0 && (await retryDeadBatches(context, run, attempt))) return "walks on";
     return await afterDeadBatches(context, run);
   }
   const results = await context.runs.facts(run.id, run.pass);
@@ -177,12 +177,12 @@ async function retryDeadBatches(
   run: RunRecord,
   attempt: Attempt,
 ): Promise<boolean> {
-  await context.runs.setFields(attempt, { retriesDead: "0" });
+  await context.runs.setFields(attempt, { retriesDeadBefore: "0" });
   const dead = [...(await context.runs.statuses(run.id))].filter(
     ([key, { letter }]) => letter === "d" && !isRecordKey(key),
   );
   const letters = await context.letters.many(dead.map(([key]) => letterIdOf(run.id, key)));
-  const ids = letters.filter(({ lastMs }) => lastMs < run.errorBase.atMs).map(({ id }) => id);
+  const ids = letters.filter(({ lastMs }) => lastMs < run.retriesDeadBefore).map(({ id }) => id);
   const by = { actor: processActor().name, reason: "the run was resumed" };
   let taken = 0;
   for (let i = 0; i < ids.length; i += RETRIED_TOGETHER) {
