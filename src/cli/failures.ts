@@ -2,6 +2,7 @@
 import { CommanderError } from "commander";
 import { toUeeError, UeeError } from "../core/errors.ts";
 import { cleanCause } from "../core/foreignErrors.ts";
+import { jsonText } from "../core/json.ts";
 import { asRunError } from "../session/runSummaries.ts";
 import type { CliContext } from "./context.ts";
 import { styleFor } from "./render/style.ts";
@@ -34,5 +35,5 @@ export function printFailure(
 
 /** The one document on stdout. */
 export function printJson(context: CliContext, value: unknown): void {
-  context.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  context.stdout.write(`${jsonText(value, 2)}\n`);
 }

@@ -400,6 +400,21 @@ export const errorCatalog = {
     "A declared list or object of the record has another type.",
     "`uee dlq show` has the raw bytes and names the field.",
   ),
+  VAL_RECORD_DEPTH: entry(
+    "permanent",
+    "The record is nested deeper than 256 levels.",
+    "`uee dlq show` has the raw bytes; the upstream must change the record.",
+  ),
+  VAL_RECORD_TOO_LARGE: entry(
+    "permanent",
+    "The record is larger than the store takes: bytes, values, fields, names or aliases.",
+    "`uee dlq show` says which bound and has the raw bytes, the first of them where they are too many.",
+  ),
+  VAL_RECORD_NUMBER: entry(
+    "permanent",
+    "A number of the record is beyond what JSON's readers can hold, such as 1e400.",
+    "`uee dlq show` has the raw bytes; the upstream must change the record.",
+  ),
   VAL_JSON: entry("corrupt", "A text is not valid JSON.", "See the log line for where it came from."),
   VAL_COMPRESSED: entry(
     "corrupt",

@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { UeeError } from "./errors.ts";
+import { JsonMachine, unwatched } from "./jsonMachine.ts";
 
 export type JsonObject = Record<string, unknown>;
 
@@ -17,6 +18,16 @@ const quote = (text: string): string => (needsEscape.test(text) ? JSON.stringify
  * equal after JSON.parse exactly when their canonical texts are.
  */
 export function canonicalJson(value: unknown): string {
+  try {
+    return canonical(value);
+  } catch (error) {
+    // Too deep for the stack: only what was stored before records had a bound, or what is about to be refused.
+    if (!(error instanceof RangeError)) throw error;
+    return flatCanonical(value);
+  }
+}
+
+function canonical(value: unknown): string {
   if (typeof value === "string") return quote(value);
   if (value === null || typeof value !== "object") {
     // JSON.stringify writes -0 as 0, which JSON.parse tells apart.
@@ -27,7 +38,7 @@ export function canonicalJson(value: unknown): string {
     let text = "[";
     for (let i = 0; i < value.length; i++) {
       if (i > 0) text += ",";
-      text += canonicalJson(value[i]);
+      text += canonical(value[i]);
     }
     return `${text}]`;
   }
@@ -43,9 +54,48 @@ export function canonicalJson(value: unknown): string {
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i]!;
     if (i > 0) text += ",";
-    text += `${quote(key)}:${canonicalJson(object[key])}`;
+    text += `${quote(key)}:${canonical(object[key])}`;
   }
   return `${text}}`;
+}
+
+/** The same without recursion. */
+function flatCanonical(value: unknown): string {
+  const pieces: string[] = [];
+  /** What is still to be written, last first: texts as they are, values in boxes. */
+  const todo: (string | { value: unknown })[] = [{ value }];
+  for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+    if (typeof next === "string") {
+      pieces.push(next);
+    } else if (Array.isArray(next.value)) {
+      todo.push("]");
+      for (let i = next.value.length - 1; i >= 0; i--) {
+        todo.push({ value: next.value[i] });
+        if (i > 0) todo.push(",");
+      }
+      pieces.push("[");
+    } else if (isObject(next.value)) {
+      const keys = Object.keys(next.value).sort();
+      todo.push("}");
+      for (let i = keys.length - 1; i >= 0; i--) {
+        todo.push({ value: next.value[keys[i]!] }, `${i > 0 ? "," : ""}${quote(keys[i]!)}:`);
+      }
+      pieces.push("{");
+    } else {
+      pieces.push(canonical(next.value));
+    }
+  }
+  return pieces.join("");
+}
+
+/** JSON.stringify, and canonical JSON for what is too deep for it. */
+export function jsonText(value: unknown, indent?: number): string {
+  try {
+    return JSON.stringify(value, null, indent);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return flatCanonical(value);
+  }
 }
 
 /** Bytes to a value: invalid UTF-8 and invalid JSON are corrupt answers, told apart. A BOM is passed over. */
@@ -56,7 +106,16 @@ export function parseJsonBytes(bytes: Buffer): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new UeeError("PROV_BAD_JSON", `The answer is not valid JSON (${bytes.length} bytes).`, { cause });
+    // The machine says where, and quotes nothing.
+    const machine = new JsonMachine(unwatched);
+    machine.write(bytes.subarray(start));
+    throw new UeeError(
+      "PROV_BAD_JSON",
+      `The answer is not valid JSON: it ends early, at byte ${bytes.length}.`,
+      {
+        cause,
+      },
+    );
   }
 }
 

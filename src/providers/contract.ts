@@ -15,6 +15,7 @@ import type { z } from "zod";
 import type { Fetcher } from "../core/fetching.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { Logger } from "../core/logger.ts";
+import type { Refusal } from "../core/sourceText.ts";
 
 export type RunMode = "full" | "incremental";
 
@@ -69,8 +70,10 @@ export interface PageSize {
 export interface StagedSlice {
   /** When the data was fetched (see FetchedHead.fetchedAt). */
   fetchedAt: number;
-  /** One JSON text per record, in source order. */
+  /** One JSON text per record, in source order; of one that was refused while it was read, what its source wrote. */
   records: string[];
+  /** Those refused, by their place. */
+  refused?: { place: number; stub: JsonObject; refusal: Refusal }[];
 }
 
 /** What the upstream said in one batch; kept with the batch until the run is verified. ≤ 1 KB. */
@@ -85,7 +88,10 @@ export interface BatchFacts {
 }
 
 export interface Extracted<Payload> {
-  /** Raw records, each as JSON.parse gives it. */
+  /**
+   * Raw records: each its source text, which is best (it is measured before it is parsed, and kept as it came where the
+   * record is bad), or a value as JSON.parse gives it.
+   */
   records: unknown[];
   fetchedAt: number;
   facts?: BatchFacts;

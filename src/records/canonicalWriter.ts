@@ -23,6 +23,8 @@ const KEEP_BYTES = 4 << 20;
 const SHORT_STRING = 64;
 /** Keys, and scalars, whose bytes are kept. */
 const CACHED = 4096;
+/** Longer ones are no names that come again; kept, they would cost their length. */
+const CACHED_LENGTH = 128;
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -169,7 +171,7 @@ export class CanonicalWriter {
     let quoted = this.#keys.get(key);
     if (quoted === undefined) {
       quoted = Buffer.from(`${canonicalJson(key)}:`);
-      if (this.#keys.size < CACHED) this.#keys.set(key, quoted);
+      if (this.#keys.size < CACHED && key.length <= CACHED_LENGTH) this.#keys.set(key, quoted);
     }
     this.#copy(quoted);
   }

@@ -42,13 +42,14 @@ export interface RecordHead {
 
 const hashFields = new Map<string, string>();
 const CACHED_NAMES = 4096;
+const CACHED_LENGTH = 128;
 
 /** The name of a record's field as a name of a hash field; the names of a feed are few, so they are kept. */
 export function hashField(name: string): string {
   let field = hashFields.get(name);
   if (field === undefined) {
     field = `f:${canonicalJson(name).slice(1, -1)}`;
-    if (hashFields.size < CACHED_NAMES) hashFields.set(name, field);
+    if (hashFields.size < CACHED_NAMES && name.length <= CACHED_LENGTH) hashFields.set(name, field);
   }
   return field;
 }

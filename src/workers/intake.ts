@@ -7,7 +7,7 @@ import type { BadRecord } from "../recovery/badRecords.ts";
 import { recordKey } from "../recovery/letters/letter.ts";
 import type { BatchEntry, RunRecord } from "../recovery/runStore.ts";
 import type { ProviderContext } from "./context.ts";
-import { judge, newestOf } from "./judge.ts";
+import { judge, newestOf, portionsOf } from "./judge.ts";
 
 export class Intake {
   readonly committed: CommitResult = { created: 0, updated: 0, unchanged: 0, stale: 0, bytesWritten: 0 };
@@ -30,7 +30,11 @@ export class Intake {
   }
 
   /** To be called in the work lane. */
-  async take(records: unknown[], fetchedAt: number): Promise<void> {
+  async take(records: readonly unknown[], fetchedAt: number): Promise<void> {
+    for (const portion of portionsOf(records)) await this.#take(portion, fetchedAt);
+  }
+
+  async #take(records: readonly unknown[], fetchedAt: number): Promise<void> {
     const context = this.#context;
     const attempt = this.#attempt;
     const { good, bad } = await judge(context, records, fetchedAt, this.#signal);

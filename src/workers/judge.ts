@@ -1,9 +1,14 @@
-/** What came of a fetch, record by record: transformed, or set aside as bad. */
+/**
+ * What came of a fetch, record by record: transformed, or set aside as bad. Before anything of a record is committed it is
+ * held against the bounds of core/bounds.ts here, and nowhere else, so that store and readers can rely on them.
+ */
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { bounds } from "../core/bounds.ts";
 import { toUeeError, UeeError } from "../core/errors.ts";
-import { canonicalJson } from "../core/json.ts";
+import { canonicalJson, jsonText } from "../core/json.ts";
+import { refusalOf, type SourceFacts, SourceText, tooLarge } from "../core/sourceText.ts";
 import { parseTime } from "../core/time.ts";
-import type { TransformedRecord } from "../providers/contract.ts";
+import type { AnyProvider, TransformedRecord } from "../providers/contract.ts";
 import type { IncomingRecord } from "../records/contract.ts";
 import { type BadRecord, deadLetterId } from "../recovery/badRecords.ts";
 import type { ProviderContext } from "./context.ts";
@@ -13,13 +18,16 @@ export interface Judged {
   bad: BadRecord[];
 }
 
+/** Redis would hold U+FFFD for it, which is another id. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
 /** Judging goes on for so long at a time, ms: requests, lock renewals and heartbeats of this process come in between. */
 const JUDGING_MS = 8;
 
 /** Judges every raw record: good ones are transformed, a bad one is set aside alone. */
 export async function judge(
   context: ProviderContext,
-  raw: unknown[],
+  raw: readonly unknown[],
   fetchedAt: number,
   signal: AbortSignal,
 ): Promise<Judged> {
@@ -32,28 +40,131 @@ export async function judge(
       signal.throwIfAborted();
       pauseAt = performance.now() + JUDGING_MS;
     }
-    let record: TransformedRecord;
-    try {
-      record = context.provider.transform(item);
-    } catch (thrown) {
-      // What a schema refuses is a bad record as well; anything else is a fault of the provider's.
-      const error = toUeeError(thrown);
-      if (!(thrown instanceof UeeError) && error.code !== "VAL_SCHEMA") throw thrown;
-      const text = JSON.stringify(item) ?? "null";
-      const id = context.provider.identify(item);
-      bad.push({
-        deadLetterId: deadLetterId(context.provider.name, id, canonicalJson(item)),
-        id,
-        raw: text,
-        code: error.code,
-        message: error.detail,
-        fetchedAt,
-      });
-      continue;
-    }
-    good.push({ ...record, fetchedAt });
+    const record = transformed(context.provider, item);
+    if (record instanceof UeeError) bad.push(badRecord(context.provider, item, record, fetchedAt));
+    else good.push({ ...record, fetchedAt });
   }
   return { good, bad };
+}
+
+/** The record, or why it is bad. Throws what is a fault of the provider's. */
+export function transformed(provider: AnyProvider, item: unknown): TransformedRecord | UeeError {
+  const source = item instanceof SourceText ? item : undefined;
+  const facts = source?.facts ?? measure(item);
+  const refusal = source ? source.refusal : refusalOf(facts);
+  if (refusal) return new UeeError(refusal.code, refusal.message);
+  const value = source ? source.parse() : item;
+  try {
+    const record = provider.transform(value);
+    // What a provider makes of a value may be larger than the value.
+    const made = record.data === value ? facts : measure(record.data);
+    checkBounds(record, made);
+    return record;
+  } catch (thrown) {
+    // What a schema refuses is a bad record as well; anything else is a fault of the provider's.
+    const error = toUeeError(thrown);
+    if (!(thrown instanceof UeeError) && error.code !== "VAL_SCHEMA") throw thrown;
+    return error;
+  }
+}
+
+/** @throws UeeError VAL_RECORD_ID, VAL_RECORD_TOO_LARGE, VAL_RECORD_DEPTH, VAL_RECORD_NUMBER */
+function checkBounds({ id, aliases, data }: TransformedRecord, facts: SourceFacts): void {
+  const { record } = bounds;
+  const refuse = (message: string): never => {
+    const { code } = tooLarge(message);
+    throw new UeeError(code, message);
+  };
+  const refusal = refusalOf(facts);
+  if (refusal) throw new UeeError(refusal.code, refusal.message);
+  if (id === "" || id.length > record.idLength || LONE_SURROGATE.test(id) || id.includes("::")) {
+    throw new UeeError("VAL_RECORD_ID", `The record's id is no part of a URN (${id.length} characters).`);
+  }
+  const names = Object.keys(data);
+  if (names.length > record.fields) refuse(`${id} has ${names.length} fields, more than ${record.fields}.`);
+  for (const name of names) {
+    if (name.length > record.nameLength) {
+      refuse(`A field's name of ${id} has ${name.length} characters, more than ${record.nameLength}.`);
+    }
+  }
+  if (aliases.length > record.aliases)
+    refuse(`${id} has ${aliases.length} aliases, more than ${record.aliases}.`);
+  for (const { length } of aliases) {
+    if (length > record.aliasLength) {
+      refuse(`An alias of ${id} has ${length} characters, more than ${record.aliasLength}.`);
+    }
+  }
+  if (facts.largeNumber && !measure(data).finite) {
+    throw new UeeError(
+      "VAL_RECORD_NUMBER",
+      `A number of ${id} is too large to be held: it would be stored as null.`,
+    );
+  }
+}
+
+/** A value measured as its text would be; without recursion. */
+function measure(value: unknown): SourceFacts & { finite: boolean } {
+  const facts = { size: 0, depth: 0, values: 0, largeNumber: false, finite: true };
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    const next: unknown[] = [];
+    for (const one of level) {
+      facts.values++;
+      facts.size += typeof one === "string" ? one.length + 2 : 4;
+      if (typeof one === "number" && !Number.isFinite(one)) facts.finite = false;
+      if (typeof one !== "object" || one === null) continue;
+      facts.depth = depth + 1;
+      if (Array.isArray(one)) for (const item of one) next.push(item);
+      else {
+        for (const [name, member] of Object.entries(one)) {
+          facts.size += name.length + 3;
+          next.push(member);
+        }
+      }
+    }
+    level = next;
+  }
+  facts.largeNumber = !facts.finite;
+  return facts;
+}
+
+function badRecord(provider: AnyProvider, item: unknown, error: UeeError, fetchedAt: number): BadRecord {
+  const source = item instanceof SourceText ? item : undefined;
+  const raw = source ? source.text : (jsonText(item) ?? "null");
+  const id = provider.identify(source ? source.known : item);
+  const told = id !== undefined && id.length <= bounds.record.idLength ? id : undefined;
+  // Key order makes no other record of it, nor does white space; what a value cannot hold does.
+  const content =
+    source?.refusal || error.code === "VAL_RECORD_NUMBER"
+      ? raw
+      : canonicalJson(source ? source.parse() : item);
+  return {
+    deadLetterId: deadLetterId(provider.name, told, content),
+    id: told,
+    raw,
+    code: error.code,
+    message: error.detail,
+    fetchedAt,
+  };
+}
+
+/** Values that may be in memory at once: a record has 250 on average, a page 500,000. */
+const PORTION_VALUES = 600_000;
+
+/** Cuts records into portions that are judged and committed one after the other, however rich they are. */
+export function* portionsOf(records: readonly unknown[]): Generator<readonly unknown[]> {
+  let from = 0;
+  let values = 0;
+  for (let i = 0; i < records.length; i++) {
+    const record = records[i];
+    values += record instanceof SourceText ? record.facts.values : 0;
+    if (values < PORTION_VALUES) continue;
+    yield records.slice(from, i + 1);
+    from = i + 1;
+    values = 0;
+  }
+  if (from === 0) yield records;
+  else if (from < records.length) yield records.slice(from);
 }
 
 /** What of a batch's records is newest, by their own lastModified. */

@@ -5,6 +5,7 @@
  */
 import { toUeeError, UeeError } from "../core/errors.ts";
 import type { WeightedGate } from "../core/semaphore.ts";
+import { SourceText } from "../core/sourceText.ts";
 import type { ExtractContext, Extracted, PlannedBatch } from "../providers/contract.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
@@ -72,6 +73,7 @@ async function extract(
       return loaded.slice;
     },
     handOver: async (records, fetchedAt) => {
+      holds(bytesOf(records));
       await named(() => inLane(context.workLane, signal, () => intake.take(records, fetchedAt)));
       bytes = 0;
     },
@@ -85,12 +87,17 @@ async function extract(
   }
   try {
     const extracted = await provider.extract(payload.data, extractContext);
+    holds(bytesOf(extracted.records));
     return { extracted, bytes, most };
   } catch (error) {
     // A socket or a file that fails here is the provider's own, not Redis'.
     throw toUeeError(error);
   }
 }
+
+/** Bytes of records that were read while they came, and were not fetched whole. */
+const bytesOf = (records: readonly unknown[]): number =>
+  records.reduce<number>((sum, record) => sum + (record instanceof SourceText ? record.bytes.length : 0), 0);
 
 /** What a provider calls of ours fails under its right name, whatever the provider makes of it. */
 async function named<T>(work: () => Promise<T>): Promise<T> {

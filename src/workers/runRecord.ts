@@ -1,9 +1,13 @@
 /** The job of one bad record: its kept bytes are tried as they are. Nothing here knows BullMQ. */
-import { UeeError } from "../core/errors.ts";
+import { type ErrorCode, UeeError } from "../core/errors.ts";
+import { SourceText } from "../core/sourceText.ts";
+import type { AnyProvider, TransformedRecord } from "../providers/contract.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
+import type { BadRecordFacts } from "../recovery/badRecords.ts";
 import { type BatchSummary, enqueueDue, inAttempt, nothingToDo, urnOf } from "./attempt.ts";
 import type { ProviderContext } from "./context.ts";
+import { transformed } from "./judge.ts";
 import { recordSuperseded, settleReplayed } from "./replayed.ts";
 
 /** The job of one bad record: tried once more as it is, since the provider may have been mended meanwhile. */
@@ -13,6 +17,20 @@ export async function runRecord(
   signal: AbortSignal,
 ): Promise<BatchSummary> {
   return await inAttempt(context, job, signal, (attempt) => recordSteps(context, job, attempt, signal));
+}
+
+/** @throws UeeError why the record is still bad */
+function readAgain(provider: AnyProvider, raw: Buffer, { code, message }: BadRecordFacts): TransformedRecord {
+  let source: SourceText;
+  try {
+    source = SourceText.of(raw);
+  } catch {
+    // XML, or cut off: what was refused while it was read cannot be read from its bytes.
+    throw new UeeError(code as ErrorCode, message);
+  }
+  const record = transformed(provider, source);
+  if (record instanceof UeeError) throw record;
+  return record;
 }
 
 async function recordSteps(
@@ -30,7 +48,7 @@ async function recordSteps(
     fetchedAt: facts.fetchedAt,
   });
   if (superseded !== undefined) return await nothingToDo(context, job, attempt, superseded);
-  const record = context.provider.transform(JSON.parse(raw.toString("utf8")));
+  const record = readAgain(context.provider, raw, facts);
   // Seen when it was met, not now: a record that this run's later passes do not meet any more must still go.
   const [mark] = await context.records.seen(job.runId, [record.id]);
   const written = { ...attempt, pass: mark?.pass ?? attempt.pass };

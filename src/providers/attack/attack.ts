@@ -2,6 +2,7 @@
  * MITRE ATT&CK: every STIX object of the newest Enterprise, Mobile and ICS bundles that the index names, relationships,
  * revoked and deprecated ones included. The bundles' own wrappers are metadata.
  */
+import { bounds } from "../../core/bounds.ts";
 import { isUeeError, UeeError } from "../../core/errors.ts";
 import type { FetchRequest } from "../../core/fetching.ts";
 import { canonicalJson, type JsonObject, parseJsonBytes } from "../../core/json.ts";
@@ -30,17 +31,11 @@ import {
   versionOf,
 } from "./record.ts";
 
-/** 30 kB today. */
-const MAX_INDEX_BYTES = 16 * 1024 * 1024;
-/** 50 MB today; streamed, so the bound guards time rather than memory. */
-const MAX_BUNDLE_BYTES = 1024 * 1024 * 1024;
-const MAX_OBJECT_BYTES = 16 * 1024 * 1024;
-
 async function stage(pass: number, context: ExtractContext): Promise<Extracted<SnapshotPayload>> {
   const index = await context.fetcher.fetch({
     url: context.url,
     headers: conditionalHeaders(context),
-    maxBytes: MAX_INDEX_BYTES,
+    maxBytes: bounds.indexBytes,
     expect: "json",
   });
   // All records are as old as the index: what another run fetched later is newer, whichever bundle came last here.
@@ -74,12 +69,19 @@ async function stageBundle(
   context: ExtractContext,
   stager: SliceStager<string | null>,
 ): Promise<void> {
-  const { body } = await context.fetcher.stream({ ...address, maxBytes: MAX_BUNDLE_BYTES, expect: "json" });
-  const splitter = new JsonArraySplitter({ arrays: ["objects"], maxElementBytes: MAX_OBJECT_BYTES });
+  const { body } = await context.fetcher.stream({
+    ...address,
+    maxBytes: bounds.documentBytes,
+    expect: "json",
+  });
+  const splitter = new JsonArraySplitter({ arrays: ["objects"], members: ["type"], id: "id" });
   let objects = 0;
   for await (const elements of readJsonArrays(body, splitter)) {
     context.signal.throwIfAborted();
-    for (const { text, value } of elements) await stager.add(text, identifyStix(value), versionOf(value));
+    for (const { source } of elements) {
+      const { known } = source;
+      await stager.add(source, identifyStix(known), versionOf(known));
+    }
     objects += elements.length;
   }
   if (splitter.members.type !== "bundle" || !splitter.arrays.has("objects")) {

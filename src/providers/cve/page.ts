@@ -3,16 +3,12 @@
  * must, with a web page or half a document; none of that may pass for data.
  */
 import { z } from "zod";
+import { bounds } from "../../core/bounds.ts";
 import { UeeError } from "../../core/errors.ts";
 import type { Fetcher } from "../../core/fetching.ts";
-import { parseJsonBytes } from "../../core/json.ts";
+import type { SourceText } from "../../core/sourceText.ts";
+import { JsonArraySplitter, readJsonArrays } from "../formats/jsonArrays.ts";
 import type { Window } from "./windows.ts";
-
-/** Bodies beyond this are asked for in smaller pages; 2,000 average records are about 8 MB. */
-const PAGE_BYTES = 16 * 1024 * 1024;
-/** A page of few records cannot be made much smaller: one record may be that large. */
-const SMALL_PAGE_BYTES = 64 * 1024 * 1024;
-const SMALL_PAGE = 20;
 
 export interface PageRequest {
   window: Window | null;
@@ -24,17 +20,15 @@ export interface Page {
   total: number;
   timestamp: string | undefined;
   /** Each item's `cve`; an item without one stands for itself and is judged as a bad record. */
-  records: unknown[];
+  records: SourceText[];
   fetchedAt: number;
   bytes: number;
 }
 
-const envelope = z.looseObject({
+const envelope = z.object({
   startIndex: z.int().nonnegative(),
   totalResults: z.int().nonnegative(),
   timestamp: z.string().optional(),
-  // The list alone: zod would copy it item by item, and the records are judged one by one later.
-  vulnerabilities: z.custom<unknown[]>(Array.isArray),
 });
 
 export function pageUrl(base: string, request: PageRequest): string {
@@ -48,8 +42,21 @@ export function pageUrl(base: string, request: PageRequest): string {
   return url.href;
 }
 
-const inner = (item: unknown): unknown =>
-  typeof item === "object" && item !== null && "cve" in item ? item.cve : item;
+/** Only a page of one record cannot be made smaller: what makes it large is passed over as it comes. */
+async function readPage(body: AsyncIterable<Buffer>, most: number) {
+  const splitter = new JsonArraySplitter({
+    arrays: ["vulnerabilities"],
+    members: ["startIndex", "totalResults", "timestamp"],
+    id: "id",
+    inner: "cve",
+    maxElements: most,
+  });
+  const records: SourceText[] = [];
+  for await (const elements of readJsonArrays(body, splitter)) {
+    for (const { source } of elements) records.push(source);
+  }
+  return { splitter, records };
+}
 
 export async function fetchPage(
   fetcher: Fetcher,
@@ -57,19 +64,22 @@ export async function fetchPage(
   apiKey: string | undefined,
   request: PageRequest,
 ): Promise<Page> {
-  const answer = await fetcher.fetch({
+  const answer = await fetcher.stream({
     url: pageUrl(base, request),
     headers: { accept: "application/json", ...(apiKey ? { apiKey } : {}) },
-    maxBytes: request.resultsPerPage > SMALL_PAGE ? PAGE_BYTES : SMALL_PAGE_BYTES,
+    maxBytes: request.resultsPerPage > 1 ? bounds.pageBytes : bounds.documentBytes,
     tooLargeCode: request.resultsPerPage > 1 ? "PROV_PAGE_TOO_LARGE" : "PROV_BODY_TOO_LARGE",
     expect: "json",
   });
-  const parsed = envelope.safeParse(parseJsonBytes(answer.body));
-  if (!parsed.success) {
-    const where = parsed.error.issues.map((issue) => issue.path.join(".") || "the root").join(", ");
+  const { splitter, records } = await readPage(answer.body, request.resultsPerPage);
+  const parsed = envelope.safeParse({ ...splitter.members });
+  const wrong = parsed.success ? [] : parsed.error.issues.map((issue) => issue.path.join("."));
+  if (!splitter.arrays.has("vulnerabilities")) wrong.push("vulnerabilities");
+  if (!parsed.success || wrong.length > 0) {
+    const where = wrong.join(", ");
     throw new UeeError("PROV_WRONG_SHAPE", `This is no answer of the NVD CVE API 2.0: wrong at ${where}.`);
   }
-  const { startIndex, totalResults: total, timestamp, vulnerabilities } = parsed.data;
+  const { startIndex, totalResults: total, timestamp } = parsed.data;
   if (startIndex !== request.startIndex) {
     throw new UeeError(
       "PROV_WRONG_SHAPE",
@@ -77,22 +87,22 @@ export async function fetchPage(
     );
   }
   const expected = Math.max(0, Math.min(request.resultsPerPage, total - startIndex));
-  if (vulnerabilities.length < expected) {
+  if (records.length < expected) {
     // An empty page of a listing that has records is NVD's best-known lie; both are asked again.
-    const code = vulnerabilities.length === 0 ? "PROV_EMPTY_LIE" : "PROV_SHORT_PAGE";
-    throw new UeeError(code, `${vulnerabilities.length} records at ${startIndex} where ${expected} must be.`);
+    const code = records.length === 0 ? "PROV_EMPTY_LIE" : "PROV_SHORT_PAGE";
+    throw new UeeError(code, `${records.length} records at ${startIndex} where ${expected} must be.`);
   }
-  if (vulnerabilities.length > expected) {
+  if (records.length > expected) {
     throw new UeeError(
       "PROV_WRONG_SHAPE",
-      `${vulnerabilities.length} records at ${startIndex} where ${expected} were asked for.`,
+      `${records.length} records at ${startIndex} where ${expected} were asked for.`,
     );
   }
   return {
     total,
     timestamp,
-    records: vulnerabilities.map(inner),
+    records,
     fetchedAt: answer.fetchedAt,
-    bytes: answer.body.length,
+    bytes: records.reduce((sum, record) => sum + record.bytes.length, 0),
   };
 }

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { UeeError } from "../../core/errors.ts";
+import type { SourceText } from "../../core/sourceText.ts";
 import { formatTime } from "../../core/time.ts";
 import type { ExtractContext, Extracted } from "../contract.ts";
 import type { CatalogueSchema } from "./catalogueSchema.ts";
@@ -24,7 +25,6 @@ import { readZippedXml } from "./zip.ts";
 /** The catalogues are 4 to 16 MB today, 2 MB zipped. */
 export const MAX_DOWNLOAD_BYTES = 128 * 1024 * 1024;
 export const MAX_INFLATED_BYTES = 256 * 1024 * 1024;
-const MAX_ENTRY_BYTES = 16 * 1024 * 1024;
 
 export interface CatalogueFile {
   schema: CatalogueSchema;
@@ -34,7 +34,7 @@ export interface CatalogueFile {
 }
 
 interface Entry {
-  text: string;
+  source: SourceText | string;
   id: string | undefined;
 }
 
@@ -86,7 +86,7 @@ async function stageCatalogue(
   const edition: Edition = {};
   for await (const entries of readEntries(body, file, edition)) {
     context.signal.throwIfAborted();
-    for (const { text, id } of entries) await stager.add(text, id, null);
+    for (const { source, id } of entries) await stager.add(source, id, null);
   }
   const more = await stager.finish();
   const timestamp = edition.date ?? httpTime(headers["last-modified"]);
@@ -118,7 +118,7 @@ async function* xmlEntries(
 ): AsyncGenerator<Entry[]> {
   const reader = new XmlCatalogueReader(schema);
   for await (const records of readXmlCatalogue(source, reader)) {
-    yield records.map((record) => ({ text: JSON.stringify(record), id: identify(record) }));
+    yield records.map((record) => ({ source: JSON.stringify(record), id: identify(record) }));
   }
   edition.version = reader.attributes.Version;
   edition.date = reader.attributes.Date;
@@ -129,9 +129,13 @@ async function* jsonEntries(
   { jsonArrays, identify }: CatalogueFile,
   edition: Edition,
 ): AsyncGenerator<Entry[]> {
-  const splitter = new JsonArraySplitter({ arrays: jsonArrays, maxElementBytes: MAX_ENTRY_BYTES });
+  const splitter = new JsonArraySplitter({
+    arrays: jsonArrays,
+    members: ["ContentVersion", "ContentDate"],
+    id: "ID",
+  });
   for await (const elements of readJsonArrays(source, splitter)) {
-    yield elements.map(({ text, value }) => ({ text, id: identify(value) }));
+    yield elements.map(({ source }) => ({ source, id: identify(source.known) }));
   }
   if (splitter.arrays.size === 0) {
     throw new UeeError("PROV_WRONG_SHAPE", `The JSON has none of ${jsonArrays.join(", ")}.`);

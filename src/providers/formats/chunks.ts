@@ -40,7 +40,7 @@ function decode(bytes: Buffer): string {
 }
 
 /** Where the last character that is whole ends; what follows waits for the next chunk. */
-function lastCharacterEnd(bytes: Buffer): number {
+export function lastCharacterEnd(bytes: Buffer): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back]!;
     if ((byte & 0xc0) === 0x80) continue;

@@ -1,82 +1,89 @@
 /**
- * A large JSON document whose records are the elements of arrays at its top level (`{"type":"bundle","objects":[…]}`),
- * read from bytes without ever holding more than one element. Each element is parsed by JSON.parse itself, so that it
- * is exactly what JSON.parse of the whole document would give; this file only finds where elements begin and end.
+ * A JSON document whose records are the elements of lists at its top level (`{"type":"bundle","objects":[…]}`), read from
+ * bytes as they come. No more than one element is held; other members are checked and passed over. The document must be
+ * valid JSON as a whole, whatever its records are like.
  *
- * Whatever is not an element is checked too: keys and other members by JSON.parse, the punctuation between by the state
- * table, so a document that passes is valid JSON. Errors: PROV_TRUNCATED (ends early), PROV_BAD_JSON, PROV_NOT_UTF8,
- * PROV_WRONG_SHAPE (root is no object; a wanted member is no array or comes twice), PROV_BODY_TOO_LARGE (one element).
+ * An element beyond the bounds of a record costs only itself: it comes as a source text that says why it is refused, with
+ * its bytes (the first of them where there are too many).
+ *
+ * Errors: PROV_TRUNCATED (ends early), PROV_BAD_JSON, PROV_NOT_UTF8, PROV_WRONG_SHAPE (root is no object; a wanted list is
+ * none or comes twice; too many elements).
  */
 import { isUtf8 } from "node:buffer";
-import { UeeError } from "../../core/errors.ts";
+import { bounds } from "../../core/bounds.ts";
+import { isUeeError, UeeError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
+import { JsonMachine, type JsonWatcher } from "../../core/jsonMachine.ts";
+import { type SourceFacts, SourceText } from "../../core/sourceText.ts";
+import { lastCharacterEnd } from "./chunks.ts";
 
 export interface JsonElement {
-  /** The array's key. */
+  /** The list's key. */
   key: string;
-  value: unknown;
-  /** The element as it stands in the document. */
-  text: string;
+  source: SourceText;
 }
 
 export interface JsonArraysOptions {
-  /** Keys of the arrays whose elements are wanted. */
+  /** Keys of the lists whose elements are wanted. */
   arrays: readonly string[];
-  /** Bound of one element, and of any other member. */
-  maxElementBytes: number;
+  /** Keys of further members that are wanted; each is small. */
+  members: readonly string[];
+  /** Name of the member that holds a record's id. */
+  id: string;
+  /** A record is this member of its element (`{"cve":{…}}`), and the element itself where it has none. */
+  inner?: string;
+  maxElements?: number;
 }
 
-/** Deeper values would overflow recursive readers further on. */
-const MAX_DEPTH = 256;
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+const [BACKSLASH, OPEN_LIST, OPEN_OBJECT] = [0x5c, 0x5b, 0x7b];
+/** No wanted name is longer. */
+const NAME_BYTES = 256;
+const ID_BYTES = 1024;
 
-type State =
-  | "begin"
-  | "key or end"
-  | "key"
-  | "colon"
-  | "value"
-  | "after value"
-  | "element or end"
-  | "element"
-  | "after element"
-  | "done";
+/** Open levels around an element: the document and its list. */
+const ELEMENT = 2;
 
-const [TAB, LF, CR, SPACE] = [0x09, 0x0a, 0x0d, 0x20];
-const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
-const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
-const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
-
-const isSpace = (c: number): boolean => c === SPACE || c === LF || c === CR || c === TAB;
-
-export class JsonArraySplitter {
-  /** All members that are no wanted arrays. */
+export class JsonArraySplitter implements JsonWatcher {
+  /** The wanted members that were there. */
   readonly members: JsonObject = Object.create(null);
-  /** Keys of the wanted arrays that were there. */
+  /** Keys of the wanted lists that were there. */
   readonly arrays = new Set<string>();
+  readonly depth: number;
   readonly #options: JsonArraysOptions;
-  #state: State = "begin";
-  #position = 0;
-  #markBytes = 0;
-  #key = "";
+  readonly #machine: JsonMachine;
+  readonly #element = new Span(bounds.record.bytes, bounds.record.keptBytes);
+  /** A key, an id or a member. */
+  readonly #small = new Span(bounds.json.memberBytes, 0);
   #elements: JsonElement[] = [];
+  #count = 0;
+  #chunk: Buffer = Buffer.alloc(0);
+  #base = 0;
+  #rest: Buffer = Buffer.alloc(0);
+  #markChecked = false;
 
-  /** A value being captured: its pieces of earlier chunks, and where we are inside it. */
-  #capturing = false;
-  #pieces: Buffer[] = [];
-  #captured = 0;
-  #depth = 0;
-  #inString = false;
-  #escaped = false;
+  #name = "";
+  /** Of the list that is open. */
+  #list: string | undefined;
+  #inner: { start: number; end: number; facts: SourceFacts } | undefined;
+  #innerOpen = false;
+  #innerNext = false;
+  #idNext = false;
+  #capturing: "id" | "member" | undefined;
+  #stub: JsonObject = {};
 
   constructor(options: JsonArraysOptions) {
     this.#options = options;
+    this.depth = options.inner === undefined ? ELEMENT + 1 : ELEMENT + 2;
+    this.#machine = new JsonMachine(this);
   }
 
   /** Elements that ended in this chunk. */
-  write(chunk: Buffer): JsonElement[] {
-    let i = 0;
-    while (i < chunk.length) i = this.#capturing ? this.#capture(chunk, i) : this.#punctuation(chunk, i);
-    this.#position += chunk.length;
+  write(bytes: Buffer): JsonElement[] {
+    const chunk = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
+    const end = lastCharacterEnd(chunk);
+    this.#rest = chunk.subarray(end);
+    this.#read(chunk.subarray(0, end));
     const elements = this.#elements;
     this.#elements = [];
     return elements;
@@ -84,159 +91,226 @@ export class JsonArraySplitter {
 
   /** Throws unless the document ended well. */
   end(): void {
-    if (this.#state !== "done") {
-      throw new UeeError("PROV_TRUNCATED", `The JSON ends early, after ${this.#position} bytes.`);
-    }
+    if (this.#rest.length > 0) throw new UeeError("PROV_TRUNCATED", "The JSON ends within a character.");
+    this.#machine.end();
   }
 
-  /** One byte outside of captured values; gives the next index. */
-  #punctuation(chunk: Buffer, i: number): number {
-    const c = chunk[i]!;
-    if (isSpace(c)) return i + 1;
-    switch (this.#state) {
-      case "begin":
-        return this.#begin(i, c);
-      case "key or end":
-        if (c === CLOSE_OBJECT) return this.#goTo("done", i);
-        if (c === QUOTE) return this.#startCapture(i, "key");
-        break;
-      case "key":
-        if (c === QUOTE) return this.#startCapture(i, "key");
-        break;
-      case "colon":
-        if (c === COLON) return this.#goTo("value", i);
-        break;
-      case "value":
-        return this.#startValue(i, c);
-      case "after value":
-        if (c === COMMA) return this.#goTo("key", i);
-        if (c === CLOSE_OBJECT) return this.#goTo("done", i);
-        break;
-      case "element or end":
-        if (c === CLOSE_LIST) return this.#goTo("after value", i);
-        return this.#startCapture(i, "element");
-      case "element":
-        return this.#startCapture(i, "element");
-      case "after element":
-        if (c === COMMA) return this.#goTo("element", i);
-        if (c === CLOSE_LIST) return this.#goTo("after value", i);
-        break;
-      case "done":
-        throw this.#bad(i, "more text after the end");
-    }
-    throw this.#bad(i, `unexpected character where ${this.#state} should be`);
-  }
-
-  #begin(i: number, c: number): number {
-    if (this.#markBytes === this.#position + i && c === BYTE_ORDER_MARK[this.#markBytes]) {
-      this.#markBytes++;
-      return i + 1;
-    }
-    if (c === OPEN_OBJECT && this.#markBytes % BYTE_ORDER_MARK.length === 0)
-      return this.#goTo("key or end", i);
-    if (c === OPEN_LIST || c === QUOTE || /[-\dtfn]/.test(String.fromCharCode(c))) {
-      throw new UeeError("PROV_WRONG_SHAPE", "The JSON's root is not an object.");
-    }
-    throw this.#bad(i, "this is no JSON");
-  }
-
-  #startValue(i: number, c: number): number {
-    if (!this.#options.arrays.includes(this.#key)) return this.#startCapture(i, "value");
-    if (c !== OPEN_LIST) throw new UeeError("PROV_WRONG_SHAPE", `The JSON's '${this.#key}' is not a list.`);
-    if (this.arrays.has(this.#key)) {
-      throw new UeeError("PROV_WRONG_SHAPE", `The JSON has '${this.#key}' twice.`);
-    }
-    this.arrays.add(this.#key);
-    return this.#goTo("element or end", i);
-  }
-
-  #goTo(state: State, i: number): number {
-    this.#state = state;
-    return i + 1;
-  }
-
-  #startCapture(i: number, state: State): number {
-    this.#state = state;
-    this.#capturing = true;
-    return i;
-  }
-
-  /** Runs through a value from index `from`; gives the index after it, or the chunk's length. */
-  #capture(chunk: Buffer, from: number): number {
-    let i = from;
-    let depth = this.#depth;
-    let inString = this.#inString;
-    let escaped = this.#escaped;
-    let ended = false;
-    for (; i < chunk.length && !ended; i++) {
-      const c = chunk[i]!;
-      if (inString) {
-        if (escaped) escaped = false;
-        else if (c === BACKSLASH) escaped = true;
-        else if (c === QUOTE) {
-          inString = false;
-          ended = depth === 0;
-        }
-      } else if (c === QUOTE) inString = true;
-      else if (c === OPEN_OBJECT || c === OPEN_LIST) {
-        if (++depth > MAX_DEPTH) throw this.#bad(i, `nested deeper than ${MAX_DEPTH}`);
-      } else if (depth > 0) {
-        if (c === CLOSE_OBJECT || c === CLOSE_LIST) ended = --depth === 0;
-      } else if (c === COMMA || c === CLOSE_LIST || c === CLOSE_OBJECT || c === COLON || isSpace(c)) {
-        // The end of a number, true, false or null: this byte is no more of it.
-        break;
-      }
-    }
-    this.#depth = depth;
-    this.#inString = inString;
-    this.#escaped = escaped;
-    this.#captured += i - from;
-    if (this.#captured > this.#options.maxElementBytes) {
+  #read(given: Buffer): void {
+    let chunk = given;
+    if (!isUtf8(chunk)) {
+      const at = this.#machine.position;
       throw new UeeError(
-        "PROV_BODY_TOO_LARGE",
-        `One value of the JSON is larger than ${this.#options.maxElementBytes} bytes.`,
+        "PROV_NOT_UTF8",
+        `The answer is not valid UTF-8 (between bytes ${at} and ${at + chunk.length}).`,
       );
     }
-    const piece = chunk.subarray(from, i);
-    if (ended || i < chunk.length) this.#endCapture(piece, i);
-    else this.#pieces.push(piece);
-    return i;
-  }
-
-  #endCapture(last: Buffer, i: number): void {
-    const bytes = this.#pieces.length === 0 ? last : Buffer.concat([...this.#pieces, last]);
-    this.#pieces = [];
-    this.#captured = 0;
-    this.#capturing = false;
-    if (!isUtf8(bytes)) throw new UeeError("PROV_NOT_UTF8");
-    const text = bytes.toString("utf8");
-    let value: unknown;
+    if (chunk.length === 0) return;
+    if (!this.#markChecked) {
+      this.#markChecked = true;
+      if (chunk.subarray(0, 3).equals(BYTE_ORDER_MARK)) chunk = chunk.subarray(3);
+    }
+    this.#chunk = chunk;
+    this.#base = this.#machine.position;
     try {
-      value = JSON.parse(text);
-    } catch (cause) {
-      throw this.#bad(i - bytes.length, "not a JSON value", cause);
+      this.#machine.write(chunk);
+    } catch (error) {
+      throw this.#located(error);
     }
-    if (this.#state === "key") {
-      this.#key = value as string;
-      this.#state = "colon";
-    } else if (this.#state === "value") {
-      this.members[this.#key] = value;
-      this.#state = "after value";
-    } else {
-      this.#elements.push({ key: this.#key, value, text });
-      this.#state = "after element";
+    this.#element.hold(chunk, this.#base);
+    this.#small.hold(chunk, this.#base);
+  }
+
+  /** A syntax error says which member it is in; the document's own text is not quoted. */
+  #located(error: unknown): unknown {
+    if (!isUeeError(error, "PROV_BAD_JSON")) return error;
+    const where = this.#list === undefined ? "" : ` In element ${this.#count} of '${this.#list}'.`;
+    return new UeeError(error.code, `${error.detail}${where}`, { data: error.data });
+  }
+
+  keyBegins(at: number, depth: number): void {
+    if (depth === 1 || this.#list !== undefined) this.#small.begin(at);
+  }
+
+  keyEnds(at: number, depth: number): void {
+    if (depth > 1 && this.#list === undefined) return;
+    const name = this.#nameOf(this.#small.end(at, this.#chunk, this.#base));
+    if (depth === 1) this.#name = name;
+    else if (depth === ELEMENT + 1) this.#innerNext = name === this.#options.inner;
+    if (depth === this.#recordDepth) this.#idNext = name === this.#options.id;
+  }
+
+  /** Open levels at the members of the record that is open. */
+  get #recordDepth(): number {
+    return this.#innerOpen ? ELEMENT + 2 : ELEMENT + 1;
+  }
+
+  #nameOf(bytes: Buffer | undefined): string {
+    if (bytes === undefined || bytes.length > NAME_BYTES) return "";
+    return bytes.includes(BACKSLASH)
+      ? (JSON.parse(bytes.toString("utf8")) as string)
+      : bytes.toString("utf8", 1, bytes.length - 1);
+  }
+
+  begins(at: number, depth: number, first: number): void {
+    if (depth === 0) {
+      if (first !== OPEN_OBJECT) throw new UeeError("PROV_WRONG_SHAPE", "The JSON's root is not an object.");
+    } else if (depth === 1) this.#memberBegins(at, first);
+    else if (this.#list === undefined) return;
+    else if (depth === ELEMENT) {
+      if (++this.#count > (this.#options.maxElements ?? Number.POSITIVE_INFINITY)) {
+        throw new UeeError(
+          "PROV_WRONG_SHAPE",
+          `The JSON's '${this.#list}' has more than ${this.#options.maxElements} elements.`,
+        );
+      }
+      this.#element.begin(at);
+      this.#machine.mark();
+      this.#inner = undefined;
+      this.#innerOpen = false;
+      this.#stub = {};
+    } else if (depth === ELEMENT + 1 && this.#innerNext) {
+      this.#innerNext = false;
+      this.#innerOpen = true;
+      this.#inner = { start: at, end: at, facts: { size: 0, depth: 0, values: 0, largeNumber: false } };
+      this.#machine.mark();
+      this.#stub = {};
+    } else if (depth === this.#recordDepth && this.#idNext) {
+      this.#idNext = false;
+      if (first === OPEN_OBJECT || first === OPEN_LIST) return;
+      this.#capturing = "id";
+      this.#small.begin(at);
     }
   }
 
-  #bad(i: number, why: string, cause?: unknown): UeeError {
-    return new UeeError(
-      "PROV_BAD_JSON",
-      `The answer is not valid JSON (byte ${this.#position + i}: ${why}).`,
-      {
-        cause,
-      },
-    );
+  #memberBegins(at: number, first: number): void {
+    const name = this.#name;
+    if (this.#options.arrays.includes(name)) {
+      if (first !== OPEN_LIST) throw new UeeError("PROV_WRONG_SHAPE", `The JSON's '${name}' is not a list.`);
+      if (this.arrays.has(name)) throw new UeeError("PROV_WRONG_SHAPE", `The JSON has '${name}' twice.`);
+      this.arrays.add(name);
+      this.#list = name;
+      this.#count = 0;
+    } else if (this.#options.members.includes(name)) {
+      this.#capturing = "member";
+      this.#small.begin(at);
+    }
   }
+
+  ends(at: number, depth: number): void {
+    if (depth === 1) {
+      if (this.#capturing === "member") this.#memberEnds(at);
+      this.#list = undefined;
+    } else if (this.#list === undefined) return;
+    else if (depth === ELEMENT) this.#elementEnds(at);
+    else if (this.#innerOpen && depth === ELEMENT + 1 && this.#inner) {
+      this.#innerOpen = false;
+      this.#inner.end = at;
+      this.#inner.facts = this.#facts(at - this.#inner.start, ELEMENT + 1);
+    } else if (this.#capturing === "id" && depth === this.#recordDepth) {
+      this.#capturing = undefined;
+      const bytes = this.#small.end(at, this.#chunk, this.#base);
+      if (bytes && bytes.length <= ID_BYTES) {
+        const value: unknown = JSON.parse(bytes.toString("utf8"));
+        this.#stub = { [this.#options.id]: value };
+      }
+    }
+  }
+
+  #memberEnds(at: number): void {
+    this.#capturing = undefined;
+    const bytes = this.#small.end(at, this.#chunk, this.#base);
+    if (bytes === undefined) {
+      throw new UeeError(
+        "PROV_WRONG_SHAPE",
+        `The JSON's '${this.#name}' is larger than ${bounds.json.memberBytes} bytes.`,
+      );
+    }
+    this.members[this.#name] = JSON.parse(bytes.toString("utf8"));
+  }
+
+  #facts(size: number, around: number): SourceFacts {
+    const { deepest, values, largeNumber } = this.#machine;
+    return { size, depth: Math.max(0, deepest - around), values, largeNumber };
+  }
+
+  #elementEnds(at: number): void {
+    const { start } = this.#element;
+    const whole = this.#element.end(at, this.#chunk, this.#base);
+    const held = whole ?? this.#element.head;
+    const inner = this.#inner;
+    const bytes = inner ? held.subarray(inner.start - start, inner.end - start) : held;
+    const facts = inner?.facts ?? this.#facts(at - start, ELEMENT);
+    // Where only what is around the record is too large, the record went with it.
+    const size = whole === undefined ? Math.max(facts.size, at - start) : facts.size;
+    this.#elements.push({
+      key: this.#list!,
+      source: new SourceText(bytes, { ...facts, size }, this.#stub),
+    });
+  }
+}
+
+/** Bytes between two positions of a document that comes in chunks, up to a bound. */
+class Span {
+  readonly #most: number;
+  readonly #kept: number;
+  #pieces: Buffer[] = [];
+  #length = 0;
+  #open = false;
+  start = 0;
+
+  /** Of one that outgrew `most` the first `kept` bytes stay. */
+  constructor(most: number, kept: number) {
+    this.#most = most;
+    this.#kept = kept;
+  }
+
+  begin(at: number): void {
+    this.#open = true;
+    this.start = at;
+    this.#pieces = [];
+    this.#length = 0;
+  }
+
+  /** The chunk has ended; what of it belongs to the span is needed later. */
+  hold(chunk: Buffer, base: number): void {
+    if (this.#open) this.#add(chunk.subarray(Math.max(0, this.start - base)));
+  }
+
+  #add(piece: Buffer): void {
+    const before = this.#length;
+    this.#length += piece.length;
+    if (this.#length <= this.#most) this.#pieces.push(piece);
+    else if (before <= this.#most) {
+      this.#pieces = [headOf([...this.#pieces, piece], this.#kept)];
+    }
+  }
+
+  /** Undefined where it is larger than the bound. */
+  end(at: number, chunk: Buffer, base: number): Buffer | undefined {
+    this.#open = false;
+    const last = chunk.subarray(Math.max(0, this.start - base), at - base);
+    if (this.#length === 0 && last.length <= this.#most) return last;
+    this.#add(last);
+    if (this.#length > this.#most) return undefined;
+    const bytes = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    return bytes;
+  }
+
+  get head(): Buffer {
+    return this.#pieces[0] ?? Buffer.alloc(0);
+  }
+}
+
+/** The first bytes of all pieces, as bytes of their own. */
+function headOf(pieces: readonly Buffer[], size: number): Buffer {
+  const head = Buffer.alloc(size);
+  let length = 0;
+  for (const piece of pieces) {
+    if (length === size) break;
+    length += piece.copy(head, length);
+  }
+  return head.subarray(0, length);
 }
 
 /** Elements as they end, a list a chunk; the splitter has what else the document holds once all is read. */

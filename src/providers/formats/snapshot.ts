@@ -5,14 +5,17 @@
  */
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { bounds } from "../../core/bounds.ts";
 import { UeeError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
+import { SourceText } from "../../core/sourceText.ts";
 import { formatTime, parseTime } from "../../core/time.ts";
 import type {
   BatchFacts,
   ExtractContext,
   Extracted,
   PlannedBatch,
+  StagedSlice,
   Verdict,
   VerifyInput,
 } from "../contract.ts";
@@ -75,10 +78,15 @@ export async function extractSlice(
   payload: SlicePayload,
   context: ExtractContext,
 ): Promise<Extracted<SnapshotPayload>> {
-  const { records, fetchedAt } = await context.loadStaged(payload.name);
+  const { records, refused, fetchedAt } = await context.loadStaged(payload.name);
   const skip = new Set(payload.skip);
   return {
-    records: records.filter((_, place) => !skip.has(place)).map((text) => JSON.parse(text) as unknown),
+    records: records
+      .map((text, place) => {
+        const known = refused?.find((one) => one.place === place);
+        return known ? SourceText.refused(text, known.stub, known.refusal) : SourceText.of(text);
+      })
+      .filter((_, place) => !skip.has(place)),
     fetchedAt,
     facts: snapshotFacts(payload.total),
   };
@@ -110,6 +118,7 @@ export class SliceStager<Version> {
   #nameless = 0;
   #current: Slice = { name: "", records: 0, skip: [] };
   #texts: string[] = [];
+  #refused: NonNullable<StagedSlice["refused"]> = [];
   #bytes = 0;
 
   constructor(options: {
@@ -129,8 +138,8 @@ export class SliceStager<Version> {
     return this.#placed.size + this.#nameless;
   }
 
-  /** `text` is the record's JSON; `id` is undefined where it cannot be told. */
-  async add(text: string, id: string | undefined, version: Version): Promise<void> {
+  /** `id` is undefined where it cannot be told. */
+  async add(source: SourceText | string, id: string | undefined, version: Version): Promise<void> {
     if (id === undefined) this.#nameless++;
     else {
       const earlier = this.#placed.get(id);
@@ -138,8 +147,18 @@ export class SliceStager<Version> {
       earlier?.slice.skip.push(earlier.place);
       this.#placed.set(id, { slice: this.#current, place: this.#texts.length, version });
     }
+    if (this.total > bounds.snapshotRecords) {
+      throw new UeeError(
+        "PROV_BODY_TOO_LARGE",
+        `The snapshot has more than ${bounds.snapshotRecords} records.`,
+      );
+    }
+    const text = typeof source === "string" ? source : source.text;
+    if (typeof source !== "string" && source.refusal) {
+      this.#refused.push({ place: this.#texts.length, stub: source.stub, refusal: source.refusal });
+    }
     this.#texts.push(text);
-    this.#bytes += Buffer.byteLength(text);
+    this.#bytes += typeof source === "string" ? Buffer.byteLength(text) : source.bytes.length;
     if (this.#texts.length >= SLICE_RECORDS || this.#bytes >= SLICE_BYTES) await this.#flush();
   }
 
@@ -169,10 +188,16 @@ export class SliceStager<Version> {
     this.#current.records = this.#texts.length;
     this.#slices.push(this.#current);
     const records = this.#texts;
+    const refused = this.#refused;
+    this.#refused = [];
     this.#current = { name: "", records: 0, skip: [] };
     this.#texts = [];
     this.#bytes = 0;
-    await this.#stage(this.#slices.at(-1)!.name, { fetchedAt: this.#fetchedAt, records });
+    await this.#stage(this.#slices.at(-1)!.name, {
+      fetchedAt: this.#fetchedAt,
+      records,
+      ...(refused.length > 0 ? { refused } : {}),
+    });
   }
 }
 

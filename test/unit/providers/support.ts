@@ -6,6 +6,7 @@ import { UeeError } from "../../../src/core/errors.ts";
 import type { Fetcher, FetchRequest } from "../../../src/core/fetching.ts";
 import type { JsonObject } from "../../../src/core/json.ts";
 import { silentLogger } from "../../../src/core/logger.ts";
+import { SourceText } from "../../../src/core/sourceText.ts";
 import type {
   AnyProvider,
   ExtractContext,
@@ -79,6 +80,9 @@ export async function* pieces(body: Buffer, bytes: number): AsyncGenerator<Buffe
   for (let at = 0; at < body.length; at += bytes) yield body.subarray(at, at + bytes);
 }
 
+/** A raw record as the engine gives it to `transform`. */
+export const valueOfRaw = (record: unknown): unknown => (record instanceof SourceText ? record.known : record);
+
 export interface SnapshotRun {
   staged: Extracted<SnapshotPayload>;
   slices: Extracted<SnapshotPayload>[];
@@ -98,7 +102,7 @@ export async function runSnapshot(provider: AnyProvider, { context }: FakeUpstre
     const payload = provider.batch.parse(JSON.parse(JSON.stringify(batch.payload)));
     const extracted = await provider.extract(payload, context);
     if (extracted.records.length !== batch.size) throw new Error(`${batch.key} is not of its planned size`);
-    slices.push(extracted);
+    slices.push({ ...extracted, records: extracted.records.map(valueOfRaw) });
   }
   return { staged, slices, records: slices.flatMap((slice) => slice.records) };
 }

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
 import { UeeError } from "../../../../src/core/errors.ts";
-import type { Fetched, FetchRequest } from "../../../../src/core/fetching.ts";
+import type { FetchedStream, FetchRequest } from "../../../../src/core/fetching.ts";
 import { silentLogger } from "../../../../src/core/logger.ts";
 import type { ExtractContext } from "../../../../src/providers/contract.ts";
 import { cve } from "../../../../src/providers/cve/cve.ts";
 import { headBatch } from "../../../../src/providers/cve/payload.ts";
 import { AdaptivePageSize } from "../../../../src/workers/pageSize.ts";
+import { pieces, valueOfRaw } from "../support.ts";
 
 interface Answer {
   total: number;
@@ -25,7 +26,7 @@ function contextOf(answer: (start: number, size: number, url: URL) => Answer | E
 } {
   const asked: { start: number; size: number }[] = [];
   const handed: string[][] = [];
-  const fetch = async (request: FetchRequest): Promise<Fetched> => {
+  const stream = async (request: FetchRequest): Promise<FetchedStream> => {
     const url = new URL(request.url);
     const start = Number(url.searchParams.get("startIndex"));
     const size = Number(url.searchParams.get("resultsPerPage"));
@@ -46,12 +47,12 @@ function contextOf(answer: (start: number, size: number, url: URL) => Answer | E
       headers: {},
       url: request.url,
       fetchedAt: asked.length,
-      body: Buffer.from(JSON.stringify(body)),
+      body: pieces(Buffer.from(JSON.stringify(body)), 64 * 1024),
     };
   };
   const unused = () => Promise.reject(new Error("not part of this test"));
   const context: ExtractContext = {
-    fetcher: { fetch, stream: unused },
+    fetcher: { fetch: unused, stream },
     url: "http://upstream/cves",
     apiKey: undefined,
     mode: "full",
@@ -61,7 +62,8 @@ function contextOf(answer: (start: number, size: number, url: URL) => Answer | E
     pageSize: new AdaptivePageSize(2000).seenBy(silentLogger()),
     stage: unused,
     loadStaged: unused,
-    handOver: async (records) => void handed.push((records as { id: string }[]).map(({ id }) => id)),
+    handOver: async (records) =>
+      void handed.push((records.map(valueOfRaw) as { id: string }[]).map(({ id }) => id)),
   };
   return { context, asked, handed };
 }
@@ -111,7 +113,9 @@ describe("a slice of NVD", () => {
     const { records, facts } = await cve.extract(full, context);
     expect(handed.map((given) => given.length)).toEqual([500, 500, 500]);
     expect(records).toHaveLength(300);
-    expect([...handed.flat(), ...(records as { id: string }[]).map(({ id }) => id)]).toEqual(ids(0, 1800));
+    expect([...handed.flat(), ...(records.map(valueOfRaw) as { id: string }[]).map(({ id }) => id)]).toEqual(
+      ids(0, 1800),
+    );
     expect(facts).toMatchObject({ total: 1800 });
   });
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { bounds } from "../../../../src/core/bounds.ts";
 import { isUeeError } from "../../../../src/core/errors.ts";
+import { SourceText } from "../../../../src/core/sourceText.ts";
 import {
   JsonArraySplitter,
   type JsonElement,
@@ -8,8 +10,14 @@ import {
 } from "../../../../src/providers/formats/jsonArrays.ts";
 import { pieces } from "../support.ts";
 
-const split = (document: string | Buffer, chunkBytes = 7, maxElementBytes = 1_000) => {
-  const splitter = new JsonArraySplitter({ arrays: ["objects"], maxElementBytes });
+const options = { arrays: ["objects"], members: ["type", "z"], id: "id" };
+
+const split = (
+  document: string | Buffer,
+  chunkBytes = 7,
+  more: Partial<ConstructorParameters<typeof JsonArraySplitter>[0]> = {},
+) => {
+  const splitter = new JsonArraySplitter({ ...options, ...more });
   const bytes = Buffer.from(document as string);
   const elements: JsonElement[] = [];
   for (let at = 0; at < bytes.length; at += chunkBytes) {
@@ -39,9 +47,14 @@ describe("A large JSON document, element by element", () => {
         (objects, members, chunkBytes, indent) => {
           const document = JSON.stringify({ ...members, objects, type: "bundle" }, null, indent);
           const parsed = JSON.parse(document);
-          const { elements, splitter } = split(document, chunkBytes, 100_000);
-          expect(elements.map(({ value }) => value)).toEqual(parsed.objects);
-          expect(elements.map(({ text }) => JSON.parse(text))).toEqual(parsed.objects);
+          const { elements, splitter } = split(document, chunkBytes, {
+            members: Object.keys(members).concat("type"),
+          });
+          expect(elements.map(({ source }) => source.parse())).toEqual(parsed.objects);
+          for (const { source } of elements) {
+            // Measured while it was cut out as it is measured alone.
+            expect(source.facts).toEqual(SourceText.of(source.text).facts);
+          }
           delete parsed.objects;
           expect({ ...splitter.members }).toEqual({ ...parsed });
         },
@@ -53,13 +66,13 @@ describe("A large JSON document, element by element", () => {
   test("keeps lone surrogates, __proto__, big numbers' text and escapes as they are", () => {
     const element = String.raw`{"a":"\ud800","__proto__":{"x":1},"b":"\\\"","c":1e400,"d":"�"}`;
     const [only] = split(`{"objects":[${element}]}`).elements;
-    expect(only?.text).toBe(element);
-    expect(Object.keys(only?.value as object)).toEqual(["a", "__proto__", "b", "c", "d"]);
+    expect(only?.source.text).toBe(element);
+    expect(Object.keys(only?.source.parse() as object)).toEqual(["a", "__proto__", "b", "c", "d"]);
   });
 
   test("looks only at the top level for the array it is asked for", () => {
     const { elements } = split(`{"x":{"objects":[1]},"objects":[{"objects":[2]}]}`);
-    expect(elements.map(({ text }) => text)).toEqual([`{"objects":[2]}`]);
+    expect(elements.map(({ source }) => source.text)).toEqual([`{"objects":[2]}`]);
   });
 
   test("passes over a byte order mark", () => {
@@ -103,12 +116,58 @@ describe("A large JSON document, element by element", () => {
     [`{"a" 1}`, "PROV_BAD_JSON"],
     [`{"a":,"b":1}`, "PROV_BAD_JSON"],
     [`{"a":nul}`, "PROV_BAD_JSON"],
-    [`{"objects":[${"[".repeat(300)}${"]".repeat(300)}]}`, "PROV_BAD_JSON"],
-    [`{"objects":["${"x".repeat(2_000)}"]}`, "PROV_BODY_TOO_LARGE"],
+    [`{"x":[1,{"y":tru}],"objects":[]}`, "PROV_BAD_JSON"],
+    [`{"x":1.e5,"objects":[]}`, "PROV_BAD_JSON"],
+    [`{"x":"\\u12g4","objects":[]}`, "PROV_BAD_JSON"],
+    [`{"type":${"[".repeat(40_000)}${"]".repeat(40_000)},"objects":[]}`, "PROV_WRONG_SHAPE"],
     [Buffer.from([...Buffer.from(`{"objects":["`), 0xc3, 0x28, ...Buffer.from(`"]}`)]), "PROV_NOT_UTF8"],
-    [Buffer.from([0xef, 0x7b, 0x7d]), "PROV_BAD_JSON"],
+    [Buffer.from([0xef, 0x7b, 0x7d]), "PROV_NOT_UTF8"],
   ])("refuses %p as %s", (document, code) => {
     for (const chunkBytes of [1, 3, 10_000]) expect(codeOf(() => split(document, chunkBytes))).toBe(code);
+  });
+
+  test("says at which byte and in which element it is wrong, and quotes nothing", () => {
+    for (const chunkBytes of [1, 4, 100]) {
+      expect(() => split(`{"objects":[{"secret":1},{"a":secret}]}`, chunkBytes)).toThrow(
+        /^PROV_BAD_JSON: The answer is not valid JSON: at byte 30, a value is expected\. In element 2 of 'objects'\.$/,
+      );
+    }
+  });
+
+  test("takes the wanted member of an element for the record, wherever the chunks are cut", () => {
+    const record = '{"id":"a","x":[{"cve":1}]}';
+    const document = `{"objects":[{"cve":${record},"y":{"id":"no"}},{"\\u0063ve":null},{"id":"c"},7]}`;
+    for (const chunkBytes of [1, 2, 3, 5, 1_000]) {
+      const { elements } = split(document, chunkBytes, { inner: "cve" });
+      expect(elements.map(({ source }) => source.text)).toEqual([record, "null", '{"id":"c"}', "7"]);
+      expect(elements[0]?.source.facts).toEqual(SourceText.of(record).facts);
+      expect(elements.map(({ source }) => source.stub.id)).toEqual(["a", undefined, "c", undefined]);
+    }
+  });
+
+  test("sets aside one element that is too deep, too rich or too large, with its id, and no other", () => {
+    const { record } = bounds;
+    const deep = `{"id":"deep","x":${"[".repeat(20_000)}${"]".repeat(20_000)}}`;
+    const rich = `{"x":[${"0,".repeat(record.values)}0],"id":"rich"}`;
+    const large = `{"x":"${"x".repeat(record.bytes)}","id":"large"}`;
+    const fit = `{"id":"fit","x":${"[".repeat(record.depth - 1)}${"]".repeat(record.depth - 1)}}`;
+    const document = `{"objects":[${[fit, deep, rich, large, fit].join(",")}]}`;
+    for (const chunkBytes of [1_000, 64 * 1024, document.length]) {
+      const { elements } = split(document, chunkBytes);
+      expect(elements.map(({ source }) => [source.refusal?.code, source.stub.id])).toEqual([
+        [undefined, "fit"],
+        ["VAL_RECORD_DEPTH", "deep"],
+        ["VAL_RECORD_TOO_LARGE", "rich"],
+        ["VAL_RECORD_TOO_LARGE", "large"],
+        [undefined, "fit"],
+      ]);
+      expect(elements[1]?.source.text === deep).toBe(true);
+      expect(elements[3]?.source.text === large.slice(0, record.keptBytes)).toBe(true);
+    }
+  });
+
+  test("refuses more elements than were asked for", () => {
+    expect(codeOf(() => split(`{"objects":[1,2,3]}`, 7, { maxElements: 2 }))).toBe("PROV_WRONG_SHAPE");
   });
 
   test("closes its source when the reader stops early", async () => {
@@ -120,7 +179,7 @@ describe("A large JSON document, element by element", () => {
         closed = true;
       }
     }
-    const splitter = new JsonArraySplitter({ arrays: ["objects"], maxElementBytes: 100 });
+    const splitter = new JsonArraySplitter(options);
     for await (const _ of readJsonArrays(source(), splitter)) break;
     expect(closed).toBe(true);
   });

@@ -1,0 +1,101 @@
+/**
+ * A record as its source wrote it. It is measured before it is parsed, so that what would overflow a stack, a count or the
+ * memory never becomes a value, and its bytes can be kept as they came.
+ */
+import { isUtf8 } from "node:buffer";
+import { bounds } from "./bounds.ts";
+import type { ErrorCode } from "./errorCatalog.ts";
+import { UeeError } from "./errors.ts";
+import type { JsonObject } from "./json.ts";
+import { JsonMachine, unwatched } from "./jsonMachine.ts";
+
+export interface Refusal {
+  code: ErrorCode;
+  message: string;
+}
+
+export interface SourceFacts {
+  /** Bytes in the source; `bytes` may hold only the first of them. */
+  size: number;
+  /** Levels of lists and objects; 1 for `{}`. */
+  depth: number;
+  /** Lists, objects and scalars of all levels. */
+  values: number;
+  /** Some number may be beyond what a double holds. */
+  largeNumber: boolean;
+}
+
+/** What the source says of a record, and cannot be stored. */
+export function refusalOf({ size, depth, values }: SourceFacts): Refusal | undefined {
+  const { record } = bounds;
+  if (size > record.bytes) {
+    const kept = `its first ${record.keptBytes} are kept`;
+    return tooLarge(`The record has ${size} bytes, more than ${record.bytes}; ${kept}.`);
+  }
+  if (values > record.values) return tooLarge(`The record has ${values} values, more than ${record.values}.`);
+  if (depth > record.depth) {
+    return {
+      code: "VAL_RECORD_DEPTH",
+      message: `The record is nested ${depth} levels deep, more than ${record.depth}.`,
+    };
+  }
+  return undefined;
+}
+
+export const tooLarge = (message: string): Refusal => ({ code: "VAL_RECORD_TOO_LARGE", message });
+
+export class SourceText {
+  /** JSON in UTF-8; of a refused record whatever its source wrote, perhaps cut off. */
+  readonly bytes: Buffer;
+  readonly facts: SourceFacts;
+  /** As much of the record as tells its id, for one that is not parsed. */
+  readonly stub: JsonObject;
+  readonly refusal: Refusal | undefined;
+
+  constructor(bytes: Buffer, facts: SourceFacts, stub: JsonObject = {}, refusal = refusalOf(facts)) {
+    this.bytes = bytes;
+    this.facts = facts;
+    this.stub = stub;
+    this.refusal = refusal;
+  }
+
+  /** JSON that nobody has measured yet. Throws VAL_JSON for what is none. */
+  static of(json: string | Buffer): SourceText {
+    const bytes = typeof json === "string" ? Buffer.from(json) : json;
+    const machine = new JsonMachine(unwatched);
+    try {
+      if (!isUtf8(bytes)) throw new UeeError("VAL_JSON", "The text is not valid UTF-8.");
+      machine.write(bytes);
+      machine.end();
+    } catch (cause) {
+      throw new UeeError("VAL_JSON", cause instanceof UeeError ? cause.detail : undefined);
+    }
+    const { values, deepest: depth, largeNumber } = machine;
+    return new SourceText(bytes, { size: bytes.length, depth, values, largeNumber });
+  }
+
+  /** What reading refused: its bytes, whatever they are, and why. */
+  static refused(text: string, stub: JsonObject, refusal: Refusal): SourceText {
+    const bytes = Buffer.from(text);
+    return new SourceText(
+      bytes,
+      { size: bytes.length, depth: 0, values: 0, largeNumber: false },
+      stub,
+      refusal,
+    );
+  }
+
+  get text(): string {
+    return this.bytes.toString("utf8");
+  }
+
+  /** Not for one that is refused. */
+  parse(): unknown {
+    return JSON.parse(this.text);
+  }
+
+  /** The record, or what tells its id where it is refused: for `identify` and the like. */
+  get known(): unknown {
+    return this.refusal === undefined ? this.parse() : this.stub;
+  }
+}
