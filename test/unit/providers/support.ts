@@ -81,7 +81,8 @@ export async function* pieces(body: Buffer, bytes: number): AsyncGenerator<Buffe
 }
 
 /** A raw record as the engine gives it to `transform`. */
-export const valueOfRaw = (record: unknown): unknown => (record instanceof SourceText ? record.known : record);
+export const valueOfRaw = (record: unknown): unknown =>
+  record instanceof SourceText ? record.known : record;
 
 export interface SnapshotRun {
   staged: Extracted<SnapshotPayload>;
