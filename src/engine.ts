@@ -62,15 +62,12 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   const budget = new WeightedGate(settings.inflightBytes);
   const company = new WeightedGate(ALONE);
   const registry = new WorkerRegistry(redis.commands, keys);
-  const buffer = { records: 0 };
   const pool = makePermitPool({
     redis: redis.commands,
     keys: keys.permits,
     logger,
     ...(settings.permits === undefined ? {} : { size: settings.permits }),
     blocking: () => redis.open("blocking"),
-    // The same one for all providers of this process, while a worker runs.
-    onControl: (ms) => [...contexts.values()][0]?.reporter?.sample(ms),
   });
   const letterLimits = {
     entries: settings.deadLetterLimit ?? LETTER_LIMITS.entries,
@@ -136,7 +133,9 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
         logger,
       }),
       reporter: undefined,
-      buffer,
+      // A worker has its own.
+      buffer: { records: 0 },
+      lastWeight: { bytes: 1 },
       upstream,
       gate,
       staging: new Staging(redis.commands, providerKeys),

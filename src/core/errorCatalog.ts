@@ -389,7 +389,7 @@ export const errorCatalog = {
   PERM_INVALID: entry(
     "refused",
     "This is not a value that the permit pool can take.",
-    "Sizes are 1 to 4096, caps 0 to 4096, weights 1 to 1000, all whole numbers.",
+    "A size is a whole number from 1 to 4096.",
   ),
 
   // VAL: records and values

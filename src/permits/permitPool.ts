@@ -38,8 +38,6 @@ export interface PermitPoolOptions {
   logLength?: number;
   /** STRING of µs, set right before a clean shutdown of a managed server. */
   cleanStopKey?: string;
-  /** Told of every acquire, renewal and release how long Redis took for it, ms, also where it failed. */
-  onControl?: (ms: number) => void;
   /** ms that only grow. Default performance.now(). */
   monotonic?: () => number;
 }
@@ -48,10 +46,6 @@ export interface PermitRequest {
   /** One for every attempt; asking again under it gives the same grant. */
   lease: string;
   provider: string;
-  /** Default 1. */
-  want?: number;
-  /** Grants between `min` and `want` are taken. One that insists on more than 1 waits until as many are free at once. Default 1. */
-  min?: number;
   /** How long to wait for the turn. Default 0: one look, which takes a place all the same. */
   waitMs?: number;
   /** Who waits, over several requests; keeps the place. Never two at a time under one name. Default: the lease. */
@@ -60,39 +54,42 @@ export interface PermitRequest {
   owner?: string;
   /** Ends the wait and gives up the place; rejects with its reason. */
   signal?: AbortSignal;
+  /** Told how long Redis took for every acquire, renewal and release of this lease, ms, also where it failed. */
+  onControl?: ControlTiming;
 }
 
+export type ControlTiming = (ms: number) => void;
+
 export interface PermitGrant {
-  readonly granted: number;
   readonly waiting: false;
   readonly lease: string;
   readonly provider: string;
+  /** As requested. */
+  readonly onControl?: ControlTiming;
   /** Only ever grows: max(last + 1, TIME in µs). */
   readonly fence: number;
   /** ms since the epoch by Redis TIME. For people: no process compares it with its own clock. */
   readonly expiresAt: number;
   /** On this process's monotonic clock, ms: by then it is renewed or work has stopped. */
   readonly deadline: number;
-  /** Permits that the pool wants it to keep; less than `granted` when the pool shrank. */
-  readonly target: number;
-  /** ms in which to give back what is over `target`; 0 when nothing is. */
+  /** False when the pool shrank and the permit is asked back. */
+  readonly mayKeep: boolean;
+  /** ms in which to give it back; 0 when it may be kept. */
   readonly graceMs: number;
 }
 
 export interface PermitWait {
-  readonly granted: 0;
   readonly waiting: true;
   /** Waiters of the same provider before this one. */
   readonly ahead: number;
-  /** `full`; `capped`: the provider's cap; `turn`: others go first; `restart`: Redis restarted a moment ago. */
+  /** `full`; `turn`: others go first; `restart`: Redis restarted a moment ago. */
   readonly reason: WaitReason;
   /** ms until something frees for certain; earlier where a holder is done earlier. */
   readonly retryAfterMs: number;
 }
 
 export interface LeaseState {
-  readonly permits: number;
-  readonly target: number;
+  readonly mayKeep: boolean;
   readonly graceMs: number;
   readonly expiresAt: number;
   readonly deadline: number;
@@ -115,6 +112,12 @@ export interface PoolSize {
   readonly changed: boolean;
 }
 
+export interface HeldLease {
+  lease: string;
+  fence?: number;
+  onControl?: ControlTiming;
+}
+
 export interface PermitPool {
   readonly leaseMs: number;
   readonly graceMs: number;
@@ -123,15 +126,15 @@ export interface PermitPool {
   /** Sets the size only where none is stored: a person's resize persists. */
   seed(size: number): Promise<PoolSize>;
   acquire(request: PermitRequest): Promise<PermitGrant | PermitWait>;
-  /** `keep`: how many permits the holder goes on with; the others are given back. Throws PERM_LEASE_LOST: stop. */
-  renew(lease: { lease: string; fence?: number }, keep?: number): Promise<LeaseState>;
-  /** Permits given back: 0 when the lease had ended; then nothing is taken from anybody. */
-  release(lease: { lease: string; fence?: number; provider?: string }): Promise<number>;
+  /** Throws PERM_LEASE_LOST: stop. */
+  renew(lease: HeldLease): Promise<LeaseState>;
+  /** False when the lease had ended; then nothing is taken from another holder. */
+  release(lease: HeldLease): Promise<boolean>;
   /**
    * Gives back without waiting for the answer; where Redis does not take it, the lease ends by itself. Sent at the end of
    * this turn of the event loop, or with an acquire of the same provider before that: one step for both.
    */
-  giveBack(lease: { lease: string; fence: number; provider: string }): void;
+  giveBack(lease: HeldLease & { fence: number; provider: string }): void;
   /** Resolves when everything that was given back so far is answered. */
   settled(): Promise<void>;
   /** Gives up a waiter's place. */
@@ -142,10 +145,6 @@ export interface PermitPool {
   revoke(count: number, by: Decision): Promise<PoolSize>;
   /** Brings back what was revoked. */
   restore(count: number, by: Decision): Promise<PoolSize>;
-  /** 0 to 4096; null: none. */
-  setCap(provider: string, cap: number | null, by?: Decision): Promise<PoolSize>;
-  /** 1 to 1000. Default of a provider: 1. */
-  setWeight(provider: string, weight: number, by?: Decision): Promise<PoolSize>;
   /** One bounded look; writes nothing. */
   show(options?: { holders?: number }): Promise<PoolView>;
   /** Counts everything anew; with `repair` mends what disagrees. */
@@ -153,8 +152,6 @@ export interface PermitPool {
   /** Ends waits of this process with `waiting: true`. Await `settled()` before the connection ends. */
   close(): void;
 }
-
-const library: Decision = { actor: "library", reason: "" };
 
 export function makePermitPool(options: PermitPoolOptions): PermitPool {
   const { redis, keys, logger } = options;
@@ -169,16 +166,25 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     logLength: options.logLength ?? 20_000,
     size: checkNumber("size", options.size ?? 10, 1, 4_096),
     cleanStopKey: options.cleanStopKey ?? "uee:clean-stop",
-    ...(options.onControl ? { onControl: options.onControl } : {}),
   });
+  const timed = async <T>(told: ControlTiming | undefined, call: () => Promise<T>): Promise<T> => {
+    const from = performance.now();
+    try {
+      return await call();
+    } finally {
+      told?.(performance.now() - from);
+    }
+  };
   const wakeups = makeWakeups({ connect: options.blocking, key: keys.wake, logger });
-  const returns = makeReturns((old) => scripts.release(old.lease, old.fence, old.provider), logger);
+  const release = ({ lease, fence = 0, onControl }: HeldLease) =>
+    timed(onControl, () => scripts.release(lease, fence));
+  const returns = makeReturns(release, logger);
   let closed = false;
 
-  // A Redis that came back without its data learns of its former life before newcomers make use of an empty pool. The
-  // lease is nobody's: asking is telling.
+  // A Redis that came back without its data learns of its former life before newcomers make use of an empty pool. No
+  // process has this lease: asking is telling.
   const onReady = (): void => {
-    scripts.renew(`reconnected:${randomUUID()}`, 0, -1).catch(() => {});
+    scripts.renew(`reconnected:${randomUUID()}`, 0).catch(() => {});
   };
   redis.on("ready", onReady);
 
@@ -188,14 +194,15 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     const askedAt = monotonic();
     const instead = returns.take(request.provider);
     returns.flush();
-    const reply = await scripts.acquire(request, instead).catch((error: unknown) => {
-      if (instead) returns.add(instead);
-      throw error;
-    });
-    if (!("fence" in reply)) {
+    const reply = await timed(request.onControl, () => scripts.acquire(request, instead)).catch(
+      (error: unknown) => {
+        if (instead) returns.add(instead);
+        throw error;
+      },
+    );
+    if (!reply.granted) {
       const { ahead, reason, hint } = reply;
       return {
-        granted: 0,
         waiting: true,
         ahead,
         reason,
@@ -204,14 +211,14 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
       };
     }
     return {
-      granted: reply.granted,
       waiting: false,
       lease: request.lease,
       provider: request.provider,
+      ...(request.onControl ? { onControl: request.onControl } : {}),
       fence: reply.fence,
       expiresAt: (reply.nowUs + reply.lifeUs) / 1000,
       deadline: askedAt + reply.lifeUs / 1000,
-      target: reply.keep,
+      mayKeep: reply.mayKeep,
       graceMs: reply.graceUs / 1000,
     };
   };
@@ -228,7 +235,7 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
         // Given back in the background: who ends a wait does not wait again.
         const giveUp = found.waiting
           ? scripts.leave(full.provider, full.waiter)
-          : scripts.release(full.lease, found.fence, full.provider);
+          : release({ ...full, fence: found.fence });
         giveUp.catch(() => {});
         throw signal.reason;
       }
@@ -242,25 +249,18 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     }
   };
 
-  const govern = async (
-    operation: GovernOperation,
-    value: number | null,
-    by: Decision,
-    provider = "",
-  ): Promise<PoolSize> => {
+  const govern = async (operation: GovernOperation, value: number, by: Decision): Promise<PoolSize> => {
     await returns.settled();
-    const { nowUs: _nowUs, ...size } = await scripts.govern(operation, value, provider, by.actor, by.reason);
+    const { nowUs: _nowUs, ...size } = await scripts.govern(operation, value, by.actor, by.reason);
     const facts = {
       event: "permit_pool",
       operation,
       value,
-      provider,
       actor: by.actor,
       reason: by.reason,
       ...size,
     };
-    if (size.changed)
-      logger.info(facts, `permit pool: ${operation} ${value ?? "none"} ${provider}`.trimEnd());
+    if (size.changed) logger.info(facts, `permit pool: ${operation} ${value}`);
     return size;
   };
 
@@ -272,17 +272,15 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     seed: async (size) =>
       govern("seed", checkNumber("size", size, 1, 4_096), { actor: "configuration", reason: "" }),
     acquire,
-    async renew({ lease, fence = 0 }, keep = -1) {
-      if (keep !== -1) checkNumber("keep", keep, 0, 4_096);
+    async renew({ lease, fence = 0, onControl }) {
       returns.flush();
       const askedAt = monotonic();
-      const reply = await scripts.renew(lease, fence, keep);
+      const reply = await timed(onControl, () => scripts.renew(lease, fence));
       if (reply.lost) {
         throw new UeeError("PERM_LEASE_LOST", `The lease ${lease} has ended.`, { data: { lease } });
       }
       return {
-        permits: reply.permits,
-        target: reply.keep,
+        mayKeep: reply.mayKeep,
         graceMs: reply.graceUs / 1000,
         expiresAt: (reply.nowUs + reply.lifeUs) / 1000,
         deadline: askedAt + reply.lifeUs / 1000,
@@ -290,15 +288,11 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     },
     giveBack: returns.add,
     settled: returns.settled,
-    release: async ({ lease, fence = 0, provider }) => (await scripts.release(lease, fence, provider)).given,
+    release: async (held) => (await release(held)).given,
     leave: async (provider, waiter) => (await scripts.leave(checkProvider(provider), waiter)).left,
     resize: async (size, by) => govern("resize", checkNumber("size", size, 1, 4_096), by),
     revoke: async (count, by) => govern("revoke", checkNumber("count", count, 1, 4_096), by),
     restore: async (count, by) => govern("restore", checkNumber("count", count, 1, 4_096), by),
-    setCap: async (provider, cap, by = library) =>
-      govern("cap", cap === null ? null : checkNumber("cap", cap, 0, 4_096), by, checkProvider(provider)),
-    setWeight: async (provider, weight, by = library) =>
-      govern("weight", checkNumber("weight", weight, 1, 1_000), by, checkProvider(provider)),
     async show({ holders = 256 } = {}) {
       await returns.settled();
       return readView(await scripts.show(holders));
@@ -320,13 +314,11 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
 type CompleteRequest = ReturnType<typeof complete>;
 
 function complete(request: PermitRequest) {
-  const want = checkNumber("want", request.want ?? 1, 1, 4_096);
   return {
     lease: checkText("lease", request.lease),
     provider: checkProvider(request.provider),
-    want,
-    min: checkNumber("min", request.min ?? 1, 1, want),
     waiter: checkText("waiter", request.waiter ?? request.lease),
     owner: request.owner ?? "",
+    onControl: request.onControl,
   };
 }

@@ -3,9 +3,8 @@
 export interface PermitHolding {
   readonly lease: string;
   readonly provider: string;
-  readonly weight: number;
-  /** Permits that it should keep; less than `weight` when it was or will be asked for some. */
-  readonly target: number;
+  /** Its holder was or will be asked to give it back. */
+  readonly askedBack: boolean;
   readonly fence: number;
   /** ms since the epoch by Redis TIME, as all times here. */
   readonly since: number;
@@ -20,15 +19,13 @@ export interface ProviderPermits {
   readonly waiting: number;
   /** How long its first waiter has stood there, ms. */
   readonly waitingMs: number;
-  readonly cap: number | null;
-  readonly weight: number;
-  /** Permit time that it had, ms over its weight; comparable among providers that are busy. */
+  /** Permit time that it had, ms; comparable among providers that are busy. */
   readonly permitTimeMs: number;
 }
 
 export interface PoolView {
   readonly at: number;
-  /** What a person set; null before anybody used the pool. */
+  /** What a person set; null before the pool was first used. */
   readonly configured: number | null;
   /** Configured less what is revoked. */
   readonly effective: number;
@@ -66,13 +63,12 @@ export interface AuditReport {
   readonly repaired: boolean;
 }
 
-/** Fields of a provider in show's reply, after its name. */
-const providerFields = ["use", "marked", "cap", "weight", "queue", "pass", "at", "hold"];
+/** Values of a provider in show's reply, its name included. */
+const PROVIDER_VALUES = 6;
 
 export function readView(reply: unknown[]): PoolView {
-  const [now, flatPool, flatProviders, flatHolders, flatFirst, ended] = reply as [
+  const [now, flatPool, flatProviders, flatHolders, ended] = reply as [
     string,
-    string[],
     string[],
     string[],
     string[],
@@ -80,7 +76,6 @@ export function readView(reply: unknown[]): PoolView {
   ];
   const pool = toMap(flatPool);
   const number = (field: string): number => Number(pool.get(field) ?? 0);
-  const first = toMap(flatFirst);
   const nowUs = Number(now);
   const holders: PermitHolding[] = [];
   for (let i = 0; i + 1 < flatHolders.length; i += 2) {
@@ -88,13 +83,20 @@ export function readView(reply: unknown[]): PoolView {
     if (holding) holders.push(holding);
   }
   const providers: ProviderPermits[] = [];
-  for (let i = 0; i < flatProviders.length; i += providerFields.length + 1) {
-    const values = flatProviders.slice(i, i + providerFields.length + 1);
-    providers.push(readProvider(values, first.get(values[0]!), nowUs));
+  for (let i = 0; i < flatProviders.length; i += PROVIDER_VALUES) {
+    const [provider, ...rest] = flatProviders.slice(i, i + PROVIDER_VALUES);
+    const [held, askedBack, waiting, permitTimeUs, waitingUs] = rest.map(Number) as [...number[]];
+    providers.push({
+      provider: provider!,
+      held: held!,
+      askedBack: askedBack!,
+      waiting: waiting!,
+      waitingMs: waitingUs! / 1000,
+      permitTimeMs: permitTimeUs! / 1000,
+    });
   }
   const effective = number("size") - number("taken");
   const allocated = number("used") - Number(ended);
-  const listed = holders.reduce((sum, holder) => sum + holder.weight, 0);
   return {
     at: nowUs / 1000,
     configured: number("size") || null,
@@ -108,40 +110,22 @@ export function readView(reply: unknown[]): PoolView {
     holdUntil: number("holdUntil") > nowUs ? number("holdUntil") / 1000 : null,
     providers: providers.sort((a, b) => (a.provider < b.provider ? -1 : 1)),
     holders,
-    truncated: listed < allocated,
-  };
-}
-
-function readProvider(values: string[], firstWaiter: string | undefined, nowUs: number): ProviderPermits {
-  const [provider, ...rest] = values;
-  const [use, marked, , weight, queue, pass, at] = rest.map(Number) as [...number[]];
-  const cap = rest[2]!;
-  const since = firstWaiter?.split("|")[4];
-  return {
-    provider: provider!,
-    held: use!,
-    askedBack: marked!,
-    waiting: queue!,
-    waitingMs: since === undefined ? 0 : Math.max(0, nowUs - Number(since)) / 1000,
-    cap: cap === "" ? null : Number(cap),
-    weight: weight!,
-    permitTimeMs: (pass! + (use! * Math.max(0, nowUs - at!)) / weight!) / 1000,
+    truncated: holders.length < allocated,
   };
 }
 
 function readHolding(lease: string, facts: string): PermitHolding | undefined {
-  const match = /^(\d+)\|(\d+)\|([^|]+)\|(\d+)\|(\d+)\|(\d+)\|\d+\|(.*)$/s.exec(facts);
+  const match = /^(\d+)\|1\|([^|]+)\|(\d+)\|(\d+)\|([01])\|\d+\|(.*)$/s.exec(facts);
   if (!match) return undefined;
-  const [deadline, weight, fence, since, cut] = [1, 2, 4, 5, 6].map((i) => Number(match[i]));
+  const [deadline, fence, since] = [1, 3, 4].map((i) => Number(match[i]));
   return {
     lease,
-    provider: match[3]!,
-    weight: weight!,
-    target: weight! - cut!,
+    provider: match[2]!,
+    askedBack: match[5] === "1",
     fence: fence!,
     since: since! / 1000,
     expiresAt: deadline! / 1000,
-    owner: match[7]!,
+    owner: match[6]!,
   };
 }
 

@@ -8,11 +8,12 @@ export interface Returned {
   lease: string;
   fence: number;
   provider: string;
+  onControl?: (ms: number) => void;
 }
 
 export interface Returns {
   add(old: Returned): void;
-  /** One of the provider's that is not sent yet, for whoever asks now and adds it again where that failed. */
+  /** One of the provider's that is not sent yet, for the caller that asks now and adds it again where that failed. */
   take(provider: string): Returned | undefined;
   /** Sends what is not sent yet. */
   flush(): void;

@@ -9,6 +9,7 @@ import { isDead } from "./processIdentity.ts";
 import type { WorkerRegistry } from "./workerRegistry.ts";
 
 const releaseScript = loadScript(new URL("./lua/releaseDeadHolder-3.lua", import.meta.url));
+const shortenScript = loadScript(new URL("./lua/shortenLocks-2.lua", import.meta.url));
 
 /** How many jobs of which queue were taken from the dead; nothing where nobody died. */
 export async function releaseDeadHolders(
@@ -33,4 +34,18 @@ export async function releaseDeadHolders(
     taken.push({ name: worker.name, released });
   }
   return taken;
+}
+
+/** After Redis' clock went back: no lock of a job lasts longer than one can. Returns how many did. */
+export async function shortenLocks(
+  redis: Redis,
+  workers: readonly Pick<Worker, "toKey">[],
+  { lockMs, stalledCheckMs }: { lockMs: number; stalledCheckMs: number },
+): Promise<number> {
+  let shortened = 0;
+  for (const worker of workers) {
+    const keys = [worker.toKey("active"), worker.toKey("stalled-check")];
+    shortened += Number(await shortenScript.run(redis, keys, [worker.toKey(""), lockMs, stalledCheckMs]));
+  }
+  return shortened;
 }

@@ -22,7 +22,7 @@ export interface Keys {
   readonly macroMachine: string;
   /** STREAM of the macro machine's transitions. */
   readonly macroTransitions: string;
-  /** LIST of the fleet's newest control-operation times, ms, newest first. */
+  /** LIST of the fleet's newest control operations, `<ms by Redis TIME> <ms that it took>`, newest first. */
   readonly controlSamples: string;
   /** HASH worker id → what it has buffered. */
   readonly workerLoads: string;
@@ -54,7 +54,7 @@ export interface Keys {
 
 /** See permits/lua/pool.lua for every field. */
 export interface PermitKeys {
-  /** HASH: sizes, counters, caps, weights, the restart guard. The scripts derive the others' names from its. */
+  /** HASH: sizes, counters, what the guard against restarts remembers. The scripts derive the others' names from its. */
   readonly pool: string;
   /** HASH lease → until when and what it holds. */
   readonly leases: string;

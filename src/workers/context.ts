@@ -59,10 +59,12 @@ export interface ProviderContext {
   letterActions: ActionLog;
   replayRuns: ReplayRuns;
   governor: Governor;
-  /** Tells how long control operations take, and what was settled; set while a worker runs. */
+  /** Of the worker that this context is for: tells how long control operations take, and what was settled. */
   reporter: LoadReporter | undefined;
-  /** Records fetched and not yet committed, over all providers of this process. */
+  /** Records fetched and not yet committed, over all providers of that worker. */
   buffer: { records: number };
+  /** What the provider's last batch weighed, bytes: the best guess for the next one. */
+  lastWeight: { bytes: number };
   pageSize: AdaptivePageSize;
   /** One batch fetches while another one works: two lanes of width one make the prefetch. */
   fetchLane: WeightedGate;

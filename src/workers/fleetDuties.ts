@@ -14,7 +14,6 @@ import { OptimizerService } from "../permits/optimizer/optimizerService.ts";
 import type { PermitPool } from "../permits/permitPool.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { Keys } from "../redis/keys.ts";
-import type { ProviderContext } from "./context.ts";
 
 export interface FleetDutiesOptions {
   redis: Redis;
@@ -48,16 +47,15 @@ export class FleetDuties {
     this.#o = options;
   }
 
-  async start(workerId: string, contexts: ProviderContext[]): Promise<void> {
-    const { redis, keys, macro, pool, liveWorkers, providers, bufferRecords, logger } = this.#o;
-    const buffer = contexts[0]?.buffer ?? { records: 0 };
-    const reporter = new LoadReporter({
-      redis,
-      keys,
-      workerId,
-      logger,
-      load: () => ({ buffered: buffer.records, bound: bufferRecords }),
-    });
+  /** What a worker tells of itself: its control operations, its messages, and how full its buffer is. */
+  makeReporter(workerId: string, buffer: { records: number }): LoadReporter {
+    const { redis, keys, logger, bufferRecords } = this.#o;
+    const load = () => ({ buffered: buffer.records, bound: bufferRecords });
+    return new LoadReporter({ redis, keys, workerId, logger, load });
+  }
+
+  async start(workerId: string, reporter: LoadReporter): Promise<void> {
+    const { redis, keys, macro, pool, liveWorkers, providers, logger } = this.#o;
     const governed = governedPool(pool, workerId);
     this.#services = [
       reporter,
@@ -72,14 +70,12 @@ export class FleetDuties {
         metrics: new KernelMetricsReader({ redis, keys, pool: governed, liveWorkers }),
       }),
     ];
-    for (const context of contexts) context.reporter = reporter;
     await macro.attempt("start", { actor: { kind: "engine", name: workerId } });
     for (const service of this.#services) service.start();
   }
 
   /** Never rejects: what is left undone another worker does. */
-  async stop(workerId: string, contexts: ProviderContext[]): Promise<void> {
-    for (const context of contexts) context.reporter = undefined;
+  async stop(workerId: string): Promise<void> {
     await Promise.allSettled(this.#services.map((service) => service.stop()));
     this.#services = [];
     try {

@@ -13,7 +13,7 @@ import type { ProviderMachineStore } from "../machines/machineStore.ts";
 import type { ProviderEvent, ProviderState } from "../machines/providerMachine.ts";
 import type { Actor, MachineFacts } from "../machines/request.ts";
 import { holdPermit, isWaiting, type PermitHolder } from "../permits/permitHolder.ts";
-import type { PermitPool } from "../permits/permitPool.ts";
+import type { ControlTiming, PermitPool } from "../permits/permitPool.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
 import type { LetterStore } from "../recovery/letters/letterStore.ts";
 import type { RunRecord, RunStore } from "../recovery/runStore.ts";
@@ -73,8 +73,12 @@ export class Governor {
     this.#o = options;
   }
 
-  /** May a batch of the open run start now? Its permit, or the error that sends it back (class deferred). */
-  async admit(runId: string, signal: AbortSignal): Promise<PermitHolder | UeeError> {
+  /** May a batch of the open run start now? `onControl`: see PermitRequest. Its permit, or the error that sends it back (class deferred). */
+  async admit(
+    runId: string,
+    signal: AbortSignal,
+    onControl?: ControlTiming,
+  ): Promise<PermitHolder | UeeError> {
     const asked = await this.#tell("wait_over");
     let { state } = asked.snapshot;
     if (state === "PAUSED") return new UeeError("PROV_PAUSED", undefined, { retryAfterMs: COME_BACK_MS });
@@ -97,6 +101,7 @@ export class Governor {
         owner: this.#actor.name,
         waitMs: PERMIT_WAIT_MS,
         signal,
+        ...(onControl ? { onControl } : {}),
       });
       if (isWaiting(got)) {
         await this.#denied(got.reason, got.ahead);

@@ -75,7 +75,8 @@ export class BatchProcessor {
     signal: AbortSignal,
     work: (signal: AbortSignal) => Promise<BatchSummary>,
   ): Promise<BatchSummary> {
-    const permit = await this.#context.governor.admit(data.runId, signal);
+    const { governor, reporter } = this.#context;
+    const permit = await governor.admit(data.runId, signal, (ms) => reporter?.sample(ms));
     if (permit instanceof UeeError) throw permit;
     const both = new AbortController();
     const end = (source: AbortSignal) => () => both.abort(source.reason);

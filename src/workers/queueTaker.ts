@@ -17,7 +17,7 @@ import { QueueWorker } from "./queueWorker.ts";
 import { decidedBackoffMs, settle } from "./settle.ts";
 import { LOCK_MS, throughTrouble } from "./throughTrouble.ts";
 
-const STALLED_CHECK_MS = 4_000;
+export const STALLED_CHECK_MS = 4_000;
 /** Stalls are the fleet's troubles, never the batch's: no count of them fails it. */
 const NO_STALL_LIMIT = 1_000_000_000;
 /** A job whose older copy has not settled comes back so much later. */

@@ -164,7 +164,7 @@ async function fetchStep(
 ): Promise<{ extracted: Extracted<unknown>; weight: number }> {
   await context.fetchLane.enter(1, signal);
   try {
-    const guess = lastWeight.get(context.provider.name) ?? 1;
+    const guess = context.lastWeight.bytes;
     await context.budget.enter(guess, signal);
     try {
       context.onStep("fetch", "before", job.batch);
@@ -173,7 +173,7 @@ async function fetchStep(
       const weight = Math.max(1, bytes);
       context.buffer.records += extracted.records.length;
       context.budget.reweigh(guess, weight);
-      lastWeight.set(context.provider.name, Math.max(1, most));
+      context.lastWeight.bytes = Math.max(1, most);
       return { extracted, weight };
     } catch (error) {
       context.budget.leave(guess);
@@ -183,8 +183,6 @@ async function fetchStep(
     context.fetchLane.leave(1);
   }
 }
-
-const lastWeight = new Map<string, number>();
 
 async function workStep(
   context: ProviderContext,

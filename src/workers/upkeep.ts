@@ -6,7 +6,7 @@
 import type { Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
-import { releaseDeadHolders } from "../recovery/deadHolders.ts";
+import { releaseDeadHolders, shortenLocks } from "../recovery/deadHolders.ts";
 import { LetterSweeper } from "../recovery/letters/sweeper.ts";
 import { Reconciler } from "../recovery/reconciler.ts";
 import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
@@ -15,11 +15,13 @@ import type { TroubleGate } from "../redis/troubleGate.ts";
 import { type ActiveBatches, keyOf } from "./activeBatches.ts";
 import type { ProviderContext } from "./context.ts";
 import { sweepLeftovers } from "./leftovers.ts";
+import { STALLED_CHECK_MS } from "./queueTaker.ts";
 import { openReplays } from "./replays.ts";
 import type { ScheduleDuty } from "./scheduleDuty.ts";
+import { LOCK_MS } from "./throughTrouble.ts";
 
 const RECONCILE_MS = 15_000;
-/** How often jobs of processes that are known to be dead are looked for: two small reads when there are none. */
+/** How often jobs of processes that are known to be dead are looked for, and locks that last too long: a few small reads. */
 const DEAD_HOLDERS_MS = 2_000;
 /** How often a process with batches at work asks whether somebody paused or stopped them. */
 const HEED_MS = 1_000;
@@ -92,6 +94,10 @@ export class Upkeep {
 
   async #releaseDeadHolders(): Promise<void> {
     const { redis, registry, workers, logger } = this.#o;
+    const longest = { lockMs: LOCK_MS, stalledCheckMs: STALLED_CHECK_MS };
+    if ((await shortenLocks(redis, workers, longest)) > 0) {
+      logger.warn({ event: "repair" }, "shortened locks that outlasted a step back of Redis' clock");
+    }
     for (const { name, released } of await releaseDeadHolders(redis, registry, workers)) {
       logger.warn({ event: "repair", queue: name, released }, "took jobs back from a dead process");
     }

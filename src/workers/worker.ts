@@ -8,6 +8,7 @@ import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { OnShutdown, StopOptions, StopReport, WorkerReport } from "../engine/apiWorkers.ts";
+import type { LoadReporter } from "../permits/optimizer/loadReporter.ts";
 import type { PermitPool } from "../permits/permitPool.ts";
 import { boundEvents } from "../queues/eventsBound.ts";
 import type { SchedulePlan } from "../queues/schedulePlan.ts";
@@ -73,16 +74,23 @@ export class BatchWorker {
   readonly #taker: QueueTaker;
   readonly #hooks = new ShutdownHooks();
   readonly #upkeep: Upkeep;
+  readonly #reporter: LoadReporter;
   readonly #heartbeat: Heartbeat;
   /** Batches that a stop could not give back, because Redis was away. */
   #stranded: string[] = [];
   #stopping: Promise<StopReport> | undefined;
   #unwatch = (): void => undefined;
 
-  constructor(deps: WorkerDependencies) {
-    const { redis, registry, version, contexts } = deps;
+  constructor(given: WorkerDependencies) {
     const id = `w-${randomUUID().slice(0, 8)}`;
     this.id = id;
+    // What this worker measures of itself is its own, also where several work in one process.
+    const buffer = { records: 0 };
+    const reporter = given.fleet.makeReporter(id, buffer);
+    const contexts = given.contexts.map((context) => ({ ...context, reporter, buffer }));
+    const deps = { ...given, contexts };
+    const { redis, registry, version } = deps;
+    this.#reporter = reporter;
     this.#deps = deps;
     this.#logger = deps.logger.child({ worker: id });
     const logger = this.#logger;
@@ -114,7 +122,7 @@ export class BatchWorker {
       this.#unwatch = watchTrouble({ gate, workers: this.#taker.workers, contexts });
       this.#taker.run();
       this.#upkeep.start();
-      await fleet.start(this.id, contexts);
+      await fleet.start(this.id, this.#reporter);
     } catch (error) {
       await this.stop({ deadlineMs: LOCK_MS });
       throw error;
@@ -145,7 +153,7 @@ export class BatchWorker {
   }
 
   async #stop(deadlineMs: number): Promise<StopReport> {
-    const { fleet, contexts, pool } = this.#deps;
+    const { fleet, pool } = this.#deps;
     this.#heartbeat.enter("stopping");
     this.#unwatch();
     const stopped = this.#taker.stop(new UeeError("SYS_SHUTDOWN"));
@@ -164,7 +172,7 @@ export class BatchWorker {
         { name: "repairs", timeoutMs: 1_000, run: () => mended },
         { name: "permits", timeoutMs: 2_000, run: () => pool.settled() },
         { name: "heartbeat", timeoutMs: 1_000, run: () => this.#heartbeat.withdraw() },
-        { name: "fleet duties", timeoutMs: 2_000, run: () => fleet.stop(this.id, contexts) },
+        { name: "fleet duties", timeoutMs: 2_000, run: () => fleet.stop(this.id) },
         ...this.#hooks.steps(),
       ],
       { deadlineMs, logger: this.#logger },

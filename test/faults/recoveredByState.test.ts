@@ -95,9 +95,9 @@ describe("a fleet that was killed and comes up again", () => {
     const keys = makeKeys("uee").permits;
     const pool = makePermitPool({ redis: redis.client(), keys, logger: silentLogger(), leaseMs: 12_000 });
     await pool.seed(2);
-    const lease = { lease: "somebody-else", provider: "cwe", want: 2, min: 2 };
-    await pool.acquire(lease);
-    const renewals = setInterval(() => void pool.renew(lease), 3_000);
+    const leases = ["another-1", "another-2"].map((lease) => ({ lease, provider: "cwe" }));
+    for (const lease of leases) await pool.acquire(lease);
+    const renewals = setInterval(() => void Promise.all(leases.map((lease) => pool.renew(lease))), 3_000);
     try {
       await startWorker();
       const { runId } = await openFull();
@@ -107,7 +107,7 @@ describe("a fleet that was killed and comes up again", () => {
       expect((await machine()).state).toBe("WAITING_QUOTA");
       expect(listing.requests).toEqual([]);
       clearInterval(renewals);
-      await pool.release(lease);
+      for (const lease of leases) await pool.release(lease);
       await expectComplete(runId);
     } finally {
       clearInterval(renewals);

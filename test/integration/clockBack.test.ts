@@ -8,6 +8,7 @@ import { silentLogger } from "../../src/core/logger.ts";
 import { openProviderMachine } from "../../src/machines/machineStore.ts";
 import { SchedulePlan } from "../../src/queues/schedulePlan.ts";
 import { packIndexEntry, unpackIndexEntry } from "../../src/records/indexEntry.ts";
+import { shortenLocks } from "../../src/recovery/deadHolders.ts";
 import { thisProcess } from "../../src/recovery/processIdentity.ts";
 import { WorkerRegistry } from "../../src/recovery/workerRegistry.ts";
 import { makeKeys } from "../../src/redis/keys.ts";
@@ -191,6 +192,21 @@ describe("a breaker", () => {
 });
 
 describe("the fleet", () => {
+  test("waits for the lock of a dead worker's job no longer than a lock lasts", async () => {
+    const toKey = (name: string): string => `{t}:locks${count}:${name}`;
+    await redis.rpush(toKey("active"), "job-1", "job-2");
+    await redis.set(toKey("job-1:lock"), "dead", "PX", HOUR);
+    await redis.set(toKey("job-2:lock"), "alive", "PX", 5_000);
+    await redis.set(toKey("stalled-check"), "1", "PX", HOUR);
+    const longest = { lockMs: 9_000, stalledCheckMs: 4_000 };
+    expect(await shortenLocks(redis, [{ toKey }], longest)).toBe(2);
+    const left = await Promise.all(
+      ["job-1:lock", "job-2:lock", "stalled-check"].map((name) => redis.pttl(toKey(name))),
+    );
+    expect(left.map((ms, i) => ms <= [9_000, 5_000, 4_000][i]!)).toEqual([true, true, true]);
+    expect(await shortenLocks(redis, [{ toKey }], longest)).toBe(0);
+  });
+
   test("does not count a dead worker as alive for longer than its word may hold", async () => {
     const keys = makeKeys(`words${count++}`);
     const registry = new WorkerRegistry(redis, keys);

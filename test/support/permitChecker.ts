@@ -32,7 +32,7 @@ export interface PermitVerdict {
  */
 export function readPermitLog(entries: [string, string[]][]): PermitEvent[] {
   const events: PermitEvent[] = [];
-  const weights = new Map<string, { weight: number; provider: string }>();
+  const providers = new Map<string, string>();
   let aged = 0;
   for (const [, flat] of entries) {
     const fields = new Map<string, string>();
@@ -59,13 +59,10 @@ export function readPermitLog(entries: [string, string[]][]): PermitEvent[] {
     };
     const old = fields.get("o");
     if (old !== undefined) {
-      const given = weights.get(old) ?? { weight: Number.NaN, provider: "" };
       const before = { used: read.used - read.weight, fields: new Map<string, string>() };
-      events.push({ ...read, event: "release", lease: old, ...given, ...before });
+      events.push({ ...read, event: "release", lease: old, provider: providers.get(old) ?? "", ...before });
     }
-    if (event === "grant" || event === "shrink") {
-      weights.set(read.lease, { weight: read.weight, provider: read.provider });
-    }
+    if (event === "grant") providers.set(read.lease, read.provider);
     events.push(read);
   }
   return events;
@@ -85,14 +82,11 @@ export interface HeldStep {
 export function checkPermitLog(events: PermitEvent[], bound: number): PermitVerdict {
   const violations: string[] = [];
   const live = new Map<string, PermitEvent>();
-  const caps = new Map<string, number>();
   const steps: HeldStep[] = [];
   let [used, size, fence, grants, lapsed] = [0, 0, 0, 0, 0];
   const wrong = (event: PermitEvent, what: string): void => {
     violations.push(`${event.at} ${event.event} ${event.lease}: ${what}`);
   };
-  const heldBy = (provider: string): number =>
-    [...live.values()].filter((l) => l.provider === provider).reduce((sum, l) => sum + l.weight, 0);
 
   if (events[0] && events[0].event !== "seed")
     wrong(events[0], "the log does not reach back to its beginning");
@@ -109,8 +103,6 @@ export function checkPermitLog(events: PermitEvent[], bound: number): PermitVerd
       grants++;
       steps.push({ at: event.at, held: event.weight });
       if (used > size) wrong(event, `makes it ${used} of ${size}`);
-      if (heldBy(event.provider) > (caps.get(event.provider) ?? Number.POSITIVE_INFINITY))
-        wrong(event, "is over the provider's cap");
     } else if (ends.includes(event.event)) {
       if (!held) wrong(event, "was not held");
       else if (held.weight !== event.weight) wrong(event, `${event.weight} of ${held.weight} end`);
@@ -120,18 +112,9 @@ export function checkPermitLog(events: PermitEvent[], bound: number): PermitVerd
       const endedAt = Math.min(event.at, Number(event.fields.get("d") ?? event.at));
       steps.push({ at: endedAt, held: -(held?.weight ?? 0) });
       if (event.event !== "release") lapsed++;
-    } else if (event.event === "shrink") {
-      if (!held || event.weight >= held.weight) wrong(event, `shrinks ${held?.weight} to ${event.weight}`);
-      const back = (held?.weight ?? 0) - event.weight;
-      used -= back;
-      if (held) live.set(event.lease, { ...held, weight: event.weight });
-      steps.push({ at: event.at, held: -back });
     } else if (sizes.includes(event.event)) {
       size = event.size;
       steps.push({ at: event.at, held: 0, size });
-    } else if (event.event === "cap") {
-      const cap = event.fields.get("v") ?? "";
-      caps.set(event.provider, cap === "" ? Number.POSITIVE_INFINITY : Number(cap));
     }
     if (event.used !== used) wrong(event, `the pool counts ${event.used}, there are ${used}`);
     if (event.size !== size) wrong(event, `the pool's size is ${event.size}, it was set to ${size}`);

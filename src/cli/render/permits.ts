@@ -66,8 +66,6 @@ function providerTable(rows: readonly ProviderPermits[], look: Look): string[] {
         value: (row) => (row.waiting > 0 ? formatDuration(row.waitingMs) : "-"),
         dropFirst: 2,
       },
-      { title: "cap", align: "right", value: (row) => (row.cap === null ? "none" : formatCount(row.cap)) },
-      number("weight", (row) => row.weight, look, { dropFirst: 3 }),
       {
         title: "permit time",
         align: "right",
@@ -85,12 +83,10 @@ function holderTable(view: PoolView, look: Look): string[] {
     [
       { title: "holder", value: (row) => oneLine(row.owner), shrinkTo: 12 },
       { title: "provider", value: (row) => row.provider, paint: (text) => look.style.bold(text) },
-      number("permits", (row) => row.weight, look),
       {
-        title: "keeps",
-        align: "right",
-        value: (row) => formatCount(row.target),
-        paint: (text, row) => (row.target < row.weight ? look.style.yellow(text) : look.style.dim(text)),
+        title: "asked back",
+        value: (row) => (row.askedBack ? "yes" : "no"),
+        paint: (text, row) => (row.askedBack ? look.style.yellow(text) : look.style.dim(text)),
         dropFirst: 2,
       },
       { title: "held for", align: "right", value: (row) => formatDuration(view.at - row.since) },

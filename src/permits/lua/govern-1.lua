@@ -1,54 +1,52 @@
 --[[
-Changes what the pool may give: its size, what is revoked of it, caps and weights. Where more is held than that, asks
-holders for permits; where more is free, wakes waiters.
+  Changes what the pool may give: its size, and what is revoked of it. Where more is held than that, asks holders for
+  permits; where more is free, wakes waiters.
 
-KEYS[1] pool; ARGV[1] as in pool.lua
-ARGV[2] operation: seed | resize | revoke | restore | cap | weight
-ARGV[3] number; of a cap '' = none  [4] provider (cap, weight)  [5] actor  [6] reason
+  KEYS[1] pool
+  ARGV[1] settings, as in pool.lua
+  ARGV[2] operation: seed | resize | revoke | restore
+  ARGV[3] number of permits
+  ARGV[4] actor
+  ARGV[5] reason
 
-Returns {1 when something changed else 0, configured size, effective size, permits held, permits asked back,
-         effective size before, now}
+  Returns {1 when something changed else 0, configured size, effective size, permits held, permits asked back,
+           effective size before, now}
 ]]
 --- @include "pool.lua"
 --- @include "waiters.lua"
---- @include "marks.lua"
-local operation, value, p = ARGV[2], tonumber(ARGV[3]), ARGV[4]
-redis.call('HDEL', LEASES, '')
+--- @include "askBack.lua"
+local operation, value, actor, reason = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
+redis.call("HDEL", LEASES, "")
 reap()
-if operation == 'seed' and pool.size == 0 then
+if operation == "seed" and pool.size == 0 then
   pool.size = value
-  log('seed', '', '', 0, '-', 'a', ARGV[5], 'r', ARGV[6])
+  log("seed", "", "", 0, "-", "a", actor, "r", reason)
   save()
-  return {1, value, value, pool.used, pool.marked, 0, now}
+  return { 1, value, value, pool.used, pool.marked, 0, now }
 end
 seedIfNew()
 local before, changed = effective(), true
-if operation == 'resize' then
+if operation == "resize" then
   pool.size = value
   pool.taken = math.min(pool.taken, value - 1)
-elseif operation == 'revoke' then
-  -- Of what is held: a size above that could be lowered without anybody noticing.
+elseif operation == "revoke" then
+  -- Of what is held: a size above that could be lowered without an effect.
   local held = math.min(before, pool.used)
   local target = math.max(1, held - value)
   changed = held > 0 and target < before
-  if changed then pool.taken = pool.size - target end
-elseif operation == 'restore' then
+  if changed then
+    pool.taken = pool.size - target
+  end
+elseif operation == "restore" then
   changed = pool.taken > 0
   pool.taken = math.max(0, pool.taken - value)
-elseif operation == 'cap' then
-  know(p).cap = value or math.huge
-elseif operation == 'weight' then
-  know(p)
-  -- Permit time so far was had under the weight so far.
-  setPass(p, passOf(p))
-  of(p).weight = value
 else
   changed = false
 end
 if changed then
-  log(operation, '', p, 0, '-', 'v', ARGV[3], 'c', int(pool.size), 'a', ARGV[5], 'r', ARGV[6])
+  log(operation, "", "", 0, "-", "v", value, "c", int(pool.size), "a", actor, "r", reason)
   askBack()
   hint()
 end
 save()
-return {changed and 1 or 0, pool.size, effective(), pool.used, pool.marked, before, now}
+return { changed and 1 or 0, pool.size, effective(), pool.used, pool.marked, before, now }

@@ -43,7 +43,7 @@ export const blankMemory: OptimizerMemory = { breaches: 0, coolUntilMs: 0, check
 export interface Sight {
   /** Redis TIME, ms. */
   nowMs: number;
-  /** Over the last 1,000 control operations. */
+  /** Over the control operations of the last five minutes, the last 1,000 at most. */
   p99Ms: number;
   /** Over those of them that are newer than the last check; null when there are none. */
   freshP99Ms: number | null;
@@ -85,8 +85,9 @@ export function decide(
 }
 
 /**
- * Why this check is a breach. Latency must be above the limit over the last 1,000 operations and over the fresh ones among
- * them: in a fleet that does little, one slow moment stays among the last 1,000 for many checks and is still one moment.
+ * Why this check is a breach. Latency must be above the limit over the last minutes and over the operations that are fresh
+ * since the last check: in a fleet that does little, one slow moment stays among the recent ones for many checks and is
+ * still one moment.
  */
 function breachOf({ p99Ms, freshP99Ms, saturation }: Sight, settings: OptimizerSettings): string | undefined {
   const said: string[] = [];

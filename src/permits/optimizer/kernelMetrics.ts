@@ -2,7 +2,7 @@
 import type { Redis } from "ioredis";
 import type { Keys } from "../../redis/keys.ts";
 import { redisMs } from "../../redis/time.ts";
-import { BUCKET_MS, BUCKETS_IN_RING, SAMPLES_KEPT } from "./loadReporter.ts";
+import { BUCKET_MS, BUCKETS_IN_RING, SAMPLES_KEPT, SAMPLES_LAST_MS } from "./loadReporter.ts";
 
 /** What the optimizer and the metrics need of the permit pool. */
 export interface GovernedPool {
@@ -16,7 +16,7 @@ export interface GovernedPool {
 
 /** Snake case follows v2e; times in ms, rates per second, saturation as a share (1 = full). */
 export interface KernelMetrics {
-  /** 99th percentile of the fleet's last 1,000 control operations; 0 before the first. */
+  /** 99th percentile of the fleet's control operations of the last five minutes, the last 1,000 at most; 0 of none. */
   p99_latency_ms: number;
   /** Fetched and not yet committed, as a share of its bound, over all live workers. */
   buffer_saturation: number;
@@ -35,7 +35,7 @@ export interface KernelMetrics {
 export interface FleetFigures {
   nowMs: number;
   p99Ms: number;
-  /** Newest first, at most 1,000. */
+  /** Of the last five minutes, newest first, at most 1,000. */
   samples: number[];
   /** Samples ever taken. */
   samplesTaken: number;
@@ -57,6 +57,8 @@ export interface KernelMetricsOptions {
 const RATE_BUCKETS = 60_000 / BUCKET_MS;
 /** The word of a worker that is not known to live is forgotten after this long. */
 const FORGET_MS = 60_000;
+/** A worker tells its load every second: what is older than this says nothing of now. */
+const LOAD_FRESH_MS = 15_000;
 
 /** The smallest value that at least `share` of all are not above (nearest rank); 0 of none. */
 export function percentile(values: readonly number[], share: number): number {
@@ -83,7 +85,7 @@ export class KernelMetricsReader {
       redisMs(redis),
       liveWorkers(),
     ]);
-    const times = samples.map(Number);
+    const times = recent(samples, nowMs);
     return {
       nowMs,
       samples: times,
@@ -106,15 +108,23 @@ export class KernelMetricsReader {
     let bound = 0;
     for (const [id, text] of Object.entries(loads)) {
       const [at = 0, held = 0, most = 0] = text.split(" ").map(Number);
-      if (live.has(id)) {
+      if (live.has(id) && Math.abs(nowMs - at) <= LOAD_FRESH_MS) {
         buffered += held;
         bound += most;
-      } else if (Math.abs(nowMs - at) > FORGET_MS) {
+      } else if (!live.has(id) && Math.abs(nowMs - at) > FORGET_MS) {
         await redis.hdel(keys.workerLoads, id);
       }
     }
     return bound > 0 ? buffered / bound : 0;
   }
+}
+
+/** The times of the last minutes in ms; as stored: `<ms by Redis TIME> <ms>`. Older versions stored no moment. */
+function recent(samples: readonly string[], nowMs: number): number[] {
+  return samples.flatMap((sample) => {
+    const [at, ms] = sample.split(" ").map(Number);
+    return ms !== undefined && Math.abs(nowMs - at!) <= SAMPLES_LAST_MS ? [ms] : [];
+  });
 }
 
 export const toKernelMetrics = (

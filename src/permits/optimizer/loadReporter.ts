@@ -12,6 +12,8 @@ const reportScript = loadScript(new URL("./lua/reportLoad-3.lua", import.meta.ur
 
 /** Samples of the fleet over which the 99th percentile is taken; older ones are forgotten. */
 export const SAMPLES_KEPT = 1_000;
+/** Older ones say nothing of now, ms. */
+export const SAMPLES_LAST_MS = 300_000;
 /** Messages and errors are counted in buckets of this length, ms. */
 export const BUCKET_MS = 5_000;
 /** One more than a rate looks back on, for the bucket that is being filled, and some against late looks. */

@@ -32,7 +32,7 @@ describe("kernel metrics", () => {
     });
   });
 
-  test("take the 99th percentile over the fleet's last 1,000 operations, whichever worker did them", async () => {
+  test("take the 99th percentile over the fleet's last 1,000 operations of the last minutes, whichever worker did them", async () => {
     const keys = freshKeys();
     const workers = ["a", "b", "c"].map((id) => reporter(redis, keys, id));
     for (let i = 0; i < 1_200; i++) workers[i % 3]!.sample(1_000);
@@ -44,6 +44,30 @@ describe("kernel metrics", () => {
     expect(figures.samples).toHaveLength(1_000);
     expect(figures.samplesTaken).toBe(2_200);
     expect(figures.p99Ms).toBe(99);
+  });
+
+  test("forget operations after five minutes: an idle fleet is not slow", async () => {
+    const keys = freshKeys();
+    const worker = reporter(redis, keys);
+    for (let i = 0; i < 50; i++) worker.sample(900);
+    await worker.runOnce();
+    const reader = metricsReader(redis, keys);
+    expect((await reader.kernelMetrics()).p99_latency_ms).toBe(900);
+    const kept = await redis.lrange(keys.controlSamples, 0, -1);
+    const aged = kept.map((sample) => sample.replace(/^\d+/, (at) => String(Number(at) - 301_000)));
+    await redis.del(keys.controlSamples);
+    await redis.rpush(keys.controlSamples, ...aged);
+    expect((await reader.kernelMetrics()).p99_latency_ms).toBe(0);
+    worker.sample(2);
+    await worker.runOnce();
+    expect((await reader.figures()).samples).toEqual([2]);
+  });
+
+  test("leave out what a live worker has not told for a while: the optimizer acts on fresh figures", async () => {
+    const keys = freshKeys();
+    const [seconds] = await redis.time();
+    await redis.hset(keys.workerLoads, "w-1", `${(Number(seconds) - 16) * 1_000} 95 100`);
+    expect((await metricsReader(redis, keys).kernelMetrics()).buffer_saturation).toBe(0);
   });
 
   test("time an operation as its caller feels it, also one that fails", async () => {

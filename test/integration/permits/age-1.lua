@@ -1,5 +1,6 @@
 --[[
-Makes the pool older without waiting: every time that it remembers moves back. Redis' own clock cannot be set.
+Makes the pool older without waiting: every time that it remembers moves back. A negative number moves them ahead, as
+Redis' clock leaves them when it goes back.
 
 KEYS[1] pool
 ARGV[1] µs
@@ -23,15 +24,13 @@ for i = 1, #leases, 2 do
 end
 local stored = redis.call('HGETALL', KEYS[1])
 for i = 1, #stored, 2 do
-  local format = stored[i] == 'pool' and POOL_FORMAT or string.match(stored[i], '^p:') and PROVIDER_FORMAT
-  if format then
-    local values = {struct.unpack(format, stored[i + 1])}
-    values[#values] = nil
-    for n, field in ipairs(stored[i] == 'pool' and POOL_FIELDS or PROVIDER_FIELDS) do
-      local isTime = field == 'at' or field == 'lastGrantAt' or field == 'holdUntil' or (field == 'nextEnd' and values[n] ~= NEVER)
-      if isTime then values[n] = values[n] - by end
+  local isPool = stored[i] == 'pool'
+  if isPool or string.match(stored[i], '^p:') then
+    local values = isPool and unpackPool(stored[i + 1]) or unpackProvider(stored[i + 1])
+    for _, field in ipairs({'at', 'lastGrantAt', 'holdUntil', 'clock', 'nextEnd'}) do
+      if values[field] and not (field == 'nextEnd' and values[field] == NEVER) then values[field] = values[field] - by end
     end
-    redis.call('HSET', KEYS[1], stored[i], struct.pack(format, unpack(values)))
+    redis.call('HSET', KEYS[1], stored[i], isPool and packPool(values) or packProvider(values))
   end
 end
 redis.call('XADD', base .. 'log', '*', 'e', 'aged 0 - 0 0 0 d=' .. int(by) .. ' ')

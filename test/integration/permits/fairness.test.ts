@@ -100,17 +100,6 @@ describe("four providers that want more than there is", () => {
     },
   );
 
-  test("one with twice the weight gets twice the permit time", async () => {
-    const pool = testPool(server.client(), { size: 3, blocking: () => server.client(), pollMs: 200 });
-    await pool.setWeight("cve", 2);
-    const forMs = 6_000;
-    await run(pool, Object.fromEntries(names.map((p) => [p, { workers: 4, holdMs: 30 }])), forMs);
-    const { share } = await shares(pool, 1_000, forMs);
-    within(share.cve, 0.4);
-    for (const name of ["attack", "capec", "cwe"]) within(share[name], 0.2);
-    pool.close();
-  });
-
   test("are not delayed by a frozen one: its leases and places end, and the others share all there is", async () => {
     const leaseMs = 900;
     const pool = testPool(server.client(), {

@@ -53,7 +53,7 @@ for (let n = 0; !ending; n++) {
     const stubborn = Math.random() < stubbornShare;
     const steps = stubborn ? 400 : 2 + Math.floor(Math.random() * 15);
     const mayGoOn = () =>
-      stubborn ? !permit.signal.aborted && pool.monotonic() < permit.deadline : permit.mayStart();
+      !permit.signal.aborted && pool.monotonic() < permit.deadline && (stubborn || !permit.windDown.aborted);
     for (let step = 0; step < steps && mayGoOn(); step++) {
       writeSync(1, `${lease} ${process.hrtime.bigint()}\n`);
       await sleep(10);

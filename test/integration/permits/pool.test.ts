@@ -3,11 +3,12 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Redis } from "ioredis";
 import { loadScript } from "../../../src/redis/scripts.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
-import { granted, refused, testPool } from "./support.ts";
+import { granted, grants, refused, testPool } from "./support.ts";
 
 let server: TestRedis;
 let redis: Redis;
 const spoil = loadScript(new URL("./spoil-1.lua", import.meta.url));
+const age = loadScript(new URL("./age-1.lua", import.meta.url));
 const by = { actor: "test", reason: "test" };
 
 beforeAll(async () => {
@@ -21,33 +22,29 @@ afterAll(() => server.stop());
 describe("holding permits", () => {
   test("asking twice under one lease, as after a lost answer, is one grant", async () => {
     const pool = testPool(redis, { size: 3 });
-    const first = await granted(pool, { lease: "a", provider: "cve", want: 2 });
-    const again = await granted(pool, { lease: "a", provider: "cve", want: 2 });
-    expect(again).toMatchObject({ granted: 2, fence: first.fence });
-    expect(await pool.show()).toMatchObject({ allocated: 2, available: 1 });
+    const first = await granted(pool, { lease: "a", provider: "cve" });
+    const again = await granted(pool, { lease: "a", provider: "cve" });
+    expect(again.fence).toBe(first.fence);
+    expect(await pool.show()).toMatchObject({ allocated: 1, available: 2 });
   });
 
-  test("who wants more than is free gets what is free", async () => {
+  test("a full pool gives nothing, and says that it is full", async () => {
     const pool = testPool(redis, { size: 3 });
-    await granted(pool, { lease: "a", provider: "cve" });
-    expect(await granted(pool, { lease: "b", provider: "cwe", want: 8 })).toMatchObject({ granted: 2 });
-    expect(await refused(pool, { lease: "c", provider: "cwe" })).toMatchObject({
-      granted: 0,
-      reason: "full",
-    });
+    await grants(pool, "a", "cve", 3);
+    expect(await refused(pool, { lease: "c", provider: "cwe" })).toMatchObject({ reason: "full", ahead: 0 });
   });
 
   test("a second release, and one of a lease long gone, take nothing from anybody", async () => {
     const pool = testPool(redis, { size: 1, leaseMs: 80 });
     const slept = await granted(pool, { lease: "same name", provider: "cve" });
     const next = await granted(pool, { lease: "same name 2", provider: "cve", waitMs: 20_000 });
-    expect(await pool.release(slept)).toBe(0);
-    expect(await pool.release(next)).toBe(1);
-    expect(await pool.release(next)).toBe(0);
+    expect(await pool.release(slept)).toBe(false);
+    expect(await pool.release(next)).toBe(true);
+    expect(await pool.release(next)).toBe(false);
     const reused = await granted(pool, { lease: "same name", provider: "cve" });
-    expect(await pool.release(slept)).toBe(0);
+    expect(await pool.release(slept)).toBe(false);
     await expect(pool.renew(slept)).rejects.toMatchObject({ code: "PERM_LEASE_LOST" });
-    expect(await pool.release(reused)).toBe(1);
+    expect(await pool.release(reused)).toBe(true);
     expect((await pool.verdict()).violations).toEqual([]);
   });
 
@@ -90,20 +87,51 @@ describe("holding permits", () => {
 
   test.each([
     ["a size of zero", (pool: ReturnType<typeof testPool>) => pool.resize(0, by)],
+    ["half a permit", (pool: ReturnType<typeof testPool>) => pool.revoke(0.5, by)],
     [
-      "half a permit",
-      (pool: ReturnType<typeof testPool>) => pool.acquire({ lease: "a", provider: "cve", want: 1.5 }),
+      "a name that would break the keys",
+      (pool: ReturnType<typeof testPool>) => pool.acquire({ lease: "a", provider: "a|b" }),
     ],
-    [
-      "more at least than wanted",
-      (pool: ReturnType<typeof testPool>) => pool.acquire({ lease: "a", provider: "cve", min: 2 }),
-    ],
-    ["a name that would break the keys", (pool: ReturnType<typeof testPool>) => pool.setCap("a|b", 1)],
-    ["a weight below one", (pool: ReturnType<typeof testPool>) => pool.setWeight("cve", 0)],
   ])("%s is refused and changes nothing", async (_what, ask) => {
     const pool = testPool(redis);
     await expect(ask(pool)).rejects.toMatchObject({ code: "PERM_INVALID" });
     expect(await redis.exists(pool.keys.pool)).toBe(0);
+  });
+});
+
+describe("a clock that went back an hour", () => {
+  const HOUR_US = 3_600_000_000;
+  /** Everything that the pool remembers is an hour ahead from now on. */
+  const stepBack = (pool: ReturnType<typeof testPool>) => age.run(redis, [pool.keys.pool], [-HOUR_US]);
+
+  test("keeps a dead holder's permit and a vanished waiter's place for one lease and one stay, not for an hour", async () => {
+    const pool = testPool(redis, { size: 1, leaseMs: 400, waiterMs: 200, pollMs: 60_000 });
+    await granted(pool, { lease: "dead", provider: "cve" });
+    await refused(pool, { lease: "gone", provider: "cwe" });
+    await stepBack(pool);
+    await granted(pool, { lease: "next", provider: "capec", waitMs: 30_000 });
+    expect((await pool.show()).holders.map(({ lease }) => lease)).toEqual(["next"]);
+  });
+
+  test("lets a living holder renew, and its lease ends one life from then", async () => {
+    const pool = testPool(redis, { size: 1, leaseMs: 60_000 });
+    const held = await granted(pool, { lease: "a", provider: "cve" });
+    await stepBack(pool);
+    const { expiresAt } = await pool.renew(held);
+    const [shown] = (await pool.show()).holders;
+    expect(shown!.expiresAt).toBe(expiresAt);
+    expect(expiresAt - (await pool.show()).at).toBeLessThanOrEqual(60_000);
+    expect(await pool.audit({ repair: false, actor: "test" })).toMatchObject({ drift: 0 });
+  });
+
+  test("ends the hold after a restart within one lease", async () => {
+    const pool = testPool(redis, { size: 1, leaseMs: 60_000 });
+    await granted(pool, { lease: "a", provider: "cve" });
+    await spoil.run(redis, [pool.keys.pool], ["pool", "holdUntil", Date.now() * 1_000 + 50_000_000]);
+    await stepBack(pool);
+    const waits = await refused(pool, { lease: "b", provider: "cve" });
+    expect(waits).toMatchObject({ reason: "restart" });
+    expect(waits.retryAfterMs).toBeLessThanOrEqual(60_000);
   });
 });
 
@@ -168,40 +196,17 @@ describe("waiting for permits", () => {
     await granted(pool, { lease: "c", provider: "cwe" });
   });
 
-  test("a capped provider, and one that insists on more than is free, hold up nobody", async () => {
-    const pool = testPool(redis, { size: 3, waiterMs: 60_000 });
-    await pool.setCap("cve", 1);
-    await granted(pool, { lease: "a", provider: "cve", want: 3 });
-    expect(await refused(pool, { lease: "b", provider: "cve" })).toMatchObject({ reason: "capped" });
-    await refused(pool, { lease: "c", provider: "capec", want: 3, min: 3 });
-    expect(await granted(pool, { lease: "d", provider: "cwe" })).toMatchObject({ granted: 1 });
-    expect(await granted(pool, { lease: "e", provider: "attack" })).toMatchObject({ granted: 1 });
-    // Without a cap it is its turn again.
-    await pool.release({ lease: "e" });
-    await pool.setCap("cve", null);
-    await granted(pool, { lease: "b", provider: "cve" });
-  });
-
   test("a greedy provider gets its share while others wait, not everything that frees", async () => {
     const pool = testPool(redis, { size: 4, waiterMs: 60_000 });
-    const all = await granted(pool, { lease: "a", provider: "cve", want: 4 });
-    await refused(pool, { lease: "greedy", provider: "cve", want: 4 });
-    await refused(pool, { lease: "b", provider: "cwe", want: 2 });
-    await refused(pool, { lease: "c", provider: "capec", want: 1 });
-    await pool.release(all);
-    expect(await granted(pool, { lease: "greedy", provider: "cve", want: 4 })).toMatchObject({ granted: 1 });
-    expect(await granted(pool, { lease: "b", provider: "cwe", want: 2 })).toMatchObject({ granted: 2 });
-    expect(await granted(pool, { lease: "c", provider: "capec" })).toMatchObject({ granted: 1 });
-  });
-
-  test("weights share a full pool in their proportion", async () => {
-    const pool = testPool(redis, { size: 8, waiterMs: 60_000 });
-    await pool.setWeight("cve", 3);
-    const all = await granted(pool, { lease: "a", provider: "attack", want: 8 });
-    for (const provider of ["cve", "cwe"]) await refused(pool, { lease: provider, provider, want: 8 });
-    await pool.release(all);
-    expect(await granted(pool, { lease: "cwe", provider: "cwe", want: 8 })).toMatchObject({ granted: 2 });
-    expect(await granted(pool, { lease: "cve", provider: "cve", want: 8 })).toMatchObject({ granted: 6 });
+    const all = await grants(pool, "a", "cve", 4);
+    for (let i = 1; i <= 4; i++) await refused(pool, { lease: `greedy-${i}`, provider: "cve" });
+    for (let i = 1; i <= 2; i++) await refused(pool, { lease: `b-${i}`, provider: "cwe" });
+    await refused(pool, { lease: "c", provider: "capec" });
+    for (const held of all) await pool.release(held);
+    await granted(pool, { lease: "greedy-1", provider: "cve" });
+    expect(await refused(pool, { lease: "greedy-2", provider: "cve" })).toMatchObject({ reason: "turn" });
+    for (const lease of ["b-1", "b-2"]) await granted(pool, { lease, provider: "cwe" });
+    await granted(pool, { lease: "c", provider: "capec" });
   });
 });
 
@@ -212,7 +217,8 @@ describe("changing the pool", () => {
     await pool.resize(4, by);
     const later = testPool(redis, { size: 10, prefix: "resized" });
     expect(await later.seed(10)).toMatchObject({ changed: false, configured: 4 });
-    expect(await granted(later, { lease: "a", provider: "cve", want: 10 })).toMatchObject({ granted: 4 });
+    await grants(later, "a", "cve", 4);
+    await refused(later, { lease: "b", provider: "cve" });
   });
 
   test("a smaller pool asks its newest holders back, in proportion, and ends what they keep after the grace", async () => {
@@ -220,37 +226,25 @@ describe("changing the pool", () => {
     const leases = ["cve-1", "cve-2", "cve-3", "cve-4", "cve-5", "cve-6", "cwe-1", "cwe-2"];
     for (const lease of leases) await granted(pool, { lease, provider: lease.slice(0, 3) });
     expect(await pool.resize(4, by)).toMatchObject({ effective: 4, allocated: 8, askedBack: 4 });
-    const targets: Record<string, number> = {};
-    for (const lease of leases) targets[lease] = (await pool.renew({ lease })).target;
-    expect(targets).toEqual({
-      ...{ "cve-1": 1, "cve-2": 1, "cve-3": 1, "cve-4": 0, "cve-5": 0, "cve-6": 0, "cwe-1": 1, "cwe-2": 0 },
-    });
+    const kept: string[] = [];
+    for (const lease of leases) if ((await pool.renew({ lease })).mayKeep) kept.push(lease);
+    expect(kept).toEqual(["cve-1", "cve-2", "cve-3", "cwe-1"]);
     // One of them obeys, the others go on; none can renew beyond its grace.
-    await pool.renew({ lease: "cve-4" }, 0);
+    await pool.release({ lease: "cve-4" });
     expect((await pool.renew({ lease: "cve-5" })).graceMs).toBeLessThanOrEqual(300);
     while ((await pool.show()).allocated > 4) await new Promise((done) => setTimeout(done, 20));
     await expect(pool.renew({ lease: "cve-5" })).rejects.toMatchObject({ code: "PERM_LEASE_LOST" });
-    expect((await pool.renew({ lease: "cve-1" })).target).toBe(1);
+    expect((await pool.renew({ lease: "cve-1" })).mayKeep).toBe(true);
     expect(await pool.verdict()).toMatchObject({ violations: [], lapsed: 3 });
-  });
-
-  test("a holder of many permits is asked for its part of them and may keep the rest", async () => {
-    const pool = testPool(redis, { size: 10 });
-    await granted(pool, { lease: "big", provider: "cve", want: 8 });
-    await granted(pool, { lease: "small", provider: "cwe", want: 2 });
-    await pool.resize(5, by);
-    expect(await pool.renew({ lease: "big" })).toMatchObject({ permits: 8, target: 4, graceMs: 12_000 });
-    expect(await pool.renew({ lease: "big" }, 4)).toMatchObject({ permits: 4, target: 4, graceMs: 0 });
-    expect(await pool.renew({ lease: "small" })).toMatchObject({ permits: 2, target: 1 });
   });
 
   test("what was asked back may be kept when the pool grows again in time", async () => {
     const pool = testPool(redis, { size: 2 });
     for (const lease of ["a", "b"]) await granted(pool, { lease, provider: "cve" });
     await pool.resize(1, by);
-    expect(await pool.renew({ lease: "b" })).toMatchObject({ target: 0 });
+    expect(await pool.renew({ lease: "b" })).toMatchObject({ mayKeep: false });
     await pool.resize(2, by);
-    expect(await pool.renew({ lease: "b" })).toMatchObject({ target: 1, graceMs: 0 });
+    expect(await pool.renew({ lease: "b" })).toMatchObject({ mayKeep: true, graceMs: 0 });
   });
 
   test("revoking takes of what is held, shows beside the configured size, and comes back by restoring", async () => {
@@ -264,28 +258,26 @@ describe("changing the pool", () => {
     expect(await pool.revoke(4_000, by)).toMatchObject({ effective: 1 });
   });
 
-  test("what it shows is who holds, who waits and why, with caps, weights and fences", async () => {
-    const pool = testPool(redis, { size: 2 });
-    const held = await granted(pool, { lease: "a", provider: "cve", want: 2, owner: "pod-7 | worker 1" });
-    await pool.setWeight("cve", 2);
-    await pool.setCap("cwe", 1);
+  test("what it shows is who holds, who waits and since when, with fences", async () => {
+    const pool = testPool(redis, { size: 1 });
+    const held = await granted(pool, { lease: "a", provider: "cve", owner: "pod-7 | worker 1" });
     await refused(pool, { lease: "b", provider: "cwe" });
     expect(await pool.show()).toMatchObject({
       ...{
-        configured: 2,
-        effective: 2,
-        allocated: 2,
+        configured: 1,
+        effective: 1,
+        allocated: 1,
         available: 0,
         waiting: 1,
         fence: held.fence,
         holdUntil: null,
       },
       holders: [
-        { lease: "a", provider: "cve", weight: 2, target: 2, fence: held.fence, owner: "pod-7 | worker 1" },
+        { lease: "a", provider: "cve", askedBack: false, fence: held.fence, owner: "pod-7 | worker 1" },
       ],
       providers: [
-        { provider: "cve", held: 2, waiting: 0, cap: null, weight: 2 },
-        { provider: "cwe", held: 0, waiting: 1, cap: 1, weight: 1 },
+        { provider: "cve", held: 1, waiting: 0 },
+        { provider: "cwe", held: 0, waiting: 1 },
       ],
       truncated: false,
     });
@@ -295,8 +287,8 @@ describe("changing the pool", () => {
 
 describe("the audit", () => {
   test("finds nothing to repair in a pool that was used", async () => {
-    const pool = testPool(redis, { size: 2 });
-    await granted(pool, { lease: "a", provider: "cve", want: 2 });
+    const pool = testPool(redis, { size: 1 });
+    await granted(pool, { lease: "a", provider: "cve" });
     await refused(pool, { lease: "b", provider: "cwe" });
     const report = await pool.audit({ repair: true, actor: "test" });
     expect(report).toMatchObject({ drift: 0, findings: [], leases: 1, waiters: 1, repaired: false });

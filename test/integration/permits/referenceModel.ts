@@ -6,10 +6,9 @@
 export interface ModelLease {
   lease: string;
   p: string;
-  weight: number;
   fence: number;
   since: number;
-  cut: number;
+  asked: boolean;
   grace: number;
   deadline: number;
 }
@@ -17,14 +16,10 @@ export interface ModelLease {
 interface ModelWaiter {
   p: string;
   waiter: string;
-  want: number;
-  min: number;
   until: number;
 }
 
 interface ModelProvider {
-  cap: number;
-  weight: number;
   pass: number;
   at: number;
   hold: number;
@@ -62,16 +57,16 @@ export class PermitModel {
     return this.size - this.taken;
   }
   get used(): number {
-    return sum(this.leases.map((l) => l.weight));
+    return this.leases.length;
   }
   get marked(): number {
-    return sum(this.leases.map((l) => l.cut));
+    return this.leases.filter((l) => l.asked).length;
   }
   use(p: string): number {
-    return sum(this.leases.filter((l) => l.p === p).map((l) => l.weight));
+    return this.leases.filter((l) => l.p === p).length;
   }
   markedOf(p: string): number {
-    return sum(this.leases.filter((l) => l.p === p).map((l) => l.cut));
+    return this.leases.filter((l) => l.p === p && l.asked).length;
   }
   queue(p: string): ModelWaiter[] {
     return this.waiters.filter((w) => w.p === p);
@@ -80,15 +75,15 @@ export class PermitModel {
   #provider(p: string): ModelProvider {
     let found = this.providers.get(p);
     if (!found) {
-      found = { cap: Number.POSITIVE_INFINITY, weight: 1, pass: 0, at: 0, hold: 0 };
+      found = { pass: 0, at: 0, hold: 0 };
       this.providers.set(p, found);
     }
     return found;
   }
 
   #pass(p: string, now: number): number {
-    const { pass, at, weight } = this.#provider(p);
-    return pass + Math.floor((this.use(p) * Math.max(0, now - at)) / weight);
+    const { pass, at } = this.#provider(p);
+    return pass + Math.floor(this.use(p) * Math.max(0, now - at));
   }
 
   #settle(p: string, now: number): void {
@@ -117,15 +112,13 @@ export class PermitModel {
     request: {
       lease: string;
       p: string;
-      want: number;
-      min: number;
       waiter: string;
       instead?: { lease: string; fence: number };
     },
     at: Moment,
   ) {
     const now = at.time;
-    const { lease: name, p, want, min, waiter } = request;
+    const { lease: name, p, waiter } = request;
     this.#provider(p);
     let freed = this.#reap(now);
     const old = this.leases.find(
@@ -139,26 +132,20 @@ export class PermitModel {
     if (known) {
       const renewed = this.#renewed(known, now);
       if (freed > 0) this.#hint(now);
-      return { granted: known.weight, fence: known.fence, ...renewed };
+      return { granted: true, fence: known.fence, ...renewed };
     }
 
     const free = this.effective - this.used;
-    const room = this.#provider(p).cap - this.use(p);
-    let granted = 0;
+    let granted = free > 0;
     let standing: ModelWaiter | undefined;
     if (free <= 0 || this.waiters.length > 0) {
-      standing = this.#stand(p, waiter, want, min, now);
-      if (free > 0) granted = this.#deal(free, now).get(standing) ?? 0;
-    } else if (Math.min(free, room) >= min) {
-      granted = Math.min(want, free, room);
-    } else {
-      standing = this.#stand(p, waiter, want, min, now);
+      standing = this.#stand(p, waiter, now);
+      granted = free > 0 && this.#deal(free, now).includes(standing);
     }
 
-    if (granted === 0) {
+    if (!granted) {
       if (freed > 0) this.#hint(now);
-      const reason = room <= 0 ? "capped" : free < min ? "full" : "turn";
-      return { granted: 0, ahead: this.queue(p).indexOf(standing!), reason };
+      return { granted, ahead: this.queue(p).indexOf(standing!), reason: free <= 0 ? "full" : "turn" };
     }
     if (standing) this.waiters.splice(this.waiters.indexOf(standing), 1);
     else this.#awake(p, now);
@@ -168,19 +155,18 @@ export class PermitModel {
     const grant = {
       lease: name,
       p,
-      weight: granted,
       fence: this.fence,
       since: now,
-      cut: 0,
+      asked: false,
       grace: 0,
       deadline,
     };
     this.leases.push(grant);
     if (freed > 0) this.#hint(now);
-    return { granted, fence: grant.fence, keep: granted, lifeUs: this.times.life, graceUs: 0 };
+    return { granted, fence: grant.fence, mayKeep: true, lifeUs: this.times.life, graceUs: 0 };
   }
 
-  renew(name: string, fence: number, keep: number, at: Moment) {
+  renew(name: string, fence: number, at: Moment) {
     const now = at.time;
     const freed = this.#reap(now);
     const lease = this.leases.find((l) => l.lease === name);
@@ -188,28 +174,14 @@ export class PermitModel {
       if (freed > 0) this.#hint(now);
       return { lost: true };
     }
-    if (keep >= 0 && keep < lease.weight) {
-      if (keep === 0) this.#end(lease, now, now);
-      else {
-        this.#settle(lease.p, now);
-        lease.cut = Math.max(0, lease.cut - (lease.weight - keep));
-        lease.weight = keep;
-        if (lease.cut === 0) lease.grace = 0;
-      }
-      this.#hint(now);
-    } else if (freed > 0) this.#hint(now);
-    if (keep === 0) return { lost: false, permits: 0, keep: 0, lifeUs: 0, graceUs: 0 };
-    const renewed = this.#renewed(lease, now);
-    return { lost: false, permits: lease.weight, ...renewed };
+    if (freed > 0) this.#hint(now);
+    return { lost: false, ...this.#renewed(lease, now) };
   }
 
   #renewed(lease: ModelLease, now: number) {
-    if (lease.cut > 0) {
-      const others = this.marked - lease.cut;
-      const over = this.used - others - this.effective;
-      const overCap = this.use(lease.p) - (this.markedOf(lease.p) - lease.cut) - this.#provider(lease.p).cap;
-      lease.cut = Math.min(lease.cut, Math.max(0, over, overCap));
-      if (lease.cut === 0) lease.grace = 0;
+    if (lease.asked) {
+      lease.asked = this.used - (this.marked - 1) > this.effective;
+      if (!lease.asked) lease.grace = 0;
       else if (lease.grace === 0) lease.grace = now + this.times.grace;
     }
     lease.deadline = Math.min(
@@ -218,7 +190,7 @@ export class PermitModel {
     );
     return {
       lifeUs: lease.deadline - now,
-      keep: lease.weight - lease.cut,
+      mayKeep: !lease.asked,
       graceUs: lease.grace > 0 ? lease.grace - now : 0,
     };
   }
@@ -228,7 +200,7 @@ export class PermitModel {
     const lease = this.leases.find((l) => l.lease === name && (fence === 0 || l.fence === fence));
     if (lease) this.#end(lease, at.time, at.time);
     if (lease || freed > 0) this.#hint(at.time);
-    return { given: lease?.weight ?? 0 };
+    return { given: lease !== undefined };
   }
 
   leave(p: string, waiter: string, at: Moment) {
@@ -241,28 +213,22 @@ export class PermitModel {
     return { left: index >= 0 };
   }
 
-  govern(operation: string, value: number | null, p: string, at: Moment) {
+  govern(operation: string, value: number, at: Moment) {
     const now = at.time;
     this.#reap(now);
     const before = this.effective;
     let changed = true;
     if (operation === "resize") {
-      this.size = value!;
-      this.taken = Math.min(this.taken, value! - 1);
+      this.size = value;
+      this.taken = Math.min(this.taken, value - 1);
     } else if (operation === "revoke") {
       const held = Math.min(before, this.used);
-      const target = Math.max(1, held - value!);
+      const target = Math.max(1, held - value);
       changed = held > 0 && target < before;
       if (changed) this.taken = this.size - target;
-    } else if (operation === "restore") {
-      changed = this.taken > 0;
-      this.taken = Math.max(0, this.taken - value!);
-    } else if (operation === "cap") {
-      this.#provider(p).cap = value ?? Number.POSITIVE_INFINITY;
     } else {
-      this.#provider(p);
-      this.#settle(p, now);
-      this.#provider(p).weight = value!;
+      changed = this.taken > 0;
+      this.taken = Math.max(0, this.taken - value);
     }
     if (changed) {
       this.#askBack();
@@ -278,22 +244,14 @@ export class PermitModel {
     };
   }
 
-  /** Leases give back, the newest first, none below its own part, until the provider keeps `keep`. */
-  #shrinkTo(p: string, keep: number): void {
-    const kept = this.use(p) - this.markedOf(p);
-    const mine = this.leases.filter((l) => l.p === p).sort((a, b) => b.fence - a.fence);
-    let excess = kept - keep;
-    for (const lease of mine) {
-      const stays = lease.weight - lease.cut;
-      const cut = Math.max(0, Math.min(excess, stays - Math.floor((stays * keep) / kept)));
-      lease.cut += cut;
-      excess -= cut;
-    }
+  /** Leases are asked back, the newest first, until the provider keeps `keep`. */
+  #askUntil(p: string, keep: number): void {
+    const mine = this.leases.filter((l) => l.p === p && !l.asked).sort((a, b) => b.fence - a.fence);
+    for (const lease of mine.slice(0, mine.length - keep)) lease.asked = true;
   }
 
   #askBack(): void {
     const kept = (p: string): number => this.use(p) - this.markedOf(p);
-    for (const [p, { cap }] of this.providers) if (kept(p) > cap) this.#shrinkTo(p, cap);
     const total = this.used - this.marked;
     if (total <= this.effective) return;
     const keep = new Map(
@@ -302,13 +260,10 @@ export class PermitModel {
     while (sum([...keep.values()]) < this.effective) {
       const [p] = [...keep]
         .filter(([name, parts]) => parts < kept(name))
-        .sort(
-          (a, b) =>
-            a[1] / this.#provider(a[0]).weight - b[1] / this.#provider(b[0]).weight || (a[0] < b[0] ? -1 : 1),
-        )[0]!;
+        .sort((a, b) => a[1] - b[1] || (a[0] < b[0] ? -1 : 1))[0]!;
       keep.set(p, keep.get(p)! + 1);
     }
-    for (const [p, parts] of keep) if (kept(p) > parts) this.#shrinkTo(p, parts);
+    for (const [p, parts] of keep) if (kept(p) > parts) this.#askUntil(p, parts);
   }
 
   #awake(p: string, now: number): void {
@@ -320,15 +275,15 @@ export class PermitModel {
     }
   }
 
-  #stand(p: string, waiter: string, want: number, min: number, now: number): ModelWaiter {
+  #stand(p: string, waiter: string, now: number): ModelWaiter {
     const until = now + this.times.stay;
     let found = this.waiters.find((w) => w.p === p && w.waiter === waiter);
     if (!found) {
       this.#awake(p, now);
-      found = { p, waiter, want, min, until };
+      found = { p, waiter, until };
       this.waiters.push(found);
     }
-    return Object.assign(found, { want, min, until });
+    return Object.assign(found, { until });
   }
 
   #hint(now: number): void {
@@ -336,45 +291,35 @@ export class PermitModel {
     if (this.waiters.length > 0 && free > 0) this.#deal(free, now);
   }
 
-  /** Who gets how many of the free permits. */
-  #deal(free: number, now: number): Map<ModelWaiter, number> {
+  /** Who gets one of the free permits, in their order. */
+  #deal(free: number, now: number): ModelWaiter[] {
     const names = [...this.providers.keys()];
     const active = names.filter((p) => this.use(p) > 0 || this.queue(p).length > 0);
-    const share = this.effective / Math.max(1, sum(active.map((p) => this.#provider(p).weight)));
+    const share = this.effective / Math.max(1, active.length);
     const longest = Math.max(0, ...active.map((p) => this.#provider(p).hold));
     const waiting = names.filter((p) => this.queue(p).length > 0);
-    const roomOf = (p: string): number => this.#provider(p).cap - this.use(p);
-    const least = Math.min(...waiting.filter((p) => roomOf(p) > 0).map((p) => this.#pass(p, now)));
+    const least = Math.min(...waiting.map((p) => this.#pass(p, now)));
     for (const p of waiting) {
-      const pass = this.#pass(p, now);
-      const bound = roomOf(p) > 0 ? Math.min(pass, least + longest) : Math.max(pass, least);
-      if (bound !== pass && Number.isFinite(bound))
-        Object.assign(this.#provider(p), { pass: bound, at: now });
+      const bound = Math.min(this.#pass(p, now), least + longest);
+      if (bound !== this.#pass(p, now)) Object.assign(this.#provider(p), { pass: bound, at: now });
     }
 
-    const dealt = new Map<ModelWaiter, number>();
-    const gotten = (p: string): number => sum([...dealt].filter(([w]) => w.p === p).map(([, n]) => n));
-    for (let left = free; left > 0; ) {
+    const dealt: ModelWaiter[] = [];
+    const gotten = (p: string): number => dealt.filter((w) => w.p === p).length;
+    while (dealt.length < free) {
       const heads = waiting.flatMap((p) => {
-        const head = this.queue(p).find((w) => (dealt.get(w) ?? 0) < w.want);
-        const room = roomOf(p) - gotten(p);
-        if (!head || room <= 0) return [];
-        const step = dealt.has(head) ? 1 : head.min;
-        if (step > Math.min(left, room)) return [];
-        const holds = this.use(p) + gotten(p);
-        const { weight } = this.#provider(p);
-        const mine = share * weight;
-        const rank = holds < Math.floor(mine) ? 1 : holds < Math.ceil(mine) ? 2 : 3;
-        return [{ head, step, p, rank, load: holds / weight, pass: this.#pass(p, now) }];
+        const head = this.queue(p).find((w) => !dealt.includes(w));
+        if (!head) return [];
+        const load = this.use(p) + gotten(p);
+        const rank = load < Math.floor(share) ? 1 : load < Math.ceil(share) ? 2 : 3;
+        return [{ head, p, rank, load, pass: this.#pass(p, now) }];
       });
-      if (heads.length === 0) break;
       heads.sort(
         (a, b) =>
           a.rank - b.rank || (a.rank === 2 ? 0 : a.load - b.load) || a.pass - b.pass || (a.p < b.p ? -1 : 1),
       );
-      const { head, step } = heads[0]!;
-      dealt.set(head, (dealt.get(head) ?? 0) + step);
-      left -= step;
+      if (!heads[0]) break;
+      dealt.push(heads[0].head);
     }
     return dealt;
   }

@@ -38,6 +38,18 @@ export function testPool(
   };
 }
 
+/** So many grants, `<name>-1` and so on. */
+export const grants = async (
+  pool: PermitPool,
+  name: string,
+  provider: string,
+  count: number,
+): Promise<PermitGrant[]> => {
+  const got: PermitGrant[] = [];
+  for (let i = 1; i <= count; i++) got.push(await granted(pool, { lease: `${name}-${i}`, provider }));
+  return got;
+};
+
 /** The grant, or an error that says why not. */
 export async function granted(pool: PermitPool, request: PermitRequest): Promise<PermitGrant> {
   const got = await pool.acquire(request);
@@ -47,6 +59,6 @@ export async function granted(pool: PermitPool, request: PermitRequest): Promise
 
 export async function refused(pool: PermitPool, request: PermitRequest): Promise<PermitWait> {
   const got = await pool.acquire(request);
-  if (!got.waiting) throw new Error(`${request.lease} got ${got.granted}`);
+  if (!got.waiting) throw new Error(`${request.lease} got a permit`);
   return got;
 }

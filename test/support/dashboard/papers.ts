@@ -160,7 +160,7 @@ export function overloadedPaper(): Paper {
       providers: [
         {
           ...{ provider: "cve", held: 6, askedBack: 2, waiting: 3, waitingMs: 14_000 },
-          ...{ cap: 8, weight: 2, permitTimeMs: 9_000 },
+          permitTimeMs: 9_000,
         },
       ],
     }),

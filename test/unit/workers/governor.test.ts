@@ -6,11 +6,14 @@
 import { expect, test } from "@jest/globals";
 import { UeeError } from "../../../src/core/errors.ts";
 import { silentLogger } from "../../../src/core/logger.ts";
-import type { PermitPool, PermitRequest } from "../../../src/permits/permitPool.ts";
+import type { PermitPool, PermitRequest, PermitWait } from "../../../src/permits/permitPool.ts";
 import { Governor, type GovernorOptions } from "../../../src/workers/governor.ts";
 
 /** A governor whose pool grants at once, and whose machine cannot be told of it when `trouble` says so. */
-function makeGovernor(trouble: Error | undefined): {
+function makeGovernor(
+  trouble: Error | undefined,
+  wait?: PermitWait,
+): {
   governor: Governor;
   given: string[];
   granted: string[];
@@ -23,11 +26,13 @@ function makeGovernor(trouble: Error | undefined): {
     monotonic: () => performance.now(),
     logger: silentLogger(),
     acquire: async ({ lease, provider }: PermitRequest) => {
+      if (wait) return wait;
       granted.push(lease);
       const deadline = performance.now() + 12_000;
-      const now = { granted: 1, waiting: false, target: 1, graceMs: 0, expiresAt: Date.now() + 12_000 };
+      const now = { waiting: false, mayKeep: true, graceMs: 0, expiresAt: Date.now() + 12_000 };
       return { ...now, lease, provider, fence: 1, deadline };
     },
+    show: async () => ({ providers: [], allocated: 3, effective: 3 }),
     giveBack: ({ lease }: { lease: string }) => given.push(lease),
   };
   const machine = {
@@ -62,4 +67,13 @@ test("a permit that was granted and told stays with its batch", async () => {
   expect(given).toEqual([]);
   if (!(permit instanceof UeeError)) permit.release();
   expect(given).toEqual(granted);
+});
+
+test("a batch that gets no permit in time goes back, and spends no attempt", async () => {
+  const { governor, granted } = makeGovernor(undefined, {
+    ...{ waiting: true, ahead: 2, reason: "full", retryAfterMs: 900 },
+  });
+  const got = await governor.admit("run", new AbortController().signal);
+  expect(got).toMatchObject({ code: "PERM_NONE_FREE", class: "deferred" });
+  expect(granted).toEqual([]);
 });

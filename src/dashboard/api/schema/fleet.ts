@@ -29,8 +29,6 @@ export const permitsSchema = shows<PoolView>()(
             askedBack: z.number(),
             waiting: z.number(),
             waitingMs: z.number(),
-            cap: z.number().nullable(),
-            weight: z.number(),
             permitTimeMs: z.number(),
           }),
         )
@@ -40,8 +38,7 @@ export const permitsSchema = shows<PoolView>()(
           z.object({
             lease: z.string(),
             provider: z.string(),
-            weight: z.number(),
-            target: z.number(),
+            askedBack: z.boolean(),
             fence: z.number(),
             since: epochMs,
             expiresAt: epochMs,

@@ -71,7 +71,7 @@ function Pool({ permits }: { permits: PermitsView }) {
         <p class="muted">Nobody holds a permit or waits for one.</p>
       ) : (
         <ul class="rows" aria-label="Permits by provider">
-          {busy.map(({ provider, held, waiting: waits, waitingMs, askedBack: back, cap, weight }) => (
+          {busy.map(({ provider, held, waiting: waits, waitingMs, askedBack: back }) => (
             <li key={provider}>
               <strong>{provider}</strong>
               <span>
@@ -82,11 +82,6 @@ function Pool({ permits }: { permits: PermitsView }) {
                   </span>
                 )}
                 {back > 0 && `, ${back} asked back`}
-              </span>
-              <span class="muted">
-                {cap !== null && `at most ${cap}`}
-                {cap !== null && weight !== 1 && ", "}
-                {weight !== 1 && `weight ${weight}`}
               </span>
             </li>
           ))}
@@ -106,13 +101,12 @@ function Holders({ permits: { holders, truncated, at } }: { permits: PermitsView
         {truncated && " and more"}
       </summary>
       <ul class="rows" aria-label="Holders">
-        {holders.map(({ lease, provider, owner, since, expiresAt, weight, target, fence }) => (
+        {holders.map(({ lease, provider, owner, since, expiresAt, askedBack, fence }) => (
           <li key={lease} title={`lease ${lease}, fence ${fence}`}>
             <strong>{provider}</strong>
             <code class="clip">{owner}</code>
             <span class="muted">
-              {weight !== 1 && `${weight} permits, `}
-              {target < weight && `${weight - target} asked back, `}
+              {askedBack && "asked back, "}
               for {duration(Math.max(0, now - since))}, lease{" "}
               {expiresAt > at ? `ends in ${rough(expiresAt - at)}` : "ended"}
             </span>

@@ -3,14 +3,18 @@
   KEYS[1] control samples LIST  KEYS[2] worker loads HASH  KEYS[3] fleet counts HASH
   ARGV[1] worker id  ARGV[2] buffered  ARGV[3] bound (records fetched and not yet committed, and how many may be)
   ARGV[4] messages  ARGV[5] errors  ARGV[6] samples kept  ARGV[7] ms of a bucket of the counts  ARGV[8] buckets in the ring
-  ARGV[9..] times of control operations in ms, oldest first
+  ARGV[9..] times of control operations in ms, oldest first; kept with the moment of this word
   Returns Redis TIME in ms.
 ]]
 --- @include "../../../redis/lua/time.lua"
 local now = nowMs()
 redis.call("HSET", KEYS[2], ARGV[1], string.format("%.0f %s %s", now, ARGV[2], ARGV[3]))
 if #ARGV > 8 then
-  redis.call("LPUSH", KEYS[1], unpack(ARGV, 9))
+  local samples = {}
+  for i = 9, #ARGV do
+    samples[#samples + 1] = string.format("%.0f %s", now, ARGV[i])
+  end
+  redis.call("LPUSH", KEYS[1], unpack(samples))
   redis.call("LTRIM", KEYS[1], 0, tonumber(ARGV[6]) - 1)
   redis.call("HINCRBY", KEYS[3], "samples", #ARGV - 8)
 end
