@@ -52,6 +52,8 @@ export interface ExtractContext {
   /** Claim-check slices of this run (compressed at rest). Staging the same name again replaces it. */
   stage(name: string, slice: StagedSlice): Promise<void>;
   loadStaged(name: string): Promise<StagedSlice>;
+  /** Notes that bytes of this digest were read and are wrong; true when this run has met them before. */
+  noteWrong(sha256: string): Promise<boolean>;
   /**
    * Gives records away before extract ends: they are judged and committed in the batch's name, so that a large batch is
    * never in memory whole. Those returned come on top. Not for snapshots, which commit nothing before all is read.

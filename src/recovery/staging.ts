@@ -45,6 +45,12 @@ export class Staging {
     }
   }
 
+  /** Notes a digest in the run; true when it was noted before. Beside the slices' names, so that it goes with them. */
+  async noteWrong(runId: string, sha256: string): Promise<boolean> {
+    const added = await this.#redis.sadd(this.#keys.run(runId).stagedNames, `wrong-${sha256}`);
+    return added === 0;
+  }
+
   /** Does the run still have slices? */
   async any(runId: string): Promise<boolean> {
     return (await this.#redis.exists(this.#keys.run(runId).stagedNames)) === 1;

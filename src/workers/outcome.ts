@@ -66,7 +66,8 @@ export function outcomeOf(
     const attempts = Math.min(doubted[error.code] ?? 0, attempt.allowed);
     return failed < attempts ? again(attempts) : { kind: "fatal", error };
   }
-  if (verdict === "dead" || failed >= attempt.allowed) return { kind: "dead", error };
+  if (verdict === "dead" || error.data.final === true || failed >= attempt.allowed)
+    return { kind: "dead", error };
   return again(attempt.allowed);
 }
 

@@ -72,6 +72,7 @@ async function extract(
       holds(loaded.bytes);
       return loaded.slice;
     },
+    noteWrong: (sha256) => named(() => context.staging.noteWrong(job.runId, sha256)),
     handOver: async (records, fetchedAt) => {
       holds(bytesOf(records));
       await named(() => inLane(context.workLane, signal, () => intake.take(records, fetchedAt)));

@@ -158,6 +158,38 @@ describe("of an ATT&CK bundle the object that", () => {
   });
 });
 
+describe("of an XML catalogue the entry that", () => {
+  test.each<[string, string, string]>([
+    ["is nested 20,000 deep", `${"<a>".repeat(20_000)}${"</a>".repeat(20_000)}`, "VAL_RECORD_DEPTH"],
+    ["has 300,000 children", "<a/>".repeat(300_000), "VAL_RECORD_TOO_LARGE"],
+    [
+      "has 5,000 fields",
+      Array.from({ length: 5_000 }, (_, i) => `<a${i}/>`).join(""),
+      "VAL_RECORD_TOO_LARGE",
+    ],
+  ])("%s is set aside alone, and tried again in vain", async (_name, content, code) => {
+    const entry = (n: number, inner: string) => `<Weakness ID="${n}">${inner}</Weakness>`;
+    const url = await serve({
+      "/": `<Weakness_Catalog><Weaknesses>${entry(1, "<Summary>a</Summary>")}${entry(2, content)}${entry(3, "")}</Weaknesses></Weakness_Catalog>`,
+    });
+    const { summary, stored, told } = await outcomeOf("cwe", url);
+    expect(summary).toMatchObject({ state: "incomplete", fetched: 3, created: 2, deadLettered: 1 });
+    expect([...stored.keys()]).toEqual(["CWE-1", "CWE-3"]);
+    expect(told).toEqual([{ id: "CWE-2", code }]);
+  });
+});
+
+test("a catalogue whose bytes are the same and wrong is asked for twice, not eight times", async () => {
+  const url = await serve({
+    "/": "<Weakness_Catalog><Weaknesses><Weakness ID='1'></Weaknesses></Weakness_Catalog>",
+  });
+  uee = await openTestEngine(redis.url, { providers: { cwe: { url, rate: "unlimited" } } });
+  const run = await uee.run("cwe", "full");
+  expect(run).toMatchObject({ state: "failed", requests: 2 });
+  const { letters } = await uee.engine.deadLetters.list({ provider: "cwe" }, { limit: 10 });
+  expect(letters.map(({ code }) => code)).toEqual(["PROV_BAD_XML"]);
+});
+
 const weakness = (n: number, more: string): string => `{"ID":"${n}"${more === "" ? "" : `,${more}`}}`;
 
 describe("of a JSON catalogue the entry that", () => {

@@ -2,12 +2,14 @@
  * MITRE ATT&CK: every STIX object of the newest Enterprise, Mobile and ICS bundles that the index names, relationships,
  * revoked and deprecated ones included. The bundles' own wrappers are metadata.
  */
+import { createHash } from "node:crypto";
 import { bounds } from "../../core/bounds.ts";
 import { isUeeError, UeeError } from "../../core/errors.ts";
 import type { FetchRequest } from "../../core/fetching.ts";
 import { canonicalJson, type JsonObject, parseJsonBytes } from "../../core/json.ts";
 import { defineProvider, type ExtractContext, type Extracted } from "../contract.ts";
-import { JsonArraySplitter, readJsonArrays } from "../formats/jsonArrays.ts";
+import { digested, wrongBytes } from "../formats/download.ts";
+import { JsonArraySplitter, type JsonElement, readJsonArrays } from "../formats/jsonArrays.ts";
 import {
   conditionalHeaders,
   extractSlice,
@@ -76,7 +78,25 @@ async function stageBundle(
   });
   const splitter = new JsonArraySplitter({ arrays: ["objects"], members: ["type"], id: "id" });
   let objects = 0;
-  for await (const elements of readJsonArrays(body, splitter)) {
+  const hash = createHash("sha256");
+  try {
+    objects = await stageObjects(readJsonArrays(digested(body, hash), splitter), context, stager);
+  } catch (error) {
+    throw await wrongBytes(error, () => hash.digest("hex"), context);
+  }
+  if (splitter.members.type !== "bundle" || !splitter.arrays.has("objects")) {
+    throw new UeeError("PROV_WRONG_SHAPE", `The ${domain} bundle is not a STIX bundle.`);
+  }
+  if (objects === 0) throw new UeeError("PROV_EMPTY_LIE", `The ${domain} bundle holds no objects.`);
+}
+
+async function stageObjects(
+  lists: AsyncIterable<JsonElement[]>,
+  context: ExtractContext,
+  stager: SliceStager<string | null>,
+): Promise<number> {
+  let objects = 0;
+  for await (const elements of lists) {
     context.signal.throwIfAborted();
     for (const { source } of elements) {
       const { known } = source;
@@ -84,10 +104,7 @@ async function stageBundle(
     }
     objects += elements.length;
   }
-  if (splitter.members.type !== "bundle" || !splitter.arrays.has("objects")) {
-    throw new UeeError("PROV_WRONG_SHAPE", `The ${domain} bundle is not a STIX bundle.`);
-  }
-  if (objects === 0) throw new UeeError("PROV_EMPTY_LIE", `The ${domain} bundle holds no objects.`);
+  return objects;
 }
 
 /** The index is right and one of its bundles is not: the error says which, and where it was looked for. */

@@ -2,13 +2,13 @@
  * Extraction of a catalogue that is one file: CWE and CAPEC. The file is recognised by its content: zip with one XML in
  * it, XML, or JSON where the provider knows its shape.
  */
-import { createHash } from "node:crypto";
+import { bounds } from "../../core/bounds.ts";
 import { UeeError } from "../../core/errors.ts";
-import type { SourceText } from "../../core/sourceText.ts";
+import { SourceText } from "../../core/sourceText.ts";
 import { formatTime } from "../../core/time.ts";
-import type { ExtractContext, Extracted } from "../contract.ts";
+import type { ExtractContext, Extracted, PlannedBatch } from "../contract.ts";
 import type { CatalogueSchema } from "./catalogueSchema.ts";
-import { inChunks } from "./chunks.ts";
+import { HeldFile, wrongBytes } from "./download.ts";
 import { JsonArraySplitter, readJsonArrays } from "./jsonArrays.ts";
 import {
   conditionalHeaders,
@@ -21,10 +21,6 @@ import {
 import { sniffContent } from "./sniff.ts";
 import { readXmlCatalogue, XmlCatalogueReader } from "./xmlCatalogue.ts";
 import { readZippedXml } from "./zip.ts";
-
-/** The catalogues are 4 to 16 MB today, 2 MB zipped. */
-export const MAX_DOWNLOAD_BYTES = 128 * 1024 * 1024;
-export const MAX_INFLATED_BYTES = 256 * 1024 * 1024;
 
 export interface CatalogueFile {
   schema: CatalogueSchema;
@@ -59,13 +55,14 @@ async function stageCatalogue(
   context: ExtractContext,
   file: CatalogueFile,
 ): Promise<Extracted<SnapshotPayload>> {
-  const response = await context.fetcher.fetch({
+  const response = await context.fetcher.stream({
     url: context.url,
     headers: conditionalHeaders(context),
-    maxBytes: MAX_DOWNLOAD_BYTES,
+    maxBytes: bounds.catalogueBytes,
     expect: "binary",
   });
-  const { fetchedAt, headers, body } = response;
+  const { fetchedAt, headers } = response;
+  const body = await HeldFile.of(response.body);
   const known = context.mode === "incremental" ? context.changeKey : null;
   if (response.status === 304) {
     return {
@@ -75,7 +72,7 @@ async function stageCatalogue(
       changeKey: { ...context.changeKey, ...validators(headers) },
     };
   }
-  const sha256 = createHash("sha256").update(body).digest("hex");
+  const { sha256 } = body;
   const changeKey = { sha256, ...validators(headers) };
   if (known?.sha256 === sha256) {
     return { records: [], fetchedAt, notModified: true, changeKey: { ...known, ...changeKey } };
@@ -84,11 +81,16 @@ async function stageCatalogue(
   // One id twice: the later entry stands, as when a map is filled.
   const stager = new SliceStager<null>({ context, fetchedAt, pass, supersedes: () => true });
   const edition: Edition = {};
-  for await (const entries of readEntries(body, file, edition)) {
-    context.signal.throwIfAborted();
-    for (const { source, id } of entries) await stager.add(source, id, null);
+  let more: PlannedBatch<SnapshotPayload>[];
+  try {
+    for await (const entries of readEntries(body, file, edition)) {
+      context.signal.throwIfAborted();
+      for (const { source, id } of entries) await stager.add(source, id, null);
+    }
+    more = await stager.finish();
+  } catch (error) {
+    throw await wrongBytes(error, () => sha256, context);
   }
-  const more = await stager.finish();
   const timestamp = edition.date ?? httpTime(headers["last-modified"]);
   return {
     records: [],
@@ -99,14 +101,14 @@ async function stageCatalogue(
   };
 }
 
-function readEntries(body: Buffer, file: CatalogueFile, edition: Edition): AsyncGenerator<Entry[]> {
-  switch (sniffContent(body)) {
+function readEntries(body: HeldFile, file: CatalogueFile, edition: Edition): AsyncGenerator<Entry[]> {
+  switch (sniffContent(body.head(1024))) {
     case "zip":
-      return xmlEntries(readZippedXml(body, MAX_INFLATED_BYTES), file, edition);
+      return xmlEntries(readZippedXml(body.joined(), bounds.inflatedBytes), file, edition);
     case "xml":
-      return xmlEntries(inChunks(body), file, edition);
+      return xmlEntries(body.pieces(), file, edition);
     case "json":
-      if (file.jsonArrays.length > 0) return jsonEntries(inChunks(body), file, edition);
+      if (file.jsonArrays.length > 0) return jsonEntries(body.pieces(), file, edition);
       throw new UeeError("PROV_WRONG_SHAPE", `The answer is JSON, not a <${file.schema.root}>.`);
   }
 }
@@ -118,7 +120,11 @@ async function* xmlEntries(
 ): AsyncGenerator<Entry[]> {
   const reader = new XmlCatalogueReader(schema);
   for await (const records of readXmlCatalogue(source, reader)) {
-    yield records.map((record) => ({ source: JSON.stringify(record), id: identify(record) }));
+    yield records.map((record) =>
+      record instanceof SourceText
+        ? { source: record, id: identify(record.known) }
+        : { source: JSON.stringify(record), id: identify(record) },
+    );
   }
   edition.version = reader.attributes.Version;
   edition.date = reader.attributes.Date;

@@ -1,18 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { setImmediate } from "node:timers/promises";
 import { UeeError } from "../../core/errors.ts";
-
-const CHUNK_BYTES = 64 * 1024;
-/** Parsing is synchronous; after this much of it timers and sockets get their turn (lock renewals, heartbeats). */
-const BREATHE_BYTES = 1024 * 1024;
-
-/** A body in pieces, letting the event loop breathe in between. */
-export async function* inChunks(body: Buffer): AsyncGenerator<Buffer> {
-  for (let at = 0; at < body.length; at += CHUNK_BYTES) {
-    if (at > 0 && at % BREATHE_BYTES === 0) await setImmediate();
-    yield body.subarray(at, at + CHUNK_BYTES);
-  }
-}
 
 /**
  * UTF-8 bytes to text, piece by piece; a byte order mark is passed over. Throws PROV_NOT_UTF8. (TextDecoder would give

@@ -2,19 +2,28 @@
  * MITRE's XML catalogues, read piece by piece: `root > group > record`. One record at a time is held, together with the
  * source text since it began, from which mixed content is cut out verbatim.
  *
- * Refused as PROV_BAD_XML: what is not well-formed or ends early, any DOCTYPE (so no entity is ever declared, expanded
- * or fetched), depth beyond MAX_DEPTH, an encoding other than UTF-8. A different root is PROV_WRONG_SHAPE.
+ * A record beyond the bounds (core/bounds.ts) comes as a source text that says why it is refused; nothing of its content
+ * is built or held but the source itself, and of a source that is too large the first bytes.
+ *
+ * Refused as a whole, as PROV_BAD_XML: what is not well-formed or ends early, any DOCTYPE (so no entity is ever declared,
+ * expanded or fetched), an encoding other than UTF-8, and what XmlBudget refuses. A different root is PROV_WRONG_SHAPE.
  */
 import { SaxesParser, type SaxesTagNS } from "saxes";
+import { bounds } from "../../core/bounds.ts";
 import { fromForeign, UeeError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
+import { type Refusal, SourceText, tooLarge } from "../../core/sourceText.ts";
 import type { CatalogueSchema } from "./catalogueSchema.ts";
 import { decodeUtf8 } from "./chunks.ts";
 import { xmlErrors } from "./formatErrors.ts";
+import { XmlBudget } from "./xmlBudget.ts";
 import { elementValue, isMixed, type OpenElement } from "./xmlElement.ts";
 
 const XHTML = "http://www.w3.org/1999/xhtml";
-const MAX_DEPTH = 128;
+/** Open elements around a record: root and group. */
+const AROUND = 2;
+/** Between records so much is kept of a tag that has begun: its record's source begins with it. */
+const TAG_LENGTH = 64 * 1024;
 
 export type CatalogueAttributes = Record<string, string>;
 
@@ -24,7 +33,14 @@ export class XmlCatalogueReader {
   readonly #schema: CatalogueSchema;
   readonly #parser = new SaxesParser({ xmlns: true });
   readonly #open: OpenElement[] = [];
-  #records: JsonObject[] = [];
+  readonly #budget = new XmlBudget(this.#parser);
+  #records: (JsonObject | SourceText)[] = [];
+  /** Of the open record: where its source begins, its values so far, its ID as it is read, and why it is refused. */
+  #recordStart = 0;
+  #values = 0;
+  #stub: JsonObject = {};
+  #tagStub: JsonObject = {};
+  #refusal: Refusal | undefined;
   #depth = 0;
   #namespace = "";
   #inGroup = false;
@@ -38,6 +54,16 @@ export class XmlCatalogueReader {
     this.#schema = schema;
     this.#parser.on("opentag", (tag) => this.#openTag(tag));
     this.#parser.on("closetag", (tag) => this.#closeTag(tag));
+    this.#parser.on("attribute", ({ name, value }) => {
+      this.#budget.attribute(name, this.#depth);
+      if (name === "ID" && this.#open.length === 0) this.#tagStub = { ID: value.slice(0, 256) };
+      this.#values++;
+    });
+    for (const token of ["comment", "processinginstruction"] as const) {
+      this.#parser.on(token, () => {
+        if (this.#budget.tokenEnds()) this.#refuseSize();
+      });
+    }
     this.#parser.on("text", (text) => this.#text(text));
     this.#parser.on("cdata", (text) => this.#text(text));
     this.#parser.on("doctype", () => {
@@ -51,17 +77,48 @@ export class XmlCatalogueReader {
   }
 
   /** Records that ended in this piece of text. */
-  write(piece: string): JsonObject[] {
-    this.#source += piece;
+  write(piece: string): (JsonObject | SourceText)[] {
+    // Of a record that is too large nothing more is kept.
+    const letGo = this.#refusal !== undefined && this.#source.length >= bounds.record.bytes;
+    if (!letGo) this.#source += piece;
     this.#guard(() => this.#parser.write(piece));
-    // Only what the open record may still cut out is kept. Between records that is nothing, but for one character that
-    // the parser may have carried over to the next piece.
-    const from = this.#open[0]?.start ?? this.#base + Math.max(0, this.#source.length - 1);
-    this.#source = this.#source.slice(from - this.#base);
-    this.#base = from;
+    if (this.#open.length > 0) {
+      if (this.#parser.position - this.#recordStart > bounds.record.bytes) this.#refuseSize();
+      if (this.#recordStart > this.#base) this.#keepFrom(this.#recordStart);
+    } else this.#keepFrom(letGo ? this.#parser.position : this.#betweenRecords());
+    this.#budget.check(this.#refusal !== undefined || (this.#open.length === 0 && this.#skipFrom > 0));
     const records = this.#records;
     this.#records = [];
     return records;
+  }
+
+  #keepFrom(position: number): void {
+    this.#source = this.#source.slice(Math.max(0, position - this.#base));
+    this.#base = position;
+  }
+
+  /** Where a tag that has begun begins, else the one character that the parser may have carried over. */
+  #betweenRecords(): number {
+    const end = this.#base + this.#source.length;
+    const tag = this.#source.lastIndexOf("<");
+    return tag >= 0 && this.#source.length - tag <= TAG_LENGTH
+      ? this.#base + tag
+      : Math.max(this.#base, end - 1);
+  }
+
+  #refuse(refusal: Refusal): void {
+    const [record] = this.#open;
+    if (!record || this.#refusal) return;
+    this.#refusal = refusal;
+    this.#open.length = 1;
+    record.children.length = 0;
+    record.text = "";
+    // Its end tag is looked for, and nothing else.
+    this.#skipFrom = AROUND + 1;
+  }
+
+  #refuseSize(): void {
+    this.#refuse(tooLarge(`The record's source is longer than ${bounds.record.bytes} characters.`));
   }
 
   /** Characters of source text held at present: at most the open record and one piece. */
@@ -83,12 +140,27 @@ export class XmlCatalogueReader {
   }
 
   #openTag(tag: SaxesTagNS): void {
-    this.#depth++;
-    if (this.#depth > MAX_DEPTH) throw new UeeError("PROV_BAD_XML", `Nested deeper than ${MAX_DEPTH}.`);
+    const cut = this.#budget.openTag(++this.#depth);
+    this.#values++;
+    if (cut && this.#depth <= AROUND) {
+      throw new UeeError("PROV_BAD_XML", `The XML's <${tag.local.slice(0, 60)}> has attributes without end.`);
+    }
     if (this.#skipFrom > 0) return;
     if (this.#depth === 1) this.#openRoot(tag);
     else if (this.#depth === 2) this.#inGroup = this.#schema.groups.has(tag.local);
-    else this.#openElement(tag);
+    else {
+      this.#openElement(tag);
+      this.#tagStub = {};
+      if (cut) this.#refuseSize();
+      const { values, depth } = bounds.record;
+      if (this.#values > values) this.#refuse(tooLarge(`The record has more than ${values} values.`));
+      if (this.#depth - AROUND > depth) {
+        this.#refuse({
+          code: "VAL_RECORD_DEPTH",
+          message: `The record is nested more than ${depth} levels deep.`,
+        });
+      }
+    }
   }
 
   /** A record or something in one. */
@@ -103,6 +175,11 @@ export class XmlCatalogueReader {
       this.#skipFrom = this.#depth;
       return;
     }
+    if (!parent) {
+      this.#stub = this.#tagStub;
+      this.#recordStart = this.#tagStart();
+      this.#values = 1 + Object.keys(tag.attributes).length;
+    }
     const name = tag.uri === this.#namespace ? tag.local : tag.name;
     this.#open.push({
       name,
@@ -115,6 +192,12 @@ export class XmlCatalogueReader {
     });
   }
 
+  /** Where the tag that was just read begins: no attribute holds a "<". */
+  #tagStart(): number {
+    const at = this.#source.lastIndexOf("<", this.#parser.position - this.#base - 1);
+    return at < 0 ? this.#parser.position : this.#base + at;
+  }
+
   #openRoot(tag: SaxesTagNS): void {
     if (tag.local !== this.#schema.root) {
       throw new UeeError("PROV_WRONG_SHAPE", `The XML is a <${tag.local}>, not a <${this.#schema.root}>.`);
@@ -124,7 +207,9 @@ export class XmlCatalogueReader {
   }
 
   #text(text: string): void {
+    const cut = this.#budget.tokenEnds();
     const element = this.#open.at(-1);
+    if (cut && element) this.#refuseSize();
     // Inside markup the characters are kept with the source, not here.
     if (element && this.#skipFrom === 0) element.text += text;
   }
@@ -133,6 +218,10 @@ export class XmlCatalogueReader {
     const depth = this.#depth--;
     if (this.#skipFrom > 0) {
       if (depth === this.#skipFrom) this.#skipFrom = 0;
+      if (this.#refusal === undefined || depth !== AROUND + 1) return;
+      this.#records.push(this.#refused(this.#refusal));
+      this.#refusal = undefined;
+      this.#open.length = 0;
       return;
     }
     const element = this.#open.pop();
@@ -142,6 +231,13 @@ export class XmlCatalogueReader {
     const parent = this.#open.at(-1);
     if (parent) parent.children.push([element.name, value]);
     else this.#records.push(value as JsonObject);
+  }
+
+  #refused(refusal: Refusal): SourceText {
+    const { bytes, keptBytes } = bounds.record;
+    const from = this.#recordStart - this.#base;
+    const text = this.#source.slice(from, this.#parser.position - this.#base);
+    return SourceText.refused(text.length > bytes ? text.slice(0, keptBytes) : text, this.#stub, refusal);
   }
 
   /** Source text from `start` to the end tag that was just read. */
@@ -156,7 +252,7 @@ export class XmlCatalogueReader {
 export async function* readXmlCatalogue(
   source: AsyncIterable<Buffer>,
   reader: XmlCatalogueReader,
-): AsyncGenerator<JsonObject[]> {
+): AsyncGenerator<(JsonObject | SourceText)[]> {
   for await (const piece of decodeUtf8(source)) {
     const records = reader.write(piece);
     if (records.length > 0) yield records;

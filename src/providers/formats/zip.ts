@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import { type Entry, fromBufferPromise } from "yauzl";
+import { bounds } from "../../core/bounds.ts";
 import { fromForeign, UeeError } from "../../core/errors.ts";
 import { zipErrors } from "./formatErrors.ts";
 
@@ -12,6 +13,9 @@ import { zipErrors } from "./formatErrors.ts";
 export async function* readZippedXml(archive: Buffer, maxBytes: number): AsyncGenerator<Buffer> {
   try {
     const zip = await fromBufferPromise(archive);
+    if (zip.entryCount > bounds.zipEntries) {
+      throw new UeeError("PROV_BODY_TOO_LARGE", `The zip holds more than ${bounds.zipEntries} files.`);
+    }
     const found: Entry[] = [];
     for await (const entry of zip.eachEntry()) {
       if (/\.xml$/i.test(entry.fileName)) found.push(entry);

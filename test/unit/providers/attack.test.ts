@@ -1,8 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
-import { isUeeError } from "../../../src/core/errors.ts";
+import { isUeeError, type UeeError } from "../../../src/core/errors.ts";
 import type { JsonObject } from "../../../src/core/json.ts";
 import { attack } from "../../../src/providers/attack/attack.ts";
 import { newestBundles, newestTime } from "../../../src/providers/attack/collections.ts";
+import { outcomeOf } from "../../../src/workers/outcome.ts";
 import { type Answer, fakeUpstream, runSnapshot } from "./support.ts";
 
 const base = "http://upstream/stix/";
@@ -241,6 +242,22 @@ describe("ATT&CK", () => {
     );
     const broken = fakeUpstream(answers({ ics: { body: '{"type":"bundle","objects":[{]}' } }));
     await expect(runSnapshot(attack, broken)).rejects.toThrow("PROV_BAD_JSON: The ics bundle 18.1");
+  });
+
+  test("does not ask a third time for a bundle whose wrong bytes came twice", async () => {
+    const broken = { body: '{"type":"bundle","objects":[{]}' };
+    const upstream = fakeUpstream(answers({ ics: broken }));
+    const failure = () =>
+      runSnapshot(attack, upstream).then(
+        () => undefined,
+        (error: UeeError) => error,
+      );
+    expect((await failure())?.data.final).toBeUndefined();
+    const again = await failure();
+    expect(again).toMatchObject({ code: "PROV_BAD_JSON", data: { final: true } });
+    expect(again?.message).toContain("The same bytes came twice");
+    const outcome = outcomeOf(again, { made: 1, allowed: 8 });
+    expect(outcome.kind).toBe("dead");
   });
 
   test.each<[string, Answer, string]>([

@@ -36,6 +36,7 @@ export function fakeUpstream(
 ): FakeUpstream {
   const requests: FetchRequest[] = [];
   const staged = new Map<string, StagedSlice>();
+  const wrong = new Set<string>();
   const answer = (request: FetchRequest) => {
     requests.push(request);
     const url = new URL(request.url, request.foundIn?.url).href;
@@ -70,6 +71,11 @@ export function fakeUpstream(
       const slice = staged.get(name);
       if (!slice) throw new Error(`no slice ${name}`);
       return slice;
+    },
+    noteWrong: async (sha256) => {
+      const known = wrong.has(sha256);
+      wrong.add(sha256);
+      return known;
     },
     handOver: () => Promise.reject(new Error("snapshots commit nothing before all is read")),
   };

@@ -62,6 +62,7 @@ function contextOf(answer: (start: number, size: number, url: URL) => Answer | E
     pageSize: new AdaptivePageSize(2000).seenBy(silentLogger()),
     stage: unused,
     loadStaged: unused,
+    noteWrong: unused,
     handOver: async (records) =>
       void handed.push((records.map(valueOfRaw) as { id: string }[]).map(({ id }) => id)),
   };
