@@ -17,6 +17,9 @@ import type { Session } from "./sessionTypes.ts";
 export interface DriveOptions {
   mode: RunMode;
   allowShrink: boolean;
+  /** Who asks, and why. */
+  actor: string;
+  reason?: string | undefined;
   wait: boolean;
   timeoutMs?: number | undefined;
   interrupted: AbortSignal;
@@ -76,7 +79,10 @@ async function driveOne(
   let newest: RunProgress | undefined;
   try {
     const opened = await engine.openRunWhenPossible(
-      { provider, mode: options.mode, allowShrink: options.allowShrink, actor: "cli" },
+      {
+        ...{ provider, mode: options.mode, allowShrink: options.allowShrink, actor: options.actor },
+        ...(options.reason === undefined ? {} : { reason: options.reason }),
+      },
       {
         signal,
         onWaiting: (open) =>

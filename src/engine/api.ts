@@ -62,6 +62,9 @@ export interface RunProgress extends RunSummary {
   expected: number | null;
   batchesDone: number;
   batchesPlanned: number;
+  /** Who opened it, and why where that was said. */
+  actor: string;
+  reason: string | null;
   startedAt: string;
   endedAt: string | null;
   /** URN up to which everything is committed. */
@@ -268,7 +271,7 @@ export interface Engine extends BreakersApi {
   }): Promise<{ runId: string; joined: boolean; mode: RunMode }>;
   /** As openRun, but waits out an open increment before a full run opens. */
   openRunWhenPossible(
-    request: { provider: string; mode: RunMode; allowShrink?: boolean; actor?: string },
+    request: { provider: string; mode: RunMode; allowShrink?: boolean; actor?: string; reason?: string },
     options: { signal?: AbortSignal; onWaiting?: (runId: string) => void },
   ): Promise<{ runId: string; joined: boolean; mode: RunMode }>;
   runProgress(provider: string, runId: string): Promise<RunProgress>;

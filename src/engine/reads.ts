@@ -107,6 +107,8 @@ function toProgress(run: RunRecord, { provider, watermark, machine, nowMs }: Sur
     expected: run.expected,
     batchesDone: run.done,
     batchesPlanned: run.planned,
+    actor: run.actor,
+    reason: run.reason,
     startedAt: run.startedAt,
     endedAt: run.endedAt,
     checkpoint: run.checkpoint,

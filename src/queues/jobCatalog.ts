@@ -31,6 +31,7 @@ export const runJob = z.strictObject({
   mode: z.enum(["incremental", "full"]),
   allowShrink: z.boolean().optional(),
   actor: z.string().max(200).optional(),
+  reason: z.string().max(500).optional(),
 });
 export type RunJob = z.infer<typeof runJob>;
 

@@ -2,12 +2,14 @@
 import { UeeError } from "../core/errors.ts";
 import type { AnyProvider, RunMode } from "../providers/contract.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
+import type { Starter } from "./runRecord.ts";
 import type { RunStore } from "./runStore.ts";
 
 export interface OpenRequest {
   mode: RunMode;
   allowShrink: boolean;
-  actor: string;
+  actor: Starter;
+  reason: string | undefined;
 }
 
 export interface OpenedRun {

@@ -53,6 +53,12 @@ export interface RetryNote {
 /** So many batches of a run are noted that are tried again. */
 export const MOST_RETRIES = 20;
 
+/** Who opened a run. */
+export interface Starter {
+  kind: "person" | "engine" | "schedule" | "script";
+  name: string;
+}
+
 export interface RunRecord {
   id: string;
   provider: string;
@@ -65,7 +71,10 @@ export interface RunRecord {
   /** When it opened, µs by the provider's clock: what was fetched for it has a later time. */
   opened: number;
   endedAt: string | null;
+  /** Who opened it, and why where that was said. */
   actor: string;
+  actorKind: Starter["kind"];
+  reason: string | null;
   allowShrink: boolean;
   watermarkBefore: string | null;
   /** URL, provider version: the conditions under which this run's change key holds. */
@@ -158,6 +167,9 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     opened: h.opened === undefined ? (Date.parse(h.startedAt ?? "") || 0) * 1_000 : int("opened"),
     endedAt: h.endedAt ?? null,
     actor: h.actor ?? "",
+    // Runs of older versions do not tell.
+    actorKind: (h.actorKind as Starter["kind"] | undefined) ?? "engine",
+    reason: h.reason || null,
     allowShrink: h.allowShrink === "1",
     watermarkBefore: h.watermarkBefore || null,
     source: h.source ?? "",

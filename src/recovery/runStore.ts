@@ -17,7 +17,7 @@ import type { Attempt } from "../records/contract.ts";
 import { loadScript } from "../redis/scripts.ts";
 import { tick } from "../redis/time.ts";
 import { accepted, RunBatches, toEntries, triples } from "./runBatches.ts";
-import type { StoredError } from "./runRecord.ts";
+import type { Starter, StoredError } from "./runRecord.ts";
 
 export { type Begun, toEntries } from "./runBatches.ts";
 export type {
@@ -48,7 +48,8 @@ export class RunStore extends RunBatches {
     mode: RunMode;
     /** Snapshots may be incremental without a watermark window; only a verified store has a change key. */
     source: string;
-    actor: string;
+    actor: Starter;
+    reason: string | undefined;
     allowShrink: boolean;
     plan(input: { mode: RunMode; watermark: string | null; startedAt: string }): PlannedBatch<unknown>[];
   }): Promise<{ runId: string; opened: boolean }> {
@@ -65,7 +66,9 @@ export class RunStore extends RunBatches {
         ["state", "open"],
         ["mode", mode],
         ["startedAt", startedAt],
-        ["actor", request.actor],
+        ["actor", request.actor.name],
+        ["actorKind", request.actor.kind],
+        ["reason", request.reason ?? ""],
         ["allowShrink", request.allowShrink ? "1" : "0"],
         ["watermarkBefore", meta.watermark ?? ""],
         ["source", request.source],

@@ -90,7 +90,7 @@ export class Governor {
     if (!working.has(state)) {
       // A late job of a run that is over needs no permit to find that out; an open run is at work whatever was missed.
       if ((await this.#o.runs.openRunId()) !== runId) return new UeeError("STOR_RUN_CLOSED");
-      state = (await this.#tell("open_run")).snapshot.state;
+      state = await this.#openedBefore(runId);
     }
     const slot = this.#takeSlot();
     try {
@@ -118,6 +118,17 @@ export class Governor {
     } finally {
       this.#slots.delete(slot);
     }
+  }
+
+  /** A batch of an open run came before the word of whoever opened it: who and why is told here, too. */
+  async #openedBefore(runId: string): Promise<ProviderState> {
+    return (await this.#o.machine.attempt("open_run", await this.#openerOf(runId))).snapshot.state;
+  }
+
+  async #openerOf(runId: string): Promise<{ actor: Actor; reason: string | undefined }> {
+    const run = await this.#o.runs.read(runId);
+    if (!run) return { actor: this.#actor, reason: undefined };
+    return { actor: { kind: run.actorKind, name: run.actor }, reason: run.reason ?? undefined };
   }
 
   /** A batch goes back for so long, because its upstream or Redis wants it. */
@@ -232,17 +243,24 @@ export class Governor {
     const repairs: string[] = [];
     const [snapshot, openRunId] = await Promise.all([machine.read(), runs.openRunId()]);
     const { state } = snapshot;
-    const mend = async (event: ProviderEvent, repair: string): Promise<void> => {
+    const mend = async (
+      event: ProviderEvent,
+      repair: string,
+      by: { actor: Actor; reason: string | undefined } = { actor: this.#actor, reason: "repaired" },
+    ): Promise<void> => {
       // Judged on what was read: whoever moved it meanwhile knew better.
       const result = await machine.attempt(event, {
-        actor: this.#actor,
-        reason: "repaired",
+        ...by,
         expect: { version: snapshot.version },
       });
       if (result.kind === "moved") repairs.push(repair);
     };
     if (openRunId !== null && (state === "IDLE" || state === "TERMINATED")) {
-      await mend("open_run", "an open run whose provider was said to be idle");
+      await mend(
+        "open_run",
+        "an open run whose provider was said to be idle",
+        await this.#openerOf(openRunId),
+      );
     } else if (openRunId === null && working.has(state)) {
       await mend("finish", "a provider said to be at work without a run");
     } else if (state === "RUNNING") {

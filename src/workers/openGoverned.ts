@@ -12,7 +12,7 @@ export async function openGoverned(
   // @safeguard pause-refuses-runs
   await governor.refuseIfPaused();
   const { mode, allowShrink, actor, reason } = request;
-  const opened = await openRun(provider, source, runs, queue, { mode, allowShrink, actor: actor.name });
+  const opened = await openRun(provider, source, runs, queue, { mode, allowShrink, actor, reason });
   // Paused in between: the run is open and stands still, as any run of a paused provider.
   await governor.runOpened(actor, reason);
   return opened;

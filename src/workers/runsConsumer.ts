@@ -76,6 +76,7 @@ export class RunsConsumer {
       mode: parsed.data.mode,
       allowShrink: parsed.data.allowShrink ?? false,
       actor: { kind: "script", name: parsed.data.actor ?? "job" },
+      ...(parsed.data.reason === undefined ? {} : { reason: parsed.data.reason }),
     });
     return { runId: opened.runId };
   }

@@ -42,7 +42,12 @@ async function open(
 ): Promise<Omit<TakenSlot, "at">> {
   try {
     const actor = { kind: "schedule", name } as const;
-    const { runId, joined } = await openGoverned(context, { mode, allowShrink: false, actor });
+    const { runId, joined } = await openGoverned(context, {
+      mode,
+      allowShrink: false,
+      actor,
+      reason: "scheduled",
+    });
     return { outcome: joined ? "joined" : "opened", runId };
   } catch (error) {
     if (error instanceof UeeError && error.code === "PROV_PAUSED") return { outcome: "paused", runId: null };

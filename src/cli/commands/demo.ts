@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { ChangeEntry } from "../../records/contract.ts";
 import type { Simulator } from "../../simulator/index.ts";
+import { personHere } from "../actor.ts";
 import { parseCount } from "../arguments.ts";
 import type { CliContext, Finish, Interrupts } from "../context.ts";
 import { changeLine, closingLine, comparisonLine, demoFaults, faultLine, movedLine } from "../demo/story.ts";
@@ -133,6 +134,8 @@ async function mirror(acts: Acts, mode: "full" | "incremental"): Promise<number>
     const { runs } = await driveRuns(session, providers, {
       mode,
       allowShrink: false,
+      actor: personHere(context.env),
+      reason: "uee demo",
       wait: true,
       interrupted: interrupts.signal,
       view,

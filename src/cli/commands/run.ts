@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import { UeeError } from "../../core/errors.ts";
 import type { RunSummary } from "../../engine/api.ts";
 import { mapRedisError } from "../../redis/errors.ts";
-import { parseDurationOption, parseProviders } from "../arguments.ts";
+import { personHere } from "../actor.ts";
+import { parseDurationOption, parseProviders, parseReason } from "../arguments.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { exitOfRuns, exitOfSignal } from "../exitCodes.ts";
 import { printFailure, printJson } from "../failures.ts";
@@ -19,6 +20,7 @@ interface RunFlags extends GlobalFlags {
   wait?: boolean;
   timeout?: string;
   allowShrink?: boolean;
+  reason?: string;
   json?: boolean;
 }
 
@@ -43,6 +45,7 @@ export function defineRun(program: Command, context: CliContext, finish: Finish)
       "with --wait: give up waiting after e.g. 30m (exit 1; the run stays open)",
     )
     .option("--allow-shrink", "accept that the upstream lost more than 5 % of its records")
+    .option("--reason <text>", "why; `uee status` and `uee history` show it")
     .option("--json", "print one JSON document with the contract's fields")
     .addHelpText(
       "after",
@@ -61,6 +64,7 @@ Examples:
 async function run(context: CliContext, words: string[], flags: RunFlags): Promise<number> {
   const names = parseProviders(words, await context.providerNames());
   const timeoutMs = flags.timeout === undefined ? undefined : parseDurationOption(flags.timeout, "--timeout");
+  const reason = parseReason(flags.reason);
   const style = styleFor(context.stderr, context.env);
   const interrupts = context.interrupts();
   const view = await makeProgressView(context, names);
@@ -78,6 +82,8 @@ async function run(context: CliContext, words: string[], flags: RunFlags): Promi
       const result = await driveRuns(session, names, {
         mode: flags.full ? "full" : "incremental",
         allowShrink: flags.allowShrink === true,
+        actor: personHere(context.env),
+        reason,
         wait: flags.wait === true,
         timeoutMs,
         interrupted: interrupts.signal,
@@ -148,5 +154,6 @@ function sameCommand(words: readonly string[], flags: RunFlags): string {
   if (flags.full) parts.push("--full");
   if (flags.wait) parts.push("--wait");
   if (flags.allowShrink) parts.push("--allow-shrink");
+  if (flags.reason !== undefined) parts.push(`--reason ${JSON.stringify(flags.reason)}`);
   return parts.join(" ");
 }

@@ -57,6 +57,10 @@ function retryLines({ openRun }: ProviderStatus, { style, now, width }: Look): s
   return lines.map((line) => style.yellow(line));
 }
 
+/** `, by ann@desk: nightly check` */
+const openedBy = ({ actor, reason }: RunProgress): string =>
+  actor === "" ? "" : `, by ${oneLine(actor)}${reason === null ? "" : `: ${oneLine(reason)}`}`;
+
 /** What `run` is: the last one, or the last replays. */
 function lastRunLine(run: RunProgress, { style, now }: Look): string {
   const changes = [
@@ -70,7 +74,7 @@ function lastRunLine(run: RunProgress, { style, now }: Look): string {
   return (
     `${run.kind === "replay" ? "replays since" : "last run"} ${state}${when}: ` +
     `${run.kind === "replay" ? "" : `${run.mode}, `}${changes.length > 0 ? changes.join(", ") : "no changes"}, ` +
-    `${plural(run.requests, "request")}, ${formatDuration(run.durationMs)}`
+    `${plural(run.requests, "request")}, ${formatDuration(run.durationMs)}${openedBy(run)}`
   );
 }
 
@@ -125,7 +129,7 @@ function providerLines(provider: ProviderStatus, look: Look, breaker: BreakerVie
   if (provider.openRun) {
     const { runId, kind, mode } = provider.openRun;
     const what = kind === "replay" ? "replays of dead letters" : mode;
-    below.push(`open run ${runId}: ${what}, ${progressText(provider.openRun)}`);
+    below.push(`open run ${runId}: ${what}, ${progressText(provider.openRun)}${openedBy(provider.openRun)}`);
   }
   below.push(...heldUpLines(provider, look), ...retryLines(provider, look));
   const trouble = breaker && breakerTrouble(breaker, now);

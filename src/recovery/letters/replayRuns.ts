@@ -131,6 +131,8 @@ export class ReplayRuns {
       mode: "incremental",
       startedAt: now,
       actor: by.actor,
+      actorKind: "person",
+      reason: by.reason ?? "",
       source: this.#source,
       pass: "1",
       round: "1",

@@ -39,6 +39,8 @@ export const paperRun = (provider: string, now: number, over: Partial<RunProgres
   startedAt: iso(now - 73_000),
   endedAt: null,
   durationMs: 73_000,
+  actor: "anna",
+  reason: null,
   checkpoint: "v2e::nvd::cve::CVE-2021-44228",
   watermark: null,
   waiting: null,

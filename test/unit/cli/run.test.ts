@@ -247,11 +247,12 @@ describe("uee run", () => {
         return { runId: "r", joined: false, mode: request.mode };
       },
     });
-    await fakeCli(engine).run("run", "cve", "--full", "--allow-shrink");
+    await fakeCli(engine).run("run", "cve", "--full", "--allow-shrink", "--reason", "NVD said so");
     await fakeCli(engine).run("run", "cve");
+    const who = expect.stringMatching(/.+@.+/);
     expect(asked).toEqual([
-      { provider: "cve", mode: "full", allowShrink: true, actor: "cli" },
-      { provider: "cve", mode: "incremental", allowShrink: false, actor: "cli" },
+      { provider: "cve", mode: "full", allowShrink: true, actor: who, reason: "NVD said so" },
+      { provider: "cve", mode: "incremental", allowShrink: false, actor: who },
     ]);
   });
 

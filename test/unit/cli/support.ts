@@ -56,6 +56,8 @@ export function progress(provider: string, over: Partial<RunProgress> = {}): Run
     expected: null,
     batchesDone: 0,
     batchesPlanned: 0,
+    actor: "",
+    reason: null,
     startedAt: "2026-03-15T11:00:00.000Z",
     endedAt: null,
     checkpoint: null,

@@ -81,6 +81,8 @@ export const runSchema = shows<EngineRunProgress>()(
       batches: z.number(),
       batchesDone: z.number(),
       batchesPlanned: z.number(),
+      actor: z.string().describe("Who opened it"),
+      reason: z.string().nullable().describe("Why, where that was said"),
       startedAt: isoTime,
       endedAt: isoTime.nullable(),
       durationMs: z.number(),
