@@ -21,12 +21,16 @@ function scenarios({ quick }) {
   const many = quick ? 12_000 : 400_000;
   const large = quick ? 300 : 4_000;
   return [
-    { title: `${many.toLocaleString("en")} generated CVEs`, provider: "cve", flags: ["--cves", many] },
+    {
+      title: `${many.toLocaleString("en")} generated CVEs`,
+      provider: "cve",
+      flags: ["--cves", many, "--extremes"],
+    },
     { ...attack, provider: "attack" },
     {
       title: `${large.toLocaleString("en")} CVEs of 100 KB, asked for in pages of 2,000`,
       provider: "cve",
-      flags: ["--cves", large, "--record-bytes", 100_000],
+      flags: ["--cves", large, "--record-bytes", 100_000, "--extremes"],
     },
   ];
 }

@@ -36,7 +36,7 @@ export function feedPairs({ quick }) {
 }
 
 const generated = () =>
-  withSimulator(["--cves", 3_000, "--no-extremes"], async (simulator) => {
+  withSimulator(["--cves", 3_000], async (simulator) => {
     const content = async () => lines(await simulator.content("cve")).map(({ data }) => data);
     const before = await content();
     await simulator.setPoint("after");

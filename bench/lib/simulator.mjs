@@ -8,9 +8,13 @@ import { tracked } from "./processes.mjs";
 /** Starts one with these flags, hands it to `work`, ends it. */
 export async function withSimulator(flags, work) {
   const child = tracked(
-    spawn(process.execPath, [join(dist, "simulator/main.js"), "--exit-with-parent", ...flags.map(String)], {
-      stdio: ["pipe", "pipe", "inherit"],
-    }),
+    spawn(
+      process.execPath,
+      [join(dist, "simulator/main.js"), "--exit-with-parent", "--no-gzip", ...flags.map(String)],
+      {
+        stdio: ["pipe", "pipe", "inherit"],
+      },
+    ),
   );
   const gone = new Promise((done) => child.once("exit", done));
   try {

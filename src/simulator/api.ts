@@ -8,11 +8,15 @@ import type {
   LogEntry,
   Point,
   ScheduledChange,
-  Upstream,
+  StandIn,
 } from "./types.ts";
 
 export interface SimulatorUrls {
   cve: string;
+  /** Base of NVD's year feeds, without a trailing slash. */
+  feeds: string;
+  kev: string;
+  epss: string;
   /** The zip, or the JSON catalogue where real data is served. */
   cwe: string;
   cweZip: string;
@@ -29,7 +33,7 @@ export interface Simulator {
   readonly elsewhereUrl: string;
   readonly urls: SimulatorUrls;
   /** Moves all upstreams to a point in time; changes made since are undone. Says what changed. */
-  setPoint(point: Point): Record<Upstream, ChangeReport>;
+  setPoint(point: Point): Record<StandIn, ChangeReport>;
   /** Replaces all faults. Throws SYS_USAGE for a spec it cannot read. */
   setFaults(faults: readonly string[]): void;
   clearFaults(): void;
@@ -42,8 +46,8 @@ export interface Simulator {
   log(since?: number): LogEntry[];
   counts(): Counts;
   /** The true records, sorted by id in plain string order. */
-  content(provider: Upstream): Iterable<ContentEntry>;
-  contentLines(provider: Upstream): Iterable<string>;
-  badRecords(provider: Upstream): BadRecord[];
+  content(provider: StandIn): Iterable<ContentEntry>;
+  contentLines(provider: StandIn): Iterable<string>;
+  badRecords(provider: StandIn): BadRecord[];
   close(): Promise<void>;
 }

@@ -18,13 +18,14 @@ export const simulatorUsage = `Usage: simulator [flags]
   --fault SPEC                may be repeated: name[(argument)][@rate][#nth][xcount][:upstream]
   --nvd-rate MAX/WINDOW[/KEYMAX]   enforce NVD's limit, e.g. 5/30s/50
   --api-key KEY               accepted keys; may be repeated
-  --latency-ms N --record-bytes N --order id|shuffled --gzip --drift --no-extremes
+  --latency-ms N --record-bytes N --order id|shuffled
+  --extremes --odd-times --drift --no-gzip
   --exit-with-parent          end when standard input ends`;
 
 const usage = (text: string): UeeError => new UeeError("SYS_USAGE", text);
 
 const many = new Set(["fault", "api-key"]);
-const switches = new Set(["gzip", "drift", "no-extremes", "exit-with-parent"]);
+const switches = new Set(["extremes", "odd-times", "drift", "no-gzip", "exit-with-parent"]);
 const single = [
   "port",
   "host",
@@ -79,9 +80,10 @@ export function readArguments(argv: readonly string[], env: NodeJS.ProcessEnv): 
       ...(keys === undefined ? {} : { apiKeys: keys }),
       latencyMs: count("latency-ms"),
       recordBytes: count("record-bytes"),
-      gzip: given.has("gzip"),
+      gzip: !given.has("no-gzip"),
       drift: given.has("drift"),
-      extremes: !given.has("no-extremes"),
+      extremes: given.has("extremes"),
+      oddTimes: given.has("odd-times"),
     },
   };
 }

@@ -13,8 +13,8 @@ import {
   type ChangeOrPoint,
   type Point,
   type ScheduledChange,
-  type Upstream,
-  upstreamNames,
+  type StandIn,
+  standIns,
 } from "./types.ts";
 
 export type Controlled = Pick<
@@ -89,7 +89,7 @@ const wrong = (text: string): UeeError => new UeeError("API_BAD_INPUT", text);
 
 function readChange(body: JsonObject): ChangeOrPoint {
   if (body.point !== undefined) return { point: readPoint(body.point) };
-  const known = new Set(["provider", "add", "modify", "reject", "silent", "remove", "at"]);
+  const known = new Set(["provider", "add", "modify", "reject", "silent", "remove", "at", "feeds"]);
   const odd = Object.keys(body).find((key) => !known.has(key));
   if (odd !== undefined) throw wrong(`A change has no '${odd}'; it has ${[...known].join(", ")}.`);
   const out: Change = {};
@@ -98,15 +98,17 @@ function readChange(body: JsonObject): ChangeOrPoint {
   for (const key of ["modify", "reject", "silent", "remove"] as const) {
     const value = body[key];
     if (value === undefined) continue;
-    out[key] = Array.isArray(value) ? texts(value, key) : whole(value, key);
+    out[key] = Array.isArray(value) ? texts(value, key) : isShare(value) ? value : whole(value, key);
   }
+  if (body.feeds !== undefined && body.feeds !== "keep") throw wrong("feeds is 'keep' or absent.");
+  if (body.feeds === "keep") out.feeds = "keep";
   if (typeof body.at === "string" || typeof body.at === "number") out.at = body.at;
   return out;
 }
 
-function upstream(text: string): Upstream {
-  const found = upstreamNames.find((name) => name === text);
-  if (!found) throw wrong(`There is no upstream '${text}'; there are ${upstreamNames.join(", ")}.`);
+function upstream(text: string): StandIn {
+  const found = standIns.find((name) => name === text);
+  if (!found) throw wrong(`There is no upstream '${text}'; there are ${standIns.join(", ")}.`);
   return found;
 }
 
@@ -114,6 +116,9 @@ function readPoint(value: unknown): Point {
   if (value !== "before" && value !== "after") throw wrong("A point in time is 'before' or 'after'.");
   return value;
 }
+
+const isShare = (value: unknown): value is `${number}%` =>
+  typeof value === "string" && /^\d+(\.\d+)?%$/.test(value);
 
 function whole(value: unknown, name: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw wrong(`${name} is a count.`);

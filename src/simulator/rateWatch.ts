@@ -2,13 +2,13 @@
  * Watches what clients must keep to: NVD's rolling window, measured at arrival, and every Retry-After that was sent.
  * Times are monotonic ms.
  */
-import type { NvdRate, Upstream } from "./types.ts";
+import type { NvdRate, StandIn } from "./types.ts";
 
 export class RateWatch {
   readonly #rate: NvdRate | undefined;
   /** Arrivals within the window, oldest first, with and without a key. */
   readonly #arrivals = new Map<string, number[]>();
-  readonly #waitUntil = new Map<Upstream, number>();
+  readonly #waitUntil = new Map<StandIn, number>();
   overLimit = 0;
   whileToldToWait = 0;
 
@@ -34,13 +34,13 @@ export class RateWatch {
   }
 
   /** An answer told this upstream's clients to wait. */
-  told(upstream: Upstream, seconds: number, now: number): void {
+  told(upstream: StandIn, seconds: number, now: number): void {
     if (seconds > 0)
       this.#waitUntil.set(upstream, Math.max(this.#waitUntil.get(upstream) ?? 0, now + seconds * 1_000));
   }
 
   /** True when a request arrives before the time told. */
-  tooEarly(upstream: Upstream, now: number): boolean {
+  tooEarly(upstream: StandIn, now: number): boolean {
     const early = now < (this.#waitUntil.get(upstream) ?? 0);
     if (early) this.whileToldToWait += 1;
     return early;

@@ -1,16 +1,18 @@
 /** Every request, for tests to judge by. The oldest fall out beyond the bound; counts never do. */
-import type { Counts, LogEntry, Upstream } from "./types.ts";
+import { type Counts, type LogEntry, type StandIn, standIns } from "./types.ts";
 
 const MAX_ENTRIES = 200_000;
 
 export class RequestLog {
   #entries: LogEntry[] = [];
   #n = 0;
-  readonly requests: Counts["requests"] = { cve: 0, cwe: 0, capec: 0, attack: 0, unknown: 0 };
+  readonly requests = Object.fromEntries(
+    [...standIns, "unknown"].map((name) => [name, 0]),
+  ) as Counts["requests"];
   keyLeaks = 0;
 
   open(facts: {
-    upstream: Upstream | null;
+    upstream: StandIn | null;
     elsewhere: boolean;
     method: string;
     path: string;

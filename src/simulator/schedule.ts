@@ -1,18 +1,18 @@
 /** Changes of content that happen while a client pages: after so many more requests, before the next is answered. */
-import type { ChangeReport, ScheduledChange, Upstream } from "./types.ts";
+import type { ChangeReport, ScheduledChange, StandIn } from "./types.ts";
 
 interface Waiting {
-  upstream: Upstream;
+  upstream: StandIn;
   left: number;
   scheduled: ScheduledChange;
   done: (report: ChangeReport) => void;
 }
 
 export class Schedule {
-  readonly #apply: (change: ScheduledChange["change"], upstream: Upstream) => ChangeReport;
+  readonly #apply: (change: ScheduledChange["change"], upstream: StandIn) => ChangeReport;
   #waiting: Waiting[] = [];
 
-  constructor(apply: (change: ScheduledChange["change"], upstream: Upstream) => ChangeReport) {
+  constructor(apply: (change: ScheduledChange["change"], upstream: StandIn) => ChangeReport) {
     this.#apply = apply;
   }
 
@@ -26,7 +26,7 @@ export class Schedule {
   }
 
   /** A request has reached the upstream. */
-  arrived(upstream: Upstream): void {
+  arrived(upstream: StandIn): void {
     if (this.#waiting.length === 0) return;
     const due = this.#waiting.filter((one) => one.upstream === upstream && one.left-- <= 0);
     if (due.length === 0) return;

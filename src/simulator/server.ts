@@ -14,13 +14,13 @@ import { faultReply } from "./http/respond.ts";
 import type { RateWatch } from "./rateWatch.ts";
 import type { RequestLog } from "./requestLog.ts";
 import type { Schedule } from "./schedule.ts";
-import type { LogEntry, Upstream } from "./types.ts";
+import type { LogEntry, StandIn } from "./types.ts";
 import type { SimulatedUpstream } from "./upstream.ts";
 
 const MOVED = "/_moved";
 
 export interface ServerParts {
-  upstreams: Record<Upstream, SimulatedUpstream>;
+  upstreams: Record<StandIn, SimulatedUpstream>;
   injector: Injector;
   log: RequestLog;
   rate: RateWatch;
@@ -113,7 +113,7 @@ export class SimulatorServer {
     if (instead) return this.#send(request, response, entry, instead, drawn);
     const answer =
       request.method === "GET" || request.method === "HEAD"
-        ? this.#parts.upstreams[upstream].reply(
+        ? await this.#parts.upstreams[upstream].reply(
             { path, params: url.searchParams, headers: request.headers, origin: this.url },
             drawn,
           )
@@ -124,7 +124,7 @@ export class SimulatorServer {
     await this.#send(request, response, entry, answer ?? notFound(), drawn, deliver);
   }
 
-  #limits(request: IncomingMessage, upstream: Upstream, entry: LogEntry): Reply | undefined {
+  #limits(request: IncomingMessage, upstream: StandIn, entry: LogEntry): Reply | undefined {
     const { rate } = this.#parts;
     entry.whileToldToWait = rate.tooEarly(upstream, entry.monotonicMs);
     if (upstream !== "cve") return undefined;
@@ -204,13 +204,19 @@ function takeDelivery(drawn: Drawn): { fault: DeliveryFault; arg: string } | und
   return arg === undefined ? undefined : { fault: name as FaultName & DeliveryFault, arg };
 }
 
-function upstreamOf(path: string): Upstream | null {
-  if (path.startsWith("/rest/json/")) return "cve";
-  if (path === "/cwe.json" || path.startsWith("/data/xml/cwec")) return "cwe";
-  if (path.startsWith("/data/xml/capec")) return "capec";
-  if (path.startsWith("/attack/")) return "attack";
-  return null;
-}
+const prefixes: readonly [prefix: string, upstream: StandIn][] = [
+  ["/rest/json/", "cve"],
+  ["/feeds/json/", "feeds"],
+  ["/cwe.json", "cwe"],
+  ["/data/xml/cwec", "cwe"],
+  ["/data/xml/capec", "capec"],
+  ["/attack/", "attack"],
+  ["/sites/default/files/feeds/", "kev"],
+  ["/epss_scores-", "epss"],
+];
+
+const upstreamOf = (path: string): StandIn | null =>
+  prefixes.find(([prefix]) => path.startsWith(prefix))?.[1] ?? null;
 
 async function listen(server: Server, port: number, host: string): Promise<string> {
   await new Promise<void>((resolve, reject) => {

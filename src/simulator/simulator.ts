@@ -6,11 +6,15 @@ import { CAPEC_XML, CapecUpstream } from "./capec/upstream.ts";
 import { SimulatedClock, timeOf } from "./clock.ts";
 import { makeControl } from "./control.ts";
 import { CveCatalog } from "./cve/catalog.ts";
+import { CveFeeds, FEEDS_PATH } from "./cve/feeds.ts";
 import { GeneratedCves } from "./cve/generated.ts";
 import { SharedCves } from "./cve/shared.ts";
+import type { CveSource } from "./cve/state.ts";
 import { CVE_PATH, CveUpstream } from "./cve/upstream.ts";
 import { CWE_JSON, CWE_XML, CWE_ZIP, CweUpstream } from "./cwe/upstream.ts";
+import { EPSS_PATH, EpssUpstream } from "./epss/upstream.ts";
 import { Injector } from "./faults/injector.ts";
+import { KEV_PATH, KevUpstream } from "./kev/upstream.ts";
 import { RateWatch } from "./rateWatch.ts";
 import { RequestLog } from "./requestLog.ts";
 import { Schedule } from "./schedule.ts";
@@ -22,8 +26,8 @@ import {
   type Point,
   type ScheduledChange,
   type SimulatorOptions,
-  type Upstream,
-  upstreamNames,
+  type StandIn,
+  standIns,
 } from "./types.ts";
 import type { SimulatedUpstream } from "./upstream.ts";
 
@@ -35,9 +39,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const { injector, upstreams, sharedData } = makeUpstreams(options, clock);
   const log = new RequestLog();
   const rate = new RateWatch(options.nvdRate);
-  const setPoint = (point: Point): Record<Upstream, ChangeReport> =>
-    Object.fromEntries(upstreamNames.map((name) => [name, upstreams[name].setPoint(point)])) as Record<
-      Upstream,
+  const setPoint = (point: Point): Record<StandIn, ChangeReport> =>
+    Object.fromEntries(standIns.map((name) => [name, upstreams[name].setPoint(point)])) as Record<
+      StandIn,
       ChangeReport
     >;
   const mutate = (change: Change): ChangeReport => upstreams[change.provider ?? "cve"].mutate(change);
@@ -63,9 +67,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     setClock: (now: number | string | undefined) => time.set(now),
     log: (since = 0) => log.entries(since),
     counts,
-    content: (provider: Upstream) => upstreams[provider].content(),
-    contentLines: (provider: Upstream) => upstreams[provider].contentLines(),
-    badRecords: (provider: Upstream) => upstreams[provider].badRecords(),
+    content: (provider: StandIn) => upstreams[provider].content(),
+    contentLines: (provider: StandIn) => upstreams[provider].contentLines(),
+    badRecords: (provider: StandIn) => upstreams[provider].badRecords(),
   };
   const server = new SimulatorServer({
     upstreams,
@@ -75,7 +79,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     schedule,
     control: makeControl({ ...core, faults: () => injector.texts }),
     latencyMs: options.latencyMs ?? 0,
-    gzip: options.gzip ?? false,
+    gzip: options.gzip ?? true,
   });
   await server.listen(options.port ?? 0, options.host ?? "127.0.0.1");
   return {
@@ -90,10 +94,11 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
 function makeUpstreams(
   options: SimulatorOptions,
   clock: () => number,
-): { injector: Injector; upstreams: Record<Upstream, SimulatedUpstream>; sharedData: string | undefined } {
+): { injector: Injector; upstreams: Record<StandIn, SimulatedUpstream>; sharedData: string | undefined } {
   const seed = options.seed ?? 1;
   const point = options.point ?? "before";
   const now = anchor(options.now, clock);
+  const oddTimes = options.oddTimes ?? false;
   const injector = new Injector(seed, options.faults ?? []);
   const sharedData = typeof options.dataset === "object" ? options.dataset.sharedData : undefined;
   const source =
@@ -103,22 +108,51 @@ function makeUpstreams(
           count: options.cves ?? 3_000,
           now,
           recordBytes: options.recordBytes,
-          extremes: options.extremes ?? true,
-          drift: options.drift ?? false,
+          extremes: options.extremes,
+          drift: options.drift,
+          oddTimes,
         })
       : new SharedCves(sharedData);
+  const exploited = new Exploited(source);
   const catalog = new CveCatalog(source, { seed, order: options.order ?? "id", point, clock });
   const shared = { seed, now, point, injector, sharedData };
   return {
     injector,
     sharedData,
     upstreams: {
-      cve: new CveUpstream(catalog, { injector, apiKeys: options.apiKeys, clock }),
+      cve: new CveUpstream(catalog, { injector, apiKeys: options.apiKeys, clock, oddTimes }),
+      feeds: new CveFeeds(catalog, { injector, oddTimes }),
       cwe: new CweUpstream({ ...shared, count: options.cwes ?? 300 }),
       capec: new CapecUpstream({ ...shared, count: options.capecs ?? 200 }),
       attack: new AttackUpstream({ ...shared, count: options.attackObjects ?? 1_500 }),
+      kev: new KevUpstream({ ...shared, count: exploited.countTo(source.slots) }, (slot) =>
+        source.id(exploited.at(slot)),
+      ),
+      epss: new EpssUpstream({ ...shared, count: source.slots }, (slot) => source.id(slot)),
     },
   };
+}
+
+/** The generated CVEs that CISA knows to be exploited, in the order of their slots. */
+class Exploited {
+  readonly #source: CveSource;
+  readonly #slots: number[] = [];
+  #next = 0;
+
+  constructor(source: CveSource) {
+    this.#source = source;
+  }
+
+  countTo(end: number): number {
+    for (; this.#next < end; this.#next++)
+      if (this.#source.isExploited(this.#next)) this.#slots.push(this.#next);
+    return this.#slots.length;
+  }
+
+  at(place: number): number {
+    while (this.#slots.length <= place) this.countTo(this.#next + 100);
+    return this.#slots[place]!;
+  }
 }
 
 const anchor = (now: number | string | undefined, clock: () => number): number =>
@@ -127,6 +161,9 @@ const anchor = (now: number | string | undefined, clock: () => number): number =
 function urlsOf(url: string, shared: boolean): SimulatorUrls {
   return {
     cve: `${url}${CVE_PATH}`,
+    feeds: `${url}${FEEDS_PATH}`,
+    kev: `${url}${KEV_PATH}`,
+    epss: `${url}${EPSS_PATH}`,
     cwe: `${url}${shared ? CWE_JSON : CWE_ZIP}`,
     cweZip: `${url}${CWE_ZIP}`,
     cweXml: `${url}${CWE_XML}`,

@@ -1,7 +1,12 @@
 /** The simulator's vocabulary: what may be asked of it and what it tells. */
 
+/** Stand-ins for the upstreams of the built-in providers, by the provider's name. */
 export const upstreamNames = ["cve", "cwe", "capec", "attack"] as const;
 export type Upstream = (typeof upstreamNames)[number];
+
+/** All stand-ins. `feeds` are NVD's year feeds, which show the same CVEs as `cve`. */
+export const standIns = [...upstreamNames, "feeds", "kev", "epss"] as const;
+export type StandIn = (typeof standIns)[number];
 
 /** The feeds exist at two points in time; `after` is some days later than `before`. */
 export type Point = "before" | "after";
@@ -40,13 +45,18 @@ export interface SimulatorOptions {
    * it gets, about 1,700, without configurations and further references.
    */
   recordBytes?: number;
-  /** Leaves out the extreme records (684 KB, odd Unicode, drift…). Default: they are there. */
+  /**
+   * Adds records that no real feed has, or hardly any: lone surrogates, nulls, deep nesting, 684 KB, odd numbers and keys.
+   * Default false: every record is one that real clients accept.
+   */
   extremes?: boolean;
+  /** Times with 0 to 9 fraction digits, with and without a zone. Default false: 3 digits, no zone. */
+  oddTimes?: boolean;
   /** Unknown fields and explicit nulls in every generated CVE, as after a change of NVD's schema. */
   drift?: boolean;
   /** Order of the NVD listing; it promises none. Default `id`. */
   order?: "id" | "shuffled";
-  /** Compress answers where the client allows it. Default false. */
+  /** Compress answers where the client allows it. Default true. */
   gzip?: boolean;
 }
 
@@ -69,15 +79,26 @@ export interface ChangeReport {
   removed: string[];
 }
 
-/** A change of content: how many records (picked deterministically) or which. */
+/** How many records (picked deterministically), which share of them, or which. */
+export type Selection = number | `${number}%` | readonly string[];
+
+export const isList = (what: Selection | undefined): what is readonly string[] => Array.isArray(what);
+
+/** A count, or a share of `of`. */
+export const amountOf = (what: number | `${number}%` | undefined, of: number): number =>
+  typeof what === "string" ? Math.round((of * Number.parseFloat(what)) / 100) : (what ?? 0);
+
+/** A change of content. */
 export interface Change {
   /** Default cve. */
-  provider?: Upstream;
+  provider?: StandIn;
   add?: number;
-  modify?: number | readonly string[];
-  reject?: number | readonly string[];
-  silent?: number | readonly string[];
-  remove?: number | readonly string[];
+  modify?: Selection;
+  reject?: Selection;
+  silent?: Selection;
+  remove?: Selection;
+  /** `keep`: NVD's year feeds stay as they are until they are published. Default: they show the change at once. */
+  feeds?: "keep";
   /** lastModified of what changes (ms or ISO). Default: the simulator's clock. */
   at?: number | string;
 }
@@ -89,7 +110,7 @@ export interface ScheduledChange {
   afterRequests: number;
   change: ChangeOrPoint;
   /** Whose requests count. Default: the change's own upstream. */
-  upstream?: Upstream;
+  upstream?: StandIn;
 }
 
 /** A true record. XML feeds give the element's verbatim source instead of data. */
@@ -107,7 +128,7 @@ export interface LogEntry {
   /** Monotonic ms of the arrival (performance.now of the simulator's process). */
   monotonicMs: number;
   /** Null: no such address. `elsewhere`: followed a redirect to another host. */
-  upstream: Upstream | null;
+  upstream: StandIn | null;
   elsewhere: boolean;
   method: string;
   path: string;
@@ -133,7 +154,7 @@ export interface LogEntry {
 }
 
 export interface Counts {
-  requests: Record<Upstream | "unknown", number>;
+  requests: Record<StandIn | "unknown", number>;
   /** Applied faults by name; `bad-record` counts records served. */
   injected: Record<string, number>;
   injectedTotal: number;

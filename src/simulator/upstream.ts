@@ -14,7 +14,7 @@ export interface SimRequest {
 
 export interface SimulatedUpstream {
   /** Undefined: no such address here. */
-  reply(request: SimRequest, drawn: Drawn): Reply | undefined;
+  reply(request: SimRequest, drawn: Drawn): Reply | undefined | Promise<Reply | undefined>;
   setPoint(point: Point): ChangeReport;
   mutate(change: Change): ChangeReport;
   /** The true records, sorted by id in plain string order; faults change nothing here. */

@@ -5,7 +5,7 @@
  */
 import { createReadStream, createWriteStream, type WriteStream } from "node:fs";
 import { createInterface } from "node:readline";
-import type { Upstream } from "../../src/simulator/types.ts";
+import type { StandIn, Upstream } from "../../src/simulator/types.ts";
 import type { Plan } from "./plan.ts";
 
 /** Who wrote: the script that Redis was executing. Null outside of scripts. */
@@ -81,7 +81,7 @@ export interface ProviderSnapshot {
 
 export interface RequestSeen {
   n: number;
-  upstream: Upstream | null;
+  upstream: StandIn | null;
   /** By the simulator's monotonic clock; `t` of the event is the same moment by the wall. */
   monotonicMs: number;
   status: number;

@@ -1,10 +1,15 @@
 /** Draws faults out of the simulator's whole catalogue, at rates that leave a fleet something to do. */
 import { type FaultName, faultCatalog, faultNames } from "../../src/simulator/faults/catalog.ts";
 import type { Random } from "../../src/simulator/random.ts";
-import { badKinds, upstreamNames } from "../../src/simulator/types.ts";
+import { badKinds, type Upstream, upstreamNames } from "../../src/simulator/types.ts";
 
 /** Each costs a client a great deal of time or memory: once is enough. */
 const heavy: ReadonlySet<FaultName> = new Set(["oversize", "zip-bomb", "xml-bomb"]);
+
+const targetsOf = (name: FaultName): Upstream[] =>
+  upstreamNames.filter((one) => (faultCatalog[name].on as readonly string[]).includes(one));
+/** The faults that the upstreams of a hunt can have. */
+export const inHunts = faultNames.filter((name) => targetsOf(name).length > 0);
 
 export function drawFaults(random: Random, waitScale: number): string[] {
   const count = random.int(1, 3);
@@ -26,11 +31,8 @@ function told(random: Random, waitScale: number, name: (typeof waits)[number]): 
 }
 
 function drawOne(random: Random, waitScale: number): string {
-  const name = random.pick(faultNames);
-  const { on } = faultCatalog[name];
-  const target = random.chance(0.5)
-    ? `:${random.pick(upstreamNames.filter((one) => (on as readonly string[]).includes(one)))}`
-    : "";
+  const name = random.pick(inHunts);
+  const target = random.chance(0.5) ? `:${random.pick(targetsOf(name))}` : "";
   if (name === "bad-record") {
     // Seldom so many that the provider is paused for them.
     const rate = random.pick(["0.005", "0.02", "0.02", "0.2"]);

@@ -34,7 +34,14 @@ let env: NodeJS.ProcessEnv;
 
 beforeAll(async () => {
   redis = await startRedis({ appendonly: true });
-  simulator = await startSimulator({ cves: 6_000, cwes: 40, capecs: 30, attackObjects: 120, latencyMs: 100 });
+  simulator = await startSimulator({
+    extremes: true,
+    cves: 6_000,
+    cwes: 40,
+    capecs: 30,
+    attackObjects: 120,
+    latencyMs: 100,
+  });
 });
 
 afterAll(async () => {

@@ -21,7 +21,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "uee-library-"));
   install(folder);
   redis = await startRedis({ appendonly: true });
-  simulator = await startSimulator({ cves: 60, cwes: 5, capecs: 5, attackObjects: 10 });
+  simulator = await startSimulator({ extremes: true, cves: 60, cwes: 5, capecs: 5, attackObjects: 10 });
 });
 afterAll(async () => {
   await simulator.close();

@@ -27,7 +27,7 @@ let simulator: Simulator;
 beforeAll(async () => {
   redis = await startRedis({});
   listing = await startListing(makeRecords(7500));
-  simulator = await startSimulator({ attackObjects: 1_500, cves: 1 });
+  simulator = await startSimulator({ extremes: true, attackObjects: 1_500, cves: 1 });
 });
 afterAll(async () => {
   await simulator.close();

@@ -18,6 +18,8 @@ interface SimulateFlags {
   point?: string;
   nvdRate?: string;
   latencyMs?: string;
+  extremes?: boolean;
+  oddTimes?: boolean;
   json?: boolean;
 }
 
@@ -26,7 +28,7 @@ export function defineSimulate(program: Command, context: CliContext, finish: Fi
     .command("simulate")
     .summary("local stand-ins for every upstream, with faults on demand")
     .description(
-      "Serves stand-ins for NVD, CWE, CAPEC and ATT&CK on loopback until Ctrl-C and prints the environment that points " +
+      "Serves stand-ins for NVD (API and year feeds), CWE, CAPEC, ATT&CK, KEV and EPSS on loopback until Ctrl-C and prints the environment that points " +
         "UEE to them. Generated data of any size, the same for the same seed; or the real records of a folder.",
     )
     .option("--cves <n>", "generated CVEs (default: 3000)")
@@ -37,6 +39,8 @@ export function defineSimulate(program: Command, context: CliContext, finish: Fi
     .option("--point <point>", "before or after: the content exists at two points in time (default: before)")
     .option("--nvd-rate <max/window>", "enforce NVD's limit, e.g. 5/30s")
     .option("--latency-ms <ms>", "wait before every answer")
+    .option("--extremes", "add records that no real feed has: nulls, lone surrogates, 684 KB, deep nesting")
+    .option("--odd-times", "times with 0 to 9 fraction digits, with and without a zone")
     .option("--json", "print one JSON document with the addresses, then serve")
     .addHelpText(
       "after",
@@ -86,9 +90,11 @@ function asArguments(flags: SimulateFlags): string[] {
     ["--point", flags.point],
     ["--nvd-rate", flags.nvdRate],
     ["--latency-ms", flags.latencyMs],
+    ["--extremes", flags.extremes ? "" : undefined],
+    ["--odd-times", flags.oddTimes ? "" : undefined],
     ...(flags.fault ?? []).map((spec): [string, string] => ["--fault", spec]),
   ];
-  return named.flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
+  return named.flatMap(([name, value]) => (value === undefined ? [] : value === "" ? [name] : [name, value]));
 }
 
 /** What makes UEE use a simulator instead of the real upstreams. */
@@ -102,12 +108,13 @@ export const environmentOf = ({ urls }: Pick<Simulator, "urls">): Record<string,
 
 function printAddresses(context: CliContext, simulator: Simulator): void {
   const style = styleFor(context.stdout, context.env);
-  const { url } = simulator;
+  const { url, urls } = simulator;
   const lines = [
     `${style.bold("Simulator")} at ${style.cyan(url)}. Paste this in another terminal, then: uee run all --wait`,
     "",
     ...Object.entries(environmentOf(simulator)).map(([name, value]) => `export ${name}=${value}`),
     "",
+    `${style.dim("Also served:      ")}${[urls.feeds, urls.kev, urls.epss].join(" ")}`,
     `${style.dim("Some days later:  ")}curl -X POST ${url}/_sim/point -d '{"point":"after"}'`,
     `${style.dim("Other faults:     ")}curl -X POST ${url}/_sim/faults -d '{"faults":["status-503@0.1"]}'`,
     `${style.dim("What was asked:   ")}curl ${url}/_sim/counts`,

@@ -5,19 +5,21 @@
 import { UeeError } from "../../core/errors.ts";
 import { timeOf } from "../clock.ts";
 import { mix } from "../random.ts";
-import type { Change, ChangeReport, Point } from "../types.ts";
+import { amountOf, type Change, type ChangeReport, isList, type Point } from "../types.ts";
 import { byText } from "../upstream.ts";
+import { matcher } from "./match.ts";
 import { type CveSource, type CveState, copyState, LIVE, type Part, REJECTED } from "./state.ts";
 
-/** All bounds are inclusive, ms. */
+/** All bounds are inclusive, ms; together they must all hold. */
 export interface Filter {
   modifiedFrom?: number;
   modifiedTo?: number;
   publishedFrom?: number;
   publishedTo?: number;
-  id?: string;
+  ids?: readonly string[];
   noRejected?: boolean;
-  hasKev?: boolean;
+  /** What is asked of the record itself, by the parameter's name in lower case; see match.ts. */
+  match?: Readonly<Record<string, string>>;
 }
 
 const emptyReport = (): ChangeReport => ({ added: [], modified: [], rejected: [], silent: [], removed: [] });
@@ -29,10 +31,14 @@ export class CveCatalog {
   readonly #clock: () => number;
   #state: CveState;
   #earlier: CveState | undefined;
+  /** What the year feeds show, where that is not the present content. */
+  #published: CveState | undefined;
   #mutations = 0;
   #selections = new Map<string, Uint32Array>();
   /** Moves with every change of content. */
   revision = 1;
+  /** Moves with every change of what the feeds show. */
+  feedRevision = 1;
 
   constructor(
     source: CveSource,
@@ -64,9 +70,21 @@ export class CveCatalog {
     return old;
   }
 
-  #changed(): void {
+  /** The content as the year feeds show it. */
+  get published(): CveState {
+    return this.#published ?? this.#state;
+  }
+
+  /** The feeds are made anew from the present content. */
+  publish(): void {
+    this.#published = undefined;
+    this.feedRevision += 1;
+  }
+
+  #changed(publish: boolean): void {
     this.revision += 1;
     this.#selections.clear();
+    if (publish) this.publish();
   }
 
   /** Live slots that pass the filter, in listing order. */
@@ -90,7 +108,8 @@ export class CveCatalog {
       publishedFrom,
       publishedTo = Number.POSITIVE_INFINITY,
     } = filter;
-    const wanted = filter.id === undefined ? undefined : (this.source.slotOf(filter.id) ?? -1);
+    const wanted = filter.ids && new Set(filter.ids.map((id) => this.source.slotOf(id)));
+    const matches = filter.match && matcher(filter.match);
     const slots = new Uint32Array(state.count);
     let length = 0;
     for (let slot = 0; slot < state.count; slot++) {
@@ -102,9 +121,9 @@ export class CveCatalog {
         const published = state.published[slot]!;
         if (!(published >= publishedFrom && published <= publishedTo)) continue;
       }
-      if (wanted !== undefined && slot !== wanted) continue;
+      if (wanted && !wanted.has(slot)) continue;
       if (filter.noRejected && (flags & REJECTED) !== 0) continue;
-      if (filter.hasKev && !this.source.hasKev(slot, state)) continue;
+      if (matches && !matches(this.source.fields(slot, state))) continue;
       slots[length++] = slot;
     }
     return slots.slice(0, length);
@@ -128,10 +147,10 @@ export class CveCatalog {
   }
 
   /** Live slots in plain string order of their ids. */
-  sorted(): Uint32Array {
-    const slots = Array.from(this.#filtered({}, this.#state), (slot) => ({ slot, id: this.source.id(slot) }));
-    slots.sort((a, b) => byText(a.id, b.id));
-    return Uint32Array.from(slots, (entry) => entry.slot);
+  sorted(state: CveState = this.#state): { slot: number; id: string }[] {
+    return Array.from(this.#filtered({}, state), (slot) => ({ slot, id: this.source.id(slot) })).sort(
+      (a, b) => byText(a.id, b.id),
+    );
   }
 
   setPoint(point: Point): ChangeReport {
@@ -139,7 +158,7 @@ export class CveCatalog {
     const report = compare(this.source, this.#state, next);
     this.#earlier = this.#state;
     this.#state = next;
-    this.#changed();
+    this.#changed(true);
     return report;
   }
 
@@ -148,11 +167,12 @@ export class CveCatalog {
     this.#earlier = copyState(this.#state);
     this.#mutations += 1;
     const taken = new Set<number>();
-    const chosen = (what: number | readonly string[] | undefined): number[] => {
-      const slots = typeof what === "number" ? this.#pick(what, taken) : this.#named(what ?? []);
+    const chosen = (what: Change["modify"]): number[] => {
+      const slots = isList(what) ? this.#named(what) : this.#pick(amountOf(what, live), taken);
       for (const slot of slots) taken.add(slot);
       return slots;
     };
+    const live = this.#filtered({}, this.#state).length;
     const report = emptyReport();
     const state = this.#state;
     const idOf = (slot: number): string => this.source.id(slot);
@@ -177,7 +197,8 @@ export class CveCatalog {
     });
     for (let left = change.add ?? 0; left > 0; left--) report.added.push(idOf(this.source.add(state, at)));
     state.asOf = at;
-    this.#changed();
+    if (change.feeds === "keep") this.#published ??= this.#earlier;
+    this.#changed(change.feeds !== "keep");
     return report;
   }
 

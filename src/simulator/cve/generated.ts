@@ -2,8 +2,10 @@
  * Generated CVEs: record n of a seed is the same text whenever it is made, and an edition (version) of it differs from
  * the one before in exactly one field. Nothing but the state's few bytes is kept per record.
  */
+import type { JsonObject } from "../../core/json.ts";
 import { fraction, mix, Random } from "../random.ts";
-import { cpeMatch, makePools, type Pools } from "./pools.ts";
+import { IdSpace } from "./ids.ts";
+import { CISA_ADP, cpeMatch, type Fragment, makePools, type PoolName, type Pools, sources } from "./pools.ts";
 import { makeSpecials, type Special } from "./specials.ts";
 import {
   appendSlot,
@@ -12,6 +14,7 @@ import {
   emptyState,
   LIVE,
   nvdTime,
+  oddTime,
   type Part,
   REJECTED,
 } from "./state.ts";
@@ -22,9 +25,11 @@ export interface GeneratedOptions {
   count: number;
   /** End of the point after, ms. */
   now: number;
-  recordBytes: number | undefined;
-  extremes: boolean;
-  drift: boolean;
+  recordBytes?: number | undefined;
+  /** Default false. */
+  extremes?: boolean | undefined;
+  drift?: boolean | undefined;
+  oddTimes?: boolean | undefined;
 }
 
 const HOUR = 3_600_000;
@@ -35,13 +40,11 @@ const statuses = [
   "Awaiting Analysis",
   "Undergoing Analysis",
   "Received",
+  "Not Scheduled",
 ] as const;
-const sources = ["cve@mitre.org", "security@example.org", "cna@example.net", "audit@patchstack.com"] as const;
 /** Fields in the order in which editions may change them. */
 const FIELDS = ["status", "descriptions", "metrics", "weaknesses", "configurations", "references"] as const;
-const FIRST_YEAR = 1999;
 const LEAN_BELOW = 3_000;
-
 /** Share of the base records that the step from before to after touches; at least one each. */
 const steps = [
   { kind: "removed", share: 0.004 },
@@ -58,8 +61,7 @@ export class GeneratedCves implements CveSource {
   readonly #specials: readonly Special[];
   /** slot → special, for those slots that hold one. */
   readonly #specialAt = new Map<number, Special>();
-  /** First slot of each year from FIRST_YEAR on, and one end. */
-  readonly #yearStart: number[] = [];
+  readonly #ids: IdSpace;
   readonly #filler: Buffer;
   readonly #lean: boolean;
 
@@ -69,31 +71,13 @@ export class GeneratedCves implements CveSource {
     this.#specials = options.extremes ? makeSpecials(options.seed) : [];
     this.#filler = makeFiller(options);
     this.#lean = (options.recordBytes ?? LEAN_BELOW) < LEAN_BELOW;
-    this.#placeYears();
+    this.#ids = new IdSpace(options.seed, options.count, new Date(this.#endOfBefore).getUTCFullYear());
     this.#placeSpecials();
   }
 
   /** The newest `before` record is modified here. */
   get #endOfBefore(): number {
     return this.#options.now - 26 * HOUR;
-  }
-
-  get #lastYear(): number {
-    return new Date(this.#endOfBefore).getUTCFullYear();
-  }
-
-  /** Years grow as the real ones do: each has some 12 % more than the one before. */
-  #placeYears(): void {
-    const years = this.#lastYear - FIRST_YEAR + 1;
-    const weight = (year: number): number => 1.12 ** year - 0.9;
-    let total = 0;
-    for (let y = 0; y < years; y++) total += weight(y);
-    let sum = 0;
-    for (let y = 0; y < years; y++) {
-      this.#yearStart.push(Math.round((sum / total) * this.#options.count));
-      sum += weight(y);
-    }
-    this.#yearStart.push(this.#options.count);
   }
 
   #placeSpecials(): void {
@@ -104,35 +88,16 @@ export class GeneratedCves implements CveSource {
     for (let i = 0; i < room; i++) this.#specialAt.set(Math.floor(((i + 0.5) / room) * count), chosen[i]!);
   }
 
-  #year(slot: number): number {
-    const { count } = this.#options;
-    if (slot >= count) return this.#yearStart.length - 2;
-    let low = 0;
-    let high = this.#yearStart.length - 2;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.#yearStart[middle]! <= slot) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+  get slots(): number {
+    return this.#options.count;
   }
 
   id(slot: number): string {
-    const year = this.#year(slot);
-    const within = slot - this.#yearStart[year]!;
-    // Gaps of up to two numbers, as reserved ids leave them.
-    const number = 1 + within * 3 + (mix(this.#options.seed, slot, 1) % 3);
-    return `CVE-${FIRST_YEAR + year}-${String(number).padStart(4, "0")}`;
+    return this.#ids.id(slot);
   }
 
   slotOf(id: string): number | undefined {
-    const match = /^CVE-(\d{4})-(\d{4,})$/.exec(id);
-    if (!match) return undefined;
-    const year = Number(match[1]) - FIRST_YEAR;
-    const start = this.#yearStart[year];
-    if (start === undefined) return undefined;
-    const slot = start + Math.floor((Number(match[2]) - 1) / 3);
-    return this.id(slot) === id ? slot : undefined;
+    return this.#ids.slotOf(id);
   }
 
   at(point: "before" | "after"): CveState {
@@ -140,11 +105,10 @@ export class GeneratedCves implements CveSource {
     const state = emptyState(Math.ceil(count * (1 + ADDED_SHARE)) + 8, this.#endOfBefore);
     state.count = count;
     for (let slot = 0; slot < count; slot++) {
-      const year = this.#year(slot);
-      const start = Date.UTC(FIRST_YEAR + year, 0, 1);
-      const end = Math.min(Date.UTC(FIRST_YEAR + year + 1, 0, 1), this.#endOfBefore);
-      const size = this.#yearStart[year + 1]! - this.#yearStart[year]!;
-      const published = Math.floor(start + ((slot - this.#yearStart[year]! + 0.5) / size) * (end - start));
+      const { year, start: first, size } = this.#ids.yearOf(slot);
+      const start = Date.UTC(year, 0, 1);
+      const end = Math.min(Date.UTC(year + 1, 0, 1), this.#endOfBefore);
+      const published = Math.floor(start + ((slot - first + 0.5) / size) * (end - start));
       state.published[slot] = published;
       // Half were touched long ago; the others drift towards the present, in waves as NVD's mass edits make them.
       const age = fraction(seed, slot, 2);
@@ -194,66 +158,174 @@ export class GeneratedCves implements CveSource {
     return slot;
   }
 
-  hasKev(slot: number): boolean {
-    return fraction(this.#options.seed, slot, 6) < 0.005;
+  isExploited(slot: number): boolean {
+    // The smallest catalogue has two.
+    return slot === 1 || slot === 4 || fraction(this.#options.seed, slot, 6) < 0.005;
+  }
+
+  #time(slot: number, ms: number, salt: number): string {
+    return this.#options.oddTimes ? oddTime(ms, mix(this.#options.seed, slot, salt)) : nvdTime(ms);
+  }
+
+  #source(slot: number): string {
+    return sources[mix(this.#options.seed, slot, 7) % sources.length]!;
+  }
+
+  /** The fields of the record's own. */
+  #head(slot: number, state: CveState): JsonObject & { id: string; published: string; lastModified: string } {
+    const base = mix(this.#options.seed, slot, 7);
+    const rejected = (state.flags[slot]! & REJECTED) !== 0;
+    const version = state.version[slot]!;
+    const editions = countEditions(this.#options.seed, slot, version);
+    return {
+      id: this.id(slot),
+      sourceIdentifier: this.#source(slot),
+      published: this.#time(slot, state.published[slot]!, 0x71),
+      lastModified: this.#time(slot, state.modified[slot]!, 0x72),
+      vulnStatus: rejected ? "Rejected" : statuses[(base + editions[0]!) % statuses.length]!,
+      ...(rejected
+        ? {
+            cveTags: [],
+            descriptions: [
+              {
+                lang: "en",
+                value: `Rejected reason: DO NOT USE THIS CANDIDATE NUMBER. Edition ${version}.`,
+              },
+            ],
+            metrics: {},
+            references: [],
+          }
+        : this.isExploited(slot)
+          ? kevFields
+          : {}),
+    };
+  }
+
+  /** What CISA's analysts said of it, on most records since June 2026. */
+  #ssvc(slot: number, id: string): JsonObject | undefined {
+    const dice = mix(this.#options.seed, slot, 0x55);
+    if (this.#lean || dice % 100 < 15) return undefined;
+    const pick = <T>(of: readonly T[], salt: number): T => of[(dice >>> salt) % of.length]!;
+    return {
+      source: CISA_ADP,
+      ssvcData: {
+        timestamp: `2026-06-${String(10 + (dice % 8))}T14:25:34.416117Z`,
+        id,
+        options: [
+          { exploitation: this.isExploited(slot) ? "active" : pick(["none", "poc"], 8) },
+          { automatable: pick(["yes", "no"], 10) },
+          { technicalImpact: pick(["partial", "total"], 12) },
+        ],
+        role: "CISA Coordinator",
+        version: "2.0.3",
+      },
+    };
+  }
+
+  /** The shared fragments of an ordinary record; where it has none the pool's name is absent. */
+  #fragments(slot: number, state: CveState): Partial<Record<PoolName, Fragment>> {
+    const { seed } = this.#options;
+    const editions = countEditions(seed, slot, state.version[slot]!);
+    // A lean record has no configurations and one reference: what would change there changes its descriptions.
+    if (this.#lean) editions[1] = editions[1]! + editions[4]! + editions[5]!;
+    const pick = (name: PoolName, salt: number, edition = 0): Fragment => {
+      const pool = this.#pools[name];
+      return pool[(mix(seed, slot, salt) + edition) % pool.length]!;
+    };
+    const tagged = mix(seed, slot, 14) % 100 < 3;
+    return {
+      tags: tagged ? pick("tags", 15) : this.#pools.tags[0]!,
+      descriptions: pick("descriptions", 8, editions[1]),
+      metrics: pick("metrics", 9, editions[2]),
+      weaknesses: pick("weaknesses", 10, editions[3]),
+      extras: pick("extras", 12),
+      ...(this.#lean
+        ? {}
+        : {
+            affected: pick("affected", 16),
+            configurations: pick("configurations", 11, editions[4]),
+            references: pick("references", 13, editions[5]),
+          }),
+    };
   }
 
   parts(slot: number, state: CveState, out: Part[]): void {
-    const { seed } = this.#options;
-    const id = this.id(slot);
-    const version = state.version[slot]!;
-    const published = nvdTime(state.published[slot]!);
-    const lastModified = nvdTime(state.modified[slot]!);
+    const head = this.#head(slot, state);
+    const text = JSON.stringify(head);
+    if ((state.flags[slot]! & REJECTED) !== 0) {
+      out.push(text);
+      return;
+    }
     const special = this.#specialAt.get(slot);
-    if (special?.head) out.push(`{${special.head({ id, published, lastModified })}`);
-    const rejected = (state.flags[slot]! & REJECTED) !== 0;
-    const editions = countEditions(seed, slot, version);
-    const base = mix(seed, slot, 7);
-    const status = rejected ? "Rejected" : statuses[(base + editions[0]!) % statuses.length]!;
-    if (!special?.head)
-      out.push(
-        `{"id":"${id}","sourceIdentifier":"${sources[base % sources.length]}","published":"${published}",` +
-          `"lastModified":"${lastModified}",${special && !rejected ? "" : `"vulnStatus":"${status}",`}`,
-      );
-    if (rejected) {
-      out.push(
-        `"cveTags":[],"descriptions":[{"lang":"en","value":"Rejected reason: DO NOT USE THIS CANDIDATE NUMBER. ` +
-          `Edition ${version}."}],"metrics":{},"references":[]}`,
-      );
-      return;
-    }
     if (special) {
-      out.push(special.rest, version === 1 ? "}" : `,"evaluatorImpact":"Edition ${version}."}`);
+      const version = state.version[slot]!;
+      const { id, sourceIdentifier, published, lastModified } = head;
+      out.push(
+        special.head
+          ? `{${special.head(head)}`
+          : `${JSON.stringify({ id, sourceIdentifier, published, lastModified }).slice(0, -1)},`,
+        special.rest,
+        version === 1 ? "}" : `,"evaluatorImpact":"Edition ${version}."}`,
+      );
       return;
     }
-    const pick = (pool: Buffer[], salt: number, edition: number): Buffer =>
-      pool[(mix(seed, slot, salt) + edition) % pool.length]!;
-    // A lean record has no configurations and one reference: what would change there changes its descriptions.
-    if (this.#lean) editions[1] = editions[1]! + editions[4]! + editions[5]!;
-    if (this.hasKev(slot)) out.push(kevFields);
+    const of = this.#fragments(slot, state);
+    const ssvc = this.#ssvc(slot, head.id);
+    const metrics = of.metrics!.bytes;
     out.push(
-      '"cveTags":[],',
-      pick(this.#pools.descriptions, 8, editions[1]!),
-      pick(this.#pools.metrics, 9, editions[2]!),
-      pick(this.#pools.weaknesses, 10, editions[3]!),
-      this.#lean ? "" : pick(this.#pools.configurations, 11, editions[4]!),
-      pick(this.#pools.extras, 12, 0),
+      `${text.slice(0, -1)},`,
+      of.tags!.bytes,
+      of.descriptions!.bytes,
+      of.affected?.bytes ?? "",
+      `"metrics":{${ssvc ? `"ssvcV203":[${JSON.stringify(ssvc)}]${metrics.length > 0 ? "," : ""}` : ""}`,
+      metrics,
+      "},",
+      of.weaknesses!.bytes,
+      of.configurations?.bytes ?? "",
+      of.extras!.bytes,
       this.#filler,
       this.#options.drift ? driftFields : "",
-      `"references":[{"url":"https://advisories.example/${id}","source":"cve@mitre.org"}`,
-      this.#lean ? "" : pick(this.#pools.references, 13, editions[5]!),
-      "]}",
     );
+    out.push(`"references":[${JSON.stringify(firstReference(head.id))}`);
+    // The pool's text begins with `"references":[`, which here is only the rest of the list.
+    if (of.references) out.push(",", of.references.bytes.subarray('"references":['.length), "}");
+    else out.push("]}");
+  }
+
+  fields(slot: number, state: CveState): JsonObject {
+    if ((state.flags[slot]! & REJECTED) !== 0 || this.#specialAt.has(slot)) {
+      const out: Part[] = [];
+      this.parts(slot, state, out);
+      return JSON.parse(out.map(String).join("")) as JsonObject;
+    }
+    const of = this.#fragments(slot, state);
+    return {
+      sourceIdentifier: this.#source(slot),
+      ...(this.isExploited(slot) ? kevFields : {}),
+      ...of.tags!.value,
+      ...of.descriptions!.value,
+      metrics: of.metrics!.value,
+      ...of.weaknesses!.value,
+      ...of.configurations?.value,
+      ...of.references?.value,
+    };
   }
 }
 
-const driftFields =
-  '"priority":"lowest priority","ssvcMetrics":{"ssvcV203":[{"source":"cisa","ssvcData":{"role":"CISA Coordinator"}}]},' +
-  '"evaluatorImpact":null,"x_next":[{"nested":[null,{}]}],';
+const firstReference = (id: string): JsonObject => ({
+  url: `https://advisories.example/${id}`,
+  source: "cve@mitre.org",
+});
 
-const kevFields =
-  '"cisaExploitAdd":"2024-05-01","cisaActionDue":"2024-05-22",' +
-  '"cisaRequiredAction":"Apply mitigations per vendor instructions.","cisaVulnerabilityName":"Generated Vulnerability",';
+const driftFields =
+  '"priority":"lowest priority","x_next":[{"nested":[null,{}]}],"evaluatorImpact":null,"x_ssvc":{"ssvcV204":[{}]},';
+
+const kevFields = {
+  cisaExploitAdd: "2024-05-01",
+  cisaActionDue: "2024-05-22",
+  cisaRequiredAction: "Apply mitigations per vendor instructions.",
+  cisaVulnerabilityName: "Generated Vulnerability",
+};
 
 /** How often each field has changed up to this version; version 0 is what stale caches hold. */
 function countEditions(seed: number, slot: number, version: number): number[] {

@@ -3,6 +3,7 @@
  * Names and values are case-insensitive; booleans carry no value.
  */
 import type { Filter } from "./catalog.ts";
+import { cpeAttributes } from "./match.ts";
 
 export interface NvdQuery {
   startIndex: number;
@@ -24,16 +25,65 @@ const badDate = "Invalid ISO 8601 date/time format, see documentation.";
 /** The offset is mandatory, with hours and minutes, or Z. A raw `+` arrives as a space and is refused. */
 const ISO = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/i;
 
+const severities = ["LOW", "MEDIUM", "HIGH"];
+const flags = [
+  "norejected",
+  "haskev",
+  "hascertalerts",
+  "hascertnotes",
+  "hasoval",
+  "keywordexactmatch",
+  "isvulnerable",
+];
+const oneOf =
+  (...values: string[]) =>
+  (value: string): boolean =>
+    values.some((one) => one.toLowerCase() === value.toLowerCase());
+const isType = oneOf("including", "excluding");
+const isCpe = (value: string): boolean =>
+  /^cpe:2\.3:[aoh*](:|$)/i.test(value) && cpeAttributes(value).length <= 11;
+
+/** Parameters that look into the record, and which values NVD takes. */
+const matched: Record<string, (value: string) => boolean> = {
+  cvssV2Severity: oneOf(...severities),
+  cvssV3Severity: oneOf(...severities, "CRITICAL"),
+  cvssV4Severity: oneOf(...severities, "CRITICAL"),
+  cvssV2Metrics: (value) => /^[\w:/.()]+$/.test(value),
+  cvssV3Metrics: (value) => /^[\w:/.]+$/.test(value),
+  cvssV4Metrics: (value) => /^[\w:/.]+$/.test(value),
+  cweId: (value) => /^(CWE-\d+|NVD-CWE-(Other|noinfo))$/i.test(value),
+  cveTag: oneOf("disputed", "unsupported-when-assigned", "exclusively-hosted-service"),
+  sourceIdentifier: (value) => value !== "",
+  keywordSearch: (value) => value.trim() !== "",
+  cpeName: (value) => isCpe(value) && cpeAttributes(value).length === 11,
+  virtualMatchString: isCpe,
+  versionStart: (value) => value !== "",
+  versionStartType: isType,
+  versionEnd: (value) => value !== "",
+  versionEndType: isType,
+};
+const matchedNames = new Map(Object.keys(matched).map((name) => [name.toLowerCase(), name]));
+
+/** Each is useless, and refused, without the other. */
+const needs: [string, string][] = [
+  ["keywordexactmatch", "keywordsearch"],
+  ["isvulnerable", "cpename"],
+  ["versionstart", "virtualmatchstring"],
+  ["versionend", "virtualmatchstring"],
+  ["versionstart", "versionstarttype"],
+  ["versionstarttype", "versionstart"],
+  ["versionend", "versionendtype"],
+  ["versionendtype", "versionend"],
+];
+
 const known = new Set([
   "startindex",
   "resultsperpage",
-  "lastmodstartdate",
-  "lastmodenddate",
-  "pubstartdate",
-  "pubenddate",
   "cveid",
-  "norejected",
-  "haskev",
+  "cveids",
+  ...["lastmod", "pub", "kev"].flatMap((kind) => [`${kind}startdate`, `${kind}enddate`]),
+  ...flags,
+  ...matchedNames.keys(),
 ]);
 
 class Refused extends Error {
@@ -64,7 +114,7 @@ function time(text: string): number {
 
 function window(
   given: ReadonlyMap<string, string>,
-  kind: "lastmod" | "pub",
+  kind: "lastmod" | "pub" | "kev",
 ): { from: number; to: number } | undefined {
   const start = given.get(`${kind}startdate`);
   const end = given.get(`${kind}enddate`);
@@ -76,6 +126,33 @@ function window(
   if (to < from) throw new Refused("Invalid date range: the start is after the end.");
   if (to - from > MAX_RANGE) throw new Refused("Date range cannot exceed 120 days");
   return { from, to };
+}
+
+function idsOf(given: ReadonlyMap<string, string>): string[] | undefined {
+  const [one, many] = [given.get("cveid"), given.get("cveids")];
+  if (one === undefined && many === undefined) return undefined;
+  const [name, ids] = one !== undefined ? ["cveId", [one]] : ["cveIds", many!.split(",")];
+  if (ids.length > 100 || !ids.every((id) => /^CVE-\d{4}-\d{4,}$/i.test(id)))
+    throw new Refused(`Invalid ${name} parameter.`);
+  return ids.map((id) => id.toUpperCase());
+}
+
+function matchOf(given: ReadonlyMap<string, string>): Record<string, string> {
+  for (const [one, other] of needs) {
+    if (given.has(one) && !given.has(other)) throw new Refused(`Invalid parameter: ${one} needs ${other}`);
+  }
+  const versions = ["v2", "v3", "v4"].filter((version) =>
+    ["severity", "metrics"].some((what) => given.has(`cvss${version}${what}`)),
+  );
+  if (versions.length > 1) throw new Refused("CVSS versions cannot be combined.");
+  const match: Record<string, string> = {};
+  for (const [name, value] of given) {
+    const asked = matchedNames.get(name);
+    if (asked !== undefined && !matched[asked]!(value)) throw new Refused(`Invalid ${asked} parameter.`);
+    if (asked !== undefined || (flags.includes(name) && name !== "norejected")) match[name] = value;
+  }
+  const kev = window(given, "kev");
+  return kev ? { ...match, kevstartdate: String(kev.from), kevenddate: String(kev.to) } : match;
 }
 
 export function readQuery(params: URLSearchParams): NvdQuery | { refusal: NvdRefusal } {
@@ -93,11 +170,11 @@ export function readQuery(params: URLSearchParams): NvdQuery | { refusal: NvdRef
     if (modified) Object.assign(filter, { modifiedFrom: modified.from, modifiedTo: modified.to });
     const published = window(given, "pub");
     if (published) Object.assign(filter, { publishedFrom: published.from, publishedTo: published.to });
-    const id = given.get("cveid")?.toUpperCase();
-    if (id !== undefined && !/^CVE-\d{4}-\d{4,}$/.test(id)) throw new Refused("Invalid cveId parameter.");
-    if (id !== undefined) filter.id = id;
+    const ids = idsOf(given);
+    if (ids) filter.ids = ids;
     if (given.has("norejected")) filter.noRejected = true;
-    if (given.has("haskev")) filter.hasKev = true;
+    const match = matchOf(given);
+    if (Object.keys(match).length > 0) filter.match = match;
     return { startIndex: whole(given.get("startindex"), 0, "startIndex"), resultsPerPage, filter };
   } catch (error) {
     if (error instanceof Refused) return { refusal: error.refusal };

@@ -117,6 +117,14 @@ export class SharedCves implements CveSource {
     return state;
   }
 
+  get slots(): number {
+    return this.#entries.length;
+  }
+
+  isExploited(): boolean {
+    return true;
+  }
+
   id(slot: number): string {
     return this.#entries[slot]?.id ?? `CVE-2099-${String(slot).padStart(4, "0")}`;
   }
@@ -154,8 +162,10 @@ export class SharedCves implements CveSource {
     out.push(Buffer.from(JSON.stringify(record)));
   }
 
-  hasKev(slot: number, state: CveState): boolean {
-    return this.#slice(slot, state.version[slot]!)?.text.includes('"cisaExploitAdd"') ?? false;
+  fields(slot: number, state: CveState): JsonObject {
+    const out: Part[] = [];
+    this.parts(slot, state, out);
+    return JSON.parse(String(out[0])) as JsonObject;
   }
 
   add(state: CveState, modified: number): number {

@@ -122,6 +122,12 @@ export const makeSpecials = bySeed((seed): readonly Special[] => {
       "six metrics",
       `"descriptions":[],"references":[],"metrics":{"cvssMetricV31":[${Array.from({ length: 6 }, (_, i) => `{"source":"s${i}","type":"Secondary","cvssData":{"version":"3.1","baseScore":${i}.5}}`).join(",")}]}`,
     ),
+    special(
+      "CVSS 4.0 as it first appeared",
+      '"metrics":{"cvssMetricV40":[{"source":"cna@example.net","type":"Secondary","cvssData":{"version":"4.0","baseScore":9.3,' +
+        '"vulnerableSystemConfidentiality":"HIGH","exploitMaturity":"PROOF-OF-CONCEPT","Safety":"SAFETY"}}]},' +
+        '"descriptions":[],"references":[]',
+    ),
     special("deep nesting", `"x_deep":${nested(100)},${describe("deep")}`),
     special("434 references", `"references":[${references}],"descriptions":[],"metrics":{}`),
     special("629 configurations", configurations(random, 629, 2)),

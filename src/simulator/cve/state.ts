@@ -2,6 +2,8 @@
  * What is true of every CVE right now, in a few bytes a record; the text itself is made when asked for.
  * A slot is a record's place in the catalogue: slots never move and are never given to another id.
  */
+import type { JsonObject } from "../../core/json.ts";
+
 export interface CveState {
   /** Slots in use, removed ones included. */
   count: number;
@@ -61,18 +63,33 @@ export type Part = Buffer | string;
 /** NVD's time format: ms, no zone, UTC. */
 export const nvdTime = (ms: number): string => new Date(ms).toISOString().slice(0, 23);
 
+/** Other forms of the same time that NVD has been seen to write: 0 to 9 fraction digits, with and without a zone. */
+export function oddTime(ms: number, dice: number): string {
+  const fraction = nvdTime(ms)
+    .slice(20)
+    .padEnd(9, "0")
+    .slice(0, dice % 10);
+  const zone = ["", "Z", "+00:00"][(dice >>> 8) % 3]!;
+  return `${nvdTime(ms).slice(0, 19)}${fraction === "" ? "" : `.${fraction}`}${zone}`;
+}
+
 /** Where the texts come from: generated, or real records. */
 export interface CveSource {
   /** The state at a point in time, fresh. */
   at(point: "before" | "after"): CveState;
+  /** Slots at the point before. */
+  readonly slots: number;
   id(slot: number): string;
+  /** Does CISA know it to be exploited? Of generated CVEs only; real ones have a real KEV. */
+  isExploited(slot: number): boolean;
   /** The slot of an id, if it ever was one. */
   slotOf(id: string): number | undefined;
   /** Appends the record's JSON text. */
   parts(slot: number, state: CveState, out: Part[]): void;
+  /** Those fields of the record that NVD's parameters look into. They may be shared and are never written to. */
+  fields(slot: number, state: CveState): JsonObject;
   /** What one more edit adds to a record's version. */
   readonly editionStep: number;
-  hasKev(slot: number, state: CveState): boolean;
   /** A new record; its slot is appended to the state. */
   add(state: CveState, modified: number): number;
 }

@@ -1,15 +1,16 @@
 /** NVD's CVE API 2.0: `/rest/json/cves/2.0`, with or without a trailing slash. */
+import { LRUCache } from "lru-cache";
 import type { Drawn, Injector } from "../faults/injector.ts";
 import { corruptJson } from "../http/corrupt.ts";
 import { type Reply, reply } from "../http/reply.ts";
-import { ByteLru } from "../lru.ts";
 import { mix } from "../random.ts";
 import type { BadRecord, Change, ChangeReport, ContentEntry, Point } from "../types.ts";
 import type { SimRequest, SimulatedUpstream } from "../upstream.ts";
 import type { CveCatalog } from "./catalog.ts";
 import { type PageBody, renderPage } from "./page.ts";
 import { type NvdQuery, type NvdRefusal, pageCapMessage, readQuery } from "./query.ts";
-import { nvdTime } from "./state.ts";
+import { nvdTime, oddTime } from "./state.ts";
+import { badRecordsOf, contentOf, linesOf } from "./truth.ts";
 
 export const CVE_PATH = "/rest/json/cves/2.0";
 const CACHE_BYTES = 48 * 1_048_576;
@@ -20,16 +21,29 @@ export class CveUpstream implements SimulatedUpstream {
   readonly #injector: Injector;
   readonly #apiKeys: ReadonlySet<string> | undefined;
   readonly #clock: () => number;
-  readonly #pages = new ByteLru<PageBody>(CACHE_BYTES);
+  readonly #oddTimes: boolean;
+  #answers = 0;
+  readonly #pages = new LRUCache<string, PageBody>({
+    maxSize: CACHE_BYTES,
+    // A page above a third of the bound would push out everything else.
+    maxEntrySize: CACHE_BYTES / 3,
+    sizeCalculation: ({ bytes }) => Math.max(1, bytes),
+  });
 
   constructor(
     catalog: CveCatalog,
-    options: { injector: Injector; apiKeys: readonly string[] | undefined; clock: () => number },
+    options: {
+      injector: Injector;
+      apiKeys: readonly string[] | undefined;
+      clock: () => number;
+      oddTimes: boolean;
+    },
   ) {
     this.#catalog = catalog;
     this.#injector = options.injector;
     this.#apiKeys = options.apiKeys && new Set(options.apiKeys);
     this.#clock = options.clock;
+    this.#oddTimes = options.oddTimes;
   }
 
   reply({ path, params, headers }: SimRequest, drawn: Drawn): Reply | undefined {
@@ -82,16 +96,17 @@ export class CveUpstream implements SimulatedUpstream {
       : `${this.#catalog.revision}/${this.#injector.generation}/${JSON.stringify(query)}`;
     const known = key === undefined ? undefined : this.#pages.get(key);
     const page = known ?? renderPage(this.#catalog, state, slots, isBad);
-    if (key !== undefined && !known) this.#pages.set(key, page, page.bytes);
+    if (key !== undefined && !known) this.#pages.set(key, page);
     this.#injector.count("bad-record", page.bad);
     return this.#envelope(query, total, stale ? state.asOf : this.#clock(), slots.length, page.chunks);
   }
 
   #envelope(query: NvdQuery, total: number, now: number, returned: number, chunks: Buffer[]): Reply {
     // resultsPerPage echoes what came back, not what was asked for: it is no stride.
+    const time = this.#oddTimes ? oddTime(now, mix(this.#answers++, 0x71)) : nvdTime(now);
     const head =
       `{"resultsPerPage":${returned},"startIndex":${query.startIndex},"totalResults":${total},"format":"NVD_CVE",` +
-      `"version":"2.0","timestamp":"${nvdTime(now)}","vulnerabilities":[`;
+      `"version":"2.0","timestamp":"${time}","vulnerabilities":[`;
     return reply(200, json, head, ...chunks, "]}");
   }
 
@@ -105,30 +120,16 @@ export class CveUpstream implements SimulatedUpstream {
     return this.#catalog.mutate(change);
   }
 
-  *content(): Generator<ContentEntry> {
-    for (const slot of this.#catalog.sorted())
-      yield { id: this.#catalog.source.id(slot), data: JSON.parse(this.#catalog.text(slot)) as unknown };
+  content(): Iterable<ContentEntry> {
+    return contentOf(this.#catalog, this.#catalog.state);
   }
 
-  *contentLines(): Generator<string> {
-    for (const slot of this.#catalog.sorted()) {
-      // A text with line breaks between its tokens must not break the line.
-      const text = this.#catalog.text(slot);
-      const data = /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, " ") : text;
-      yield `{"id":${JSON.stringify(this.#catalog.source.id(slot))},"data":${data}}`;
-    }
+  contentLines(): Iterable<string> {
+    return linesOf(this.#catalog, this.#catalog.state);
   }
 
   badRecords(): BadRecord[] {
-    const isBad = this.#injector.badRecords("cve");
-    if (!isBad) return [];
-    const found: BadRecord[] = [];
-    for (const slot of this.#catalog.sorted()) {
-      const id = this.#catalog.source.id(slot);
-      const kind = isBad(id);
-      if (kind) found.push({ id, kind });
-    }
-    return found;
+    return badRecordsOf(this.#catalog, this.#catalog.state, this.#injector.badRecords("cve"));
   }
 }
 

@@ -7,34 +7,37 @@
  * Cost: `retry` one more request mends it; `pass` a listing must be walked again; `lasting` it stays as long as it is
  * switched on and the client must refuse or set aside what it got; `benign` a right client does not even notice.
  */
-import type { Upstream } from "../types.ts";
+import { type StandIn, standIns } from "../types.ts";
 
 export type Phase = "respond" | "content" | "deliver";
 export type Cost = "retry" | "pass" | "lasting" | "benign";
 
 export interface FaultEntry {
   phase: Phase;
-  on: readonly Upstream[];
+  on: readonly StandIn[];
   cost: Cost;
   /** What the argument in parentheses means, with its default; absent: takes none. */
   arg?: string;
   does: string;
 }
 
-const every = ["cve", "cwe", "capec", "attack"] as const;
-const json = ["cve", "cwe", "attack"] as const;
+const every = standIns;
+const json = ["cve", "cwe", "attack", "kev"] as const;
 const xml = ["cwe", "capec"] as const;
+const texts = standIns.filter((name) => name !== "feeds" && name !== "epss");
 
-const fault = (
-  phase: Phase,
-  on: readonly Upstream[],
-  cost: Cost,
-  does: string,
-  arg?: string,
-): FaultEntry => ({ phase, on, cost, does, ...(arg === undefined ? {} : { arg }) });
+const fault = (phase: Phase, on: readonly StandIn[], cost: Cost, does: string, arg?: string): FaultEntry => ({
+  phase,
+  on,
+  cost,
+  does,
+  ...(arg === undefined ? {} : { arg }),
+});
 
 export const faultCatalog = {
   "status-403": fault("respond", every, "retry", "firewall page, forbidden by administrative rules"),
+  "status-401": fault("respond", ["feeds"], "lasting", "unauthorized"),
+  "status-1015": fault("respond", every, "retry", "429 of Cloudflare: text/plain `error code: 1015`"),
   "status-429": fault("respond", every, "retry", "too many requests", "Retry-After in s (0)"),
   "status-503": fault("respond", every, "retry", "HTML page without Retry-After"),
   "status-503-retry-after": fault("respond", every, "retry", "with Retry-After", "Retry-After in s (1)"),
@@ -72,9 +75,9 @@ export const faultCatalog = {
     "records broken, in XML by their ids; rate is per record",
     "kind (all in turn)",
   ),
-  "bad-utf8": fault("content", every, "retry", "an invalid UTF-8 byte inside a text"),
+  "bad-utf8": fault("content", texts, "retry", "an invalid UTF-8 byte inside a text"),
   "bad-json": fault("content", json, "retry", "a trailing comma and garbage"),
-  "wrong-root": fault("content", every, "retry", "well-formed, but something else altogether"),
+  "wrong-root": fault("content", texts, "retry", "well-formed, but something else altogether"),
   "bad-xml": fault("content", xml, "retry", "tags that do not match"),
   "truncated-xml": fault("content", xml, "retry", "XML cut off, with a length that agrees"),
   "xml-bomb": fault("content", xml, "lasting", "entities that expand to gigabytes"),
@@ -83,6 +86,24 @@ export const faultCatalog = {
   "zip-bomb": fault("content", ["cwe"], "lasting", "zip that inflates without end", "MB inflated (2048)"),
   "index-missing-domain": fault("content", ["attack"], "lasting", "index without one domain", "domain (ics)"),
   "bundle-missing": fault("content", ["attack"], "lasting", "404 for the bundle the index names"),
+  "feed-304": fault("content", ["feeds"], "retry", "304 to a request without a condition"),
+  "feed-newer": fault("content", ["feeds"], "retry", "the .meta is of an older edition than the .json.gz"),
+  "feed-sha": fault("content", ["feeds"], "retry", "the .meta names another sha256"),
+  "feed-cut": fault("content", ["feeds"], "retry", "JSON cut off inside a whole gzip"),
+  "feed-total": fault(
+    "content",
+    ["feeds"],
+    "retry",
+    "totalResults is not the number of records",
+    "too many (1)",
+  ),
+  "kev-count": fault("content", ["kev"], "retry", "count is not the number of entries"),
+  "epss-no-header": fault("content", ["epss"], "retry", "no `#model_version` line"),
+  "epss-old-date": fault("content", ["epss"], "benign", "score_date ends in +0000, not in Z"),
+  "epss-width": fault("content", ["epss"], "retry", "some rows have more or fewer columns"),
+  "epss-cut": fault("content", ["epss"], "retry", "CSV cut off inside a row, in a whole gzip"),
+  "epss-late": fault("content", ["epss"], "retry", "redirects to a day whose file is not there yet"),
+  "older-edition": fault("content", ["kev", "epss"], "lasting", "the release before the present one"),
   oversize: fault("deliver", every, "retry", "white space without end", "MB (160)"),
   truncated: fault("deliver", every, "retry", "length right, body cut, connection destroyed"),
   "truncated-chunked": fault("deliver", every, "retry", "chunked, connection destroyed midway"),
@@ -104,15 +125,10 @@ export const faultEntry = (name: FaultName): FaultEntry => faultCatalog[name];
 const where = (test: (entry: FaultEntry, name: FaultName) => boolean): FaultName[] =>
   faultNames.filter((name) => test(faultCatalog[name], name));
 
-const recovers = (entry: FaultEntry): boolean => entry.cost !== "lasting";
-
 /** After each of these, at a rate, a right client's run still ends complete. */
-export const transientFaults: Record<Upstream, FaultName[]> = {
-  cve: where((entry) => recovers(entry) && entry.on.includes("cve")),
-  cwe: where((entry) => recovers(entry) && entry.on.includes("cwe")),
-  capec: where((entry) => recovers(entry) && entry.on.includes("capec")),
-  attack: where((entry) => recovers(entry) && entry.on.includes("attack")),
-};
+export const transientFaults = Object.fromEntries(
+  standIns.map((name) => [name, where((entry) => entry.cost !== "lasting" && entry.on.includes(name))]),
+) as Record<StandIn, FaultName[]>;
 
 /** A run under one of these at rate 1 must not end complete, and must not harm the store. */
 export const lastingFaults: FaultName[] = where((entry) => entry.cost === "lasting");
@@ -121,5 +137,5 @@ export const lastingFaults: FaultName[] = where((entry) => entry.cost === "lasti
 export const stallingFaults: FaultName[] = ["stall", "stall-headers"];
 
 /** `all@0.10` draws from these: what mends itself, without those that stall. */
-export const allFaults = (upstream: Upstream): FaultName[] =>
+export const allFaults = (upstream: StandIn): FaultName[] =>
   transientFaults[upstream].filter((name) => !stallingFaults.includes(name));

@@ -4,7 +4,7 @@
  * applied: `short-page` drawn for an empty page injects nothing.
  */
 import { fraction, hashText, mix } from "../random.ts";
-import { type BadKind, badKinds, type Upstream } from "../types.ts";
+import { type BadKind, badKinds, type StandIn } from "../types.ts";
 import { allFaults, type FaultName, faultEntry, type Phase } from "./catalog.ts";
 import { type FaultSpec, parseFaults } from "./spec.ts";
 
@@ -92,7 +92,7 @@ export class Injector {
     if (times > 0) this.injected[name] = (this.injected[name] ?? 0) + times;
   }
 
-  draw(upstream: Upstream, path: string): Drawn {
+  draw(upstream: StandIn, path: string): Drawn {
     const drawn: DrawnFault[] = [];
     for (const armed of this.#armed) {
       const { spec } = armed;
@@ -108,14 +108,14 @@ export class Injector {
     return new Drawn(drawn, (name, times) => this.count(name, times));
   }
 
-  #name(armed: Armed, upstream: Upstream): FaultName {
+  #name(armed: Armed, upstream: StandIn): FaultName {
     if (armed.spec.name !== "all") return armed.spec.name;
     const names = allFaults(upstream);
     return names[mix(this.#seed, armed.salt ^ 0xa11, armed.seen) % names.length]!;
   }
 
   /** The rule by which this upstream's records are broken at present; undefined when they are not. */
-  badRecords(upstream: Upstream): ((id: string) => BadKind | undefined) | undefined {
+  badRecords(upstream: StandIn): ((id: string) => BadKind | undefined) | undefined {
     const specs = this.#badRecords.filter(
       (spec) => spec.rate > 0 && (spec.upstream === undefined || spec.upstream === upstream),
     );

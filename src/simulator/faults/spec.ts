@@ -7,7 +7,7 @@
  * `all@0.10` everything transient, a tenth of the requests in total. Without rate, nth and count: every request.
  */
 import { UeeError } from "../../core/errors.ts";
-import { badKinds, type Upstream, upstreamNames } from "../types.ts";
+import { badKinds, type StandIn, standIns } from "../types.ts";
 import { type FaultName, faultCatalog, faultEntry, faultNames } from "./catalog.ts";
 
 export interface FaultSpec {
@@ -19,7 +19,7 @@ export interface FaultSpec {
   nth: readonly number[];
   /** At most so many times. */
   count: number;
-  upstream: Upstream | undefined;
+  upstream: StandIn | undefined;
   /** Exact path. */
   path: string | undefined;
   /** As written. */
@@ -87,14 +87,14 @@ function readRate(text: string | undefined, whole: string): number {
 function readTarget(
   name: FaultName | "all",
   target: string | undefined,
-): { upstream: Upstream | undefined; path: string | undefined } {
+): { upstream: StandIn | undefined; path: string | undefined } {
   if (target === undefined) return { upstream: undefined, path: undefined };
   if (target.startsWith("/")) return { upstream: undefined, path: target };
-  const upstream = upstreamNames.find((one) => one === target);
+  const upstream = standIns.find((one) => one === target);
   if (!upstream)
     throw new UeeError(
       "SYS_USAGE",
-      `There is no upstream '${target}'. Use ${upstreamNames.join(", ")} or a path that starts with '/'.`,
+      `There is no upstream '${target}'. Use ${standIns.join(", ")} or a path that starts with '/'.`,
     );
   if (name !== "all" && !faultEntry(name).on.includes(upstream))
     throw new UeeError(

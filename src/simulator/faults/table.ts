@@ -1,11 +1,11 @@
 /** The fault table of docs/simulator.md; a test holds the page to it. */
-import { upstreamNames } from "../types.ts";
+import { standIns } from "../types.ts";
 import { faultEntry, faultNames } from "./catalog.ts";
 
 export function faultTable(): string {
   const rows = faultNames.map((name) => {
     const { on, cost, arg, does } = faultEntry(name);
-    const where = on.length === upstreamNames.length ? "all" : on.join(" ");
+    const where = on.length === standIns.length ? "all" : on.join(" ");
     return `| \`${name}\` | ${where} | ${cost} | ${does} | ${arg ?? ""} |`;
   });
   return [

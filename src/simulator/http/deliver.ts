@@ -46,7 +46,7 @@ export async function deliver(
   if (delivery.fault === "gzip-corrupt") {
     body = [damage(await compress(body))];
     headers["content-encoding"] = "gzip";
-  } else if (wantsGzip && body.length > 0) {
+  } else if (wantsGzip && body.length > 0 && /json|text|xml/.test(headers["content-type"] ?? "")) {
     body = [await compress(body)];
     headers["content-encoding"] = "gzip";
     headers.vary = "accept-encoding";
@@ -161,9 +161,10 @@ class Sender {
   /** What was written leaves first, then the connection breaks. */
   async #destroy(): Promise<void> {
     const { socket } = this.#response;
-    if (socket && !socket.destroyed && socket.writableLength > 0)
+    if (socket && !socket.destroyed)
       await new Promise<void>((resolve) => {
-        socket.once("drain", resolve);
+        // Called back once everything before it has left.
+        socket.write("", () => resolve());
         socket.once("close", resolve);
       });
     this.#response.destroy();

@@ -26,6 +26,10 @@ export function faultReply(
       return reply(403, { ...html, "cache-control": "no-cache" }, firewallPage);
     case "status-429":
       return reply(429, { ...html, "retry-after": arg || "0" }, errorPage(429, "Too Many Requests"));
+    case "status-1015":
+      return reply(429, { "content-type": "text/plain", server: "cloudflare" }, "error code: 1015");
+    case "status-401":
+      return reply(401, { ...html, "www-authenticate": "Basic" }, errorPage(401, "Authorization Required"));
     case "status-503":
       return reply(503, { ...html, "cache-control": "no-cache" }, overloadPage);
     case "status-503-retry-after":

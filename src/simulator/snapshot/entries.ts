@@ -1,7 +1,7 @@
 /** Which entries of a generated snapshot feed exist, and in which edition. A slot keeps its id for ever. */
 import { UeeError } from "../../core/errors.ts";
 import { mix } from "../random.ts";
-import type { Change, ChangeReport, Point } from "../types.ts";
+import { amountOf, type Change, type ChangeReport, isList, type Point } from "../types.ts";
 
 const share = (count: number, part: number): number => Math.max(1, Math.round(count * part));
 
@@ -63,8 +63,9 @@ export class SnapshotEntries {
     this.#mutations += 1;
     this.release += 1;
     const taken = new Set<number>();
-    const choose = (what: number | readonly string[] | undefined): number[] => {
-      const slots = typeof what === "number" ? this.#pick(what, taken) : this.#named(what ?? []);
+    const live = [...this.live()].length;
+    const choose = (what: Change["modify"]): number[] => {
+      const slots = isList(what) ? this.#named(what) : this.#pick(amountOf(what, live), taken);
       for (const slot of slots) taken.add(slot);
       return slots;
     };

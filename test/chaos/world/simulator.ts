@@ -32,16 +32,7 @@ export async function startChaosSimulator(plan: Plan, logFd: number): Promise<Ch
   const { content } = plan;
   const flags = [
     ...["--seed", plan.seed, "--cves", content.cve, "--cwes", content.cwe, "--capecs", content.capec],
-    ...[
-      "--attack-objects",
-      content.attack,
-      "--record-bytes",
-      600,
-      "--latency-ms",
-      60,
-      "--no-extremes",
-      "--exit-with-parent",
-    ],
+    ...["--attack-objects", content.attack, "--record-bytes", 600, "--latency-ms", 60, "--exit-with-parent"],
   ];
   const child: ChildProcess = spawn(process.execPath, [main, ...flags.map(String)], {
     stdio: ["pipe", "pipe", logFd],

@@ -22,7 +22,7 @@ describe("The control API", () => {
       body === undefined ? {} : { method: "POST", body: JSON.stringify(body) },
     );
 
-  test.each(["cve", "cwe", "capec", "attack"] as const)(
+  test.each(["cve", "feeds", "cwe", "capec", "attack", "kev", "epss"] as const)(
     "prints the content of %s as sorted lines",
     async (provider) => {
       const lines = (await control(`content/${provider}`)).body.toString().trimEnd().split("\n");
@@ -67,6 +67,12 @@ describe("The control API", () => {
     expect(moved.attack!.added.length).toBeGreaterThan(0);
   });
 
+  test("changes a share of the records, as a mass modification does", async () => {
+    const live = [...simulator.content("cve")].length;
+    const report = json(await control("change", { modify: "95%" })) as { modified: string[] };
+    expect(report.modified).toHaveLength(Math.round(live * 0.95));
+  });
+
   test.each([
     ["faults", { faults: ["nonsense"] }, "SYS_USAGE"],
     ["faults", { faults: "reset" }, "API_BAD_INPUT"],
@@ -74,6 +80,8 @@ describe("The control API", () => {
     ["change", { deleted: 1 }, "API_BAD_INPUT"],
     ["change", { remove: ["CVE-1900-0001"] }, "API_NOT_FOUND"],
     ["change", { provider: "osv", add: 1 }, "API_BAD_INPUT"],
+    ["change", { modify: "many" }, "API_BAD_INPUT"],
+    ["change", { feeds: "drop" }, "API_BAD_INPUT"],
     ["nothing", {}, "API_NOT_FOUND"],
   ])("refuses %s %j with a code", async (path, body, code) => {
     const answer = await control(path, body);

@@ -5,14 +5,14 @@ import {
   faultCatalog,
   faultNames,
   type Simulator,
+  type StandIn,
   stallingFaults,
   startSimulator,
-  type Upstream,
 } from "../../../src/simulator/index.ts";
 import { type Exchange, exchange, json, nvdPage } from "./http.ts";
 
 /** What is right about an answer; false means the fault shows. */
-function isRight(upstream: Upstream, answer: Exchange): boolean {
+function isRight(upstream: StandIn, answer: Exchange): boolean {
   if (answer.status !== 200 || !answer.complete || answer.headers["content-encoding"]) return false;
   const text = new TextDecoder("utf-8", { fatal: true });
   try {
@@ -24,7 +24,7 @@ function isRight(upstream: Upstream, answer: Exchange): boolean {
         !xml.includes("<!DOCTYPE")
       );
     }
-    if (upstream === "cwe") return false;
+    if (upstream !== "cve" && upstream !== "attack") return false;
     const value = JSON.parse(text.decode(answer.body)) as { totalResults?: number; collections?: unknown[] };
     return upstream === "attack" ? value.collections?.length === 3 : value.totalResults === 30;
   } catch {
@@ -34,12 +34,12 @@ function isRight(upstream: Upstream, answer: Exchange): boolean {
 
 const cases = faultNames
   .filter((name) => name !== "bad-record" && !stallingFaults.includes(name))
-  .flatMap((name) => faultCatalog[name].on.map((upstream) => [name, upstream] as [FaultName, Upstream]));
+  .flatMap((name) => faultCatalog[name].on.map((upstream) => [name, upstream] as [FaultName, StandIn]));
 
 describe("Every fault", () => {
   let simulator: Simulator;
-  let addresses: Record<Upstream, string>;
-  const right = {} as Record<Upstream, Buffer>;
+  let addresses: Record<StandIn, string>;
+  const right = {} as Record<StandIn, Buffer>;
 
   beforeAll(async () => {
     simulator = await startSimulator({
@@ -52,7 +52,14 @@ describe("Every fault", () => {
     const index = json(await exchange(simulator.urls.attack)) as {
       collections: { versions: { url: string }[] }[];
     };
-    addresses = { ...simulator.urls, cwe: simulator.urls.cweZip };
+    // A release before the present one, for those that lag behind.
+    for (const provider of ["kev", "epss"] as const) simulator.mutate({ provider, modify: 1 });
+    addresses = {
+      ...simulator.urls,
+      cwe: simulator.urls.cweZip,
+      feeds: `${simulator.urls.feeds}/nvdcve-2.0-modified.json.gz`,
+      epss: new URL((await exchange(simulator.urls.epss)).headers.location!, simulator.url).href,
+    };
     bundle = index.collections[0]!.versions[0]!.url;
     for (const upstream of ["cve", "cwe", "capec", "attack"] as const)
       right[upstream] = (await exchange(addresses[upstream])).body;
@@ -61,12 +68,16 @@ describe("Every fault", () => {
   afterAll(() => simulator.close());
   beforeEach(() => simulator.clearFaults());
 
-  const addressOf = (name: FaultName, upstream: Upstream): string =>
-    name === "bundle-missing"
-      ? bundle
-      : name === "bad-json" && upstream === "cwe"
-        ? simulator.urls.cweJson
-        : addresses[upstream];
+  const addressOf = (name: FaultName, upstream: StandIn): string =>
+    name === "feed-newer" || name === "feed-sha"
+      ? `${simulator.urls.feeds}/nvdcve-2.0-modified.meta`
+      : (name === "older-edition" && upstream === "epss") || name === "epss-late"
+        ? simulator.urls.epss
+        : name === "bundle-missing"
+          ? bundle
+          : name === "bad-json" && upstream === "cwe"
+            ? simulator.urls.cweJson
+            : addresses[upstream];
 
   test.each(cases)(
     "%s strikes %s once, is counted and logged, and then the answer is right",
@@ -94,7 +105,9 @@ describe("Every fault", () => {
       expect(simulator.log().at(-1)).toMatchObject({ upstream, fault: name, status: answer?.status ?? 0 });
       expect(simulator.counts().injected[name]).toBe(before + 1);
       const benign = faultCatalog[name].cost === "benign";
-      if (benign && answer && answer.status === 200) expect(answer.body.equals(clean)).toBe(true);
+      if (name === "epss-old-date")
+        expect(gunzipSync(answer!.body).toString()).toMatch(/^#model_version:\S+,score_date:\S+\+0000\n/);
+      else if (benign && answer && answer.status === 200) expect(answer.body.equals(clean)).toBe(true);
       else if (upstream !== "cwe" && name !== "bundle-missing" && name !== "oversize" && answer)
         expect({ name, right: isRight(upstream, answer) && answer.body.equals(clean) }).toEqual({
           name,
@@ -102,11 +115,11 @@ describe("Every fault", () => {
         });
       if (answer)
         expect(answer.status === 200 && answer.complete && answer.body.equals(clean)).toBe(
-          benign && answer.status === 200,
+          benign && answer.status === 200 && name !== "epss-old-date",
         );
       else expect(name).toBe("reset");
       const next = await exchange(url);
-      expect([next.status, next.body.equals(clean)]).toEqual([200, true]);
+      expect([next.status, next.body.equals(clean)]).toEqual([url === simulator.urls.epss ? 302 : 200, true]);
       expect(simulator.log().at(-1)).toMatchObject({ fault: null });
     },
   );
@@ -119,6 +132,12 @@ describe("Every fault", () => {
     const text = ({ body }: Exchange): string => body.toString();
     expect(text(await ask("status-403"))).toContain("forbidden by administrative rules");
     expect((await ask("status-429")).headers["retry-after"]).toBe("0");
+    const front = await ask("status-1015");
+    expect([front.status, front.headers["content-type"], text(front)]).toEqual([
+      429,
+      "text/plain",
+      "error code: 1015",
+    ]);
     expect((await ask("status-429(7)")).headers["retry-after"]).toBe("7");
     const overload = await ask("status-503");
     expect([overload.headers["retry-after"], text(overload)]).toEqual([
@@ -232,11 +251,14 @@ describe("Every fault", () => {
       const controller = new AbortController();
       let status = 0;
       let bytes = 0;
-      const call = fetch(simulator.urls.cve, { signal: controller.signal }).then(async (response) => {
-        status = response.status;
-        for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>)
-          bytes += chunk.length;
-      });
+      const headers = { "accept-encoding": "identity" };
+      const call = fetch(simulator.urls.cve, { signal: controller.signal, headers }).then(
+        async (response) => {
+          status = response.status;
+          for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>)
+            bytes += chunk.length;
+        },
+      );
       const outcome = call.then(
         () => "ended",
         () => "given up",

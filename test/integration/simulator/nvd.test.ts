@@ -82,6 +82,72 @@ describe("NVD's API, simulated", () => {
     expect((await exchange(`${simulator.url}/rest/json/cvehistory/2.0`)).status).toBe(404);
   });
 
+  test("parameters select as NVD says, each alone", async () => {
+    const all = [...simulator.content("cve")].map(({ data }) => data as Record<string, never>);
+    const some = (value: unknown): Record<string, never>[] => (Array.isArray(value) ? value : []);
+    const metrics = (record: Record<string, unknown>, ...names: string[]): Record<string, never>[] =>
+      names.flatMap((name) => some((record.metrics as Record<string, unknown>)[name]));
+    const criteria = (record: Record<string, unknown>) =>
+      some(record.configurations).flatMap(({ nodes }) =>
+        some(nodes).flatMap(({ cpeMatch }) => some(cpeMatch).map((one) => one as Record<string, string>)),
+      );
+    const english = (record: Record<string, unknown>): string =>
+      String(some(record.descriptions).find(({ lang }) => lang === "en")?.value).toLowerCase();
+    const exact = all.flatMap(criteria).find((one) => one.criteria!.split(":")[5] !== "*")!.criteria!;
+    const tests: [query: string, test: (record: Record<string, unknown>) => boolean][] = [
+      ["cvssV2Severity=HIGH", (r) => metrics(r, "cvssMetricV2").some((m) => m.baseSeverity === "HIGH")],
+      [
+        "cvssV3Severity=critical",
+        (r) =>
+          metrics(r, "cvssMetricV30", "cvssMetricV31").some(
+            ({ cvssData }) => (cvssData as unknown as { baseSeverity: string }).baseSeverity === "CRITICAL",
+          ),
+      ],
+      [
+        "cvssV4Severity=MEDIUM",
+        (r) =>
+          metrics(r, "cvssMetricV40").some(
+            ({ cvssData }) => (cvssData as unknown as { baseSeverity: string }).baseSeverity === "MEDIUM",
+          ),
+      ],
+      ["cweId=CWE-79", (r) => JSON.stringify(r.weaknesses ?? "").includes('"CWE-79"')],
+      ["cveTag=disputed", (r) => JSON.stringify(r.cveTags).includes("disputed")],
+      ["sourceIdentifier=cve@mitre.org", (r) => r.sourceIdentifier === "cve@mitre.org"],
+      ["hasKev", (r) => "cisaExploitAdd" in r],
+      ["noRejected", (r) => r.vulnStatus !== "Rejected"],
+      ["keywordSearch=Overflow Buffer", (r) => /overflow/.test(english(r)) && /buffer/.test(english(r))],
+      ["keywordSearch=buffer overflow&keywordExactMatch", (r) => english(r).includes("buffer overflow")],
+      [
+        "virtualMatchString=cpe:2.3:*:acme",
+        (r) => criteria(r).some((one) => one.criteria!.split(":")[3] === "acme"),
+      ],
+      [
+        "pubStartDate=2026-02-01T00:00:00Z&pubEndDate=2026-05-01T00:00:00Z",
+        (r) => String(r.published) >= "2026-02-01" && String(r.published) <= "2026-05-01T00:00:00.000",
+      ],
+      [`cveIds=${all[3]!.id},${all[9]!.id}`, (r) => r.id === all[3]!.id || r.id === all[9]!.id],
+      [
+        `cpeName=${exact}`,
+        (r) =>
+          criteria(r).some(({ criteria: one, ...rest }) => {
+            const [a, b] = [one!.split(":"), exact.split(":")];
+            if (a.slice(2, 5).join() !== b.slice(2, 5).join()) return false;
+            // Ranges of generated records begin at 1.0 and end beyond every exact version.
+            return (
+              a[5] === b[5] ||
+              (a[5] === "*" && rest.versionStartIncluding !== undefined && !b[5]!.startsWith("0."))
+            );
+          }),
+      ],
+    ];
+    for (const [query, test] of tests) {
+      const page = nvdPage(await exchange(`${simulator.urls.cve}/?${encodeURI(query)}`));
+      const expected = all.filter(test).map(({ id }) => id);
+      expect([query, page.vulnerabilities.map(({ cve }) => cve.id).sort()]).toEqual([query, expected.sort()]);
+      expect([query, expected.length > 0, expected.length < 500]).toEqual([query, true, true]);
+    }
+  });
+
   test("the log tells of a key and never its value", async () => {
     await exchange(`${simulator.urls.cve}?resultsPerPage=1&noRejected`, { headers: { apiKey: "right" } });
     const entry = simulator.log().at(-1)!;

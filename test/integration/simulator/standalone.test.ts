@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
@@ -15,6 +15,7 @@ describe("The simulator as a process of its own", () => {
   beforeAll(() => {
     built = mkdtempSync(join(tmpdir(), "uee-simulator-"));
     writeFileSync(join(built, "package.json"), '{"type":"module"}');
+    symlinkSync(join(root, "node_modules"), join(built, "node_modules"));
     const config = {
       extends: join(root, "tsconfig.json"),
       compilerOptions: {

@@ -19,11 +19,12 @@ describe("The simulator's flags", () => {
         "k",
         "--point",
         "after",
-        "--gzip",
+        "--no-gzip",
         "--exit-with-parent",
         "--shared-data",
         "/data",
-        "--no-extremes",
+        "--extremes",
+        "--odd-times",
       ],
       {},
     );
@@ -36,8 +37,9 @@ describe("The simulator's flags", () => {
       nvdRate: { max: 5, windowMs: 30_000, keyMax: 50 },
       apiKeys: ["k"],
       point: "after",
-      gzip: true,
-      extremes: false,
+      gzip: false,
+      extremes: true,
+      oddTimes: true,
       dataset: { sharedData: "/data" },
     });
   });

@@ -13,6 +13,7 @@ const catalogOf = (
     recordBytes?: number;
     extremes?: boolean;
     drift?: boolean;
+    oddTimes?: boolean;
   } = {},
 ): CveCatalog =>
   new CveCatalog(
@@ -23,6 +24,7 @@ const catalogOf = (
       recordBytes: options.recordBytes,
       extremes: options.extremes ?? true,
       drift: options.drift ?? false,
+      oddTimes: options.oddTimes,
     }),
     { seed: options.seed ?? 1, order: "id", point: options.point ?? "before", clock: () => NOW },
   );
@@ -112,6 +114,66 @@ describe("Generated CVEs", () => {
     const rejected = all.filter(({ vulnStatus }) => vulnStatus === "Rejected");
     expect(rejected.length).toBeGreaterThan(20);
     for (const { metrics, references } of rejected) expect([metrics, references]).toEqual([{}, []]);
+  });
+
+  test("are without extremes what NVD's schema allows: no nulls, no lone surrogates, its own words only", () => {
+    const plain = catalogOf({ count: 3_000, extremes: false });
+    const allowed: Record<string, string[]> = {
+      Safety: ["NOT_DEFINED", "NEGLIGIBLE", "PRESENT"],
+      exploitMaturity: ["NOT_DEFINED", "UNREPORTED", "PROOF_OF_CONCEPT", "ATTACKED"],
+      Recovery: ["NOT_DEFINED", "AUTOMATIC", "USER", "IRRECOVERABLE"],
+      attackVector: ["NETWORK", "ADJACENT_NETWORK", "ADJACENT", "LOCAL", "PHYSICAL"],
+      baseSeverity: ["NONE", "LOW", "MEDIUM", "HIGH", "CRITICAL"],
+      vulnStatus: [
+        "Analyzed",
+        "Modified",
+        "Deferred",
+        "Rejected",
+        "Received",
+        "Awaiting Analysis",
+        "Undergoing Analysis",
+        "Not Scheduled",
+      ],
+    };
+    const seen = new Map(Object.keys(allowed).map((key) => [key, new Set<unknown>()]));
+    const look = (value: unknown): void => {
+      expect(value).not.toBeNull();
+      if (typeof value === "string") expect(Buffer.from(value).toString()).toBe(value);
+      if (Array.isArray(value)) for (const one of value) look(one);
+      else if (isObject(value))
+        for (const [key, one] of Object.entries(value)) {
+          seen.get(key)?.add(one);
+          look(one);
+        }
+    };
+    const records = [...recordsOf(plain).values()];
+    for (const record of records.slice(0, 600)) look(record);
+    for (const [key, values] of seen) for (const value of values) expect(allowed[key]).toContain(value);
+    expect(seen.get("vulnStatus")!.size).toBe(8);
+
+    const live = records.filter(({ vulnStatus }) => vulnStatus !== "Rejected");
+    const share = (test: (record: JsonObject) => boolean): number => live.filter(test).length / live.length;
+    expect(share(({ affected }) => Array.isArray(affected))).toBeGreaterThan(0.8);
+    expect(share(({ metrics }) => Array.isArray((metrics as JsonObject).ssvcV203))).toBeGreaterThan(0.7);
+    const ssvc = live.map((one) => [one.id, ((one.metrics as JsonObject).ssvcV203 as JsonObject[])?.[0]]);
+    for (const [id, entry] of ssvc) if (entry) expect(entry).toMatchObject({ ssvcData: { id } });
+    for (const digits of [6, 7])
+      expect(records.some(({ id }) => String(id).length === 9 + digits)).toBe(true);
+  });
+
+  test("have times of other forms where that is asked for, and the same instants", () => {
+    const odd = [...recordsOf(catalogOf({ count: 600, oddTimes: true, extremes: false })).values()];
+    const usual = recordsOf(catalogOf({ count: 600, extremes: false }));
+    const forms = new Set<string>();
+    for (const { id, lastModified } of odd) {
+      const [, fraction = "", zone = ""] = /^[\dT:-]{19}(?:\.(\d+))?(Z|\+00:00)?$/.exec(
+        String(lastModified),
+      )!;
+      forms.add(`${fraction.length}${zone}`);
+      const whole = `${String(lastModified).slice(0, 19)}.${fraction.slice(0, 3)}`;
+      expect(String(usual.get(String(id))!.lastModified).startsWith(whole.replace(/\.$/, ""))).toBe(true);
+    }
+    expect(forms.size).toBe(30);
   });
 
   test("change between the two points in time exactly as reported", () => {

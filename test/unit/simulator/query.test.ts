@@ -15,7 +15,7 @@ describe("NVD's parameters", () => {
     expect(read("STARTINDEX=4000&resultsperpage=10&cveid=cve-2021-44228&noRejected&HasKev=")).toEqual({
       startIndex: 4_000,
       resultsPerPage: 10,
-      filter: { id: "CVE-2021-44228", noRejected: true, hasKev: true },
+      filter: { ids: ["CVE-2021-44228"], noRejected: true, match: { haskev: "" } },
     });
   });
 
@@ -53,6 +53,35 @@ describe("NVD's parameters", () => {
     expect(refusal(window("2024-02-01T00:00:00Z", "2024-01-01T00:00:00Z"))?.message).toMatch(
       /start is after/,
     );
+  });
+
+  test.each([
+    "cvssV3Severity=critical",
+    "cvssV2Severity=LOW&cweId=cwe-79",
+    "keywordSearch=buffer overflow&keywordExactMatch",
+    "cpeName=cpe:2.3:a:acme:cms:1.2.3:*:*:*:*:*:*:*&isVulnerable",
+    "virtualMatchString=cpe:2.3:a:acme&versionStart=1.0&versionStartType=including",
+    "kevStartDate=2024-01-01T00:00:00Z&kevEndDate=2024-02-01T00:00:00Z",
+    "hasCertAlerts&hasCertNotes&hasOval&cveTag=disputed&sourceIdentifier=cve@mitre.org",
+    "cveIds=CVE-2021-44228,cve-2020-1234567",
+    "cvssV4Metrics=AV:N/AC:L",
+  ])("take %s", (query) => {
+    expect(refusal(query)).toBeUndefined();
+  });
+
+  test.each([
+    ["cvssV2Severity=CRITICAL", /cvssV2Severity/],
+    ["cvssV3Severity=NONE", /cvssV3Severity/],
+    ["cvssV2Severity=LOW&cvssV3Severity=LOW", /cannot be combined/],
+    ["cweId=79", /cweId/],
+    ["cpeName=cpe:2.3:a:acme", /cpeName/],
+    ["keywordExactMatch", /keywordsearch/],
+    ["isVulnerable", /cpename/],
+    ["virtualMatchString=cpe:2.3:a:acme&versionStart=1.0", /versionstarttype/],
+    [`cveIds=${Array.from({ length: 101 }, () => "CVE-2020-0001").join(",")}`, /cveIds/],
+    ["cveTag=odd", /cveTag/],
+  ])("refuse %s", (query, message) => {
+    expect(refusal(query)?.message).toMatch(message);
   });
 
   test("name what they do not know", () => {

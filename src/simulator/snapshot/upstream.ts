@@ -1,0 +1,142 @@
+/**
+ * What all snapshot feeds have in common: files that are made once a release and fault setting, changes of content, the
+ * truth, and the release before the present one, which stays available.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { UeeError } from "../../core/errors.ts";
+import type { Drawn, Injector } from "../faults/injector.ts";
+import type { Reply } from "../http/reply.ts";
+import type { BadRecord, Change, ChangeReport, ContentEntry, Point, StandIn } from "../types.ts";
+import { byText, type SimRequest, type SimulatedUpstream } from "../upstream.ts";
+import { SnapshotEntries } from "./entries.ts";
+import { type StaticFile, staticFile } from "./files.ts";
+
+export interface SnapshotOptions {
+  seed: number;
+  /** Generated records at the point before. */
+  count: number;
+  /** Anchor of all generated dates, ms. */
+  now: number;
+  point: Point;
+  injector: Injector;
+  /** Folder of real feeds. */
+  sharedData: string | undefined;
+}
+
+export abstract class SnapshotUpstream implements SimulatedUpstream {
+  protected readonly options: SnapshotOptions;
+  protected readonly entries: SnapshotEntries;
+  protected point: Point;
+  /** Files of the release before the present one, by path. */
+  protected older = new Map<string, StaticFile>();
+  readonly #name: StandIn;
+  #files = new Map<string, StaticFile>();
+  #generation = 0;
+
+  constructor(name: StandIn, options: SnapshotOptions, idOf: (slot: number) => string) {
+    this.#name = name;
+    this.options = options;
+    this.point = options.point;
+    const count = options.sharedData === undefined ? options.count : 0;
+    this.entries = new SnapshotEntries({ seed: options.seed, count, point: options.point, idOf });
+  }
+
+  abstract reply(request: SimRequest, drawn: Drawn): Reply | undefined;
+  /** The true records in any order. */
+  protected abstract records(): Iterable<ContentEntry>;
+  /** Files that clients may still ask for, or be served by a stale cache, after the next release. */
+  protected abstract kept(): Iterable<[path: string, file: StaticFile]>;
+
+  /** ms: when the present release came out. */
+  protected get releasedAt(): number {
+    return this.options.now - (60 - this.entries.release) * 86_400_000;
+  }
+
+  protected isBad(): ((id: string) => BadRecord["kind"] | undefined) | undefined {
+    return this.options.injector.badRecords(this.#name);
+  }
+
+  /** Made once a release and fault setting. */
+  protected file(path: string, contentType: string, make: () => string | Buffer): StaticFile {
+    const { generation } = this.options.injector;
+    if (generation !== this.#generation) this.#files = new Map();
+    this.#generation = generation;
+    const known = this.#files.get(path);
+    if (known) return known;
+    const made = staticFile(Buffer.from(make() as string), contentType, this.releasedAt);
+    this.#files.set(path, made);
+    return made;
+  }
+
+  /** Real bytes, unpacked. */
+  protected shared(...path: string[]): Buffer {
+    const full = join(this.options.sharedData ?? "", ...path);
+    try {
+      return gunzipSync(readFileSync(full));
+    } catch (cause) {
+      throw new UeeError("SYS_DISK", `The simulator cannot read ${full}.`, { cause });
+    }
+  }
+
+  /** The present files become those of the release before. */
+  protected forget(): void {
+    this.older = new Map(this.kept());
+    this.#files = new Map();
+  }
+
+  setPoint(point: Point): ChangeReport {
+    const real = this.options.sharedData !== undefined;
+    this.forget();
+    const before = real ? [...this.content()] : [];
+    this.point = point;
+    const report = this.entries.setPoint(point);
+    return real ? compare(before, [...this.content()]) : report;
+  }
+
+  mutate(change: Change): ChangeReport {
+    if (this.options.sharedData !== undefined)
+      throw new UeeError(
+        "API_BAD_INPUT",
+        `Real ${this.#name} data knows two points in time and no other changes.`,
+      );
+    this.forget();
+    return this.entries.mutate(change);
+  }
+
+  content(): ContentEntry[] {
+    return [...this.records()].sort((a, b) => byText(a.id, b.id));
+  }
+
+  *contentLines(): Generator<string> {
+    for (const entry of this.content()) yield JSON.stringify(entry);
+  }
+
+  /** What can be broken; real XML is served as it is. */
+  protected breakable(): Iterable<{ id: string }> {
+    return this.content();
+  }
+
+  badRecords(): BadRecord[] {
+    const isBad = this.isBad();
+    if (!isBad) return [];
+    return [...this.breakable()].flatMap(({ id }) => {
+      const kind = isBad(id);
+      return kind ? [{ id, kind }] : [];
+    });
+  }
+}
+
+function compare(before: readonly ContentEntry[], after: readonly ContentEntry[]): ChangeReport {
+  const report: ChangeReport = { added: [], modified: [], rejected: [], silent: [], removed: [] };
+  const old = new Map(before.map((entry) => [entry.id, JSON.stringify(entry)]));
+  for (const entry of after) {
+    const was = old.get(entry.id);
+    old.delete(entry.id);
+    if (was === undefined) report.added.push(entry.id);
+    else if (was !== JSON.stringify(entry)) report.modified.push(entry.id);
+  }
+  report.removed.push(...old.keys());
+  return report;
+}
