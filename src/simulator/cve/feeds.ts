@@ -101,7 +101,7 @@ export class CveFeeds implements SimulatedUpstream {
     if (now !== this.#madeFor) this.#made = new Map();
     this.#madeFor = now;
     const known = this.#made.get(name);
-    if (known) return known;
+    if (known !== undefined) return known;
     const made = this.#make(name, state);
     this.#made.set(name, made);
     return made;
