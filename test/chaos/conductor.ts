@@ -121,6 +121,8 @@ export class Conductor {
         return await troubles.fillDisk(action.forMs);
       case "failover":
         return await troubles.failOver();
+      case "clock-step":
+        return await troubles.stepClock(action.offsetMs, action.forMs);
       case "line-swallow":
         lines.set(action.slot, { kind: "swallows", direction: action.direction });
         await this.#for(action.forMs);

@@ -1,7 +1,6 @@
 /**
  * What a hunt leaves behind for the judge: one JSON line an event, in the order in which the harness learned of it. Times
- * `t` are ms since the epoch; of `fx` events by the clock of Redis (the same machine), so that these are in the order in
- * which Redis did them.
+ * `t` are ms since the epoch by the machine's clock; of `fx` events the moment at which Redis did them, in its order.
  */
 import { createReadStream, createWriteStream, type WriteStream } from "node:fs";
 import { createInterface } from "node:readline";
@@ -37,6 +36,8 @@ export type Effect =
   | { fx: "seen"; p: string; run: string; marks: [id: string, mark: string][]; by: By | null }
   | { fx: "versions"; p: string; versions: Version[]; by: By | null }
   | { fx: "removed"; p: string; ids: string[]; by: By | null }
+  /** When records were removed, µs by the provider's clock. */
+  | { fx: "buried"; p: string; at: Record<string, number> }
   | { fx: "change"; p: string; seq: number; op: string; id: string; run: string; by: By | null }
   | { fx: "meta"; p: string; set: Record<string, string>; by: By | null }
   | { fx: "counted"; p: string; run: string; by: By | null }
@@ -140,7 +141,10 @@ export interface PersonAct {
 
 export type HistoryEvent = { t: number } & (
   | { k: "begin"; plan: Plan; secrets: string[]; commit: string | null }
-  | { k: "fx"; e: Effect }
+  /** `r`: by the clock of Redis, ms, where that had been set otherwise than the machine's. */
+  | { k: "fx"; e: Effect; r?: number }
+  /** Redis' clock was set so far after the machine's, ms. */
+  | { k: "clock"; offsetMs: number; beforeMs: number }
   /** The monitor lost its place: from here to the next snapshot nothing is known. */
   | { k: "blind"; why: string }
   | { k: "snapshot"; why: string; s: Snapshot }

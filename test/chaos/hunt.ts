@@ -71,7 +71,10 @@ export async function hunt(plan: Plan, options: HuntOptions): Promise<Hunt> {
   const tap: Tap = makeTap({
     prefix: PREFIX,
     scripts: ownScripts(new URL("../../src/", import.meta.url)),
-    onEffect: (t, e) => history.add({ t, k: "fx", e }),
+    onEffect: (at, e) => {
+      const t = troubles?.machineTime(at) ?? at;
+      history.add({ t, k: "fx", e, ...(t === at ? {} : { r: at }) });
+    },
     onLost: () => history.now({ k: "blind", why: "the monitor lost its connection" }),
     secrets,
     onSecret: (command) =>
@@ -80,15 +83,17 @@ export async function hunt(plan: Plan, options: HuntOptions): Promise<Hunt> {
   const logFd = (name: string): number => openSync(join(logs, `${name}.log`), "a");
   let undo: (() => Promise<unknown> | unknown)[] = [];
   let conductor: Conductor | undefined;
+  let troubles: Troubles | undefined;
   try {
     const simulator = await startChaosSimulator(plan, logFd("simulator"));
     undo.push(() => simulator.stop());
-    const troubles = await Troubles.start({
+    const own = await Troubles.start({
       ...{ prefix: PREFIX, password, mode: plan.mode, history, tap, lines: plan.workers + 1 },
       random: () => conductor!.random(),
     });
-    undo.push(() => troubles.stop());
-    const url = (line: number): string => `redis://:${password}@127.0.0.1:${troubles.lines.port(line)}`;
+    troubles = own;
+    undo.push(() => own.stop());
+    const url = (line: number): string => `redis://:${password}@127.0.0.1:${own.lines.port(line)}`;
     const settings = settingsOf(plan, simulator.urls, apiKey);
     const fleet = new Fleet({
       ...{ count: plan.workers, history, settings, urlOf: url },
@@ -97,7 +102,7 @@ export async function hunt(plan: Plan, options: HuntOptions): Promise<Hunt> {
     undo.push(() => fleet.abandon());
     const people = await People.open(url(plan.workers), settings, history);
     undo.push(() => people.close());
-    const world: World = { history, fleet, people, simulator, troubles };
+    const world: World = { history, fleet, people, simulator, troubles: own };
     for (const name of upstreamNames) await noteTruth(world, name);
 
     conductor = new Conductor(world, plan);
@@ -114,8 +119,8 @@ export async function hunt(plan: Plan, options: HuntOptions): Promise<Hunt> {
       for (const event of logEvents(join(logs, file))) history.add(event);
     }
     await people.close();
-    await troubles.redis.admin.call("BGSAVE").catch(() => undefined);
-    const { searched, found } = searchFiles({ logs, redis: troubles.redis.dataDir }, secrets);
+    await own.redis.admin.call("BGSAVE").catch(() => undefined);
+    const { searched, found } = searchFiles({ logs, redis: own.redis.dataDir }, secrets);
     history.now({
       k: "secrets",
       searched: { ...searched, commands: tap.bytes },

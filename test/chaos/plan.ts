@@ -23,6 +23,8 @@ export type Action =
   | { do: "out-of-memory"; forMs: number }
   | { do: "disk-full"; forMs: number }
   | { do: "failover" }
+  /** Redis' clock is so far behind (or ahead) for a while, then right again: it steps both ways. */
+  | { do: "clock-step"; offsetMs: number; forMs: number }
   | { do: "line-swallow"; slot: number; direction: "up" | "down" | "both"; forMs: number }
   | { do: "line-slow"; slot: number; delayMs: number; forMs: number }
   | { do: "line-refuse"; slot: number; forMs: number }
@@ -227,6 +229,16 @@ export function makePlan(options: { seed: number; minutes: number; mode?: Mode; 
       [1, () => ({ do: random.pick(["accept", "purge"] as const), provider: random.pick(upstreamNames) })],
       [1, () => ({ do: "reset-breaker", provider: random.pick(upstreamNames) })],
     ])(),
+  );
+  // Last, so that the tempers of the other tracks stay what they were.
+  track(8, 7_000, [8_000, 16_000], (random) =>
+    mode === "failover"
+      ? undefined
+      : {
+          do: "clock-step",
+          offsetMs: random.chance(0.7) ? -random.int(15_000, 90_000) : random.int(15_000, 60_000),
+          forMs: random.int(3_000, 8_000),
+        },
   );
   actions.sort((a, b) => a.atMs - b.atMs);
   return {

@@ -1,7 +1,7 @@
 /** Redis' clock is set back, and forward again, while the fleet works: libfaketime steps the clock of a real server. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { makeKeys } from "../../src/redis/keys.ts";
-import { describeWithFakeClock } from "../support/fakeClock.ts";
+import { describeWithFakeClock } from "../support/describeWithFakeClock.ts";
 import { type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { exported, openTestEngine, type TestEngine } from "../support/testEngine.ts";

@@ -4,7 +4,6 @@
  */
 import { existsSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe } from "@jest/globals";
 
 const places = ["/usr/lib", "/usr/lib64", "/usr/local/lib"];
 
@@ -19,17 +18,6 @@ function findLibrary(): string | undefined {
 const library = findLibrary();
 
 export const hasFakeClock = library !== undefined;
-
-/** `describe` where libfaketime is installed; elsewhere the tests are skipped, and say so. */
-export const describeWithFakeClock: typeof describe.skip = hasFakeClock
-  ? describe
-  : Object.assign(
-      ((name: string, tests: () => void) => {
-        process.stderr.write(`skipped, libfaketime is not installed: ${String(name)}\n`);
-        describe.skip(name, tests);
-      }) as typeof describe.skip,
-      { each: describe.skip.each },
-    );
 
 const fileIn = (dir: string): string => join(dir, "clock-offset");
 

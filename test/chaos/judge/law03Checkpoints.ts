@@ -18,7 +18,8 @@ export const checkpoints: LawMaker = ({ model, facts }, { breach, looked }) => {
 
   /** Everything up to the watermark that the upstream held when the run began is in the store. */
   const coversAll = (p: string, run: RunModel, watermark: number, at: number): void => {
-    const started = Date.parse(run.fields.startedAt ?? "");
+    // By the clock of Redis, which may have been ahead.
+    const started = Math.min(Date.parse(run.fields.startedAt ?? ""), run.since);
     if (!windowed.has(p) || Number.isNaN(started) || facts.lied(p, started, at)) return;
     const truth = facts.truthAt(p, started, at);
     if (!truth) return;

@@ -23,7 +23,8 @@ export const permits: LawMaker = ({ model, events }, { breach, looked }) => {
     event(event) {
       if (event.k !== "fx") return;
       const { t, e } = event;
-      const nowUs = t * 1000;
+      // Leases end by the clock of Redis.
+      const nowUs = (event.r ?? t) * 1000;
       if (e.fx === "pool") {
         const before = model.pool ? model.pool.size - model.pool.taken : 0;
         if (before !== e.size - e.taken) sizes.push({ until: t, size: before });
@@ -71,6 +72,8 @@ export const permits: LawMaker = ({ model, events }, { breach, looked }) => {
       }
       // The pool's own log, by a checker of its own; a Redis that forgot has a log that forgot.
       if (events.some((event) => event.k === "redis" && event.lostMs > 0)) return;
+      // Its times are of a clock that was set: in no order.
+      if (events.some((event) => event.k === "clock")) return;
       const restarts = events.filter((event) => event.k === "snapshot").length;
       const log = events.flatMap((event, i) =>
         event.k === "fx" && event.e.fx === "permit-log"

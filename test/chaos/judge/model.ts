@@ -32,6 +32,8 @@ export interface LeaseModel {
   fence: string;
 }
 
+const LEASE_MS = 12_000;
+
 const emptyRun = (id: string, since: number): RunModel => ({
   ...{ id, fields: {}, statuses: new Map(), fences: new Map(), order: new Map(), marks: new Map() },
   ...{ since, closedAt: undefined },
@@ -72,6 +74,7 @@ export class Model {
 
   apply(event: HistoryEvent): void {
     if (event.k === "fx") this.#effect(event.t, event.e);
+    if (event.k === "clock") this.#clock(event.t + event.offsetMs);
     if (event.k !== "snapshot") return;
     this.snapshots++;
     for (const [p, snapshot] of Object.entries(event.s.providers)) this.#reset(event.t, p, snapshot);
@@ -101,6 +104,14 @@ export class Model {
         ...{ order: new Map(Object.entries(order)), marks: old?.marks ?? new Map() },
       });
     }
+  }
+
+  /** A lease that Redis forgot ends by its holder's own clock: within one life from now, whatever Redis' clock is. */
+  #clock(redisMs: number): void {
+    this.forgotten = this.forgotten.map((lease) => ({
+      ...lease,
+      until: Math.min(lease.until, (redisMs + LEASE_MS) * 1_000),
+    }));
   }
 
   #effect(at: number, e: Effect): void {
@@ -142,6 +153,11 @@ export class Model {
           versions.delete(id);
           removed.set(id, at * 1000);
         }
+        break;
+      }
+      case "buried": {
+        const { removed } = this.provider(e.p);
+        for (const [id, us] of Object.entries(e.at)) removed.set(id, us);
         break;
       }
       case "change":

@@ -247,6 +247,12 @@ export class EffectReader {
         if (command === "hdel") return [{ fx: "removed", p, ids: line.args().slice(1).map(utf8), by }];
         return [];
       }
+      case "tombstones": {
+        if (command !== "hset") return [];
+        const set = Object.entries(pairsOf(line.args().slice(1).map(utf8)));
+        const at = set.map(([id, json]) => [id, (JSON.parse(json) as { at: number }).at] as const);
+        return [{ fx: "buried", p, at: Object.fromEntries(at) }];
+      }
       case "changes": {
         if (command !== "xadd") return [];
         const { id, fields } = this.#xadd(line);

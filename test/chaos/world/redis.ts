@@ -17,6 +17,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Redis } from "ioredis";
+import { hasFakeClock } from "../../support/fakeClock.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 
 const DISK_MB = 320;
@@ -72,6 +73,7 @@ export class ChaosRedis {
     const dir = join(own.disk.dir, "data");
     mkdirSync(dir);
     own.#server = await startRedis({
+      fakeClock: hasFakeClock,
       appendonly: true,
       dir,
       password,
@@ -136,6 +138,12 @@ export class ChaosRedis {
     this.#sizes = [];
     await this.#server.restart();
     await this.admin.ping();
+  }
+
+  /** False where libfaketime is not installed. */
+  setClock(offsetMs: number): boolean {
+    if (hasFakeClock) this.#server.setClock(offsetMs);
+    return hasFakeClock;
   }
 
   freeze(): void {

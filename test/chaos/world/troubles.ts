@@ -114,6 +114,33 @@ export class Troubles {
     });
   }
 
+  /** Offsets that Redis' clock has had lately, ms; the present one last. */
+  readonly #offsets = [0];
+
+  /** The machine's time of what Redis did at `at` by its own clock: of the offsets it had, the one that fits now. */
+  machineTime(at: number): number {
+    const now = Date.now();
+    const [best = 0] = this.#offsets
+      .slice(-3)
+      .sort((a, b) => Math.abs(at - a - now) - Math.abs(at - b - now));
+    return at - best;
+  }
+
+  stepClock(offsetMs: number, forMs: number): Promise<void> {
+    return this.#alone(async () => {
+      this.#setClock(offsetMs);
+      await sleep(forMs);
+      this.#setClock(0);
+    });
+  }
+
+  #setClock(offsetMs: number): void {
+    const beforeMs = this.#offsets.at(-1) ?? 0;
+    this.#offsets.push(offsetMs);
+    this.#o.history.now({ k: "clock", offsetMs, beforeMs });
+    if (!this.redis.setClock(offsetMs)) throw new Error("libfaketime is not installed");
+  }
+
   flushScripts(): Promise<void> {
     return this.#alone(async () => {
       await this.redis.admin.script("FLUSH");
