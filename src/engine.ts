@@ -1,5 +1,6 @@
 /** The composition root: the only file that builds and wires everything. */
 import type { Breaker } from "./breakers/breaker.ts";
+import { fingerprint } from "./core/secrets.ts";
 import { WeightedGate } from "./core/semaphore.ts";
 import type { Engine, EngineStatus, StopReport } from "./engine/api.ts";
 import { buildBreaker, makeBreakers } from "./engine/breakers.ts";
@@ -26,6 +27,7 @@ import { SchedulePlan } from "./queues/schedulePlan.ts";
 import { makeRedisChangeFeed, makeRedisProviderRecords } from "./records/index.ts";
 import { BadRecords } from "./recovery/badRecords.ts";
 import { BatchDeaths } from "./recovery/deadLetters/batchDeaths.ts";
+import { forgetAddresses } from "./recovery/forgetAddresses.ts";
 import { ActionLog } from "./recovery/letters/actionLog.ts";
 import { LetterStore } from "./recovery/letters/letterStore.ts";
 import { ReplayRuns } from "./recovery/letters/replayRuns.ts";
@@ -38,7 +40,6 @@ import { makeKeys } from "./redis/keys.ts";
 import { ensureSchema } from "./redis/schema.ts";
 import { makeTroubleGate } from "./redis/troubleGate.ts";
 import { makeUpstream, type Upstream } from "./upstream/client.ts";
-import { fingerprint } from "./upstream/secrets.ts";
 import { ALONE, type ProviderContext } from "./workers/context.ts";
 import { governedPool } from "./workers/fleetDuties.ts";
 import { Governor } from "./workers/governor.ts";
@@ -54,6 +55,12 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   const { settings, redis, logger } = options;
   const keys = makeKeys(settings.prefix);
   await ensureSchema(redis.commands, keys);
+  const providers = options.providers ?? registered;
+  await forgetAddresses(
+    redis.commands,
+    providers.map(({ name }) => keys.provider(name)),
+    logger,
+  );
   const contexts = new Map<string, ProviderContext>();
   const upstreams: Upstream[] = [];
   const breakers = new Map<string, Breaker>();
@@ -76,7 +83,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   const limits = { rate: settings.errorRate ?? 0.1, minimum: settings.errorMinimum ?? 200 };
   const macro = openMacroMachine(keys, { redis: redis.commands, logger });
   const half = Math.max(1, Math.floor(settings.concurrency / 2));
-  for (const provider of options.providers ?? registered) {
+  for (const provider of providers) {
     const providerKeys = keys.provider(provider.name);
     const own = settings.providers[provider.name] ?? {};
     const url = own.url ?? provider.upstream.defaultUrl;
@@ -105,7 +112,9 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     upstreams.push(upstream);
     const runs = new RunStore(redis.commands, providerKeys, letterLimits);
     const letters = new LetterStore(redis.commands, providerKeys, letterLimits);
-    const source = `${provider.version} ${url}`;
+    // Of the address a fingerprint only: it may hold credentials, and this is stored.
+    // @safeguard address-as-fingerprint
+    const source = `${provider.version} ${fingerprint(url)}`;
     const queue = new ProviderQueue(provider.name, providerKeys, redis.commands);
     const machine = openProviderMachine(provider.name, providerKeys, { redis: redis.commands, logger });
     machines.set(provider.name, machine);

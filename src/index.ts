@@ -3,6 +3,7 @@ export { connect, type Uee } from "./client/connect.ts";
 export type { ChangesOptions } from "./client/following.ts";
 export type { ClientOptions, ClientSettings } from "./client/options.ts";
 export type { RunHandle, RunOptions, RunsHandle, WaitOptions } from "./client/runs.ts";
+export type { Edition, EditionName } from "./core/edition.ts";
 export type { ErrorClass, ErrorCode } from "./core/errors.ts";
 export { isUeeError, UeeError } from "./core/errors.ts";
 export type { Fetched, FetchedStream, Fetcher, FetchRequest } from "./core/fetching.ts";
@@ -17,6 +18,7 @@ export type * from "./providers/contract.ts";
 export { defineProvider } from "./providers/contract.ts";
 export {
   conditionalHeaders,
+  editionOf,
   extractSlice,
   planSnapshot,
   SliceStager,

@@ -10,6 +10,7 @@ import {
   defineProvider,
   type ExtractContext,
   type Extracted,
+  editionOf,
   extractSlice,
   type JsonObject,
   parseJsonBytes,
@@ -28,6 +29,7 @@ const ID = /^CVE-\d{4}-\d{4,}$/;
 
 const catalogue = z.looseObject({
   count: z.int().positive(),
+  catalogVersion: z.unknown(),
   dateReleased: z.string(),
   vulnerabilities: z.array(z.unknown()),
 });
@@ -68,7 +70,11 @@ async function stage(context: ExtractContext, pass: number): Promise<Extracted<S
     records: [],
     fetchedAt: answer.fetchedAt,
     more: await stager.finish(),
-    facts: snapshotFacts(stager.total, parsed.data.dateReleased),
+    // An edition that is older than the one in the store is left alone.
+    facts: snapshotFacts(
+      stager.total,
+      editionOf({ version: parsed.data.catalogVersion, date: parsed.data.dateReleased, digest: sha256 }),
+    ),
     changeKey: { sha256, ...validators(answer.headers) },
   };
 }

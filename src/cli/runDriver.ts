@@ -20,6 +20,7 @@ export interface DriveOptions {
   /** Who asks, and why. */
   actor: string;
   reason?: string | undefined;
+  allowOlder: boolean;
   wait: boolean;
   timeoutMs?: number | undefined;
   interrupted: AbortSignal;
@@ -80,7 +81,8 @@ async function driveOne(
   try {
     const opened = await engine.openRunWhenPossible(
       {
-        ...{ provider, mode: options.mode, allowShrink: options.allowShrink, actor: options.actor },
+        ...{ provider, mode: options.mode, actor: options.actor },
+        ...{ allowShrink: options.allowShrink, allowOlder: options.allowOlder },
         ...(options.reason === undefined ? {} : { reason: options.reason }),
       },
       {

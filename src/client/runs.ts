@@ -13,6 +13,8 @@ export interface RunOptions {
   mode?: RunMode;
   /** Accept that the upstream lost more than 5 % of its records. */
   allowShrink?: boolean;
+  /** Accept a catalogue that is older than the edition in the store. */
+  allowOlder?: boolean;
   /** Kept with the run's transition. */
   reason?: string;
   /** Calls off the wait for an open increment that a full run must let end first. */
@@ -70,9 +72,10 @@ export async function openRun(
   options: RunOptions,
 ): Promise<RunHandle> {
   const { engine, work, actor, ended } = context;
-  const { mode = "incremental", allowShrink = false, reason } = options;
+  const { mode = "incremental", allowShrink = false, allowOlder = false, reason } = options;
   const signal = options.signal ? AbortSignal.any([options.signal, ended]) : ended;
-  const request = { provider, mode, allowShrink, actor, ...(reason === undefined ? {} : { reason }) };
+  const why = reason === undefined ? {} : { reason };
+  const request = { provider, mode, allowShrink, allowOlder, actor, ...why };
   const tryOpening = async (): Promise<RunHandle | undefined> => {
     if (signal.aborted) throw whyEnded(context);
     try {

@@ -1,12 +1,13 @@
 /** Configuration for people: the reference behind docs/config.md, and the values in force, without secrets. */
 
 import { formatSchedule } from "../core/schedule.ts";
+import { redactRedisUrl, redactUrl, secretsInUrl, secretValues } from "../core/secrets.ts";
 import { schedulesOf } from "../providers/contract.ts";
 import { providers as registered } from "../providers/registry.ts";
-import { redactRedisUrl } from "../redis/url.ts";
+import { parseRedisUrl } from "../redis/url.ts";
 import { effectiveRate } from "./effectiveRate.ts";
 import { allFields, flagOf, metaOf, type ProviderFacts } from "./fields.ts";
-import type { LoadedConfig, Origin } from "./types.ts";
+import type { Config, LoadedConfig, Origin } from "./types.ts";
 import { formatRate, type RateSetting } from "./values.ts";
 
 export interface FieldDescription {
@@ -86,18 +87,31 @@ function shown(value: unknown, secret: "whole" | "url" | undefined): string | nu
   if (value === undefined || value === null) return null;
   if (secret === "whole") return "***";
   if (typeof value === "number") return value;
-  return redactUrl(String(value));
+  return redactAddress(String(value));
 }
 
-/** Any address may carry credentials, a proxy's or an upstream's as well as Redis'. */
-const redactUrl = (text: string): string => (/^[a-z+]+:\/?\/?/i.test(text) ? redactRedisUrl(text) : text);
+/** Any address may carry credentials, a proxy's or an upstream's as well as Redis'; other texts stay as they are. */
+function redactAddress(text: string): string {
+  if (/^(?:rediss?(?:\+[a-z]+)?|unix):/i.test(text)) return redactRedisUrl(text);
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(text) || text.includes("@") ? redactUrl(text) : text;
+}
+
+/** The values of the configuration that must never show. */
+export function secretsOf({ apiToken, nvdApiKey, redisUrl, providers }: Config): string[] {
+  const redis = redisUrl === undefined ? undefined : parseRedisUrl(redisUrl);
+  const addresses = Object.values(providers).flatMap(({ url }) => (url === undefined ? [] : [url]));
+  return [
+    ...secretValues([apiToken, nvdApiKey, redis?.password, redis?.sentinelPassword?.toString()]),
+    ...addresses.flatMap(secretsInUrl),
+  ];
+}
 
 function surroundingRows(env: NodeJS.ProcessEnv): ConfigRow[] {
   const rows: ConfigRow[] = [];
   for (const name of Object.keys(surroundings)) {
     // Both spellings count, the lower-case one first, as curl and undici have it.
     const used = [name.toLowerCase(), name].find((spelling) => env[spelling]);
-    const value = used === undefined ? null : redactUrl(env[used]!);
+    const value = used === undefined ? null : redactAddress(env[used]!);
     const origin: Origin =
       used === undefined ? { source: "default", name } : { source: "environment", name: used };
     rows.push({ key: name, env: name, value, origin });

@@ -3,11 +3,11 @@ export {
   describeConfig,
   type FieldDescription,
   redactedView,
+  secretsOf,
   surroundings,
 } from "./describe.ts";
 export { effectiveRate } from "./effectiveRate.ts";
 export { loadConfig } from "./load.ts";
-export { secretsOf } from "./secrets.ts";
 export { didYouMean, suggest } from "./suggest.ts";
 export type { Config, LoadedConfig, LoadInput, Origin, ProviderConfig } from "./types.ts";
 export { formatRate, parseBytes, parseRate, type Rate, type RateSetting } from "./values.ts";

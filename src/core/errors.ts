@@ -1,6 +1,6 @@
 import { type ErrorClass, type ErrorCode, errorCatalog, retryable } from "./errorCatalog.ts";
 import { cleanCause, type ForeignTable, matchForeign, traitsOf } from "./foreignErrors.ts";
-import { redactSecrets } from "./redact.ts";
+import { redactSecrets } from "./secrets.ts";
 import { opossumErrors, systemErrors } from "./systemErrors.ts";
 
 export type { ErrorClass, ErrorCode } from "./errorCatalog.ts";

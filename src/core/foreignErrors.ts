@@ -3,7 +3,7 @@
  * that fits names our code. Their words are shown only without secrets, or not at all.
  */
 import type { ErrorCode } from "./errorCatalog.ts";
-import { redactSecrets } from "./redact.ts";
+import { redactSecrets } from "./secrets.ts";
 
 export interface ForeignPattern {
   /** Of what is given here, all must fit. */

@@ -266,12 +266,20 @@ export interface Engine extends BreakersApi {
     provider: string;
     mode: RunMode;
     allowShrink?: boolean;
+    allowOlder?: boolean;
     actor?: string;
     reason?: string;
   }): Promise<{ runId: string; joined: boolean; mode: RunMode }>;
   /** As openRun, but waits out an open increment before a full run opens. */
   openRunWhenPossible(
-    request: { provider: string; mode: RunMode; allowShrink?: boolean; actor?: string; reason?: string },
+    request: {
+      provider: string;
+      mode: RunMode;
+      allowShrink?: boolean;
+      allowOlder?: boolean;
+      actor?: string;
+      reason?: string;
+    },
     options: { signal?: AbortSignal; onWaiting?: (runId: string) => void },
   ): Promise<{ runId: string; joined: boolean; mode: RunMode }>;
   runProgress(provider: string, runId: string): Promise<RunProgress>;

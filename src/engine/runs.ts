@@ -13,6 +13,7 @@ export function makeRuns(parts: EngineParts): Runs {
     openGoverned(contextOf(parts, request.provider), {
       mode: request.mode,
       allowShrink: request.allowShrink ?? false,
+      allowOlder: request.allowOlder ?? false,
       actor: { kind: "person", name: request.actor ?? "library" },
       ...(request.reason === undefined ? {} : { reason: request.reason }),
     });

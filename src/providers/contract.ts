@@ -12,6 +12,7 @@
  *   verify()    → when every batch has settled: is this pass the whole truth? else what else to walk
  */
 import type { z } from "zod";
+import type { Edition } from "../core/edition.ts";
 import type { Fetcher } from "../core/fetching.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { Logger } from "../core/logger.ts";
@@ -43,7 +44,10 @@ export interface ExtractContext {
   url: string;
   apiKey: string | undefined;
   mode: RunMode;
-  /** The change key stored by the last verified run under the same provider version and URL; else null. */
+  /**
+   * The change key of the last complete run, when it was made under the same provider version and URL and nothing was
+   * written to the store since; else null.
+   */
   changeKey: JsonObject | null;
   signal: AbortSignal;
   logger: Logger;
@@ -87,6 +91,11 @@ export interface BatchFacts {
   moved?: boolean;
   /** The upstream's own clock in the group's first response, as it came. */
   timestamp?: string;
+  /**
+   * Snapshots: the edition that was received. One that is older than the edition of the last complete run changes nothing:
+   * the engine drops the batches that were discovered and ends the run as incomplete (PROV_OLDER_EDITION).
+   */
+  edition?: Edition;
 }
 
 export interface Extracted<Payload> {
@@ -99,7 +108,7 @@ export interface Extracted<Payload> {
   facts?: BatchFacts;
   /** Batches discovered by this one. Planned atomically with its checkpoint. */
   more?: PlannedBatch<Payload>[];
-  /** Snapshots: the change key to store once verified. */
+  /** Snapshots: the change key to store once the run is complete. No secrets: addresses only as fingerprints. */
   changeKey?: JsonObject;
   /** Snapshots: the change key did not move, nothing was fetched; the run is complete as it stands. */
   notModified?: boolean;

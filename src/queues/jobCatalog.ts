@@ -30,6 +30,7 @@ export const runJob = z.strictObject({
   provider: z.string(),
   mode: z.enum(["incremental", "full"]),
   allowShrink: z.boolean().optional(),
+  allowOlder: z.boolean().optional(),
   actor: z.string().max(200).optional(),
   reason: z.string().max(500).optional(),
 });

@@ -8,6 +8,7 @@ import type { RunStore } from "./runStore.ts";
 export interface OpenRequest {
   mode: RunMode;
   allowShrink: boolean;
+  allowOlder: boolean;
   actor: Starter;
   reason: string | undefined;
 }

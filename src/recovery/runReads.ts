@@ -1,6 +1,5 @@
 /** What Redis tells of runs and their batches. Reads only; runBatches.ts and runStore.ts write. */
 import type { Redis } from "ioredis";
-import type { BatchFacts } from "../providers/contract.ts";
 import type { ProviderKeys, RunKeys } from "../redis/keys.ts";
 import { redisMs } from "../redis/time.ts";
 import {
@@ -47,6 +46,7 @@ export class RunReads {
       verifiedAt: meta.verifiedAt ?? null,
       lastFullAt: meta.lastFullAt ?? null,
       changeKey: meta.changeKey ?? null,
+      edition: meta.edition ?? null,
       lastRunId: meta.lastRunId ?? null,
       // Stores written before the provider's clock existed have these in ms.
       verifiedOpened: Number(meta.verifiedOpened ?? Number(meta.verifiedOpenedMs ?? "0") * 1_000),
@@ -131,8 +131,8 @@ export class RunReads {
     return raw ? (JSON.parse(raw) as BatchResult) : undefined;
   }
 
-  /** The facts of a pass's committed batches in plan order. */
-  async facts(runId: string, pass: number): Promise<{ key: string; facts: BatchFacts }[]> {
+  /** The results of a pass's batches in plan order, of those that have one. */
+  async results(runId: string, pass: number): Promise<{ key: string; result: BatchResult }[]> {
     const run = this.runKeys(runId);
     const [order, results] = await Promise.all([
       this.redis.hgetall(run.order),
@@ -143,8 +143,8 @@ export class RunReads {
       .filter(({ place }) => place[0] === pass)
       .sort((a, b) => a.place[1]! - b.place[1]!)
       .flatMap(({ key }) => {
-        const facts = results[key] ? (JSON.parse(results[key]) as BatchResult).facts : undefined;
-        return facts ? [{ key, facts }] : [];
+        const text = results[key];
+        return text === undefined ? [] : [{ key, result: JSON.parse(text) as BatchResult }];
       });
   }
 

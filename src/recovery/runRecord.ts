@@ -26,6 +26,8 @@ export interface BatchResult {
   records: number;
   facts?: BatchFacts;
   notModified?: boolean;
+  /** An edition was received that is older than the verified one, and was left alone: both, in words. */
+  older?: string;
   error?: StoredError;
 }
 
@@ -76,8 +78,10 @@ export interface RunRecord {
   actorKind: Starter["kind"];
   reason: string | null;
   allowShrink: boolean;
+  /** A person's word that the upstream took its newest edition back. */
+  allowOlder: boolean;
   watermarkBefore: string | null;
-  /** URL, provider version: the conditions under which this run's change key holds. */
+  /** Provider version and fingerprint of the address: the conditions under which this run's change key holds. */
   source: string;
   pass: number;
   round: number;
@@ -137,7 +141,10 @@ export interface ProviderMeta {
   verifiedAt: string | null;
   /** When a full run was last verified. */
   lastFullAt: string | null;
+  /** JSON; null also after any write to the store that no complete run has concluded. */
   changeKey: string | null;
+  /** JSON of the edition of the last complete run, and where it came from. */
+  edition: string | null;
   lastRunId: string | null;
   /** When the last verified run opened, and the last verified one that saw the whole upstream; µs by the provider's clock. 0: none. */
   verifiedOpened: number;
@@ -171,6 +178,7 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     actorKind: (h.actorKind as Starter["kind"] | undefined) ?? "engine",
     reason: h.reason || null,
     allowShrink: h.allowShrink === "1",
+    allowOlder: h.allowOlder === "1",
     watermarkBefore: h.watermarkBefore || null,
     source: h.source ?? "",
     pass: int("pass"),

@@ -51,6 +51,7 @@ export class RunStore extends RunBatches {
     actor: Starter;
     reason: string | undefined;
     allowShrink: boolean;
+    allowOlder: boolean;
     plan(input: { mode: RunMode; watermark: string | null; startedAt: string }): PlannedBatch<unknown>[];
   }): Promise<{ runId: string; opened: boolean }> {
     for (;;) {
@@ -70,6 +71,7 @@ export class RunStore extends RunBatches {
         ["actorKind", request.actor.kind],
         ["reason", request.reason ?? ""],
         ["allowShrink", request.allowShrink ? "1" : "0"],
+        ["allowOlder", request.allowOlder ? "1" : "0"],
         ["watermarkBefore", meta.watermark ?? ""],
         ["source", request.source],
         ["pass", "1"],

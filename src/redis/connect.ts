@@ -6,9 +6,10 @@
  */
 import { Redis, type RedisOptions } from "ioredis";
 import { UeeError } from "../core/errors.ts";
+import { redactRedisUrl } from "../core/secrets.ts";
 import { mapRedisError } from "./errors.ts";
 import { type RedisIdentity, watchIdentity } from "./identity.ts";
-import { parseRedisUrl, redactRedisUrl } from "./url.ts";
+import { parseRedisUrl } from "./url.ts";
 
 export interface ConnectOptions {
   url: string;

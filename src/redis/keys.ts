@@ -87,7 +87,9 @@ export interface ProviderKeys {
   readonly tag: string;
   readonly queue: { prefix: string; name: string };
   /**
-   * HASH: clock (µs, redis/lua/clock.lua), watermark, changeKey, verifiedAt, lastFullAt, lastRunId, live (count), runSeq, changeSeq; of closed runs together
+   * HASH: clock (µs, redis/lua/clock.lua), watermark, verifiedAt, lastFullAt, lastRunId, live (count), runSeq, changeSeq;
+   * changeKey: what the store equals, dropped by whatever writes a record; edition: that of the last complete run; of closed
+   * runs together
    * `total:<counter>` and `runs:<mode>:<result>`.
    */
   readonly meta: string;

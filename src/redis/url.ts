@@ -8,6 +8,7 @@
 import { readFileSync } from "node:fs";
 import type { RedisOptions } from "ioredis";
 import { UeeError } from "../core/errors.ts";
+import { redactRedisUrl } from "../core/secrets.ts";
 
 const schemes = ["redis:", "rediss:", "unix:", "redis+sentinel:", "rediss+sentinel:"] as const;
 type Scheme = (typeof schemes)[number];
@@ -59,17 +60,6 @@ export function parseRedisUrl(url: string, tlsCaFile?: string): RedisOptions {
     // The name in the certificate is checked against the name in the URL (an address sends no name).
     ...(tls ? { tls: { ...tls, servername: /^[\d.]+$|:/.test(host) ? undefined : host } } : {}),
   };
-}
-
-/** The URL as it may be shown: passwords are `***`. Never throws, whatever the text. */
-export function redactRedisUrl(url: string): string {
-  return url
-    .replace(/^([a-z+]+:\/\/)(.*)@/is, (_all, start: string, credentials: string) => {
-      // Without a colon it should be a user, but some people write the password there.
-      const user = credentials.slice(0, Math.max(credentials.indexOf(":"), 0));
-      return `${start}${user}:***@`;
-    })
-    .replace(/([?&][a-z]*password=)[^&]*/gi, "$1***");
 }
 
 const isScheme = (text: string | undefined): text is Scheme =>

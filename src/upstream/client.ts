@@ -17,7 +17,6 @@ export { makeDispatcher } from "./dispatcher.ts";
 export type { UpstreamSettings } from "./fleet.ts";
 export type { Guard, GuardedCall, GuardRequest } from "./guard.ts";
 export type { Rate, WaitCode } from "./rateLimit.ts";
-export { fingerprint, redactUrl } from "./secrets.ts";
 
 export interface UpstreamTimeouts {
   /** Until the connection (TLS, proxy) stands; of use only where no `dispatcher` is given. */

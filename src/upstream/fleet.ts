@@ -6,11 +6,11 @@ import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { toUeeError, UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import { fingerprint } from "../core/secrets.ts";
 import { isRedisTrouble, mapRedisError } from "../redis/errors.ts";
 import type { UpstreamKeys } from "../redis/keys.ts";
 import { loadScript } from "../redis/scripts.ts";
 import type { Rate } from "./rateLimit.ts";
-import { fingerprint } from "./secrets.ts";
 
 const registerScript = loadScript(new URL("./lua/register-1.lua", import.meta.url));
 

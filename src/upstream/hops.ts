@@ -1,13 +1,26 @@
 import { BlockList, isIP } from "node:net";
 import { UeeError } from "../core/errors.ts";
 import type { FetchRequest } from "../core/fetching.ts";
-import { isPublicHeader, redactUrl } from "./secrets.ts";
+import { redactUrl, secretsInUrl, secretValues } from "../core/secrets.ts";
 
 /** One request on the way to an answer: the first, or where a redirect leads. */
 export interface Hop {
   url: URL;
   headers: Record<string, string>;
+  /** Credentials of this request and of those before it: an answer may echo them. */
+  secrets: readonly string[];
 }
+
+/** Headers that may be sent to any origin and shown anywhere; every other one is a credential. */
+const publicHeaders = new Set([
+  "accept",
+  "accept-encoding",
+  "if-none-match",
+  "if-modified-since",
+  "user-agent",
+]);
+
+const isPublicHeader = (name: string): boolean => publicHeaders.has(name.toLowerCase());
 
 const maxHops = 5;
 
@@ -33,7 +46,11 @@ export function makeHop(request: FetchRequest, userAgent: string): Hop {
     url.password = "";
   }
   url.hash = "";
-  return { url, headers };
+  const credentials = Object.entries(headers).filter(([name]) => !isPublicHeader(name));
+  // Of `Basic c2VjcmV0` the second word alone, too.
+  const values = credentials.flatMap(([, value]) => [value, value.split(" ").at(-1)]);
+  const secrets = [...secretsInUrl(request.url), ...secretValues(values)];
+  return { url, headers, secrets };
 }
 
 export const isConditional = (hop: Hop): boolean =>
@@ -63,10 +80,11 @@ export function linkedHop(from: Hop, request: FetchRequest, userAgent: string): 
   const next = leadTo(from, request.url, refusalOf(from, "leads"));
   if (next.url.origin === from.url.origin && next.url.search === "") next.url.search = from.url.search;
   const kept = Object.entries(next.headers).filter(([name]) => !isPublicHeader(name));
-  return makeHop(
+  const hop = makeHop(
     { ...request, url: next.url.href, headers: { ...Object.fromEntries(kept), ...request.headers } },
     userAgent,
   );
+  return { ...hop, secrets: [...from.secrets, ...hop.secrets] };
 }
 
 const refusalOf =
@@ -95,9 +113,10 @@ function leadTo(from: Hop, address: string | undefined, refuse: (why: string) =>
   }
   const place = nearPlace(url.hostname);
   if (place !== undefined && nearPlace(from.url.hostname) !== place) throw refuse(`to ${place}, ${shown}`);
-  if (url.origin === from.url.origin) return { url, headers: from.headers };
+  const secrets = [...from.secrets, ...secretsInUrl(url.href)];
+  if (url.origin === from.url.origin) return { url, headers: from.headers, secrets };
   const kept = Object.entries(from.headers).filter(([name]) => isPublicHeader(name));
-  return { url, headers: Object.fromEntries(kept) };
+  return { url, headers: Object.fromEntries(kept), secrets };
 }
 
 const loopback = new BlockList();

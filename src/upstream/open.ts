@@ -7,6 +7,7 @@ import type { Dispatcher } from "undici";
 import { UeeError } from "../core/errors.ts";
 import type { FetchedHead, FetchRequest } from "../core/fetching.ts";
 import type { Logger } from "../core/logger.ts";
+import { makeScrubber, redactUrl } from "../core/secrets.ts";
 import { type LinkedSignal, linkSignals } from "./abortable.ts";
 import { readBody, readSnippet } from "./body.ts";
 import { type Exchange, exchange } from "./exchange.ts";
@@ -14,7 +15,6 @@ import { judgeFailure, judgeStatus, type Phase, type Verdict } from "./failures.
 import type { Guard, GuardedCall } from "./guard.ts";
 import { type Hop, isConditional, isRedirect, linkedHop, makeHop, nextHop } from "./hops.ts";
 import type { RateLimit, Slot } from "./rateLimit.ts";
-import { redactText, redactUrl } from "./secrets.ts";
 
 export interface OpenContext {
   name: string;
@@ -230,7 +230,8 @@ async function toError(verdict: Verdict, where: Where, context: OpenContext): Pr
   if (status !== undefined) data.status = status;
   // Overloaded, but it named the time.
   if (verdict.wait?.kind === "overload" && verdict.wait.atLeastMs > 0) data.toldToWait = true;
-  if (answer && where.readMore) data.body = redactText(await readSnippet(answer), hop.headers);
+  const scrub = makeScrubber(hop.secrets);
+  if (answer && where.readMore) data.body = scrub(await readSnippet(answer));
   if (verdict.wait) {
     // @safeguard no-secret-logged
     const facts = { upstream: context.name, code: verdict.code, status, url, waitMs: retryAfterMs };
@@ -239,5 +240,5 @@ async function toError(verdict: Verdict, where: Where, context: OpenContext): Pr
   // A cause that is one of ours says nothing that the verdict does not; an invalid address would show what is in it.
   const cause =
     where.cause instanceof UeeError || verdict.code === "PROV_BAD_REQUEST" ? undefined : where.cause;
-  return new UeeError(verdict.code, redactText(verdict.detail, hop.headers), { cause, retryAfterMs, data });
+  return new UeeError(verdict.code, scrub(verdict.detail), { cause, retryAfterMs, data });
 }

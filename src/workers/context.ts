@@ -42,7 +42,7 @@ export interface ProviderContext {
   /** Effective address of the upstream. */
   url: string;
   apiKey: string | undefined;
-  /** Provider version and address: what a change key holds under. */
+  /** Provider version and fingerprint of the address: what a change key holds under. */
   source: string;
   runs: RunStore;
   records: ProviderRecords;

@@ -4,6 +4,7 @@
  *
  * Killed anywhere it is repeated: an open run is judged anew; a closing one goes on with the verdict that it kept.
  */
+import type { Edition } from "../core/edition.ts";
 import { UeeError } from "../core/errors.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
@@ -31,8 +32,10 @@ interface KeptVerdict {
   /** Watermark and change key move. */
   verified: boolean;
   watermark: string | null;
+  /** Of a snapshot, where it names one. */
+  edition?: Edition;
   removals: boolean;
-  notModified: boolean;
+  notModified?: boolean;
 }
 
 const stored = (code: ConstructorParameters<typeof UeeError>[0], detail: string): StoredError => {
@@ -40,7 +43,7 @@ const stored = (code: ConstructorParameters<typeof UeeError>[0], detail: string)
   return { code: error.code, message: error.detail };
 };
 
-const NOTHING_VERIFIED = { verified: false, watermark: null, removals: false, notModified: false };
+const NOTHING_VERIFIED = { verified: false, watermark: null, removals: false };
 
 const incomplete = (error: StoredError): KeptVerdict => ({
   ...NOTHING_VERIFIED,
@@ -74,6 +77,7 @@ export async function finishRun(
     verdict = judged;
     if (!(await context.runs.closeDoor(attempt, verdict))) return { skipped: "batches outstanding" };
   }
+  verdict = await stillNamed(context, verdict);
   context.onStep("remove", "before", job.batch);
   if (verdict.removals) verdict = await removeUnseen(context, run, attempt, verdict, signal);
   context.onStep("remove", "after", job.batch);
@@ -105,23 +109,18 @@ async function judgeRun(
     if (run.retriesDeadBefore > 0 && (await retryDeadBatches(context, run, attempt))) return "walks on";
     return await afterDeadBatches(context, run);
   }
-  const results = await context.runs.facts(run.id, run.pass);
-  if (await isNotModified(context, run)) {
-    return {
-      result: "complete",
-      error: null,
-      verified: true,
-      watermark: run.watermarkBefore,
-      removals: false,
-      notModified: true,
-    };
-  }
+  const results = await context.runs.results(run.id, run.pass);
+  const found = results.map(({ result }) => result);
+  const older = found.find((result) => result.older !== undefined)?.older;
+  if (older !== undefined) return incomplete(stored("PROV_OLDER_EDITION", older));
+  if (found.length === 1 && found[0]?.notModified) return notModifiedVerdict(run);
+  const edition = found.find((result) => result.facts?.edition !== undefined)?.facts?.edition;
   let verdict = context.provider.verify({
     mode: run.mode,
     startedAt: run.startedAt,
     watermark: run.watermarkBefore,
     pass: run.pass,
-    facts: results,
+    facts: results.flatMap(({ key, result }) => (result.facts ? [{ key, facts: result.facts }] : [])),
     unique: run.uniqueByPass[run.pass] ?? 0,
     regressed: run.regressedByPass[run.pass] ?? 0,
     newest: run.newest,
@@ -146,7 +145,7 @@ async function judgeRun(
     await enqueueDue(context, run.id, entries, entries.length);
     return "walks on";
   }
-  if (verdict.kind === "verified") return await verifiedVerdict(context, run, verdict.watermark);
+  if (verdict.kind === "verified") return await verifiedVerdict(context, run, verdict.watermark, edition);
   const pass = verdict.kind === "again" ? run.pass + 1 : run.pass;
   if (pass > MAX_PASSES || run.round >= MAX_ROUNDS) {
     return incomplete(stored("PROV_NOT_VERIFIED", `After ${run.pass} passes: ${verdict.reason}.`));
@@ -192,21 +191,47 @@ async function retryDeadBatches(
   return taken > 0;
 }
 
+/** The upstream is the edition that the change key names, and so is the store: nothing was written since. */
+function notModifiedVerdict(run: RunRecord): KeptVerdict {
+  const error = badRecordsOf(run);
+  const result = error ? "incomplete" : "complete";
+  return {
+    result,
+    error,
+    verified: true,
+    watermark: run.watermarkBefore,
+    removals: false,
+    notModified: true,
+  };
+}
+
+/** Whether the store still is what the change key names, the key itself tells: whatever writes a record drops it. */
+async function stillNamed(context: ProviderContext, verdict: KeptVerdict): Promise<KeptVerdict> {
+  // @safeguard not-modified-needs-key
+  if (!verdict.notModified || (await context.runs.meta()).changeKey !== null) return verdict;
+  const said = "The upstream has not changed, but the store was written to after it was asked.";
+  return incomplete(stored("PROV_NOT_VERIFIED", said));
+}
+
+const badRecordsOf = ({ dead }: RunRecord): StoredError | null =>
+  dead > 0 ? stored("PROV_BAD_RECORDS", `${dead} bad records lie in the dead letters.`) : null;
+
 async function verifiedVerdict(
   context: ProviderContext,
   run: RunRecord,
   watermark: string | null,
+  edition: Edition | undefined,
 ): Promise<KeptVerdict> {
   const bad = run.dead;
   const seesAll = seesTheWhole(context, run);
   const verdict: KeptVerdict = {
     result: bad > 0 ? "incomplete" : "complete",
-    error: bad > 0 ? stored("PROV_BAD_RECORDS", `${bad} bad records lie in the dead letters.`) : null,
+    error: badRecordsOf(run),
     verified: true,
     watermark,
+    ...(edition === undefined ? {} : { edition }),
     // A record without an id may be any of those that seem to be gone.
     removals: !run.nameless && run.namelessAccepted === 0 && seesAll,
-    notModified: false,
   };
   if (bad > 0 || run.namelessAccepted === 0 || !seesAll) return verdict;
   // Accepted, they count as nothing; yet nothing may be removed, and a store that holds more than the upstream is not it.
@@ -238,14 +263,6 @@ async function afterDeadBatches(context: ProviderContext, run: RunRecord): Promi
   }
   const why = cause ? ` (${cause.code})` : "";
   return incomplete(stored("PROV_BATCH_DEAD", `${run.deadBatches} of ${run.planned} batches gave up${why}.`));
-}
-
-/** A snapshot whose change key did not move: its one batch says so. */
-async function isNotModified(context: ProviderContext, run: RunRecord): Promise<boolean> {
-  if (context.provider.kind !== "snapshot" || run.planned !== 1) return false;
-  const [only] = [...(await context.runs.statuses(run.id)).keys()].filter((key) => !isRecordKey(key));
-  const result = only === undefined ? undefined : await context.runs.result(run.id, only);
-  return result?.notModified === true;
 }
 
 async function removeUnseen(
@@ -297,9 +314,13 @@ function metaAfter(
   // @safeguard watermark-verified
   if (verdict.watermark !== null) meta.watermark = verdict.watermark;
   if (run.mode === "full") meta.lastFullAt = meta.verifiedAt as string;
-  // With bad records outstanding the change key stays, so that the next run looks at them again instead of calling
-  // itself complete.
-  if (run.changeKey !== null && verdict.result === "complete") meta.changeKey = run.changeKey;
+  // Only a complete run leaves the store equal to an edition. After any other the next run reads everything, and no
+  // edition but that of the last complete run stands against an older one.
+  if (verdict.result !== "complete") return meta;
+  if (run.changeKey !== null) meta.changeKey = run.changeKey;
+  if (verdict.edition !== undefined) {
+    meta.edition = JSON.stringify({ source: context.source, edition: verdict.edition });
+  }
   return meta;
 }
 

@@ -6,13 +6,14 @@ import type { ProviderContext } from "./context.ts";
 
 export async function openGoverned(
   context: ProviderContext,
-  request: { mode: RunMode; allowShrink: boolean; actor: Actor; reason?: string },
+  request: { mode: RunMode; allowShrink?: boolean; allowOlder?: boolean; actor: Actor; reason?: string },
 ): Promise<OpenedRun> {
   const { provider, source, runs, queue, governor } = context;
   // @safeguard pause-refuses-runs
   await governor.refuseIfPaused();
-  const { mode, allowShrink, actor, reason } = request;
-  const opened = await openRun(provider, source, runs, queue, { mode, allowShrink, actor, reason });
+  const { mode, allowShrink = false, allowOlder = false, actor, reason } = request;
+  const wanted = { mode, allowShrink, allowOlder, actor, reason };
+  const opened = await openRun(provider, source, runs, queue, wanted);
   // Paused in between: the run is open and stands still, as any run of a paused provider.
   await governor.runOpened(actor, reason);
   return opened;

@@ -3,6 +3,7 @@
  *
  * Killed at any point the batch is repeated whole; what was committed before compares equal and is counted once.
  */
+import { describeEdition, type Edition, isOlderEdition } from "../core/edition.ts";
 import { toUeeError, UeeError } from "../core/errors.ts";
 import type { WeightedGate } from "../core/semaphore.ts";
 import { SourceText } from "../core/sourceText.ts";
@@ -26,6 +27,32 @@ async function usableChangeKey(
   if (changeKey === null) return null;
   const stored = JSON.parse(changeKey) as { source: string; key: Record<string, unknown> };
   return stored.source === context.source ? stored.key : null;
+}
+
+/** The edition of the last complete run, as it is kept in meta. */
+interface VerifiedEdition {
+  source: string;
+  edition: Edition;
+}
+
+/**
+ * Why the edition that was received must be left alone: it is older than that of the last complete run, as from a server
+ * that lags behind. Undefined when it may be stored.
+ */
+async function olderThanVerified(
+  context: ProviderContext,
+  run: RunRecord,
+  edition: Edition | undefined,
+): Promise<string | undefined> {
+  if (edition === undefined || run.allowOlder) return undefined;
+  const [{ edition: kept }, nowMs] = await Promise.all([context.runs.meta(), context.runs.now()]);
+  if (kept === null) return undefined;
+  const verified = JSON.parse(kept) as VerifiedEdition;
+  const sameSource = verified.source === context.source;
+  // @safeguard older-edition-refused
+  if (!isOlderEdition(edition, verified.edition, { nowMs, sameSource })) return undefined;
+  const [ours, theirs] = [describeEdition(verified.edition), describeEdition(edition)];
+  return `The upstream served edition ${theirs}; the store is verified at ${ours}. It was left alone.`;
 }
 
 async function extract(
@@ -133,8 +160,9 @@ async function batchSteps(
   const fetched = await fetchStep(context, job, run, intake, signal);
   try {
     await refuseOutdated(context, job, fetched.extracted.fetchedAt);
+    const older = await olderThanVerified(context, run, fetched.extracted.facts?.edition);
     return await inLane(context.workLane, signal, () =>
-      workStep(context, job, attempt, intake, fetched.extracted),
+      workStep(context, job, attempt, intake, older === undefined ? fetched.extracted : nothingOf(older)),
     );
   } finally {
     context.buffer.records -= fetched.extracted.records.length;
@@ -185,12 +213,18 @@ async function fetchStep(
   }
 }
 
+/** What a batch received, and that it is to be left alone. */
+type Received = Extracted<unknown> & { older?: string };
+
+/** Of an older edition nothing counts as received, not even that it was: replays of newer slices stay possible. */
+const nothingOf = (older: string): Received => ({ records: [], fetchedAt: 0, older });
+
 async function workStep(
   context: ProviderContext,
   job: BatchJob,
   attempt: Attempt,
   intake: Intake,
-  extracted: Extracted<unknown>,
+  extracted: Received,
 ): Promise<BatchSummary> {
   // @safeguard commit-before-checkpoint
   await intake.take(extracted.records, extracted.fetchedAt);
@@ -201,6 +235,7 @@ async function workStep(
     records: intake.good,
     ...(extracted.facts ? { facts: extracted.facts } : {}),
     ...(extracted.notModified ? { notModified: true } : {}),
+    ...(extracted.older === undefined ? {} : { older: extracted.older }),
   };
   const changeKey = extracted.changeKey
     ? JSON.stringify({ source: context.source, key: extracted.changeKey })

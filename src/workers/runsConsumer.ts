@@ -75,6 +75,7 @@ export class RunsConsumer {
     const opened = await openGoverned(context, {
       mode: parsed.data.mode,
       allowShrink: parsed.data.allowShrink ?? false,
+      allowOlder: parsed.data.allowOlder ?? false,
       actor: { kind: "script", name: parsed.data.actor ?? "job" },
       ...(parsed.data.reason === undefined ? {} : { reason: parsed.data.reason }),
     });

@@ -42,12 +42,7 @@ async function open(
 ): Promise<Omit<TakenSlot, "at">> {
   try {
     const actor = { kind: "schedule", name } as const;
-    const { runId, joined } = await openGoverned(context, {
-      mode,
-      allowShrink: false,
-      actor,
-      reason: "scheduled",
-    });
+    const { runId, joined } = await openGoverned(context, { mode, actor, reason: "scheduled" });
     return { outcome: joined ? "joined" : "opened", runId };
   } catch (error) {
     if (error instanceof UeeError && error.code === "PROV_PAUSED") return { outcome: "paused", runId: null };

@@ -9,7 +9,11 @@ export interface TestEngine {
   engine: Engine;
   redis: RedisConnections;
   /** Opens a run, works it off in this process and waits for its end. */
-  run(provider: string, mode?: RunMode, options?: { allowShrink?: boolean }): Promise<RunProgress>;
+  run(
+    provider: string,
+    mode?: RunMode,
+    options?: { allowShrink?: boolean; allowOlder?: boolean },
+  ): Promise<RunProgress>;
   close(): Promise<void>;
 }
 

@@ -136,6 +136,7 @@ async function mirror(acts: Acts, mode: "full" | "incremental"): Promise<number>
       allowShrink: false,
       actor: personHere(context.env),
       reason: "uee demo",
+      allowOlder: false,
       wait: true,
       interrupted: interrupts.signal,
       view,

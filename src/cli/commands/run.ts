@@ -21,6 +21,7 @@ interface RunFlags extends GlobalFlags {
   timeout?: string;
   allowShrink?: boolean;
   reason?: string;
+  allowOlder?: boolean;
   json?: boolean;
 }
 
@@ -46,6 +47,7 @@ export function defineRun(program: Command, context: CliContext, finish: Finish)
     )
     .option("--allow-shrink", "accept that the upstream lost more than 5 % of its records")
     .option("--reason <text>", "why; `uee status` and `uee history` show it")
+    .option("--allow-older", "accept a catalogue that is older than the edition in the store")
     .option("--json", "print one JSON document with the contract's fields")
     .addHelpText(
       "after",
@@ -84,6 +86,7 @@ async function run(context: CliContext, words: string[], flags: RunFlags): Promi
         allowShrink: flags.allowShrink === true,
         actor: personHere(context.env),
         reason,
+        allowOlder: flags.allowOlder === true,
         wait: flags.wait === true,
         timeoutMs,
         interrupted: interrupts.signal,
@@ -155,5 +158,6 @@ function sameCommand(words: readonly string[], flags: RunFlags): string {
   if (flags.wait) parts.push("--wait");
   if (flags.allowShrink) parts.push("--allow-shrink");
   if (flags.reason !== undefined) parts.push(`--reason ${JSON.stringify(flags.reason)}`);
+  if (flags.allowOlder) parts.push("--allow-older");
   return parts.join(" ");
 }

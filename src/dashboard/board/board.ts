@@ -7,12 +7,12 @@ import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import { FastifyAdapter } from "@bull-board/fastify";
 import type { FastifyPluginAsync } from "fastify";
 import { UeeError } from "../../core/errors.ts";
+import { makeScrubber, redactValue } from "../../core/secrets.ts";
 import { ProviderQueue } from "../../queues/providerQueue.ts";
 import { RunsQueue } from "../../queues/runsQueue.ts";
 import type { App } from "../app.ts";
 import { bodyOf, statusOf, toApiError } from "../errors.ts";
 import type { Backend } from "../options.ts";
-import { makeScrubber, redactValue } from "../security/redact.ts";
 import { boardPolicy, withoutInline } from "./boardPage.ts";
 
 export const boardPath = "/queues";

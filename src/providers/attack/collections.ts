@@ -1,7 +1,10 @@
 /** ATT&CK's index of collections: which bundle of each domain is the newest. */
+
+import { compareVersions, type EditionName } from "../../core/edition.ts";
 import { UeeError } from "../../core/errors.ts";
 import { isObject, type JsonObject } from "../../core/json.ts";
 import { parseTime } from "../../core/time.ts";
+import { editionOf } from "../formats/snapshot.ts";
 
 /** In the order of precedence: of equally new copies of an object the first domain's stands. */
 export const domains = ["enterprise", "mobile", "ics"] as const;
@@ -74,15 +77,15 @@ function readVersion(entry: unknown): BundleVersion | undefined {
 /** By time, then by version number; the index's own order says nothing. */
 function isNewer(a: BundleVersion, b: BundleVersion): boolean {
   const [timeA, timeB] = [parseTime(a.modified) ?? 0, parseTime(b.modified) ?? 0];
-  return timeA === timeB ? compareVersions(a.version, b.version) > 0 : timeA > timeB;
+  return timeA === timeB ? (compareVersions(a.version, b.version) ?? 0) > 0 : timeA > timeB;
 }
 
-function compareVersions(a: string, b: string): number {
-  const [partsA, partsB] = [a.split("."), b.split(".")];
-  for (let i = 0; i < Math.max(partsA.length, partsB.length); i++) {
-    const difference =
-      (Number.parseInt(partsA[i] ?? "0", 10) || 0) - (Number.parseInt(partsB[i] ?? "0", 10) || 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
+/** The edition that the index names. */
+export const editionNamed = ({ version, modified }: BundleVersion): EditionName =>
+  editionOf({ version, date: modified });
+
+/** The edition that a bundle names itself, in its collection object; undefined for every other object. */
+export function editionInBundle(object: unknown): EditionName | undefined {
+  if (!isObject(object) || object.type !== "x-mitre-collection") return undefined;
+  return editionOf({ version: object.x_mitre_version, date: object.modified });
 }

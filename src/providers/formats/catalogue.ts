@@ -3,15 +3,16 @@
  * it, XML, or JSON where the provider knows its shape.
  */
 import { bounds } from "../../core/bounds.ts";
+import type { EditionName } from "../../core/edition.ts";
 import { UeeError } from "../../core/errors.ts";
 import { SourceText } from "../../core/sourceText.ts";
-import { formatTime } from "../../core/time.ts";
 import type { ExtractContext, Extracted, PlannedBatch } from "../contract.ts";
 import type { CatalogueSchema } from "./catalogueSchema.ts";
 import { HeldFile, wrongBytes } from "./download.ts";
 import { JsonArraySplitter, readJsonArrays } from "./jsonArrays.ts";
 import {
   conditionalHeaders,
+  editionOf,
   extractSlice,
   SliceStager,
   type SnapshotPayload,
@@ -32,12 +33,6 @@ export interface CatalogueFile {
 interface Entry {
   source: SourceText | string;
   id: string | undefined;
-}
-
-/** What the catalogue says of itself; known once all of it is read. */
-interface Edition {
-  version?: string;
-  date?: string;
 }
 
 export function extractCatalogue(
@@ -65,25 +60,20 @@ async function stageCatalogue(
   const body = await HeldFile.of(response.body);
   const known = context.mode === "incremental" ? context.changeKey : null;
   if (response.status === 304) {
-    return {
-      records: [],
-      fetchedAt,
-      notModified: true,
-      changeKey: { ...context.changeKey, ...validators(headers) },
-    };
+    return { records: [], fetchedAt, notModified: true, changeKey: { ...context.changeKey } };
   }
   const { sha256 } = body;
   const changeKey = { sha256, ...validators(headers) };
   if (known?.sha256 === sha256) {
-    return { records: [], fetchedAt, notModified: true, changeKey: { ...known, ...changeKey } };
+    return { records: [], fetchedAt, notModified: true, changeKey };
   }
 
   // One id twice: the later entry stands, as when a map is filled.
   const stager = new SliceStager<null>({ context, fetchedAt, pass, supersedes: () => true });
-  const edition: Edition = {};
+  const name: EditionName = {};
   let more: PlannedBatch<SnapshotPayload>[];
   try {
-    for await (const entries of readEntries(body, file, edition)) {
+    for await (const entries of readEntries(body, file, name)) {
       context.signal.throwIfAborted();
       for (const { source, id } of entries) await stager.add(source, id, null);
     }
@@ -91,24 +81,19 @@ async function stageCatalogue(
   } catch (error) {
     throw await wrongBytes(error, () => sha256, context);
   }
-  const timestamp = edition.date ?? httpTime(headers["last-modified"]);
-  return {
-    records: [],
-    fetchedAt,
-    more,
-    facts: snapshotFacts(stager.total, timestamp),
-    changeKey: { ...changeKey, ...(edition.version === undefined ? {} : { version: edition.version }) },
-  };
+  const edition = { ...name, ...editionOf({ lastModified: headers["last-modified"], digest: sha256 }) };
+  return { records: [], fetchedAt, more, facts: snapshotFacts(stager.total, edition), changeKey };
 }
 
-function readEntries(body: HeldFile, file: CatalogueFile, edition: Edition): AsyncGenerator<Entry[]> {
+/** `name` is filled in once all of the catalogue is read. */
+function readEntries(body: HeldFile, file: CatalogueFile, name: EditionName): AsyncGenerator<Entry[]> {
   switch (sniffContent(body.head(1024))) {
     case "zip":
-      return xmlEntries(readZippedXml(body.joined(), bounds.inflatedBytes), file, edition);
+      return xmlEntries(readZippedXml(body.joined(), bounds.inflatedBytes), file, name);
     case "xml":
-      return xmlEntries(body.pieces(), file, edition);
+      return xmlEntries(body.pieces(), file, name);
     case "json":
-      if (file.jsonArrays.length > 0) return jsonEntries(body.pieces(), file, edition);
+      if (file.jsonArrays.length > 0) return jsonEntries(body.pieces(), file, name);
       throw new UeeError("PROV_WRONG_SHAPE", `The answer is JSON, not a <${file.schema.root}>.`);
   }
 }
@@ -116,7 +101,7 @@ function readEntries(body: HeldFile, file: CatalogueFile, edition: Edition): Asy
 async function* xmlEntries(
   source: AsyncIterable<Buffer>,
   { schema, identify }: CatalogueFile,
-  edition: Edition,
+  name: EditionName,
 ): AsyncGenerator<Entry[]> {
   const reader = new XmlCatalogueReader(schema);
   for await (const records of readXmlCatalogue(source, reader)) {
@@ -126,14 +111,14 @@ async function* xmlEntries(
         : { source: JSON.stringify(record), id: identify(record) },
     );
   }
-  edition.version = reader.attributes.Version;
-  edition.date = reader.attributes.Date;
+  const { Version: version, Date: date } = reader.attributes;
+  Object.assign(name, editionOf({ version, date }));
 }
 
 async function* jsonEntries(
   source: AsyncIterable<Buffer>,
   { jsonArrays, identify }: CatalogueFile,
-  edition: Edition,
+  name: EditionName,
 ): AsyncGenerator<Entry[]> {
   const splitter = new JsonArraySplitter({
     arrays: jsonArrays,
@@ -146,12 +131,6 @@ async function* jsonEntries(
   if (splitter.arrays.size === 0) {
     throw new UeeError("PROV_WRONG_SHAPE", `The JSON has none of ${jsonArrays.join(", ")}.`);
   }
-  const { ContentVersion, ContentDate } = splitter.members;
-  if (typeof ContentVersion === "string") edition.version = ContentVersion;
-  if (typeof ContentDate === "string") edition.date = ContentDate;
-}
-
-function httpTime(text: string | undefined): string | undefined {
-  const ms = text === undefined ? Number.NaN : Date.parse(text);
-  return Number.isNaN(ms) ? undefined : formatTime(ms);
+  const { ContentVersion: version, ContentDate: date } = splitter.members;
+  Object.assign(name, editionOf({ version, date }));
 }

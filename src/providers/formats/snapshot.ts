@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { bounds } from "../../core/bounds.ts";
+import type { Edition } from "../../core/edition.ts";
 import { UeeError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
 import { SourceText } from "../../core/sourceText.ts";
@@ -46,15 +47,27 @@ export const planSnapshot = (pass = 1): PlannedBatch<SnapshotPayload>[] => [
   { key: keyOf(pass, "stage"), size: 0, payload: { kind: "stage", pass } },
 ];
 
-export const snapshotFacts = (total: number, timestamp?: string): BatchFacts => ({
+export const snapshotFacts = (total: number, edition?: Edition): BatchFacts => ({
   group: "snapshot",
   total,
-  ...(timestamp === undefined ? {} : { timestamp }),
+  ...(edition === undefined ? {} : { edition }),
 });
 
+/** Names of editions are stored and shown: a longer one is a mistake of the source. */
+const MAX_NAME = 100;
+
+/** An edition out of what its source has; what is no text, or empty, is left out. */
+export function editionOf<Name extends string>(names: Record<Name, unknown>): Partial<Record<Name, string>> {
+  const known: Partial<Record<Name, string>> = {};
+  for (const [name, value] of Object.entries(names) as [Name, unknown][]) {
+    if (typeof value === "string" && value !== "") known[name] = value.slice(0, MAX_NAME);
+  }
+  return known;
+}
+
 /**
- * A snapshot is the whole truth when every record it holds was received. Its watermark is the catalogue's own date; one
- * that bears none is known complete up to its newest record, else up to the run's start.
+ * A snapshot is the whole truth when every record it holds was received. Its watermark is the edition's own date, else the
+ * file's `Last-Modified`, else the newest record, and never later than the run's start.
  */
 export function verifySnapshot({
   facts,
@@ -68,9 +81,15 @@ export function verifySnapshot({
     const reason = `${unique} records received of ${[...totals].join(" or ") || "an unknown number"}`;
     return { kind: "again", reason, batches: planSnapshot(pass + 1) };
   }
-  const dated = facts.find((batch) => batch.facts.timestamp !== undefined)?.facts.timestamp;
-  const at = parseTime(dated) ?? parseTime(newest) ?? parseTime(startedAt);
-  return { kind: "verified", watermark: at === undefined ? startedAt : formatTime(at) };
+  const edition = facts.find((batch) => batch.facts.edition !== undefined)?.facts.edition;
+  const at = parseTime(edition?.date) ?? httpTime(edition?.lastModified) ?? parseTime(newest);
+  const start = Date.parse(startedAt);
+  return { kind: "verified", watermark: formatTime(Math.min(at ?? start, start)) };
+}
+
+function httpTime(text: string | undefined): number | undefined {
+  const ms = Date.parse(text ?? "");
+  return Number.isNaN(ms) ? undefined : ms;
 }
 
 /** The records of one staged slice. */
@@ -204,18 +223,15 @@ export class SliceStager<Version> {
 const numbered = (index: number): string => String(index + 1).padStart(4, "0");
 
 /** What a change key keeps of a response, to ask conditionally next time. */
-export function validators(headers: Record<string, string>): JsonObject {
-  const { etag, "last-modified": lastModified } = headers;
-  return { ...(etag ? { etag } : {}), ...(lastModified ? { lastModified } : {}) };
-}
+export const validators = ({ etag }: Record<string, string>): JsonObject => (etag ? { etag } : {});
 
-/** Headers that make a request conditional; none in a full run, which takes nobody's word for it. */
+/**
+ * Headers that make a request conditional; none in a full run. Only an ETag names the very bytes: servers answer
+ * `If-Modified-Since` with 304 for every file that is older, so that one which was taken back would seem unchanged.
+ */
 export function conditionalHeaders(
   context: Pick<ExtractContext, "mode" | "changeKey">,
 ): Record<string, string> {
-  const { etag, lastModified } = (context.mode === "incremental" && context.changeKey) || {};
-  return {
-    ...(typeof etag === "string" ? { "if-none-match": etag } : {}),
-    ...(typeof lastModified === "string" ? { "if-modified-since": lastModified } : {}),
-  };
+  const { etag } = (context.mode === "incremental" && context.changeKey) || {};
+  return typeof etag === "string" ? { "if-none-match": etag } : {};
 }

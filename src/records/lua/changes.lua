@@ -13,6 +13,11 @@ local function add_change(changes_key, seq, op, id, fields, at, run)
   redis.call('XADD', changes_key, string.format('%.0f-0', seq), 'o', op, 'i', id, 'f', fields, 't', at, 'r', run)
 end
 
+-- The change key says that the store equals the edition it names: it goes with the first write of whatever run.
+local function forget_change_key(meta_key)
+  redis.call('HDEL', meta_key, 'changeKey')
+end
+
 -- Whole stream nodes only, and at most 10,000 entries a call: bounded time.
 local function trim_changes(changes_key, limit)
   redis.call('XTRIM', changes_key, 'MAXLEN', '~', limit, 'LIMIT', 10000)

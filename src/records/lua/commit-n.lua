@@ -109,6 +109,8 @@ for i, r in ipairs(records) do
 end
 
 if write_count > 0 then
+  -- @safeguard first-write-drops-key
+  forget_change_key(META)
   redis.call('HSET', INDEX, unpack(new_entries))
 end
 if change_count > 0 then

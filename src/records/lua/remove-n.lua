@@ -35,6 +35,8 @@ for i = 1, total do
 end
 
 if #removed > 0 then
+  -- @safeguard removal-drops-key
+  forget_change_key(META)
   local seq = reserve_changes(CHANGES, META, #removed)
   for i, r in ipairs(removed) do
     add_change(CHANGES, seq + i, 'r', r.id, '', at, run_id)

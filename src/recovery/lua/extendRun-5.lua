@@ -12,6 +12,10 @@ local refused = checkFence(runKey, KEYS[5], ARGV[1], ARGV[2], { open = true })
 if refused ~= 0 then
   return refused
 end
+if redis.call("HGET", runKey, "pass") ~= ARGV[3] then
+  -- What an earlier pass was told of the upstream's edition may not hold for this one.
+  redis.call("HDEL", runKey, "changeKey")
+end
 redis.call("HSET", runKey, "pass", ARGV[3], "extended", ARGV[4])
 redis.call("HINCRBY", runKey, "round", 1)
 clearRetry(runKey, ARGV[1])

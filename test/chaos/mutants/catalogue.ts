@@ -134,6 +134,33 @@ export const mutants: readonly Mutant[] = [
     caughtBy: [{ test: "test/integration/cveRun.test.ts" }],
   },
   {
+    name: "the change key outlives a run's first write",
+    law: 1,
+    edits: [
+      { at: "first-write-drops-key", statement: "" },
+      { at: "removal-drops-key", statement: "" },
+    ],
+    caughtBy: [{ test: "test/integration/editions.test.ts" }],
+  },
+  {
+    name: "'not modified' counts without a change key",
+    law: 1,
+    edits: [{ at: "not-modified-needs-key", condition: "true" }],
+    caughtBy: [{ test: "test/integration/editions.test.ts" }],
+  },
+  {
+    name: "an older edition is accepted",
+    law: 1,
+    edits: [{ at: "older-edition-refused", condition: "true" }],
+    caughtBy: [{ test: "test/integration/editions.test.ts" }],
+  },
+  {
+    name: "an upstream's address stands in the run's hash",
+    law: 9,
+    edits: [{ at: "address-as-fingerprint", value: 'provider.version + " " + url' }],
+    caughtBy: [{ test: "test/integration/secretsInRedis.test.ts" }],
+  },
+  {
     name: "an older version may replace a newer one",
     law: 2,
     edits: [{ at: "older-never-replaces", condition: "true" }],

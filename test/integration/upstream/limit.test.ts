@@ -1,8 +1,9 @@
 /** The fleet's rolling window and its agreement, against a real Redis. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Redis } from "ioredis";
+import { fingerprint } from "../../../src/core/secrets.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
-import { fingerprint, type UpstreamOptions } from "../../../src/upstream/client.ts";
+import type { UpstreamOptions } from "../../../src/upstream/client.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { failure, startServer, type TestServer, type TestUpstream, testUpstream, want } from "./support.ts";
 

@@ -12,13 +12,9 @@ import type { Redis } from "ioredis";
 import { isUeeError, type UeeError } from "../../../src/core/errors.ts";
 import type { Fetcher, FetchRequest } from "../../../src/core/fetching.ts";
 import { silentLogger } from "../../../src/core/logger.ts";
+import { fingerprint } from "../../../src/core/secrets.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
-import {
-  fingerprint,
-  makeUpstream,
-  type Upstream,
-  type UpstreamOptions,
-} from "../../../src/upstream/client.ts";
+import { makeUpstream, type Upstream, type UpstreamOptions } from "../../../src/upstream/client.ts";
 
 export interface Arrival {
   path: string;

@@ -251,8 +251,8 @@ describe("uee run", () => {
     await fakeCli(engine).run("run", "cve");
     const who = expect.stringMatching(/.+@.+/);
     expect(asked).toEqual([
-      { provider: "cve", mode: "full", allowShrink: true, actor: who, reason: "NVD said so" },
-      { provider: "cve", mode: "incremental", allowShrink: false, actor: who },
+      { provider: "cve", mode: "full", allowShrink: true, allowOlder: false, actor: who, reason: "NVD said so" },
+      { provider: "cve", mode: "incremental", allowShrink: false, allowOlder: false, actor: who },
     ]);
   });
 

@@ -61,7 +61,7 @@ describe("the effective configuration as it is shown", () => {
     });
     expect(row("prefix")).toMatchObject({ value: "uee", origin: { source: "default" } });
     expect(row("cweUrl")?.value).toBe("https://cwe.mitre.org/data/xml/cwec_latest.xml.zip");
-    expect(row("HTTPS_PROXY")?.value).toBe("http://me:***@proxy:3128");
+    expect(row("HTTPS_PROXY")?.value).toBe("http://***@proxy:3128");
     expect(row("NO_PROXY")).toMatchObject({ value: "localhost", origin: { name: "no_proxy" } });
     expect(row("NODE_EXTRA_CA_CERTS")?.value).toBeNull();
   });

@@ -7,6 +7,14 @@ import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { toUeeError, UeeError } from "../../../src/core/errors.ts";
 import { makeLogger } from "../../../src/core/logger.ts";
+import {
+  fingerprint,
+  makeScrubber,
+  redactRedisUrl,
+  redactUrl,
+  redactValue,
+  secretsInUrl,
+} from "../../../src/core/secrets.ts";
 import { mapQueueError } from "../../../src/queues/bullmqErrors.ts";
 import { mapRedisError } from "../../../src/redis/errors.ts";
 import { judgeFailure } from "../../../src/upstream/failures.ts";
@@ -25,6 +33,9 @@ const texts: [string, (secret: string) => string][] = [
   ["a password with what should have been escaped", (s) => `Invalid URL: redis://uee:${s}/x@y@host`],
   ["a parameter", (s) => `GET /rest/json/cves/2.0?apiKey=${s}&startIndex=0 failed`],
   ["a later parameter", (s) => `https://host/feed?page=2&access_token=${s} answered 500`],
+  ["a parameter of any name", (s) => `https://host/feed?k=${s} answered 500`],
+  ["a bare query", (s) => `(see https://host/feed?${s}).`],
+  ["a query beside parameters of ours", (s) => `https://host/feed?startIndex=0&sig=${s}&page=2, twice`],
   ["a header", (s) => `invalid header value: { apiKey: '${s}' }`],
   ["a header in JSON", (s) => `request failed {"headers":{"x-api-key":"${s}","a":1}}`],
   ["an authorization", (s) => `Authorization: Bearer ${s}`],
@@ -136,4 +147,53 @@ test.each([
   "The record has no valid id (key cve.id).",
 ])("a text without secrets stays as it is: %s", (text) => {
   expect(new UeeError("SYS_DISK", text).detail).toBe(text);
+});
+
+describe("an address", () => {
+  test.each([
+    ["https://a.example/x", "https://a.example/x"],
+    ["https://user:pass@a.example/x", "https://***@a.example/x"],
+    ["https://token@a.example:8443/x#part", "https://***@a.example:8443/x"],
+    ["https://a.example/gh/org/repo@main/x.json", "https://a.example/gh/org/repo@main/x.json"],
+    [
+      "https://a.example/x?apiKey=abc&startIndex=0&page=2&word",
+      "https://a.example/x?apiKey=***&startIndex=0&page=***&***",
+    ],
+    ["https://a.example/x?", "https://a.example/x"],
+    ["http://user:p/a?s#s@proxy", "http://***@proxy"],
+    ["user:secret@proxy:3128", "***@proxy:3128"],
+  ])("%s is shown as %s", (address, expected) => {
+    expect(redactUrl(address)).toBe(expected);
+  });
+
+  test("never shows user, password or query, whatever they are", () => {
+    fc.assert(
+      fc.property(secret, secret, secret, (user, password, token) => {
+        const encode = encodeURIComponent;
+        const address = `https://${encode(user)}:${encode(password)}@a.example/x?t=${encode(token)}`;
+        const seen = redactUrl(address);
+        for (const part of [user, password, token, ...[user, password, token].map(encode)]) {
+          expect(seen).not.toContain(part);
+        }
+        const scrub = makeScrubber(secretsInUrl(address));
+        expect(scrub(`no ${user} with ${password}: ${token} ${encode(token)}`)).not.toMatch(/s3cr3t/);
+      }),
+    );
+  });
+
+  test("of Redis keeps its user", () => {
+    expect(redactRedisUrl("redis://uee:pass@host:6379/0")).toBe("redis://uee:***@host:6379/0");
+  });
+});
+
+test("nothing secret is left in an object, by name or by form", () => {
+  const shown = redactValue({ apiKey: "a", url: ["https://u:s3cr3t@h/?x=s3cr3t"], n: 1, nothing: null });
+  expect(shown).toEqual({ apiKey: "[redacted]", url: ["https://[redacted]@h/?x=***"], n: 1, nothing: null });
+});
+
+test("a fingerprint tells one secret from another and does not hold it", () => {
+  expect(fingerprint("abcd-ef")).not.toBe(fingerprint("abcd-eg"));
+  expect(fingerprint("abcd-ef")).not.toContain("abcd");
+  expect(fingerprint(undefined)).toBe("none");
+  expect(fingerprint("")).toBe("none");
 });

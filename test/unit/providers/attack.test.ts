@@ -144,7 +144,9 @@ describe("ATT&CK", () => {
         idOf(3),
         idOf(5, "x-mitre-analytic"),
       ]);
-      expect(staged.facts).toEqual({ group: "snapshot", total: 5, timestamp: "2025-11-13T00:00:00.000Z" });
+      const name = { version: "18.1", date: "2025-11-13T00:00:00.000Z" };
+      const edition = { ...name, parts: { enterprise: name, mobile: name, ics: name } };
+      expect(staged.facts).toEqual({ group: "snapshot", total: 5, edition });
       expect(upstream.requests.length).toBe(4);
     }
   });
@@ -207,6 +209,36 @@ describe("ATT&CK", () => {
     const upstream = fakeUpstream(given, { mode: "incremental", changeKey: staged.changeKey });
     expect((await runSnapshot(attack, upstream)).records.length).toBe(4);
     expect(upstream.requests.length).toBe(4);
+  });
+
+  test("names the edition that a bundle holds where it lags behind the index, and keeps no change key then", async () => {
+    const collection = (held: string) => ({
+      ...object(7),
+      type: "x-mitre-collection",
+      x_mitre_version: held,
+      modified: "2025-05-06T00:00:00.000Z",
+    });
+    const holding = (held: string) =>
+      runSnapshot(attack, fakeUpstream(answers({ mobile: bundle([collection(held), object(2)]) })));
+    const lagging = await holding("17.1");
+    expect(lagging.staged.changeKey).toBeUndefined();
+    expect(lagging.staged.facts?.edition?.parts?.mobile).toEqual({
+      version: "17.1",
+      date: "2025-05-06T00:00:00.000Z",
+    });
+    expect((await holding("18.1")).staged.changeKey).toBeDefined();
+  });
+
+  test("keeps no address in its change key: those of bundles may hold credentials", async () => {
+    const url = "https://elsewhere/ics.json?sig=s3cr3t";
+    const given = {
+      ...answers({}, { body: JSON.stringify(index({ ics: [{ version: "1", url }] })) }),
+      [url]: bundle([object(3)]),
+    };
+    const { staged } = await runSnapshot(attack, fakeUpstream(given));
+    expect(JSON.stringify(staged)).not.toMatch(/s3cr3t|elsewhere/);
+    const again = fakeUpstream(given, { mode: "incremental", changeKey: staged.changeKey });
+    expect((await runSnapshot(attack, again)).staged.notModified).toBe(true);
   });
 
   test("is fetched whole and unconditionally in a full run", async () => {

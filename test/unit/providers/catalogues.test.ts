@@ -39,7 +39,10 @@ describe("CWE", () => {
   test("costs one request when the upstream says nothing has changed", async () => {
     const answers = { [url]: { body: xml([5]), headers: { etag: '"1"' } } };
     const first = await runSnapshot(cwe, fakeUpstream(answers));
-    expect(first.staged.changeKey).toMatchObject({ etag: '"1"', version: "4.18" });
+    expect(first.staged.changeKey).toEqual({
+      etag: '"1"',
+      sha256: expect.any(String),
+    });
     const again = fakeUpstream(answers, { mode: "incremental", changeKey: first.staged.changeKey });
     const { staged } = await runSnapshot(cwe, again);
     expect(staged).toMatchObject({ records: [], notModified: true, changeKey: first.staged.changeKey });
@@ -77,15 +80,15 @@ describe("CWE", () => {
     expect(ids(records)).toEqual(["CWE-5", "CWE-6"]);
   });
 
-  test("takes the catalogue's date for the time it is complete up to, else the file's", async () => {
+  test("names its edition by the catalogue's version and date, and by the file's time", async () => {
     const dated = await runSnapshot(cwe, fakeUpstream({ [url]: { body: xml([5]) } }));
-    expect(dated.staged.facts?.timestamp).toBe("2025-09-09");
+    expect(dated.staged.facts?.edition).toMatchObject({ version: "4.18", date: "2025-09-09" });
     const json: Answer = {
       body: JSON.stringify({ Weaknesses: [{ ID: "5" }] }),
       headers: { "last-modified": "Thu, 03 Apr 2025 10:00:00 GMT" },
     };
     const undated = await runSnapshot(cwe, fakeUpstream({ [url]: json }));
-    expect(undated.staged.facts?.timestamp).toBe("2025-04-03T10:00:00.000Z");
+    expect(undated.staged.facts?.edition).toMatchObject({ lastModified: "Thu, 03 Apr 2025 10:00:00 GMT" });
   });
 
   test("lets the later of two entries with one ID stand and counts it once", async () => {
@@ -185,7 +188,7 @@ describe("CAPEC", () => {
     for (const body of [catalogue, makeZip([{ name: "capec.xml", content: Buffer.from(catalogue) }])]) {
       const { records, staged } = await runSnapshot(capec, fakeUpstream({ [url]: { body } }));
       expect(records.map((raw) => capec.transform(raw).id)).toEqual(["CAPEC-66", "CAPEC-100", "CAPEC-283"]);
-      expect(staged.changeKey).toMatchObject({ version: "3.9" });
+      expect(staged.facts?.edition).toMatchObject({ version: "3.9" });
     }
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { parseRedisUrl, redactRedisUrl } from "../../../src/redis/url.ts";
+import { redactRedisUrl } from "../../../src/core/secrets.ts";
+import { parseRedisUrl } from "../../../src/redis/url.ts";
 
 describe("REDIS_URL", () => {
   test.each([

@@ -72,8 +72,8 @@ export function providerRoutes(app: App, { engine }: RouteSurroundings): void {
       },
     },
     async (request, reply) => {
-      const { mode, allowShrink, reason } = request.body;
-      const wanted = { provider: request.params.id, mode, allowShrink, ...person(request, reason) };
+      const { reason, ...run } = request.body;
+      const wanted = { provider: request.params.id, ...run, ...person(request, reason) };
       const opened = await judged(engine(), "start", wanted.provider, () => engine().openRun(wanted));
       void reply.code(202);
       return opened;

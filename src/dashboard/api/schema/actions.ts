@@ -9,6 +9,10 @@ export const startBodySchema = z
       .boolean()
       .default(false)
       .describe("Remove records even where the upstream lost suspiciously many"),
+    allowOlder: z
+      .boolean()
+      .default(false)
+      .describe("Accept a catalogue that is older than the edition in the store"),
     reason: reasonSchema,
   })
   .meta({ id: "StartRequest" });

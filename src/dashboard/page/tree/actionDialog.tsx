@@ -12,6 +12,12 @@ interface Props {
   onClose: () => void;
 }
 
+/** What a person lets a full run do that it would refuse by itself. */
+interface Allowed {
+  allowShrink: boolean;
+  allowOlder: boolean;
+}
+
 const titles: Readonly<Record<Action, string>> = {
   start: "Start",
   pause: "Pause",
@@ -23,14 +29,14 @@ export function ActionDialog({ action, provider, onClose }: Props) {
   const name = provider.provider;
   const [reason, setReason] = useState("");
   const [full, setFull] = useState(!provider.verified);
-  const [allowShrink, setAllowShrink] = useState(false);
+  const [allowed, setAllowed] = useState<Allowed>({ allowShrink: false, allowOlder: false });
   const [busy, setBusy] = useState(false);
 
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     setBusy(true);
     if (action === "start") {
-      await start(name, { mode: full ? "full" : "incremental", allowShrink: full && allowShrink, reason });
+      await start(name, full ? { mode: "full", ...allowed, reason } : { mode: "incremental", reason });
     } else await act(name, action, reason);
     // Done or refused: the answer stands at the provider.
     onClose();
@@ -44,8 +50,8 @@ export function ActionDialog({ action, provider, onClose }: Props) {
             provider={provider}
             full={full}
             setFull={setFull}
-            allowShrink={allowShrink}
-            setAllowShrink={setAllowShrink}
+            allowed={allowed}
+            setAllowed={setAllowed}
           />
         ) : (
           <Consequence action={action} provider={provider} />
@@ -69,14 +75,14 @@ function StartChoices({
   provider,
   full,
   setFull,
-  allowShrink,
-  setAllowShrink,
+  allowed,
+  setAllowed,
 }: {
   provider: OverviewProvider;
   full: boolean;
   setFull: (full: boolean) => void;
-  allowShrink: boolean;
-  setAllowShrink: (allow: boolean) => void;
+  allowed: Allowed;
+  setAllowed: (allowed: Allowed) => void;
 }) {
   return (
     <fieldset class="choices">
@@ -110,17 +116,30 @@ function StartChoices({
         </span>
       </label>
       {full && (
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={allowShrink}
-            onChange={({ currentTarget }) => setAllowShrink(currentTarget.checked)}
-          />
-          <span>
-            Remove records even where the upstream lost suspiciously many (over 5 %). Only when you know that
-            it is true.
-          </span>
-        </label>
+        <>
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={allowed.allowShrink}
+              onChange={({ currentTarget: { checked } }) => setAllowed({ ...allowed, allowShrink: checked })}
+            />
+            <span>
+              Remove records even where the upstream lost suspiciously many (over 5 %). Only when you know
+              that it is true.
+            </span>
+          </label>
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={allowed.allowOlder}
+              onChange={({ currentTarget: { checked } }) => setAllowed({ ...allowed, allowOlder: checked })}
+            />
+            <span>
+              Accept a catalogue that is older than the edition in the store. Only when you know that the
+              upstream took the newer one back.
+            </span>
+          </label>
+        </>
       )}
     </fieldset>
   );

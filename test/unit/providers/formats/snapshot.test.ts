@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import type { VerifyInput } from "../../../../src/providers/contract.ts";
 import {
   conditionalHeaders,
+  editionOf,
   planSnapshot,
   SliceStager,
   snapshotPayload,
@@ -27,7 +28,7 @@ const input = (change: Partial<VerifyInput>): VerifyInput => ({
   watermark: null,
   pass: 1,
   facts: [
-    { key: "stage", facts: { group: "snapshot", total: 3, timestamp: "2025-09-09" } },
+    { key: "stage", facts: { group: "snapshot", total: 3, edition: { date: "2025-09-09" } } },
     { key: "slice/0001", facts: { group: "snapshot", total: 3 } },
   ],
   unique: 3,
@@ -116,11 +117,21 @@ describe("A snapshot run", () => {
     });
   });
 
-  test("of an undated catalogue is complete up to its newest record, else up to the run's start", () => {
+  test("of an undated catalogue is complete up to its file's time, its newest record, or the run's start", () => {
+    const lastModified = "Thu, 03 Apr 2025 10:00:00 GMT";
+    const filed = [{ key: "stage", facts: { group: "snapshot", total: 3, edition: { lastModified } } }];
+    expect(verifySnapshot(input({ facts: filed, newest: "2025-05-06T14:00:00.188Z" }))).toMatchObject({
+      watermark: "2025-04-03T10:00:00.000Z",
+    });
     const facts = [{ key: "stage", facts: { group: "snapshot", total: 3 } }];
     expect(verifySnapshot(input({ facts, newest: "2025-05-06T14:00:00.188Z" }))).toMatchObject({
       watermark: "2025-05-06T14:00:00.188Z",
     });
+    expect(verifySnapshot(input({ facts }))).toMatchObject({ watermark: "2026-01-02T00:00:00.000Z" });
+  });
+
+  test("is never complete beyond its own start, whatever date the catalogue has", () => {
+    const facts = [{ key: "stage", facts: { group: "snapshot", total: 3, edition: { date: "2099-01-01" } } }];
     expect(verifySnapshot(input({ facts }))).toMatchObject({ watermark: "2026-01-02T00:00:00.000Z" });
   });
 
@@ -141,18 +152,26 @@ describe("A snapshot run", () => {
 });
 
 describe("A conditional request", () => {
-  const changeKey = { sha256: "0", etag: '"1"', lastModified: "Tue, 09 Sep 2025 00:00:00 GMT" };
+  const changeKey = { sha256: "0", etag: '"1"' };
 
-  test("is made in increments only, with what the last answer said", () => {
-    expect(validators({ etag: '"1"', "last-modified": changeKey.lastModified, date: "x" })).toEqual({
+  test("is made in increments only, with the entity tag of the last answer", () => {
+    expect(validators({ etag: '"1"', "last-modified": "Tue, 09 Sep 2025 00:00:00 GMT" })).toEqual({
       etag: '"1"',
-      lastModified: changeKey.lastModified,
     });
-    expect(conditionalHeaders({ mode: "incremental", changeKey })).toEqual({
-      "if-none-match": '"1"',
-      "if-modified-since": changeKey.lastModified,
-    });
+    expect(conditionalHeaders({ mode: "incremental", changeKey })).toEqual({ "if-none-match": '"1"' });
     expect(conditionalHeaders({ mode: "full", changeKey })).toEqual({});
     expect(conditionalHeaders({ mode: "incremental", changeKey: null })).toEqual({});
+  });
+
+  test("is never made by time: a server calls every older file unmodified since then", () => {
+    const lastModified = "Tue, 09 Sep 2025 00:00:00 GMT";
+    expect(conditionalHeaders({ mode: "incremental", changeKey: { sha256: "0", lastModified } })).toEqual({});
+  });
+});
+
+test("An edition is named by texts of bounded length", () => {
+  expect(editionOf({ version: "4.18", date: null, lastModified: "", digest: "x".repeat(200) })).toEqual({
+    version: "4.18",
+    digest: "x".repeat(100),
   });
 });

@@ -1,0 +1,85 @@
+/**
+ * An edition of an upstream that publishes everything at once, as the upstream itself names it, and the order of editions.
+ * The order tells an edition that a lagging server still serves from one that is new.
+ */
+import { parseTime } from "./time.ts";
+
+/** How one published file names its edition. Every member is optional: sources name different things. */
+export interface EditionName {
+  /** As it came: `4.18`, `17.1`, `v2025.03.14`. */
+  version?: string;
+  /** The edition's own date, as it came. */
+  date?: string;
+}
+
+export interface Edition extends EditionName {
+  /** `Last-Modified` of the answer. Servers of one upstream may differ in it, so it counts only where nothing else can be compared. */
+  lastModified?: string;
+  /** Digest of the bytes: equal bytes are the same edition, whatever names it. */
+  digest?: string;
+  /** For editions that consist of several files, each with a name of its own: part → its name. */
+  parts?: Record<string, EditionName>;
+}
+
+/** A date this far ahead of our clock is a mistake in the source, and says nothing about the order. */
+const DATE_SLACK_MS = 48 * 3_600_000;
+
+/**
+ * Is `candidate` older than `known`? Only when everything comparable agrees: an earlier date with a greater version is a
+ * corrected date, a smaller version with a later date a deliberate step back. Equal or incomparable names are not older.
+ * An edition of several parts is older as soon as one part is.
+ * @param nowMs the current time, which dates in the future are compared with
+ * @param sameSource whether both came from the same address: `Last-Modified` cannot be compared otherwise
+ */
+export function isOlderEdition(
+  candidate: Edition,
+  known: Edition,
+  { nowMs, sameSource }: { nowMs: number; sameSource: boolean },
+): boolean {
+  if (candidate.digest !== undefined && candidate.digest === known.digest) return false;
+  const latest = nowMs + DATE_SLACK_MS;
+  if (candidate.parts && known.parts) {
+    const ours = candidate.parts;
+    return Object.entries(known.parts).some(([part, name]) => {
+      const order = ours[part] && compareNames(ours[part], name, latest);
+      return order !== undefined && order < 0;
+    });
+  }
+  const order = compareNames(candidate, known, latest);
+  if (order !== undefined) return order < 0;
+  if (!sameSource) return false;
+  const [ours, theirs] = [Date.parse(candidate.lastModified ?? ""), Date.parse(known.lastModified ?? "")];
+  return ours < theirs && theirs <= latest;
+}
+
+/** Negative: older; positive: newer; 0: equal, or date and version contradict each other; undefined: incomparable. */
+function compareNames(a: EditionName, b: EditionName, latest: number): number | undefined {
+  const [dateA, dateB] = [usableDate(a.date, latest), usableDate(b.date, latest)];
+  const byDate = dateA === undefined || dateB === undefined ? undefined : Math.sign(dateA - dateB);
+  const byVersion = compareVersions(a.version, b.version);
+  if (byDate === undefined) return byVersion;
+  if (byVersion === undefined || byVersion === 0 || byDate === 0) return byDate || (byVersion ?? 0);
+  return byDate === byVersion ? byDate : 0;
+}
+
+function usableDate(date: string | undefined, latest: number): number | undefined {
+  const ms = parseTime(date);
+  return ms === undefined || ms > latest ? undefined : ms;
+}
+
+/** Number by number: 4.9 is older than 4.18. Undefined where one of them has no number. */
+export function compareVersions(a: string | undefined, b: string | undefined): number | undefined {
+  const [numbersA, numbersB] = [a?.match(/\d+/g), b?.match(/\d+/g)];
+  if (!numbersA || !numbersB) return undefined;
+  for (let i = 0; i < Math.max(numbersA.length, numbersB.length); i++) {
+    const difference = Number(numbersA[i] ?? "0") - Number(numbersB[i] ?? "0");
+    if (difference !== 0) return Math.sign(difference);
+  }
+  return 0;
+}
+
+/** For people: `4.18 of 2025-09-09`. */
+export function describeEdition({ version, date, lastModified }: Edition): string {
+  if (version !== undefined) return date === undefined ? version : `${version} of ${date}`;
+  return date ?? lastModified ?? "without a name";
+}
