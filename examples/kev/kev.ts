@@ -29,7 +29,7 @@ const ID = /^CVE-\d{4}-\d{4,}$/;
 
 const catalogue = z.looseObject({
   count: z.int().positive(),
-  catalogVersion: z.unknown(),
+  catalogVersion: z.unknown().optional(),
   dateReleased: z.string(),
   vulnerabilities: z.array(z.unknown()),
 });

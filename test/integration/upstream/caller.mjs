@@ -9,7 +9,8 @@ import { Redis } from "ioredis";
 
 const [dist, redisUrl, webUrl, json] = process.argv.slice(2);
 const load = (path) => import(pathToFileURL(join(dist, path)).href);
-const { makeUpstream, fingerprint } = await load("upstream/client.js");
+const { makeUpstream } = await load("upstream/client.js");
+const { fingerprint } = await load("core/secrets.js");
 const { makeKeys } = await load("redis/keys.js");
 const { silentLogger } = await load("core/logger.js");
 
