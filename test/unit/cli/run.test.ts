@@ -251,7 +251,14 @@ describe("uee run", () => {
     await fakeCli(engine).run("run", "cve");
     const who = expect.stringMatching(/.+@.+/);
     expect(asked).toEqual([
-      { provider: "cve", mode: "full", allowShrink: true, allowOlder: false, actor: who, reason: "NVD said so" },
+      {
+        provider: "cve",
+        mode: "full",
+        allowShrink: true,
+        allowOlder: false,
+        actor: who,
+        reason: "NVD said so",
+      },
       { provider: "cve", mode: "incremental", allowShrink: false, allowOlder: false, actor: who },
     ]);
   });
