@@ -4,6 +4,7 @@ import * as checkpoint from "./checkpoint.mjs";
 import * as dashboard from "./dashboard.mjs";
 import * as diff from "./diff.mjs";
 import * as drain from "./drain.mjs";
+import * as hostile from "./hostile.mjs";
 import * as load from "./load.mjs";
 import * as lua from "./lua.mjs";
 import * as memory from "./memory.mjs";
@@ -20,6 +21,7 @@ export const figures = [
   memory,
   checkpoint,
   rss,
+  hostile,
   lua,
   permits,
   prefetch,

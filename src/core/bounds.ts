@@ -38,7 +38,7 @@ export const bounds = {
   zipBytes: 32 * MB,
   zipEntries: 1000,
   /** What a zip's one file inflates to. */
-  inflatedBytes: 128 * MB,
+  inflatedBytes: 64 * MB,
   /** Records of one snapshot. */
   snapshotRecords: 500_000,
   json: {

@@ -138,16 +138,32 @@ export class JsonMachine {
             break;
           }
           i = end + 1;
-          if (bytes[end] === 0x22) this.#endString(end);
-          else if (bytes[end] === 0x5c) this.#state = ESCAPE;
+          if (bytes[end] === 0x22) {
+            if (!this.#isKey) this.#endScalar(i);
+            else {
+              if (this.#depth <= this.#watched) this.#watcher.keyEnds(this.#position + i, this.#depth);
+              // Mostly the colon and the value follow at once.
+              this.#state = COLON;
+              if (i + 1 < size && bytes[i] === 0x3a && this.#depth > this.#watched && bytes[i + 1] === 0x22) {
+                i += 2;
+                this.values++;
+                this.#isKey = false;
+                this.#state = STRING;
+              }
+            }
+          } else if (bytes[end] === 0x5c) this.#state = ESCAPE;
           else throw this.#bad(end);
           break;
         }
         case AFTER:
           i++;
           if (c === 0x2c) {
-            if (this.#depth === 0) throw this.#bad(i - 1, "a second value");
-            this.#state = this.#stack[this.#depth - 1] === OBJECT ? KEY : VALUE;
+            if (this.#stack[this.#depth - 1] !== OBJECT) this.#state = VALUE;
+            else if (this.#depth > this.#watched && bytes[i] === 0x22) {
+              i++;
+              this.#state = STRING;
+              this.#isKey = true;
+            } else this.#state = KEY;
           } else if (c === 0x7d || c === 0x5d) this.#close(i - 1, c);
           else if (!isSpace(c)) throw this.#bad(i - 1, "no comma or closing bracket");
           break;
@@ -254,15 +270,6 @@ export class JsonMachine {
     }
     this.#depth--;
     this.#endScalar(i + 1);
-  }
-
-  #endString(i: number): void {
-    if (!this.#isKey) {
-      this.#endScalar(i + 1);
-      return;
-    }
-    this.#state = COLON;
-    if (this.#depth <= this.#watched) this.#watcher.keyEnds(this.#position + i + 1, this.#depth);
   }
 
   #endScalar(i: number): void {

@@ -19,11 +19,14 @@ interface Innards {
 /** Attributes of one tag that are held; a record with more fields is refused anyway. */
 const TAG_ATTRIBUTES = 10_000;
 const NAMESPACES = 1_000;
+/** Namespaces of a tag that its children are given to begin with. */
+const INHERITED = 8;
 /** Steps of looking up namespaces: seconds. */
-const MOST_WORK = 500_000_000;
+const MOST_WORK = 20_000_000;
 
 export class XmlBudget {
   readonly #innards: Innards;
+  readonly #namespacesOf: Record<string, string>[] = [];
   #elements = 0;
   #namespaces = 0;
   #work = 0;
@@ -36,7 +39,7 @@ export class XmlBudget {
   }
 
   attribute(name: string, depth: number): void {
-    this.#work += depth;
+    if (name.includes(":")) this.#work += depth;
     if (name.startsWith("xmlns") && ++this.#namespaces > NAMESPACES) {
       throw new UeeError("PROV_BAD_XML", `The XML declares more than ${NAMESPACES} namespaces.`);
     }
@@ -45,13 +48,31 @@ export class XmlBudget {
     this.#cut = true;
   }
 
+  /**
+   * saxes looks a namespace up through all open tags; a tag that has its parent's from the start ends that at once. Its own
+   * declarations come later and replace them.
+   */
+  inherit(namespaces: Record<string, string>): void {
+    const parent = this.#namespacesOf.at(-1);
+    this.#namespacesOf.push(namespaces);
+    if (!parent) return;
+    let count = 0;
+    for (const prefix in parent) {
+      if (++count > INHERITED) break;
+      namespaces[prefix] = parent[prefix]!;
+    }
+  }
+
+  closeTag(): void {
+    this.#namespacesOf.pop();
+  }
+
   /** A tag is open; true when something of it was let go. Throws PROV_BAD_XML, PROV_BODY_TOO_LARGE. */
   openTag(depth: number): boolean {
     const { elements, depth: deepest } = bounds.xml;
     if (++this.#elements > elements) {
       throw new UeeError("PROV_BODY_TOO_LARGE", `The XML has more than ${elements} elements.`);
     }
-    this.#work += depth;
     if (depth > deepest || this.#work > MOST_WORK) {
       throw new UeeError(
         "PROV_BAD_XML",

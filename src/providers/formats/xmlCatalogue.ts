@@ -54,6 +54,7 @@ export class XmlCatalogueReader {
     this.#schema = schema;
     this.#parser.on("opentag", (tag) => this.#openTag(tag));
     this.#parser.on("closetag", (tag) => this.#closeTag(tag));
+    this.#parser.on("opentagstart", ({ ns }) => this.#budget.inherit(ns));
     this.#parser.on("attribute", ({ name, value }) => {
       this.#budget.attribute(name, this.#depth);
       if (name === "ID" && this.#open.length === 0) this.#tagStub = { ID: value.slice(0, 256) };
@@ -216,6 +217,7 @@ export class XmlCatalogueReader {
 
   #closeTag(tag: SaxesTagNS): void {
     const depth = this.#depth--;
+    this.#budget.closeTag();
     if (this.#skipFrom > 0) {
       if (depth === this.#skipFrom) this.#skipFrom = 0;
       if (this.#refusal === undefined || depth !== AROUND + 1) return;

@@ -221,7 +221,11 @@ describe("An XML record's data", () => {
 
   test.each<[string, string, string]>([
     ["30,000 levels", `<Weaknesses>${"<a>".repeat(30_000)}`, "PROV_BAD_XML"],
-    ["much at great depth", `<Weaknesses>${"<a>".repeat(20_000)}${"<b/>".repeat(50_000)}`, "PROV_BAD_XML"],
+    [
+      "much at great depth",
+      `<Weaknesses>${"<a>".repeat(20_000)}${'<b xml:c=""/>'.repeat(50_000)}`,
+      "PROV_BAD_XML",
+    ],
     ["3 million elements", `<X>${"<a/>".repeat(bounds.xml.elements)}`, "PROV_BODY_TOO_LARGE"],
     ["a name without end", `<Weaknesses><${"a".repeat(100_000)}`, "PROV_BAD_XML"],
     [
