@@ -202,13 +202,14 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     ...makeTotals(parts),
 
     async status(): Promise<EngineStatus> {
-      const [macroNow, states, live, known, server, waitingRuns, schedules] = await Promise.all([
+      const [macroNow, states, live, known, server, waitingRuns, runsPaused, schedules] = await Promise.all([
         macro.read(),
         Promise.all([...contexts.values()].map((c) => providerStatus(c, machine(c.provider.name)))),
         workers.liveWorkers(),
         workers.workers(),
         serverFacts(redis.commands),
         runsQueue.waiting(),
+        runsQueue.isPaused(),
         scheduleViews(parts),
       ]);
       const deserted = ({ provider, jobs }: (typeof states)[number]) =>
@@ -222,6 +223,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
           staleAfterMs: staleAfter(schedules, state.provider),
         })),
         workers: known,
+        runsPaused,
         stranded: runsDeserted || states.some(deserted),
         redis: server,
         at: new Date().toISOString(),

@@ -163,6 +163,8 @@ export interface EngineStatus {
   workers: WorkerView[];
   /** Jobs wait and no worker lives. */
   stranded: boolean;
+  /** The queue `runs` is paused: jobs of scripts and schedules wait. Workers resume it within seconds. */
+  runsPaused: boolean;
   /** `trouble`: why it refuses writes at present, as far as it tells. */
   redis: {
     version: string;

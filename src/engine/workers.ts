@@ -69,6 +69,7 @@ export function makeWorkers(parts: EngineParts): EngineWorkers {
           bufferRecords: settings.bufferRecords ?? 10_000,
         }),
         takesRuns: wanted.providers === undefined,
+        runsQueue: parts.runsQueue,
         schedulePlan: parts.schedulePlan,
         schedules: wanted.schedules ? makeScheduleDuty(parts) : undefined,
         registry,

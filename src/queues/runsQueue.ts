@@ -29,6 +29,17 @@ export class RunsQueue {
     return wait + prioritized + due;
   }
 
+  isPaused(): Promise<boolean> {
+    return this.queue.isPaused();
+  }
+
+  /** Nobody pauses it on purpose: providers are paused. True when it was left paused and takes jobs again now. */
+  async resumeLeftPaused(): Promise<boolean> {
+    if (!(await this.queue.isPaused())) return false;
+    await this.queue.resume();
+    return true;
+  }
+
   /** When a schedule's next job is due, ms; null where there is none. */
   async nextSlot(id: string): Promise<number | null> {
     return (await this.queue.getJobScheduler(id))?.next ?? null;

@@ -16,7 +16,7 @@ export const providerProblemKinds = [
   "unverified",
 ] as const;
 export type ProviderProblemKind = (typeof providerProblemKinds)[number];
-export type FleetProblemKind = "redis_trouble" | "stranded";
+export type FleetProblemKind = "redis_trouble" | "stranded" | "runs_paused";
 
 export interface Problem<Kind extends string = ProviderProblemKind> {
   kind: Kind;
@@ -49,7 +49,7 @@ export function problemsOf(provider: ProviderStatus, now: number, maxAgeMs?: num
   return found.filter((problem) => problem !== undefined);
 }
 
-export function fleetProblems({ redis, stranded }: EngineStatus): Problem<FleetProblemKind>[] {
+export function fleetProblems({ redis, stranded, runsPaused }: EngineStatus): Problem<FleetProblemKind>[] {
   const found: Problem<FleetProblemKind>[] = [];
   if (redis.trouble !== null) {
     found.push({
@@ -65,6 +65,15 @@ export function fleetProblems({ redis, stranded }: EngineStatus): Problem<FleetP
       severity: "bad",
       text: "jobs wait that no live worker takes",
       remedy: "Start one: uee worker, or uee run … --wait.",
+    });
+  }
+  if (runsPaused) {
+    found.push({
+      kind: "runs_paused",
+      severity: "bad",
+      text: "the queue `runs` is paused: jobs of scripts and schedules wait",
+      remedy:
+        "Workers resume it at their start and every 15 s: start one (uee worker). To hold a provider: uee pause.",
     });
   }
   return found;

@@ -6,6 +6,7 @@
 import type { Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
+import type { RunsQueue } from "../queues/runsQueue.ts";
 import { releaseDeadHolders, shortenLocks } from "../recovery/deadHolders.ts";
 import { LetterSweeper } from "../recovery/letters/sweeper.ts";
 import { Reconciler } from "../recovery/reconciler.ts";
@@ -34,6 +35,8 @@ export interface UpkeepOptions {
   active: ActiveBatches;
   /** Nothing is mended behind a shut gate. */
   gate: TroubleGate;
+  /** Of a worker that takes its jobs. */
+  runsQueue: Pick<RunsQueue, "resumeLeftPaused"> | undefined;
   /** Keeps the fleet's schedules. */
   schedules: ScheduleDuty | undefined;
   workerId: string;
@@ -88,6 +91,11 @@ export class Upkeep {
           this.#o.logger.warn({ event: "repair", provider: provider.name, repair }, `repaired: ${repair}`);
         }
       }
+    });
+    await this.#quietly(async () => {
+      if (!(await this.#o.runsQueue?.resumeLeftPaused())) return;
+      const repair = "the queue `runs` was left paused";
+      this.#o.logger.warn({ event: "repair", queue: "runs", repair }, `repaired: ${repair}`);
     });
     await this.#quietly(async () => this.#o.schedules?.keep(this.#o.workerId));
   }

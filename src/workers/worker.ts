@@ -11,6 +11,7 @@ import type { OnShutdown, StopOptions, StopReport, WorkerReport } from "../engin
 import type { LoadReporter } from "../permits/optimizer/loadReporter.ts";
 import type { PermitPool } from "../permits/permitPool.ts";
 import { boundEvents } from "../queues/eventsBound.ts";
+import type { RunsQueue } from "../queues/runsQueue.ts";
 import type { SchedulePlan } from "../queues/schedulePlan.ts";
 import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
 import type { Keys } from "../redis/keys.ts";
@@ -51,6 +52,7 @@ export interface WorkerDependencies {
   fleet: FleetDuties;
   /** Takes the jobs of the queue `runs` too; only for workers of all providers. */
   takesRuns: boolean;
+  runsQueue: RunsQueue;
   schedulePlan: SchedulePlan;
   /** Keeps the fleet's schedules. */
   schedules: ScheduleDuty | undefined;
@@ -98,7 +100,10 @@ export class BatchWorker {
     this.#queues = queuesOf(deps, logger);
     this.#taker = new QueueTaker({ ...deps, workerId: id, queues: this.#queues, logger });
     const { workers } = this.#taker;
-    this.#upkeep = new Upkeep({ ...deps, workerId: id, workers, logger });
+    this.#upkeep = new Upkeep({
+      ...{ ...deps, workerId: id, workers, logger },
+      runsQueue: deps.takesRuns ? deps.runsQueue : undefined,
+    });
     this.#heartbeat = new Heartbeat({
       ...{ registry, redis, id, version },
       lockOwners: workers.map((worker) => worker.id),

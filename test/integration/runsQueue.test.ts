@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { Queue, QueueEvents } from "bullmq";
+import { checkFleet } from "../../src/cli/doctor/fleetChecks.ts";
+import { fleetProblems } from "../../src/session/problems.ts";
 import { type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { openTestEngine, type TestEngine } from "../support/testEngine.ts";
@@ -42,6 +44,20 @@ describe("a job that a script puts into `runs`", () => {
       state: "complete",
       created: 30,
     });
+  });
+
+  test("waits while the queue was left paused, which status and doctor tell; a worker resumes it", async () => {
+    await queue.pause();
+    const job = await queue.add("run", { provider: "cve", mode: "full" });
+    const status = await uee.engine.status();
+    expect(status).toMatchObject({ runsPaused: true, stranded: true });
+    expect(fleetProblems(status).map(({ kind }) => kind)).toContain("runs_paused");
+    expect([...checkFleet(status)]).toContainEqual(
+      expect.objectContaining({ check: "queue runs", verdict: "problem" }),
+    );
+    await uee.engine.startWorker();
+    expect(await job.waitUntilFinished(events, 20_000)).toMatchObject({ runId: expect.any(String) });
+    expect(await uee.engine.status()).toMatchObject({ runsPaused: false });
   });
 
   test("joins the open run", async () => {

@@ -41,7 +41,7 @@ export function* checkFleet(status: EngineStatus): Generator<Finding> {
 const checkOf: Record<ProviderProblemKind | FleetProblemKind, string> = {
   ...{ paused: "state", failed: "run", incomplete: "run", dead_letters: "letters" },
   ...{ stale: "age", overdue: "schedule", unverified: "state" },
-  ...{ redis_trouble: "redis writes", stranded: "jobs" },
+  ...{ redis_trouble: "redis writes", stranded: "jobs", runs_paused: "queue runs" },
 };
 
 function checkWorkers({ workers, stranded }: EngineStatus): Finding {

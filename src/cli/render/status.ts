@@ -185,6 +185,13 @@ export function renderStatus(
     const trouble = `Redis is in trouble: ${status.redis.trouble}. Work goes on by itself when it is well.`;
     lines.push(style.red(trouble));
   }
+  if (status.runsPaused) {
+    lines.push(
+      style.red(
+        "The queue `runs` is paused: jobs of scripts and schedules wait. A worker resumes it within seconds.",
+      ),
+    );
+  }
   if (status.stranded) {
     lines.push(
       style.yellow("Warning: jobs wait and no worker lives. Start one: uee worker, or uee run … --wait."),

@@ -40,6 +40,7 @@ export function toOverview(
     at: status.at,
     macro: status.macro,
     stranded: status.stranded,
+    runsPaused: status.runsPaused,
     workers: status.workers.filter(({ health }) => health === "live").length,
     deadLetters: status.providers.reduce((sum, { deadLetters }) => sum + deadLetters.entries, 0),
     permits: { configured, effective, allocated, available, waiting },

@@ -101,6 +101,12 @@ export const fleetMetrics: readonly Definition[] = [
     [],
     (look) => only(live(look).reduce((sum, { vitals }) => sum + (vitals?.activeBatches ?? 0), 0)),
   ),
+  gauge(
+    "uee_runs_queue_paused",
+    "1 when the queue `runs` is paused: jobs of scripts and schedules wait.",
+    [],
+    ({ status }) => only(status.runsPaused ? 1 : 0),
+  ),
   gauge("uee_stranded", "1 when jobs wait and no worker lives.", [], ({ status }) =>
     only(status.stranded ? 1 : 0),
   ),

@@ -154,6 +154,7 @@ export function paperStatus(
     at: iso(now),
     macro: paperMachine(held ? "STABILIZING" : "ORCHESTRATING", now, { since: iso(now - 26 * 60_000) }),
     stranded: false,
+    runsPaused: false,
     workers: [paperWorker(1, now), paperWorker(2, now)],
     redis: {
       version: "7.0.15",

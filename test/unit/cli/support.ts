@@ -124,6 +124,7 @@ export function engineStatus(over: Partial<EngineStatus> = {}): EngineStatus {
     providers: providerNames.map((name) => providerStatus(name)),
     workers: [],
     stranded: false,
+    runsPaused: false,
     redis: { version: "7.0.15", usedMemory: 1_000_000, maxMemory: 0, persistence: "aof", trouble: null },
     at: new Date(now).toISOString(),
     ...over,

@@ -77,6 +77,7 @@ export const overviewSchema = z
     at: isoTime,
     macro: machineStatusSchema,
     stranded: z.boolean().describe("Jobs wait and no worker lives"),
+    runsPaused: z.boolean().describe("The queue `runs` is paused: jobs of scripts and schedules wait"),
     workers: z.number().describe("Live ones"),
     deadLetters: z.number(),
     permits: z.object({
