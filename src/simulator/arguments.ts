@@ -1,4 +1,5 @@
 /** Flags of the standalone simulator. The environment says the same: UEE_SIM_CVES for --cves, and so on. */
+import { parseArgs } from "node:util";
 import { UeeError } from "../core/errors.ts";
 import { parseDuration } from "../core/time.ts";
 import type { SimulatorOptions } from "./types.ts";
@@ -24,24 +25,15 @@ export const simulatorUsage = `Usage: simulator [flags]
 
 const usage = (text: string): UeeError => new UeeError("SYS_USAGE", text);
 
-const many = new Set(["fault", "api-key"]);
-const switches = new Set(["extremes", "odd-times", "drift", "no-gzip", "exit-with-parent"]);
-const single = [
-  "port",
-  "host",
-  "cves",
-  "cwes",
-  "capecs",
-  "attack-objects",
-  "seed",
-  "now",
-  "shared-data",
-  "point",
-  "nvd-rate",
-  "latency-ms",
-  "record-bytes",
-  "order",
-] as const;
+const texts =
+  "port host cves cwes capecs attack-objects seed now shared-data point nvd-rate latency-ms record-bytes order";
+const many = ["fault", "api-key"];
+const switches = ["extremes", "odd-times", "drift", "no-gzip", "exit-with-parent"];
+const flags = Object.fromEntries([
+  ...texts.split(" ").map((name) => [name, { type: "string" as const }]),
+  ...many.map((name) => [name, { type: "string" as const, multiple: true }]),
+  ...switches.map((name) => [name, { type: "boolean" as const }]),
+]);
 
 export function readArguments(argv: readonly string[], env: NodeJS.ProcessEnv): SimulatorArguments {
   const given = readFlags(argv, env);
@@ -88,25 +80,19 @@ export function readArguments(argv: readonly string[], env: NodeJS.ProcessEnv): 
   };
 }
 
+/** What was given, by flag; a flag goes before the environment. */
 function readFlags(argv: readonly string[], env: NodeJS.ProcessEnv): Map<string, string[]> {
   const given = new Map<string, string[]>();
-  for (const name of [...single, ...many, ...switches]) {
+  for (const name of Object.keys(flags)) {
     const value = env[`UEE_SIM_${name.replaceAll("-", "_").toUpperCase()}`];
-    if (value !== undefined && value !== "")
-      given.set(name, many.has(name) ? value.split(" ").filter((part) => part !== "") : [value]);
+    if (value)
+      given.set(name, many.includes(name) ? value.split(" ").filter((part) => part !== "") : [value]);
   }
-  const fresh = new Set<string>();
-  for (let i = 0; i < argv.length; i++) {
-    const match = /^--([a-z-]+)(?:=(.*))?$/s.exec(argv[i]!);
-    const name = match?.[1] ?? "";
-    if (!many.has(name) && !switches.has(name) && !single.some((flag) => flag === name))
-      throw usage(`'${argv[i]}' is no flag of the simulator.\n${simulatorUsage}`);
-    const value = switches.has(name) ? "" : (match?.[2] ?? argv[++i]);
-    if (value === undefined) throw usage(`--${name} takes a value.`);
-    // A flag goes before the environment.
-    const before = fresh.has(name) ? (given.get(name) ?? []) : [];
-    given.set(name, [...before, value]);
-    fresh.add(name);
+  try {
+    const { values } = parseArgs({ args: [...argv], options: flags });
+    for (const [name, value] of Object.entries(values)) given.set(name, [value].flat().map(String));
+  } catch (error) {
+    throw usage(`${(error as Error).message}\n${simulatorUsage}`);
   }
   return given;
 }

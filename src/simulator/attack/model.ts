@@ -11,23 +11,73 @@ export type Domain = (typeof domains)[number];
 
 const MITRE = "identity--c78cb6e5-0c4b-4611-8297-d1b8b55e40b5";
 const MARKING = "marking-definition--fa42a846-8d90-4e51-bc29-71d5b4802168";
-/** Of a hundred objects that are no relationship. */
-const types: readonly [type: string, weight: number][] = [
-  ["attack-pattern", 34],
-  ["malware", 18],
-  ["course-of-action", 10],
-  ["intrusion-set", 8],
-  ["x-mitre-data-component", 6],
-  ["tool", 5],
-  ["campaign", 4],
-  ["x-mitre-data-source", 3],
-  ["x-mitre-detection-strategy", 3],
-  ["x-mitre-analytic", 3],
-  ["x-mitre-asset", 2],
-  ["x-mitre-tactic", 2],
-  ["x-mitre-matrix", 1],
-  ["x-mitre-log-source", 1],
-];
+/** Weight among a hundred objects that are not relationships, prefix of the ATT&CK id, and fields of the type's own. */
+interface TypeOf {
+  weight: number;
+  prefix?: string;
+  fields?: (random: Random, other: (salt: number) => string) => JsonObject;
+}
+
+const types: Readonly<Record<string, TypeOf>> = {
+  "attack-pattern": {
+    weight: 34,
+    prefix: "T",
+    fields: (random) => ({
+      x_mitre_is_subtechnique: random.chance(0.5),
+      x_mitre_platforms: ["Windows", "Linux"].slice(0, random.int(1, 2)),
+      kill_chain_phases: [{ kill_chain_name: "mitre-attack", phase_name: "execution" }],
+      ...(random.chance(0.3)
+        ? { x_mitre_data_sources: ["Process: Process Creation"], x_mitre_contributors: ["Zoë 中"] }
+        : {}),
+    }),
+  },
+  malware: {
+    weight: 18,
+    prefix: "S",
+    fields: (random) => ({
+      is_family: true,
+      x_mitre_aliases: [random.pick(vendors)],
+      x_mitre_platforms: ["Windows"],
+    }),
+  },
+  "course-of-action": { weight: 10, prefix: "M" },
+  "intrusion-set": {
+    weight: 8,
+    prefix: "G",
+    fields: (random) => ({ aliases: [random.pick(vendors), "APT 0"] }),
+  },
+  "x-mitre-data-component": { weight: 6, prefix: "DC" },
+  tool: { weight: 5, prefix: "S" },
+  campaign: {
+    weight: 4,
+    prefix: "C",
+    fields: () => ({ first_seen: "2020-01-01T00:00:00.000Z", aliases: ["Operation X"] }),
+  },
+  "x-mitre-data-source": { weight: 3, prefix: "DS" },
+  "x-mitre-detection-strategy": {
+    weight: 3,
+    prefix: "DET",
+    fields: (_, other) => ({ x_mitre_analytic_refs: [other(0xb0)] }),
+  },
+  "x-mitre-analytic": {
+    weight: 3,
+    prefix: "AN",
+    fields: (_, other) => ({
+      x_mitre_log_source_references: [
+        { x_mitre_data_component_ref: other(0xaf), name: "auditd", channel: "SYSCALL" },
+      ],
+      x_mitre_mutable_elements: [{ field: "TimeWindow", description: "tunable" }],
+    }),
+  },
+  "x-mitre-asset": { weight: 2, prefix: "A" },
+  "x-mitre-tactic": { weight: 2, prefix: "TA", fields: () => ({ x_mitre_shortname: "execution" }) },
+  "x-mitre-matrix": { weight: 1, fields: (_, other) => ({ tactic_refs: [other(0xad), other(0xae)] }) },
+  "x-mitre-log-source": {
+    weight: 1,
+    fields: () => ({ x_mitre_log_source_permutations: [{ name: "n", channel: null }] }),
+  },
+};
+const typeNames = Object.keys(types);
 
 /** Slots 0 and 1 are the identity and the marking that every domain repeats. */
 const FIXED = 2;
@@ -36,10 +86,10 @@ export function typeOf(seed: number, slot: number): string {
   if (slot === 0) return "identity";
   if (slot === 1) return "marking-definition";
   // Small catalogues have every type once before chance decides.
-  if (slot < FIXED + types.length) return types[slot - FIXED]![0];
+  if (slot < FIXED + typeNames.length) return typeNames[slot - FIXED]!;
   if (mix(seed, slot, 0xa0) % 100 < 70) return "relationship";
   let dice = mix(seed, slot, 0xa1) % 100;
-  for (const [type, weight] of types) {
+  for (const [type, { weight }] of Object.entries(types)) {
     dice -= weight;
     if (dice < 0) return type;
   }
@@ -67,23 +117,8 @@ export function domainsOf(seed: number, slot: number): readonly Domain[] {
     : [home];
 }
 
-const prefixes: Record<string, string> = {
-  "attack-pattern": "T",
-  "course-of-action": "M",
-  malware: "S",
-  tool: "S",
-  "intrusion-set": "G",
-  campaign: "C",
-  "x-mitre-tactic": "TA",
-  "x-mitre-data-source": "DS",
-  "x-mitre-asset": "A",
-  "x-mitre-detection-strategy": "DET",
-  "x-mitre-analytic": "AN",
-  "x-mitre-data-component": "DC",
-};
-
 function attackId(seed: number, slot: number, type: string): string | undefined {
-  const prefix = prefixes[type];
+  const prefix = types[type]?.prefix;
   if (!prefix) return undefined;
   // Old mitigations carry the technique's own id.
   if (type === "course-of-action" && mix(seed, slot, 0xa5) % 5 === 0)
@@ -178,43 +213,6 @@ export function makeStix(
     revoked: random.chance(0.06),
     ...(random.chance(0.6) ? { x_mitre_deprecated: random.chance(0.08) } : {}),
     x_mitre_version: `${random.int(1, 3)}.${random.int(0, 9)}`,
-    ...typed(type, random, other),
+    ...types[type]?.fields?.(random, other),
   };
-}
-
-function typed(type: string, random: Random, other: (salt: number) => string): JsonObject {
-  switch (type) {
-    case "attack-pattern":
-      return {
-        x_mitre_is_subtechnique: random.chance(0.5),
-        x_mitre_platforms: ["Windows", "Linux"].slice(0, random.int(1, 2)),
-        kill_chain_phases: [{ kill_chain_name: "mitre-attack", phase_name: "execution" }],
-        ...(random.chance(0.3)
-          ? { x_mitre_data_sources: ["Process: Process Creation"], x_mitre_contributors: ["Zoë 中"] }
-          : {}),
-      };
-    case "malware":
-      return { is_family: true, x_mitre_aliases: [random.pick(vendors)], x_mitre_platforms: ["Windows"] };
-    case "intrusion-set":
-      return { aliases: [random.pick(vendors), "APT 0"] };
-    case "campaign":
-      return { first_seen: "2020-01-01T00:00:00.000Z", aliases: ["Operation X"] };
-    case "x-mitre-tactic":
-      return { x_mitre_shortname: "execution" };
-    case "x-mitre-matrix":
-      return { tactic_refs: [other(0xad), other(0xae)] };
-    case "x-mitre-analytic":
-      return {
-        x_mitre_log_source_references: [
-          { x_mitre_data_component_ref: other(0xaf), name: "auditd", channel: "SYSCALL" },
-        ],
-        x_mitre_mutable_elements: [{ field: "TimeWindow", description: "tunable" }],
-      };
-    case "x-mitre-detection-strategy":
-      return { x_mitre_analytic_refs: [other(0xb0)] };
-    case "x-mitre-log-source":
-      return { x_mitre_log_source_permutations: [{ name: "n", channel: null }] };
-    default:
-      return {};
-  }
 }

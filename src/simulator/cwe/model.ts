@@ -1,240 +1,251 @@
-/** Generated weaknesses, categories and views, before they become XML or JSON. */
+/** Generated weaknesses, categories and views: as MITRE's XML (schema 7.2) and as the JSON of its REST API. */
+import type { JsonObject } from "../../core/json.ts";
 import { mix, Random } from "../random.ts";
-import { type Block, blocks, prose } from "../snapshot/prose.ts";
-import { products, sentence, vendors } from "../words.ts";
+import { escapeXml, fillSections, type Section } from "../snapshot/template.ts";
+import { products, vendors } from "../words.ts";
 
-export interface Relation {
-  nature: string;
-  cwe: string;
-  view: string;
-  ordinal?: string;
+export const kinds = ["Weakness", "Category", "View"] as const;
+export type CweKind = (typeof kinds)[number];
+
+export interface CweEntry {
+  id: string;
+  kind: CweKind;
+  /** The element, verbatim. */
+  xml: string;
+  json: JsonObject;
 }
-
-export interface HistoryEvent {
-  kind: "Submission" | "Modification" | "Contribution";
-  name: string;
-  organization?: string;
-  date: string;
-  comment?: string;
-}
-
-interface Common {
-  number: string;
-  name: string;
-  status: string;
-  usage: string;
-  history: HistoryEvent[];
-  previousNames: { date: string; name: string }[];
-}
-
-export interface Weakness extends Common {
-  kind: "weakness";
-  abstraction: string;
-  structure: string;
-  description: string;
-  extended?: Block[];
-  relations: Relation[];
-  platforms: {
-    type: "Language" | "Operating_System" | "Technology";
-    name?: string;
-    class?: string;
-    prevalence: string;
-  }[];
-  terms: { term: string; description: string }[];
-  modes: { phase: string; note?: Block[] }[];
-  likelihood?: string;
-  consequences: { scopes: string[]; impacts: string[]; note?: string }[];
-  detections: { id?: string; method: string; description: Block[] | string; effectiveness?: string }[];
-  mitigations: { phases: string[]; strategy?: string; description: Block[] | string }[];
-  examples: { intro: string; nature: string; language: string; code: Block[]; body: string }[];
-  observed: { reference: string; description: string; link: string }[];
-  areas: string[];
-  attackPatterns: string[];
-  taxonomies: { name: string; entry: string; id?: string; fit?: string }[];
-  references: { id: string; section?: string }[];
-  notes: { type: string; note: Block[] | string }[];
-}
-
-export interface Category extends Common {
-  kind: "category";
-  summary: string;
-  members: { cwe: string; view: string }[];
-}
-
-export interface View extends Common {
-  kind: "view";
-  type: string;
-  objective: Block[] | string;
-  audience: { type: string; description: string }[];
-  members: { cwe: string; view: string }[];
-  filter?: string;
-}
-
-export type CweEntry = Weakness | Category | View;
 
 /** One number space for all three kinds, with gaps. */
 export const cweNumber = (seed: number, slot: number): number => 1 + slot * 3 + (mix(seed, slot, 0xc3e) % 3);
 
-export function cweKind(seed: number, slot: number): CweEntry["kind"] {
+export function cweKind(seed: number, slot: number): CweKind {
   // The first three are one of each, so that even the smallest catalogue has all kinds.
-  const dice = slot < 3 ? slot * 10 : mix(seed, slot, 0xc3f) % 24;
-  return dice < 16
-    ? slot < 3 && slot > 0
-      ? "category"
-      : "weakness"
-    : dice < 23 && slot !== 2
-      ? "category"
-      : "view";
+  if (slot < 3) return kinds[slot]!;
+  const dice = mix(seed, slot, 0xc3f) % 24;
+  return dice < 16 ? "Weakness" : dice < 23 ? "Category" : "View";
 }
 
-const some = <T>(random: Random, from: number, to: number, make: () => T): T[] =>
-  Array.from({ length: random.int(from, to) }, make);
+const PHASE = "{Architecture and Design|Implementation|Operation}";
+const SCOPE = "{Confidentiality|Integrity|Availability|Access Control}";
+const IMPACT = "{Read Application Data|Modify Memory|DoS: Crash, Exit, or Restart}";
 
-const phases = ["Architecture and Design", "Implementation", "Operation", "System Configuration"] as const;
-const scopes = ["Confidentiality", "Integrity", "Availability", "Access Control", "Other"] as const;
-const impacts = [
-  "Read Application Data",
-  "Modify Memory",
-  "DoS: Crash, Exit, or Restart",
-  "Bypass Protection Mechanism",
-] as const;
+const weakness: Section[] = [
+  {
+    xml: "<Extended_Description>{x1}</Extended_Description>",
+    json: ["ExtendedDescription", "{x1}"],
+    most: 1,
+  },
+  {
+    in: "Related_Weaknesses",
+    xml: `<Related_Weakness Nature='{ChildOf|PeerOf|CanPrecede}' CWE_ID="{n1}" View_ID="1000" Ordinal="Primary"/>`,
+    json: [
+      "RelatedWeaknesses",
+      { Nature: "{ChildOf|PeerOf|CanPrecede}", CweID: "{n1}", ViewID: "1000", Ordinal: "Primary" },
+    ],
+    most: 3,
+  },
+  {
+    in: "Applicable_Platforms",
+    xml: '<Language Name="{C|C++|Java|PHP}" Prevalence="{Often|Undetermined}"></Language>',
+    json: [
+      "ApplicablePlatforms",
+      { Type: "Language", Name: "{C|C++|Java|PHP}", Prevalence: "{Often|Undetermined}" },
+    ],
+    most: 3,
+  },
+  {
+    in: "Alternate_Terms",
+    xml: "<Alternate_Term>\n<Term>XSS</Term>\n<Description>{t1}</Description>\n</Alternate_Term>",
+    json: ["AlternateTerms", { Term: "XSS", Description: "{t1}" }],
+    most: 1,
+  },
+  {
+    in: "Modes_Of_Introduction",
+    xml: `<Introduction>\n<Phase>${PHASE}</Phase>\n<Note>{x1}</Note>\n</Introduction>`,
+    json: ["ModesOfIntroduction", { Phase: PHASE, Note: "{x1}" }],
+    most: 3,
+    least: 1,
+  },
+  {
+    xml: "<Likelihood_Of_Exploit>{High|Medium|Low}</Likelihood_Of_Exploit>",
+    json: ["LikelihoodOfExploit", "{High|Medium|Low}"],
+    most: 1,
+  },
+  {
+    in: "Common_Consequences",
+    xml: `<Consequence>\n<Scope>${SCOPE}</Scope>\n<Scope>Other</Scope>\n<!-- reviewed: yes & no <b> -->\n<Impact>${IMPACT}</Impact>\n<Note>{t1}</Note>\n</Consequence>`,
+    json: ["CommonConsequences", { Scope: [SCOPE, "Other"], Impact: [IMPACT], Note: "{t1}" }],
+    most: 3,
+    least: 1,
+  },
+  {
+    in: "Detection_Methods",
+    xml: '<Detection_Method Detection_Method_ID="DM-{n1}">\n<Method>Automated Static Analysis</Method>\n<Description>{x1}</Description>\n<Effectiveness>Moderate</Effectiveness>\n</Detection_Method>',
+    most: 2,
+  },
+  {
+    in: "Potential_Mitigations",
+    xml: `<Mitigation>\n<Phase>${PHASE}</Phase>\n<Phase>Testing</Phase>\n<Strategy>Input Validation</Strategy>\n<Description>{x1}</Description>\n</Mitigation>`,
+    json: [
+      "PotentialMitigations",
+      { Phase: [PHASE, "Testing"], Strategy: "Input Validation", Description: "{x1}" },
+    ],
+    most: 3,
+  },
+  {
+    in: "Demonstrative_Examples",
+    // Body, code, body: the order between names carries meaning.
+    xml: '<Demonstrative_Example>\n<Intro_Text>{t1}</Intro_Text>\n<Body_Text>The following code copies its argument.</Body_Text>\n<Example_Code Nature="{Bad|Good}" Language="C">{x1}</Example_Code>\n<Body_Text>{t2}</Body_Text>\n</Demonstrative_Example>',
+    most: 2,
+  },
+  {
+    in: "Observed_Examples",
+    xml: "<Observed_Example>\n<Reference>CVE-2020-1{n1}</Reference>\n<Description>{t1}</Description>\n<Link>https://www.cve.org/CVERecord?id=CVE-2020-1{n1}&amp;x=1</Link>\n</Observed_Example>",
+    json: [
+      "ObservedExamples",
+      {
+        Reference: "CVE-2020-1{n1}",
+        Description: "{t1}",
+        Link: "https://www.cve.org/CVERecord?id=CVE-2020-1{n1}&x=1",
+      },
+    ],
+    most: 3,
+  },
+  {
+    in: "Functional_Areas",
+    xml: "<Functional_Area>{Cryptography|Authentication}</Functional_Area>",
+    most: 2,
+  },
+  {
+    in: "Taxonomy_Mappings",
+    xml: '<Taxonomy_Mapping Taxonomy_Name="{PLOVER|CERT C Secure Coding}">\n<Entry_ID>ARR{n1}-C</Entry_ID>\n<Entry_Name>{s1}</Entry_Name>\n<Mapping_Fit>Imprecise</Mapping_Fit>\n</Taxonomy_Mapping>',
+    most: 2,
+  },
+  {
+    in: "Related_Attack_Patterns",
+    xml: '<Related_Attack_Pattern CAPEC_ID="{n1}"/>',
+    json: ["RelatedAttackPatterns", "{n1}"],
+    most: 3,
+  },
+  {
+    in: "References",
+    xml: '<Reference External_Reference_ID="REF-{n1}" Section="Chapter 3, &quot;Nonexecutable Stack&quot;, Page 76"/>',
+    most: 3,
+  },
+];
 
-function common(random: Random, number: number, edition: number): Common {
-  const history: HistoryEvent[] = [
-    { kind: "Submission", name: "PLOVER", date: "2006-07-19" },
-    ...some(
-      random,
-      0,
-      4,
-      (): HistoryEvent => ({
-        kind: random.chance(0.15) ? "Contribution" : "Modification",
-        name: "CWE Content Team",
-        organization: "MITRE",
-        date: `20${random.int(10, 24)}-0${random.int(1, 9)}-1${random.int(0, 9)}`,
-        comment: "updated Relationships, Common_Consequences",
-      }),
-    ),
-  ];
-  for (let e = 2; e <= edition; e++)
-    history.push({
-      kind: "Modification",
-      name: "CWE Content Team",
-      organization: "MITRE",
-      date: "2026-01-15",
-      comment: `updated Description, edition ${e}`,
-    });
-  return {
-    number: String(number),
-    name: `${random.chance(0.05) ? "DEPRECATED: " : ""}Improper Handling of ${random.pick(vendors)} '${random.pick(products)}' <${number}> & more`,
-    status: random.pick(["Draft", "Stable", "Incomplete", "Deprecated"]),
-    usage: random.pick(["Allowed", "Discouraged", "Prohibited"]),
-    history,
-    previousNames: some(random, 0, 2, () => ({ date: "2008-04-11", name: sentence(random).slice(0, 40) })),
-  };
-}
+const notes: Section = {
+  in: "Notes",
+  xml: '<Note Type="{Relationship|Other|Maintenance}">{x1}</Note>',
+  json: ["Notes", { Type: "{Relationship|Other|Maintenance}", Note: "{x1}" }],
+  most: 2,
+};
 
-const rich = (random: Random): Block[] | string => (random.chance(0.5) ? blocks(random) : prose(random));
+const members = (name: string): Section => ({
+  in: name,
+  xml: '<Has_Member CWE_ID="{n1}" View_ID="{699|1000|1003}"/>',
+  json: ["Relationships", { CweID: "{n1}", ViewID: "{699|1000|1003}" }],
+  most: 5,
+});
 
-/** The same (seed, slot, edition) is the same entry; editions differ in description and history. */
+const mapping: Section = {
+  xml: '<Mapping_Notes>\n<Usage>{Allowed|Discouraged|Prohibited}</Usage>\n<Rationale>This entry may have children that would be more appropriate.</Rationale>\n<Comments>Examine children of this entry.</Comments>\n<Reasons>\n<Reason Type="Abstraction"/>\n</Reasons>\n</Mapping_Notes>',
+  json: [
+    "MappingNotes",
+    {
+      Usage: "{Allowed|Discouraged|Prohibited}",
+      Rationale: "This entry may have children that would be more appropriate.",
+      Comments: "Examine children of this entry.",
+      Reasons: ["Abstraction"],
+    },
+  ],
+  most: 1,
+  least: 1,
+};
+
+/** What differs between the kinds: attributes, the field that editions revise, and the sections. */
+const shapes: Record<
+  CweKind,
+  { attributes: Record<string, string>; revised: [xml: string, json: string]; sections: Section[] }
+> = {
+  Weakness: {
+    attributes: { Abstraction: "Base", Structure: "Simple" },
+    revised: ["Description", "Description"],
+    sections: [...weakness, notes],
+  },
+  Category: { attributes: {}, revised: ["Summary", "Summary"], sections: [members("Relationships")] },
+  View: {
+    attributes: { Type: "Graph" },
+    revised: ["Objective", "Objective"],
+    sections: [
+      {
+        in: "Audience",
+        xml: "<Stakeholder>\n<Type>Software Developers</Type>\n<Description>{t1}</Description>\n</Stakeholder>",
+        json: ["Audience", { Type: "Software Developers", Description: "{t1}" }],
+        most: 3,
+      },
+      members("Members"),
+      { xml: "<Filter>/Weakness_Catalog/Weaknesses/Weakness[@Status='Deprecated']</Filter>", most: 1 },
+    ],
+  },
+};
+
+const event = (kind: string, date: string, comment: string) => ({
+  xml: `<${kind}>\n<${kind}_Name>CWE Content Team</${kind}_Name>\n<${kind}_Organization>MITRE</${kind}_Organization>\n<${kind}_Date>${date}</${kind}_Date>\n<${kind}_Comment>${comment}</${kind}_Comment>\n</${kind}>\n`,
+  json: {
+    Type: kind,
+    [`${kind}Name`]: "CWE Content Team",
+    [`${kind}Organization`]: "MITRE",
+    [`${kind}Date`]: date,
+    [`${kind}Comment`]: comment,
+  },
+});
+
+/** The same (seed, slot, edition) is the same entry; editions differ in one text and in the history. */
 export function makeCwe(seed: number, slot: number, edition: number): CweEntry {
   const random = new Random(mix(seed, slot, 0xc40));
-  const shared = common(random, cweNumber(seed, slot), edition);
-  const member = () => ({ cwe: String(random.int(1, 1_400)), view: random.pick(["699", "1000", "1003"]) });
-  const revised = edition > 1 ? ` Revised in edition ${edition}.` : "";
-  switch (cweKind(seed, slot)) {
-    case "category":
-      return {
-        kind: "category",
-        ...shared,
-        summary: prose(random) + revised,
-        members: some(random, 0, 5, member),
-      };
-    case "view":
-      return {
-        kind: "view",
-        ...shared,
-        type: random.pick(["Graph", "Explicit", "Implicit"]),
-        objective: edition > 1 ? prose(random) + revised : rich(random),
-        audience: some(random, 0, 3, () => ({ type: "Software Developers", description: prose(random) })),
-        members: some(random, 0, 4, member),
-        ...(random.chance(0.4)
-          ? { filter: "/Weakness_Catalog/Weaknesses/Weakness[@Status='Deprecated']" }
-          : {}),
-      };
-    default:
-      return weakness(random, shared, revised);
-  }
-}
-
-function weakness(random: Random, shared: Common, revised: string): Weakness {
+  const number = String(cweNumber(seed, slot));
+  const kind = cweKind(seed, slot);
+  const { attributes, revised, sections } = shapes[kind];
+  const name = `${random.chance(0.05) ? "DEPRECATED: " : ""}Improper Handling of ${random.pick(vendors)} '${random.pick(products)}' <${number}> & more`;
+  const head = {
+    ID: number,
+    Name: name,
+    ...attributes,
+    Status: random.pick(["Draft", "Stable", "Deprecated"]),
+  };
+  const text = fillSections(mix(seed, slot, 0xc41), [
+    { xml: "{t1}", json: ["text", "{t1}"], most: 1, least: 1 },
+  ]);
+  const suffix = edition > 1 ? ` Revised in edition ${edition}.` : "";
+  const body = fillSections(mix(seed, slot, 0xc42), [...sections, mapping]);
+  const history = [
+    event("Submission", "2006-07-19", "first version"),
+    ...Array.from({ length: edition - 1 }, (_, i) =>
+      event("Modification", "2026-01-15", `updated Description, edition ${i + 2}`),
+    ),
+  ];
+  const written = Object.entries(head).map(([key, value]) => ` ${key}="${escapeXml(value)}"`);
   return {
-    kind: "weakness",
-    ...shared,
-    abstraction: random.pick(["Base", "Variant", "Class", "Pillar"]),
-    structure: random.pick(["Simple", "Composite", "Chain"]),
-    description: prose(random) + revised,
-    ...(random.chance(0.7) ? { extended: blocks(random) } : {}),
-    relations: some(random, 0, 3, () => ({
-      nature: random.pick(["ChildOf", "PeerOf", "CanPrecede"]),
-      cwe: String(random.int(1, 1_400)),
-      view: "1000",
-      ...(random.chance(0.5) ? { ordinal: "Primary" } : {}),
-    })),
-    platforms: some(random, 0, 4, () => ({
-      type: random.pick(["Language", "Operating_System", "Technology"]),
-      ...(random.chance(0.5)
-        ? { name: random.pick(["C", "C++", "Java", "PHP"]) }
-        : { class: "Not Language-Specific" }),
-      prevalence: random.pick(["Often", "Undetermined"]),
-    })),
-    terms: some(random, 0, 1, () => ({ term: "XSS", description: prose(random) })),
-    modes: some(random, 1, 3, () => ({
-      phase: random.pick(phases),
-      ...(random.chance(0.5) ? { note: blocks(random) } : {}),
-    })),
-    ...(random.chance(0.3) ? { likelihood: random.pick(["High", "Medium", "Low"]) } : {}),
-    consequences: some(random, 1, 3, () => ({
-      scopes: some(random, 1, 3, () => random.pick(scopes)),
-      impacts: some(random, 1, 2, () => random.pick(impacts)),
-      ...(random.chance(0.5) ? { note: prose(random) } : {}),
-    })),
-    detections: some(random, 0, 2, () => ({
-      ...(random.chance(0.5) ? { id: `DM-${random.int(1, 20)}` } : {}),
-      method: "Automated Static Analysis",
-      description: rich(random),
-      ...(random.chance(0.5) ? { effectiveness: "Moderate" } : {}),
-    })),
-    mitigations: some(random, 0, 3, () => ({
-      phases: some(random, 1, 2, () => random.pick(phases)),
-      ...(random.chance(0.3) ? { strategy: "Input Validation" } : {}),
-      description: rich(random),
-    })),
-    examples: some(random, 0, 2, () => ({
-      intro: prose(random),
-      nature: random.pick(["Bad", "Good"]),
-      language: random.pick(["C", "Java", "PHP"]),
-      code: [{ code: "char buf[10];\nstrcpy(buf, argv[1]); // a < b && c" }],
-      body: prose(random),
-    })),
-    observed: some(random, 0, 3, () => ({
-      reference: `CVE-20${random.int(10, 24)}-${random.int(1_000, 9_999)}`,
-      description: sentence(random),
-      link: `https://www.cve.org/CVERecord?id=CVE-2020-${random.int(1_000, 9_999)}&x=1`,
-    })),
-    areas: some(random, 0, 2, () => random.pick(["Cryptography", "Memory Management", "Authentication"])),
-    attackPatterns: some(random, 0, 3, () => String(random.int(1, 700))),
-    taxonomies: some(random, 0, 2, () => ({
-      name: random.pick(["PLOVER", "CERT C Secure Coding"]),
-      entry: sentence(random).slice(0, 50),
-      ...(random.chance(0.5) ? { id: `ARR${random.int(10, 40)}-C`, fit: "Imprecise" } : {}),
-    })),
-    references: some(random, 0, 3, () => ({
-      id: `REF-${random.int(1, 900)}`,
-      ...(random.chance(0.3) ? { section: 'Chapter 3, "Nonexecutable Stack", Page 76' } : {}),
-    })),
-    notes: some(random, 0, 2, () => ({
-      type: random.pick(["Relationship", "Other", "Maintenance"]),
-      note: rich(random),
-    })),
+    id: `CWE-${number}`,
+    kind,
+    xml:
+      `<${kind}${written.join("")}>\n<${revised[0]}>${text.xml.trimEnd()}${suffix}</${revised[0]}>\n${body.xml}` +
+      `<Content_History>\n${history.map(({ xml }) => xml).join("")}<Previous_Entry_Name Date="2008-04-11">An older name</Previous_Entry_Name>\n</Content_History>\n</${kind}>`,
+    json: {
+      ...head,
+      [revised[1]]: `${String(text.json.text)}${suffix}`,
+      ...body.json,
+      ContentHistory: [
+        ...history.map(({ json }) => json),
+        { Type: "Rename", PreviousEntryName: "An older name", Date: "2008-04-11" },
+      ],
+    },
   };
 }
+
+export const cweHead = (version: string, date: string): string =>
+  `<?xml version="1.0" encoding="UTF-8"?>\n<Weakness_Catalog Name="CWE" Version="${version}" Date="${date}" ` +
+  'xmlns="http://cwe.mitre.org/cwe-7" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" ' +
+  'xsi:schemaLocation="http://cwe.mitre.org/cwe-7 http://cwe.mitre.org/data/xsd/cwe_schema_v7.2.xsd" ' +
+  'xmlns:xhtml="http://www.w3.org/1999/xhtml">\n';

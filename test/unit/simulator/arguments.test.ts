@@ -54,12 +54,12 @@ describe("The simulator's flags", () => {
   });
 
   test.each([
-    [["--cvs", "5"], /is no flag/],
+    [["--cvs", "5"], /Unknown option .--cvs./],
     [["--cves", "many"], /whole number, not 'many'/],
-    [["--cves"], /takes a value/],
+    [["--cves"], /argument missing/],
     [["--point", "now"], /before or after, not 'now'/],
     [["--nvd-rate", "fast"], /MAX\/WINDOW/],
-    [["stray"], /is no flag/],
+    [["stray"], /Unexpected argument .stray./],
   ])("refuse %j with what would be right", (argv, message) => {
     expect(() => readArguments(argv, {})).toThrow(message);
   });

@@ -2,9 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { SaxesParser } from "saxes";
 import { domainsOf, makeStix, stixId, typeOf } from "../../../src/simulator/attack/model.ts";
 import { makeCapec } from "../../../src/simulator/capec/model.ts";
-import { cweJson } from "../../../src/simulator/cwe/json.ts";
 import { cweKind, makeCwe } from "../../../src/simulator/cwe/model.ts";
-import { cweXml } from "../../../src/simulator/cwe/xml.ts";
 import { SnapshotEntries } from "../../../src/simulator/snapshot/entries.ts";
 
 const slots = Array.from({ length: 200 }, (_, slot) => slot);
@@ -35,47 +33,42 @@ function readXml(xml: string): { text: string; values: string[]; names: Set<stri
 describe("Generated CWE", () => {
   test("has weaknesses, categories and views in one number space, each well-formed", () => {
     const kinds = new Set(slots.map((slot) => cweKind(1, slot)));
-    expect(kinds).toEqual(new Set(["weakness", "category", "view"]));
-    const numbers = slots.map((slot) => makeCwe(1, slot, 1).number);
-    expect(new Set(numbers).size).toBe(slots.length);
-    for (const slot of slots) readXml(cweXml(1, makeCwe(1, slot, 1)));
+    expect(kinds).toEqual(new Set(["Weakness", "Category", "View"]));
+    const ids = slots.map((slot) => makeCwe(1, slot, 1).id);
+    expect(new Set(ids).size).toBe(slots.length);
+    for (const slot of slots) readXml(makeCwe(1, slot, 1).xml);
   });
 
-  test("says the same in XML as its model does, through CDATA, entities and quotes", () => {
+  test("says the same in XML as in JSON, through CDATA, entities and quotes", () => {
     for (const slot of slots) {
-      const entry = makeCwe(1, slot, 1);
-      const { text, values } = readXml(cweXml(1, entry));
-      expect(values).toContain(entry.name);
-      expect(values).toContain(entry.number);
-      if (entry.kind === "category") expect(text).toContain(entry.summary);
-      if (entry.kind !== "weakness") continue;
-      expect(text).toContain(entry.description);
-      for (const { description, link } of entry.observed) {
-        expect(text).toContain(description);
-        expect(text).toContain(link);
+      const { kind, xml, json, id } = makeCwe(1, slot, 1);
+      const { text, values } = readXml(xml);
+      expect(values).toEqual(expect.arrayContaining([json.Name, json.ID]));
+      expect(json.ID).toBe(id.slice(4));
+      expect(text).toContain(json[{ Weakness: "Description", Category: "Summary", View: "Objective" }[kind]]);
+      for (const one of (json.ObservedExamples ?? []) as Record<string, string>[]) {
+        expect(text).toContain(one.Description);
+        expect(text).toContain(one.Link);
       }
-    }
-  });
-
-  test("uses what XML leaves open: CDATA, comments, references, mixed content, A B A order", () => {
-    const all = slots.map((slot) => cweXml(1, makeCwe(1, slot, 1))).join("");
-    for (const piece of ["<![CDATA[", "<!--", "&#", "<xhtml:p>", "&amp;amp;", "<Body_Text>", "/>", "='"])
-      expect(all).toContain(piece);
-  });
-
-  test("carries the same ids in JSON, in the shape of MITRE's API", () => {
-    for (const slot of slots.slice(0, 50)) {
-      const entry = makeCwe(1, slot, 1);
-      const json = cweJson(entry) as Record<string, unknown>;
-      expect(json.ID).toBe(entry.number);
-      expect(json.Name).toBe(entry.name);
+      for (const one of (json.RelatedWeaknesses ?? []) as Record<string, string>[])
+        expect(values).toEqual(expect.arrayContaining([one.CweID, one.Nature]));
       expect(Array.isArray(json.ContentHistory)).toBe(true);
     }
   });
 
+  test("uses what XML leaves open: CDATA, comments, references, mixed content, A B A order", () => {
+    const all = slots.map((slot) => makeCwe(1, slot, 1).xml).join("");
+    for (const piece of ["<![CDATA[", "<!--", "&#", "<xhtml:p>", "&amp;amp;", "<Body_Text>", "/>", "='"])
+      expect(all).toContain(piece);
+  });
+
   test("differs between editions", () => {
-    for (const slot of slots.slice(0, 50))
-      expect(cweXml(1, makeCwe(1, slot, 2))).not.toBe(cweXml(1, makeCwe(1, slot, 1)));
+    for (const slot of slots.slice(0, 50)) {
+      const [first, second] = [makeCwe(1, slot, 1), makeCwe(1, slot, 2)];
+      expect(second.xml).not.toBe(first.xml);
+      expect(second.json).not.toEqual(first.json);
+      expect(second.id).toBe(first.id);
+    }
   });
 });
 
@@ -83,7 +76,7 @@ describe("Generated CAPEC", () => {
   test("is well-formed, has ids of its own, and differs between editions", () => {
     const entries = slots.map((slot) => makeCapec(1, slot, 1));
     expect(new Set(entries.map(({ id }) => id)).size).toBe(slots.length);
-    expect(new Set(entries.map(({ kind }) => kind))).toEqual(new Set(["pattern", "category", "view"]));
+    expect(new Set(entries.map(({ kind }) => kind))).toEqual(new Set(["Attack_Pattern", "Category", "View"]));
     for (const { xml } of entries) readXml(xml);
     for (const slot of slots) expect(makeCapec(1, slot, 2).xml).not.toBe(makeCapec(1, slot, 1).xml);
   });
