@@ -21,9 +21,12 @@ export async function* readBody(answer: Exchange, request: FetchRequest): AsyncG
     // What is encoded should be smaller than what it decodes to: the bound holds for both.
     if (Number(answer.headers["content-length"] ?? 0) > request.maxBytes) throw tooLarge();
     const raw = bounded(answer.body, request.maxBytes, tooLarge);
-    const decoded = decode(raw, answer.headers["content-encoding"]);
+    const { body: plain, decoded } = await decode(raw, {
+      encoding: answer.headers["content-encoding"],
+      expect: request.expect,
+    });
     // What came as it is has been bounded already; one more generator would cost every chunk its turns.
-    const body = decoded === raw ? raw : bounded(decoded, request.maxBytes, tooLarge);
+    const body = decoded ? bounded(plain, request.maxBytes, tooLarge) : plain;
     let head: Buffer | undefined = Buffer.alloc(0);
     for await (const chunk of body) {
       if (head === undefined) {
@@ -58,25 +61,76 @@ async function* bounded(
   }
 }
 
-const decoders: Record<string, () => Transform> = {
-  gzip: createGunzip,
-  "x-gzip": createGunzip,
-  deflate: createInflate,
-  br: createBrotliDecompress,
+interface Decoder {
+  make(): Transform;
+  /** Does content that begins like this need it? A mislabelled body is passed on as it is. */
+  fits(head: Buffer): boolean;
+}
+
+const isGzip = (head: Buffer): boolean => head[0] === 0x1f && head[1] === 0x8b;
+/** Brotli has no signature: what begins like JSON, XML, a zip file or gzip is not taken for it. */
+const looksPlain = (head: Buffer): boolean =>
+  isGzip(head) || /^(?:\xef\xbb\xbf)?\s*(?:[[{<]|PK)/.test(head.toString("latin1", 0, 16));
+const gzip: Decoder = { make: createGunzip, fits: isGzip };
+
+const decoders: Readonly<Record<string, Decoder>> = {
+  gzip,
+  "x-gzip": gzip,
+  deflate: {
+    make: createInflate,
+    fits: (head) => (head[0]! & 0x0f) === 8 && head.readUInt16BE(0) % 31 === 0,
+  },
+  br: { make: createBrotliDecompress, fits: (head) => !looksPlain(head) },
 };
 
-/** The source itself where it is not encoded. */
-function decode(source: AsyncIterable<Buffer>, encoding: string | undefined): AsyncIterable<Buffer> {
-  const names = (encoding ?? "")
+/** More layers than this are not decoded: each costs a decoder. */
+const maxLayers = 3;
+
+/**
+ * Upstreams and object stores write all sorts of tokens into Content-Encoding (`UTF-8`, `aws-chunked`, `gzip` on content
+ * that is not compressed): unknown tokens count as identity, and a known one counts where the content agrees. Text that
+ * comes compressed without a label is unpacked too. Returns the source itself where nothing is to be decoded.
+ */
+async function decode(
+  source: AsyncIterable<Buffer>,
+  { encoding, expect }: { encoding: string | undefined; expect: FetchRequest["expect"] },
+): Promise<{ body: AsyncIterable<Buffer>; decoded: boolean }> {
+  const layers = (encoding ?? "")
     .split(",")
-    .map((name) => name.trim().toLowerCase())
-    .filter((name) => name !== "" && name !== "identity");
-  if (names.length === 0) return source;
-  const make = decoders[names[0]!];
-  if (!make || names.length > 1) {
-    throw new UeeError("PROV_BAD_ENCODING", `The answer's encoding '${encoding}' is not known.`);
+    .flatMap((token) => decoders[token.trim().toLowerCase()] ?? [])
+    .reverse();
+  if (layers.length === 0 && (expect === "json" || expect === "xml")) layers.push(gzip);
+  let body = source;
+  let decoded = false;
+  for (const layer of layers.slice(0, maxLayers)) {
+    const peeked = await peek(body);
+    body = peeked.body;
+    if (peeked.head.length < 2 || !layer.fits(peeked.head)) continue;
+    body = decodeWith(layer.make(), body);
+    decoded = true;
   }
-  return decodeWith(make(), source);
+  return { body, decoded };
+}
+
+const peekBytes = 16;
+
+/** The first bytes (fewer only where the source ends), and the source with them still in it. */
+async function peek(source: AsyncIterable<Buffer>): Promise<{ head: Buffer; body: AsyncIterable<Buffer> }> {
+  const rest = source[Symbol.asyncIterator]();
+  const read: Buffer[] = [];
+  for (let size = 0; size < peekBytes; ) {
+    const next = await rest.next();
+    if (next.done) break;
+    read.push(next.value);
+    size += next.value.length;
+  }
+  const head = Buffer.concat(read).subarray(0, peekBytes);
+  // Not a generator: it would cost every chunk its turns.
+  const iterator: AsyncIterator<Buffer> = {
+    next: () => (read.length > 0 ? Promise.resolve({ value: read.shift()!, done: false }) : rest.next()),
+    return: async () => (await rest.return?.()) ?? { value: undefined, done: true },
+  };
+  return { head, body: { [Symbol.asyncIterator]: () => iterator } };
 }
 
 async function* decodeWith(decoder: Transform, source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

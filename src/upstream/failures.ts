@@ -21,7 +21,18 @@ export interface Verdict {
 /** A 429 with `Retry-After: 0` or none, and every 403, waits one window of the strictest upstream. */
 const defaultThrottleMs = 30_000;
 
-/** Judges an answer whose status is neither 200, 304 nor a redirect. */
+/**
+ * Does the status promise the whole document? 203 is a 200 that a proxy touched; some caches answer 206 with a range that
+ * covers everything, although no range was asked for.
+ */
+export function isWhole({ status, headers }: { status: number; headers: Record<string, string> }): boolean {
+  if (status === 200 || status === 203) return true;
+  const range =
+    status === 206 ? /^bytes 0-(\d+)\/(\d+)$/i.exec(headers["content-range"]?.trim() ?? "") : null;
+  return range !== null && BigInt(range[1]!) + 1n === BigInt(range[2]!);
+}
+
+/** Judges an answer whose status is neither whole (see `isWhole`), 304 nor a redirect. */
 export function judgeStatus(status: number, headers: Record<string, string>, nowMs: number): Verdict {
   const retryAfterMs = readRetryAfter(headers, nowMs);
   const message = headers.message?.trim();

@@ -11,7 +11,7 @@ import { makeScrubber, redactUrl } from "../core/secrets.ts";
 import { type LinkedSignal, linkSignals } from "./abortable.ts";
 import { readBody, readSnippet } from "./body.ts";
 import { type Exchange, exchange } from "./exchange.ts";
-import { judgeFailure, judgeStatus, type Phase, type Verdict } from "./failures.ts";
+import { isWhole, judgeFailure, judgeStatus, type Phase, type Verdict } from "./failures.ts";
 import type { Guard, GuardedCall } from "./guard.ts";
 import { type Hop, isConditional, isRedirect, linkedHop, makeHop, nextHop } from "./hops.ts";
 import type { RateLimit, Slot } from "./rateLimit.ts";
@@ -81,9 +81,10 @@ async function answerOf(request: FetchRequest, context: CallContext, scope: Scop
     visited.add(hop.url.href);
     const { answer, slot, fetchedAt } = await sendHop(hop, context, scope);
     const notModified = answer.status === 304 && isConditional(hop);
-    if (answer.status === 200 || notModified) {
+    if (isWhole(answer) || notModified) {
       context.limit.recovered(slot);
-      const { status, headers } = answer;
+      const { headers } = answer;
+      const status = notModified ? 304 : 200;
       const head = { status, headers, url: hop.url.href, fetchedAt, hop } as OpenAnswer;
       if (!notModified) return { ...head, body: checkedBody(request, { hop, slot, answer }, context, scope) };
       await readSnippet(answer);
