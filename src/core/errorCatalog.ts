@@ -269,6 +269,11 @@ export const errorCatalog = {
     "The answer is not of the shape it should have.",
     "Check the provider's URL if it lasts.",
   ),
+  PROV_PLAN_TOO_LARGE: entry(
+    "corrupt",
+    "The upstream's answer asks for more batches than a run may have.",
+    "Check the provider's URL if it lasts.",
+  ),
   PROV_SHORT_PAGE: entry("corrupt", "A page holds fewer records than it must.", "Nothing: UEE asks again."),
   PROV_EMPTY_LIE: entry(
     "corrupt",

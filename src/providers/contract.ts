@@ -30,7 +30,7 @@ export interface PlannedBatch<Payload> {
 
 export interface PlanInput {
   mode: RunMode;
-  /** ISO time up to which the provider is verified; null before the first verified run. */
+  /** ISO time up to which the provider is verified; null where that is not known: everything must be walked. */
   watermark: string | null;
   /** ISO time (UTC, ms) by Redis TIME at which the run opened: the frozen end of every window. */
   startedAt: string;
@@ -51,6 +51,8 @@ export interface ExtractContext {
   changeKey: JsonObject | null;
   signal: AbortSignal;
   logger: Logger;
+  /** If this attempt fails, the batch becomes a dead letter: what is incomplete is better stored than refused. */
+  lastAttempt: boolean;
   /** How many records to ask for at once. Shared by all batches of this process; shrinks and grows back. */
   pageSize: PageSize;
   /** Claim-check slices of this run (compressed at rest). Staging the same name again replaces it. */
@@ -86,9 +88,14 @@ export interface StagedSlice {
 export interface BatchFacts {
   /** Batches that together make one listing (one NVD window, one snapshot). */
   group: string;
-  /** Records the upstream says the group has. When a batch saw more than one figure: the last, and moved = true. */
+  /** Records the upstream says the group has: the last figure that the batch saw. */
   total: number;
-  moved?: boolean;
+  /** Where the batch saw more than one figure: the first, and whether any was lower than one before it. */
+  moved?: { first: number; fell: boolean };
+  /** When the batch was fetched (see FetchedHead.fetchedAt): the order of the figures of several batches. */
+  fetchedAt?: number;
+  /** Records that are counted in the total and were not served: how many, and where (≤ 200 characters). */
+  missing?: { count: number; at: string };
   /** The upstream's own clock in the group's first response, as it came. */
   timestamp?: string;
   /**
@@ -137,14 +144,19 @@ export interface VerifyInput {
   unique: number;
   /** Records refused in this pass because the store has a newer version (full runs of windowed providers). */
   regressed: number;
-  /** Greatest lastModified received in this run, as it came. */
+  /**
+   * Ids that the upstream served more than once in this pass. `repeated`: those of them of which all copies were equal
+   * and which an earlier pass met more than once with the same content. `ids`: the first few.
+   */
+  doubles: { count: number; repeated: number; ids: string[] };
+  /** Greatest lastModified received in this run that does not lie after the run's start, as it came. */
   newest: string | null;
   /** Time now by Redis, ISO. */
   now: string;
 }
 
 export type Verdict<Payload> =
-  /** The pass is the whole truth. */
+  /** The pass is the whole truth. A watermark after the run's start is lowered to it; null: none is known. */
   | { kind: "verified"; watermark: string | null }
   /** Walk everything again, as a new pass. */
   | { kind: "again"; reason: string; batches: PlannedBatch<Payload>[] }

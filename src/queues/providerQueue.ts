@@ -15,6 +15,8 @@ export interface QueuedBatch {
 
 export type { JobCounts } from "./jobCounts.ts";
 
+const ADDED_AT_ONCE = 500;
+
 export class ProviderQueue {
   readonly name: string;
   readonly queue: Queue;
@@ -33,7 +35,13 @@ export class ProviderQueue {
   }
 
   async addBatches(runId: string, batches: QueuedBatch[], generation = 1): Promise<void> {
-    if (batches.length === 0) return;
+    // One transaction each: Redis and this process do other work in between.
+    for (let from = 0; from < batches.length; from += ADDED_AT_ONCE) {
+      await this.#add(runId, batches.slice(from, from + ADDED_AT_ONCE), generation);
+    }
+  }
+
+  async #add(runId: string, batches: QueuedBatch[], generation: number): Promise<void> {
     await this.queue.addBulk(
       batches.map((batch) => {
         const data = checkedJob({

@@ -21,7 +21,7 @@ import {
   type Prepared,
   prepare,
 } from "./prepare.ts";
-import { MARKS_A_CALL, type Mark, markSeen } from "./seenMarks.ts";
+import { hasDifferentCopies, MARKS_A_CALL, type Mark, markSeen } from "./seenMarks.ts";
 import { judgeVersion } from "./staleness.ts";
 import {
   chunksOf,
@@ -170,11 +170,17 @@ class Commit {
           ...regressed.map(({ prepared }) => prepared.candidate.id),
         )
       : [];
+    // An id that is listed twice with different content would be rewritten by each of its copies in turn.
+    const marks = await this.#context.redis.hmget(
+      this.#run.seen,
+      ...regressed.map(({ prepared }) => prepared.candidate.id),
+    );
     return regressed.filter((judged, i) => {
       const { candidate, digest } = judged.prepared;
       const [pass, seenDigest] = known[i]?.split(":") ?? [];
       const regressedDigest = hex(digest);
-      if (seenDigest === regressedDigest && Number(pass) < this.#attempt.pass) return true;
+      const repeated = seenDigest === regressedDigest && Number(pass) < this.#attempt.pass;
+      if (repeated && !hasDifferentCopies(marks[i])) return true;
       const mark = { candidate, id: candidate.id, base: "", outcome: "stale" } as const;
       this.#mark(remember ? { ...mark, regressedDigest } : mark);
       return false;

@@ -5,6 +5,7 @@ import { HEAD_VERSION, hashField } from "./codec.ts";
 import type { Attempt } from "./contract.ts";
 import type { FrameWriter } from "./frame.ts";
 import { type Prepared, writeHeadBody, writeLargeFields } from "./prepare.ts";
+import { copyName } from "./seenMarks.ts";
 import { markTime } from "./staleness.ts";
 import { assertAllowed, STEP_RECORDS, type StoreContext } from "./storeContext.ts";
 
@@ -150,6 +151,7 @@ export async function runStep<T>(
       context.changesLimit,
       step.items.length,
       step.frame,
+      copyName(attempt),
     ],
   )) as [number, string];
   assertAllowed(code, attempt);

@@ -19,6 +19,8 @@ export interface Attempt {
   batchKey: string;
   fence: number;
   pass: number;
+  /** Which copy of its records is committed, where the upstream served an id several times in one batch. Default 0. */
+  copy?: number;
 }
 
 export interface IncomingRecord {

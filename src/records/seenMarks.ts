@@ -57,15 +57,22 @@ export async function markSeen<M extends Mark>(
       refusals,
       frame.cut(),
       newest,
+      copyName(attempt),
     ],
   )) as [number, number[]?];
   assertAllowed(refused, attempt);
   return conflicts.map((i) => marks[i]!);
 }
 
-/** Reads a mark, `<code><pass>:<fetch time>` (lua/seen.lua). */
+/** Which copy of its records an attempt marks: the same for every attempt at the batch (see tag in lua/seen.lua). */
+export const copyName = ({ batchKey, copy = 0 }: Attempt): string => `${batchKey}#${copy}`;
+
+/** Does the mark say that the upstream serves the id more than once, with different content? */
+export const hasDifferentCopies = (mark: string | null | undefined): boolean => mark?.endsWith("~") ?? false;
+
+/** Reads a mark, `<code><pass>:<fetch time>@…` (lua/seen.lua). */
 export function parseMark(mark: string): Seen {
-  const [, code, pass, fetchedAt] = /^(\w)(\d+):(.*)$/.exec(mark) ?? [];
+  const [, code, pass, fetchedAt] = /^(\w)(\d+):(\w*)/.exec(mark) ?? [];
   return {
     good: code !== "d" && code !== "a",
     pass: Number(pass),

@@ -63,9 +63,32 @@ export type Begun =
     }
   | { kind: "closed" | "committed" | "dead" | "cancelled" | "unplanned" };
 
-/** Key, JSON and whether it takes a place in the plan's order, of each batch: what the scripts that plan expect. */
-export const triples = (batches: BatchEntry[]): string[] =>
-  batches.flatMap((b) => [b.key, JSON.stringify(b), b.kind === "batch" ? "1" : "0"]);
+/** What one checkpoint may plan, whatever an upstream's answer says. NVD's largest listing needs 5,000 batches. */
+const PLAN_BATCHES = 10_000;
+const PLAN_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Key, JSON and whether it takes a place in the plan's order, of each batch: what the scripts that plan expect. Throws
+ * PROV_PLAN_TOO_LARGE.
+ */
+export function triples(batches: BatchEntry[]): string[] {
+  // @safeguard plan-cap-batches
+  if (batches.length > PLAN_BATCHES) {
+    throw new UeeError(
+      "PROV_PLAN_TOO_LARGE",
+      `${batches.length} batches at once; at most ${PLAN_BATCHES} are planned.`,
+    );
+  }
+  let bytes = 0;
+  return batches.flatMap((b) => {
+    const json = JSON.stringify(b);
+    bytes += json.length;
+    if (bytes > PLAN_BYTES) {
+      throw new UeeError("PROV_PLAN_TOO_LARGE", `The plan exceeds ${PLAN_BYTES} bytes.`);
+    }
+    return [b.key, json, b.kind === "batch" ? "1" : "0"];
+  });
+}
 
 export const toEntries = (batches: PlannedBatch<unknown>[], pass: number): BatchEntry[] =>
   batches.map((b) => ({ key: b.key, size: b.size, payload: b.payload, pass, kind: "batch" }));
@@ -74,6 +97,8 @@ export const toEntries = (batches: PlannedBatch<unknown>[], pass: number): Batch
 export function accepted(reply: number, what: string): number {
   if (reply === -1) throw new UeeError("STOR_RUN_CLOSED", `The run is closed; ${what} refused.`);
   if (reply === -2) throw new UeeError("STOR_FENCED", `A newer attempt has the batch; ${what} refused.`);
+  if (reply === -4)
+    throw new UeeError("PROV_PLAN_TOO_LARGE", `The run has too many batches; ${what} refused.`);
   if (reply < 0) throw new UeeError("SYS_INTERNAL", `${what} refused with ${reply}`);
   return reply;
 }

@@ -1,4 +1,5 @@
 /** A run as its hash in Redis tells it, and what its batches leave behind. */
+import { parseTime } from "../core/time.ts";
 import type { BatchFacts, RunMode } from "../providers/contract.ts";
 
 /** Says which letter a batch of a replay run stands for, and where that gave up. */
@@ -134,6 +135,8 @@ export interface RunRecord {
   regressedByPass: Record<number, number>;
   /** Records refused as older than what an earlier run had stored. */
   refusedByPass: Record<number, number>;
+  /** Ids that the upstream served more than once in a pass; `repeated`: see VerifyInput.doubles. */
+  doublesByPass: Record<number, { count: number; repeated: number; ids: string[] }>;
 }
 
 export interface ProviderMeta {
@@ -151,6 +154,23 @@ export interface ProviderMeta {
   wholeOpened: number;
   /** Newest fetch that a closed run received anything from, µs by the provider's clock. */
   newestFetch: number;
+}
+
+/** Clocks differ, and records are entered retroactively: a watermark may lie this far after what it rests on. */
+const WATERMARK_SLACK_MS = 10 * 3_600_000;
+
+/**
+ * The stored watermark, or null where it cannot be true: it lies after the start of the run that verified it, as older
+ * versions stored it for records that are dated in the future. How far the store is complete is then unknown.
+ */
+export function usableWatermark(
+  { watermark, verifiedOpened }: Pick<ProviderMeta, "watermark" | "verifiedOpened">,
+  nowMs: number,
+): string | null {
+  const at = parseTime(watermark);
+  if (at === undefined) return null;
+  const bound = verifiedOpened > 0 ? verifiedOpened / 1_000 : nowMs;
+  return at > bound + WATERMARK_SLACK_MS ? null : watermark;
 }
 
 /** Undefined where there is no such run. */
@@ -223,6 +243,16 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     uniqueByPass: byPass("unique:"),
     regressedByPass: byPass("regressed:"),
     refusedByPass: byPass("refused:"),
+    doublesByPass: Object.fromEntries(
+      Object.entries(byPass("doubles:")).map(([pass, count]) => [
+        pass,
+        {
+          count,
+          repeated: int(`repeated:${pass}`),
+          ids: (h[`doubleIds:${pass}`] ?? "").split(" ").slice(0, 10),
+        },
+      ]),
+    ),
   };
 }
 

@@ -17,7 +17,7 @@ import type { Attempt } from "../records/contract.ts";
 import { loadScript } from "../redis/scripts.ts";
 import { tick } from "../redis/time.ts";
 import { accepted, RunBatches, toEntries, triples } from "./runBatches.ts";
-import type { Starter, StoredError } from "./runRecord.ts";
+import { type Starter, type StoredError, usableWatermark } from "./runRecord.ts";
 
 export { type Begun, toEntries } from "./runBatches.ts";
 export type {
@@ -56,11 +56,13 @@ export class RunStore extends RunBatches {
   }): Promise<{ runId: string; opened: boolean }> {
     for (;;) {
       const meta = await this.meta();
-      const startedAt = new Date(await this.now()).toISOString();
+      const ms = await this.now();
+      const startedAt = new Date(ms).toISOString();
+      const watermark = usableWatermark(meta, ms);
       const mode = request.mode === "incremental" && meta.verifiedAt === null ? "full" : request.mode;
       const stamp = startedAt.replace(/[-:]/g, "").replace(".", "");
       const runId = `${request.provider}-${stamp}-${randomBytes(3).toString("hex")}`;
-      const batches = toEntries(request.plan({ mode, watermark: meta.watermark, startedAt }), 1);
+      const batches = toEntries(request.plan({ mode, watermark, startedAt }), 1);
       const fields = [
         ["id", runId],
         ["provider", request.provider],
@@ -72,7 +74,7 @@ export class RunStore extends RunBatches {
         ["reason", request.reason ?? ""],
         ["allowShrink", request.allowShrink ? "1" : "0"],
         ["allowOlder", request.allowOlder ? "1" : "0"],
-        ["watermarkBefore", meta.watermark ?? ""],
+        ["watermarkBefore", watermark ?? ""],
         ["source", request.source],
         ["pass", "1"],
         ["round", "1"],

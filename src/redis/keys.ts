@@ -174,7 +174,7 @@ export interface RunKeys {
   readonly work: string;
   /** HASH batch key → JSON of the deaths of processes that had it at work. */
   readonly deaths: string;
-  /** HASH id → `<code><pass>:<fetch time>`; codes: c created, u updated, n unchanged, d dead (see records/lua/seen.lua). */
+  /** HASH id → `<code><pass>:<fetch time>@…`; codes: c created, u updated, n unchanged, d dead (see records/lua/seen.lua). */
   readonly seen: string;
   /** HASH id → `<pass>:<digest>` of records refused as older than the stored. */
   readonly regressed: string;

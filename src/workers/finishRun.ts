@@ -6,6 +6,7 @@
  */
 import type { Edition } from "../core/edition.ts";
 import { UeeError } from "../core/errors.ts";
+import { parseTime } from "../core/time.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
 import { isRecordKey, letterIdOf } from "../recovery/letters/letter.ts";
@@ -123,6 +124,7 @@ async function judgeRun(
     facts: results.flatMap(({ key, result }) => (result.facts ? [{ key, facts: result.facts }] : [])),
     unique: run.uniqueByPass[run.pass] ?? 0,
     regressed: run.regressedByPass[run.pass] ?? 0,
+    doubles: run.doublesByPass[run.pass] ?? { count: 0, repeated: 0, ids: [] },
     newest: run.newest,
     now: new Date(await context.runs.now()).toISOString(),
   });
@@ -145,7 +147,9 @@ async function judgeRun(
     await enqueueDue(context, run.id, entries, entries.length);
     return "walks on";
   }
-  if (verdict.kind === "verified") return await verifiedVerdict(context, run, verdict.watermark, edition);
+  if (verdict.kind === "verified") {
+    return await verifiedVerdict(context, run, boundedWatermark(verdict.watermark, run), edition);
+  }
   const pass = verdict.kind === "again" ? run.pass + 1 : run.pass;
   if (pass > MAX_PASSES || run.round >= MAX_ROUNDS) {
     return incomplete(stored("PROV_NOT_VERIFIED", `After ${run.pass} passes: ${verdict.reason}.`));
@@ -199,7 +203,7 @@ function notModifiedVerdict(run: RunRecord): KeptVerdict {
     result,
     error,
     verified: true,
-    watermark: run.watermarkBefore,
+    watermark: boundedWatermark(run.watermarkBefore ?? run.startedAt, run),
     removals: false,
     notModified: true,
   };
@@ -215,6 +219,15 @@ async function stillNamed(context: ProviderContext, verdict: KeptVerdict): Promi
 
 const badRecordsOf = ({ dead }: RunRecord): StoredError | null =>
   dead > 0 ? stored("PROV_BAD_RECORDS", `${dead} bad records lie in the dead letters.`) : null;
+
+/** A run knows nothing of what happened after its own start, whatever the upstream dates its records and answers. */
+function boundedWatermark(watermark: string | null, run: RunRecord): string | null {
+  const at = parseTime(watermark);
+  if (at === undefined) return null;
+  // @safeguard watermark-before-start
+  if (at > Date.parse(run.startedAt)) return run.startedAt;
+  return watermark;
+}
 
 async function verifiedVerdict(
   context: ProviderContext,
@@ -313,6 +326,8 @@ function metaAfter(
   };
   // @safeguard watermark-verified
   if (verdict.watermark !== null) meta.watermark = verdict.watermark;
+  // Verified, and no watermark is known: the old one goes, since nothing says that it still holds.
+  else meta.watermark = "";
   if (run.mode === "full") meta.lastFullAt = meta.verifiedAt as string;
   // Only a complete run leaves the store equal to an edition. After any other the next run reads everything, and no
   // edition but that of the last complete run stands against an older one.

@@ -2,7 +2,7 @@
  * What a batch has received: judges it, commits the good, sets the bad aside, and keeps the sums for the checkpoint.
  * Usually all at once; a provider whose batch is too large for that hands it over piece by piece while it fetches on.
  */
-import type { Attempt, CommitResult } from "../records/contract.ts";
+import type { Attempt, CommitResult, IncomingRecord } from "../records/contract.ts";
 import type { BadRecord } from "../recovery/badRecords.ts";
 import { recordKey } from "../recovery/letters/letter.ts";
 import type { BatchEntry, RunRecord } from "../recovery/runStore.ts";
@@ -21,6 +21,8 @@ export class Intake {
   readonly #run: RunRecord;
   readonly #attempt: Attempt;
   readonly #signal: AbortSignal;
+  /** How often each id came in this batch: a further copy is committed as such. */
+  readonly #copies = new Map<string, number>();
 
   constructor(context: ProviderContext, run: RunRecord, attempt: Attempt, signal: AbortSignal) {
     this.#context = context;
@@ -40,19 +42,34 @@ export class Intake {
     const { good, bad } = await judge(context, records, fetchedAt, this.#signal);
     const windowed = context.provider.kind === "windowed";
     context.onStep("commit", "before", attempt.batchKey);
-    const result = await context.records.commit(attempt, good, {
-      staleness: windowed ? "latest-wins" : "fetch-order",
-      acceptRepeatedRegression: windowed && this.#run.mode === "full",
-      signal: this.#signal,
-    });
+    for (const [copy, same] of windowed ? this.#byCopy(good) : [[0, good] as const]) {
+      const result = await context.records.commit({ ...attempt, copy }, same, {
+        staleness: windowed ? "latest-wins" : "fetch-order",
+        acceptRepeatedRegression: windowed && this.#run.mode === "full",
+        signal: this.#signal,
+      });
+      for (const name of Object.keys(result) as (keyof CommitResult)[]) this.committed[name] += result[name];
+    }
     await setAside(context, attempt, bad, this.bad);
     context.onStep("commit", "after", attempt.batchKey);
-    for (const name of Object.keys(result) as (keyof CommitResult)[]) this.committed[name] += result[name];
     this.good += good.length;
     this.bad += bad.length;
     this.last = good.at(-1)?.id ?? this.last;
-    const newest = newestOf(good);
+    const newest = newestOf(good, Date.parse(this.#run.startedAt));
     if (newest && (!this.newest || newest.ms > this.newest.ms)) this.newest = newest;
+  }
+
+  /** By how often their ids came before in this batch. */
+  #byCopy(records: IncomingRecord[]): Map<number, IncomingRecord[]> {
+    const copies = new Map<number, IncomingRecord[]>();
+    for (const record of records) {
+      const copy = this.#copies.get(record.id) ?? 0;
+      this.#copies.set(record.id, copy + 1);
+      const list = copies.get(copy);
+      if (list) list.push(record);
+      else copies.set(copy, [record]);
+    }
+    return copies;
   }
 }
 

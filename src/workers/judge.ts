@@ -167,13 +167,17 @@ export function* portionsOf(records: readonly unknown[]): Generator<readonly unk
   else if (from < records.length) yield records.slice(from);
 }
 
-/** What of a batch's records is newest, by their own lastModified. */
-export function newestOf(records: IncomingRecord[]): { ms: number; text: string } | null {
+/**
+ * Which of a batch's records is newest, by their own lastModified. A record dated after `latest` (ms) does not count: it
+ * says nothing about how far the upstream is known.
+ */
+export function newestOf(records: IncomingRecord[], latest: number): { ms: number; text: string } | null {
   let newest: { ms: number; text: string } | null = null;
   for (const { lastModified } of records) {
     if (lastModified === null || (newest !== null && lastModified === newest.text)) continue;
     const ms = parseTime(lastModified);
-    if (ms !== undefined && (newest === null || ms > newest.ms)) newest = { ms, text: lastModified };
+    if (ms !== undefined && ms <= latest && (newest === null || ms > newest.ms))
+      newest = { ms, text: lastModified };
   }
   return newest;
 }

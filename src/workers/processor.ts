@@ -16,7 +16,12 @@ import { runBatch } from "./runBatch.ts";
 import { runRecord } from "./runRecord.ts";
 import { throughTrouble } from "./throughTrouble.ts";
 
-type Steps = (context: ProviderContext, job: BatchJob, signal: AbortSignal) => Promise<BatchSummary>;
+type Steps = (
+  context: ProviderContext,
+  job: BatchJob,
+  signal: AbortSignal,
+  lastAttempt: boolean,
+) => Promise<BatchSummary>;
 
 const stepsOf: Record<string, Steps> = { batch: runBatch, record: runRecord, finish: finishRun };
 
@@ -59,10 +64,13 @@ export class BatchProcessor {
     }
     try {
       // The last step of a run works on no batch: it needs no permit.
+      const lastAttempt = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
       const work =
         job.name === "finish"
-          ? steps(this.#context, parsed.data, signal)
-          : this.#underPermit(parsed.data, signal, (both) => steps(this.#context, parsed.data, both));
+          ? steps(this.#context, parsed.data, signal, lastAttempt)
+          : this.#underPermit(parsed.data, signal, (both) =>
+              steps(this.#context, parsed.data, both, lastAttempt),
+            );
       return { kind: "done", summary: await work };
     } catch (thrown) {
       return await this.#afterFailure(job, parsed.data, thrown, signal);

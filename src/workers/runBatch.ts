@@ -54,13 +54,14 @@ async function olderThanVerified(
   const [ours, theirs] = [describeEdition(verified.edition), describeEdition(edition)];
   return `The upstream served edition ${theirs}; the store is verified at ${ours}. It was left alone.`;
 }
+type ExtractLimits = Pick<ExtractContext, "signal" | "lastAttempt">;
 
 async function extract(
   context: ProviderContext,
   job: BatchJob,
   run: RunRecord,
   intake: Intake,
-  signal: AbortSignal,
+  { signal, lastAttempt }: ExtractLimits,
 ): Promise<{ extracted: Extracted<unknown>; bytes: number; most: number }> {
   const { provider } = context;
   /** Fetched and not yet handed over; at the end, and at most. */
@@ -91,6 +92,7 @@ async function extract(
     mode: run.mode,
     changeKey,
     signal,
+    lastAttempt,
     logger,
     pageSize: context.pageSize.seenBy(logger),
     stage: (name, slice) => named(() => context.staging.stage(job.runId, name, slice)),
@@ -141,15 +143,18 @@ export async function runBatch(
   context: ProviderContext,
   job: BatchJob,
   signal: AbortSignal,
+  lastAttempt: boolean,
 ): Promise<BatchSummary> {
-  return await inAttempt(context, job, signal, (attempt) => batchSteps(context, job, attempt, signal));
+  return await inAttempt(context, job, signal, (attempt) =>
+    batchSteps(context, job, attempt, { signal, lastAttempt }),
+  );
 }
 
 async function batchSteps(
   context: ProviderContext,
   job: BatchJob,
   attempt: Attempt,
-  signal: AbortSignal,
+  { signal, lastAttempt }: ExtractLimits,
 ): Promise<BatchSummary> {
   const run = await context.runs.read(job.runId);
   if (run === undefined) return { skipped: "run gone" };
@@ -157,7 +162,7 @@ async function batchSteps(
   if (superseded !== undefined) return await nothingToDo(context, job, attempt, superseded);
   // @safeguard letter-outlives-its-replay
   const intake = new Intake(context, run, attempt, signal);
-  const fetched = await fetchStep(context, job, run, intake, signal);
+  const fetched = await fetchStep(context, job, run, intake, { signal, lastAttempt });
   try {
     await refuseOutdated(context, job, fetched.extracted.fetchedAt);
     const older = await olderThanVerified(context, run, fetched.extracted.facts?.edition);
@@ -189,15 +194,16 @@ async function fetchStep(
   job: BatchJob,
   run: RunRecord,
   intake: Intake,
-  signal: AbortSignal,
+  limits: ExtractLimits,
 ): Promise<{ extracted: Extracted<unknown>; weight: number }> {
+  const { signal } = limits;
   await context.fetchLane.enter(1, signal);
   try {
     const guess = context.lastWeight.bytes;
     await context.budget.enter(guess, signal);
     try {
       context.onStep("fetch", "before", job.batch);
-      const { extracted, bytes, most } = await extract(context, job, run, intake, signal);
+      const { extracted, bytes, most } = await extract(context, job, run, intake, limits);
       context.onStep("fetch", "after", job.batch);
       const weight = Math.max(1, bytes);
       context.buffer.records += extracted.records.length;

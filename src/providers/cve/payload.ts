@@ -18,6 +18,8 @@ export const cvePayload = z.strictObject({
   mustHaveRecords: z.boolean(),
   /** The head plans further windows from its own end up to here. */
   laterUntil: z.string().nullable(),
+  /** Ask for every page twice: of replicas of the upstream that disagree, both are heard. */
+  twice: z.boolean().optional(),
 });
 
 export type CvePayload = z.infer<typeof cvePayload>;
@@ -33,6 +35,7 @@ export const headBatch = (head: {
   window: Window | null;
   mustHaveRecords: boolean;
   laterUntil: string | null;
+  twice?: boolean;
 }): PlannedBatch<CvePayload> => batch({ kind: "page", start: 0, total: null, ...head }, BATCH_RECORDS);
 
 export const restOf = (head: CvePayload, total: number): PlannedBatch<CvePayload>[] => {

@@ -1,83 +1,113 @@
 /**
  * Is a pass over NVD the whole truth? Only if every page of a listing reported the same total and the unique ids equal
- * it. NVD's listings move while they are paged: records enter, leave and shift between pages.
+ * it. NVD's listings move while they are paged: records enter, leave and shift between pages; and replicas of NVD that
+ * answer in turn may disagree.
  *
- *   increment   totals moved or ids missing            → walk again
- *   full        total fell, or ids missing             → walk again
- *   full        total grew                             → finish with an increment from the run's start (the tail), then
- *                                                        ask for the total once more (the probe) and compare
- *   full        a page held older versions than stored → walk again; seen twice, they are the upstream's truth
+ *   a record counted, not served → walk again: a hole
+ *   increment  totals differ     → walk again
+ *   full       totals differ     → if they only grew, in the order of the answers, finish with an increment from the
+ *                                  run's start (the tail), then ask for the total twice (the probe) and compare; else
+ *                                  walk again
+ *   ids missing                  → walk again, unless the difference is ids that the upstream lists twice: with the
+ *                                  same content in two passes, that is its truth
+ *   full       older versions than stored → walk again; seen twice, they are the upstream's truth
  */
 import { parseTime } from "../../core/time.ts";
-import type { Verdict, VerifyInput } from "../contract.ts";
+import type { PlannedBatch, Verdict, VerifyInput } from "../contract.ts";
 import { type CvePayload, headBatch, probeBatch } from "./payload.ts";
 import { windows } from "./windows.ts";
 
 /** NVD's clock and ours, and records entered retroactively: increments overlap by this much. */
 export const OVERLAP_MS = 10 * 3_600_000;
+/** An increment over more windows than this (32 years) would cost more than walking everything. */
+const MAX_WINDOWS = 100;
+/** An upstream's clock farther behind ours than this is wrong: no tail starts there. */
+const CLOCK_LAG_MS = 24 * 3_600_000;
 
 interface Group {
   first: number;
   last: number;
-  greatest: number;
+  /** In the order in which they were answered, did the totals differ, and was any lower than one before it? */
   moved: boolean;
+  fell: boolean;
+  /** Records that are counted and were not served. */
+  missing: number;
+  missingAt: string[];
   timestamp: string | undefined;
 }
 
-function groups(input: VerifyInput): Map<string, Group> {
+function groupsOf(input: VerifyInput): Map<string, Group> {
   const found = new Map<string, Group>();
-  for (const { facts } of input.facts) {
-    const group = found.get(facts.group);
-    if (!group) {
-      found.set(facts.group, {
-        first: facts.total,
-        last: facts.total,
-        greatest: facts.total,
-        moved: facts.moved ?? false,
-        timestamp: facts.timestamp,
-      });
-      continue;
-    }
-    if (facts.total !== group.first || facts.moved) group.moved = true;
+  // Batches of facts without a time keep their places in the plan's order.
+  const ordered = [...input.facts].sort((a, b) => (a.facts.fetchedAt ?? 0) - (b.facts.fetchedAt ?? 0));
+  for (const { facts } of ordered) {
+    const first = facts.moved?.first ?? facts.total;
+    const group = found.get(facts.group) ?? {
+      first,
+      last: first,
+      moved: false,
+      fell: false,
+      missing: 0,
+      missingAt: [],
+      timestamp: undefined,
+    };
+    found.set(facts.group, group);
+    group.moved ||= facts.moved !== undefined || first !== group.last;
+    // A batch of an older version does not say how its totals moved.
+    group.fell ||= first < group.last || (facts.moved !== undefined && facts.moved.fell !== false);
     group.last = facts.total;
-    group.greatest = Math.max(group.greatest, facts.total);
+    group.missing += facts.missing?.count ?? 0;
+    if (facts.missing) group.missingAt.push(facts.missing.at);
     group.timestamp ??= facts.timestamp;
   }
   return found;
 }
 
-/** The lesser of the newest lastModified and the first response's own clock; never behind what was verified before. */
+/**
+ * The least of the newest lastModified, the first response's own clock and the run's start. An increment keeps the
+ * watermark that it began with where that is later; a full run has seen everything and may lower it.
+ */
 export function watermarkOf(input: VerifyInput): string | null {
-  const timestamp = input.facts.find(({ facts }) => facts.timestamp)?.facts.timestamp ?? null;
-  const newest = parseTime(input.newest);
-  const clock = parseTime(timestamp);
-  const reached =
-    newest === undefined ? null : clock !== undefined && clock < newest ? timestamp : input.newest;
-  const before = parseTime(input.watermark);
-  if (before === undefined) return reached;
-  const now = parseTime(reached);
-  return now !== undefined && now > before ? reached : input.watermark;
+  if (parseTime(input.newest) === undefined) return input.mode === "full" ? null : input.watermark;
+  const timestamp = input.facts.find(({ facts }) => facts.timestamp !== undefined)?.facts.timestamp;
+  const candidates = [input.newest, timestamp, input.startedAt].filter(
+    (text): text is string => parseTime(text) !== undefined,
+  );
+  const reached = candidates.reduce((least, text) => (parseTime(text)! < parseTime(least)! ? text : least));
+  const before = input.mode === "full" ? undefined : parseTime(input.watermark);
+  return before !== undefined && before > parseTime(reached)! ? input.watermark : reached;
 }
 
 /** The batches that walk everything once. Listings of pass n have their own names. */
 export function walk(
   input: { mode: "full" | "incremental"; watermark: string | null; startedAt: string },
   pass: number,
-): ReturnType<typeof headBatch>[] {
+): PlannedBatch<CvePayload>[] {
+  // A first pass that did not count may have met replicas of the upstream that disagree: what one of them lists between
+  // two pages comes with the other's answer.
+  const twice = pass > 1 ? { twice: true } : {};
   const since = parseTime(input.watermark);
-  if (input.mode === "full" || since === undefined) {
-    return [headBatch({ listing: `p${pass}/all`, window: null, mustHaveRecords: true, laterUntil: null })];
-  }
+  const everything = headBatch({
+    listing: `p${pass}/all`,
+    window: null,
+    mustHaveRecords: true,
+    laterUntil: null,
+    ...twice,
+  });
+  if (input.mode === "full" || since === undefined) return [everything];
+  const end = parseTime(input.startedAt) ?? since;
+  const pieces = windows(since - OVERLAP_MS, end);
+  if (pieces.length > MAX_WINDOWS) return [everything];
   // Only the first window is planned: its answer tells the upstream's clock, and with it which later ones can hold
   // anything.
-  const end = parseTime(input.startedAt) ?? since;
-  const [first] = windows(since - OVERLAP_MS, end);
   return [
     headBatch({
       listing: `p${pass}/w0`,
-      window: first!,
-      mustHaveRecords: true,
+      window: pieces[0]!,
+      // The record at the watermark lies in the increment; in its first window for certain only where there is no other.
+      mustHaveRecords: pieces.length === 1 && since <= end,
       laterUntil: new Date(Math.max(end, since)).toISOString(),
+      ...twice,
     }),
   ];
 }
@@ -88,55 +118,83 @@ const again = (input: VerifyInput, reason: string): Verdict<CvePayload> => ({
   batches: walk(input, input.pass + 1),
 });
 
+/** `the upstream counts 5 records, 4 different ones came; served more than once: CVE-2026-1` */
+function difference(input: VerifyInput, counted: number): string {
+  const { count, ids } = input.doubles;
+  const shown = `${ids.join(", ")}${count > ids.length ? ` and ${count - ids.length} more` : ""}`;
+  const said = count > 0 ? `; served more than once: ${shown}` : "";
+  return `the upstream counts ${counted} records, ${input.unique} different ones were received${said}`;
+}
+
+/**
+ * Every place of the listings was served, so what is missing of the total are ids that were served more than once. All
+ * of them with the same content, and in an earlier pass too: the upstream lists them twice.
+ */
+const listedTwice = ({ doubles, unique }: VerifyInput, counted: number): boolean =>
+  unique < counted && doubles.count > 0 && doubles.repeated === doubles.count;
+
 export function verifyPass(input: VerifyInput): Verdict<CvePayload> {
-  const all = groups(input);
-  const main = all.get(`p${input.pass}/all`);
-  if (!main) {
-    const sum = [...all.values()].reduce((total, group) => total + group.last, 0);
-    // @safeguard increment-total-moved
-    if ([...all.values()].some((group) => group.moved)) return again(input, "the increment's total moved");
-    // @safeguard increment-count
-    if (sum !== input.unique) {
-      return again(input, `the upstream has ${sum} records in the window, ${input.unique} were received`);
-    }
-    return { kind: "verified", watermark: watermarkOf(input) };
+  const all = groupsOf(input);
+  const holes = [...all.values()].filter((group) => group.missing > 0);
+  // @safeguard holes
+  if (holes.length > 0) {
+    const missing = holes.reduce((sum, group) => sum + group.missing, 0);
+    const at = holes.flatMap((group) => group.missingAt).slice(0, 5);
+    const said = missing === 1 ? "1 record is counted and was" : `${missing} records are counted and were`;
+    return again(input, `${said} not served (${at.join("; ")})`);
   }
-  const tails = [...all].filter(([name]) => name.startsWith(`p${input.pass}/tail`));
-  const probe = [...all].find(([name]) => name.startsWith(`p${input.pass}/probe`))?.[1];
-  if (tails.length === 0) {
-    // @safeguard full-total-fell
-    if (main.last < main.first || main.last < main.greatest) return again(input, "the total fell");
-    if (main.last > main.first) {
-      const start = Math.min(
-        parseTime(input.startedAt)!,
-        parseTime(main.timestamp) ?? Number.POSITIVE_INFINITY,
-      );
-      return {
-        kind: "extend",
-        reason: `the total grew from ${main.first} to ${main.last}`,
-        batches: windows(start - OVERLAP_MS, parseTime(input.now)!).map((window, i) =>
-          headBatch({
-            listing: `p${input.pass}/tail${i}`,
-            window,
-            mustHaveRecords: false,
-            laterUntil: null,
-          }),
-        ),
-      };
-    }
-    // @safeguard full-count
-    if (main.first !== input.unique) {
-      return again(input, `the upstream has ${main.first} records, ${input.unique} were received`);
-    }
-  } else {
-    if (tails.some(([, tail]) => tail.moved)) return again(input, "the total of the tail moved");
+  const main = all.get(`p${input.pass}/all`);
+  return main ? verifyWhole(input, all, main) : verifyIncrement(input, [...all.values()]);
+}
+
+function verifyIncrement(input: VerifyInput, groups: Group[]): Verdict<CvePayload> {
+  // @safeguard increment-total-moved
+  if (groups.some((group) => group.moved)) return again(input, "the increment's total moved");
+  const counted = groups.reduce((total, group) => total + group.last, 0);
+  const since = parseTime(input.watermark);
+  if (counted === 0 && since !== undefined && since <= parseTime(input.startedAt)!) {
+    return again(input, "nothing was received of an increment that holds the record at the watermark");
+  }
+  // @safeguard increment-count
+  if (counted !== input.unique && !listedTwice(input, counted))
+    return again(input, difference(input, counted));
+  return { kind: "verified", watermark: watermarkOf(input) };
+}
+
+function verifyWhole(input: VerifyInput, all: Map<string, Group>, main: Group): Verdict<CvePayload> {
+  const named = (stem: string): Group[] =>
+    [...all].filter(([name]) => name.startsWith(`p${input.pass}/${stem}`)).map(([, group]) => group);
+  const tails = named("tail");
+  const [probe] = named("probe");
+  // @safeguard full-total-fell
+  if (main.fell) return again(input, "the total fell, or replicas of the upstream disagree about it");
+  if (main.moved) {
+    if (tails.length === 0) return tail(input, main);
+    if (tails.some((group) => group.moved)) return again(input, "the total of the tail moved");
     if (!probe) return { kind: "extend", reason: "the tail is in", batches: [probeBatch(input.pass)] };
-    if (probe.last !== input.unique) {
-      return again(input, `the upstream has ${probe.last} records, ${input.unique} were received`);
-    }
+    if (probe.moved) return again(input, "the total moved, or replicas of the upstream disagree about it");
+  }
+  const counted = probe?.last ?? main.last;
+  // @safeguard full-count
+  if (counted !== input.unique && (main.moved || !listedTwice(input, counted))) {
+    return again(input, difference(input, counted));
   }
   if (input.regressed > 0) {
     return again(input, `${input.regressed} records came in an older version than the stored one`);
   }
   return { kind: "verified", watermark: watermarkOf(input) };
+}
+
+/** The total grew while the listing was walked: what is new is in an increment from the run's start. */
+function tail(input: VerifyInput, main: Group): Verdict<CvePayload> {
+  const started = parseTime(input.startedAt)!;
+  const clock = parseTime(main.timestamp);
+  const from = clock === undefined || clock < started - CLOCK_LAG_MS ? started : Math.min(started, clock);
+  return {
+    kind: "extend",
+    reason: `the total grew from ${main.first} to ${main.last}`,
+    batches: windows(from - OVERLAP_MS, parseTime(input.now)!).map((window, i) =>
+      headBatch({ listing: `p${input.pass}/tail${i}`, window, mustHaveRecords: false, laterUntil: null }),
+    ),
+  };
 }

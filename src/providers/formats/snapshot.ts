@@ -67,7 +67,7 @@ export function editionOf<Name extends string>(names: Record<Name, unknown>): Pa
 
 /**
  * A snapshot is the whole truth when every record it holds was received. Its watermark is the edition's own date, else the
- * file's `Last-Modified`, else the newest record, and never later than the run's start.
+ * file's `Last-Modified`, else the newest record, the first of them that is not in the future; else the run's start.
  */
 export function verifySnapshot({
   facts,
@@ -82,9 +82,12 @@ export function verifySnapshot({
     return { kind: "again", reason, batches: planSnapshot(pass + 1) };
   }
   const edition = facts.find((batch) => batch.facts.edition !== undefined)?.facts.edition;
-  const at = parseTime(edition?.date) ?? httpTime(edition?.lastModified) ?? parseTime(newest);
   const start = Date.parse(startedAt);
-  return { kind: "verified", watermark: formatTime(Math.min(at ?? start, start)) };
+  // A date in the future says nothing of how far the catalogue is complete.
+  const at = [parseTime(edition?.date), httpTime(edition?.lastModified), parseTime(newest)].find(
+    (time) => time !== undefined && time <= start,
+  );
+  return { kind: "verified", watermark: formatTime(at ?? start) };
 }
 
 function httpTime(text: string | undefined): number | undefined {

@@ -11,6 +11,7 @@
 --         tombstone judged against, new index entry, fetch time, firstSeen and lastChanged (ms, 0 = now), head body,
 --         names of changed fields (JSON), numbers of fields to set, fields to delete, aliases to add, aliases to remove;
 --         then names and values to set, names to delete
+-- ARGV[8] names the copy (see tag in seen.lua)
 -- Returns { 0, one letter a record: w written, x conflict, s stale } or { -1 run not open | -2 fenced, '' }
 --- @include "fence.lua"
 --- @include "seen.lua"
@@ -20,6 +21,7 @@
 local RUN, SEEN, INDEX, CHANGED, TOMBSTONES, CHANGES, META = KEYS[1], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local pass, run_id, total, frame = ARGV[3], ARGV[4], tonumber(ARGV[6]), ARGV[7]
 local REPLACE, YIELDS = 1, 2
+local tag = tag_of(ARGV[8])
 local HEADER = '>c1Bc1I4c0I4c0I4c0I4c0I4c0I6I6I4c0I4c0I2I2I2I2'
 
 local refused = refusal('open', ARGV[1], ARGV[2])
@@ -57,7 +59,7 @@ for i, r in ipairs(records) do
     outcome[i] = 'x'
   elseif r.flags >= YIELDS and seen[i] and fetch_of(seen[i]) > r.fetched then
     outcome[i] = 's'
-    mark_seen(r.id, seen[i], 'n', pass, r.fetched)
+    mark_seen(r.id, seen[i], 'n', pass, r.fetched, tag, false)
   else
     outcome[i] = 'w'
     write_count = write_count + 1
@@ -104,7 +106,7 @@ for i, r in ipairs(records) do
     if r.tombstone ~= '' then
       buried[#buried + 1] = r.id
     end
-    mark_seen(r.id, seen[i], r.op == 'q' and 'n' or r.op, pass, r.fetched)
+    mark_seen(r.id, seen[i], r.op == 'q' and 'n' or r.op, pass, r.fetched, tag, r.op == 'q')
   end
 end
 

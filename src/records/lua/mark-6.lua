@@ -8,6 +8,7 @@
 --         its lower version, of which the run remembers the pass, so that a second pass can tell the upstream's truth;
 --         then of each record refused as fetched earlier its number (from 1) and the fetch time that it was refused for
 -- ARGV[10] the greatest of those fetch times, µs
+-- ARGV[11] names the copy (see tag in seen.lua)
 -- A record that is refused as older than what this run itself has fetched is as it should be. Refused for what an earlier
 -- run stored it cannot be right, since every fetch of this run came later: the run counts it, and the provider's clock goes
 -- past the stored time, so that the next pass is not refused again.
@@ -18,6 +19,8 @@
 --- @include "../../redis/lua/clock.lua"
 local RUN, SEEN, INDEX, REGRESSED, META = KEYS[1], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local pass, code, fetched, total = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
+
+local tag = tag_of(ARGV[11])
 
 local refused = refusal('open', ARGV[1], ARGV[2])
 if refused then
@@ -52,7 +55,7 @@ if total > 0 then
     if base ~= '' and entries[i] ~= base then
       conflicts[#conflicts + 1] = i - 1
     else
-      mark_seen(ids[i], seen[i], code, pass, fetched)
+      mark_seen(ids[i], seen[i], code, pass, fetched, tag, code == 'n' and base ~= '')
     end
   end
 end

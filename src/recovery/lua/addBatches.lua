@@ -2,10 +2,28 @@
   Included by scripts that plan batches. Adds those not planned yet, in order; counts them as outstanding.
   Expects the locals runKey, batchesKey, statusKey, orderKey.
   addBatches(pass, first, last): ARGV[first..last] = key, JSON, ordered ("1" takes a place in the plan's order), …
-  Returns how many were new.
+  Returns how many were new; -4, with nothing planned, when the run would have more batches than it may.
 ]]
 --- @include "countBatch.lua"
+local MAX_BATCHES = 50000
+
+local function exceedsPlan(first, last)
+  local planned = tonumber(redis.call("HGET", runKey, "planned") or "0")
+  if planned + (last - first + 1) / 3 <= MAX_BATCHES then
+    return false
+  end
+  -- Those that an earlier attempt planned count once.
+  for i = first, last, 3 do
+    planned = planned + 1 - redis.call("HEXISTS", batchesKey, ARGV[i])
+  end
+  return planned > MAX_BATCHES
+end
+
 local function addBatches(pass, first, last)
+  -- @safeguard plan-cap-run
+  if exceedsPlan(first, last) then
+    return -4
+  end
   local added = 0
   for i = first, last, 3 do
     local key, json, ordered = ARGV[i], ARGV[i + 1], ARGV[i + 2]

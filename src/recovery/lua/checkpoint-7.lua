@@ -8,7 +8,7 @@
   ARGV[10] run id  ARGV[11] change key JSON ("" none)  ARGV[12] checkpoints kept
   ARGV[13] listing of the batch ("" none)  ARGV[14] total of that listing
   ARGV[15] when the upstream was asked, µs (0: nothing was received)  ARGV[16..] key, JSON, ordered, …
-  Returns {outstanding, new batches}; {-1} run not open; {-2} superseded.
+  Returns {outstanding, new batches}; {-1} run not open; {-2} superseded; {-4} too many batches.
 ]]
 local runKey, batchesKey, statusKey, orderKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 --- @include "checkFence.lua"
@@ -21,6 +21,9 @@ if refused ~= 0 then
 end
 local status = redis.call("HGET", statusKey, batchKey)
 local added = addBatches(pass, 16, #ARGV)
+if added < 0 then
+  return { added }
+end
 if string.sub(status, 1, 1) == "p" then
   redis.call("HSET", statusKey, batchKey, "c" .. string.sub(status, 2))
   redis.call("HINCRBY", runKey, "outstanding", -1)

@@ -4,7 +4,7 @@
   ARGV[1] batch key  ARGV[2] fence  ARGV[3] pass
   ARGV[4] how many nameless records follow  ARGV[5..] their marks ("a:" before that of one that a person accepted), then
   key, JSON, ordered, …
-  Returns how many were new; -1 run not open; -2 superseded.
+  Returns how many were new; -1 run not open; -2 superseded; -4 too many batches.
 ]]
 local runKey, batchesKey, statusKey, orderKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 --- @include "checkFence.lua"

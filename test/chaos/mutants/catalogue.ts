@@ -128,6 +128,30 @@ export const mutants: readonly Mutant[] = [
     caughtBy: [{ test: "test/integration/deadLetters/replay.test.ts" }],
   },
   {
+    name: "watermark beyond the run's own start",
+    law: 3,
+    edits: [{ at: "watermark-before-start", condition: "false" }],
+    caughtBy: [{ test: "test/integration/cveListings.test.ts", only: "lowered to the run's start" }],
+  },
+  {
+    name: "a plan of any size",
+    law: 5,
+    edits: [
+      { at: "plan-cap-batches", condition: "false" },
+      { at: "plan-cap-run", condition: "false" },
+    ],
+    caughtBy: [{ test: "test/integration/planLimits.test.ts" }],
+  },
+  {
+    name: "a record that is counted and not served is no hole",
+    law: 1,
+    edits: [
+      { at: "holes", condition: "false" },
+      { at: "full-count", condition: "false" },
+    ],
+    caughtBy: [{ test: "test/integration/cveListings.test.ts", only: "counted and never served" }],
+  },
+  {
     name: "removal without the shrink guard",
     law: 1,
     edits: [{ at: "shrink-guard", condition: "false" }],

@@ -153,7 +153,13 @@ describe.each(providers.map((provider): [string, AnyProvider] => [provider.name,
 
     test("never calls a run verified that received nothing of what was announced", () => {
       const facts = [{ key: "a", facts: { group: "snapshot", total: 5, edition: { date: watermark } } }];
-      const base = { startedAt: "2026-03-15T12:00:00.000Z", regressed: 0, newest: null, now: watermark };
+      const base = {
+        startedAt: "2026-03-15T12:00:00.000Z",
+        regressed: 0,
+        doubles: { count: 0, repeated: 0, ids: [] },
+        newest: null,
+        now: watermark,
+      };
       for (const mode of ["full", "incremental"] as RunMode[]) {
         const verdict = provider.verify({ ...base, mode, watermark: null, pass: 1, facts, unique: 0 });
         expect(verdict.kind).not.toBe("verified");

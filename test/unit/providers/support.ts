@@ -63,6 +63,7 @@ export function fakeUpstream(
     apiKey: undefined,
     mode: options.mode ?? "full",
     changeKey: options.changeKey ?? null,
+    lastAttempt: false,
     signal: new AbortController().signal,
     logger: silentLogger(),
     pageSize: { current: 400, shrink() {}, succeeded() {} },

@@ -15,10 +15,15 @@ interface Answer {
   startIndex?: number;
   /** Bytes that each record is made larger by. */
   padding?: number;
+  /** Members of the envelope that are to be otherwise. */
+  envelope?: Record<string, unknown>;
 }
 
 /** A context whose upstream is a function of the asked-for slice. */
-function contextOf(answer: (start: number, size: number, url: URL) => Answer | Error): {
+function contextOf(
+  answer: (start: number, size: number, url: URL) => Answer | Error,
+  { lastAttempt = false } = {},
+): {
   context: ExtractContext;
   asked: { start: number; size: number }[];
   /** Ids given away before the slice was whole, call by call. */
@@ -41,6 +46,7 @@ function contextOf(answer: (start: number, size: number, url: URL) => Answer | E
       vulnerabilities: said.ids.map((id) => ({
         cve: { id, ...(said.padding === undefined ? {} : { padding: "x".repeat(said.padding) }) },
       })),
+      ...said.envelope,
     };
     return {
       status: 200,
@@ -57,6 +63,7 @@ function contextOf(answer: (start: number, size: number, url: URL) => Answer | E
     apiKey: undefined,
     mode: "full",
     changeKey: null,
+    lastAttempt,
     signal: new AbortController().signal,
     logger: silentLogger(),
     pageSize: new AdaptivePageSize(2000).seenBy(silentLogger()),
@@ -86,7 +93,12 @@ describe("a slice of NVD", () => {
     }));
     const { records, more, facts } = await cve.extract(full, context);
     expect(records).toHaveLength(2000);
-    expect(facts).toEqual({ group: "p1/all", total: 4500, timestamp: "2026-01-10T12:00:00.000" });
+    expect(facts).toEqual({
+      group: "p1/all",
+      total: 4500,
+      fetchedAt: 1,
+      timestamp: "2026-01-10T12:00:00.000",
+    });
     expect(more?.map(({ key, size }) => [key, size])).toEqual([
       ["p1/all/0002000", 2000],
       ["p1/all/0004000", 500],
@@ -149,8 +161,109 @@ describe("a slice of NVD", () => {
     expect(honest.asked).toHaveLength(2);
   });
 
+  /** A listing of which some places are counted and never served. */
+  const withHoles = (total: number, holes: number[]) => (start: number, size: number) => ({
+    total,
+    ids: ids(start, Math.min(size, total - start)).filter((_, i) => !holes.includes(start + i)),
+  });
+
   test.each([
-    ["a short page", { total: 2000, ids: ids(0, 1999) }, "PROV_SHORT_PAGE"],
+    ["one", [1234], "offset 1234"],
+    ["the first", [0], "offset 0"],
+    ["the last", [1999], "offset 1999"],
+    ["neighbours", [700, 701], "offsets 700–701"],
+    ["two far apart", [3, 1900], "offset 3, offset 1900"],
+  ])("that lacks %s of its records keeps the others and says where", async (_name, holes, at) => {
+    const { context, asked } = contextOf(withHoles(2000, holes));
+    const { records, facts } = await cve.extract(full, context);
+    expect(records).toHaveLength(2000 - holes.length);
+    expect(facts?.missing).toEqual({ count: holes.length, at });
+    expect(asked.length).toBeLessThanOrEqual(32);
+  });
+
+  test("that lacks many of its records is asked for again, and in the last attempt kept as it is", async () => {
+    const holes = ids(0, 300).map((_, i) => 5 * i);
+    const first = contextOf(withHoles(2000, holes));
+    expect(await codeOf(cve.extract(full, first.context))).toBe("PROV_SHORT_PAGE");
+    expect(first.handed.flat()).toHaveLength(1700);
+    const last = contextOf(withHoles(2000, holes), { lastAttempt: true });
+    const { records, facts } = await cve.extract(full, last.context);
+    expect(records).toHaveLength(1700);
+    expect(facts?.missing?.count).toBe(300);
+    expect(facts!.missing!.at.length).toBeLessThanOrEqual(200);
+    expect(last.asked.length).toBeLessThanOrEqual(40);
+  });
+
+  test("whose page was short once is whole, each record once", async () => {
+    let calls = 0;
+    const { context, asked } = contextOf((start, size) => ({
+      total: 2000,
+      ids: ids(start, calls++ === 0 ? size - 700 : size),
+    }));
+    const { records, facts } = await cve.extract(full, context);
+    expect((records as { id: string }[]).map(({ id }) => id)).toEqual(ids(0, 2000));
+    expect([facts?.missing, asked.length]).toEqual([undefined, 2]);
+  });
+
+  test("of an upstream that silently serves half a page is whole, and the next slice asks for less", async () => {
+    const { context, asked } = contextOf((start, size) => ({
+      total: 4000,
+      ids: ids(start, Math.min(size, 1000)),
+    }));
+    const { records, facts } = await cve.extract(full, context);
+    expect([records.length, facts?.missing]).toEqual([2000, undefined]);
+    const before = asked.length;
+    const next = { ...full, start: 2000, total: 4000 };
+    expect((await cve.extract(next, context)).records).toHaveLength(2000);
+    expect(asked.length - before).toBe(2);
+  });
+
+  test("hands over what came before it failed", async () => {
+    const { context, handed } = contextOf((start, size) =>
+      start >= 1000 ? new UeeError("PROV_TRUNCATED") : { total: 2000, ids: ids(start, size) },
+    );
+    context.pageSize.shrink("PROV_TIMEOUT", 500);
+    expect(await codeOf(cve.extract(full, context))).toBe("PROV_TRUNCATED");
+    expect(handed.flat()).toEqual(ids(0, 1000));
+  });
+
+  test.each([
+    ["null", null],
+    ["absent", undefined],
+    ["a number", 5],
+    ["no time", "soon"],
+    ["a text of a megabyte", `2026-01-10T12:00:00.${"0".repeat(1_000_000)}`],
+  ])("is read when its envelope's timestamp is %s", async (_name, timestamp) => {
+    const { context } = contextOf(() => ({ total: 1, ids: ids(0, 1), envelope: { timestamp } }));
+    const { facts } = await cve.extract(full, context);
+    expect(facts?.timestamp).toBeUndefined();
+  });
+
+  test.each([
+    ["startIndex is null", { startIndex: null }],
+    ["startIndex is absent", { startIndex: undefined }],
+    ["resultsPerPage is wrong", { resultsPerPage: 1e15 }],
+    ["format and version are null", { format: null, version: null }],
+    ["there is an unknown field", { next: { page: [] } }],
+  ])("is read when %s in its envelope", async (_name, envelope) => {
+    const { context } = contextOf(() => ({ total: 1, ids: ids(0, 1), envelope }));
+    expect((await cve.extract(full, context)).records).toHaveLength(1);
+  });
+
+  test("plans nothing from a total that cannot be", async () => {
+    for (const total of [10_000_001, 1e11, 1e300, -1, 2.5, "5", null]) {
+      const { context } = contextOf((start, size) => ({
+        total: 1,
+        ids: ids(start, size),
+        envelope: { totalResults: total },
+      }));
+      expect(await codeOf(cve.extract(full, context))).toBe("PROV_WRONG_SHAPE");
+    }
+    const { context } = contextOf((start, size) => ({ total: 10_000_000, ids: ids(start, size) }));
+    expect((await cve.extract(full, context)).more).toHaveLength(4999);
+  });
+
+  test.each([
     ["an empty page of a full listing", { total: 2000, ids: [] }, "PROV_EMPTY_LIE"],
     ["another page than asked for", { total: 2000, ids: ids(0, 2000), startIndex: 2000 }, "PROV_WRONG_SHAPE"],
   ])("refuses %s", async (_name, answer, code) => {
@@ -162,7 +275,7 @@ describe("a slice of NVD", () => {
     const { context } = contextOf((start) => ({ total: start === 0 ? 2000 : 2001, ids: ids(start, 1000) }));
     context.pageSize.shrink("PROV_TIMEOUT", 1000);
     const { facts } = await cve.extract(full, context);
-    expect(facts).toMatchObject({ total: 2001, moved: true });
+    expect(facts).toMatchObject({ total: 2001, moved: { first: 2000, fell: false } });
   });
 
   test("plans later windows of an increment, none in the upstream's future", async () => {

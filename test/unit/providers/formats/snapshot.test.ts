@@ -33,6 +33,7 @@ const input = (change: Partial<VerifyInput>): VerifyInput => ({
   ],
   unique: 3,
   regressed: 0,
+  doubles: { count: 0, repeated: 0, ids: [] },
   newest: null,
   now: "2026-01-02T00:01:00.000Z",
   ...change,
