@@ -82,17 +82,15 @@ export function watermarkOf(input: VerifyInput): string | null {
 export function walk(
   input: { mode: "full" | "incremental"; watermark: string | null; startedAt: string },
   pass: number,
+  options: { twice?: true } = {},
 ): PlannedBatch<CvePayload>[] {
-  // A first pass that did not count may have met replicas of the upstream that disagree: what one of them lists between
-  // two pages comes with the other's answer.
-  const twice = pass > 1 ? { twice: true } : {};
   const since = parseTime(input.watermark);
   const everything = headBatch({
     listing: `p${pass}/all`,
     window: null,
     mustHaveRecords: true,
     laterUntil: null,
-    ...twice,
+    ...options,
   });
   if (input.mode === "full" || since === undefined) return [everything];
   const end = parseTime(input.startedAt) ?? since;
@@ -107,16 +105,23 @@ export function walk(
       // The record at the watermark lies in the increment; in its first window for certain only where there is no other.
       mustHaveRecords: pieces.length === 1 && since <= end,
       laterUntil: new Date(Math.max(end, since)).toISOString(),
-      ...twice,
+      ...options,
     }),
   ];
 }
 
-const again = (input: VerifyInput, reason: string): Verdict<CvePayload> => ({
+const again = (input: VerifyInput, reason: string, options: { twice?: true } = {}): Verdict<CvePayload> => ({
   kind: "again",
   reason,
-  batches: walk(input, input.pass + 1),
+  batches: walk(input, input.pass + 1, options),
 });
+
+/**
+ * The pass lacks records, or its totals disagree: replicas of the upstream may answer in turn. What one of them lists
+ * between two pages comes with the other's answer when every page is asked for twice.
+ */
+const againTwice = (input: VerifyInput, reason: string): Verdict<CvePayload> =>
+  again(input, reason, { twice: true });
 
 /** `the upstream counts 5 records, 4 different ones came; served more than once: CVE-2026-1` */
 function difference(input: VerifyInput, counted: number): string {
@@ -141,7 +146,7 @@ export function verifyPass(input: VerifyInput): Verdict<CvePayload> {
     const missing = holes.reduce((sum, group) => sum + group.missing, 0);
     const at = holes.flatMap((group) => group.missingAt).slice(0, 5);
     const said = missing === 1 ? "1 record is counted and was" : `${missing} records are counted and were`;
-    return again(input, `${said} not served (${at.join("; ")})`);
+    return againTwice(input, `${said} not served (${at.join("; ")})`);
   }
   const main = all.get(`p${input.pass}/all`);
   return main ? verifyWhole(input, all, main) : verifyIncrement(input, [...all.values()]);
@@ -149,15 +154,15 @@ export function verifyPass(input: VerifyInput): Verdict<CvePayload> {
 
 function verifyIncrement(input: VerifyInput, groups: Group[]): Verdict<CvePayload> {
   // @safeguard increment-total-moved
-  if (groups.some((group) => group.moved)) return again(input, "the increment's total moved");
+  if (groups.some((group) => group.moved)) return againTwice(input, "the increment's total moved");
   const counted = groups.reduce((total, group) => total + group.last, 0);
   const since = parseTime(input.watermark);
   if (counted === 0 && since !== undefined && since <= parseTime(input.startedAt)!) {
-    return again(input, "nothing was received of an increment that holds the record at the watermark");
+    return againTwice(input, "nothing was received of an increment that holds the record at the watermark");
   }
   // @safeguard increment-count
   if (counted !== input.unique && !listedTwice(input, counted))
-    return again(input, difference(input, counted));
+    return againTwice(input, difference(input, counted));
   return { kind: "verified", watermark: watermarkOf(input) };
 }
 
@@ -167,17 +172,18 @@ function verifyWhole(input: VerifyInput, all: Map<string, Group>, main: Group): 
   const tails = named("tail");
   const [probe] = named("probe");
   // @safeguard full-total-fell
-  if (main.fell) return again(input, "the total fell, or replicas of the upstream disagree about it");
+  if (main.fell) return againTwice(input, "the total fell, or replicas of the upstream disagree about it");
   if (main.moved) {
     if (tails.length === 0) return tail(input, main);
-    if (tails.some((group) => group.moved)) return again(input, "the total of the tail moved");
+    if (tails.some((group) => group.moved)) return againTwice(input, "the total of the tail moved");
     if (!probe) return { kind: "extend", reason: "the tail is in", batches: [probeBatch(input.pass)] };
-    if (probe.moved) return again(input, "the total moved, or replicas of the upstream disagree about it");
+    if (probe.moved)
+      return againTwice(input, "the total moved, or replicas of the upstream disagree about it");
   }
   const counted = probe?.last ?? main.last;
   // @safeguard full-count
   if (counted !== input.unique && (main.moved || !listedTwice(input, counted))) {
-    return again(input, difference(input, counted));
+    return againTwice(input, difference(input, counted));
   }
   if (input.regressed > 0) {
     return again(input, `${input.regressed} records came in an older version than the stored one`);
