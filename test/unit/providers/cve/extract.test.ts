@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { UeeError } from "../../../../src/core/errors.ts";
 import type { FetchedStream, FetchRequest } from "../../../../src/core/fetching.ts";
 import { silentLogger } from "../../../../src/core/logger.ts";
+import type { SourceText } from "../../../../src/core/sourceText.ts";
 import type { ExtractContext } from "../../../../src/providers/contract.ts";
 import { cve } from "../../../../src/providers/cve/cve.ts";
 import { headBatch } from "../../../../src/providers/cve/payload.ts";
@@ -201,7 +202,8 @@ describe("a slice of NVD", () => {
       ids: ids(start, calls++ === 0 ? size - 700 : size),
     }));
     const { records, facts } = await cve.extract(full, context);
-    expect((records as { id: string }[]).map(({ id }) => id)).toEqual(ids(0, 2000));
+    const received = (records as SourceText[]).map((record) => (record.known as { id: string }).id);
+    expect(received).toEqual(ids(0, 2000));
     expect([facts?.missing, asked.length]).toEqual([undefined, 2]);
   });
 
@@ -232,7 +234,7 @@ describe("a slice of NVD", () => {
     ["absent", undefined],
     ["a number", 5],
     ["no time", "soon"],
-    ["a text of a megabyte", `2026-01-10T12:00:00.${"0".repeat(1_000_000)}`],
+    ["a very long text", `2026-01-10T12:00:00.${"0".repeat(1_000)}`],
   ])("is read when its envelope's timestamp is %s", async (_name, timestamp) => {
     const { context } = contextOf(() => ({ total: 1, ids: ids(0, 1), envelope: { timestamp } }));
     const { facts } = await cve.extract(full, context);
