@@ -129,7 +129,7 @@ describe("Bull Board", () => {
     });
   });
 
-  test("answers within a second where 10,000 jobs have failed, and never loads them all", async () => {
+  test("shows a page of 10,000 failed jobs without loading them all", async () => {
     const redis = dashboard.redis.client();
     for (let start = 0; start < 10_000; start += 500) {
       const pipeline = redis.pipeline();
@@ -143,9 +143,12 @@ describe("Bull Board", () => {
       }
       await pipeline.exec();
     }
-    const began = performance.now();
+    const commands = async (): Promise<number> =>
+      Number(/total_commands_processed:(\d+)/.exec(await redis.info("stats"))?.[1]);
+    const before = await commands();
     const shown = await queues("activeQueue=cve&status=failed&page=500&jobsPerPage=20");
-    expect(performance.now() - began).toBeLessThan(1_000);
+    // A page costs its own jobs, not all those that failed.
+    expect((await commands()) - before).toBeLessThan(500);
     expect(shown[0]!.counts.failed).toBe(10_000);
     expect(shown[0]!.jobs).toHaveLength(20);
     const whole = await dashboard.get(

@@ -96,4 +96,40 @@ const lines = (name: string): JsonObject[] =>
     const ics = (await exchange(index.collections[2]!.versions[0]!.url)).body.toString();
     expect(ics).toBe(unzipped("attack/ics-attack-16.1.stix21.json.gz"));
   });
+
+  test("generated records have no field that real ones lack, and no other words where real ones have few", async () => {
+    const valuesByPath = (records: Iterable<unknown>): Map<string, Set<unknown>> => {
+      const found = new Map<string, Set<unknown>>();
+      const look = (value: unknown, path: string): void => {
+        if (Array.isArray(value)) for (const one of value) look(one, `${path}[]`);
+        else if (typeof value === "object" && value !== null)
+          for (const [key, one] of Object.entries(value)) look(one, `${path}.${key}`);
+        else found.set(path, (found.get(path) ?? new Set()).add(value));
+      };
+      for (const record of records) look(record, "");
+      return found;
+    };
+    const real = valuesByPath([...lines("cve-after"), ...lines("cve-added")]);
+    const generated = await startSimulator({ cves: 2_000 });
+    try {
+      const made = valuesByPath([...generated.content("cve")].map(({ data }) => data));
+      const problems: unknown[] = [];
+      for (const [path, values] of made) {
+        // Newer than the real files at hand.
+        if (/^\.(affected\[\]|metrics\.ssvcV203\[\])/.test(path)) continue;
+        const known = real.get(path);
+        if (!known) problems.push(path);
+        // Words of the schema, not the names of people and products.
+        else if (
+          known.size < 20 &&
+          [...known].every((one) => /^[A-Z][A-Za-z_ ]*$|^\d\.\d$/.test(String(one)))
+        )
+          for (const value of values)
+            if (!known.has(value) && value !== "Not Scheduled") problems.push([path, value]);
+      }
+      expect(problems).toEqual([]);
+    } finally {
+      await generated.close();
+    }
+  });
 });
