@@ -1,9 +1,11 @@
 /** Shows runs while they move: bars on a terminal, sampled lines elsewhere. Everything goes to stderr. */
+
 import type { SingleBar } from "cli-progress";
 import type { RunProgress } from "../engine/api.ts";
 import { doneRatio, Pace } from "../engine/pace.ts";
+import { retryText } from "../session/waitedFor.ts";
 import type { CliContext } from "./context.ts";
-import { barLine, progressText, retryText, waitIsOver, waitingText } from "./render/progress.ts";
+import { barLine, progressText, waitIsOver, waitingText } from "./render/progress.ts";
 import { styleFor } from "./render/style.ts";
 
 export interface ProgressView {

@@ -11,6 +11,8 @@ import type { RunMode } from "../providers/contract.ts";
 import { isRedisTrouble, mapRedisError } from "../redis/errors.ts";
 import { asRunError, nothingYet, pausedSummary, summaryOf } from "../session/runSummaries.ts";
 import { outlastingRedis, seeThrough, workHere } from "../session/seeThrough.ts";
+import { gaveUpWaiting, waitedFor, waitedForRedis } from "../session/waitedFor.ts";
+import { orAborted } from "../session/within.ts";
 import type { ProgressView } from "./progressView.ts";
 import type { Session } from "./sessionTypes.ts";
 
@@ -22,7 +24,8 @@ export interface DriveOptions {
   reason?: string | undefined;
   allowOlder: boolean;
   wait: boolean;
-  timeoutMs?: number | undefined;
+  /** Fires with SYS_WAIT_TIMEOUT when the time that was given is up. */
+  timeUp?: AbortSignal;
   interrupted: AbortSignal;
   view: ProgressView;
   say: (line: string) => void;
@@ -41,17 +44,14 @@ export async function driveRuns(
   options: DriveOptions,
 ): Promise<DriveResult> {
   const { engine } = session;
-  const live = await engine.liveWorkers();
+  const { timeUp = new AbortController().signal } = options;
+  const broken = new AbortController();
+  const signal = AbortSignal.any([options.interrupted, timeUp, session.lost, broken.signal]);
+  const live = await orAborted(signal, engine.liveWorkers());
   const alone = providers.some((name) => !live.some((worker) => worker.providers.includes(name)));
   const waits = options.wait || alone;
-  const timer = new AbortController();
-  const timeout =
-    options.timeoutMs === undefined
-      ? undefined
-      : setTimeout(() => timer.abort(new UeeError("SYS_WAIT_TIMEOUT")), options.timeoutMs);
-  const broken = new AbortController();
-  const signal = AbortSignal.any([options.interrupted, timer.signal, session.lost, broken.signal]);
-  const worker = waits ? await workHere(engine, providers) : undefined;
+  const worker = waits ? await orAborted(signal, workHere(engine, providers)) : undefined;
+  let redisHangs = false;
   try {
     const runs = await Promise.all(
       providers.map((provider) =>
@@ -63,10 +63,10 @@ export async function driveRuns(
       ),
     );
     if (session.lost.aborted) throw session.lost.reason;
-    return { runs, waited: waits, timedOut: timer.signal.aborted };
+    redisHangs = timeUp.aborted && runs.some(({ error }) => error?.message.includes(waitedForRedis));
+    return { runs, waited: waits, timedOut: timeUp.aborted };
   } finally {
-    clearTimeout(timeout);
-    await worker?.stop({ redisIsGone: session.lost.aborted });
+    await worker?.stop({ redisIsGone: session.lost.aborted || redisHangs });
   }
 }
 
@@ -79,17 +79,20 @@ async function driveOne(
   let runId = "";
   let newest: RunProgress | undefined;
   try {
-    const opened = await engine.openRunWhenPossible(
-      {
-        ...{ provider, mode: options.mode, actor: options.actor },
-        ...{ allowShrink: options.allowShrink, allowOlder: options.allowOlder },
-        ...(options.reason === undefined ? {} : { reason: options.reason }),
-      },
-      {
-        signal,
-        onWaiting: (open) =>
-          options.say(`${provider}: the open run ${open} ends first, then the ${options.mode} run opens.`),
-      },
+    const opened = await orAborted(
+      signal,
+      engine.openRunWhenPossible(
+        {
+          ...{ provider, mode: options.mode, actor: options.actor },
+          ...{ allowShrink: options.allowShrink, allowOlder: options.allowOlder },
+          ...(options.reason === undefined ? {} : { reason: options.reason }),
+        },
+        {
+          signal,
+          onWaiting: (open) =>
+            options.say(`${provider}: the open run ${open} ends first, then the ${options.mode} run opens.`),
+        },
+      ),
     );
     runId = opened.runId;
     if (opened.joined) options.say(`${provider}: joins the open ${opened.mode} run ${runId}.`);
@@ -98,9 +101,9 @@ async function driveOne(
         newest = progress;
         view.update(progress);
       };
-      return await seeThrough(engine, provider, runId, { signal, onProgress });
+      return await orAborted(signal, seeThrough(engine, provider, runId, { signal, onProgress }));
     }
-    newest = await engine.runProgress(provider, runId);
+    newest = await orAborted(signal, engine.runProgress(provider, runId));
     return newest.state === "paused"
       ? await pausedSummary(engine, provider, { run: newest })
       : summaryOf(newest);
@@ -110,7 +113,13 @@ async function driveOne(
       const known = newest ? { run: newest } : { mode: options.mode, said: error.detail };
       return await outlastingRedis(signal, () => pausedSummary(engine, provider, known));
     }
-    return unfinished(provider, { runId, mode: options.mode, newest, signal, error });
+    const timeIsUp = options.timeUp?.aborted === true && options.timeUp.reason === signal.reason;
+    const failure = timeIsUp
+      ? gaveUpWaiting(await waitedFor(engine, provider))
+      : signal.aborted
+        ? whyStopped(signal)
+        : toUeeError(error);
+    return unfinished(provider, { runId, mode: options.mode, newest, signal, failure });
   }
 }
 
@@ -122,16 +131,15 @@ function unfinished(
     mode,
     newest,
     signal,
-    error,
+    failure,
   }: {
     runId: string;
     mode: RunMode;
     newest: RunProgress | undefined;
     signal: AbortSignal;
-    error: unknown;
+    failure: UeeError;
   },
 ): RunSummary {
-  const failure = signal.aborted ? whyStopped(signal) : toUeeError(error);
   const soFar = newest ? summaryOf(newest) : nothingYet(provider, { runId, mode });
   return { ...soFar, state: signal.aborted ? "incomplete" : "failed", error: asRunError(failure) };
 }

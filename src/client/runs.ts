@@ -6,6 +6,8 @@ import type { RunMode } from "../providers/contract.ts";
 import { isRedisTrouble, mapRedisError } from "../redis/errors.ts";
 import { pausedSummary } from "../session/runSummaries.ts";
 import { seeThrough } from "../session/seeThrough.ts";
+import { gaveUpWaiting, waitedFor } from "../session/waitedFor.ts";
+import { orAborted } from "../session/within.ts";
 import type { WorkInTurn } from "./workInTurn.ts";
 
 export interface RunOptions {
@@ -26,7 +28,7 @@ export interface WaitOptions {
   onProgress?: (progress: RunProgress) => void;
   /** Rejects with SYS_INTERRUPTED; the run stays open and goes on wherever workers live. */
   signal?: AbortSignal;
-  /** Rejects with SYS_WAIT_TIMEOUT after so many ms; the run stays open. */
+  /** Rejects with SYS_WAIT_TIMEOUT after so many ms, and says what was waited for; the run stays open. */
   timeoutMs?: number;
 }
 
@@ -140,12 +142,15 @@ function handleOf(
         throw mapRedisError(error);
       }),
     wait: (options = {}) =>
-      waiting(context, options, (signal) =>
+      waiting({ ...context, provider }, options, (signal) =>
         work.during(provider, () =>
-          seeThrough(engine, provider, runId, {
+          orAborted(
             signal,
-            ...(options.onProgress ? { onProgress: options.onProgress } : {}),
-          }),
+            seeThrough(engine, provider, runId, {
+              signal,
+              ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+            }),
+          ),
         ),
       ),
   };
@@ -168,7 +173,7 @@ const runsHandle = (runs: readonly RunHandle[], refused: readonly RunSummary[]):
 });
 
 async function waiting(
-  context: RunsContext,
+  context: RunsContext & { provider: string },
   { signal: callers, timeoutMs }: WaitOptions,
   work: (signal: AbortSignal) => Promise<RunSummary>,
 ): Promise<RunSummary> {
@@ -176,7 +181,12 @@ async function waiting(
   const timer =
     timeoutMs === undefined
       ? undefined
-      : setTimeout(() => time.abort(new UeeError("SYS_WAIT_TIMEOUT")), timeoutMs);
+      : setTimeout(() => {
+          // Asked before the wait ends: what works here now is part of the answer.
+          void waitedFor(context.engine, context.provider).then((clause) =>
+            time.abort(gaveUpWaiting(clause)),
+          );
+        }, timeoutMs);
   const signal = AbortSignal.any([time.signal, context.ended, ...(callers ? [callers] : [])]);
   try {
     return await work(signal);

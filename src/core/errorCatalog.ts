@@ -7,8 +7,8 @@ export const errorClasses = {
   throttle: "the upstream told us to wait: deferred, no attempt spent",
   overload: "the upstream is drowning: deferred, no attempt spent",
   deferred: "a condition of ours that will pass: deferred, no attempt spent",
-  transient: "may work next time: one attempt spent",
-  corrupt: "the answer is not what it claims: one attempt spent",
+  transient: "may work next time: one attempt spent, of eight with growing waits between them",
+  corrupt: "the answer is not what it claims: one attempt spent, as with transient",
   configuration: "somebody must change a setting: the run fails at once",
   permanent: "will never work as it is: dead letter",
   refused: "the caller asked for what cannot be: nothing happens",
@@ -40,6 +40,14 @@ const entry = (cls: ErrorClass, message: string, remedy: string): ErrorEntry => 
   message,
   remedy,
 });
+
+/**
+ * Remedies are shown when UEE has given up or never began: under a run that failed, a dead letter, a command that ended. None
+ * promises another try; what a batch does with an error of a class stands in `errorClasses`, and a try that is under way is
+ * told with its attempt and the time of the next (`retrying` of a run).
+ */
+const whenWell =
+  "See what the address answers. When the upstream is well, run the provider again, or replay its dead letters: `uee dlq replay`.";
 
 export const errorCatalog = {
   // SYS: this process, its machine, its configuration, its Redis
@@ -99,7 +107,11 @@ export const errorCatalog = {
     "A live process of this fleet uses another rate, key or address for this upstream.",
     "Give every process the same settings, or stop the others first.",
   ),
-  SYS_SHUTDOWN: entry("deferred", "This process is shutting down.", "Nothing: another worker goes on."),
+  SYS_SHUTDOWN: entry(
+    "deferred",
+    "This process is shutting down.",
+    "Ask another process, or this one when it is up again; batches go on in other workers.",
+  ),
   SYS_CRASH_LOOP: entry(
     "refused",
     "A worker process died again and again and was given up.",
@@ -141,11 +153,15 @@ export const errorCatalog = {
     "This process is out of memory.",
     "Give it more, or lower UEE_INFLIGHT_BYTES and UEE_CONCURRENCY.",
   ),
-  SYS_TIMEOUT: entry("transient", "Something took too long.", "Nothing: UEE tries again."),
+  SYS_TIMEOUT: entry(
+    "transient",
+    "Something took too long.",
+    "Repeat it; if it lasts, see what is slow: `uee status`, `uee doctor`.",
+  ),
   SYS_ABORTED: entry(
     "deferred",
     "What was under way was called off.",
-    "Nothing: it is done again by whoever has the batch next.",
+    "Repeat what was asked; a batch is taken up by the next worker.",
   ),
   SYS_INTERRUPTED: entry("refused", "Interrupted.", "The same command continues where it stopped."),
   SYS_WAIT_TIMEOUT: entry(
@@ -170,16 +186,20 @@ export const errorCatalog = {
     "No such job is known.",
     "See docs/architecture.md for the job catalogue.",
   ),
-  RPC_LOCK_LOST: entry("deferred", "The job's lock was lost.", "Nothing: another attempt has the batch."),
+  RPC_LOCK_LOST: entry(
+    "deferred",
+    "The job's lock was lost.",
+    "Nothing is to be done: another attempt has the batch.",
+  ),
   RPC_JOB_GONE: entry(
     "deferred",
     "The job is no longer in its queue.",
-    "Nothing: somebody removed it, or its run is over.",
+    "Nothing is to be done: it was removed, or its run is over.",
   ),
   RPC_REENTRY: entry(
     "deferred",
     "This process still runs an older copy of the batch.",
-    "Nothing: the batch comes back when the copy has settled.",
+    "Nothing is to be done: the batch comes back when the copy has settled.",
   ),
   RPC_BATCH_KILLS_WORKER: entry(
     "permanent",
@@ -198,24 +218,32 @@ export const errorCatalog = {
     "No such provider.",
     "Use one of those that the message names; `uee status` lists them.",
   ),
-  PROV_THROTTLED: entry("throttle", "The upstream told us to wait.", "Nothing: UEE waits as told."),
+  PROV_THROTTLED: entry(
+    "throttle",
+    "The upstream told us to wait.",
+    "Leave the upstream alone for as long as it says. Runs wait by themselves; an API key allows more where there is one.",
+  ),
   PROV_RATE_WAIT: entry(
     "throttle",
     "The upstream's requests of this window are used up.",
-    "Nothing: UEE goes on when the window allows; an API key allows more where there is one.",
+    "Ask when the window allows. Runs wait by themselves; an API key allows more where there is one.",
   ),
   PROV_FORBIDDEN: entry(
     "throttle",
     "The upstream's firewall refused the request.",
     "Usually a throttle; if it lasts, check the API key and the address you come from.",
   ),
-  PROV_OVERLOADED: entry("overload", "The upstream is overloaded.", "Nothing: UEE waits and asks again."),
+  PROV_OVERLOADED: entry(
+    "overload",
+    "The upstream is overloaded.",
+    "Ask later. Runs wait by themselves; `uee breakers` shows how the upstream does.",
+  ),
   PROV_TIMEOUT: entry(
     "overload",
     "The upstream did not answer in time.",
-    "Nothing: UEE asks again, for less at a time.",
+    "Ask later, or give it more time (UEE_HEADERS_TIMEOUT). Runs wait by themselves and ask for less at a time.",
   ),
-  PROV_STALLED: entry("transient", "The upstream's answer stalled.", "Nothing: UEE asks again."),
+  PROV_STALLED: entry("transient", "The upstream's answer stalled.", whenWell),
   PROV_CONNECTION: entry(
     "transient",
     "The connection to the upstream failed.",
@@ -240,12 +268,12 @@ export const errorCatalog = {
   PROV_PAGE_CAP: entry(
     "deferred",
     "The upstream wants smaller pages.",
-    "Nothing: UEE asks for smaller ones.",
+    "Set the page size of the provider to what the message names; runs learn it by themselves.",
   ),
   PROV_PAGE_TOO_LARGE: entry(
     "deferred",
     "A page is larger than the memory bound.",
-    "Nothing: UEE asks for smaller pages.",
+    "Raise UEE_INFLIGHT_BYTES, or set a smaller page size; runs ask for smaller pages by themselves.",
   ),
   PROV_BODY_TOO_LARGE: entry(
     "corrupt",
@@ -257,13 +285,13 @@ export const errorCatalog = {
     "The upstream redirects too often or elsewhere.",
     "Check the provider's URL.",
   ),
-  PROV_TRUNCATED: entry("corrupt", "The answer ended too early.", "Nothing: UEE asks again."),
-  PROV_BAD_ENCODING: entry("corrupt", "The answer's compression is broken.", "Nothing: UEE asks again."),
-  PROV_HTML: entry("corrupt", "The upstream sent a web page instead of data.", "Nothing: UEE asks again."),
-  PROV_NOT_UTF8: entry("corrupt", "The answer is not valid UTF-8.", "Nothing: UEE asks again."),
-  PROV_BAD_JSON: entry("corrupt", "The answer is not valid JSON.", "Nothing: UEE asks again."),
-  PROV_BAD_XML: entry("corrupt", "The answer is not well-formed XML.", "Nothing: UEE asks again."),
-  PROV_BAD_ZIP: entry("corrupt", "The answer is not a valid zip file.", "Nothing: UEE asks again."),
+  PROV_TRUNCATED: entry("corrupt", "The answer ended too early.", whenWell),
+  PROV_BAD_ENCODING: entry("corrupt", "The answer's compression is broken.", whenWell),
+  PROV_HTML: entry("corrupt", "The upstream sent a web page instead of data.", whenWell),
+  PROV_NOT_UTF8: entry("corrupt", "The answer is not valid UTF-8.", whenWell),
+  PROV_BAD_JSON: entry("corrupt", "The answer is not valid JSON.", whenWell),
+  PROV_BAD_XML: entry("corrupt", "The answer is not well-formed XML.", whenWell),
+  PROV_BAD_ZIP: entry("corrupt", "The answer is not a valid zip file.", whenWell),
   PROV_WRONG_SHAPE: entry(
     "corrupt",
     "The answer is not of the shape it should have.",
@@ -274,11 +302,11 @@ export const errorCatalog = {
     "The upstream's answer asks for more batches than a run may have.",
     "Check the provider's URL if it lasts.",
   ),
-  PROV_SHORT_PAGE: entry("corrupt", "A page holds fewer records than it must.", "Nothing: UEE asks again."),
+  PROV_SHORT_PAGE: entry("corrupt", "A page holds fewer records than it must.", whenWell),
   PROV_EMPTY_LIE: entry(
     "corrupt",
     "The upstream answered with nothing where something must be.",
-    "Nothing: UEE asks again; the watermark stays.",
+    "The watermark has not moved. See what the address answers; when the upstream is well, run the provider again.",
   ),
   PROV_NOT_VERIFIED: entry(
     "transient",
@@ -327,26 +355,34 @@ export const errorCatalog = {
   PROV_BACKING_OFF: entry(
     "deferred",
     "The provider waits.",
-    "Nothing: it goes on by itself; `uee status` says for how long and why.",
+    "`uee status` says for how long and why; its run goes on by itself.",
   ),
   PROV_CIRCUIT_OPEN: entry(
     "deferred",
     "The upstream failed again and again; its circuit breaker is open.",
-    "Nothing: one request tries again when the time is over; `uee breakers` says when, and what failed.",
+    "`uee breakers` says what failed and when one request probes; if the cause is mended, `uee breakers reset` closes it now.",
   ),
-  PROV_RUN_OPEN: entry("deferred", "A run of another mode is open.", "Nothing: the new run opens after it."),
+  PROV_RUN_OPEN: entry(
+    "deferred",
+    "A run of another mode is open.",
+    "Wait for its end, or stop it: `uee stop`. `uee run --full` waits by itself.",
+  ),
 
   // STOR: the store
-  STOR_FENCED: entry("deferred", "A newer attempt has this batch.", "Nothing: the newer attempt goes on."),
+  STOR_FENCED: entry(
+    "deferred",
+    "A newer attempt has this batch.",
+    "Nothing is to be done: the newer attempt goes on.",
+  ),
   STOR_RUN_CLOSED: entry(
     "deferred",
     "The run is closed.",
-    "Nothing: nothing may be written for it any more.",
+    "Nothing is to be done: what came too late was refused.",
   ),
   STOR_CONTENDED: entry(
     "transient",
     "Records changed under the commit again and again.",
-    "Nothing: UEE tries again.",
+    "Repeat it; if it lasts, see who else writes: `uee status`, `uee history`.",
   ),
   STOR_NOT_FOUND: entry("refused", "No such record.", "Check the id; `uee status` shows what is loaded."),
   STOR_REMOVED: entry(
@@ -384,17 +420,17 @@ export const errorCatalog = {
   PERM_NONE_FREE: entry(
     "deferred",
     "No permit is free.",
-    "Nothing: the batch comes back in its turn; `uee permits show` tells who holds them.",
+    "`uee permits show` tells who holds them; batches come back in their turn.",
   ),
   PERM_LEASE_LOST: entry(
     "deferred",
     "The permit's lease was lost.",
-    "Nothing: the batch goes back and asks for a permit anew.",
+    "Nothing is to be done: the batch goes back into its queue.",
   ),
   PERM_REVOKED: entry(
     "deferred",
     "The pool shrank and asked for this permit back.",
-    "Nothing: the batch comes back when a permit is free.",
+    "Nothing is to be done: the batch comes back when a permit is free.",
   ),
   PERM_INVALID: entry(
     "refused",

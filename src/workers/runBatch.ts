@@ -71,6 +71,8 @@ async function extract(
     bytes += more;
     most = Math.max(most, bytes);
   };
+  /** What was asked last: what goes wrong from then on is about its answer. */
+  let asked: string | undefined;
   const logger = context.logger.child({ runId: job.runId, batch: job.batch });
   const fetcher = context.upstream.fetcher({
     signal,
@@ -81,11 +83,15 @@ async function extract(
   const extractContext: ExtractContext = {
     fetcher: {
       fetch: async (request) => {
+        asked = request.url;
         const answer = await fetcher.fetch(request);
         holds(answer.body.length);
         return answer;
       },
-      stream: (request) => fetcher.stream(request),
+      stream: (request) => {
+        asked = request.url;
+        return fetcher.stream(request);
+      },
     },
     url: context.url,
     apiKey: context.apiKey,
@@ -121,13 +127,27 @@ async function extract(
     return { extracted, bytes, most };
   } catch (error) {
     // A socket or a file that fails here is the provider's own, not Redis'.
-    throw toUeeError(error);
+    throw withAddress(toUeeError(error), asked);
   }
 }
 
 /** Bytes of records that were read while they came, and were not fetched whole. */
 const bytesOf = (records: readonly unknown[]): number =>
   records.reduce<number>((sum, record) => sum + (record instanceof SourceText ? record.bytes.length : 0), 0);
+
+/** Codes of errors before anything was asked. */
+const notAsked: ReadonlySet<string> = new Set(["PROV_RATE_WAIT", "PROV_CIRCUIT_OPEN"]);
+
+/** An upstream's error names what was asked, without user, password and query; what names an address keeps it. */
+export function withAddress(error: UeeError, asked: string | undefined): UeeError {
+  const { code, detail, cause, retryAfterMs, data } = error;
+  const address = typeof data.url === "string" ? data.url : asked;
+  if (!code.startsWith("PROV_") || notAsked.has(code)) return error;
+  if (address === undefined || !URL.canParse(address) || /https?:\/\//.test(detail)) return error;
+  const { origin, pathname } = new URL(address);
+  const said = `${detail.replace(/\.$/, "")} (${origin}${pathname}).`;
+  return new UeeError(code, said, { cause, data, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+}
 
 /** What a provider calls of ours fails under its right name, whatever the provider makes of it. */
 async function named<T>(work: () => Promise<T>): Promise<T> {

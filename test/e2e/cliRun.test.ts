@@ -202,7 +202,10 @@ describe("interruptions", () => {
     expect(late.code).toBe(1);
     expect(run(late.stdout, "cve")).toMatchObject({
       state: "incomplete",
-      error: { code: "SYS_WAIT_TIMEOUT" },
+      error: {
+        code: "SYS_WAIT_TIMEOUT",
+        message: expect.stringMatching(/waiting for the upstream: .*PROV_/),
+      },
     });
     simulator.clearFaults();
     const again = await uee(["run", "cve", "--json"], { env });

@@ -197,7 +197,10 @@ describe("a run", () => {
     listing.intercept = () => new Promise((resolve) => setTimeout(resolve, 300, false));
     const uee = await client();
     const run = await uee.run("cve", { mode: "full" });
-    await expect(run.wait({ timeoutMs: 50 })).rejects.toMatchObject({ code: "SYS_WAIT_TIMEOUT" });
+    await expect(run.wait({ timeoutMs: 50 })).rejects.toMatchObject({
+      code: "SYS_WAIT_TIMEOUT",
+      message: expect.stringContaining("It was waiting for "),
+    });
     const abort = new AbortController();
     const waiting = run.wait({ signal: abort.signal });
     abort.abort();

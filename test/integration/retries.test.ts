@@ -52,7 +52,7 @@ describe("a batch that failed and is tried again", () => {
     expect(note).toMatchObject({
       batch: expect.any(String),
       code: "PROV_NOT_FOUND",
-      message: expect.stringContaining("404"),
+      message: `The upstream answered 404 (${listing.url}).`,
       // A bare 404 is given up sooner than others.
       attempts: 5,
     });

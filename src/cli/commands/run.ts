@@ -2,10 +2,11 @@ import type { Command } from "commander";
 import { UeeError } from "../../core/errors.ts";
 import type { RunSummary } from "../../engine/api.ts";
 import { mapRedisError } from "../../redis/errors.ts";
+import { gaveUpWaiting } from "../../session/waitedFor.ts";
 import { personHere } from "../actor.ts";
 import { parseDurationOption, parseProviders, parseReason } from "../arguments.ts";
 import type { CliContext, Finish } from "../context.ts";
-import { exitOfRuns, exitOfSignal } from "../exitCodes.ts";
+import { EXIT, exitOfRuns, exitOfSignal } from "../exitCodes.ts";
 import { printFailure, printJson } from "../failures.ts";
 import { invocation } from "../invocation.ts";
 
@@ -24,6 +25,9 @@ interface RunFlags extends GlobalFlags {
   allowOlder?: boolean;
   json?: boolean;
 }
+
+/** What is waited for before there is a run. */
+const startClause = "Redis to answer, at start";
 
 export const keylessNote =
   "No NVD_API_KEY: 5 requests in 30 s, about 19 min for a first load; Ctrl-C is safe";
@@ -70,13 +74,16 @@ async function run(context: CliContext, words: string[], flags: RunFlags): Promi
   const style = styleFor(context.stderr, context.env);
   const interrupts = context.interrupts();
   const view = await makeProgressView(context, names);
+  const time = new AbortController();
+  const timer =
+    timeoutMs === undefined ? undefined : setTimeout(() => time.abort(gaveUpWaiting(startClause)), timeoutMs);
   try {
     const session = await context.open({
       redis: "managed",
       patience: "command",
       flags,
       logTo: view.log,
-      signal: interrupts.signal,
+      signal: AbortSignal.any([interrupts.signal, time.signal]),
     });
     try {
       if (session.keyless && names.includes("cve")) view.log(keylessNote);
@@ -88,7 +95,7 @@ async function run(context: CliContext, words: string[], flags: RunFlags): Promi
         reason,
         allowOlder: flags.allowOlder === true,
         wait: flags.wait === true,
-        timeoutMs,
+        timeUp: time.signal,
         interrupted: interrupts.signal,
         view,
         say: view.log,
@@ -113,12 +120,14 @@ async function run(context: CliContext, words: string[], flags: RunFlags): Promi
       await session.close();
     }
   } catch (error) {
-    if (!interrupts.caught) throw mapRedisError(error);
+    if (!interrupts.caught && !time.signal.aborted) throw mapRedisError(error);
     // Stopped before anything was opened.
     view.stop();
-    printFailure(context, new UeeError("SYS_INTERRUPTED"), { json: flags.json === true });
-    return exitOfSignal(interrupts.caught);
+    const stopped = interrupts.caught ? new UeeError("SYS_INTERRUPTED") : (time.signal.reason as UeeError);
+    printFailure(context, stopped, { json: flags.json === true });
+    return interrupts.caught ? exitOfSignal(interrupts.caught) : EXIT.failed;
   } finally {
+    clearTimeout(timer);
     view.stop();
     interrupts.release();
   }

@@ -1,7 +1,7 @@
 /** One line of a run that moves; the same figures for bars, log lines and `status`. */
-import type { BatchRetry, RunProgress } from "../../engine/api.ts";
+import type { RunProgress } from "../../engine/api.ts";
 import { doneRatio } from "../../engine/pace.ts";
-import { oneLine } from "./machine.ts";
+import { retryText } from "../../session/waitedFor.ts";
 import { formatCount, formatPercent, formatRough, plural } from "./numbers.ts";
 import { type Style, visibleLength } from "./style.ts";
 
@@ -38,16 +38,6 @@ export function waitingText(run: RunProgress, now: number): string | undefined {
   if (!run.waiting) return undefined;
   const left = run.waiting.until === null ? 0 : Date.parse(run.waiting.until) - now;
   return `waits: ${run.waiting.reason}${left > 0 ? `, ${formatRough(left)} more` : ""}`;
-}
-
-/** `w0/0: PROV_NOT_FOUND: The upstream answered 404, attempt 3 of 8, next in 8 s` */
-export function retryText(
-  { batch, code, message, attempt, attempts, nextAt }: BatchRetry,
-  now: number,
-): string {
-  const left = Date.parse(nextAt) - now;
-  const next = left > 0 ? `next in ${formatRough(left)}` : "the next is under way or waits for its turn";
-  return `${batch}: ${code}: ${oneLine(message).replace(/\.$/, "")}, attempt ${attempt} of ${attempts}, ${next}`;
 }
 
 export interface BarInput {

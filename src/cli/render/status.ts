@@ -1,10 +1,12 @@
 /** The ETL tree for people: each provider's truth, its open run, its last one, its jobs. */
+
 import type { BreakerView, EngineStatus, ProviderStatus, RunProgress, WorkerView } from "../../engine/api.ts";
 import { problemsOf } from "../../session/problems.ts";
+import { retryText } from "../../session/waitedFor.ts";
 import { breakerTrouble } from "./breakers.ts";
 import { isWaiting, oneLine, paintMachineState, situation, wrap } from "./machine.ts";
 import { formatAge, formatBytes, formatCount, formatDuration, formatPercent, plural } from "./numbers.ts";
-import { clip, progressText, retryText, waitingText } from "./progress.ts";
+import { clip, progressText, waitingText } from "./progress.ts";
 import type { Style } from "./style.ts";
 import { formatAhead, formatLocal } from "./times.ts";
 import { workersTable } from "./workers.ts";

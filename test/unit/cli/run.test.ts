@@ -315,6 +315,44 @@ describe("uee run", () => {
     expect(cli.stderr.text).toContain("the same command continues");
   });
 
+  test("--timeout says what was waited for", async () => {
+    const machine = machineStatus("WAITING_BACKOFF", {
+      reason: "PROV_CIRCUIT_OPEN: cve failed 5 times",
+      remainingMs: 26_000,
+    });
+    const status = async () => engineStatus({ providers: [providerStatus("cve", { machine })] });
+    const liveWorkers = async () => [remoteWorker];
+    const cli = fakeCli(fakeEngine({ waitForRun: endless(), status, liveWorkers }));
+    expect(await cli.run("run", "cve", "--wait", "--timeout", "20ms")).toBe(1);
+    expect(cli.stdout.text).toContain(
+      "It was waiting for the upstream: cve waits 26 s more: PROV_CIRCUIT_OPEN: cve failed 5 times.",
+    );
+  });
+
+  const never = () => new Promise<never>(() => {});
+  test.each<[string, Partial<Engine>]>([
+    ["looking for workers", { liveWorkers: never }],
+    ["starting to work here", { startWorker: never }],
+    ["opening the run", { openRunWhenPossible: never }],
+    ["waiting for the run", { waitForRun: never }],
+  ])("--timeout holds while Redis hangs in %s", async (_phase, over) => {
+    const cli = fakeCli(fakeEngine({ ...over, status: never }));
+    expect(await cli.run("run", "cve", "--wait", "--timeout", "20ms")).toBe(1);
+    expect(cli.stdout.text + cli.stderr.text).toMatch(/SYS_WAIT_TIMEOUT: .*It was waiting for Redis/);
+    expect(cli.closedSessions).toBe(1);
+  });
+
+  test("--timeout holds before Redis was reached", async () => {
+    const cli = fakeCli(fakeEngine(), {
+      open: ({ signal }) =>
+        new Promise((_resolve, reject) => signal?.addEventListener("abort", () => reject(signal.reason))),
+    });
+    expect(await cli.run("run", "cve", "--timeout", "20ms", "--json")).toBe(1);
+    expect(cli.json()).toMatchObject({
+      error: { code: "SYS_WAIT_TIMEOUT", message: expect.stringContaining("waiting for Redis") },
+    });
+  });
+
   test("a Redis that is away for a moment is waited for", async () => {
     let asked = 0;
     const cli = fakeCli(
