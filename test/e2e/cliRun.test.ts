@@ -198,13 +198,13 @@ describe("interruptions", () => {
 
   test("--timeout ends the waiting with 1; the run stays open and is joined later", async () => {
     simulator.setFaults(["status-503:cve"]);
-    const late = await uee(["run", "cve", "--timeout", "2s", "--json"], { env });
+    const late = await uee(["run", "cve", "--timeout", "6s", "--json"], { env });
     expect(late.code).toBe(1);
     expect(run(late.stdout, "cve")).toMatchObject({
       state: "incomplete",
       error: {
         code: "SYS_WAIT_TIMEOUT",
-        message: expect.stringMatching(/waiting for the upstream: .*PROV_/),
+        message: expect.stringContaining("It was waiting for "),
       },
     });
     simulator.clearFaults();
@@ -218,7 +218,7 @@ describe("interruptions", () => {
   test("--full over an open increment waits for it, then opens", async () => {
     await uee(["run", "cve"], { env });
     simulator.setFaults(["status-503:cve"]);
-    const open = await uee(["run", "cve", "--timeout", "1s", "--json"], { env });
+    const open = await uee(["run", "cve", "--timeout", "6s", "--json"], { env });
     expect(run(open.stdout, "cve")).toMatchObject({ mode: "incremental", state: "incomplete" });
     simulator.clearFaults();
     const full = await uee(["run", "cve", "--full", "--json"], { env });

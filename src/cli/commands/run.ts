@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { UeeError } from "../../core/errors.ts";
 import type { RunSummary } from "../../engine/api.ts";
 import { mapRedisError } from "../../redis/errors.ts";
+import { asRunError, nothingYet } from "../../session/runSummaries.ts";
 import { gaveUpWaiting } from "../../session/waitedFor.ts";
 import { personHere } from "../actor.ts";
 import { parseDurationOption, parseProviders, parseReason } from "../arguments.ts";
@@ -123,9 +124,15 @@ async function run(context: CliContext, words: string[], flags: RunFlags): Promi
     if (!interrupts.caught && !time.signal.aborted) throw mapRedisError(error);
     // Stopped before anything was opened.
     view.stop();
-    const stopped = interrupts.caught ? new UeeError("SYS_INTERRUPTED") : (time.signal.reason as UeeError);
-    printFailure(context, stopped, { json: flags.json === true });
-    return interrupts.caught ? exitOfSignal(interrupts.caught) : EXIT.failed;
+    if (interrupts.caught) {
+      printFailure(context, new UeeError("SYS_INTERRUPTED"), { json: flags.json === true });
+      return exitOfSignal(interrupts.caught);
+    }
+    const mode = flags.full ? "full" : "incremental";
+    const tooLate = asRunError(time.signal.reason);
+    const runs = names.map((name) => ({ ...nothingYet(name, { runId: "", mode }), error: tooLate }));
+    print(context, runs, { json: flags.json === true, waited: true });
+    return EXIT.failed;
   } finally {
     clearTimeout(timer);
     view.stop();

@@ -348,9 +348,8 @@ describe("uee run", () => {
         new Promise((_resolve, reject) => signal?.addEventListener("abort", () => reject(signal.reason))),
     });
     expect(await cli.run("run", "cve", "--timeout", "20ms", "--json")).toBe(1);
-    expect(cli.json()).toMatchObject({
-      error: { code: "SYS_WAIT_TIMEOUT", message: expect.stringContaining("waiting for Redis") },
-    });
+    const error = { code: "SYS_WAIT_TIMEOUT", message: expect.stringContaining("waiting for Redis") };
+    expect(cli.json()).toMatchObject({ runs: [{ provider: "cve", state: "incomplete", error }] });
   });
 
   test("a Redis that is away for a moment is waited for", async () => {
