@@ -321,7 +321,7 @@ export const errorCatalog = {
   PROV_OLDER_EDITION: entry(
     "refused",
     "The upstream served an older edition than the store is verified at; it was left alone.",
-    "A lagging server or cache: the next run asks again. If the upstream really took the newer edition back, run again with --allow-older.",
+    "A server or cache lags behind: run the provider again when it has caught up. If the upstream really took the newer edition back, run again with --allow-older.",
   ),
   PROV_BATCH_DEAD: entry("refused", "Batches gave up and lie in the dead letters.", "See `uee dlq list`."),
   PROV_BAD_RECORDS: entry("refused", "Bad records lie in the dead letters.", "See `uee dlq list`."),
