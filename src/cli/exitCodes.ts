@@ -25,7 +25,11 @@ const usageCodes: ReadonlySet<ErrorCode> = new Set([
   "API_CANNOT_LISTEN",
 ]);
 
-const redisCodes: ReadonlySet<ErrorCode> = new Set(["SYS_REDIS_UNREACHABLE", "SYS_REDIS_LOCAL_FAILED"]);
+const redisCodes: ReadonlySet<ErrorCode> = new Set([
+  "SYS_REDIS_UNREACHABLE",
+  "SYS_REDIS_LOCAL_FAILED",
+  "SYS_DATA_DIR",
+]);
 
 export function exitOfError(error: unknown): number {
   if (!(error instanceof UeeError)) return EXIT.failed;

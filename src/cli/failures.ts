@@ -3,6 +3,7 @@ import { CommanderError } from "commander";
 import { toUeeError, UeeError } from "../core/errors.ts";
 import { cleanCause } from "../core/foreignErrors.ts";
 import { jsonText } from "../core/json.ts";
+import { printable } from "../core/printable.ts";
 import { asRunError } from "../session/runSummaries.ts";
 import type { CliContext } from "./context.ts";
 import { styleFor } from "./render/style.ts";
@@ -26,9 +27,11 @@ export function printFailure(
   const failure = { ...asRunError(known), retryable: known.retryable };
   const remedy = options.remedy ?? failure.remedy;
   const style = styleFor(context.stderr, context.env);
-  context.stderr.write(`${style.red(`${failure.code}:`)} ${failure.message}\n${style.dim(remedy)}\n`);
+  context.stderr.write(
+    `${style.red(`${failure.code}:`)} ${printable(failure.message)}\n${style.dim(remedy)}\n`,
+  );
   if (failure.code === "SYS_INTERNAL" && context.env.UEE_LOG_LEVEL === "debug" && error instanceof Error) {
-    context.stderr.write(`${(cleanCause(error) as Error).stack}\n`);
+    context.stderr.write(`${printable((cleanCause(error) as Error).stack ?? "")}\n`);
   }
   if (options.json) printJson(context, { error: { ...failure, remedy } });
 }

@@ -39,6 +39,12 @@ function isTrouble(line: string): boolean {
 
 async function formatOf(look: LogLook, colours: boolean): Promise<(line: string) => string> {
   if (look === "json") return (line) => line;
+  const readable = await readableFormat(look, colours);
+  // Its own colours begin with escapes, which JSON writes out in what others wrote; these it does not.
+  return (line) => readable(line).replace(/[\u0080-\u009f]/g, "\ufffd");
+}
+
+async function readableFormat(look: "pretty" | "brief", colours: boolean): Promise<(line: string) => string> {
   const { prettyFactory } = await import("pino-pretty");
   const common = { colorize: colours, translateTime: "SYS:HH:MM:ss", singleLine: true };
   if (look === "pretty") return prettyFactory({ ...common, ignore: "pid,hostname,event" });

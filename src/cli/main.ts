@@ -1,6 +1,8 @@
 /** The process behind `uee`: real streams, real signals, one exit. */
 import { answerPings } from "../workers/supervision/answer.ts";
-import type { CliContext, Terminal } from "./context.ts";
+import type { CliContext } from "./context.ts";
+import { EXIT } from "./exitCodes.ts";
+import { printFailure } from "./failures.ts";
 import { watchSignals } from "./interrupts.ts";
 import { runCli } from "./program.ts";
 
@@ -16,10 +18,17 @@ const context: CliContext = {
   open: async (request) => (await import("./session.ts")).openSession(request, context),
 };
 
-/** A reader that went away (`| head`, a closed terminal) is no failure of ours. */
-function ignoreGoneReaders(stream: Terminal): void {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
+/**
+ * What happens to output that cannot be written. A reader that went away (`| head`, a closed terminal) is no failure; any
+ * other one of stdout (a full disk) ends the command with its code, since its result is lost. Without stderr the work goes
+ * on: only words about it are lost, and a run must not depend on a log.
+ */
+function watchOutput(): void {
+  process.stderr.on("error", () => {});
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE" || (error.code === "EIO" && process.stdout.isTTY)) return;
+    printFailure(context, error, { json: false });
+    leave(EXIT.failed);
   });
 }
 
@@ -37,8 +46,9 @@ if (process.channel) {
   });
   process.channel.unref();
 }
-ignoreGoneReaders(process.stdout);
-ignoreGoneReaders(process.stderr);
+watchOutput();
 const code = await runCli(process.argv.slice(2), context);
 await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
+// A write that failed is told one turn later.
+await new Promise<void>((resolve) => setImmediate(resolve));
 process.exit(code);

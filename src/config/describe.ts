@@ -40,9 +40,12 @@ export function describeConfig(providers: readonly ProviderFacts[] = registered)
 
 /** Variables of the surroundings that UEE honours: name → sentence. */
 export const surroundings: Readonly<Record<string, string>> = {
-  HTTPS_PROXY: "Proxy for https:// upstreams.",
+  HTTPS_PROXY:
+    "Proxy for https:// upstreams, as curl takes it: [http://][user:password@]host:port, also https://, socks5:// and socks5h://.",
   HTTP_PROXY: "Proxy for http:// upstreams.",
-  NO_PROXY: "Hosts that are reached without the proxy.",
+  ALL_PROXY: "Proxy for upstreams that neither of these names one for.",
+  NO_PROXY:
+    "What is reached without a proxy: names with their subdomains, addresses, CIDR blocks, or * for all.",
   NODE_EXTRA_CA_CERTS: "PEM file of further CAs that Node trusts, for upstreams and Redis alike.",
 };
 

@@ -6,7 +6,18 @@ import { z } from "zod";
 import { UeeError } from "../core/errors.ts";
 import { type Provider, schedulesOf } from "../providers/contract.ts";
 import { parseRedisUrl } from "../redis/url.ts";
-import { bytes, duration, factor, httpUrl, oneOf, rate, schedule, text, wholeNumber } from "./values.ts";
+import {
+  apiKey,
+  bytes,
+  duration,
+  factor,
+  httpUrl,
+  oneOf,
+  rate,
+  schedule,
+  text,
+  wholeNumber,
+} from "./values.ts";
 
 /** What is known of a field beside its type; kept as zod metadata. */
 export interface FieldMeta {
@@ -77,7 +88,7 @@ const commonFields = {
     unit: "bytes",
     defaultText: "75 % of this machine's memory",
   }),
-  nvdApiKey: field(text().min(1).optional(), {
+  nvdApiKey: field(apiKey().optional(), {
     description: "NVD's API key: 50 requests in 30 s instead of 5. Ask for one at nvd.nist.gov.",
     env: "NVD_API_KEY",
     secret: "whole",

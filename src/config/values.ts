@@ -116,3 +116,12 @@ export const httpUrl = () =>
     (url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol),
     "must be an http:// or https:// address",
   );
+
+/** Sent in a header. White space around it comes from files and copying, and is no part of it. */
+export const apiKey = () =>
+  text()
+    .trim()
+    .regex(
+      /^(?!["'])[\x21-\x7e]+(?<!["'])$/,
+      "must be the key alone: without quotes, and with no space, line break or typographic dash in it; copy it again",
+    );

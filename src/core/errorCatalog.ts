@@ -92,6 +92,11 @@ export const errorCatalog = {
     "The local Redis server did not start.",
     "Read its log under UEE_DATA_DIR and free the disk, the memory or the socket that it names.",
   ),
+  SYS_DATA_DIR: entry(
+    "configuration",
+    "The data directory cannot be used.",
+    "Set UEE_DATA_DIR to a directory of this user that can be written and is on this machine, or set REDIS_URL.",
+  ),
   SYS_NO_STORE: entry(
     "refused",
     "There is no local store yet.",
@@ -253,6 +258,11 @@ export const errorCatalog = {
     "configuration",
     "The upstream's certificate was refused.",
     "Set NODE_EXTRA_CA_CERTS to your proxy's CA, or check the system's clock.",
+  ),
+  PROV_PROXY: entry(
+    "configuration",
+    "The proxy cannot be used.",
+    "Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY (http://user:password@host:port, special characters as %xx), or exempt the upstream in NO_PROXY.",
   ),
   PROV_BAD_KEY: entry("configuration", "The upstream refused the API key.", "Check NVD_API_KEY or unset it."),
   PROV_BAD_REQUEST: entry(

@@ -1,5 +1,6 @@
 import { type ErrorClass, type ErrorCode, errorCatalog, retryable } from "./errorCatalog.ts";
 import { cleanCause, type ForeignTable, matchForeign, traitsOf } from "./foreignErrors.ts";
+import { printable } from "./printable.ts";
 import { redactSecrets } from "./secrets.ts";
 import { opossumErrors, systemErrors } from "./systemErrors.ts";
 
@@ -15,7 +16,7 @@ export interface UeeErrorOptions {
 
 /**
  * The only error class that crosses a folder. Match on `code`. Neither its text nor its cause holds what has the form of a
- * secret, whoever wrote them.
+ * secret, and its text no control characters, whoever wrote them.
  */
 export class UeeError extends Error {
   readonly code: ErrorCode;
@@ -24,7 +25,7 @@ export class UeeError extends Error {
   readonly data: Record<string, unknown>;
 
   constructor(code: ErrorCode, detail?: string, options: UeeErrorOptions = {}) {
-    const said = detail === undefined ? errorCatalog[code].message : redactSecrets(detail);
+    const said = detail === undefined ? errorCatalog[code].message : printable(redactSecrets(detail));
     super(`${code}: ${said}`, options.cause === undefined ? undefined : { cause: cleanCause(options.cause) });
     this.name = "UeeError";
     this.code = code;

@@ -1,10 +1,7 @@
 /** A machine's state in words: since when, by whom, why, and how much longer. */
+import { oneLine } from "../core/printable.ts";
 import { formatAge, formatRough } from "../core/time.ts";
 import type { MachineStatus } from "../engine/api.ts";
-
-/** A person's or an upstream's words on one line: what could move the terminal's cursor is taken out. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters must not reach the terminal
-export const oneLine = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ").trim();
 
 export const isWaiting = ({ state }: MachineStatus): boolean => state.startsWith("WAITING_");
 

@@ -16,6 +16,7 @@ import { makeRateLimit, type WaitCode } from "./rateLimit.ts";
 export { makeDispatcher } from "./dispatcher.ts";
 export type { UpstreamSettings } from "./fleet.ts";
 export type { Guard, GuardedCall, GuardRequest } from "./guard.ts";
+export { proxyFor, type UpstreamProxy } from "./proxies.ts";
 export type { Rate, WaitCode } from "./rateLimit.ts";
 
 export interface UpstreamTimeouts {

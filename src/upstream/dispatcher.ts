@@ -1,22 +1,85 @@
-import { type Dispatcher, EnvHttpProxyAgent, Pool } from "undici";
+import { Agent, Dispatcher, Pool, ProxyAgent } from "undici";
+import { proxyFor, type UpstreamProxy } from "./proxies.ts";
 
 /**
- * The one place where sockets come from. HTTPS_PROXY, HTTP_PROXY and NO_PROXY are read here; NODE_EXTRA_CA_CERTS is read
- * by Node at its start. Nothing is retried or redirected: both would send requests that nobody has counted.
+ * The one place where sockets come from. The proxy's variables are read at each request (proxies.ts), so that a wrong one
+ * fails what goes to an upstream and nothing else; NODE_EXTRA_CA_CERTS is read by Node at its start. Nothing is retried or
+ * redirected: both would send requests that are not counted.
  */
-export function makeDispatcher(options: { connectMs: number }): Dispatcher {
-  const { connectMs } = options;
-  return new EnvHttpProxyAgent({
-    // Below the five seconds after which common servers drop an idle connection.
-    keepAliveTimeout: 4_000,
-    keepAliveMaxTimeout: 30_000,
-    pipelining: 1,
-    connect: { timeout: connectMs },
-    proxyTls: { timeout: connectMs },
-    requestTls: { timeout: connectMs },
-    // Plain http goes through a proxy as every other client does it: many refuse CONNECT to port 80.
-    proxyTunnel: false,
-    // A proxy that accepts the connection and then says nothing.
-    clientFactory: (url, opts) => new Pool(url, { ...opts, headersTimeout: connectMs }),
-  });
+export function makeDispatcher(options: {
+  connectMs: number;
+  env?: Readonly<Record<string, string | undefined>>;
+}): Dispatcher {
+  return new ProxyingDispatcher(options.connectMs, options.env ?? process.env);
+}
+
+class ProxyingDispatcher extends Dispatcher {
+  private readonly connectMs: number;
+  private readonly env: Readonly<Record<string, string | undefined>>;
+  private readonly direct: Agent;
+  private readonly proxied = new Map<string, ProxyAgent>();
+
+  constructor(connectMs: number, env: Readonly<Record<string, string | undefined>>) {
+    super();
+    this.connectMs = connectMs;
+    this.env = env;
+    this.direct = new Agent({ ...this.sockets(), connect: { timeout: connectMs } });
+  }
+
+  /** @throws UeeError PROV_PROXY */
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    const proxy = proxyFor(new URL(String(options.origin)), this.env);
+    return (proxy ? this.through(proxy) : this.direct).dispatch(options, handler);
+  }
+
+  override async close(): Promise<void> {
+    await Promise.all(this.all().map((agent) => agent.close()));
+  }
+
+  override async destroy(): Promise<void> {
+    await Promise.all(this.all().map((agent) => agent.destroy()));
+  }
+
+  private all(): Dispatcher[] {
+    return [this.direct, ...this.proxied.values()];
+  }
+
+  private through(proxy: UpstreamProxy): ProxyAgent {
+    const key = JSON.stringify(proxy);
+    const agent = this.proxied.get(key) ?? this.makeAgent(proxy);
+    this.proxied.set(key, agent);
+    return agent;
+  }
+
+  private makeAgent({ kind, host, credentials }: UpstreamProxy): ProxyAgent {
+    const timeout = this.connectMs;
+    const url = new URL(`${kind}://${host}`);
+    if (kind === "socks5" && credentials) {
+      url.username = encodeURIComponent(credentials.user);
+      url.password = encodeURIComponent(credentials.password);
+    }
+    const basic =
+      credentials && Buffer.from(`${credentials.user}:${credentials.password}`).toString("base64");
+    return new ProxyAgent({
+      ...this.sockets(),
+      uri: url.href,
+      ...(basic && kind !== "socks5" ? { token: `Basic ${basic}` } : {}),
+      // undici takes these for a wish to speak TLS with a socks proxy.
+      ...(kind === "socks5" ? {} : { proxyTls: { timeout } }),
+      requestTls: { timeout },
+      // Plain http goes through a proxy as every other client does it: many refuse CONNECT to port 80.
+      proxyTunnel: false,
+      // A proxy that accepts the connection and then says nothing.
+      clientFactory: (origin, opts) => new Pool(origin, { ...opts, headersTimeout: timeout }),
+    });
+  }
+
+  private sockets() {
+    return {
+      // Below the five seconds after which common servers drop an idle connection.
+      keepAliveTimeout: 4_000,
+      keepAliveMaxTimeout: 30_000,
+      pipelining: 1,
+    };
+  }
 }

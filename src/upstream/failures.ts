@@ -18,6 +18,8 @@ export interface Verdict {
   data?: Record<string, unknown>;
 }
 
+const proxyWantsPassword = "The proxy wants a user and a password, or refused them (407).";
+
 /** A 429 with `Retry-After: 0` or none, and every 403, waits one window of the strictest upstream. */
 const defaultThrottleMs = 30_000;
 
@@ -59,6 +61,7 @@ export function judgeStatus(status: number, headers: Record<string, string>, now
       wait: { kind: "overload", atLeastMs: retryAfterMs ?? 0 },
     };
   }
+  if (status === 407) return { code: "PROV_PROXY", detail: proxyWantsPassword };
   if (status === 401) return { code: "PROV_BAD_KEY", detail: "The upstream answered 401." };
   if (status === 404) return judgeNotFound(message);
   if (status >= 200 && status < 300) {
@@ -101,11 +104,38 @@ const slowAnswers: ForeignTable = {
   ],
 };
 
+const brokenProxies: ForeignTable = {
+  library: "undici, between us and a proxy",
+  patterns: [
+    {
+      when: { message: /^Proxy (response|Authentication Required) \(407\)/ },
+      as: "PROV_PROXY",
+      says: proxyWantsPassword,
+    },
+    {
+      when: { message: /^Proxy response \(4\d\d\)/ },
+      as: "PROV_PROXY",
+      says: "The proxy refused to connect to the upstream: {}.",
+    },
+    { when: { code: /^UND_ERR_SOCKS5_AUTH/ }, as: "PROV_PROXY", says: "The socks proxy refused us: {}." },
+    {
+      when: { message: /^Username and password required for authentication$/ },
+      as: "PROV_PROXY",
+      says: "The socks proxy wants a user and a password.",
+    },
+  ],
+};
+
 /** At any time. */
 const brokenExchanges: ForeignTable = {
   library: "undici, TLS and zlib",
   patterns: [
     { when: { code: brokenCertificate }, as: "PROV_TLS", says: "The upstream's certificate was refused: {}" },
+    {
+      when: { code: /^UND_ERR_INVALID_ARG$/, message: /^invalid apikey header$/i },
+      as: "PROV_BAD_KEY",
+      says: "The API key holds a character that no key has.",
+    },
     {
       when: { code: /^(ERR_INVALID_URL|UND_ERR_INVALID_ARG)$/ },
       as: "PROV_BAD_REQUEST",
@@ -144,8 +174,8 @@ const brokenConnections: ForeignTable = {
 
 /** What undici, Node's sockets and its decoders throw; the tables of a phase are asked in this order. */
 export const upstreamErrors: Record<Phase, readonly ForeignTable[]> = {
-  connect: [brokenExchanges, brokenConnections],
-  head: [slowAnswers, brokenExchanges, brokenConnections],
+  connect: [brokenProxies, brokenExchanges, brokenConnections],
+  head: [slowAnswers, brokenProxies, brokenExchanges, brokenConnections],
   body: [slowAnswers, brokenExchanges, brokenBodies],
 };
 

@@ -1,12 +1,14 @@
 /** Helpers for tests of the managed local server: its keeper runs from the sources, as the tests themselves do. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Redis } from "ioredis";
-import { localFiles } from "../../src/redis/local/files.ts";
+import { type KeeperState, localFiles, readJson } from "../../src/redis/local/files.ts";
 import { type LocalRedis, type LocalRedisOptions, localRedis } from "../../src/redis/local/localRedis.ts";
+import type { Holder } from "../../src/redis/local/lock.ts";
+import { identify, type ProcessIdentity } from "../../src/redis/local/processes.ts";
 
 const inRepo = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
@@ -49,11 +51,11 @@ export class LocalStore {
   }
 
   get keeperPid(): number | undefined {
-    return this.pidIn("lock", (content) => content.pid);
+    return pidOf(writtenKeeper(this.dataDir));
   }
 
   get serverPid(): number | undefined {
-    return this.pidIn("state", (content) => content.server?.pid);
+    return pidOf(readJson<KeeperState>(localFiles(this.dataDir).state)?.server);
   }
 
   async dispose(): Promise<void> {
@@ -78,17 +80,24 @@ export class LocalStore {
         }
       });
   }
+}
 
-  private pidIn(
-    file: "lock" | "state",
-    read: (content: { pid?: number; server?: { pid: number } | null }) => number | undefined,
-  ): number | undefined {
-    try {
-      return read(JSON.parse(readFileSync(localFiles(this.dataDir)[file], "utf8")));
-    } catch {
-      return undefined;
-    }
-  }
+/** Undefined for a process of another process namespace: here its number is another process's. */
+const pidOf = (identity: ProcessIdentity | null | undefined): number | undefined =>
+  identity && isSameNamespace(identity) ? identity.pid : undefined;
+
+function isSameNamespace({ namespace, boot }: ProcessIdentity): boolean {
+  const me = identify(process.pid);
+  return me?.namespace === namespace && me.boot === boot;
+}
+
+/** What the newest lock says; undefined when it was released. */
+export function writtenKeeper(dataDir: string): Holder | undefined {
+  const { home } = localFiles(dataDir);
+  const names = existsSync(home) ? readdirSync(home).filter((name) => name.startsWith("keeper.lock")) : [];
+  const newest = names.sort((a, b) => Number(a.split(".")[2] ?? 0) - Number(b.split(".")[2] ?? 0)).at(-1);
+  const content = newest && readJson<Holder & { released?: string }>(join(home, newest));
+  return content && content.released === undefined ? content : undefined;
 }
 
 export function alive(pid: number): boolean {

@@ -1,5 +1,6 @@
 /** `uee dlq list`, `show` and `stats`. */
 import { isUtf8 } from "node:buffer";
+import { printable } from "../../core/printable.ts";
 import type { DeadLetter, DeadLetterCap, DeadLetterStats } from "../../engine/api.ts";
 import { parseCount, parseProvider } from "../arguments.ts";
 import type { CliContext } from "../context.ts";
@@ -73,7 +74,7 @@ export function letterTable(context: CliContext, letters: readonly DeadLetter[])
       { title: "subject", value: (one) => one.subject, shrinkTo: 14 },
       { title: "replays", align: "right", value: (one) => formatCount(one.replays), dropFirst: 4 },
       { title: "last failed", value: (one) => formatAge(one.lastFailedAt, context.now()), dropFirst: 1 },
-      { title: "message", value: (one) => safe(one.message), shrinkTo: 20, dropFirst: 5 },
+      { title: "message", value: (one) => printable(one.message), shrinkTo: 20, dropFirst: 5 },
     ],
     { width: widthOf(context.stdout), header: style.dim },
   );
@@ -106,7 +107,7 @@ export async function show(context: CliContext, id: string, flags: ShowFlags): P
     const facts: [string, string][] = [
       ["provider", letter.provider],
       [letter.kind, letter.subject],
-      ["error", `${letter.code}: ${safe(letter.message)}`],
+      ["error", `${letter.code}: ${printable(letter.message)}`],
       ["class", letter.class],
       ["state", letter.replayRunId === null ? letter.state : `${letter.state}, in run ${letter.replayRunId}`],
       ["run", letter.runId],
@@ -119,7 +120,7 @@ export async function show(context: CliContext, id: string, flags: ShowFlags): P
         ? [
             [
               "last",
-              `${last.what} by ${safe(last.actor)} at ${last.at}${last.reason ? `: ${safe(last.reason)}` : ""}`,
+              `${last.what} by ${printable(last.actor)} at ${last.at}${last.reason ? `: ${printable(last.reason)}` : ""}`,
             ] as [string, string],
           ]
         : []),
@@ -139,13 +140,10 @@ export async function show(context: CliContext, id: string, flags: ShowFlags): P
 
 const PREVIEW_BYTES = 4_096;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters must not reach the terminal
-const safe = (text: string): string => text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "�");
-
 /** Enough to see what is wrong; `--raw` has it all. */
 function preview(raw: Buffer, readable: boolean): string {
   const head = raw.subarray(0, PREVIEW_BYTES);
-  const text = safe(readable ? head.toString("utf8") : head.toString("latin1"));
+  const text = printable(readable ? head.toString("utf8") : head.toString("latin1"));
   return raw.length > PREVIEW_BYTES ? `${text}…\n(--raw prints all of it)` : text;
 }
 

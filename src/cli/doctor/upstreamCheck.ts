@@ -6,9 +6,9 @@
 import { lookup } from "node:dns/promises";
 import { toUeeError, type UeeError } from "../../core/errors.ts";
 import type { Fetcher, FetchRequest } from "../../core/fetching.ts";
+import { proxyFor, type UpstreamProxy } from "../../upstream/client.ts";
 import { formatDuration, formatRough } from "../render/numbers.ts";
 import { type Finding, note, ok, problem } from "./finding.ts";
-import { proxyFor } from "./proxy.ts";
 
 export interface UpstreamProbe {
   provider: string;
@@ -22,8 +22,14 @@ export interface UpstreamProbe {
 
 export async function checkUpstream(probe: UpstreamProbe): Promise<Finding> {
   const target = new URL(probe.url);
-  const proxy = proxyFor(target, probe.env);
   const check = `upstream ${probe.provider}`;
+  let proxy: UpstreamProxy | undefined;
+  try {
+    proxy = proxyFor(target, probe.env);
+  } catch (error) {
+    const { detail, remedy } = toUeeError(error);
+    return problem(check, `Proxy: ${detail}`, remedy);
+  }
   const via = proxy ? ` through the proxy ${proxy.host}` : "";
   const host = (proxy ?? target).hostname.replace(/^\[|\]$/g, "");
   try {
@@ -34,7 +40,7 @@ export async function checkUpstream(probe: UpstreamProbe): Promise<Finding> {
       check,
       `DNS: ${proxy ? "the proxy's name " : ""}${host} cannot be resolved (${code ?? "unknown"})`,
       proxy
-        ? "Check HTTPS_PROXY and the resolver."
+        ? `Check ${proxy.variable} and the resolver.`
         : "Check the resolver, the network and the address's spelling.",
     );
   }
@@ -100,6 +106,8 @@ function judge(
       return note(check, `${host} is there${via} and wants us to wait: ${error.detail}`, error.remedy);
     case "PROV_TLS":
       return problem(check, `TLS: ${error.detail}`, error.remedy);
+    case "PROV_PROXY":
+      return problem(check, `Proxy: ${error.detail}${via}`, error.remedy);
     case "PROV_BAD_KEY":
       return problem(check, `Key: ${host} refused the API key`, error.remedy);
     case "PROV_CONNECTION":

@@ -2,7 +2,8 @@
 import type { MachineStatus } from "../../engine/api.ts";
 import type { Style } from "./style.ts";
 
-export { isWaiting, oneLine, situation, situationWithReason } from "../../session/situation.ts";
+export { oneLine } from "../../core/printable.ts";
+export { isWaiting, situation, situationWithReason } from "../../session/situation.ts";
 
 export function paintMachineState(style: Style, { state }: Pick<MachineStatus, "state">): string {
   if (state === "PAUSED") return style.red(state);

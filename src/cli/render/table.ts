@@ -1,3 +1,4 @@
+import { oneLine } from "../../core/printable.ts";
 import { visibleLength } from "./style.ts";
 
 export interface Column<Row> {
@@ -54,7 +55,7 @@ export function renderTable<Row>(
 ): string[] {
   const sized = fitColumns(
     columns.map((column) => {
-      const cells = rows.map((row) => column.value(row));
+      const cells = rows.map((row) => oneLine(column.value(row)));
       return { column, cells, width: Math.max(visibleLength(column.title), ...cells.map(visibleLength)) };
     }),
     width,

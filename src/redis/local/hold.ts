@@ -7,10 +7,11 @@ export interface Hold {
 
 /**
  * Connects and makes sure that the server is not about to stop; while the connection stands, it will not. Undefined when
- * nobody listens or the server is closing: try again. Does not keep the process alive.
+ * no server listens or it is closing: try again. Does not keep the process alive.
+ * @throws the system's error when this user may not connect
  */
 export function holdServer(socket: string): Promise<Hold | undefined> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const connection = connect(socket);
     const giveUp = () => {
       connection.destroy();
@@ -18,7 +19,10 @@ export function holdServer(socket: string): Promise<Hold | undefined> {
     };
     let reply = "";
     connection.setTimeout(2_000, giveUp);
-    connection.on("error", giveUp);
+    connection.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EACCES" || error.code === "EPERM") reject(error);
+      else giveUp();
+    });
     connection.on("close", () => resolve(undefined));
     connection.on("connect", () => connection.write(`EXISTS ${CLOSING_KEY}\r\n`));
     connection.on("data", (chunk) => {

@@ -4,14 +4,24 @@
  *
  * Soundness of the stop: the keeper first sets CLOSING_KEY and then counts clients; a client first connects and then looks
  * for CLOSING_KEY. Redis does one thing at a time, so either the keeper counts the client or the client sees the key.
- * Soundness of the start: the server listens under a name that nobody looks for until its data are loaded and the keys
+ * Soundness of the start: the server listens under a name that no client looks for until its data are loaded and the keys
  * above are as they must be.
  */
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { renameSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
-import { chooseSocket, type KeeperState, type LocalFiles, PENDING, readJson, writeJson } from "./files.ts";
-import { acquireLock, isHeldBy, releaseLock } from "./lock.ts";
+import {
+  type KeeperState,
+  type LocalFiles,
+  makeDirectory,
+  PENDING_SOCKET,
+  readJson,
+  SOCKET,
+  socketPath,
+  writeJson,
+} from "./files.ts";
+import { listens } from "./listens.ts";
+import { acquireLock, type KeeperLock } from "./lock.ts";
 import { identify, isRunning, type ProcessIdentity } from "./processes.ts";
 import {
   CLEAN_STOP_KEY,
@@ -24,34 +34,37 @@ import {
   type LocalServer,
   lastWords,
   removeSockets,
-  serverProcess,
+  serverPid,
   shutDown,
   spawnServer,
 } from "./server.ts";
 
 export interface KeeperOptions {
   files: LocalFiles;
-  /** How long nobody must have been connected before the server is stopped, ms. */
+  /** Of this keeper's lock. */
+  id: string;
+  /** How long no client must have been connected before the server is stopped, ms. */
   idleMs: number;
   maxMemoryBytes: number;
-  /** Fires when somebody asks for the stop. */
-  stop: AbortSignal;
+  /** Aborted by a signal, or here when a command asks for the stop. */
+  stop: AbortController;
 }
 
 /** A run that began after a crash vouches for what came before it only when it has lasted this long. */
 const TRUSTED_AFTER_MS = 120_000;
 const GIVE_UP_AFTER = 3;
+/** How long a server that a killed keeper had just started may take to listen, ms. */
+const ORPHAN_MS = 1_000;
 
-/** Resolves when the server is stopped, or at once when another keeper is there. */
+/** Resolves when the server is stopped, or soon when another keeper is there. Throws after ending what it started. */
 export async function keep(options: KeeperOptions): Promise<void> {
-  const me = identify(process.pid);
-  if (!me) throw new Error("this process cannot be identified");
-  mkdirSync(options.files.home, { recursive: true, mode: 0o700 });
-  if (!acquireLock(options.files.lock, me)) return;
+  makeDirectory(options.files.home);
+  const lock = await acquireLock(options.files, options.id, () => options.stop.abort());
+  if (!lock) return;
   try {
-    await new Keeper(options, me).run();
+    await new Keeper(options, lock).run();
   } finally {
-    releaseLock(options.files.lock, me);
+    await lock.release();
   }
 }
 
@@ -60,23 +73,35 @@ type Event = "died" | "idle" | "asked" | "abandoned";
 class Keeper {
   private readonly options: KeeperOptions;
   private readonly files: LocalFiles;
-  private readonly me: ProcessIdentity;
+  private readonly lock: KeeperLock;
   private readonly socket: string;
+  private readonly pendingSocket: string;
   private clean: boolean;
   private readySince = 0;
   private redis: Redis | undefined;
+  private server: LocalServer | undefined;
 
-  constructor(options: KeeperOptions, me: ProcessIdentity) {
+  constructor(options: KeeperOptions, lock: KeeperLock) {
     this.options = options;
     this.files = options.files;
-    this.me = me;
-    const before = readJson<KeeperState>(this.files.state);
-    this.socket = before?.socket ?? chooseSocket(this.files);
+    this.lock = lock;
+    this.socket = socketPath(this.files, SOCKET);
+    this.pendingSocket = socketPath(this.files, PENDING_SOCKET);
     // A keeper that ended well has removed its state.
-    this.clean = before === undefined;
+    this.clean = readJson<KeeperState>(this.files.state) === undefined;
   }
 
   async run(): Promise<void> {
+    try {
+      await this.serve();
+    } catch (error) {
+      if (this.server) await endByForce(this.server);
+      throw error;
+    }
+  }
+
+  private async serve(): Promise<void> {
+    const { stop } = this.options;
     let server = (await this.adopt()) ?? (await this.start());
     for (let failures = 0; ; ) {
       const event = await this.watch(server);
@@ -88,7 +113,7 @@ class Keeper {
         if (await this.stopServer(server, event === "asked")) return;
         continue;
       }
-      if (this.options.stop.aborted) return;
+      if (stop.signal.aborted) return;
       this.redis?.disconnect();
       this.clean = false;
       failures = Date.now() - this.readySince > 5_000 ? 0 : failures + 1;
@@ -97,31 +122,52 @@ class Keeper {
     }
   }
 
-  /** A server that outlived its keeper. */
+  /** Goes on with a server that outlived its keeper; one of another process namespace it stops, since it cannot watch it. */
   private async adopt(): Promise<LocalServer | undefined> {
-    for (const path of [this.socket, this.socket + PENDING]) {
-      const redis = await dial(path);
-      const identity = redis && (await serverProcess(redis).catch(() => undefined));
-      if (!redis || !identity) continue;
-      const server: LocalServer = { identity, exited: new Promise(() => {}) };
-      this.clean = readJson<KeeperState>(this.files.state)?.clean ?? false;
-      const wasReady = path === this.socket;
-      this.note("loading", identity);
-      if (!(await this.untilLoaded(redis, server))) return undefined;
-      await this.open(redis, identity, wasReady);
-      return server;
+    const before = readJson<KeeperState>(this.files.state);
+    const known = before?.server ?? undefined;
+    const deadline = performance.now() + (before?.phase === "starting" ? ORPHAN_MS : 0);
+    do {
+      for (const path of [this.socket, this.pendingSocket]) {
+        const redis = await dial(path);
+        if (!redis) continue;
+        const pid = await serverPid(redis).catch(() => undefined);
+        if (pid === undefined) {
+          redis.disconnect();
+          continue;
+        }
+        this.clean = before?.clean ?? false;
+        if (known?.pid !== pid || !isRunning(known)) {
+          await shutDown(redis, { markClean: false });
+          return undefined;
+        }
+        const server: LocalServer = { identity: known, exited: new Promise(() => {}) };
+        this.server = server;
+        this.note("loading", known);
+        if (!(await this.untilLoaded(redis, server))) {
+          await endByForce(server);
+          return undefined;
+        }
+        await this.open(redis, known, path === this.socket);
+        return server;
+      }
+      if (performance.now() < deadline) await sleep(20);
+    } while (performance.now() < deadline);
+    // Alive and silent: frozen, or not a server of ours any more. Two servers on one file must not be.
+    if (known && isRunning(known)) await endByForce({ identity: known, exited: new Promise(() => {}) });
+    else if ((await listens(this.socket)) || (await listens(this.pendingSocket))) {
+      throw new Error(
+        "a redis-server in another container or process namespace holds it and does not answer",
+      );
     }
-    // Alive and not listening: frozen, or not one of ours any more. Two servers on one file must not be.
-    const before = readJson<KeeperState>(this.files.state)?.server;
-    if (before && isRunning(before)) await endByForce({ identity: before, exited: new Promise(() => {}) });
     return undefined;
   }
 
   private async start(): Promise<LocalServer> {
     for (let attempt = 1; ; attempt++) {
       this.note("starting", null);
-      removeSockets(this.socket);
-      const child = spawnServer(this.files, this.socket, this.options.maxMemoryBytes);
+      removeSockets(this.files);
+      const child = spawnServer(this.files, this.options.maxMemoryBytes);
       const exited = Promise.race([
         exitOf(child),
         new Promise<void>((resolve) => child.once("error", () => resolve())),
@@ -129,6 +175,7 @@ class Keeper {
       const identity = child.pid === undefined ? undefined : identify(child.pid);
       if (identity) {
         const server: LocalServer = { identity, exited };
+        this.server = server;
         this.note("loading", identity);
         const redis = await this.firstAnswer(server);
         if (redis) {
@@ -136,7 +183,9 @@ class Keeper {
           return server;
         }
       }
-      if (attempt >= GIVE_UP_AFTER || this.options.stop.aborted) {
+      if (this.options.stop.signal.aborted)
+        throw new Error("it was told to stop before its data were loaded");
+      if (attempt >= GIVE_UP_AFTER) {
         throw new Error(`redis-server ends at once: ${lastWords(this.files)}`);
       }
       await sleep(100 * attempt);
@@ -144,16 +193,20 @@ class Keeper {
   }
 
   private async firstAnswer(server: LocalServer): Promise<Redis | undefined> {
-    while (isRunning(server.identity)) {
-      const redis = await dial(this.socket + PENDING);
+    while (this.mayWait(server)) {
+      const redis = await dial(this.pendingSocket);
       if (redis && (await this.untilLoaded(redis, server))) return redis;
       await sleep(10);
     }
     return undefined;
   }
 
+  private mayWait(server: LocalServer): boolean {
+    return isRunning(server.identity) && !this.options.stop.signal.aborted;
+  }
+
   private async untilLoaded(redis: Redis, server: LocalServer): Promise<boolean> {
-    while (isRunning(server.identity)) {
+    while (this.mayWait(server)) {
       const loading = await isLoading(redis).catch(() => undefined);
       if (loading === false) return true;
       if (loading === undefined && redis.status === "end") return false;
@@ -168,20 +221,20 @@ class Keeper {
     await redis.del(CLOSING_KEY);
     if (!wasReady) {
       if (!this.clean) await redis.del(CLEAN_STOP_KEY);
-      renameSync(this.socket + PENDING, this.socket);
+      renameSync(this.pendingSocket, this.socket);
     }
     this.readySince = Date.now();
-    rmSync(this.files.failure, { force: true });
     this.note("ready", identity);
   }
 
   private note(phase: KeeperState["phase"], server: ProcessIdentity | null): void {
-    const state: KeeperState = { phase, keeper: this.me, server, socket: this.socket, clean: this.clean };
+    const state: KeeperState = { phase, keeper: this.lock.id, server, clean: this.clean };
     writeJson(this.files.state, state);
   }
 
   private async watch(server: LocalServer): Promise<Event> {
-    const { idleMs, stop } = this.options;
+    const { idleMs } = this.options;
+    const stop = this.options.stop.signal;
     const interval = Math.min(Math.max(idleMs / 10, 20), 2_000);
     let busyAt = performance.now();
     let accepted = -1;
@@ -189,7 +242,7 @@ class Keeper {
       if (stop.aborted) return "asked";
       if (!isRunning(server.identity)) return "died";
       // The directory was deleted under us, or given to another.
-      if (!existsSync(this.files.lock) || !isHeldBy(this.files.lock, this.me)) return "abandoned";
+      if (!this.lock.held()) return "abandoned";
       const count = await this.ask(countClients);
       if (count === undefined || count.others > 0 || count.everAccepted !== accepted)
         busyAt = performance.now();
@@ -201,7 +254,7 @@ class Keeper {
 
   private async pause(ms: number, server: LocalServer): Promise<void> {
     const timer = new AbortController();
-    const signal = AbortSignal.any([timer.signal, this.options.stop]);
+    const signal = AbortSignal.any([timer.signal, this.options.stop.signal]);
     await Promise.race([sleep(ms, undefined, { signal }).catch(() => {}), server.exited]);
     timer.abort();
   }
@@ -231,7 +284,8 @@ class Keeper {
       const markClean = this.clean || Date.now() - this.readySince > TRUSTED_AFTER_MS;
       if (!markClean) await redis.del(CLEAN_STOP_KEY);
       this.note("stopping", identity);
-      await shutDown(redis, identity, { markClean });
+      await shutDown(redis, { markClean });
+      while (isRunning(identity)) await sleep(10);
     } catch {
       if (!isRunning(identity)) return false;
       await redis.config("SET", "maxmemory", this.options.maxMemoryBytes).catch(() => {});
@@ -240,7 +294,7 @@ class Keeper {
       await sleep(200);
       return false;
     }
-    removeSockets(this.socket);
+    removeSockets(this.files);
     rmSync(this.files.state, { force: true });
     return true;
   }

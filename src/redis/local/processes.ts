@@ -1,28 +1,44 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { hostname } from "node:os";
+import { readFileSync, readlinkSync } from "node:fs";
 
-/** A process, told apart from a later one that got the same pid. */
+/** A process, told apart from every other one that runs or ran anywhere. */
 export interface ProcessIdentity {
-  host: string;
+  /** The kernel that runs it, since its start. */
+  boot: string;
+  /** The process namespace in which `pid` counts. */
+  namespace: string;
   pid: number;
   /** When it started, in the system's own words; only ever compared. */
   start: string;
 }
 
+/** Undefined where the system does not say (a sandbox without /proc): then it equals no other. */
+export const bootId: string | undefined = readBootId();
+
+const namespace = readNamespace();
+
+/** /proc may belong to an outer process namespace; its numbers are not ours then. */
+const procIsOurs = linkOf("/proc/self") === String(process.pid);
+
+/** Undefined when no such process runs. */
 export function identify(pid: number): ProcessIdentity | undefined {
   const start = processStart(pid);
-  return start === undefined ? undefined : { host: hostname(), pid, start };
+  return start === undefined ? undefined : { boot: bootId ?? "", namespace, pid, start };
 }
 
-/** Whether exactly this process still runs. Of another host (a container's data directory, shared) nobody can tell: false. */
+/** Whether this process could see it and send it signals. */
+const isLocal = (identity: ProcessIdentity): boolean =>
+  identity.boot === (bootId ?? "") && identity.namespace === namespace;
+
+/** Whether exactly this process still runs. One of another process namespace or machine cannot be seen: false. */
 export const isRunning = (identity: ProcessIdentity): boolean =>
-  identity.host === hostname() && processStart(identity.pid) === identity.start;
+  isLocal(identity) && processStart(identity.pid) === identity.start;
 
 /** Undefined when there is no such process, or only what is left of one that nobody waited for. */
 function processStart(pid: number): string | undefined {
   if (!Number.isInteger(pid) || pid <= 0) return undefined;
-  return process.platform === "linux" ? startFromProc(pid) : startFromPs(pid);
+  if (process.platform !== "linux") return startFromPs(pid);
+  return procIsOurs ? startFromProc(pid) : startUnknown(pid);
 }
 
 function startFromProc(pid: number): string | undefined {
@@ -36,10 +52,48 @@ function startFromProc(pid: number): string | undefined {
   }
 }
 
+function startUnknown(pid: number): string | undefined {
+  try {
+    process.kill(pid, 0);
+    return "unknown";
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM" ? "unknown" : undefined;
+  }
+}
+
 function startFromPs(pid: number): string | undefined {
   try {
     const line = execFileSync("ps", ["-o", "state=,lstart=", "-p", String(pid)], { encoding: "utf8" }).trim();
     return line === "" || line.startsWith("Z") ? undefined : line.replace(/^\S+\s+/, "");
+  } catch {
+    return undefined;
+  }
+}
+
+function readBootId(): string | undefined {
+  try {
+    const id =
+      process.platform === "linux"
+        ? readFileSync("/proc/sys/kernel/random/boot_id", "utf8")
+        : execFileSync("sysctl", ["-n", "kern.bootsessionuuid"], {
+            encoding: "utf8",
+            stdio: ["ignore", "pipe", "ignore"],
+          });
+    return id.trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Systems other than Linux have one for all. */
+function readNamespace(): string {
+  if (process.platform !== "linux") return process.platform;
+  return linkOf("/proc/self/ns/pid") ?? "unknown";
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
   } catch {
     return undefined;
   }

@@ -2,12 +2,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { parseInfo } from "../info.ts";
 import { redisMicros } from "../time.ts";
-import { type LocalFiles, PENDING } from "./files.ts";
-import { identify, isRunning, type ProcessIdentity } from "./processes.ts";
+import { type LocalFiles, PENDING_SOCKET, SOCKET } from "./files.ts";
+import { isRunning, type ProcessIdentity } from "./processes.ts";
 
 /** While this key exists the server is about to stop: do not begin to use it. */
 export const CLOSING_KEY = "uee:closing";
@@ -18,17 +19,19 @@ export const CLOSING_KEY = "uee:closing";
  */
 export const CLEAN_STOP_KEY = "uee:clean-stop";
 
+/** A process of this process namespace. */
 export interface LocalServer {
   readonly identity: ProcessIdentity;
   /** Resolves when an own child has ended; for an adopted process never. */
   readonly exited: Promise<void>;
 }
 
-export function spawnServer(files: LocalFiles, socket: string, maxMemoryBytes: number): ChildProcess {
+export function spawnServer(files: LocalFiles, maxMemoryBytes: number): ChildProcess {
   return spawn(
     "redis-server",
     [
-      ...["--port", "0", "--unixsocket", socket + PENDING, "--unixsocketperm", "700", "--dir", files.home],
+      // A relative name: the directory's path may be longer than a socket's may be.
+      ...["--port", "0", "--unixsocket", PENDING_SOCKET, "--unixsocketperm", "700", "--dir", files.home],
       ...["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--aof-load-truncated", "yes"],
       ...["--maxmemory", String(maxMemoryBytes), "--maxmemory-policy", "noeviction"],
       ...["--logfile", files.log, "--daemonize", "no"],
@@ -62,9 +65,9 @@ export async function isLoading(redis: Redis): Promise<boolean> {
   return parseInfo(await redis.info("persistence")).loading === "1";
 }
 
-/** The process behind a connection, as the server itself says. */
-export async function serverProcess(redis: Redis): Promise<ProcessIdentity | undefined> {
-  return identify(Number(parseInfo(await redis.info("server")).process_id ?? 0));
+/** The server's process id, in its own process namespace. */
+export async function serverPid(redis: Redis): Promise<number> {
+  return Number(parseInfo(await redis.info("server")).process_id ?? 0);
 }
 
 export interface ClientCount {
@@ -87,11 +90,11 @@ export async function countClients(redis: Redis): Promise<ClientCount> {
  * @param options.markClean write CLEAN_STOP_KEY
  * @throws when Redis refuses, as it does while it cannot write its file: nothing is lost then, it just runs on
  */
-export async function shutDown(
-  redis: Redis,
-  identity: ProcessIdentity,
-  options: { markClean: boolean },
-): Promise<void> {
+export async function shutDown(redis: Redis, options: { markClean: boolean }): Promise<void> {
+  const ended = new Promise<void>((resolve) => {
+    if (redis.status === "end") resolve();
+    redis.once("end", () => resolve());
+  });
   if (options.markClean) {
     await redis.set(CLEAN_STOP_KEY, String(await redisMicros(redis)));
   }
@@ -102,7 +105,8 @@ export async function shutDown(
     (error: Error) => (error.name === "ReplyError" ? error : undefined),
   );
   if (refusal) throw refusal;
-  while (isRunning(identity)) await sleep(10);
+  // It closes its connections when its file is written.
+  await ended;
 }
 
 /** The lines of the log that matter, for a person. */
@@ -121,9 +125,8 @@ export async function endByForce(server: LocalServer): Promise<void> {
   while (isRunning(server.identity)) await sleep(10);
 }
 
-export function removeSockets(socket: string): void {
-  rmSync(socket, { force: true });
-  rmSync(socket + PENDING, { force: true });
+export function removeSockets(files: LocalFiles): void {
+  for (const name of [SOCKET, PENDING_SOCKET]) rmSync(join(files.home, name), { force: true });
 }
 
 /** The end of a child we started ourselves. */

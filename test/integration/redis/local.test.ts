@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { localFiles } from "../../../src/redis/local/files.ts";
 import { stopLocalRedis } from "../../../src/redis/local/localRedis.ts";
+import { lockHolder } from "../../../src/redis/local/lock.ts";
 import { CLEAN_STOP_KEY, CLOSING_KEY } from "../../../src/redis/local/server.ts";
 import { parseRedisUrl } from "../../../src/redis/url.ts";
 import { alive, keeperCommand, LocalStore, nodeOnSources, until } from "../../support/localRedis.ts";
@@ -70,8 +71,8 @@ describe("the local Redis server", () => {
     expect(pids.map(alive)).toEqual([true, true]);
     store.leave();
     await until(() => !pids.some(alive), "the stop");
-    const { home, lock, state } = localFiles(store.dataDir);
-    expect([existsSync(lock), existsSync(state)]).toEqual([false, false]);
+    const { home, state } = localFiles(store.dataDir);
+    expect([store.keeperPid, existsSync(state)]).toEqual([undefined, false]);
     expect(readdirSync(home).filter((name) => name.includes("sock"))).toEqual([]);
 
     const again = store.client(await store.open({ create: false }));
@@ -127,7 +128,8 @@ describe("the local Redis server", () => {
     await store.client(await store.open()).set("kept", "1");
     const [keeper, server] = [store.keeperPid!, store.serverPid!];
     process.kill(keeper, "SIGKILL");
-    await until(() => !alive(keeper));
+    // Its last thread closes its socket.
+    await until(async () => (await lockHolder(localFiles(store.dataDir))) === undefined);
     store.leave();
     const handle = await store.open({ idleMs: 150 });
     expect(handle.started).toBe(true);
@@ -144,7 +146,7 @@ describe("the local Redis server", () => {
     for (const pid of pids) process.kill(pid, "SIGKILL");
     await until(() => !pids.some(alive));
     store.leave();
-    expect(existsSync(localFiles(store.dataDir).lock)).toBe(true);
+    expect(store.keeperPid).toBe(pids[0]);
     const handle = await store.open({ create: false });
     expect(await store.client(handle).get("kept")).toBe("1");
   });

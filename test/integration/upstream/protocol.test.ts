@@ -1,11 +1,6 @@
-/** What an upstream may ask of us beyond data: to wait, to go elsewhere, to come through a proxy, to prove itself. */
-import { once } from "node:events";
-import { createServer } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Redis } from "ioredis";
-import { makeDispatcher } from "../../../src/upstream/client.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { cert, key } from "./certificate.ts";
 import { failure, startServer, type TestServer, type TestUpstream, testUpstream, want } from "./support.ts";
@@ -193,60 +188,6 @@ describe("a redirect", () => {
       response.writeHead(301, { location: request.url === "/" ? "/a" : "/" }).end();
     expect((await failure(upstream.get(want(web.url)))).code).toBe("PROV_REDIRECTS");
     expect(web.arrivals).toHaveLength(2);
-  });
-});
-
-describe("a proxy", () => {
-  const saved = { ...process.env };
-  afterEach(() => {
-    for (const name of ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]) {
-      if (saved[name] === undefined) delete process.env[name];
-      else process.env[name] = saved[name];
-    }
-  });
-
-  test("in HTTP_PROXY carries the requests, the limit and the count hold, and NO_PROXY goes past it", async () => {
-    const through: string[] = [];
-    const proxy = createServer((request, response) => {
-      through.push(request.url ?? "");
-      response.end('{"by":"proxy"}');
-    });
-    proxy.listen(0, "127.0.0.1");
-    await once(proxy, "listening");
-    process.env.HTTP_PROXY = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-    process.env.NO_PROXY = "127.0.0.1";
-    const dispatcher = makeDispatcher({ connectMs: 1_000 });
-    upstream = testUpstream(redis, { dispatcher });
-    expect((await upstream.get(want("http://nvd.invalid/x?y"))).body.toString()).toBe('{"by":"proxy"}');
-    expect((await upstream.get(want(web.url))).body.toString()).toBe("{}");
-    expect(through).toEqual(["http://nvd.invalid/x?y"]);
-    expect(upstream.counted()).toBe(2);
-    await dispatcher.destroy();
-    proxy.closeAllConnections();
-    proxy.close();
-  });
-
-  test("in HTTPS_PROXY is asked for a tunnel; one that refuses is PROV_CONNECTION and no request", async () => {
-    const asked: string[] = [];
-    const proxy = createServer();
-    proxy.on("connect", (request, socket) => {
-      asked.push(request.url ?? "");
-      socket
-        .on("error", () => {})
-        .end("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n");
-    });
-    proxy.listen(0, "127.0.0.1");
-    await once(proxy, "listening");
-    process.env.HTTPS_PROXY = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-    process.env.NO_PROXY = "";
-    upstream = testUpstream(redis, {});
-    const error = await failure(upstream.get(want("https://nvd.invalid/")));
-    expect(error.code).toBe("PROV_CONNECTION");
-    expect(error.detail).toContain("407");
-    expect(asked).toContain("nvd.invalid:443");
-    expect(upstream.counted()).toBe(0);
-    proxy.closeAllConnections();
-    proxy.close();
   });
 });
 

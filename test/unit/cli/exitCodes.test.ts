@@ -16,6 +16,7 @@ describe("exit codes", () => {
     ["VAL_DATE", 2],
     ["SYS_REDIS_UNREACHABLE", 3],
     ["SYS_REDIS_LOCAL_FAILED", 3],
+    ["SYS_DATA_DIR", 3],
     ["PROV_UNVERIFIED", 1],
     ["STOR_NOT_FOUND", 1],
     ["STOR_CURSOR_TRIMMED", 1],

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { compareWithUpstream } from "../../../src/cli/demo/compare.ts";
 import { comparisonLine, faultLine, movedLine } from "../../../src/cli/demo/story.ts";
-import { proxyFor } from "../../../src/cli/doctor/proxy.ts";
 import { checkUpstream } from "../../../src/cli/doctor/upstreamCheck.ts";
 import { invocation } from "../../../src/cli/invocation.ts";
 import { makeStyle } from "../../../src/cli/render/style.ts";
@@ -143,19 +142,6 @@ describe("doctor's look at an upstream", () => {
       message: expect.stringContaining("with the API key"),
     });
     expect(read).toBeLessThan(3);
-  });
-
-  test("proxies are read as other clients read them", () => {
-    const https = new URL("https://services.nvd.nist.gov/x");
-    const http = new URL("http://127.0.0.1:8080/");
-    const env = { HTTPS_PROXY: "http://p:1", HTTP_PROXY: "http://q:2" };
-    expect(proxyFor(https, env)?.host).toBe("p:1");
-    expect(proxyFor(http, env)?.host).toBe("q:2");
-    expect(proxyFor(https, { ...env, NO_PROXY: ".nist.gov" })).toBeUndefined();
-    expect(proxyFor(https, { ...env, no_proxy: "nvd.nist.gov" })).toBeUndefined();
-    expect(proxyFor(https, { ...env, NO_PROXY: "other.gov, nist.gov:80" })?.host).toBe("p:1");
-    expect(proxyFor(http, { ...env, NO_PROXY: "*" })).toBeUndefined();
-    expect(proxyFor(https, {})).toBeUndefined();
   });
 });
 

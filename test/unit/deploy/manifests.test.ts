@@ -40,7 +40,7 @@ const deployment = z.strictObject({
             name: z.string(),
             image: z.literal("uee"),
             args: z.array(z.string()),
-            envFrom: z.array(z.unknown()).length(2),
+            envFrom: z.array(z.unknown()).length(3),
             ports: z.tuple([z.strictObject({ name: z.string(), containerPort: z.int() })]),
             startupProbe: probe,
             livenessProbe: probe,
@@ -93,10 +93,38 @@ describe("the Kubernetes manifests", () => {
       expect(container.readinessProbe.httpGet).toEqual({ path: "/readyz", port: port.name });
       expect(container.envFrom).toEqual([
         { configMapRef: { name: "uee" } },
-        { secretRef: { name: named("Secret", "uee").metadata.name } },
+        { secretRef: { name: "uee-redis" } },
+        { secretRef: { name, ...(name === "uee-worker" ? { optional: true } : {}) } },
       ]);
     },
   );
+
+  test("give each process the secrets that it needs, and no other's", () => {
+    const keys = (name: string) => Object.keys(named("Secret", name).stringData as object);
+    expect(keys("uee-redis")).toEqual(["REDIS_URL"]);
+    expect(keys("uee-worker")).toEqual(["NVD_API_KEY"]);
+    expect(keys("uee-dashboard")).toEqual(["UEE_API_TOKEN"]);
+  });
+
+  test("let the network reach the dashboard's port alone, and only workers reach upstreams", () => {
+    const policy = (name: string) => {
+      const { spec } = named("NetworkPolicy", name) as unknown as {
+        spec: Record<"ingress" | "egress", { ports: { port: number }[] }[]> & {
+          podSelector: { matchLabels: object };
+          policyTypes: string[];
+        };
+      };
+      expect(spec.policyTypes).toEqual(["Ingress", "Egress"]);
+      expect(spec.podSelector).toEqual(deployment.parse(named("Deployment", name)).spec.selector);
+      const ports = (rules: { ports: { port: number }[] }[] = []) =>
+        rules.flatMap((rule) => rule.ports.map(({ port }) => port));
+      return { in: ports(spec.ingress), out: ports(spec.egress) };
+    };
+    expect(policy("uee-worker").in).toEqual([]);
+    expect(policy("uee-dashboard").in).toEqual([8330]);
+    expect(policy("uee-worker").out).toEqual(expect.arrayContaining([53, 6379, 443]));
+    expect(policy("uee-dashboard").out).not.toContain(443);
+  });
 
   test("keep one worker at work through drains, and route to the dashboard's own port", () => {
     const workers = deployment.parse(named("Deployment", "uee-worker")).spec.selector;
@@ -140,11 +168,22 @@ describe("the compose file", () => {
   };
 
   test("starts a Redis that evicts nothing and keeps what it was told", () => {
-    const { command } = services.redis;
-    const setting = (name: string) => command[command.indexOf(name) + 1];
+    const words = services.redis.command.at(-1)!.split(/\s+/);
+    const setting = (name: string) => words[words.indexOf(name) + 1];
     expect(setting("--maxmemory-policy")).toBe("noeviction");
     expect(setting("--appendonly")).toBe("yes");
     expect(volumes).toHaveProperty("redis-data");
+  });
+
+  test("puts no secret into the arguments of a process, and gives each only its own", () => {
+    for (const { command } of Object.values(services)) {
+      expect(command.join(" ")).not.toMatch(/(?<!\$)\$\{/);
+    }
+    expect(Object.keys(services.worker.environment)).toEqual(
+      expect.arrayContaining(["REDIS_URL", "NVD_API_KEY"]),
+    );
+    expect(services.worker.environment).not.toHaveProperty("UEE_API_TOKEN");
+    expect(services.dashboard.environment).not.toHaveProperty("NVD_API_KEY");
   });
 
   test.each(["worker", "dashboard"] as const)(
@@ -171,6 +210,11 @@ describe("the Dockerfile", () => {
     .split("\n")
     .filter((line) => line !== "" && !line.startsWith("#"));
   const of = (instruction: string) => lines.filter((line) => line.startsWith(`${instruction} `));
+
+  test("is built on the LTS line that .nvmrc names", () => {
+    const line = read(".nvmrc").trim();
+    for (const from of of("FROM")) expect(from).toMatch(new RegExp(`^FROM node:${line}-`));
+  });
 
   test("builds in one stage and ships another, that runs as no root and is checked", () => {
     expect(of("FROM")).toHaveLength(2);
