@@ -1,10 +1,11 @@
 /** What a run waits for, in words: for whoever gave up waiting, and must know what to mend. */
 import { UeeError } from "../core/errors.ts";
+import { oneLine } from "../core/printable.ts";
 import { formatRough } from "../core/time.ts";
 import type { BatchRetry, Engine, EngineStatus, RunProgress, WorkerStatus } from "../engine/api.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import { fleetProblems } from "./problems.ts";
-import { oneLine, situationWithReason } from "./situation.ts";
+import { situationWithReason } from "./situation.ts";
 import { within } from "./within.ts";
 
 /** A Redis that does not answer within this is what is waited for, ms. */
