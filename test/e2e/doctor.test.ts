@@ -163,7 +163,7 @@ describe("the fleet", () => {
     const queue = runsQueueOf(redis.url);
     await queue.add("run", { provider: "cve", mode: "full" });
     await queue.close();
-    await only({}, { check: "workers", message: like("no live worker"), remedy: like("uee worker") });
+    await only({}, { check: "jobs", message: like("no live worker|no worker"), remedy: like("uee worker") });
   });
 
   test("has a provider that somebody paused", async () => {
@@ -180,6 +180,6 @@ describe("the fleet", () => {
     expect((await uee(["run", "cwe", "--wait", "--json"], { env })).code).toBe(0);
     const longAgo = new Date(Date.now() - 12 * 3_600_000).toISOString();
     await redis.client().hset("{uee:cwe}:meta", "verifiedAt", longAgo);
-    await only({}, { check: "state cwe", message: like(/last verified 12 h ago/) });
+    await only({}, { check: "age cwe", message: like(/last verified 12 h ago/) });
   });
 });
