@@ -1,4 +1,4 @@
-// Everything that can be told without a Redis: types, lint and format, imports, generated docs, unit tests.
+// Everything that can be told without a Redis: types, lint and format, imports, language, generated docs, unit tests.
 // Prints one line a step, and a step's output only when it fails. All steps run, whatever fails.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
@@ -20,6 +20,7 @@ const steps = [
     `--colors=${process.stderr.isTTY ? "force" : "off"}`,
   ],
   ["imports", join(root, "scripts/check-imports.mjs")],
+  ["language", join(root, "scripts/check-language.mjs")],
   ["generated docs", join(root, "scripts/generate-docs.mjs"), "--check"],
   [
     "unit tests",
