@@ -1,5 +1,5 @@
 // The direction of imports, types included (DESIGN: one way, no circles), for dependency-cruiser.
-//   cli, dashboard, client → session → engine → workers → recovery → queues, permits, breakers, machines, records
+//   cli, dashboard, client → session → engine → workers → recovery → runs → queues, permits, breakers, machines, records
 //   → upstream → config → redis → core; providers and simulator stand beside them and know core only.
 const levels = [
   ["core"],
@@ -7,6 +7,7 @@ const levels = [
   ["config"],
   ["upstream"],
   ["queues", "permits", "breakers", "machines", "records"],
+  ["runs"],
   ["recovery"],
   ["workers"],
   ["engine"],

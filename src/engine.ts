@@ -25,20 +25,19 @@ import { ProviderQueue } from "./queues/providerQueue.ts";
 import { RunsQueue } from "./queues/runsQueue.ts";
 import { SchedulePlan } from "./queues/schedulePlan.ts";
 import { makeRedisChangeFeed, makeRedisProviderRecords } from "./records/index.ts";
-import { BadRecords } from "./recovery/badRecords.ts";
+import { ActionLog } from "./recovery/deadLetters/actionLog.ts";
+import { BadRecords } from "./recovery/deadLetters/badRecords.ts";
 import { BatchDeaths } from "./recovery/deadLetters/batchDeaths.ts";
+import { LETTER_LIMITS, LetterStore } from "./recovery/deadLetters/deadLetterStore.ts";
+import { ReplayRuns } from "./recovery/deadLetters/replayRuns.ts";
 import { forgetAddresses } from "./recovery/forgetAddresses.ts";
-import { ActionLog } from "./recovery/letters/actionLog.ts";
-import { LetterStore } from "./recovery/letters/letterStore.ts";
-import { ReplayRuns } from "./recovery/letters/replayRuns.ts";
-import { LETTER_LIMITS } from "./recovery/runReads.ts";
-import { RunStore } from "./recovery/runStore.ts";
-import { Staging } from "./recovery/staging.ts";
 import { WorkerRegistry } from "./recovery/workerRegistry.ts";
 import { serverFacts } from "./redis/info.ts";
 import { makeKeys } from "./redis/keys.ts";
 import { ensureSchema } from "./redis/schema.ts";
 import { makeTroubleGate } from "./redis/troubleGate.ts";
+import { RunStore } from "./runs/runs.ts";
+import { Staging } from "./runs/stagedSlices.ts";
 import { makeUpstream, type Upstream } from "./upstream/client.ts";
 import { ALONE, type ProviderContext } from "./workers/context.ts";
 import { governedPool } from "./workers/fleetDuties.ts";
@@ -110,7 +109,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       waitScale: settings.waitScale,
     });
     upstreams.push(upstream);
-    const runs = new RunStore(redis.commands, providerKeys, letterLimits);
+    const runs = new RunStore(redis.commands, providerKeys);
     const letters = new LetterStore(redis.commands, providerKeys, letterLimits);
     // Of the address a fingerprint only: it may hold credentials, and this is stored.
     // @safeguard address-as-fingerprint

@@ -5,7 +5,7 @@ import { fromDist } from "./places.mjs";
 
 export async function failRecords(socket, provider, count) {
   const { makeKeys } = await fromDist("redis/keys.js");
-  const { deadLetterId } = await fromDist("recovery/badRecords.js");
+  const { deadLetterId } = await fromDist("recovery/deadLetters/badRecords.js");
   const keys = makeKeys("uee").provider(provider);
   const connection = new Redis(socket, { maxRetriesPerRequest: null });
   const { name, prefix } = keys.queue;

@@ -2,7 +2,7 @@
 import { errorCatalog } from "../core/errorCatalog.ts";
 import { UeeError } from "../core/errors.ts";
 import type { ProviderMachineStore } from "../machines/machineStore.ts";
-import type { RunRecord, StoredError } from "../recovery/runStore.ts";
+import type { RunRecord, StoredError } from "../runs/runs.ts";
 import type { ProviderContext } from "../workers/context.ts";
 import type { Checkpoint, ProviderStatus, RunError, RunProgress, RunState } from "./api.ts";
 import { machineStatus } from "./govern.ts";

@@ -5,7 +5,7 @@
 import type { Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { loadScript } from "../redis/scripts.ts";
-import { isDead } from "./processIdentity.ts";
+import { isDead } from "../runs/processIdentity.ts";
 import type { WorkerRegistry } from "./workerRegistry.ts";
 
 const releaseScript = loadScript(new URL("./lua/releaseDeadHolder-3.lua", import.meta.url));

@@ -6,9 +6,10 @@
 import type { Logger } from "../core/logger.ts";
 import { finishKey, jobId } from "../queues/jobCatalog.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
-import type { BadRecords } from "./badRecords.ts";
-import { failureOf } from "./letters/failures.ts";
-import type { BatchStatus, RunRecord, RunStore } from "./runStore.ts";
+import type { BatchStatus, RunRecord, RunStore } from "../runs/runs.ts";
+import type { BadRecords } from "./deadLetters/badRecords.ts";
+import type { LetterStore } from "./deadLetters/deadLetterStore.ts";
+import { failureOf } from "./deadLetters/failures.ts";
 
 /** Batches looked at together. */
 const AT_ONCE = 100;
@@ -24,15 +25,22 @@ export interface Repair {
 export class Reconciler {
   readonly #runs: RunStore;
   readonly #queue: ProviderQueue;
+  readonly #deadLetters: LetterStore;
   readonly #badRecords: BadRecords;
   readonly #logger: Logger;
 
   constructor(
-    { runs, queue, badRecords }: { runs: RunStore; queue: ProviderQueue; badRecords: BadRecords },
+    {
+      runs,
+      queue,
+      letters,
+      badRecords,
+    }: { runs: RunStore; queue: ProviderQueue; letters: LetterStore; badRecords: BadRecords },
     logger: Logger,
   ) {
     this.#runs = runs;
     this.#queue = queue;
+    this.#deadLetters = letters;
     this.#badRecords = badRecords;
     this.#logger = logger;
   }
@@ -86,7 +94,7 @@ export class Reconciler {
           ? [undefined, 0]
           : await Promise.all([this.#badRecords.facts(record), this.#badRecords.size(record)]);
       const buried = { ...entry, subject: facts?.id ?? entry.key };
-      await this.#runs.bury(runId, buried, null, failureOf(job, rawBytes));
+      await this.#deadLetters.markBatchDead(runId, buried, null, failureOf(job, rawBytes));
       return "burial caught up";
     }
     // Completed, yet its checkpoint is not there: Redis forgot its last moments.

@@ -135,7 +135,7 @@ export interface ProviderKeys {
   readonly processDeaths: string;
 }
 
-/** The index of dead letters, see recovery/lua/letters.lua. The scripts derive the other names from `index`. */
+/** The index of dead letters, see recovery/deadLetters/lua/deadLetters.lua. The scripts derive the other names from `index`. */
 export interface LetterKeys {
   /** ZSET of all letters by last failure (ms). */
   readonly index: string;

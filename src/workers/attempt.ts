@@ -4,7 +4,7 @@ import { formatUrn } from "../core/urn.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
 import { describeDeaths } from "../recovery/deadLetters/batchDeaths.ts";
-import type { BatchEntry } from "../recovery/runStore.ts";
+import type { BatchEntry } from "../runs/runs.ts";
 import { ALONE, type ProviderContext, timed } from "./context.ts";
 import { settleReplayed } from "./replayed.ts";
 

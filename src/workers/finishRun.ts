@@ -9,9 +9,9 @@ import { UeeError } from "../core/errors.ts";
 import { parseTime } from "../core/time.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
-import { isRecordKey, letterIdOf } from "../recovery/letters/letter.ts";
-import { LetterSweeper } from "../recovery/letters/sweeper.ts";
-import type { RunRecord, StoredError } from "../recovery/runStore.ts";
+import { isRecordKey, letterIdOf } from "../recovery/deadLetters/deadLetter.ts";
+import { LetterSweeper } from "../recovery/deadLetters/sweeper.ts";
+import type { RunRecord, StoredError } from "../runs/runs.ts";
 import { type BatchSummary, enqueueDue } from "./attempt.ts";
 import { cleanUp } from "./cleanUp.ts";
 import type { ProviderContext } from "./context.ts";
@@ -76,7 +76,7 @@ export async function finishRun(
     context.onStep("verify", "after", job.batch);
     if (judged === "walks on") return { extended: true };
     verdict = judged;
-    if (!(await context.runs.closeDoor(attempt, verdict))) return { skipped: "batches outstanding" };
+    if (!(await context.runs.beginClosing(attempt, verdict))) return { skipped: "batches outstanding" };
   }
   verdict = await stillNamed(context, verdict);
   context.onStep("remove", "before", job.batch);
@@ -167,7 +167,7 @@ async function judgeRun(
 async function withoutUnmet(context: ProviderContext, run: RunRecord, attempt: Attempt): Promise<RunRecord> {
   if (run.pass === 1 || run.dead + run.accepted === 0) return run;
   // @safeguard unmet-forgotten
-  await context.runs.forgetUnmet(attempt);
+  await context.badRecords.forgetUnmet(attempt);
   return (await context.runs.read(run.id)) ?? run;
 }
 

@@ -15,8 +15,8 @@ import type { Actor, MachineFacts } from "../machines/request.ts";
 import { holdPermit, isWaiting, type PermitHolder } from "../permits/permitHolder.ts";
 import type { ControlTiming, PermitPool } from "../permits/permitPool.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
-import type { LetterStore } from "../recovery/letters/letterStore.ts";
-import type { RunRecord, RunStore } from "../recovery/runStore.ts";
+import type { LetterStore } from "../recovery/deadLetters/deadLetterStore.ts";
+import type { RunRecord, RunStore } from "../runs/runs.ts";
 import {
   capLevel,
   capReason,

@@ -4,8 +4,8 @@
  */
 import type { Redis } from "ioredis";
 import type { WorkerState } from "../engine/apiWorkers.ts";
-import { thisProcess } from "../recovery/processIdentity.ts";
 import { HEARTBEAT_MS, LIVE_MS, type WorkerFacts, type WorkerRegistry } from "../recovery/workerRegistry.ts";
+import { thisProcess } from "../runs/processIdentity.ts";
 import { Vitals } from "./vitals.ts";
 
 /** Redis has not answered for so long: it is away, whatever the connection says. */

@@ -3,9 +3,9 @@
  * Usually all at once; a provider whose batch is too large for that hands it over piece by piece while it fetches on.
  */
 import type { Attempt, CommitResult, IncomingRecord } from "../records/contract.ts";
-import type { BadRecord } from "../recovery/badRecords.ts";
-import { recordKey } from "../recovery/letters/letter.ts";
-import type { BatchEntry, RunRecord } from "../recovery/runStore.ts";
+import type { BadRecord } from "../recovery/deadLetters/badRecords.ts";
+import { recordKey } from "../recovery/deadLetters/deadLetter.ts";
+import type { BatchEntry, RunRecord } from "../runs/runs.ts";
 import type { ProviderContext } from "./context.ts";
 import { judge, newestOf, portionsOf } from "./judge.ts";
 

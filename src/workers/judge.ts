@@ -10,7 +10,7 @@ import { refusalOf, type SourceFacts, SourceText, tooLarge } from "../core/sourc
 import { parseTime } from "../core/time.ts";
 import type { AnyProvider, TransformedRecord } from "../providers/contract.ts";
 import type { IncomingRecord } from "../records/contract.ts";
-import { type BadRecord, deadLetterId } from "../recovery/badRecords.ts";
+import { type BadRecord, deadLetterId } from "../recovery/deadLetters/badRecords.ts";
 import type { ProviderContext } from "./context.ts";
 
 export interface Judged {

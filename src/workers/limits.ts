@@ -1,6 +1,6 @@
 /** When a provider is paused by itself: too many errors, or its dead letters at their cap. Pure. */
-import type { LetterLimits } from "../recovery/runReads.ts";
-import type { RunRecord } from "../recovery/runStore.ts";
+import type { LetterLimits } from "../recovery/deadLetters/deadLetterStore.ts";
+import type { RunRecord } from "../runs/runs.ts";
 
 export interface ErrorLimits {
   /** Share of the records processed that may fail for good. */

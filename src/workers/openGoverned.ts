@@ -1,7 +1,7 @@
 /** Opens a run unless its provider is paused: a person's word stands, whoever asks. */
 import type { Actor } from "../machines/request.ts";
 import type { RunMode } from "../providers/contract.ts";
-import { type OpenedRun, openRun } from "../recovery/runOpener.ts";
+import { type OpenedRun, openRun } from "../runs/openRun.ts";
 import type { ProviderContext } from "./context.ts";
 
 export async function openGoverned(

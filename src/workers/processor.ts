@@ -5,7 +5,7 @@
 import type { Job } from "bullmq";
 import { toUeeError, UeeError } from "../core/errors.ts";
 import { type BatchJob, batchJob } from "../queues/jobCatalog.ts";
-import { classOf } from "../recovery/letters/letter.ts";
+import { classOf } from "../recovery/deadLetters/deadLetter.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import { AttemptError, type BatchSummary, BuriedError, enqueueDue } from "./attempt.ts";
 import type { ProviderContext } from "./context.ts";
@@ -155,14 +155,14 @@ export class BatchProcessor {
     fence: number,
     { error, fatal }: { error: UeeError; fatal: boolean },
   ): Promise<void> {
-    const { runs, badRecords, governor } = this.#context;
+    const { letters, badRecords, governor } = this.#context;
     const kind = job.name === "record" ? "record" : "batch";
     const { deadLetterId } = (data.payload ?? {}) as { deadLetterId?: string };
     const isRecord = kind === "record" && deadLetterId !== undefined;
     const [facts, rawBytes] = isRecord
       ? await Promise.all([badRecords.facts(deadLetterId), badRecords.size(deadLetterId)])
       : [undefined, 0];
-    const burial = await runs.bury(
+    const marked = await letters.markBatchDead(
       data.runId,
       {
         ...{ key: data.batch, kind, size: data.size, subject: facts?.id ?? data.batch },
@@ -177,7 +177,7 @@ export class BatchProcessor {
         rawBytes,
       },
     );
-    await governor.watchLetters(burial);
+    await governor.watchLetters(marked);
     if (fatal) return;
     const latest = [{ code: error.code, message: error.detail }];
     // A bad record was counted when it was met; a fence is the time at which its attempt began.
@@ -185,7 +185,7 @@ export class BatchProcessor {
       ? { records: 0, receivedAt: facts?.fetchedAt ?? fence }
       : { records: data.size, receivedAt: fence };
     await governor.watchErrors(data.runId, latest, counted);
-    await enqueueDue(this.#context, data.runId, [], burial.outstanding);
+    await enqueueDue(this.#context, data.runId, [], marked.outstanding);
   }
 
   #say(data: BatchJob, outcome: Outcome, cause: unknown): void {

@@ -2,8 +2,8 @@
 import { UeeError } from "../core/errors.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import { batchIsCovered } from "../recovery/deadLetters/covered.ts";
-import { letterIdOf } from "../recovery/letters/letter.ts";
-import { settleLetter } from "../recovery/letters/settle.ts";
+import { letterIdOf } from "../recovery/deadLetters/deadLetter.ts";
+import { settleLetter } from "../recovery/deadLetters/settle.ts";
 import type { ProviderContext } from "./context.ts";
 
 /** Why a batch of a closed run needs nothing any more. */

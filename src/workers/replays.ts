@@ -4,8 +4,8 @@
  * batch without a job, which the reconciler mends, and an old job, which the sweeper removes.
  */
 
-import type { Asker, Take, Taken } from "../recovery/letters/replayRuns.ts";
-import type { BatchEntry } from "../recovery/runStore.ts";
+import type { Asker, Take, Taken } from "../recovery/deadLetters/replayRuns.ts";
+import type { BatchEntry } from "../runs/runs.ts";
 import { cleanUp } from "./cleanUp.ts";
 import type { ProviderContext } from "./context.ts";
 import { processActor } from "./governor.ts";

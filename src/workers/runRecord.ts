@@ -4,7 +4,7 @@ import { SourceText } from "../core/sourceText.ts";
 import type { AnyProvider, TransformedRecord } from "../providers/contract.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
-import type { BadRecordFacts } from "../recovery/badRecords.ts";
+import type { BadRecordFacts } from "../recovery/deadLetters/badRecords.ts";
 import { type BatchSummary, enqueueDue, inAttempt, nothingToDo, urnOf } from "./attempt.ts";
 import type { ProviderContext } from "./context.ts";
 import { transformed } from "./judge.ts";

@@ -8,7 +8,7 @@ import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
 import type { RunsQueue } from "../queues/runsQueue.ts";
 import { releaseDeadHolders, shortenLocks } from "../recovery/deadHolders.ts";
-import { LetterSweeper } from "../recovery/letters/sweeper.ts";
+import { LetterSweeper } from "../recovery/deadLetters/sweeper.ts";
 import { Reconciler } from "../recovery/reconciler.ts";
 import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
 import { mapRedisError } from "../redis/errors.ts";

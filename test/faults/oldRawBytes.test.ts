@@ -3,8 +3,8 @@
  * what the upstream has removed, and never overwrite what was received after them, changed or not.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
-import { RunStore } from "../../src/recovery/runStore.ts";
 import { makeKeys } from "../../src/redis/keys.ts";
+import { RunStore } from "../../src/runs/runs.ts";
 import { type Mirror, startMirror } from "../integration/deadLetters/support.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { exported } from "../support/testEngine.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { BadRecords } from "../../src/recovery/badRecords.ts";
+import { BadRecords } from "../../src/recovery/deadLetters/badRecords.ts";
 import { makeKeys } from "../../src/redis/keys.ts";
 import { makeRecords, startListing } from "../support/listingServer.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";

@@ -2,8 +2,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
 import { z } from "zod";
 import { defineProvider, type PlannedBatch } from "../../src/providers/contract.ts";
-import { RunStore, toEntries } from "../../src/recovery/runStore.ts";
 import { makeKeys } from "../../src/redis/keys.ts";
+import { RunStore, toEntries } from "../../src/runs/runs.ts";
 import { idleProvider } from "../support/idleProvider.ts";
 import { makeRecords, startListing } from "../support/listingServer.ts";
 import { answerFrom } from "../support/oddListing.ts";

@@ -1,8 +1,8 @@
 /** A batch that failed is told while it is tried again, not only once it is dead. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { WorkerHandle } from "../../src/engine/api.ts";
-import { RunStore } from "../../src/recovery/runStore.ts";
 import { makeKeys } from "../../src/redis/keys.ts";
+import { RunStore } from "../../src/runs/runs.ts";
 import { type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { openTestEngine, type TestEngine } from "../support/testEngine.ts";

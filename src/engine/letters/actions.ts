@@ -3,10 +3,10 @@
  * what was done stays done when the caller goes away. Who asked and why is kept before anything is touched.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Letter } from "../../recovery/letters/letter.ts";
-import type { LetterFilter, LetterPlace } from "../../recovery/letters/letterReads.ts";
-import type { Asker, Taken } from "../../recovery/letters/replayRuns.ts";
-import { purgeLetter } from "../../recovery/letters/settle.ts";
+import type { Letter } from "../../recovery/deadLetters/deadLetter.ts";
+import type { LetterFilter, LetterPlace } from "../../recovery/deadLetters/deadLetterReads.ts";
+import type { Asker, Taken } from "../../recovery/deadLetters/replayRuns.ts";
+import { purgeLetter } from "../../recovery/deadLetters/settle.ts";
 import type { ProviderContext } from "../../workers/context.ts";
 import { openReplays, replayLetters } from "../../workers/replays.ts";
 import type {

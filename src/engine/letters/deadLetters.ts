@@ -1,7 +1,7 @@
 /** Dead letters as people and scripts ask for them: reads. What they do with them is in actions.ts. */
 import { UeeError } from "../../core/errors.ts";
-import type { Letter } from "../../recovery/letters/letter.ts";
-import type { LetterCounts } from "../../recovery/letters/letterReads.ts";
+import type { Letter } from "../../recovery/deadLetters/deadLetter.ts";
+import type { LetterCounts } from "../../recovery/deadLetters/deadLetterReads.ts";
 import type { ProviderContext } from "../../workers/context.ts";
 import { capLevel, capShare } from "../../workers/limits.ts";
 import type {

@@ -1,7 +1,7 @@
 /** A dead letter as people and scripts see it, and where lists of them go on. */
 import { UeeError } from "../../core/errors.ts";
-import type { Letter } from "../../recovery/letters/letter.ts";
-import type { LetterFilter, LetterPlace } from "../../recovery/letters/letterReads.ts";
+import type { Letter } from "../../recovery/deadLetters/deadLetter.ts";
+import type { LetterFilter, LetterPlace } from "../../recovery/deadLetters/deadLetterReads.ts";
 import type { DeadLetter, DeadLetterFilter } from "../apiDeadLetters.ts";
 
 export const toDeadLetter = (provider: string, letter: Letter): DeadLetter => ({

@@ -19,8 +19,8 @@ import { readInfo } from "../../redis/info.ts";
 import type { ProviderKeys } from "../../redis/keys.ts";
 import { loadScript } from "../../redis/scripts.ts";
 import { redisMs } from "../../redis/time.ts";
-import { isDead, processKey, processOf } from "../processIdentity.ts";
-import { accepted } from "../runBatches.ts";
+import { accepted } from "../../runs/batches.ts";
+import { isDead, processKey, processOf } from "../../runs/processIdentity.ts";
 import type { WorkerRegistry } from "../workerRegistry.ts";
 
 const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));

@@ -11,13 +11,13 @@
  *    of a full run or a snapshot only when it saw the whole upstream as well.
  */
 import type { ProviderRecords } from "../../records/contract.ts";
-import type { BadRecordFacts, BadRecords } from "../badRecords.ts";
-import type { Letter } from "../letters/letter.ts";
-import type { LetterPlace } from "../letters/letterReads.ts";
-import type { LetterStore } from "../letters/letterStore.ts";
-import { coverLetter } from "../letters/settle.ts";
-import type { RunRecord, RunStore } from "../runStore.ts";
-import type { Staging } from "../staging.ts";
+import type { RunRecord, RunStore } from "../../runs/runs.ts";
+import type { Staging } from "../../runs/stagedSlices.ts";
+import type { BadRecordFacts, BadRecords } from "./badRecords.ts";
+import type { Letter } from "./deadLetter.ts";
+import type { LetterPlace } from "./deadLetterReads.ts";
+import type { LetterStore } from "./deadLetterStore.ts";
+import { coverLetter } from "./settle.ts";
 
 /** Dead letters looked at together. */
 const PAGE = 200;

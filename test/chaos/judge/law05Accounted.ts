@@ -1,5 +1,5 @@
 /** Law 5: every batch ever planned is committed, a dead letter, or cancelled by a person; and no dead letter is dropped. */
-import { letterIdOf } from "../../../src/recovery/letters/letter.ts";
+import { letterIdOf } from "../../../src/recovery/deadLetters/deadLetter.ts";
 import type { FinalProvider } from "../history.ts";
 import type { LawMaker } from "./law.ts";
 import { byText } from "./model.ts";
@@ -58,7 +58,7 @@ export const accounted: LawMaker = ({ model, facts }, { breach, looked }) => {
         if (e.by?.how === "cover" && letter && (verifiedAt.get(e.p) ?? 0) < Number(letter.lastMs)) {
           breach(`${e.p}: dead letter ${e.id} was settled, and no run was verified since it failed`, t);
         }
-        if (e.by?.script !== "dropLetter" || (e.by.how === "purge" && !purged)) {
+        if (e.by?.script !== "dropDeadLetter" || (e.by.how === "purge" && !purged)) {
           breach(`${e.p}: dead letter ${e.id} went by ${byText(e.by)} ${e.by?.how ?? ""}`, t);
         } else if (e.by.how === "settle" && letter) {
           const { replayRun = "", replayKey = "" } = letter;

@@ -10,16 +10,16 @@ import type { By, Effect, Version } from "../history.ts";
 import { type MonitorLine, pairsOf, readMonitorLine, utf8 } from "./monitorLine.ts";
 
 /** Scripts whose first two arguments are batch and fence; the place of the run's key among their keys. */
-const runKeyPlace: Readonly<Record<string, number>> = { openRun: 3, openReplayRun: 2, dropLetter: 3 };
+const runKeyPlace: Readonly<Record<string, number>> = { openRun: 3, openReplayRun: 2, dropDeadLetter: 3 };
 const fenced: ReadonlySet<string> = new Set([
   "commit",
   "mark",
   "remove",
-  "planMore",
+  "planRecords",
   "checkpoint",
-  "buryBatch",
+  "markBatchDead",
   "extendRun",
-  "closeDoor",
+  "beginClosing",
   "setRunFields",
   "closeRun",
 ]);
@@ -110,7 +110,7 @@ export class EffectReader {
       script: name,
       ...(run === undefined ? {} : { run }),
       ...(fenced.has(name) ? { batch: utf8(first), fence: second } : {}),
-      ...(name === "dropLetter" ? { how: second } : {}),
+      ...(name === "dropDeadLetter" ? { how: second } : {}),
       ...(name === "beginAttempt" ? { batch: utf8(first) } : {}),
       // After the pool's numbers: lease and fence.
       ...(name === "release" ? { batch: utf8(second), fence: args[2 + keys + 2] ?? "" } : {}),

@@ -1,9 +1,9 @@
 /** Law 5: what is held against a batch when processes died that worked on it, and what is taken back. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { BatchDeaths } from "../../../src/recovery/deadLetters/batchDeaths.ts";
-import { processKey, thisProcess } from "../../../src/recovery/processIdentity.ts";
 import { WorkerRegistry } from "../../../src/recovery/workerRegistry.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
+import { processKey, thisProcess } from "../../../src/runs/processIdentity.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { type Mirror, startMirror } from "./support.ts";
 

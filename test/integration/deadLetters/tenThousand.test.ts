@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { Queue, Worker } from "bullmq";
 import type { BatchJob } from "../../../src/queues/jobCatalog.ts";
-import { deadLetterId } from "../../../src/recovery/badRecords.ts";
+import { deadLetterId } from "../../../src/recovery/deadLetters/badRecords.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { testSettings } from "../../support/testEngine.ts";

@@ -2,12 +2,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { Queue, Worker } from "bullmq";
 import { ProviderQueue } from "../../../src/queues/providerQueue.ts";
-import { BadRecords } from "../../../src/recovery/badRecords.ts";
-import { LetterStore } from "../../../src/recovery/letters/letterStore.ts";
-import { LetterSweeper } from "../../../src/recovery/letters/sweeper.ts";
-import { RunStore } from "../../../src/recovery/runStore.ts";
-import { Staging } from "../../../src/recovery/staging.ts";
+import { BadRecords } from "../../../src/recovery/deadLetters/badRecords.ts";
+import { LetterStore } from "../../../src/recovery/deadLetters/deadLetterStore.ts";
+import { LetterSweeper } from "../../../src/recovery/deadLetters/sweeper.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
+import { RunStore } from "../../../src/runs/runs.ts";
+import { Staging } from "../../../src/runs/stagedSlices.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { openTestEngine } from "../../support/testEngine.ts";
 import { until } from "../../support/until.ts";

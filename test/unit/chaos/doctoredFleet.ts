@@ -91,7 +91,7 @@ export const accounted: Doctored[] = [
       const { at, t } = effect(events, "open", (o) => o.run === null);
       const set = { state: "replaying", replayRun: runOf("cve"), replayKey: "replay/d-1/1" };
       insertAt(events, at, t - 2, { fx: "letter", p: "cve", id: "d-1", set, by: null });
-      const by = { script: "dropLetter", how: "settle" };
+      const by = { script: "dropDeadLetter", how: "settle" };
       insertAt(events, at + 1, t - 1, { fx: "letter-gone", p: "cve", id: "d-1", by });
     },
   },
@@ -99,7 +99,7 @@ export const accounted: Doctored[] = [
     how: "a dead letter is purged by nobody",
     doctor: (events) => {
       const { at, t } = effect(events, "open", (o) => o.run === null);
-      const by = { script: "dropLetter", how: "purge" };
+      const by = { script: "dropDeadLetter", how: "purge" };
       insertAt(events, at, t - 1, { fx: "letter-gone", p: "cve", id: "d-1", by });
     },
   },

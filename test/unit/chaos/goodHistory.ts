@@ -118,7 +118,7 @@ function runEvents(p: Upstream, from: number): HistoryEvent[] {
   }
   fx({ fx: "fence", p, run, batch: "finish/1", fence: FENCE, by: { script: "beginAttempt", run } });
   const finish = by("closeRun", "finish/1");
-  fx({ fx: "run", p, run, set: { state: "closing", verdict: "{}" }, by: by("closeDoor", "finish/1") });
+  fx({ fx: "run", p, run, set: { state: "closing", verdict: "{}" }, by: by("beginClosing", "finish/1") });
   fx({ fx: "run", p, run, set: { state: "closed", result: "complete", endedAt: "x" }, by: finish });
   const watermark = new Date(MODIFIED).toISOString();
   fx({ fx: "meta", p, set: { verifiedAt: "x", watermark }, by: finish });

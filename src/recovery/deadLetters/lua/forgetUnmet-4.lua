@@ -4,8 +4,8 @@
   ARGV[1] finish key  ARGV[2] its fence  ARGV[3] the last pass  ARGV[4..] ids, or marks of records without an id
   Returns how many were taken back; -1 run not open; -2 superseded.
 ]]
---- @include "../../lua/checkFence.lua"
---- @include "../../lua/errorBase.lua"
+--- @include "../../../runs/lua/checkFence.lua"
+--- @include "../../../runs/lua/errorBase.lua"
 local runKey, seenKey, namelessKey = KEYS[1], KEYS[3], KEYS[4]
 local refused = checkFence(runKey, KEYS[2], ARGV[1], ARGV[2], { open = true })
 if refused ~= 0 then

@@ -4,7 +4,7 @@
   ARGV[1] batch key  ARGV[2] fence  ARGV[3] process
   Returns 1; -1 run not open; -2 superseded.
 ]]
---- @include "../../lua/checkFence.lua"
+--- @include "../../../runs/lua/checkFence.lua"
 local batch, fence, process = ARGV[1], ARGV[2], ARGV[3]
 local refused = checkFence(KEYS[1], KEYS[2], batch, fence, { open = true })
 if refused ~= 0 then

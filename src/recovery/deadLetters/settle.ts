@@ -1,7 +1,7 @@
 /** The end of a dead letter: its replay committed, or a person purged it. What was kept for it alone goes too. */
-import type { Staging } from "../staging.ts";
-import type { Letter } from "./letter.ts";
-import type { Dropped, LetterStore } from "./letterStore.ts";
+import type { Staging } from "../../runs/stagedSlices.ts";
+import type { Letter } from "./deadLetter.ts";
+import type { Dropped, LetterStore } from "./deadLetterStore.ts";
 
 export interface LetterKeepers {
   letters: LetterStore;

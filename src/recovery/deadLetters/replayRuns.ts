@@ -11,13 +11,13 @@ import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
 import type { ProviderKeys } from "../../redis/keys.ts";
 import { loadScript } from "../../redis/scripts.ts";
-import { BadRecords } from "../badRecords.ts";
-import { type BatchEntry, toRunRecord } from "../runRecord.ts";
-import { type Letter, type LetterState, recordKey, replayKey } from "./letter.ts";
-import { LetterReads } from "./letterReads.ts";
+import { type BatchEntry, toRunRecord } from "../../runs/runRecord.ts";
+import { BadRecords } from "./badRecords.ts";
+import { type Letter, type LetterState, recordKey, replayKey } from "./deadLetter.ts";
+import { LetterReads } from "./deadLetterReads.ts";
 
-const script = (name: string) => loadScript(new URL(`../lua/${name}.lua`, import.meta.url));
-const replayScript = script("replayLetter-10");
+const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
+const replayScript = script("replayDeadLetter-10");
 const openScript = script("openReplayRun-6");
 
 /** The open run and the replay run move seldom; who meets one that does reads again. */

@@ -16,10 +16,10 @@ import type { PlannedBatch, RunMode } from "../providers/contract.ts";
 import type { Attempt } from "../records/contract.ts";
 import { loadScript } from "../redis/scripts.ts";
 import { tick } from "../redis/time.ts";
-import { accepted, RunBatches, toEntries, triples } from "./runBatches.ts";
+import { accepted, RunBatches, toEntries, triples } from "./batches.ts";
 import { type Starter, type StoredError, usableWatermark } from "./runRecord.ts";
 
-export { type Begun, toEntries } from "./runBatches.ts";
+export { type Begun, toEntries } from "./batches.ts";
 export type {
   BatchEntry,
   BatchResult,
@@ -32,7 +32,7 @@ export type {
 const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
 const scripts = {
   openRun: script("openRun-7"),
-  closeDoor: script("closeDoor-2"),
+  beginClosing: script("beginClosing-2"),
   setRunFields: script("setRunFields-2"),
   closeRun: script("closeRun-8"),
   countRequest: script("countRequest-2"),
@@ -91,10 +91,10 @@ export class RunStore extends RunBatches {
   }
 
   /** False when batches are outstanding after all. */
-  async closeDoor(attempt: Attempt, verdict: unknown): Promise<boolean> {
+  async beginClosing(attempt: Attempt, verdict: unknown): Promise<boolean> {
     const run = this.runKeys(attempt.runId);
     const reply = Number(
-      await scripts.closeDoor.run(
+      await scripts.beginClosing.run(
         this.redis,
         [run.run, run.fences],
         [attempt.batchKey, attempt.fence, JSON.stringify(verdict)],

@@ -6,7 +6,6 @@ import { UeeError } from "../core/errors.ts";
 import type { PlannedBatch } from "../providers/contract.ts";
 import type { Attempt } from "../records/contract.ts";
 import { loadScript } from "../redis/scripts.ts";
-import { type Failure, failureFields, letterIdOf } from "./letters/letter.ts";
 import { processKey } from "./processIdentity.ts";
 import { RunReads } from "./runReads.ts";
 import {
@@ -20,37 +19,20 @@ import {
 const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
 const scripts = {
   beginAttempt: script("beginAttempt-4"),
-  planMore: script("planMore-6"),
+  planRecords: script("planRecords-6"),
   checkpoint: script("checkpoint-7"),
-  buryBatch: script("buryBatch-6"),
   extendRun: script("extendRun-5"),
   raiseGeneration: script("raiseGeneration-2"),
   clampErrorBase: script("clampErrorBase-1"),
   forgiveErrors: script("forgiveErrors-1"),
   noteRetry: script("noteRetry-1"),
-  forgetUnmet: loadScript(new URL("./deadLetters/lua/forgetUnmet-4.lua", import.meta.url)),
 };
 
 /** Checkpoints kept per provider for `uee checkpoints`. What a run still needs lives in its own keys. */
-const CHECKPOINTS_KEPT = 10_000;
+export const CHECKPOINTS_KEPT = 10_000;
 
 /** Characters of an error's message that are kept of a batch that is tried again. */
 const MESSAGE_KEPT = 500;
-
-/** What a burial must know of its batch. */
-export type BuriedBatch = Pick<BatchEntry, "key" | "kind" | "size" | "letter"> & {
-  /** Of a bad record its id, where it has one. */
-  subject?: string;
-};
-
-export interface Burial {
-  outstanding: number;
-  /** What counts towards the cap now. */
-  letters: number;
-  rawBytes: number;
-  /** It was no dead letter before. */
-  isNew: boolean;
-}
 
 export type Begun =
   | {
@@ -103,12 +85,6 @@ export function accepted(reply: number, what: string): number {
   return reply;
 }
 
-/** The mark of a bad record (see records/lua/seen.lua) that a pass before `pass` met last. */
-const isUnmet = (mark: string, pass: number): boolean => {
-  const [, met] = /^[da](\d+):/.exec(mark) ?? [];
-  return met !== undefined && Number(met) < pass;
-};
-
 export class RunBatches extends RunReads {
   /** Takes the next fence of a batch (or of the finish step) unless there is nothing left to do for it. */
   async begin(runId: string, batchKey: string, step: "batch" | "finish"): Promise<Begun> {
@@ -138,7 +114,7 @@ export class RunBatches extends RunReads {
    */
   async planRecords(attempt: Attempt, batches: BatchEntry[], nameless: string[]): Promise<void> {
     const run = this.runKeys(attempt.runId);
-    const reply = await scripts.planMore.run(
+    const reply = await scripts.planRecords.run(
       this.redis,
       [run.run, run.batches, run.status, run.order, run.fences, run.nameless],
       [attempt.batchKey, attempt.fence, attempt.pass, nameless.length, ...nameless, ...triples(batches)],
@@ -184,47 +160,6 @@ export class RunBatches extends RunReads {
     return { outstanding: accepted(reply[0], "the checkpoint") };
   }
 
-  /**
-   * Marks a batch dead and writes its dead letter; without an attempt (`fence` null) when the reconciler found its job in the
-   * failed set.
-   */
-  async bury(runId: string, entry: BuriedBatch, fence: number | null, failure: Failure): Promise<Burial> {
-    const run = this.runKeys(runId);
-    const now = await this.now();
-    const result: BatchResult = { urn: null, records: 0, error: failure.error };
-    const newLetter = [
-      ...["kind", entry.kind, "run", runId, "batch", entry.key],
-      ...["subject", entry.subject ?? entry.key, "size", entry.size],
-    ];
-    const reply = (await scripts.buryBatch.run(
-      this.redis,
-      [run.run, run.status, run.fences, run.results, this.keys.checkpoints, this.keys.letters.index],
-      [
-        entry.key,
-        fence ?? "",
-        JSON.stringify(result),
-        entry.kind,
-        "",
-        failure.error.code,
-        new Date(now).toISOString(),
-        runId,
-        CHECKPOINTS_KEPT,
-        // A letter that is replayed elsewhere was counted when it died first.
-        entry.letter ? 0 : entry.size,
-        entry.letter?.letter ?? letterIdOf(runId, entry.key),
-        now,
-        this.limits.entries,
-        this.limits.rawBytes,
-        ...failureFields(failure),
-        "|",
-        ...newLetter,
-      ],
-    )) as [number, number, number, number];
-    if (reply[0] === -3) return { outstanding: 0, letters: 0, rawBytes: 0, isNew: false };
-    const outstanding = accepted(reply[0], "the burial");
-    return { outstanding, letters: reply[1], rawBytes: reply[2], isNew: reply[3] === 1 };
-  }
-
   async extend(
     attempt: Attempt,
     pass: number,
@@ -250,29 +185,6 @@ export class RunBatches extends RunReads {
       [this.runKeys(runId).run],
       [batch, code, message.slice(0, MESSAGE_KEPT), attempt, attempts, delayMs, MOST_RETRIES],
     );
-  }
-
-  /**
-   * Takes back the bad records that an earlier pass met and the last one did not: the upstream was mended, or no longer has
-   * them. In the name of the finish step.
-   */
-  async forgetUnmet(attempt: Attempt): Promise<number> {
-    const run = this.runKeys(attempt.runId);
-    let cursor = "0";
-    let taken = 0;
-    do {
-      const [next, flat] = await this.redis.hscan(run.seen, cursor, "COUNT", 1_000);
-      cursor = next;
-      const unmet = flat.filter((_, i) => i % 2 === 0 && isUnmet(flat[i + 1] ?? "", attempt.pass));
-      if (unmet.length === 0) continue;
-      const reply = await scripts.forgetUnmet.run(
-        this.redis,
-        [run.run, run.fences, run.seen, run.nameless],
-        [attempt.batchKey, attempt.fence, attempt.pass, ...unmet],
-      );
-      taken += accepted(Number(reply), "taking bad records back");
-    } while (cursor !== "0");
-    return taken;
   }
 
   /** A record that had failed is good after all: later errors must not hide behind those that were forgiven. */

@@ -1,6 +1,6 @@
 /** What a failed job tells of its failure, where nobody was there to say it. */
 import type { Job } from "bullmq";
-import { classOf, type Failure, type LetterKind } from "./letter.ts";
+import { classOf, type Failure, type LetterKind } from "./deadLetter.ts";
 
 /** A failed reason begins with our code; BullMQ's own do not. */
 const CODE = /^[A-Z]+_[A-Z_]+/;

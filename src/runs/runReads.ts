@@ -11,23 +11,13 @@ import {
   toRunRecord,
 } from "./runRecord.ts";
 
-/** What fills a provider's dead letters, whichever comes first. */
-export interface LetterLimits {
-  entries: number;
-  rawBytes: number;
-}
-
-export const LETTER_LIMITS: LetterLimits = { entries: 10_000, rawBytes: 256_000_000 };
-
 export class RunReads {
   readonly keys: ProviderKeys;
-  readonly limits: LetterLimits;
   protected readonly redis: Redis;
 
-  constructor(redis: Redis, keys: ProviderKeys, limits: LetterLimits = LETTER_LIMITS) {
+  constructor(redis: Redis, keys: ProviderKeys) {
     this.redis = redis;
     this.keys = keys;
-    this.limits = limits;
   }
 
   protected runKeys(runId: string): RunKeys {

@@ -6,7 +6,7 @@
   Returns {1, letters, their raw bytes} adopted; {0} it has a letter.
 ]]
 local letters = KEYS[1]
---- @include "letters.lua"
+--- @include "deadLetters.lua"
 if redis.call("HEXISTS", letters .. ":jobs", ARGV[2]) == 1 or redis.call("EXISTS", letterKey(ARGV[1])) == 1 then
   return { 0 }
 end

@@ -11,7 +11,7 @@
   the state for that; {-1} there is no such letter.
 ]]
 local letters = KEYS[1]
---- @include "letters.lua"
+--- @include "deadLetters.lua"
 local l = redis.call("HMGET", letterKey(ARGV[1]), "state", "replayRun", "replayKey", "kind", "replays")
 if not l[1] then
   return { -1 }

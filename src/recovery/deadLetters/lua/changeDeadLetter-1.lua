@@ -6,7 +6,7 @@
   Returns {1}; {0, state} it has moved; {-1} there is no such letter.
 ]]
 local letters = KEYS[1]
---- @include "letters.lua"
+--- @include "deadLetters.lua"
 local key, conditions = letterKey(ARGV[1]), tonumber(ARGV[2])
 local state = redis.call("HGET", key, "state")
 if not state then

@@ -6,7 +6,7 @@
   Returns how many were noted.
 ]]
 local letters = KEYS[1]
---- @include "letters.lua"
+--- @include "deadLetters.lua"
 local noted = 0
 for i = 1, #ARGV, 2 do
   local key = letterKey(ARGV[i])

@@ -17,9 +17,9 @@
   {-2} something moved: read again.
 ]]
 local letters = KEYS[1]
---- @include "letters.lua"
---- @include "errorBase.lua"
---- @include "countBatch.lua"
+--- @include "deadLetters.lua"
+--- @include "../../../runs/lua/errorBase.lua"
+--- @include "../../../runs/lua/countBatch.lua"
 local id, open, key = ARGV[1], ARGV[3], ARGV[6]
 local read = redis.call("HMGET", letterKey(id), "state", "replays")
 if not read[1] then

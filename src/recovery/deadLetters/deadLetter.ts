@@ -1,7 +1,7 @@
-/** A dead letter as its hash in Redis tells it (see ../lua/letters.lua), and what a new one is made of. */
+/** A dead letter as its hash in Redis tells it (see lua/deadLetters.lua), and what a new one is made of. */
 import { createHash } from "node:crypto";
 import { errorCatalog } from "../../core/errorCatalog.ts";
-import type { StoredError } from "../runRecord.ts";
+import type { StoredError } from "../../runs/runRecord.ts";
 
 export type LetterClass = "exhausted" | "permanent" | "stalled" | "bad-record";
 export type LetterState = "dead" | "replaying" | "accepted";

@@ -1,21 +1,47 @@
 /**
- * What happens to dead letters besides their birth (runBatches.ts) and their replay (replay.ts). Every change is one script,
- * so that the index, its counts and the letter never disagree, and whoever comes second finds the letter moved.
+ * Creates, changes and drops dead letters. Every change is one script, so that the index, its counts and the dead letter
+ * never disagree. A second caller finds that the dead letter has moved.
  */
 import type { Redis } from "ioredis";
 import type { ProviderKeys } from "../../redis/keys.ts";
 import { loadScript } from "../../redis/scripts.ts";
-import { LETTER_LIMITS, type LetterLimits } from "../runReads.ts";
-import { type Failure, failureFields, type Letter, type LetterKind } from "./letter.ts";
-import { LetterReads } from "./letterReads.ts";
+import { redisMs } from "../../redis/time.ts";
+import { accepted, CHECKPOINTS_KEPT } from "../../runs/batches.ts";
+import type { BatchEntry, BatchResult } from "../../runs/runRecord.ts";
+import { type Failure, failureFields, type Letter, type LetterKind, letterIdOf } from "./deadLetter.ts";
+import { LetterReads } from "./deadLetterReads.ts";
 
-const script = (name: string) => loadScript(new URL(`../lua/${name}.lua`, import.meta.url));
+const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
 const scripts = {
-  drop: script("dropLetter-5"),
-  change: script("changeLetter-1"),
-  adopt: script("adoptLetter-2"),
-  supersede: script("supersedeLetters-1"),
+  markBatchDead: script("markBatchDead-6"),
+  drop: script("dropDeadLetter-5"),
+  change: script("changeDeadLetter-1"),
+  adopt: script("adoptDeadLetter-2"),
+  supersede: script("supersedeDeadLetters-1"),
 };
+
+/** What fills a provider's dead letters, whichever comes first. */
+export interface LetterLimits {
+  entries: number;
+  rawBytes: number;
+}
+
+export const LETTER_LIMITS: LetterLimits = { entries: 10_000, rawBytes: 256_000_000 };
+
+/** A batch that is given up. */
+export type DeadBatch = Pick<BatchEntry, "key" | "kind" | "size" | "letter"> & {
+  /** Of a bad record its id, where it has one. */
+  subject?: string;
+};
+
+export interface MarkedDead {
+  outstanding: number;
+  /** Dead letters that count towards the cap now, and their raw bytes. */
+  letters: number;
+  rawBytes: number;
+  /** It was no dead letter before. */
+  isNew: boolean;
+}
 
 export interface Dropped {
   /** Letters that still refer to staged slices of the run in which it gave up. */
@@ -29,6 +55,52 @@ export class LetterStore extends LetterReads {
   constructor(redis: Redis, keys: ProviderKeys, limits: LetterLimits = LETTER_LIMITS) {
     super(redis, keys);
     this.limits = limits;
+  }
+
+  /**
+   * Marks a batch dead and writes its dead letter; without an attempt (`fence` null) when the reconciler found its job in the
+   * failed set.
+   */
+  async markBatchDead(
+    runId: string,
+    entry: DeadBatch,
+    fence: number | null,
+    failure: Failure,
+  ): Promise<MarkedDead> {
+    const run = this.keys.run(runId);
+    const now = await redisMs(this.redis);
+    const result: BatchResult = { urn: null, records: 0, error: failure.error };
+    const newLetter = [
+      ...["kind", entry.kind, "run", runId, "batch", entry.key],
+      ...["subject", entry.subject ?? entry.key, "size", entry.size],
+    ];
+    const reply = (await scripts.markBatchDead.run(
+      this.redis,
+      [run.run, run.status, run.fences, run.results, this.keys.checkpoints, this.keys.letters.index],
+      [
+        entry.key,
+        fence ?? "",
+        JSON.stringify(result),
+        entry.kind,
+        "",
+        failure.error.code,
+        new Date(now).toISOString(),
+        runId,
+        CHECKPOINTS_KEPT,
+        // A letter that is replayed elsewhere was counted when it died first.
+        entry.letter ? 0 : entry.size,
+        entry.letter?.letter ?? letterIdOf(runId, entry.key),
+        now,
+        this.limits.entries,
+        this.limits.rawBytes,
+        ...failureFields(failure),
+        "|",
+        ...newLetter,
+      ],
+    )) as [number, number, number, number];
+    if (reply[0] === -3) return { outstanding: 0, letters: 0, rawBytes: 0, isNew: false };
+    const outstanding = accepted(reply[0], "marking the batch dead");
+    return { outstanding, letters: reply[1], rawBytes: reply[2], isNew: reply[3] === 1 };
   }
 
   /** The replay committed. Undefined when the letter does not wait for that replay (any more). */

@@ -4,7 +4,12 @@
  */
 import { createHash } from "node:crypto";
 import type { Redis } from "ioredis";
-import type { ProviderKeys } from "../redis/keys.ts";
+import type { Attempt } from "../../records/contract.ts";
+import type { ProviderKeys } from "../../redis/keys.ts";
+import { loadScript } from "../../redis/scripts.ts";
+import { accepted } from "../../runs/batches.ts";
+
+const forgetUnmetScript = loadScript(new URL("./lua/forgetUnmet-4.lua", import.meta.url));
 
 export interface BadRecord {
   deadLetterId: string;
@@ -38,6 +43,12 @@ export const deadLetterId = (provider: string, id: string | undefined, raw: stri
     .digest("hex")
     .slice(0, 24)}`;
 
+/** The mark of a bad record (see records/lua/seen.lua) that a pass before `pass` met last. */
+const isUnmet = (mark: string, pass: number): boolean => {
+  const [, met] = /^[da](\d+):/.exec(mark) ?? [];
+  return met !== undefined && Number(met) < pass;
+};
+
 export class BadRecords {
   readonly #redis: Redis;
   readonly #keys: ProviderKeys;
@@ -56,14 +67,14 @@ export class BadRecords {
     run: { runId: string; batch: string; now: string },
   ): Promise<{ fresh: Set<string>; accepted: Set<string> }> {
     const fresh = new Set<string>();
-    const accepted = new Set<string>();
+    const acceptedIds = new Set<string>();
     for (const record of bad) {
       const id = record.deadLetterId;
       const [known, state] = await Promise.all([
         this.facts(id),
         this.#redis.hget(this.#keys.letters.one(id), "state"),
       ]);
-      if (state === "accepted") accepted.add(id);
+      if (state === "accepted") acceptedIds.add(id);
       else if (!known?.planned) fresh.add(id);
       const facts: BadRecordFacts = {
         id: record.id ?? null,
@@ -80,13 +91,36 @@ export class BadRecords {
       await this.#redis.set(this.#keys.badRecordRaw(id), record.raw);
       await this.#redis.hset(this.#keys.badRecords, id, JSON.stringify(facts));
     }
-    return { fresh, accepted };
+    return { fresh, accepted: acceptedIds };
   }
 
   /** It is no bad record any more, or will be met again: its bytes go. For those that are no dead letter. */
   async forget(id: string): Promise<void> {
     await this.#redis.hdel(this.#keys.badRecords, id);
     await this.#redis.unlink(this.#keys.badRecordRaw(id));
+  }
+
+  /**
+   * Takes back the bad records that an earlier pass met and the last one did not: the upstream was mended, or no longer has
+   * them. In the name of the finish step.
+   */
+  async forgetUnmet(attempt: Attempt): Promise<number> {
+    const run = this.#keys.run(attempt.runId);
+    let cursor = "0";
+    let taken = 0;
+    do {
+      const [next, flat] = await this.#redis.hscan(run.seen, cursor, "COUNT", 1_000);
+      cursor = next;
+      const unmet = flat.filter((_, i) => i % 2 === 0 && isUnmet(flat[i + 1] ?? "", attempt.pass));
+      if (unmet.length === 0) continue;
+      const reply = await forgetUnmetScript.run(
+        this.#redis,
+        [run.run, run.fences, run.seen, run.nameless],
+        [attempt.batchKey, attempt.fence, attempt.pass, ...unmet],
+      );
+      taken += accepted(Number(reply), "taking bad records back");
+    } while (cursor !== "0");
+    return taken;
   }
 
   /** Their jobs are planned and added. */

@@ -3,7 +3,7 @@ import { UeeError } from "../core/errors.ts";
 import type { AnyProvider, RunMode } from "../providers/contract.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
 import type { Starter } from "./runRecord.ts";
-import type { RunStore } from "./runStore.ts";
+import type { RunStore } from "./runs.ts";
 
 export interface OpenRequest {
   mode: RunMode;

@@ -6,7 +6,7 @@
   ARGV[1] id of the replay run  ARGV[2] ISO time
   Returns 1 opened now; 2 it is open; 0 it does not wait any more; -1 another run is open; -2 a closed run must be cleaned.
 ]]
---- @include "../../redis/lua/clock.lua"
+--- @include "../../../redis/lua/clock.lua"
 if redis.call("GET", KEYS[2]) ~= ARGV[1] then
   return 0
 end

@@ -13,10 +13,10 @@
   {-3} not planned any more.
 ]]
 local letters = KEYS[6]
---- @include "checkFence.lua"
---- @include "letters.lua"
---- @include "countBatch.lua"
---- @include "retries.lua"
+--- @include "../../../runs/lua/checkFence.lua"
+--- @include "deadLetters.lua"
+--- @include "../../../runs/lua/countBatch.lua"
+--- @include "../../../runs/lua/retries.lua"
 if ARGV[2] ~= "" then
   local refused = checkFence(KEYS[1], KEYS[3], ARGV[1], ARGV[2], { open = true })
   if refused ~= 0 then

@@ -1,7 +1,7 @@
 /** What the index of dead letters tells: pages, counts, single letters. Never loads the set: a page at a time. */
 import type { Redis } from "ioredis";
 import type { ProviderKeys } from "../../redis/keys.ts";
-import { type Letter, type LetterClass, type LetterState, toLetter } from "./letter.ts";
+import { type Letter, type LetterClass, type LetterState, toLetter } from "./deadLetter.ts";
 
 /** Letters read at a time, at most. */
 const PAGE = 200;
