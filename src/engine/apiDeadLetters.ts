@@ -115,7 +115,10 @@ export interface DeadLetterCap {
 }
 
 export interface DeadLetterStats {
+  /** Those in the list and those that wait to be in it. */
   total: number;
+  /** Bad records of an open run whose jobs have not run yet: they are set aside and counted, and enter the list then. */
+  waiting: number;
   byState: Record<DeadLetterState, number>;
   byCode: Record<string, number>;
   byClass: Record<string, number>;
@@ -139,7 +142,7 @@ export interface DeadLetters {
   /** The bytes of a bad record as they were received; null for a batch. Rejects with API_NOT_FOUND. */
   raw(id: string): Promise<Buffer | null>;
   stats(filter?: Pick<DeadLetterFilter, "provider">): Promise<DeadLetterStats>;
-  /** Letters that are not accepted. */
+  /** Dead letters that are not accepted, those that wait to enter the list included. */
   count(provider?: string): Promise<number>;
   /**
    * Gives each letter a new job with fresh attempts: in its own run while that is open, else in a replay run, which opens

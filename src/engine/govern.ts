@@ -4,8 +4,6 @@ import type { ProviderMachineStore } from "../machines/machineStore.ts";
 import type { Actor, MachineSnapshot } from "../machines/request.ts";
 import { publishResize } from "../permits/optimizer/quotaEvents.ts";
 import type { PoolSize } from "../permits/permitPool.ts";
-import { jobId } from "../queues/jobCatalog.ts";
-import { isRecordKey, letterIdOf } from "../recovery/deadLetters/deadLetter.ts";
 import { LetterSweeper } from "../recovery/deadLetters/sweeper.ts";
 import { isRedisTrouble } from "../redis/errors.ts";
 import { cleanUp } from "../workers/cleanUp.ts";
@@ -77,31 +75,11 @@ export async function stop(
       // It closed by itself in this moment.
       if (!(thrown instanceof UeeError) || thrown.code !== "STOR_RUN_CLOSED") throw thrown;
     });
-    await forgetCancelled(context, runId);
     await new LetterSweeper(context).sweepReplays(runId);
     await cleanUp(context, runId);
   }
   await context.queue.queue.resume();
   return machineStatus(snapshot);
-}
-
-/** Jobs removed at once. */
-const AT_ONCE = 100;
-
-/** The jobs of what was cancelled have nothing left to do; nobody should see them wait. */
-async function forgetCancelled(context: ProviderContext, runId: string): Promise<void> {
-  const cancelled = [...(await context.runs.statuses(runId))].filter(([, { letter }]) => letter === "x");
-  for (let i = 0; i < cancelled.length; i += AT_ONCE) {
-    await Promise.all(
-      cancelled.slice(i, i + AT_ONCE).map(async ([key, { generation }]) => {
-        // One that is at work keeps its job: it finds the door closed and completes.
-        await context.queue.queue.remove(jobId({ runId, batch: key, generation })).catch(() => undefined);
-        // A bad record that is no dead letter yet becomes one when it is met again.
-        const letter = isRecordKey(key) ? letterIdOf(runId, key) : undefined;
-        if (letter && !(await context.letters.get(letter))) await context.badRecords.forget(letter);
-      }),
-    );
-  }
 }
 
 /** A person resizes the pool; the size stays until the next resize. */

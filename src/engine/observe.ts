@@ -5,6 +5,7 @@ import { kernelHistory } from "../permits/optimizer/kernelHistory.ts";
 import { quotaEvents } from "../permits/optimizer/quotaEvents.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import { ensureSchema } from "../redis/schema.ts";
+import { failedRecords } from "../runs/runRecord.ts";
 import type { ProviderContext } from "../workers/context.ts";
 import { actionsIn, statesFor } from "./actions.ts";
 import type { Engine, EtlTree, HistoryTransition } from "./api.ts";
@@ -92,7 +93,7 @@ async function branch(parts: EngineParts, context: ProviderContext) {
     lastCheckpoint(context),
   ]);
   const run = runId === undefined ? undefined : await context.runs.read(runId);
-  const errors = run === undefined ? 0 : run.dead + run.deadSize;
+  const errors = run === undefined ? 0 : failedRecords(run);
   const { created_at, updated_at, state } = machineTimes(now);
   return {
     id: name,

@@ -2,10 +2,12 @@
 import { errorCatalog } from "../core/errorCatalog.ts";
 import { UeeError } from "../core/errors.ts";
 import type { ProviderMachineStore } from "../machines/machineStore.ts";
+import { deadLetteredBy } from "../runs/runRecord.ts";
 import type { RunRecord, StoredError } from "../runs/runs.ts";
 import type { ProviderContext } from "../workers/context.ts";
 import type { Checkpoint, ProviderStatus, RunError, RunProgress, RunState } from "./api.ts";
 import { machineStatus } from "./govern.ts";
+import { deadLetterCounts } from "./letters/counts.ts";
 import { capOf } from "./letters/deadLetters.ts";
 
 const remedyOf = (code: string): string =>
@@ -96,7 +98,7 @@ function toProgress(run: RunRecord, { provider, watermark, machine, nowMs }: Sur
     unchanged: run.unchanged,
     removed: run.removed,
     accepted: run.accepted,
-    deadLettered: run.dead + run.deadBatches,
+    deadLettered: deadLetteredBy(run),
     requests: run.requests,
     batches: run.state === "closed" ? run.planned : run.done,
     durationMs: Math.max(0, endMs - Date.parse(run.startedAt)),
@@ -139,7 +141,7 @@ export async function providerStatus(
     context.records.count(),
     context.runs.recentRunIds(2),
     context.runs.recentReplayIds(2),
-    context.letters.counts(),
+    deadLetterCounts(context),
     lastCheckpoint(context),
   ]);
   const around = { provider: context.provider.name, watermark: meta.watermark, machine: now, nowMs };

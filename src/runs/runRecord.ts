@@ -90,6 +90,8 @@ export interface RunRecord {
   /** Batches; the jobs of bad records are none. */
   planned: number;
   done: number;
+  /** Bad records whose jobs have not ended, those of replays included. */
+  unfinishedRecords: number;
   deadBatches: number;
   /** Dead letters that were replayed in this run and gave up again. */
   deadAgain: number;
@@ -156,6 +158,14 @@ export interface ProviderMeta {
   newestFetch: number;
 }
 
+/** Records that failed for good, by the definition of the error rate: a batch that gave up counts the records it was planned with. */
+export const failedRecords = ({ dead, deadSize }: Pick<RunRecord, "dead" | "deadSize">): number =>
+  dead + deadSize;
+
+/** Dead letters that a run has made: one for each bad record, one for each batch that gave up. */
+export const deadLetteredBy = ({ dead, deadBatches }: Pick<RunRecord, "dead" | "deadBatches">): number =>
+  dead + deadBatches;
+
 /** Clocks differ, and records are entered retroactively: a watermark may lie this far after what it rests on. */
 const WATERMARK_SLACK_MS = 10 * 3_600_000;
 
@@ -206,6 +216,7 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     outstanding: int("outstanding"),
     planned: int("planned") - int("plannedRecords"),
     done: int("done") - int("doneRecords"),
+    unfinishedRecords: int("plannedRecords") - int("doneRecords"),
     deadBatches: int("deadBatches"),
     deadAgain: int("deadAgain"),
     deadSize: int("deadSize"),

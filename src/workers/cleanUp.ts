@@ -1,5 +1,7 @@
 /** What is done when a run has closed: what it saw is noted, its bookkeeping goes. May be done again, by anybody. */
+import { jobId } from "../queues/jobCatalog.ts";
 import { settleCovered } from "../recovery/deadLetters/covered.ts";
+import { isRecordKey, letterIdOf } from "../recovery/deadLetters/deadLetter.ts";
 import type { ProviderContext } from "./context.ts";
 import { processActor } from "./governor.ts";
 
@@ -8,6 +10,8 @@ const RUNS_KEPT = { ordinary: 100, replays: 20 };
 
 /** Letters looked at together. */
 const PAGE = 500;
+/** Jobs removed at once. */
+const AT_ONCE = 100;
 /** Dead letters that history names of those that a run settled. */
 const NAMED = 5;
 
@@ -18,11 +22,32 @@ export async function refersToSlices(context: ProviderContext, runId: string): P
 
 /** Keeps what status and dead letters need; drops the bookkeeping of a closed run. */
 export async function cleanUp(context: ProviderContext, runId: string): Promise<void> {
+  await forgetCancelled(context, runId);
   await settleLetters(context, runId);
   await noteSeenAgain(context, runId);
   await context.runs.dropBookkeeping(runId);
   if (!(await refersToSlices(context, runId))) await context.staging.clean(runId);
   await context.runs.trimHistory(RUNS_KEPT);
+}
+
+/**
+ * What was cancelled with the run, because a person stopped it or a wrong setting failed it: its jobs have nothing left to do,
+ * and a bad record that is no dead letter yet must become one when it is met again.
+ */
+async function forgetCancelled(context: ProviderContext, runId: string): Promise<void> {
+  // A run that its last step closed has nothing outstanding, and may have many batches.
+  if (((await context.runs.read(runId))?.outstanding ?? 0) === 0) return;
+  const cancelled = [...(await context.runs.statuses(runId))].filter(([, { letter }]) => letter === "x");
+  for (let i = 0; i < cancelled.length; i += AT_ONCE) {
+    await Promise.all(
+      cancelled.slice(i, i + AT_ONCE).map(async ([key, { generation }]) => {
+        // A job that is at work keeps its place: it finds its run closed and completes.
+        await context.queue.queue.remove(jobId({ runId, batch: key, generation })).catch(() => undefined);
+        const letter = isRecordKey(key) ? letterIdOf(runId, key) : undefined;
+        if (letter && !(await context.letters.get(letter))) await context.badRecords.forget(letter);
+      }),
+    );
+  }
 }
 
 /** What the run has covered is no dead letter any more; history says so. */

@@ -1,5 +1,6 @@
 /** When a provider is paused by itself: too many errors, or its dead letters at their cap. Pure. */
 import type { LetterLimits } from "../recovery/deadLetters/deadLetterStore.ts";
+import { failedRecords } from "../runs/runRecord.ts";
 import type { RunRecord } from "../runs/runs.ts";
 
 export interface ErrorLimits {
@@ -24,7 +25,7 @@ export function tooManyErrors(
   latest: { code: string; message: string }[],
 ): PauseReason | undefined {
   const deadSize = run.kind === "replay" ? 0 : run.deadSize;
-  const errors = run.dead + deadSize - run.errorBase.errors;
+  const errors = failedRecords({ dead: run.dead, deadSize }) - run.errorBase.errors;
   // Really processed: a run that never got a record fails with its own reason.
   const received = run.created + run.updated + run.unchanged + run.dead + run.accepted;
   const processed = received + deadSize - run.errorBase.processed;

@@ -171,10 +171,20 @@ function statsLines(context: CliContext, found: DeadLetterStats): string[] {
         ([key, count], i) =>
           `  ${style.dim((i === 0 ? name : "").padEnd(9))} ${formatCount(count).padStart(7)}  ${key}`,
       );
-  return [
+  const waiting =
+    found.waiting === 0
+      ? []
+      : [
+          `  ${formatCount(found.waiting)} bad records of an open run enter the list when their jobs have run`,
+        ];
+  const head =
     `${style.bold(plural(found.total, "dead letter"))}: ${formatCount(dead)} dead, ${formatCount(replaying)} being replayed, ` +
-      `${formatCount(accepted)} accepted; ${formatBytes(found.rawBytes)} of raw bytes`,
-    `  oldest failed first ${formatAge(found.oldest!, now)}, newest failed last ${formatAge(found.newest!, now)}; ` +
+    `${formatCount(accepted)} accepted; ${formatBytes(found.rawBytes)} of raw bytes`;
+  if (found.oldest === null || found.newest === null) return [head, ...waiting];
+  return [
+    head,
+    ...waiting,
+    `  oldest failed first ${formatAge(found.oldest, now)}, newest failed last ${formatAge(found.newest, now)}; ` +
       `replayed at most ${found.maxReplays}, in the mean ${found.meanReplays.toFixed(1)} times`,
     ...group("code", found.byCode),
     ...group("class", found.byClass),

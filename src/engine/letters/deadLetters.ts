@@ -1,7 +1,6 @@
 /** Dead letters as people and scripts ask for them: reads. What they do with them is in actions.ts. */
 import { UeeError } from "../../core/errors.ts";
 import type { Letter } from "../../recovery/deadLetters/deadLetter.ts";
-import type { LetterCounts } from "../../recovery/deadLetters/deadLetterReads.ts";
 import type { ProviderContext } from "../../workers/context.ts";
 import { capLevel, capShare } from "../../workers/limits.ts";
 import type {
@@ -13,6 +12,7 @@ import type {
 } from "../apiDeadLetters.ts";
 import { contextOf, type EngineParts } from "../parts.ts";
 import { makeLetterActions } from "./actions.ts";
+import { type DeadLetterCounts, deadLetterCounts, undecided } from "./counts.ts";
 import {
   before,
   type Cursor,
@@ -54,8 +54,8 @@ export function makeDeadLetters(parts: EngineParts): DeadLetters {
     raw: async (id) => (await raw(id)).raw,
     stats: async (filter = {}) => stats(wanted(filter.provider)),
     async count(provider) {
-      const counts = await Promise.all(wanted(provider).map(({ letters }) => letters.counts()));
-      return counts.reduce((sum, { byState }) => sum + byState.dead + byState.replaying, 0);
+      const counts = await Promise.all(wanted(provider).map(deadLetterCounts));
+      return counts.reduce((sum, one) => sum + undecided(one), 0);
     },
     ...makeLetterActions(parts),
   };
@@ -95,8 +95,8 @@ async function list(
 }
 
 /** How near a provider is to the bound at which it pauses. */
-export function capOf({ provider, letters }: ProviderContext, counts: LetterCounts): DeadLetterCap {
-  const now = { letters: counts.byState.dead + counts.byState.replaying, rawBytes: counts.countedBytes };
+export function capOf({ provider, letters }: ProviderContext, counts: DeadLetterCounts): DeadLetterCap {
+  const now = { letters: undecided(counts), rawBytes: counts.countedBytes };
   return {
     provider: provider.name,
     entries: now.letters,
@@ -109,23 +109,25 @@ export function capOf({ provider, letters }: ProviderContext, counts: LetterCoun
 }
 
 async function stats(contexts: ProviderContext[]): Promise<DeadLetterStats> {
-  const counts = await Promise.all(contexts.map(({ letters }) => letters.counts()));
-  const sum = (pick: (one: LetterCounts) => number): number =>
+  const counts = await Promise.all(contexts.map(deadLetterCounts));
+  const sum = (pick: (one: DeadLetterCounts) => number): number =>
     counts.reduce((all, one) => all + pick(one), 0);
-  const group = (pick: (one: LetterCounts) => Record<string, number>): Record<string, number> => {
+  const group = (pick: (one: DeadLetterCounts) => Record<string, number>): Record<string, number> => {
     const all: Record<string, number> = {};
     for (const one of counts)
       for (const [name, n] of Object.entries(pick(one))) all[name] = (all[name] ?? 0) + n;
     return Object.fromEntries(Object.entries(all).sort((a, b) => b[1] - a[1]));
   };
-  const times = (pick: (one: LetterCounts) => string | null): string[] =>
+  const times = (pick: (one: DeadLetterCounts) => string | null): string[] =>
     counts
       .map(pick)
       .filter((at): at is string => at !== null)
       .sort();
-  const total = sum((one) => one.total);
+  const listed = sum((one) => one.total);
+  const waiting = sum((one) => one.waiting);
   return {
-    total,
+    total: listed + waiting,
+    waiting,
     byState: {
       dead: sum((one) => one.byState.dead),
       replaying: sum((one) => one.byState.replaying),
@@ -133,12 +135,14 @@ async function stats(contexts: ProviderContext[]): Promise<DeadLetterStats> {
     },
     byCode: group((one) => one.byCode),
     byClass: group((one) => one.byClass),
-    byProvider: Object.fromEntries(contexts.map(({ provider }, i) => [provider.name, counts[i]!.total])),
+    byProvider: Object.fromEntries(
+      contexts.map(({ provider }, i) => [provider.name, counts[i]!.total + counts[i]!.waiting]),
+    ),
     rawBytes: sum((one) => one.rawBytes),
     oldest: times((one) => one.oldest)[0] ?? null,
     newest: times((one) => one.newest).at(-1) ?? null,
     maxReplays: Math.max(0, ...counts.map(({ maxReplays }) => maxReplays)),
-    meanReplays: total === 0 ? 0 : sum(({ replays }) => replays) / total,
+    meanReplays: listed === 0 ? 0 : sum(({ replays }) => replays) / listed,
     caps: contexts.map((context, i) => capOf(context, counts[i]!)),
   };
 }

@@ -115,6 +115,7 @@ function paperLetters(paper: Paper, say: <Said>(said: () => Said) => Promise<Sai
     stats: () =>
       say(() => ({
         total: paper.letters.length,
+        waiting: 0,
         byState: { dead: 0, replaying: 0, accepted: 0, ...countBy(({ state }) => state) },
         byCode: countBy(({ code }) => code),
         byClass: countBy((letter) => letter.class),

@@ -33,6 +33,7 @@ const letter: DeadLetter = {
 
 const stats: DeadLetterStats = {
   total: 3,
+  waiting: 0,
   byState: { dead: 2, replaying: 0, accepted: 1 },
   byCode: { VAL_RECORD_FIELD: 3 },
   byClass: { "bad-record": 3 },

@@ -64,7 +64,8 @@ const counts = z.record(z.string(), z.number());
 export const deadLetterStatsSchema = shows<EngineDeadLetterStats>()(
   z
     .object({
-      total: z.number(),
+      total: z.number().describe("Those in the list, and those that wait to enter it"),
+      waiting: z.number().describe("Bad records of an open run that enter the list when their jobs have run"),
       byState: z.object({ dead: z.number(), replaying: z.number(), accepted: z.number() }),
       byCode: counts,
       byClass: counts,

@@ -51,7 +51,11 @@ export function DeadLetters() {
       ) : page === null || stats === null ? (
         <Loading lines={4} what="the dead letters" />
       ) : letters.length === 0 && depth === 0 ? (
-        isAny(chosen) || stats.total === 0 ? (
+        isAny(chosen) && stats.waiting > 0 ? (
+          <Empty title={`${plural(stats.waiting, "bad record")} set aside`}>
+            They enter this list when their jobs have run; while the provider is paused these wait.
+          </Empty>
+        ) : isAny(chosen) || stats.total === 0 ? (
           <Empty title="No dead letters">
             Nothing gave up. What does is kept here until somebody decides.
           </Empty>
@@ -116,14 +120,15 @@ function letterVersion({ overview, trouble }: Fleet): string | null {
     .join(" ");
 }
 
-function Totals({ stats: { byState } }: { stats: DeadLetterStats }) {
+function Totals({ stats: { byState, waiting } }: { stats: DeadLetterStats }) {
   const parts = [
+    waiting > 0 && `${count(waiting)} set aside`,
     byState.dead > 0 && `${count(byState.dead)} waiting for a person`,
     byState.replaying > 0 && `${count(byState.replaying)} replaying`,
     byState.accepted > 0 && `${count(byState.accepted)} accepted`,
   ].filter((part) => part !== false);
   return (
-    <span class={byState.dead > 0 ? "text-warn" : "muted"}>
+    <span class={byState.dead + waiting > 0 ? "text-warn" : "muted"}>
       {parts.length > 0 ? parts.join(", ") : "none"}
     </span>
   );

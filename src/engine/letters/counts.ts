@@ -1,0 +1,49 @@
+/**
+ * How many dead letters a provider has: the only place that counts them for `status`, `dlq stats`, the HTTP API, the page and
+ * the metrics.
+ *
+ * A bad record is set aside with its bytes when it is received, and enters the failed set, and with it the list of dead
+ * letters, when its own job has run. While the provider is paused these jobs wait. Such records are counted all the same, so
+ * that the number agrees with what the run reports as dead-lettered.
+ */
+import type { LetterCounts, LetterPlace } from "../../recovery/deadLetters/deadLetterReads.ts";
+import type { ProviderContext } from "../../workers/context.ts";
+
+export interface DeadLetterCounts extends LetterCounts {
+  /** Bad records of the open run that are not in the list yet. */
+  waiting: number;
+}
+
+/** Dead letters read together. */
+const PAGE = 200;
+
+export async function deadLetterCounts(context: ProviderContext): Promise<DeadLetterCounts> {
+  const { runs, letters } = context;
+  const runId = await runs.openRunId();
+  const [run, counts] = await Promise.all([runId === null ? undefined : runs.read(runId), letters.counts()]);
+  const unfinished = run?.unfinishedRecords ?? 0;
+  if (!run || unfinished === 0) return { ...counts, waiting: 0 };
+  const replayed = counts.byState.replaying === 0 ? 0 : await recordsReplayedIn(context, run.id);
+  return { ...counts, waiting: Math.max(0, unfinished - replayed) };
+}
+
+/** Bad records that are in the list already and are tried again in this run. */
+async function recordsReplayedIn({ letters }: ProviderContext, runId: string): Promise<number> {
+  let found = 0;
+  let from: LetterPlace | null = null;
+  for (;;) {
+    const page: Awaited<ReturnType<typeof letters.page>> = await letters.page(
+      { state: "replaying" },
+      from,
+      PAGE,
+    );
+    found += page.filter(({ kind, replay }) => kind === "record" && replay?.runId === runId).length;
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE) return found;
+    from = { ms: last.lastMs, id: last.id };
+  }
+}
+
+/** Dead letters that are not accepted: what counts towards the cap, and what an operator has to decide about. */
+export const undecided = ({ byState, waiting }: DeadLetterCounts): number =>
+  byState.dead + byState.replaying + waiting;
