@@ -11,7 +11,7 @@ import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { PermitKeys } from "../redis/keys.ts";
-import { type GovernOperation, makePoolScripts, type WaitReason } from "./poolScripts.ts";
+import { type AcquireReply, type GovernOperation, makePoolScripts, type WaitReason } from "./poolScripts.ts";
 import { type AuditReport, type PoolView, readAudit, readView } from "./report.ts";
 import { makeReturns } from "./returns.ts";
 import { checkNumber, checkProvider, checkText } from "./validate.ts";
@@ -115,6 +115,7 @@ export interface PoolSize {
 export interface HeldLease {
   lease: string;
   fence?: number;
+  provider?: string;
   onControl?: ControlTiming;
 }
 
@@ -167,24 +168,20 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     size: checkNumber("size", options.size ?? 10, 1, 4_096),
     cleanStopKey: options.cleanStopKey ?? "uee:clean-stop",
   });
-  const timed = async <T>(told: ControlTiming | undefined, call: () => Promise<T>): Promise<T> => {
+  const timed = <T>(told: ControlTiming | undefined, call: () => Promise<T>): Promise<T> => {
+    if (!told) return call();
     const from = performance.now();
-    try {
-      return await call();
-    } finally {
-      told?.(performance.now() - from);
-    }
+    return call().finally(() => told(performance.now() - from));
   };
   const wakeups = makeWakeups({ connect: options.blocking, key: keys.wake, logger });
-  const release = ({ lease, fence = 0, onControl }: HeldLease) =>
-    timed(onControl, () => scripts.release(lease, fence));
+  const release = (held: HeldLease) => timed(held.onControl, () => scripts.release(held));
   const returns = makeReturns(release, logger);
   let closed = false;
 
   // A Redis that came back without its data learns of its former life before newcomers make use of an empty pool. No
   // process has this lease: asking is telling.
   const onReady = (): void => {
-    scripts.renew(`reconnected:${randomUUID()}`, 0).catch(() => {});
+    scripts.renew({ lease: `reconnected:${randomUUID()}` }).catch(() => {});
   };
   redis.on("ready", onReady);
 
@@ -194,12 +191,13 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     const askedAt = monotonic();
     const instead = returns.take(request.provider);
     returns.flush();
-    const reply = await timed(request.onControl, () => scripts.acquire(request, instead)).catch(
-      (error: unknown) => {
-        if (instead) returns.add(instead);
-        throw error;
-      },
-    );
+    let reply: AcquireReply;
+    try {
+      reply = await timed(request.onControl, () => scripts.acquire(request, instead));
+    } catch (error) {
+      if (instead) returns.add(instead);
+      throw error;
+    }
     if (!reply.granted) {
       const { ahead, reason, hint } = reply;
       return {
@@ -272,12 +270,14 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     seed: async (size) =>
       govern("seed", checkNumber("size", size, 1, 4_096), { actor: "configuration", reason: "" }),
     acquire,
-    async renew({ lease, fence = 0, onControl }) {
+    async renew(held) {
       returns.flush();
       const askedAt = monotonic();
-      const reply = await timed(onControl, () => scripts.renew(lease, fence));
+      const reply = await timed(held.onControl, () => scripts.renew(held));
       if (reply.lost) {
-        throw new UeeError("PERM_LEASE_LOST", `The lease ${lease} has ended.`, { data: { lease } });
+        throw new UeeError("PERM_LEASE_LOST", `The lease ${held.lease} has ended.`, {
+          data: { lease: held.lease },
+        });
       }
       return {
         mayKeep: reply.mayKeep,

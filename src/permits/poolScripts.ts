@@ -52,12 +52,19 @@ export interface GovernReply {
   nowUs: number;
 }
 
+export interface LeaseName {
+  lease: string;
+  /** Default: whichever it has. */
+  fence?: number;
+  /** Saves the script one read. */
+  provider?: string;
+}
+
 export interface PoolScripts {
   /** `instead` is given back in the same step, first. */
   acquire(args: AcquireArgs, instead?: { lease: string; fence: number }): Promise<AcquireReply>;
-  /** `fence` 0 = whichever. */
-  renew(lease: string, fence: number): Promise<RenewReply>;
-  release(lease: string, fence: number): Promise<{ given: boolean; nowUs: number }>;
+  renew(lease: LeaseName): Promise<RenewReply>;
+  release(lease: LeaseName): Promise<{ given: boolean; nowUs: number }>;
   leave(provider: string, waiter: string): Promise<{ left: boolean; nowUs: number }>;
   govern(operation: GovernOperation, value: number, actor: string, reason: string): Promise<GovernReply>;
   /** Raw; see report.ts. */
@@ -91,84 +98,73 @@ export function makePoolScripts(options: PoolScriptOptions): PoolScripts {
     options.waiterMs * 1000,
   ].join(" ");
 
-  const run = (script: Script, ...args: ScriptArg[]): Promise<unknown> =>
-    script.run(redis, [keys.pool], [settings, ...args]);
-
-  const mapped = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      return await work();
-    } catch (error) {
+  const run = (script: Script, provider: string, ...args: ScriptArg[]): Promise<unknown> =>
+    script.run(redis, [keys.pool], [settings, provider, ...args]).catch((error: unknown) => {
       throw mapRedisError(error);
-    }
-  };
+    });
 
   return {
-    acquire: ({ lease, provider, waiter, owner }, instead) =>
-      mapped(async () => {
-        const { reply, granted } = await restarts.ask((told) =>
-          run(
-            scripts.acquire,
-            ...[lease, provider, waiter, owner, told],
-            ...[instead?.lease ?? "", instead?.fence ?? 0],
-          ),
-        );
-        const list = reply as unknown[];
-        const [outcome, first, second, third, fourth, fifth] = numbers(list) as [number, ...number[]];
-        if (outcome === 0) {
-          const reason = String(list[4]) as WaitReason;
-          return {
-            granted: false,
-            ahead: first!,
-            askAgainUs: second!,
-            hint: third!,
-            reason,
-            nowUs: fifth!,
-          };
-        }
-        granted(fifth!, String(list[6]));
+    async acquire({ lease, provider, waiter, owner }, instead) {
+      const { reply, granted } = await restarts.ask((told) =>
+        run(scripts.acquire, provider, lease, waiter, owner, told, instead?.lease ?? "", instead?.fence ?? 0),
+      );
+      if (typeof reply === "number") {
+        granted(reply);
+        const lifeUs = options.leaseMs * 1000;
+        return { granted: true, fence: reply, lifeUs, mayKeep: true, graceUs: 0, nowUs: reply };
+      }
+      const list = reply as unknown[];
+      const [outcome, first, second, third, fourth, fifth] = numbers(list) as [number, ...number[]];
+      if (outcome === 0) {
+        const reason = String(list[4]) as WaitReason;
         return {
-          granted: true,
-          fence: first!,
-          lifeUs: second!,
-          mayKeep: third === 1,
-          graceUs: fourth!,
+          granted: false,
+          ahead: first!,
+          askAgainUs: second!,
+          hint: third!,
+          reason,
           nowUs: fifth!,
         };
-      }),
-    renew: (lease, fence) =>
-      mapped(async () => {
-        const { reply } = await restarts.ask((told) => run(scripts.renew, lease, fence, told));
-        const [outcome, keep, lifeUs, graceUs, nowUs] = numbers(reply) as [number, ...number[]];
-        if (outcome === 0) return { lost: true, nowUs: keep! };
-        return { lost: false, mayKeep: keep === 1, lifeUs: lifeUs!, graceUs: graceUs!, nowUs: nowUs! };
-      }),
-    release: (lease, fence) =>
-      mapped(async () => {
-        const [given, nowUs] = numbers(await run(scripts.release, lease, fence));
-        return { given: given === 1, nowUs: nowUs! };
-      }),
-    leave: (provider, waiter) =>
-      mapped(async () => {
-        const [left, nowUs] = numbers(await run(scripts.leave, provider, waiter));
-        return { left: left === 1, nowUs: nowUs! };
-      }),
-    govern: (operation, value, actor, reason) =>
-      mapped(async () => {
-        const reply = await run(scripts.govern, operation, value, actor, reason);
-        const [changed, configured, effective, allocated, askedBack, before, nowUs] = numbers(reply);
-        return {
-          changed: changed === 1,
-          configured: configured!,
-          effective: effective!,
-          allocated: allocated!,
-          askedBack: askedBack!,
-          effectiveBefore: before!,
-          nowUs: nowUs!,
-        };
-      }),
-    show: (holders) => mapped(async () => (await run(scripts.show, holders)) as unknown[]),
-    audit: (repair, actor) =>
-      mapped(async () => (await run(scripts.audit, repair ? 1 : 0, actor)) as unknown[]),
+      }
+      granted(fifth!, String(list[6]));
+      return {
+        granted: true,
+        fence: first!,
+        lifeUs: second!,
+        mayKeep: third === 1,
+        graceUs: fourth!,
+        nowUs: fifth!,
+      };
+    },
+    async renew({ lease, fence = 0, provider = "" }) {
+      const { reply } = await restarts.ask((told) => run(scripts.renew, provider, lease, fence, told));
+      const [outcome, keep, lifeUs, graceUs, nowUs] = numbers(reply) as [number, ...number[]];
+      if (outcome === 0) return { lost: true, nowUs: keep! };
+      return { lost: false, mayKeep: keep === 1, lifeUs: lifeUs!, graceUs: graceUs!, nowUs: nowUs! };
+    },
+    async release({ lease, fence = 0, provider = "" }) {
+      const [given, nowUs] = numbers(await run(scripts.release, provider, lease, fence));
+      return { given: given === 1, nowUs: nowUs! };
+    },
+    async leave(provider, waiter) {
+      const [left, nowUs] = numbers(await run(scripts.leave, provider, waiter));
+      return { left: left === 1, nowUs: nowUs! };
+    },
+    async govern(operation, value, actor, reason) {
+      const reply = await run(scripts.govern, "", operation, value, actor, reason);
+      const [changed, configured, effective, allocated, askedBack, before, nowUs] = numbers(reply);
+      return {
+        changed: changed === 1,
+        configured: configured!,
+        effective: effective!,
+        allocated: allocated!,
+        askedBack: askedBack!,
+        effectiveBefore: before!,
+        nowUs: nowUs!,
+      };
+    },
+    show: async (holders) => (await run(scripts.show, "", holders)) as unknown[],
+    audit: async (repair, actor) => (await run(scripts.audit, "", repair ? 1 : 0, actor)) as unknown[],
     close: () => restarts.close(),
   };
 }

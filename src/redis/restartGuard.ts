@@ -4,6 +4,7 @@
  * cleanly.
  */
 import type { Redis } from "ioredis";
+import { mapRedisError } from "./errors.ts";
 
 export interface Answer {
   reply: unknown;
@@ -45,7 +46,10 @@ export function makeRestartGuard(redis: Redis, cleanStopKey: string): RestartGua
       const connection = connections;
       let reply = await run(believed || inFull(-1));
       if (mustTellAll(reply)) {
-        const cleanStop = Number((await redis.get(cleanStopKey)) ?? 0);
+        const stored = await redis.get(cleanStopKey).catch((error: unknown) => {
+          throw mapRedisError(error);
+        });
+        const cleanStop = Number(stored ?? 0);
         reply = await run(inFull(Number.isFinite(cleanStop) ? cleanStop : 0));
       }
       return {

@@ -4,95 +4,114 @@
 
   KEYS[1] pool
   ARGV[1] settings, as in pool.lua
-  ARGV[2] lease
-  ARGV[3] provider
+  ARGV[2] provider
+  ARGV[3] lease
   ARGV[4] waiter: who waits, over several requests
   ARGV[5] owner: text for people
   ARGV[6] what the caller knows of restarts (redis/lua/restart.lua)
   ARGV[7] lease to give back first, '' = none
   ARGV[8] its fence
 
-  Returns {1, fence, µs to live, 1 when it may be kept else 0, µs of grace, now, run id}   granted
+  Returns now                                                         granted for a whole life; the fence is `now`, and the
+                                                                      run id is as the caller told
+          {1, fence, µs to live, 1 when it may be kept else 0, µs of grace, now, run id}   granted
           {0, waiters of this provider ahead, µs after which to ask again, last hint, reason, now}
                                                                           reason: full | turn | restart
           {-1}                                                            call again with ARGV[6] in full
 ]]
 --- @include "pool.lua"
+local p, lease, waiter, owner, told = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local oldLease, oldFence = ARGV[7], tonumber(ARGV[8])
+local freed, runId, member, wake = 0, told, nil, nil
+
+--- What is stored of the lease asked for, and the old one where it is to be given back.
+local facts = redis.call("HMGET", LEASES, lease, oldLease)
+local old = facts[2] and readLease(facts[2])
+local isOld = old and old.fence == oldFence
+local its, rest = providers[p], isOld and pool.used - 1 or pool.used
+-- Mostly nothing is due, Redis and the provider are known, and a permit is free: then the rules below have no say.
+local plain = its and quiet and told == runIdStored and not facts[1] and pool.holdUntil <= now and rest < effective()
+  and (not isOld or old.p == p) and (rest == 0 or its.use > pool.used - rest)
+
+if plain then
+  if isOld then
+    drop(oldLease, old, nil, now)
+  end
+else
+--- @include "upkeep.lua"
 --- @include "waiters.lua"
 --- @include "restart.lua"
-local lease, p, waiter, owner, told = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local oldLease, oldFence = ARGV[7], tonumber(ARGV[8])
-
-local runId = restarted(told)
-if runId == "ask" then
-  return { -1 }
-end
-seedIfNew()
-know(p)
-local freed = reap()
-local known, returned = redis.call("HMGET", LEASES, lease, oldLease), nil
-if oldLease ~= "" then
-  local old = known[2] and readLease(known[2])
-  if old and old.fence == oldFence then
+  runId = restarted(told)
+  if runId == "ask" then
+    return { -1 }
+  end
+  seedIfNew()
+  know(p)
+  freed = reap()
+  facts = redis.call("HMGET", LEASES, lease, oldLease)
+  isOld = isOld and facts[2]
+  if isOld then
     drop(oldLease, old, nil, now)
-    freed, returned = freed + 1, old.p
-    if oldLease == lease then
-      known[1] = false
+    freed = freed + 1
+  end
+
+  local held = living(lease, not (isOld and lease == oldLease) and facts[1])
+  local free, restarting = effective() - pool.used, pool.holdUntil > now
+  local mayTake = free > 0 and not restarting
+  if not held and (not mayTake or pool.waiting > 0) then
+    member = stand(p, waiter)
+    mayTake = mayTake and isTurn(member, free)
+  end
+  if isOld and (held or not mayTake) then
+    log("release", oldLease, old.p, 1, "d=" .. nowText)
+  end
+
+  if held then
+    local left, keep, graceLeft = renewed(lease, held)
+    if freed > 0 then
+      hint()
     end
+    save()
+    return { 1, held.fence, left, keep, graceLeft, now, runId }
   end
+
+  if not mayTake then
+    -- The earliest end of a lease may be later than that: then the next look finds nothing, and comes a little early.
+    local wait, reason = math.max(0, math.min(LIFE, pool.nextEnd - now)), free > 0 and "turn" or "full"
+    if restarting then
+      wait, reason = pool.holdUntil - now, "restart"
+    end
+    if freed > 0 then
+      hint()
+    end
+    save()
+    local ahead = redis.call("ZLEXCOUNT", WAITERS, "[" .. p .. "|", "(" .. member)
+    return { 0, ahead, wait, pool.wake, reason, now }
+  end
+
+  if member then
+    removeWaiter(member, p, waiter)
+  else
+    awake(p)
+  end
+  wake = freed > 0 and hint
 end
 
-local held = living(lease, known[1])
-local free, restarting = effective() - pool.used, pool.holdUntil > now
-local mayTake, member = free > 0 and not restarting, nil
-if not held and (not mayTake or pool.waiting > 0) then
-  member = queue().stand(p, waiter)
-  mayTake = mayTake and queue().isTurn(member, free)
-end
-if returned and (held or not mayTake) then
-  log("release", oldLease, returned, 1, "d=" .. nowText)
-end
-
-if held then
-  local left, keep, graceLeft = renewed(lease, held)
-  if freed > 0 then
-    hint()
-  end
-  save()
-  return { 1, held.fence, left, keep, graceLeft, now, runId }
-end
-
-if not mayTake then
-  -- The earliest end of a lease may be later than that: then the next look finds nothing, and comes a little early.
-  local wait, reason = math.max(0, math.min(LIFE, pool.nextEnd - now)), free > 0 and "turn" or "full"
-  if restarting then
-    wait, reason = pool.holdUntil - now, "restart"
-  end
-  if freed > 0 then
-    hint()
-  end
-  save()
-  local ahead = redis.call("ZLEXCOUNT", WAITERS, "[" .. p .. "|", "(" .. member)
-  return { 0, ahead, wait, pool.wake, reason, now }
-end
-
-if member then
-  removeWaiter(member, p, waiter)
-elseif pool.used > 0 and of(p).use == 0 then
-  queue().awake(p)
-end
 pool.fence, pool.lastGrantAt = math.max(pool.fence + 1, now), now
-held = { p = p, fence = pool.fence, since = now, asked = 0, grace = 0, owner = owner }
+pool.nextEnd = math.min(pool.nextEnd, now + LIFE)
 hold(p, 1)
-extend(held)
-writeLease(lease, held)
-if returned then
-  log("grant", lease, p, 1, "f=" .. int(held.fence), "o", oldLease)
+local fence = pool.fence == now and nowText or int(pool.fence)
+writeLease(lease, int(now + LIFE), p, fence, nowText, 0, 0, owner)
+if isOld then
+  log("grant", lease, p, 1, "f=" .. fence, "o", oldLease)
 else
-  log("grant", lease, p, 1, "f=" .. int(held.fence))
+  log("grant", lease, p, 1, "f=" .. fence)
 end
-if freed > 0 then
-  hint()
+if wake then
+  wake()
 end
 save()
-return { 1, held.fence, held.deadline - now, 1, 0, now, runId }
+if plain and pool.fence == now then
+  return now
+end
+return { 1, pool.fence, LIFE, 1, 0, now, runId }

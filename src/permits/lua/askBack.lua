@@ -1,5 +1,5 @@
 --[[
-  Included after pool.lua by the scripts that may find more held than the pool has: whose permits are asked back.
+  Included after upkeep.lua by the scripts that may find more held than the pool has: whose permits are asked back.
   Proportional: every provider keeps its part of what remains, `use x remaining / used`, rounded down; the few that rounding
   leaves over go to those with the fewest. Inside a provider the newest leases give first. One pass over all leases; their
   number is bounded by the greatest size.
@@ -14,7 +14,7 @@ local function askUntil(p, keep, leases)
     if held.p == p and held.asked == 0 then
       ask(held, 1)
       excess = excess - 1
-      writeLease(held.lease, held)
+      rewriteLease(held.lease, held)
     end
   end
 end

@@ -5,14 +5,16 @@
 
   KEYS[1] pool
   ARGV[1] settings, as in pool.lua
-  ARGV[2] 1 = repair
-  ARGV[3] actor
+  ARGV[2] ''
+  ARGV[3] 1 = repair
+  ARGV[4] actor
 
   Returns {now, leases seen, waiters seen, {kind, subject, stored, right, …} findings, the first 100, their number}
 ]]
 --- @include "pool.lua"
+--- @include "upkeep.lua"
 --- @include "askBack.lua"
-local repair, actor = ARGV[2] == "1", ARGV[3]
+local repair, actor = ARGV[3] == "1", ARGV[4]
 local findings, count = {}, 0
 local function find(kind, subject, was, right)
   count = count + 1
@@ -50,7 +52,7 @@ for lease, facts in pairs(pairsOf(redis.call("HGETALL", LEASES))) do
       find("deadline-too-late", lease, int(held.deadline), int(now + LIFE))
       held.deadline = now + LIFE
       if repair then
-        writeLease(lease, held)
+        rewriteLease(lease, held)
       end
     end
     first = math.min(first, held.deadline)

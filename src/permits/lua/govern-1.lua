@@ -4,18 +4,20 @@
 
   KEYS[1] pool
   ARGV[1] settings, as in pool.lua
-  ARGV[2] operation: seed | resize | revoke | restore
-  ARGV[3] number of permits
-  ARGV[4] actor
-  ARGV[5] reason
+  ARGV[2] ''
+  ARGV[3] operation: seed | resize | revoke | restore
+  ARGV[4] number of permits
+  ARGV[5] actor
+  ARGV[6] reason
 
   Returns {1 when something changed else 0, configured size, effective size, permits held, permits asked back,
            effective size before, now}
 ]]
 --- @include "pool.lua"
+--- @include "upkeep.lua"
 --- @include "waiters.lua"
 --- @include "askBack.lua"
-local operation, value, actor, reason = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local operation, value, actor, reason = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
 redis.call("HDEL", LEASES, "")
 reap()
 if operation == "seed" and pool.size == 0 then

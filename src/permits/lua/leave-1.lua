@@ -9,6 +9,7 @@
   Returns {1 when it stood in the queue else 0, now}
 ]]
 --- @include "pool.lua"
+--- @include "upkeep.lua"
 --- @include "waiters.lua"
 local p, waiter = ARGV[2], ARGV[3]
 redis.call("HDEL", LEASES, "")

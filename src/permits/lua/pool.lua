@@ -2,6 +2,10 @@
   Included by every script of the permit pool: its keys, its clock, its numbers, and the few steps that change what is held.
   All times are µs by Redis TIME; a script has one `now`.
 
+  Redis makes the functions of a script again at each call, which takes longer than the commands of a grant do. So this
+  file has only what every script needs. The scripts that workers call most (acquire, release) include upkeep.lua and
+  waiters.lua after the point where they return when nothing else is to be done.
+
   KEYS[1] pool     HASH  'pool' -> numbers of the whole pool, 'p:<provider>' -> numbers of a provider (formats.lua),
                          'names' -> 'cve|cwe|…', 'runId' -> of the Redis that we are in, 'settledRunId' -> of the one that
                          waited after a restart
@@ -18,50 +22,48 @@
     wake       STREAM  of hints, ids '<n>-0'
   ARGV[1] life of a lease µs, log length, size of a pool that has none yet, grace µs, µs for which a waiter's place is kept:
           parted by blanks
+  ARGV[2] provider, whose numbers are read together with the pool's; '' = none
 ]]
 --- @include "formats.lua"
---- @include "../../redis/lua/time.lua"
-local POOL = KEYS[1]
+local POOL, LIFE = KEYS[1], tonumber(string.match(ARGV[1], "^%d+"))
 local base = string.sub(POOL, 1, -5)
-local LEASES, LOG, WAKE = base .. "leases", base .. "log", base .. "wake"
-local WAITERS, PLACES, UNTIL = base .. "waiters", base .. "waiter-places", base .. "waiter-deadlines"
---- Leases and waiters that one call ends at most.
-local REAP = 64
-
-local LIFE, LOG_LENGTH, FIRST_SIZE, GRACE, STAY = string.match(ARGV[1], "^(%d+) (%d+) (%d+) (%d+) (%d+)$")
-LIFE, GRACE, STAY = tonumber(LIFE), tonumber(GRACE), tonumber(STAY)
-local now = nowUs()
-local nowText = string.format("%.0f", now)
+local LEASES = base .. "leases"
+local time = redis.call("TIME")
+local now = time[1] * 1000000 + time[2]
 
 local function int(number)
   return string.format("%.0f", number)
 end
 
-local stored = redis.call("HMGET", POOL, "pool", "names", "runId", "settledRunId")
+local nowText = time[1] .. string.format("%06d", time[2])
+local stored = redis.call("HMGET", POOL, "pool", "p:" .. ARGV[2], "runId")
 local pool, providers = unpackPool(stored[1]), {}
-local names, runIdStored, settledRunId = stored[2] or "", stored[3] or "", stored[4] or ""
+local runIdStored = stored[3] or ""
+if stored[2] then
+  providers[ARGV[2]] = unpackProvider(stored[2])
+end
+
+--- Nothing is past its time, there are no waiters, and Redis' clock did not go back: upkeep.lua would find nothing to do.
+local quiet = pool.waiting == 0 and now >= pool.clock and now < pool.nextEnd
 
 --- A provider's numbers; what is changed in them is kept by `save`.
 local function of(p)
-  if not providers[p] then
-    providers[p] = unpackProvider(redis.call("HGET", POOL, "p:" .. p))
+  local its = providers[p]
+  if not its then
+    its = unpackProvider(redis.call("HGET", POOL, "p:" .. p))
+    providers[p] = its
   end
-  return providers[p]
-end
-
-local function each()
-  return string.gmatch(names, "[^|]+")
+  return its
 end
 
 --- Writes the numbers; the last step of every script that may have changed any.
 local function save()
   pool.clock = now
-  local args = { "pool", packPool(pool) }
-  for p, values in pairs(providers) do
-    args[#args + 1] = "p:" .. p
-    args[#args + 1] = packProvider(values)
+  local args, n = { "pool", packPool(pool), nil, nil }, 2
+  for p, its in next, providers do
+    args[n + 1], args[n + 2], n = "p:" .. p, packProvider(its), n + 2
   end
-  redis.call("HSET", POOL, unpack(args))
+  redis.call("HSET", POOL, unpack(args, 1, n))
 end
 
 local function effective()
@@ -72,78 +74,32 @@ end
 local function log(event, lease, p, permits, extras, ...)
   local entry = string.format("%s %s %s %d %d %d %s %s", event, nowText, p == "" and "-" or p, permits, pool.used,
     effective(), extras or "-", lease)
-  redis.call("XADD", LOG, "*", "e", entry, ...)
-  -- By the way: trimming at every entry would cost as much as the entry.
+  redis.call("XADD", base .. "log", "*", "e", entry, ...)
+  -- Trimming at every entry would cost as much as the entry.
   if now % 32 == 0 then
-    redis.call("XTRIM", LOG, "MAXLEN", "~", LOG_LENGTH)
+    redis.call("XTRIM", base .. "log", "MAXLEN", "~", string.match(ARGV[1], "^%d+ (%d+)"))
   end
 end
 
-local function seedIfNew()
-  if pool.size == 0 then
-    pool.size = tonumber(FIRST_SIZE)
-    log("seed", "", "", 0)
-  end
-end
-
-local function know(p)
-  if not string.find("|" .. names .. "|", "|" .. p .. "|", 1, true) then
-    names = names == "" and p or names .. "|" .. p
-    redis.call("HSET", POOL, "names", names)
-  end
-  return of(p)
-end
-
---- The provider's permit time up to now.
-local function passOf(p)
-  local its = of(p)
-  return its.pass + math.floor(its.use * math.max(0, now - its.at))
-end
-
-local function setPass(p, pass)
-  of(p).pass, of(p).at = pass, now
-end
-
---- Changes what a provider holds by so many permits; its permit time is settled first.
+--- Changes what a provider holds by so many permits; its permit time is counted up to now first.
 local function hold(p, permits)
-  setPass(p, passOf(p))
-  of(p).use, pool.used = of(p).use + permits, pool.used + permits
+  local its = of(p)
+  its.pass, its.at = its.pass + its.use * math.max(0, now - its.at), now
+  its.use, pool.used = its.use + permits, pool.used + permits
 end
 
---- Asks a lease back (1), or no longer (-1).
-local function ask(held, permits)
-  held.asked = held.asked + permits
-  of(held.p).marked, pool.marked = of(held.p).marked + permits, pool.marked + permits
-end
-
+--- nil when it is not readable.
 local function readLease(facts)
   local deadline, p, fence, since, asked, grace, owner =
     string.match(facts, "^(%d+)|1|([^|]+)|(%d+)|(%d+)|([01])|(%d+)|(.*)$")
-  if not deadline then
-    return nil
-  end
-  return {
-    deadline = tonumber(deadline), p = p, fence = tonumber(fence), since = tonumber(since), asked = tonumber(asked),
-    grace = tonumber(grace), owner = owner,
+  return deadline and {
+    deadline = deadline + 0, p = p, fence = fence + 0, since = since + 0, asked = asked + 0, grace = grace + 0, owner = owner,
   }
 end
 
-local function writeLease(lease, held)
-  redis.call("HSET", LEASES, lease, string.format("%.0f|1|%s|%.0f|%.0f|%d|%.0f|%s", held.deadline, held.p, held.fence,
-    held.since, held.asked, held.grace, held.owner))
-end
-
---- Every readable lease, in no order: its name and what it holds.
-local function allLeases()
-  local flat, found = redis.call("HGETALL", LEASES), {}
-  for i = 1, #flat, 2 do
-    local held = readLease(flat[i + 1])
-    if held then
-      held.lease = flat[i]
-      found[#found + 1] = held
-    end
-  end
-  return found
+--- Times and the fence as text: making it out of a number takes long, and most callers have it.
+local function writeLease(lease, deadline, p, fence, since, asked, grace, owner)
+  redis.call("HSET", LEASES, lease, table.concat({ deadline, 1, p, fence, since, asked, grace, owner }, "|"))
 end
 
 --- Ends a lease; `event` for the log, nil where the caller writes it. The first write is one that Redis takes even when it is
@@ -154,141 +110,10 @@ local function drop(lease, held, event, endedAt)
     return
   end
   hold(held.p, -1)
-  ask(held, -held.asked)
   local its = of(held.p)
+  its.marked, pool.marked = its.marked - held.asked, pool.marked - held.asked
   its.hold = math.max(0, endedAt - held.since, math.floor(its.hold * 0.9))
   if event then
     log(event, lease, held.p, 1, "d=" .. int(endedAt))
   end
-end
-
-local function lapse(lease, held)
-  drop(lease, held, held and held.grace > 0 and "enforce" or "expire", held and held.deadline)
-end
-
-local function readWaiter(member)
-  local p, seq, since, waiter = string.match(member, "^([^|]+)|(%d+)|%d+|%d+|(%d+)|(.*)$")
-  return { member = member, p = p, seq = seq, since = since, waiter = waiter }
-end
-
-local function removeWaiter(member, p, waiter)
-  redis.call("ZREM", WAITERS, member)
-  redis.call("HDEL", PLACES, p .. "|" .. waiter)
-  redis.call("ZREM", UNTIL, member)
-  of(p).queue, pool.waiting = of(p).queue - 1, pool.waiting - 1
-end
-
---- Made only where something may have ended: mostly nothing has, and functions that are made for nothing cost time.
-local function makeReaper()
-  --- Redis' clock is behind the one by which the pool was changed last: whatever ends farther away than it can, ends one life,
-  --- grace, stay or hold from now. So a step back never keeps a dead holder's permit for longer than one lease.
-  local function clockWentBack()
-    redis.call("HDEL", LEASES, "")
-    pool.nextEnd = NEVER
-    for _, held in ipairs(allLeases()) do
-      held.deadline, held.since = nearest(held.deadline, now, LIFE), math.min(held.since, now)
-      if held.grace > 0 then
-        held.grace = nearest(held.grace, now, GRACE)
-      end
-      pool.nextEnd = math.min(pool.nextEnd, held.deadline)
-      writeLease(held.lease, held)
-    end
-    for _, member in ipairs(redis.call("ZRANGEBYSCORE", UNTIL, "(" .. int(now + STAY), "+inf")) do
-      redis.call("ZADD", UNTIL, int(now + STAY), member)
-    end
-    for p in each() do
-      of(p).at = math.min(of(p).at, now)
-    end
-    pool.holdUntil, pool.lastGrantAt = nearest(pool.holdUntil, now, LIFE), math.min(pool.lastGrantAt, now)
-  end
-
-  --- Ends what is past its time: at most REAP leases and waiters a call, the oldest first. Leases are only looked at when the
-  --- earliest of all deadlines (`nextEnd`, which renewals leave behind) has passed. Returns how many leases ended.
-  local function reapNow()
-    -- @safeguard leases-clamped
-    if now < pool.clock then
-      clockWentBack()
-    end
-    local ended = {}
-    if now >= pool.nextEnd then
-      pool.nextEnd = NEVER
-      for _, held in ipairs(allLeases()) do
-        if held.deadline <= now then
-          ended[#ended + 1] = held
-        else
-          pool.nextEnd = math.min(pool.nextEnd, held.deadline)
-        end
-      end
-      table.sort(ended, function(a, b)
-        if a.deadline ~= b.deadline then
-          return a.deadline < b.deadline
-        end
-        return a.lease < b.lease
-      end)
-      for i = 1, math.min(#ended, REAP) do
-        lapse(ended[i].lease, ended[i])
-      end
-      if #ended > REAP then
-        pool.nextEnd = now
-      end
-    end
-    local room = REAP - math.min(#ended, REAP)
-    if room > 0 and pool.waiting > 0 then
-      for _, member in ipairs(redis.call("ZRANGEBYSCORE", UNTIL, "-inf", int(now), "LIMIT", 0, room)) do
-        local waiter = readWaiter(member)
-        removeWaiter(member, waiter.p, waiter.waiter)
-      end
-    end
-    return #ended
-  end
-
-  return reapNow
-end
-
---- Ends what is past its time. Returns how many leases ended.
-local function reap()
-  if now >= pool.clock and now < pool.nextEnd and pool.waiting == 0 then
-    return 0
-  end
-  return makeReaper()()
-end
-
---- What a lease holds while it lives (`facts`: as stored); one that ended and was not reaped yet is ended here and now.
-local function living(lease, facts)
-  if not facts then
-    return nil
-  end
-  local held = readLease(facts)
-  if held and held.deadline > now then
-    return held
-  end
-  lapse(lease, held)
-  return nil
-end
-
---- Gives the lease its life from now on; a holder that was asked for its permit gets no more than its grace.
-local function extend(held)
-  held.deadline = now + LIFE
-  if held.grace > 0 then
-    held.deadline = math.min(held.deadline, held.grace)
-  end
-  pool.nextEnd = math.min(pool.nextEnd, held.deadline)
-end
-
---- Is a lease that was asked back still wanted? Tells its holder, and renews it. Returns µs to live, 1 when it may be kept
---- else 0, µs of grace.
-local function renewed(lease, held)
-  if held.asked > 0 then
-    if pool.used - (pool.marked - 1) <= effective() then
-      ask(held, -1)
-      held.grace = 0
-      log("reprieve", lease, held.p, 1)
-    elseif held.grace == 0 then
-      held.grace = now + GRACE
-      log("told", lease, held.p, 1, "keep=0,d=" .. int(held.grace))
-    end
-  end
-  extend(held)
-  writeLease(lease, held)
-  return held.deadline - now, 1 - held.asked, held.grace > 0 and held.grace - now or 0
 end

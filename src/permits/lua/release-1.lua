@@ -3,25 +3,41 @@
 
   KEYS[1] pool
   ARGV[1] settings, as in pool.lua
-  ARGV[2] lease
-  ARGV[3] its fence, 0 = whichever
+  ARGV[2] its provider, '' = not known
+  ARGV[3] lease
+  ARGV[4] its fence, 0 = whichever
 
   Returns {1 when the permit was given back else 0, now}
 ]]
 --- @include "pool.lua"
+local lease, fence = ARGV[3], tonumber(ARGV[4])
+
+local function giveBack()
+  local facts = redis.call("HGET", LEASES, lease)
+  local held = facts and readLease(facts)
+  -- @safeguard release-owner
+  if held and (fence == 0 or held.fence == fence) then
+    drop(lease, held, "release", now)
+    return 1
+  end
+  return 0
+end
+
+-- Mostly nothing is due and there are no waiters.
+if quiet then
+  local given = giveBack()
+  if given > 0 then
+    save()
+  end
+  return { given, now }
+end
+
+--- @include "upkeep.lua"
 --- @include "waiters.lua"
-local lease, fence = ARGV[2], tonumber(ARGV[3])
 -- Does nothing but to go first: out of memory, Redis takes the writes of a script whose first write frees.
 redis.call("HDEL", LEASES, "")
 local freed = reap()
-local facts = redis.call("HGET", LEASES, lease)
-local held = facts and readLease(facts)
-local given = 0
--- @safeguard release-owner
-if held and (fence == 0 or held.fence == fence) then
-  given = 1
-  drop(lease, held, "release", now)
-end
+local given = giveBack()
 if given > 0 or freed > 0 then
   hint()
 end

@@ -3,18 +3,20 @@
 
   KEYS[1] pool
   ARGV[1] settings, as in pool.lua
-  ARGV[2] lease
-  ARGV[3] its fence, 0 = whichever
-  ARGV[4] what the caller knows of restarts (redis/lua/restart.lua)
+  ARGV[2] its provider, '' = not known
+  ARGV[3] lease
+  ARGV[4] its fence, 0 = whichever
+  ARGV[5] what the caller knows of restarts (redis/lua/restart.lua)
 
   Returns {1, 1 when it may be kept else 0, µs to live, µs of grace, now}
           {0, now}   no such lease: its holder must stop
-          {-1}       call again with ARGV[4] in full
+          {-1}       call again with ARGV[5] in full
 ]]
 --- @include "pool.lua"
+--- @include "upkeep.lua"
 --- @include "waiters.lua"
 --- @include "restart.lua"
-local lease, fence, told = ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local lease, fence, told = ARGV[3], tonumber(ARGV[4]), ARGV[5]
 -- Does nothing but to go first: out of memory, Redis takes the writes of a script whose first write frees.
 redis.call("HDEL", LEASES, "")
 local freed = reap()

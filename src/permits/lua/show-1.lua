@@ -1,15 +1,17 @@
 --[[
-  What the pool is like now. Writes nothing, and answers no more than ARGV[2] holders.
+  What the pool is like now. Writes nothing, and answers no more than ARGV[3] holders.
 
   KEYS[1] pool
   ARGV[1] settings, as in pool.lua
-  ARGV[2] holders to list, at most
+  ARGV[2] ''
+  ARGV[3] holders to list, at most
 
   Returns {now, {field, value, …} of the pool, {provider, held, asked back, waiting, permit time µs, µs its first waiter
            stands there, …}, {lease, facts, …} the oldest first, permits of leases past their time and not reaped yet}
 ]]
 --- @include "pool.lua"
-local listed = tonumber(ARGV[2])
+--- @include "upkeep.lua"
+local listed = tonumber(ARGV[3])
 local numbers, members, living, ended = {}, {}, {}, 0
 for field, value in pairs(pool) do
   numbers[#numbers + 1] = field

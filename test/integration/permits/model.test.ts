@@ -133,11 +133,11 @@ class History {
       if (reply.granted) this.fences.set(what.lease, [...(this.fences.get(what.lease) ?? []), reply.fence]);
     } else if (what.do === "renew") {
       const fence = this.fence(what.lease, what.stale);
-      const { nowUs, ...reply } = await scripts.renew(what.lease, fence);
+      const { nowUs, ...reply } = await scripts.renew({ lease: what.lease, fence });
       expect(reply).toEqual(this.model.renew(what.lease, fence, this.moment(nowUs)));
     } else if (what.do === "release") {
       const fence = this.fence(what.lease, what.stale);
-      const { nowUs, ...reply } = await scripts.release(what.lease, fence);
+      const { nowUs, ...reply } = await scripts.release({ lease: what.lease, fence });
       expect(reply).toEqual(this.model.release(what.lease, fence, this.moment(nowUs)));
     } else if (what.do === "leave") {
       const { nowUs, ...reply } = await scripts.leave(what.provider, `w${what.waiter}`);
