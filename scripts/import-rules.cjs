@@ -102,6 +102,13 @@ module.exports = {
       to: { path: "^src/dashboard/page/" },
     },
     {
+      name: "only-queues-knows-bullmq",
+      severity: "error",
+      comment: "src/queues is the adapter to BullMQ; Bull Board is given the queues as BullMQ has them.",
+      from: { path: "^src/", pathNot: "^src/(queues|dashboard/board)/" },
+      to: { path: "node_modules/bullmq/" },
+    },
+    {
       name: "every-import-is-found",
       severity: "error",
       from: {},

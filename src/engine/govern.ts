@@ -31,7 +31,7 @@ export async function pause(
 ): Promise<MachineStatus> {
   // The machine first: from here on nothing starts, whatever becomes of the rest.
   const { snapshot } = await machine.request("pause", { actor: person(by), reason: by.reason });
-  await context.queue.queue.pause().catch((error: unknown) => {
+  await context.queue.pause().catch((error: unknown) => {
     // A Redis that takes the one and not the other: no batch is admitted, and the queue is paused when it is well.
     if (!isRedisTrouble(error)) throw error;
   });
@@ -55,7 +55,7 @@ export async function resume(
     actor: person(by),
     reason: by.reason,
   });
-  await context.queue.queue.resume();
+  await context.queue.resume();
   await openReplays(context);
   return machineStatus(snapshot);
 }
@@ -78,7 +78,7 @@ export async function stop(
     await new LetterSweeper(context).sweepReplays(runId);
     await cleanUp(context, runId);
   }
-  await context.queue.queue.resume();
+  await context.queue.resume();
   return machineStatus(snapshot);
 }
 

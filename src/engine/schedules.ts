@@ -2,7 +2,6 @@
 import { parseSchedule, type ScheduleSetting } from "../core/schedule.ts";
 import type { RunMode } from "../providers/contract.ts";
 import { schedulesOf } from "../providers/contract.ts";
-import { ScheduleKeeper } from "../queues/scheduleKeeper.ts";
 import { type PlannedSchedule, scheduleId } from "../queues/schedulePlan.ts";
 import { ScheduleDuty } from "../workers/scheduleDuty.ts";
 import type { ProviderStatus, ScheduleView } from "./api.ts";
@@ -31,14 +30,12 @@ function defaultOf(
 }
 
 export function makeScheduleDuty(parts: EngineParts): ScheduleDuty {
-  const { redis, runsQueue, schedulePlan, logger } = parts;
+  const { runsQueue, schedulePlan, logger } = parts;
   return new ScheduleDuty({
     plan: schedulePlan,
     mine: planOf(parts),
     logger,
-    keeper: new ScheduleKeeper({
-      redis,
-      queue: runsQueue.queue,
+    reconciler: runsQueue.scheduleReconciler({
       plan: schedulePlan,
       async lastDone(provider, mode) {
         // A provider of a newer version's plan has no record here; it is treated as never loaded.

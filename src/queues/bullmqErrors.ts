@@ -7,12 +7,12 @@ export const bullmqErrors: ForeignTable = {
   patterns: [
     { when: { message: /^Missing lock for job |^Lock mismatch for job / }, as: "RPC_LOCK_LOST", says: "{}." },
     { when: { message: /^could not renew lock for job / }, as: "RPC_LOCK_LOST", says: "{}." },
-    // It was given to somebody else, who moved it on.
+    // Another worker got the job and moved it on.
     { when: { message: /^Job \S+ is not in the \S+ state/ }, as: "RPC_LOCK_LOST", says: "{}." },
     { when: { message: /^Missing key for (parent )?job / }, as: "RPC_JOB_GONE", says: "{}." },
   ],
 };
 
-/** What a call to a queue threw that is none of Redis' own errors (redis/errors.ts). */
+/** Maps what a call to a queue threw, unless it is one of Redis' own errors (redis/errors.ts). */
 export const mapQueueError = (error: unknown): UeeError =>
   fromForeign(error, bullmqErrors) ?? toUeeError(error);

@@ -1,12 +1,12 @@
 /**
- * Every job there is: its name, the shape of its data and its options. Ids are hashes: outside text never becomes a key.
+ * Every kind of job: its name, the shape of its data and its options. Ids are hashes: outside text never becomes a key.
  */
 import { createHash } from "node:crypto";
 import type { DefaultJobOptions } from "bullmq";
 import { z } from "zod";
 import { UeeError } from "../core/errors.ts";
 
-/** Largest job payload in bytes. What is larger is staged and referred to. */
+/** Largest job payload in bytes. A larger one is staged, and the job refers to it. */
 const MAX_PAYLOAD_BYTES = 16 * 1024;
 
 /** Attempts of a batch before it goes to the dead letters. Deferrals spend none. */
@@ -21,7 +21,7 @@ export const batchJob = z.strictObject({
   generation: z.int().positive(),
   size: z.int().nonnegative(),
   payload: z.unknown(),
-  /** In a replay run: the dead letter that is tried again, and the run and batch in which it gave up first. */
+  /** In a replay run: the dead letter that is replayed, and the run and batch in which it failed first. */
   letter: z.strictObject({ letter: z.string(), runId: z.string(), batch: z.string() }).optional(),
 });
 export type BatchJob = z.infer<typeof batchJob>;
@@ -36,7 +36,7 @@ export const runJob = z.strictObject({
 });
 export type RunJob = z.infer<typeof runJob>;
 
-/** What a schedule puts into `runs` at each of its slots. */
+/** The job that a schedule adds to `runs` at each of its slots. */
 export const scheduledJob = z.strictObject({
   provider: z.string(),
   mode: z.enum(["incremental", "full"]),
@@ -60,21 +60,19 @@ export const jobOptions: DefaultJobOptions = {
   keepLogs: 20,
 };
 
-/** With each slot the queue `runs` is rid of what completed long ago: those who wait for a job's result have read it. */
+/** Each slot removes the jobs of the queue `runs` that completed long ago: their results were read. */
 export const scheduledJobOptions: DefaultJobOptions = {
   attempts: 1,
   removeOnComplete: { age: 7 * 86_400, count: 10_000 },
   removeOnFail: false,
 };
 
-export const EVENTS_KEPT = 1000;
-
 export const jobId = (job: Pick<BatchJob, "runId" | "batch" | "generation">): string =>
   `b-${createHash("sha256").update(`${job.runId}\n${job.batch}\n${job.generation}`).digest("hex").slice(0, 40)}`;
 
 export const finishKey = (round: number): string => `finish/${round}`;
 
-/** Refuses payloads that do not belong into a job. */
+/** @throws UeeError RPC_PAYLOAD_TOO_LARGE */
 export function checkedJob(job: BatchJob): BatchJob {
   const bytes = Buffer.byteLength(JSON.stringify(job));
   if (bytes > MAX_PAYLOAD_BYTES) {

@@ -1,8 +1,8 @@
 /** One provider's queue: adds the jobs of its batches under deterministic ids. Adding twice adds once. */
-import { type ConnectionOptions, type Job, Queue } from "bullmq";
+import type { ConnectionOptions, Queue } from "bullmq";
 import type { ProviderKeys } from "../redis/keys.ts";
+import { type JobCounts, type JobState, jobCounts, jobState, openQueue } from "./bullmqQueue.ts";
 import { type BatchJob, checkedJob, finishKey, type JobName, jobId, jobOptions } from "./jobCatalog.ts";
-import { type JobCounts, jobCounts } from "./jobCounts.ts";
 
 export interface QueuedBatch {
   key: string;
@@ -13,36 +13,38 @@ export interface QueuedBatch {
   letter?: BatchJob["letter"];
 }
 
-export type { JobCounts } from "./jobCounts.ts";
+/** A job as the failed set keeps it. */
+export interface FailedJob {
+  id: string;
+  name: string;
+  data: unknown;
+  attempts: { made: number; allowed: number };
+  /** Message of the last failure. */
+  reason: string | undefined;
+  /** ms. */
+  failedAt: number;
+}
 
 const ADDED_AT_ONCE = 500;
 
 export class ProviderQueue {
   readonly name: string;
-  readonly queue: Queue;
+  readonly #queue: Queue;
 
   constructor(name: string, keys: ProviderKeys, connection: ConnectionOptions) {
     this.name = name;
-    this.queue = new Queue(keys.queue.name, {
-      prefix: keys.queue.prefix,
-      connection,
-      defaultJobOptions: jobOptions,
-      skipMetasUpdate: true,
-      skipWaitingForReady: true,
-    });
-    // Without a listener a lost connection would be an unhandled error; callers see it where they wait.
-    this.queue.on("error", () => undefined);
+    this.#queue = openQueue(keys.queue, connection, jobOptions);
   }
 
   async addBatches(runId: string, batches: QueuedBatch[], generation = 1): Promise<void> {
-    // One transaction each: Redis and this process do other work in between.
+    // One transaction for each slice: Redis and this process do other work in between.
     for (let from = 0; from < batches.length; from += ADDED_AT_ONCE) {
       await this.#add(runId, batches.slice(from, from + ADDED_AT_ONCE), generation);
     }
   }
 
   async #add(runId: string, batches: QueuedBatch[], generation: number): Promise<void> {
-    await this.queue.addBulk(
+    await this.#queue.addBulk(
       batches.map((batch) => {
         const data = checkedJob({
           provider: this.name,
@@ -69,34 +71,61 @@ export class ProviderQueue {
       size: 0,
       payload: null,
     };
-    await this.queue.add("finish" satisfies JobName, data, { jobId: jobId(data) });
+    await this.#queue.add("finish" satisfies JobName, data, { jobId: jobId(data) });
   }
 
-  job(id: string): Promise<Job | undefined> {
-    return this.queue.getJob(id);
+  state(id: string): Promise<JobState> {
+    return jobState(this.#queue, id);
   }
 
-  /** Removes a job that nobody works on; false when it is gone, or at work. */
+  /** The job as its failure left it; undefined when there is no such job. */
+  async failedJob(id: string): Promise<FailedJob | undefined> {
+    const job = await this.#queue.getJob(id);
+    return (
+      job && {
+        id,
+        name: job.name,
+        data: job.data,
+        attempts: { made: job.attemptsMade, allowed: job.opts.attempts ?? 1 },
+        reason: job.failedReason,
+        failedAt: job.finishedOn ?? job.timestamp,
+      }
+    );
+  }
+
+  /** Removes a job that is not at work; false when there is no such job, or it is at work. */
   async remove(id: string): Promise<boolean> {
-    return (await this.queue.remove(id)) === 1;
+    return (await this.#queue.remove(id)) === 1;
   }
 
   /** Ids in the failed set, a page of them, without their jobs. */
   failedIds(start: number, end: number): Promise<string[]> {
-    return this.queue.getRanges(["failed"], start, end);
+    return this.#queue.getRanges(["failed"], start, end);
   }
 
-  /** Of these jobs, those that are nowhere. */
+  /** Those of these jobs that the queue does not have. */
   async missing(ids: readonly string[]): Promise<Set<string>> {
-    const states = await Promise.all(ids.map((id) => this.queue.getJobState(id)));
-    return new Set(ids.filter((_, i) => states[i] === "unknown"));
+    const states = await Promise.all(ids.map((id) => this.state(id)));
+    return new Set(ids.filter((_, i) => states[i] === "gone"));
   }
 
   counts(): Promise<JobCounts> {
-    return jobCounts(this.queue);
+    return jobCounts(this.#queue);
+  }
+
+  pause(): Promise<void> {
+    return this.#queue.pause();
+  }
+
+  resume(): Promise<void> {
+    return this.#queue.resume();
+  }
+
+  isPaused(): Promise<boolean> {
+    return this.#queue.isPaused();
   }
 
   close(): Promise<void> {
-    return this.queue.close();
+    return this.#queue.close();
   }
 }

@@ -1,13 +1,13 @@
-/** What the fleet knows of its schedules beside BullMQ: the plan that holds, each schedule's next slot, its last one. */
+/** What the fleet stores about its schedules beside BullMQ: the plan that holds, and each schedule's next and last slot. */
 import type { Redis } from "ioredis";
 import type { Schedule, ScheduleSetting } from "../core/schedule.ts";
 import type { RunMode } from "../providers/contract.ts";
 import { loadScript } from "../redis/scripts.ts";
 import { tick } from "../redis/time.ts";
 
-const claimScript = loadScript(new URL("./lua/claim-plan-1.lua", import.meta.url));
+const claimScript = loadScript(new URL("./lua/claimPlan-1.lua", import.meta.url));
 
-/** A worker renews its word every 15 s; one that missed four rounds counts as gone. */
+/** A worker renews its claim every 15 s; a claim that missed four renewals has expired. */
 const PLAN_HOLDS_MS = 60_000;
 
 export interface PlannedSchedule {
@@ -16,7 +16,7 @@ export interface PlannedSchedule {
   schedule: ScheduleSetting;
 }
 
-/** Where a schedule stands: kept so that a scheduler that is lost comes back at the slot that it had. */
+/** Kept so that a scheduler that is lost comes back at the slot that it had. */
 export interface KnownSlot {
   schedule: Schedule;
   /** ms. */
@@ -27,12 +27,12 @@ export interface KnownSlot {
 export interface TakenSlot {
   /** ISO. */
   at: string;
-  /** opened or joined a run; or the provider was paused and nothing happened. */
+  /** The slot opened a run or joined the open one; paused: the provider was paused and nothing happened. */
   outcome: "opened" | "joined" | "paused";
   runId: string | null;
 }
 
-/** Name of a schedule, and of its BullMQ scheduler: never made of outside text. */
+/** Name of a schedule, and of its BullMQ scheduler. It contains no outside text. */
 export const scheduleId = ({ provider, mode }: Pick<PlannedSchedule, "provider" | "mode">): string =>
   `uee-${provider}-${mode}`;
 
@@ -45,12 +45,12 @@ export class SchedulePlan {
     this.#key = key;
   }
 
-  /** When a worker began, µs: later than every worker before it, whatever Redis' clock does. */
+  /** When a worker started, µs: later than every worker before it, even when Redis' clock went back. */
   now(): Promise<number> {
     return tick(this.#redis, this.#key);
   }
 
-  /** The plan that holds; the caller's own when it is the live worker that started last. */
+  /** The plan that holds: the caller's own when the caller is the live worker that started last. */
   async claim(
     plan: PlannedSchedule[],
     by: { id: string; since: number },
@@ -66,7 +66,7 @@ export class SchedulePlan {
     return text === null ? null : (JSON.parse(text) as PlannedSchedule[]);
   }
 
-  /** Schedule id → where it stands, of all that were ever made and not removed. */
+  /** Schedule id → next slot, of all schedules that were made and not removed. */
   slots(): Promise<Map<string, KnownSlot>> {
     return this.#fields<KnownSlot>("slot:");
   }

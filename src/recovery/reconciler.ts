@@ -14,8 +14,6 @@ import { failureOf } from "./deadLetters/failures.ts";
 /** Batches looked at together. */
 const AT_ONCE = 100;
 
-const aliveStates = new Set(["waiting", "active", "delayed", "prioritized", "waiting-children"]);
-
 export interface Repair {
   runId: string;
   batch: string;
@@ -76,16 +74,16 @@ export class Reconciler {
 
   async #mendBatch(runId: string, key: string, status: BatchStatus): Promise<Repair["repair"] | undefined> {
     const id = jobId({ runId, batch: key, generation: status.generation });
-    const state = await this.#queue.queue.getJobState(id);
-    if (aliveStates.has(state)) return undefined;
+    const state = await this.#queue.state(id);
+    if (state === "queued") return undefined;
     const [entry] = await this.#runs.entries(runId, [key]);
     if (!entry) return undefined;
-    if (state === "unknown") {
+    if (state === "gone") {
       await this.#queue.addBatches(runId, [entry], status.generation);
       return "job added";
     }
     if (state === "failed") {
-      const job = await this.#queue.job(id);
+      const job = await this.#queue.failedJob(id);
       if (!job) return undefined;
       const record =
         entry.kind === "record" ? (entry.payload as { deadLetterId: string }).deadLetterId : null;
@@ -106,10 +104,10 @@ export class Reconciler {
 
   async #mendFinish(run: RunRecord): Promise<boolean> {
     const id = jobId({ runId: run.id, batch: finishKey(run.round), generation: run.finishGeneration + 1 });
-    const state = await this.#queue.queue.getJobState(id);
-    if (aliveStates.has(state)) return false;
+    const state = await this.#queue.state(id);
+    if (state === "queued") return false;
     const generation =
-      state === "unknown" ? run.finishGeneration : await this.#runs.nextFinishGeneration(run.id);
+      state === "gone" ? run.finishGeneration : await this.#runs.nextFinishGeneration(run.id);
     await this.#queue.addFinish(run.id, run.pass, run.round, generation);
     return true;
   }

@@ -226,7 +226,7 @@ export class Governor {
 
   async #pauseByItself(pause: PauseReason, facts: MachineFacts): Promise<void> {
     const told = await this.#tell("pause_on_error", { ...pause, facts });
-    if (told.snapshot.state === "PAUSED") await this.#o.queue.queue.pause();
+    if (told.snapshot.state === "PAUSED") await this.#o.queue.pause();
   }
 
   /** Why batches at work must end now: the provider is paused, or its run was stopped. */
@@ -278,12 +278,12 @@ export class Governor {
       repairs.push("dead letters at their cap whose provider was not paused");
       return repairs;
     }
-    const queuePaused = await queue.queue.isPaused();
+    const queuePaused = await queue.isPaused();
     if (state === "PAUSED" && !queuePaused) {
-      await queue.queue.pause();
+      await queue.pause();
       repairs.push("a paused provider whose queue was not");
     } else if (state !== "PAUSED" && queuePaused) {
-      await queue.queue.resume();
+      await queue.resume();
       repairs.push("a queue that was left paused");
     }
     return repairs;

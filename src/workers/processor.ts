@@ -2,9 +2,9 @@
  * From a BullMQ job to an outcome: chooses the steps by the job's name, and does what a failure owes the run (burial,
  * failing) under the attempt's own fence before the queue hears of it.
  */
-import type { Job } from "bullmq";
 import { toUeeError, UeeError } from "../core/errors.ts";
 import { type BatchJob, batchJob } from "../queues/jobCatalog.ts";
+import type { TakenJob } from "../queues/takenJob.ts";
 import { classOf } from "../recovery/deadLetters/deadLetter.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import { AttemptError, type BatchSummary, BuriedError, enqueueDue } from "./attempt.ts";
@@ -29,6 +29,9 @@ const stepsOf: Record<string, Steps> = { batch: runBatch, record: runRecord, fin
 const heldUp = ({ class: of, code }: UeeError): boolean =>
   of === "throttle" || of === "overload" || code === "PROV_CIRCUIT_OPEN";
 
+/** A job that is none of ours has no batch. */
+const batchOf = (job: TakenJob): string => (job.data as Partial<BatchJob> | null)?.batch ?? "";
+
 /** Deferrals shorter than this are not worth a line in `status`. */
 const WORTH_SAYING_MS = 1000;
 
@@ -39,23 +42,23 @@ export class BatchProcessor {
     this.#context = context;
   }
 
-  async process(job: Job, token: string, signal: AbortSignal): Promise<never> {
+  async process(job: TakenJob, signal: AbortSignal): Promise<void> {
     try {
       const { gate } = this.#context;
-      return await throughTrouble({ gate, job, token, signal, work: () => this.#work(job, signal) });
+      return await throughTrouble({ gate, job, signal, work: () => this.#work(job, signal) });
     } finally {
-      this.#context.onStep("settle", "after", job.data?.batch);
+      this.#context.onStep("settle", "after", batchOf(job));
     }
   }
 
-  async #work(job: Job, signal: AbortSignal): Promise<Outcome> {
+  async #work(job: TakenJob, signal: AbortSignal): Promise<Outcome> {
     const outcome = await this.#run(job, signal);
     if (outcome.kind === "done") this.#context.reporter?.countMessage(false);
-    this.#context.onStep("settle", "before", job.data?.batch);
+    this.#context.onStep("settle", "before", batchOf(job));
     return outcome;
   }
 
-  async #run(job: Job, signal: AbortSignal): Promise<Outcome> {
+  async #run(job: TakenJob, signal: AbortSignal): Promise<Outcome> {
     const parsed = batchJob.safeParse(job.data);
     const steps = stepsOf[job.name];
     if (!parsed.success || !steps) {
@@ -64,7 +67,7 @@ export class BatchProcessor {
     }
     try {
       // The last step of a run works on no batch: it needs no permit.
-      const lastAttempt = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
+      const lastAttempt = job.attempts.made + 1 >= job.attempts.allowed;
       const work =
         job.name === "finish"
           ? steps(this.#context, parsed.data, signal, lastAttempt)
@@ -106,7 +109,7 @@ export class BatchProcessor {
     }
   }
 
-  async #afterFailure(job: Job, data: BatchJob, thrown: unknown, signal: AbortSignal): Promise<Outcome> {
+  async #afterFailure(job: TakenJob, data: BatchJob, thrown: unknown, signal: AbortSignal): Promise<Outcome> {
     if (thrown instanceof BuriedError) {
       return { kind: "dead", error: new UeeError("PROV_BATCH_DEAD", thrown.message) };
     }
@@ -116,10 +119,7 @@ export class BatchProcessor {
     if (!signal.aborted && this.#context.gate.met(cause)) throw cause;
     // Whatever an aborted step throws, the reason of the abort is the reason.
     const error = signal.aborted ? toUeeError(signal.reason) : toUeeError(mapRedisError(cause));
-    const outcome = outcomeOf(error, {
-      made: job.attemptsMade,
-      allowed: job.opts.attempts ?? 1,
-    });
+    const outcome = outcomeOf(error, job.attempts);
     this.#say(data, outcome, cause);
     this.#context.reporter?.countMessage(outcome.kind !== "defer" && outcome.kind !== "abandon");
     if (outcome.kind === "retry") {
@@ -150,7 +150,7 @@ export class BatchProcessor {
 
   /** Under the attempt's fence: the batch is dead in its run and among the dead letters before the queue hears of it. */
   async #bury(
-    job: Job,
+    job: TakenJob,
     data: BatchJob,
     fence: number,
     { error, fatal }: { error: UeeError; fatal: boolean },
@@ -172,8 +172,8 @@ export class BatchProcessor {
       {
         error: { code: error.code, message: error.detail },
         class: fatal ? "permanent" : classOf(kind, error.code),
-        attempts: job.attemptsMade + 1,
-        jobId: job.id as string,
+        attempts: job.attempts.made + 1,
+        jobId: job.id,
         rawBytes,
       },
     );

@@ -2,11 +2,11 @@
  * The `runs` queue, into which any BullMQ client may put `{"provider","mode"}`, and into which the schedules put their
  * slots. A job completes when its run is open or joined; bad data fails it with a code.
  */
-import type { Job } from "bullmq";
 import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { runJob } from "../queues/jobCatalog.ts";
 import type { SchedulePlan } from "../queues/schedulePlan.ts";
+import type { TakenJob } from "../queues/takenJob.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
 import type { ProviderContext } from "./context.ts";
@@ -32,12 +32,12 @@ export class RunsConsumer {
     this.#logger = logger;
   }
 
-  process(job: Job, token: string, signal: AbortSignal): Promise<never> {
+  process(job: TakenJob, signal: AbortSignal): Promise<void> {
     const gate = this.#gate;
-    return throughTrouble({ gate, job, token, signal, work: () => this.#work(job) });
+    return throughTrouble({ gate, job, signal, work: () => this.#work(job) });
   }
 
-  async #work(job: Job): Promise<Outcome> {
+  async #work(job: TakenJob): Promise<Outcome> {
     const scheduled = job.name === "scheduled";
     try {
       const summary = scheduled
@@ -56,7 +56,7 @@ export class RunsConsumer {
     }
   }
 
-  async #open(job: Job): Promise<{ runId: string }> {
+  async #open(job: TakenJob): Promise<{ runId: string }> {
     if (job.name !== "run")
       throw new UeeError("RPC_JOB_UNKNOWN", `There is no job '${job.name}'; send 'run'.`);
     const parsed = runJob.safeParse(job.data);

@@ -1,23 +1,23 @@
 /** A worker's part in the fleet's schedules: says its plan, and keeps the one that holds. */
 import type { Logger } from "../core/logger.ts";
-import type { ScheduleKeeper } from "../queues/scheduleKeeper.ts";
 import type { PlannedSchedule, SchedulePlan } from "../queues/schedulePlan.ts";
+import type { ScheduleReconciler } from "../queues/scheduleReconciler.ts";
 
 export class ScheduleDuty {
   readonly #plan: SchedulePlan;
-  readonly #keeper: ScheduleKeeper;
+  readonly #reconciler: ScheduleReconciler;
   readonly #mine: PlannedSchedule[];
   readonly #logger: Logger;
   #since: number | undefined;
 
   constructor(parts: {
     plan: SchedulePlan;
-    keeper: ScheduleKeeper;
+    reconciler: ScheduleReconciler;
     mine: PlannedSchedule[];
     logger: Logger;
   }) {
     this.#plan = parts.plan;
-    this.#keeper = parts.keeper;
+    this.#reconciler = parts.reconciler;
     this.#mine = parts.mine;
     this.#logger = parts.logger;
   }
@@ -32,7 +32,7 @@ export class ScheduleDuty {
         "this worker's schedules hold for the fleet",
       );
     }
-    for (const { schedule, repair } of await this.#keeper.keep(plan)) {
+    for (const { schedule, repair } of await this.#reconciler.reconcile(plan)) {
       // Made, changed and removed as people wanted it; the rest was lost or doubled.
       const level = ["made", "changed", "removed"].includes(repair) ? "info" : "warn";
       this.#logger[level]({ event: "schedule_repair", schedule, repair }, `schedule ${schedule}: ${repair}`);

@@ -2,17 +2,17 @@
  * A slot of a schedule: opens a run or joins the open one. It never runs beside another run of its provider, and a
  * person's pause stands: a slot that finds its provider paused does nothing, and is no failure.
  */
-import type { Job } from "bullmq";
 import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { scheduledJob } from "../queues/jobCatalog.ts";
 import { type SchedulePlan, scheduleId, type TakenSlot } from "../queues/schedulePlan.ts";
+import type { TakenJob } from "../queues/takenJob.ts";
 import type { ProviderContext } from "./context.ts";
 import { openGoverned } from "./openGoverned.ts";
 
 /** @throws UeeError PROV_RUN_OPEN while a full run must wait for an open increment to end */
 export async function runScheduled(
-  job: Job,
+  job: TakenJob,
   contexts: ReadonlyMap<string, ProviderContext>,
   plan: SchedulePlan,
   logger: Logger,

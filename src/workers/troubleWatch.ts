@@ -2,8 +2,8 @@
  * What a worker does while Redis is in trouble: takes no jobs (BullMQ would ask again at once, as fast as Redis refuses),
  * and says in the providers' machines why nothing moves, as far as Redis takes that.
  */
-import type { Worker } from "bullmq";
 import type { UeeError } from "../core/errors.ts";
+import type { QueueConsumer } from "../queues/consumer.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
 import type { ProviderContext } from "./context.ts";
 
@@ -15,12 +15,12 @@ const TELL_EVERY_MS = 4_000;
 
 export interface TroubleWatchOptions {
   gate: TroubleGate;
-  workers: readonly Worker[];
+  consumers: readonly QueueConsumer[];
   contexts: readonly ProviderContext[];
 }
 
 /** Returns what ends it. */
-export function watchTrouble({ gate, workers, contexts }: TroubleWatchOptions): () => void {
+export function watchTrouble({ gate, consumers, contexts }: TroubleWatchOptions): () => void {
   let timer: NodeJS.Timeout | undefined;
   let held = false;
 
@@ -39,11 +39,11 @@ export function watchTrouble({ gate, workers, contexts }: TroubleWatchOptions): 
   const onChange = (trouble: UeeError | undefined): void => {
     clearTimeout(timer);
     if (trouble !== undefined) {
-      for (const worker of workers) void worker.pause(true);
+      for (const consumer of consumers) consumer.pause();
       timer = setTimeout(() => void hold(), WORTH_A_STATE_MS);
       return;
     }
-    for (const worker of workers) void worker.resume();
+    for (const consumer of consumers) consumer.resume();
     if (held) void quietly(({ governor }) => governor.redisWell());
     held = false;
   };

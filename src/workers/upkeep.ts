@@ -3,11 +3,11 @@
  * certainly dead, and ends its own batches when a person paused or stopped their provider. Safe at any time, from any
  * number of pods.
  */
-import type { Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
+import type { QueueConsumer } from "../queues/consumer.ts";
 import type { RunsQueue } from "../queues/runsQueue.ts";
-import { releaseDeadHolders, shortenLocks } from "../recovery/deadHolders.ts";
+import { releaseDeadHolders } from "../recovery/deadHolders.ts";
 import { LetterSweeper } from "../recovery/deadLetters/sweeper.ts";
 import { Reconciler } from "../recovery/reconciler.ts";
 import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
@@ -16,10 +16,8 @@ import type { TroubleGate } from "../redis/troubleGate.ts";
 import { type ActiveBatches, keyOf } from "./activeBatches.ts";
 import type { ProviderContext } from "./context.ts";
 import { sweepLeftovers } from "./leftovers.ts";
-import { STALLED_CHECK_MS } from "./queueTaker.ts";
 import { openReplays } from "./replays.ts";
 import type { ScheduleDuty } from "./scheduleDuty.ts";
-import { LOCK_MS } from "./throughTrouble.ts";
 
 const RECONCILE_MS = 15_000;
 /** How often jobs of processes that are known to be dead are looked for, and locks that last too long: a few small reads. */
@@ -31,7 +29,7 @@ export interface UpkeepOptions {
   redis: Redis;
   registry: WorkerRegistry;
   contexts: ProviderContext[];
-  workers: readonly Worker[];
+  consumers: readonly QueueConsumer[];
   active: ActiveBatches;
   /** Nothing is mended behind a shut gate. */
   gate: TroubleGate;
@@ -101,12 +99,13 @@ export class Upkeep {
   }
 
   async #releaseDeadHolders(): Promise<void> {
-    const { redis, registry, workers, logger } = this.#o;
-    const longest = { lockMs: LOCK_MS, stalledCheckMs: STALLED_CHECK_MS };
-    if ((await shortenLocks(redis, workers, longest)) > 0) {
+    const { redis, registry, consumers, logger } = this.#o;
+    let shortened = 0;
+    for (const consumer of consumers) shortened += await consumer.shortenLocks(redis);
+    if (shortened > 0) {
       logger.warn({ event: "repair" }, "shortened locks that outlasted a step back of Redis' clock");
     }
-    for (const { name, released } of await releaseDeadHolders(redis, registry, workers)) {
+    for (const { name, released } of await releaseDeadHolders(redis, registry, consumers)) {
       logger.warn({ event: "repair", queue: name, released }, "took jobs back from a dead process");
     }
   }

@@ -10,7 +10,8 @@ import type { Logger } from "../core/logger.ts";
 import type { OnShutdown, StopOptions, StopReport, WorkerReport } from "../engine/apiWorkers.ts";
 import type { LoadReporter } from "../permits/optimizer/loadReporter.ts";
 import type { PermitPool } from "../permits/permitPool.ts";
-import { boundEvents } from "../queues/eventsBound.ts";
+import { boundEvents } from "../queues/bullmqQueue.ts";
+import { LOCK_MS } from "../queues/locks.ts";
 import type { RunsQueue } from "../queues/runsQueue.ts";
 import type { SchedulePlan } from "../queues/schedulePlan.ts";
 import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
@@ -25,7 +26,6 @@ import { QueueTaker, type TakenQueue } from "./queueTaker.ts";
 import { RunsConsumer } from "./runsConsumer.ts";
 import type { ScheduleDuty } from "./scheduleDuty.ts";
 import { ShutdownHooks, STOP_DEADLINE_MS, shutDown } from "./shutdown.ts";
-import { LOCK_MS } from "./throughTrouble.ts";
 import { watchTrouble } from "./troubleWatch.ts";
 import { Upkeep } from "./upkeep.ts";
 
@@ -99,14 +99,14 @@ export class BatchWorker {
     this.onShutdown = this.#hooks.add;
     this.#queues = queuesOf(deps, logger);
     this.#taker = new QueueTaker({ ...deps, workerId: id, queues: this.#queues, logger });
-    const { workers } = this.#taker;
+    const { consumers } = this.#taker;
     this.#upkeep = new Upkeep({
-      ...{ ...deps, workerId: id, workers, logger },
+      ...{ ...deps, workerId: id, consumers, logger },
       runsQueue: deps.takesRuns ? deps.runsQueue : undefined,
     });
     this.#heartbeat = new Heartbeat({
       ...{ registry, redis, id, version },
-      lockOwners: workers.map((worker) => worker.id),
+      lockOwners: consumers.map((consumer) => consumer.lockOwner),
       serves: { providers: contexts.map(({ provider }) => provider.name), runs: deps.takesRuns },
       measured: () => ({
         activeBatches: this.#batches().length,
@@ -120,11 +120,11 @@ export class BatchWorker {
     const { gate, contexts, fleet, redis } = this.#deps;
     try {
       await this.#heartbeat.start();
-      await boundEvents(redis, this.#queues);
+      for (const queue of this.#queues) await boundEvents(redis, queue);
       await this.#upkeep.reconcile();
       // Stopped before it took anything.
       if (this.#stopping !== undefined) return;
-      this.#unwatch = watchTrouble({ gate, workers: this.#taker.workers, contexts });
+      this.#unwatch = watchTrouble({ gate, consumers: this.#taker.consumers, contexts });
       this.#taker.run();
       this.#upkeep.start();
       await fleet.start(this.id, this.#reporter);

@@ -6,9 +6,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Redis } from "ioredis";
 import { silentLogger } from "../../src/core/logger.ts";
 import { openProviderMachine } from "../../src/machines/machineStore.ts";
+import { shortenLocks } from "../../src/queues/locks.ts";
 import { SchedulePlan } from "../../src/queues/schedulePlan.ts";
 import { packIndexEntry, unpackIndexEntry } from "../../src/records/indexEntry.ts";
-import { shortenLocks } from "../../src/recovery/deadHolders.ts";
 import { WorkerRegistry } from "../../src/recovery/workerRegistry.ts";
 import { makeKeys } from "../../src/redis/keys.ts";
 import { redisMicros, redisMs } from "../../src/redis/time.ts";
@@ -198,13 +198,13 @@ describe("the fleet", () => {
     await redis.set(toKey("job-1:lock"), "dead", "PX", HOUR);
     await redis.set(toKey("job-2:lock"), "alive", "PX", 5_000);
     await redis.set(toKey("stalled-check"), "1", "PX", HOUR);
-    const longest = { lockMs: 9_000, stalledCheckMs: 4_000 };
-    expect(await shortenLocks(redis, [{ toKey }], longest)).toBe(2);
+    const address = { prefix: "{t}", name: `locks${count}` };
+    expect(await shortenLocks(redis, address)).toBe(2);
     const left = await Promise.all(
       ["job-1:lock", "job-2:lock", "stalled-check"].map((name) => redis.pttl(toKey(name))),
     );
     expect(left.map((ms, i) => ms <= [9_000, 5_000, 4_000][i]!)).toEqual([true, true, true]);
-    expect(await shortenLocks(redis, [{ toKey }], longest)).toBe(0);
+    expect(await shortenLocks(redis, address)).toBe(0);
   });
 
   test("does not count a dead worker as alive for longer than its word may hold", async () => {

@@ -8,8 +8,7 @@ import { FastifyAdapter } from "@bull-board/fastify";
 import type { FastifyPluginAsync } from "fastify";
 import { UeeError } from "../../core/errors.ts";
 import { makeScrubber, redactValue } from "../../core/secrets.ts";
-import { ProviderQueue } from "../../queues/providerQueue.ts";
-import { RunsQueue } from "../../queues/runsQueue.ts";
+import { openQueue } from "../../queues/bullmqQueue.ts";
 import type { App } from "../app.ts";
 import { bodyOf, statusOf, toApiError } from "../errors.ts";
 import type { Backend } from "../options.ts";
@@ -88,12 +87,12 @@ export async function installBoard(app: App, { backend, secrets }: BoardOptions)
 
 function openQueues({ engine, redis, keys }: Backend) {
   const ofProviders = engine.providers.map((name) => {
-    const queue = new ProviderQueue(name, keys.provider(name), redis);
-    return { adapter: readOnly(queue.queue, name, `Batches of ${name}`), close: () => queue.close() };
+    const queue = openQueue(keys.provider(name).queue, redis);
+    return { adapter: readOnly(queue, name, `Batches of ${name}`), close: () => queue.close() };
   });
-  const runs = new RunsQueue(keys, redis);
+  const runs = openQueue(keys.runsQueue, redis);
   const ofRuns = {
-    adapter: readOnly(runs.queue, "runs", "Runs that scripts and schedules ask for"),
+    adapter: readOnly(runs, "runs", "Runs that scripts and schedules ask for"),
     close: () => runs.close(),
   };
   return [...ofProviders, ofRuns];

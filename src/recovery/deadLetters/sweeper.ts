@@ -13,9 +13,8 @@
  *  | a letter whose failed job somebody removed        | it stays: what a replay needs lies in its run, or its bytes  |
  */
 import { createHash } from "node:crypto";
-import type { Job } from "bullmq";
 import { batchJob } from "../../queues/jobCatalog.ts";
-import type { ProviderQueue } from "../../queues/providerQueue.ts";
+import type { FailedJob, ProviderQueue } from "../../queues/providerQueue.ts";
 import type { RunStore } from "../../runs/runs.ts";
 import type { Staging } from "../../runs/stagedSlices.ts";
 import type { BadRecords } from "./badRecords.ts";
@@ -107,7 +106,7 @@ export class LetterSweeper {
 
   async #adopt(jobId: string): Promise<LetterRepair | undefined> {
     const { runs, queue, letters, badRecords } = this.#p;
-    const job = await queue.job(jobId);
+    const job = await queue.failedJob(jobId);
     if (!job) return undefined;
     const parsed = batchJob.safeParse(job.data);
     if (!parsed.success || (job.name !== "batch" && job.name !== "record" && job.name !== "finish")) {
@@ -141,13 +140,13 @@ export class LetterSweeper {
       batch: letter?.batch ?? batch,
       subject: facts?.id ?? letter?.batch ?? batch,
       size,
-      failedMs: job.finishedOn ?? job.timestamp,
+      failedMs: job.failedAt,
       failure: failureOf(job, job.name === "record" ? await badRecords.size(id) : 0),
     });
     return adopted ? { letter: id, repair: "a failed job got its letter" } : undefined;
   }
 
-  async #adoptForeign(jobId: string, job: Job): Promise<LetterRepair | undefined> {
+  async #adoptForeign(jobId: string, job: FailedJob): Promise<LetterRepair | undefined> {
     const id = `j-${createHash("sha256").update(jobId).digest("hex").slice(0, 24)}`;
     const adopted = await this.#p.letters.adopt({
       id,
@@ -156,7 +155,7 @@ export class LetterSweeper {
       batch: "",
       subject: job.name,
       size: 0,
-      failedMs: job.finishedOn ?? job.timestamp,
+      failedMs: job.failedAt,
       failure: failureOf(job, 0),
     });
     return adopted ? { letter: id, repair: "a failed job that is none of ours got a letter" } : undefined;

@@ -1,6 +1,7 @@
 /** Several people at once, and what a crash, a hand or another program left between the index and the failed set. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { Queue, Worker } from "bullmq";
+import { openQueue } from "../../../src/queues/bullmqQueue.ts";
 import { ProviderQueue } from "../../../src/queues/providerQueue.ts";
 import { BadRecords } from "../../../src/recovery/deadLetters/badRecords.ts";
 import { LetterStore } from "../../../src/recovery/deadLetters/deadLetterStore.ts";
@@ -111,10 +112,12 @@ describe("the sweeper", () => {
     const { runs } = await mirror.letters.replay({ ids: [letter!.id] });
     // As if the old job had not gone, and the letter not been settled.
     const stored = await redis.client().hgetall(`{uee:cve}:letters:one:${letter!.id}`);
-    const job = await queue.queue.add("record", {}, { jobId: "old" });
+    const bullmq = openQueue(keys.queue, mirror.uee.redis.commands);
+    const job = await bullmq.add("record", {}, { jobId: "old" });
+    await bullmq.close();
     await letters.change(letter!.id, {}, { job: job.id! });
     expect(await repairs()).toEqual(["the failed job of a letter that is replayed went"]);
-    expect(await queue.job("old")).toBeUndefined();
+    expect(await queue.failedJob("old")).toBeUndefined();
     await redis.client().hset(`{uee:cve}:run:${runs[0]!.runId}:status`, stored.replayKey!, "c1");
     expect(await repairs()).toEqual(["settled after its replay"]);
     await expect(mirror.letters.show(letter!.id)).rejects.toMatchObject({ code: "API_NOT_FOUND" });

@@ -1,14 +1,14 @@
 /**
- * BullMQ's worker, with a clock on its fetches and a word when it lets a job go.
+ * BullMQ's worker, which measures the age of its last fetch and reports when it has released a job.
  *
- * A worker can be silently dead (its blocking client ended, no error, still "running"): that its loop asks the queue and
- * gets answers is the only sign of life that counts.
+ * A worker can be silently dead: its blocking client has ended without an error, and it still counts as running. The only
+ * reliable sign of life is that its loop asks the queue and gets answers.
  */
 import { type Job, type JobJson, type Processor, Worker, type WorkerOptions } from "bullmq";
 
 export class QueueWorker extends Worker {
   /** Called when BullMQ has nothing more to do with this copy of a job, lock renewal included. */
-  onLetGo: (job: Job, token: string) => void = () => undefined;
+  onReleased: (job: Job, token: string) => void = () => undefined;
   /** On the monotonic clock, ms: when the queue last answered, or a slot last became free to ask for more. */
   #heard = performance.now();
   #occupied = 0;
@@ -37,7 +37,7 @@ export class QueueWorker extends Worker {
     return idle ? 0 : performance.now() - this.#heard;
   }
 
-  /** Every answer to a fetch comes through here, also one that there is nothing. */
+  /** BullMQ calls this with every answer to a fetch, also with an empty one. */
   protected override nextJobFromJobData(data?: JobJson, id?: string, token?: string): Promise<Job> {
     this.#heard = performance.now();
     return super.nextJobFromJobData(data, id, token);
@@ -47,7 +47,7 @@ export class QueueWorker extends Worker {
     try {
       return await super.processJob(job, token, fetchNext);
     } finally {
-      this.onLetGo(job, token);
+      this.onReleased(job, token);
     }
   }
 }

@@ -1,31 +1,30 @@
 /**
- * Keeps BullMQ's job schedulers as the plan has them: every schedule has exactly one next run, at the right time,
- * whatever was lost, doubled, changed or removed. Safe at any time from any number of pods: every repair leaves the same
- * behind, whoever else makes it.
+ * Reconciles BullMQ's job schedulers with the plan: every schedule has exactly one next run, at the right time, whatever
+ * was lost, doubled, changed or removed. Any number of pods may do it at any time: each repair has the same result,
+ * however many pods make it.
  *
- * BullMQ emits a scheduler's next job when the current one is taken. A fleet that was down finds one overdue job, which
- * catches up once; a job that is lost would stop its schedule for ever, and is what this mends.
+ * BullMQ adds a scheduler's next job when a worker takes the current one. A fleet that was down finds one overdue job,
+ * which catches up once. A lost job would stop its schedule for ever: the reconciler restores it.
  */
 import type { JobSchedulerJson, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { nextCron, type Schedule } from "../core/schedule.ts";
 import type { RunMode } from "../providers/contract.ts";
+import { jobState, queueKey, slotJobId } from "./bullmqQueue.ts";
 import { type ScheduledJob, scheduledJobOptions } from "./jobCatalog.ts";
 import { type PlannedSchedule, type SchedulePlan, scheduleId } from "./schedulePlan.ts";
 
-/** A provider that was never loaded, or should have been long ago, has its first slot so soon, ms. */
+/** Time until the first slot of a provider that was never loaded, or whose load is overdue, ms. */
 const SOON_MS = 600_000;
-/** More jobs than this are not looked through for doubles. */
-const LOOKED_THROUGH = 10_000;
-
-const aliveStates = new Set(["delayed", "waiting", "prioritized", "active", "waiting-children"]);
+/** At most so many delayed jobs, and so many waiting ones, are searched for doubles. */
+const MOST_SEARCHED = 10_000;
 
 export interface ScheduleRepair {
   schedule: string;
   repair: "made" | "changed" | "removed" | "restored" | "next run restored" | "double removed";
 }
 
-export interface ScheduleKeeperOptions {
+export interface ScheduleReconcilerOptions {
   redis: Redis;
   queue: Queue;
   plan: SchedulePlan;
@@ -35,14 +34,14 @@ export interface ScheduleKeeperOptions {
 
 type Wanted = { id: string; provider: string; mode: RunMode; schedule: Schedule };
 
-export class ScheduleKeeper {
-  readonly #o: ScheduleKeeperOptions;
+export class ScheduleReconciler {
+  readonly #o: ScheduleReconcilerOptions;
 
-  constructor(options: ScheduleKeeperOptions) {
+  constructor(options: ScheduleReconcilerOptions) {
     this.#o = options;
   }
 
-  async keep(plan: PlannedSchedule[]): Promise<ScheduleRepair[]> {
+  async reconcile(plan: PlannedSchedule[]): Promise<ScheduleRepair[]> {
     const repairs: ScheduleRepair[] = [];
     const known = await this.#o.plan.slots();
     const wanted = new Map<string, Wanted>();
@@ -51,7 +50,7 @@ export class ScheduleKeeper {
       if (schedule !== "off") wanted.set(id, { id, ...which, schedule });
     }
     for (const one of wanted.values()) {
-      const repair = await this.#keepOne(one, known.get(one.id));
+      const repair = await this.#reconcileOne(one, known.get(one.id));
       if (repair) repairs.push({ schedule: one.id, repair });
     }
     const unwanted = [...known.keys()].filter((id) => !wanted.has(id));
@@ -62,12 +61,12 @@ export class ScheduleKeeper {
     for (const id of await this.#removeDoubles([...wanted.keys()], unwanted)) {
       repairs.push({ schedule: id, repair: "double removed" });
     }
-    // Last: a crash before leaves them known, and to be removed.
+    // Last: after a crash before this line they are still known, and the next call removes them.
     for (const id of unwanted) await this.#o.plan.forget(id);
     return repairs;
   }
 
-  async #keepOne(
+  async #reconcileOne(
     wanted: Wanted,
     known: { schedule: Schedule; next: number } | undefined,
   ): Promise<ScheduleRepair["repair"] | undefined> {
@@ -86,9 +85,8 @@ export class ScheduleKeeper {
     if (known?.next !== found.next || !isSame(known.schedule, wanted.schedule)) {
       await plan.remember(id, { schedule: wanted.schedule, next: found.next });
     }
-    const job = await queue.getJob(jobIdOf(id, found.next));
-    if (job && aliveStates.has(await job.getState())) return undefined;
-    // Taken and followed by the next one between our two looks.
+    if ((await jobState(queue, slotJobId(id, found.next))) === "queued") return undefined;
+    // A worker took the job between the two reads, and BullMQ added the next one.
     if ((await this.#scheduler(id))?.next !== found.next) return undefined;
     await queue.removeJobScheduler(id);
     await this.#make(wanted, found.next);
@@ -97,11 +95,11 @@ export class ScheduleKeeper {
 
   async #scheduler(id: string): Promise<(JobSchedulerJson & { next: number }) | undefined> {
     const found = await this.#o.queue.getJobScheduler(id);
-    // Either half of it may have been lost.
+    // BullMQ keeps a scheduler in two places, and either may have been lost.
     return typeof found?.next === "number" ? { ...found, next: found.next } : undefined;
   }
 
-  /** @param slot ms; one that is over is caught up now, undefined leaves it to the cron expression */
+  /** @param slot ms; a slot in the past is caught up now; undefined: the cron expression decides */
   async #make({ id, provider, mode, schedule }: Wanted, slot: number | undefined): Promise<void> {
     const now = Date.now();
     const overdue = slot !== undefined && slot <= now;
@@ -119,31 +117,32 @@ export class ScheduleKeeper {
     if (next !== undefined) await this.#o.plan.remember(id, { schedule, next });
   }
 
-  /** What is left of a job that its scheduler has lost would keep its successor from its place. */
+  /** Removes what is left of a job that its scheduler has lost: it would prevent BullMQ from adding the new one. */
   async #clearPlace(id: string, slot: number): Promise<void> {
-    const job = await this.#o.queue.getJob(jobIdOf(id, slot));
-    // BullMQ refuses when the job is being worked on, or another pod has made the scheduler anew meanwhile.
+    const job = await this.#o.queue.getJob(slotJobId(id, slot));
+    // BullMQ refuses when the job is at work, or when another pod has made the scheduler again meanwhile.
     await job?.remove().catch(() => undefined);
   }
 
-  /** An interval counts from the last success; cron expressions know their times themselves. */
+  /** An interval counts from the last success; a cron expression defines its own times. */
   async #firstSlot({ provider, mode, schedule }: Wanted): Promise<number | undefined> {
     if (!("every" in schedule)) return undefined;
     const now = Date.now();
     const done = await this.#o.lastDone(provider, mode);
-    // A provider that was never loaded has its full load from the incremental schedule.
+    // The incremental schedule does the first full load of a provider.
     if (done === null && mode === "full") return now + schedule.every;
     const due = done === null ? now : Date.parse(done) + schedule.every;
     const soon = now + Math.min(schedule.every, SOON_MS);
     return Math.min(Math.max(due, soon), now + schedule.every);
   }
 
-  /** Jobs of a schedule beside its next one that nobody has taken yet; all of them where the schedule is gone. */
+  /** Removes jobs of a schedule that no worker has taken yet, except its next one; all of them when the schedule is gone. */
   async #removeDoubles(wanted: readonly string[], unwanted: readonly string[]): Promise<Set<string>> {
     const { queue, redis } = this.#o;
+    const address = { prefix: queue.opts.prefix ?? "bull", name: queue.name };
     const ids = [
-      ...(await redis.zrange(queue.toKey("delayed"), "0", String(LOOKED_THROUGH))),
-      ...(await redis.lrange(queue.toKey("wait"), 0, LOOKED_THROUGH)),
+      ...(await redis.zrange(queueKey(address, "delayed"), "0", String(MOST_SEARCHED))),
+      ...(await redis.lrange(queueKey(address, "wait"), 0, MOST_SEARCHED)),
     ];
     const removed = new Set<string>();
     for (const jobId of ids) {
@@ -153,9 +152,9 @@ export class ScheduleKeeper {
       if (!isUnwanted && !wanted.includes(own.id)) continue;
       if (!isUnwanted && (await this.#scheduler(own.id))?.next === own.slot) continue;
       const job = await queue.getJob(jobId);
-      // One that was taken and waits for the open run to end stays, unless its schedule is gone.
+      // A job that was taken and waits for the open run to end stays, unless its schedule is gone.
       if (!job || (job.attemptsStarted > 0 && !isUnwanted)) continue;
-      // BullMQ refuses when it has become the scheduler's next one meanwhile, or is being worked on.
+      // BullMQ refuses when the job has become the scheduler's next one meanwhile, or is at work.
       const gone = await job.remove().then(
         () => true,
         () => false,
@@ -166,8 +165,6 @@ export class ScheduleKeeper {
   }
 }
 
-const jobIdOf = (id: string, slot: number): string => `repeat:${id}:${slot}`;
-
 function ofSchedule(jobId: string): { id: string; slot: number } | undefined {
   const match = /^repeat:(uee-[a-z][a-z0-9]*-(?:incremental|full)):(\d+)$/.exec(jobId);
   return match ? { id: match[1]!, slot: Number(match[2]) } : undefined;
@@ -175,7 +172,7 @@ function ofSchedule(jobId: string): { id: string; slot: number } | undefined {
 
 const isSame = (a: Schedule, b: Schedule): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-/** Is the scheduler that was found the one that is wanted? */
+/** Whether the scheduler that was found does what is wanted. */
 function fits(found: JobSchedulerJson, { provider, mode, schedule }: Wanted): boolean {
   const data = found.template?.data as Partial<ScheduledJob> | undefined;
   const times =

@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { silentLogger } from "../../../src/core/logger.ts";
-import { ScheduleKeeper } from "../../../src/queues/scheduleKeeper.ts";
 import { type PlannedSchedule, SchedulePlan } from "../../../src/queues/schedulePlan.ts";
+import { ScheduleReconciler } from "../../../src/queues/scheduleReconciler.ts";
 import { ScheduleDuty } from "../../../src/workers/scheduleDuty.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { ageSchedule, runsQueueOf, slotsOf } from "../../support/schedules.ts";
@@ -19,7 +19,7 @@ let redis: Redis;
 let queue: Queue;
 let plan: SchedulePlan;
 let done: string | null;
-let keeper: ScheduleKeeper;
+let reconciler: ScheduleReconciler;
 
 beforeAll(async () => {
   server = await startRedis();
@@ -31,11 +31,11 @@ beforeEach(async () => {
   queue = runsQueueOf(server.url);
   plan = new SchedulePlan(redis, "{uee}:schedules");
   done = new Date(Date.now() - HOUR).toISOString();
-  keeper = new ScheduleKeeper({ redis, queue, plan, lastDone: async () => done });
+  reconciler = new ScheduleReconciler({ redis, queue, plan, lastDone: async () => done });
 });
 afterEach(() => queue.close());
 
-const keep = (...schedules: PlannedSchedule[]) => keeper.keep(schedules);
+const keep = (...schedules: PlannedSchedule[]) => reconciler.reconcile(schedules);
 const nextOf = async (schedule: string): Promise<number> => (await queue.getJobScheduler(schedule))!.next!;
 
 /** The one thing that must hold after every look. */
@@ -219,7 +219,7 @@ describe("when the configuration changes", () => {
 
 describe("of pods with different configurations", () => {
   const duty = (schedule: PlannedSchedule["schedule"]) =>
-    new ScheduleDuty({ plan, keeper, mine: [{ ...twoHourly, schedule }], logger: silentLogger() });
+    new ScheduleDuty({ plan, reconciler, mine: [{ ...twoHourly, schedule }], logger: silentLogger() });
   const every = async () => (await queue.getJobScheduler(id))?.every;
 
   test("the one that started last holds, also when the others look after it", async () => {

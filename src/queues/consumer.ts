@@ -1,0 +1,107 @@
+/** Takes jobs from one queue and gives each to a function, with a signal that fires when the job's lock is lost. */
+import { WaitingError } from "bullmq";
+import type { Redis } from "ioredis";
+import type { QueueAddress } from "./bullmqQueue.ts";
+import { dropLocksOf, LOCK_MS, STALLED_CHECK_MS, shortenLocks } from "./locks.ts";
+import { QueueWorker } from "./queueWorker.ts";
+import { RetryError, TakenJob } from "./takenJob.ts";
+
+/** A stall is a fault of the fleet, never of the job: no number of stalls fails a job. */
+const NO_STALL_LIMIT = 1_000_000_000;
+
+export interface ConsumerOptions {
+  queue: QueueAddress;
+  /** Shown in Bull Board beside the jobs that it takes. */
+  workerId: string;
+  /** Used by this consumer alone; commands on it wait until Redis is there. */
+  connection: Redis;
+  /** Jobs at work at once. */
+  concurrency: number;
+  /** Does the work and reports its outcome. What it throws fails the job. */
+  process(job: TakenJob, lockLost: AbortSignal | undefined): Promise<void>;
+  /** Wait before the next attempt where none was decided, ms; `made` attempts were made so far. */
+  backoffMs(made: number): number;
+  /** BullMQ has nothing more to do with this copy of a job, lock renewal included. */
+  onReleased(job: TakenJob): void;
+  onError(error: Error): void;
+}
+
+export class QueueConsumer {
+  readonly queue: QueueAddress;
+  readonly #worker: QueueWorker;
+
+  constructor(options: ConsumerOptions) {
+    const { queue, workerId, connection, concurrency, process, backoffMs, onReleased, onError } = options;
+    this.queue = queue;
+    // BullMQ hands out the signal only to a function that declares three parameters.
+    const worker: QueueWorker = new QueueWorker(
+      queue.name,
+      async (job, token, lockLost) => {
+        await worker.occupying(() => process(new TakenJob(job, token as string), lockLost));
+        // Tells BullMQ that the job was moved already.
+        throw new WaitingError();
+      },
+      {
+        connection,
+        prefix: queue.prefix,
+        name: workerId,
+        autorun: false,
+        concurrency,
+        lockDuration: LOCK_MS,
+        stalledInterval: STALLED_CHECK_MS,
+        maxStalledCount: NO_STALL_LIMIT,
+        runRetryDelay: 1_000,
+        settings: {
+          backoffStrategy: (made, _type, error) =>
+            (error instanceof RetryError ? error.delayMs : undefined) ?? backoffMs(made),
+        },
+      },
+    );
+    worker.onReleased = (job, token) => onReleased(new TakenJob(job, token));
+    worker.on("lockRenewalFailed", (jobIds: string[]) => {
+      for (const id of jobIds) worker.cancelJob(id, "lock lost");
+    });
+    worker.on("error", onError);
+    this.#worker = worker;
+  }
+
+  /** The tokens of this consumer's locks begin with it. */
+  get lockOwner(): string {
+    return this.#worker.id;
+  }
+
+  /** Resolves when the consumer is closed. */
+  run(): Promise<void> {
+    return this.#worker.run();
+  }
+
+  /** Takes nothing more until `resume`. */
+  pause(): void {
+    void this.#worker.pause(true);
+  }
+
+  resume(): void {
+    void this.#worker.resume();
+  }
+
+  /** Takes nothing more; resolves when the jobs at work have ended. */
+  close(): Promise<void> {
+    return this.#worker.close();
+  }
+
+  /** Since the queue last answered a fetch, ms; 0 while there is no slot to fetch for, or nothing shall be fetched. */
+  fetchAgeMs(): number {
+    return this.#worker.fetchAgeMs();
+  }
+
+  /** Gives the jobs of dead lock owners to the fleet at once. Returns how many. */
+  async takeBackFrom(redis: Redis, owners: readonly string[]): Promise<number> {
+    const dropped = await dropLocksOf(redis, this.queue, owners);
+    if (dropped > 0) await this.#worker.getBackend().moveStalledJobsToWait();
+    return dropped;
+  }
+
+  shortenLocks(redis: Redis): Promise<number> {
+    return shortenLocks(redis, this.queue);
+  }
+}
