@@ -1,5 +1,6 @@
 /** The composition root: the only file that builds and wires everything. */
 import type { Breaker } from "./breakers/breaker.ts";
+import { effectiveRate } from "./config/effectiveRate.ts";
 import { fingerprint } from "./core/secrets.ts";
 import { WeightedGate } from "./core/semaphore.ts";
 import type { Engine, EngineStatus, StopReport } from "./engine/api.ts";
@@ -86,9 +87,6 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     const providerKeys = keys.provider(provider.name);
     const own = settings.providers[provider.name] ?? {};
     const url = own.url ?? provider.upstream.defaultUrl;
-    const usual = own.apiKey
-      ? (provider.upstream.rateWithKey ?? provider.upstream.rate)
-      : provider.upstream.rate;
     const breaker = buildBreaker({
       ...{ upstream: provider.name, redis, keys, settings, logger },
       governor: () => contexts.get(provider.name)?.governor,
@@ -98,7 +96,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       guard: breaker,
       name: provider.name,
       settings: {
-        rate: own.rate ?? usual,
+        rate: effectiveRate(own, provider.upstream, own.apiKey),
         apiKeyFingerprint: fingerprint(own.apiKey),
         baseUrl: url,
       },

@@ -9,6 +9,7 @@
  *  - Every outcome names the version under which its call began; what comes late counts for nothing.
  */
 import { randomUUID } from "node:crypto";
+import type { NamedRequest } from "../core/actor.ts";
 import { toUeeError, UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { isRedisTrouble } from "../redis/errors.ts";
@@ -121,7 +122,7 @@ export class Breaker implements Guard, CallOwner {
   }
 
   /** A person closes it; `changed` is false when it was closed already. */
-  async reset(by: { actor: string; reason?: string }): Promise<{ changed: boolean; view: BreakerView }> {
+  async reset(by: NamedRequest): Promise<{ changed: boolean; view: BreakerView }> {
     for (;;) {
       const { version } = await this.store.view();
       const said = await this.store.reset(version, by);

@@ -1,5 +1,7 @@
 /** One upstream's breaker as the fleet shares it: the scripts, typed. Redis' errors come mapped. */
+
 import type { Redis } from "ioredis";
+import type { NamedRequest } from "../core/actor.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { HISTORY_KEPT } from "../machines/request.ts";
 import { mapRedisError } from "../redis/errors.ts";
@@ -81,7 +83,7 @@ export class BreakerStore {
   }
 
   /** Verdict `moved`, `unchanged` (closed already) or `lost` (not at that version any more). */
-  reset(version: number, by: { actor: string; reason?: string }): Promise<BreakerReply> {
+  reset(version: number, by: NamedRequest): Promise<BreakerReply> {
     return this.#ask(scripts.reset, { expect: { version }, actor: by.actor, reason: by.reason });
   }
 

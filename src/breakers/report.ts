@@ -1,8 +1,9 @@
 /** A breaker and its transitions as people and machines read them. Times by Redis TIME. */
+import type { Actor } from "../core/actor.ts";
 import { isObject, type JsonObject } from "../core/json.ts";
 import { formatTime } from "../core/time.ts";
 import { type BreakerEvent, type BreakerState, breakerMachine } from "../machines/breakerMachine.ts";
-import { type Actor, type Transition, toSnapshot, toTransition } from "../machines/request.ts";
+import { type Transition, toSnapshot, toTransition } from "../machines/request.ts";
 
 export type { BreakerEvent, BreakerState } from "../machines/breakerMachine.ts";
 

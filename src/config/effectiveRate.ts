@@ -3,9 +3,9 @@ import type { RateSetting } from "./values.ts";
 
 /** The rate that holds: the setting, else the provider's default with or without an API key. */
 export function effectiveRate(
-  setting: { readonly rate: RateSetting | undefined },
+  setting: { readonly rate?: RateSetting | undefined },
   upstream: ProviderFacts["upstream"],
   apiKey: string | undefined,
 ): RateSetting {
-  return setting.rate ?? (apiKey === undefined ? upstream.rate : (upstream.rateWithKey ?? upstream.rate));
+  return setting.rate ?? (apiKey ? (upstream.rateWithKey ?? upstream.rate) : upstream.rate);
 }

@@ -1,6 +1,8 @@
 /**
  * The engine as CLI, dashboard and scripts see it. `engine.ts` builds it; nothing above it knows Redis or BullMQ.
  */
+import type { BreakerTransition, BreakerView } from "../breakers/report.ts";
+import type { Actor, PersonRequest } from "../core/actor.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { AuditHistory } from "../permits/auditor.ts";
 import type { KernelSample } from "../permits/optimizer/kernelHistory.ts";
@@ -9,19 +11,28 @@ import type { QuotaEvent } from "../permits/optimizer/quotaEvents.ts";
 import type { PoolSize } from "../permits/permitPool.ts";
 import type { AuditReport, PoolView } from "../permits/report.ts";
 import type { RunMode } from "../providers/contract.ts";
+import type { JobCounts } from "../queues/bullmqQueue.ts";
 import type { ChangeEntry, StoredRecord, Tombstone } from "../records/contract.ts";
-import type { BreakersApi } from "./apiBreakers.ts";
+import type { WorkerView } from "../recovery/workerView.ts";
+import type { WorkerHandle } from "../workers/handle.ts";
+import type { OnShutdown, StopOptions, StopReport } from "../workers/shutdown.ts";
 import type { DeadLetterCap, DeadLetters } from "./apiDeadLetters.ts";
-import type { PersonRequest } from "./apiPerson.ts";
-import type { OnShutdown, StopOptions, StopReport, WorkerHandle, WorkerView } from "./apiWorkers.ts";
 
+export type { BreakerCounts, BreakerTransition, BreakerView } from "../breakers/report.ts";
+export type { PersonRequest } from "../core/actor.ts";
 export type { KernelSample } from "../permits/optimizer/kernelHistory.ts";
 export type { KernelMetrics } from "../permits/optimizer/kernelMetrics.ts";
 export type { QuotaEvent } from "../permits/optimizer/quotaEvents.ts";
-export type * from "./apiBreakers.ts";
+export type * from "../recovery/workerView.ts";
+export type * from "../workers/handle.ts";
+export type {
+  OnShutdown,
+  ShutdownHook,
+  ShutdownHookOptions,
+  StopOptions,
+  StopReport,
+} from "../workers/shutdown.ts";
 export type * from "./apiDeadLetters.ts";
-export type * from "./apiPerson.ts";
-export type * from "./apiWorkers.ts";
 
 export type RunState = "running" | "complete" | "incomplete" | "paused" | "stopped" | "failed";
 
@@ -116,7 +127,7 @@ export interface ProviderStatus {
   lastRunSettled: boolean;
   /** The last run of replayed dead letters that closed. */
   lastReplay: RunProgress | null;
-  jobs: { waiting: number; active: number; delayed: number; failed: number };
+  jobs: JobCounts;
   deadLetters: DeadLetterCap;
   lastCheckpoint: string | null;
   /** The nearest slot of its schedules; a paused provider's does nothing. Null where none is kept. */
@@ -218,7 +229,7 @@ export interface HistoryTransition {
   version: number;
   at: string;
   actor: string;
-  actorKind: "person" | "engine" | "schedule" | "script";
+  actorKind: Actor["kind"];
   reason: string | null;
   urn: string | null;
   processed: number | null;
@@ -261,29 +272,31 @@ export interface ProviderTotals {
   transitions: number;
 }
 
-export interface Engine extends BreakersApi {
+/** A run that is wanted. */
+export interface RunRequest extends PersonRequest {
+  provider: string;
+  mode: RunMode;
+  allowShrink?: boolean;
+  allowOlder?: boolean;
+}
+
+/** The run that a request opened, or the open one that it joined. */
+export interface OpenedRun {
+  runId: string;
+  joined: boolean;
+  /** Of the run; a store that was never verified is loaded in full. */
+  mode: RunMode;
+}
+
+export interface Engine {
   readonly providers: readonly string[];
   /** Opens a run or joins the open one. Rejects with PROV_RUN_OPEN when a full run waits for an open increment. */
-  openRun(request: {
-    provider: string;
-    mode: RunMode;
-    allowShrink?: boolean;
-    allowOlder?: boolean;
-    actor?: string;
-    reason?: string;
-  }): Promise<{ runId: string; joined: boolean; mode: RunMode }>;
+  openRun(request: RunRequest): Promise<OpenedRun>;
   /** As openRun, but waits out an open increment before a full run opens. */
   openRunWhenPossible(
-    request: {
-      provider: string;
-      mode: RunMode;
-      allowShrink?: boolean;
-      allowOlder?: boolean;
-      actor?: string;
-      reason?: string;
-    },
+    request: RunRequest,
     options: { signal?: AbortSignal; onWaiting?: (runId: string) => void },
-  ): Promise<{ runId: string; joined: boolean; mode: RunMode }>;
+  ): Promise<OpenedRun>;
   runProgress(provider: string, runId: string): Promise<RunProgress>;
   /**
    * Resolves when the run is closed, or with state `paused` while its provider is paused; rejects with SYS_INTERRUPTED
@@ -308,6 +321,17 @@ export interface Engine extends BreakersApi {
     audits(): Promise<AuditHistory>;
     audit(options?: { repair?: boolean; actor?: string }): Promise<AuditReport>;
   };
+  /** Every upstream's breaker, as the whole fleet has it. */
+  breakers(): Promise<BreakerView[]>;
+  /** Newest first; of one upstream, or of all. */
+  breakerTransitions(options: { upstream?: string; limit: number }): Promise<BreakerTransition[]>;
+  /** Closes an upstream's breaker; `changed` is false when it was closed already. */
+  resetBreaker(upstream: string, by?: PersonRequest): Promise<{ changed: boolean; view: BreakerView }>;
+  /**
+   * Calls the listener for every transition of every breaker, whichever pod made it: each once, in order. Resolves, with
+   * what ends it, when nothing that happens from then on is missed.
+   */
+  onBreakerStateChange(listener: (transition: BreakerTransition) => void): Promise<() => void>;
   kernelMetrics(): Promise<KernelMetrics>;
   /** Samples of the last two hours, the oldest first. */
   kernelHistory(options: { limit: number }): Promise<KernelSample[]>;
@@ -318,7 +342,7 @@ export interface Engine extends BreakersApi {
   transitions(options: { provider?: string; limit: number }): Promise<HistoryTransition[]>;
   totals(): Promise<ProviderTotals[]>;
   /** Jobs of the queue `runs`. */
-  runsJobs(): Promise<ProviderStatus["jobs"]>;
+  runsJobs(): Promise<JobCounts>;
   /** The optimizer's decisions, newest first. */
   quotaEvents(options: { limit: number }): Promise<QuotaEvent[]>;
   /** The actions that would change something in this state. */

@@ -2,7 +2,7 @@
  * Dead letters as CLI, dashboard and scripts see them: batches and records that gave up, kept until a person replays,
  * accepts or purges them. docs/dead-letters.md says what each of these means.
  */
-import type { PersonRequest } from "./apiPerson.ts";
+import type { PersonRequest } from "../core/actor.ts";
 
 /**
  * exhausted: all attempts were used up · permanent: it can never work as it is · stalled: BullMQ itself failed the job ·

@@ -8,7 +8,7 @@ import type { RedisConnections } from "../redis/connect.ts";
 import type { Keys } from "../redis/keys.ts";
 import { defaultTimeouts } from "../upstream/client.ts";
 import { type Governor, processActor } from "../workers/governor.ts";
-import type { BreakersApi } from "./apiBreakers.ts";
+import type { Engine } from "./api.ts";
 import { contextOf, type EngineParts } from "./parts.ts";
 import type { EngineSettings } from "./settings.ts";
 
@@ -43,7 +43,8 @@ export function buildBreaker(options: {
   });
 }
 
-export interface EngineBreakers extends BreakersApi {
+export interface EngineBreakers
+  extends Pick<Engine, "breakers" | "breakerTransitions" | "resetBreaker" | "onBreakerStateChange"> {
   /** To be called when nothing calls upstreams any more. */
   close(): Promise<void>;
 }

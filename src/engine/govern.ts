@@ -1,7 +1,8 @@
 /** What people ask of a governed fleet: pause, resume, stop, resize. */
+import type { Actor, PersonRequest } from "../core/actor.ts";
 import { UeeError } from "../core/errors.ts";
 import type { ProviderMachineStore } from "../machines/machineStore.ts";
-import type { Actor, MachineSnapshot } from "../machines/request.ts";
+import type { MachineSnapshot } from "../machines/request.ts";
 import { publishResize } from "../permits/optimizer/quotaEvents.ts";
 import type { PoolSize } from "../permits/permitPool.ts";
 import { LetterSweeper } from "../recovery/deadLetters/sweeper.ts";
@@ -9,7 +10,7 @@ import { isRedisTrouble } from "../redis/errors.ts";
 import { cleanUp } from "../workers/cleanUp.ts";
 import type { ProviderContext } from "../workers/context.ts";
 import { openReplays } from "../workers/replays.ts";
-import type { MachineStatus, PersonRequest } from "./api.ts";
+import type { MachineStatus } from "./api.ts";
 import type { EngineParts } from "./parts.ts";
 
 export const machineStatus = (snapshot: MachineSnapshot<string, string>): MachineStatus => ({

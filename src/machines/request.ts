@@ -2,16 +2,10 @@
  * What is asked of a machine and what it answers, as the scripts write it. A script that carries a transition beside other
  * work (`transition` of lua/transition.lua) takes `encodeRequest` as an argument and its reply goes through `decodeReply`.
  */
+import type { Actor } from "../core/actor.ts";
 import { isObject, type JsonObject } from "../core/json.ts";
 import { timeLeft } from "../redis/time.ts";
 import type { Machine } from "./defineMachine.ts";
-
-export interface Actor {
-  /** Only a person ends a pause or stops a run. */
-  kind: "person" | "engine" | "schedule" | "script";
-  /** Who: a person's name, a worker's id, a schedule's name. */
-  name: string;
-}
 
 /** What goes into the transition's log line beside the transition; what is left out stays as it was. */
 export interface MachineFacts {

@@ -85,7 +85,9 @@ export class ScheduleReconciler {
     if (known?.next !== found.next || !isSame(known.schedule, wanted.schedule)) {
       await plan.remember(id, { schedule: wanted.schedule, next: found.next });
     }
-    if ((await jobState(queue, slotJobId(id, found.next))) === "queued") return undefined;
+    const slot = slotJobId(id, found.next);
+    // A job may have its place in the queue and have lost its contents.
+    if ((await queue.getJob(slot)) && (await jobState(queue, slot)) === "queued") return undefined;
     // A worker took the job between the two reads, and BullMQ added the next one.
     if ((await this.#scheduler(id))?.next !== found.next) return undefined;
     await queue.removeJobScheduler(id);

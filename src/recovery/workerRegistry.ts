@@ -7,10 +7,10 @@
  * process does.
  */
 import type { Redis } from "ioredis";
-import type { WorkerHealth, WorkerState, WorkerView, WorkerVitals } from "../engine/apiWorkers.ts";
 import type { Keys } from "../redis/keys.ts";
 import { loadScript } from "../redis/scripts.ts";
 import { isDead, type ProcessIdentity } from "../runs/processIdentity.ts";
+import type { WorkerHealth, WorkerState, WorkerView, WorkerVitals } from "./workerView.ts";
 
 const beatScript = loadScript(new URL("./lua/beat-3.lua", import.meta.url));
 const workersScript = loadScript(new URL("./lua/workers-3.lua", import.meta.url));

@@ -6,12 +6,14 @@
  * Nothing here decides what is written: fences and the run's door do. A transition that is missed (a crash, a lost reply)
  * makes the state late, never a record wrong; `align` mends it.
  */
+
 import { hostname } from "node:os";
+import type { Actor } from "../core/actor.ts";
 import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ProviderMachineStore } from "../machines/machineStore.ts";
 import type { ProviderEvent, ProviderState } from "../machines/providerMachine.ts";
-import type { Actor, MachineFacts } from "../machines/request.ts";
+import type { MachineFacts } from "../machines/request.ts";
 import { holdPermit, isWaiting, type PermitHolder } from "../permits/permitHolder.ts";
 import type { ControlTiming, PermitPool } from "../permits/permitPool.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";

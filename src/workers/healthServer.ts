@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { UeeError } from "../core/errors.ts";
-import type { WorkerReport } from "../engine/apiWorkers.ts";
+import type { WorkerReport } from "./handle.ts";
 
 /** Who asks has so long to say what, and connections may idle so long, ms. */
 const REQUEST_MS = 5_000;

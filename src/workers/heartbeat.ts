@@ -3,8 +3,8 @@
  * that Redis does not take is missed; the next one comes.
  */
 import type { Redis } from "ioredis";
-import type { WorkerState } from "../engine/apiWorkers.ts";
 import { HEARTBEAT_MS, LIVE_MS, type WorkerFacts, type WorkerRegistry } from "../recovery/workerRegistry.ts";
+import type { WorkerState } from "../recovery/workerView.ts";
 import { thisProcess } from "../runs/processIdentity.ts";
 import { Vitals } from "./vitals.ts";
 

@@ -1,5 +1,5 @@
 /** Opens a run unless its provider is paused: a person's word stands, whoever asks. */
-import type { Actor } from "../machines/request.ts";
+import type { Actor } from "../core/actor.ts";
 import type { RunMode } from "../providers/contract.ts";
 import { type OpenedRun, openRun } from "../runs/openRun.ts";
 import type { ProviderContext } from "./context.ts";

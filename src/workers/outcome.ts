@@ -1,4 +1,4 @@
-/** How a batch ends, as a value. Only settle.ts knows what BullMQ makes of it. */
+/** How a batch ends, as a value; queues/takenJob.ts reports it to BullMQ. */
 import { type ErrorClass, toUeeError, type UeeError } from "../core/errors.ts";
 
 export type Outcome =

@@ -5,12 +5,38 @@
  */
 import { toUeeError, UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
-import type { OnShutdown, ShutdownHook, StopReport } from "../engine/apiWorkers.ts";
 
 /** What a whole stop may take where nobody said otherwise, ms. */
 export const STOP_DEADLINE_MS = 25_000;
 const HOOK_TIMEOUT_MS = 5_000;
 const HOOK_ORDER = 100;
+
+export interface ShutdownHookOptions {
+  /** What it may take before the shutdown goes on without it, ms. Default 5,000. */
+  timeoutMs?: number;
+  /** Lower comes earlier; equal ones in the order of their registration. Default 100. */
+  order?: number;
+}
+
+/**
+ * Called once, when batches have been let go and Redis is still there. The signal fires when its time is over. One that
+ * hangs or throws is logged and delays what follows by its time-out at most.
+ */
+export type ShutdownHook = (signal: AbortSignal) => Promise<void> | void;
+
+/** Returns what takes the hook out again. */
+export type OnShutdown = (name: string, hook: ShutdownHook, options?: ShutdownHookOptions) => () => void;
+
+export interface StopOptions {
+  /** For everything together, ms; what is not done by then is left. Default 25,000. */
+  deadlineMs?: number;
+}
+
+/** How a shutdown went. */
+export interface StopReport {
+  /** What did not end in time or failed, one phrase each; empty after a clean stop. */
+  left: string[];
+}
 
 export interface ShutdownStep {
   name: string;

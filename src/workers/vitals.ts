@@ -1,7 +1,7 @@
 /** What a worker measures of itself for its heartbeat. */
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { WorkerVitals } from "../engine/apiWorkers.ts";
+import type { WorkerVitals } from "../recovery/workerView.ts";
 
 /** How often the event loop is looked at, ms; what it is late beyond that is its delay. */
 const LOOK_MS = 20;

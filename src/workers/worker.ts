@@ -7,7 +7,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
-import type { OnShutdown, StopOptions, StopReport, WorkerReport } from "../engine/apiWorkers.ts";
 import type { LoadReporter } from "../permits/optimizer/loadReporter.ts";
 import type { PermitPool } from "../permits/permitPool.ts";
 import { boundEvents } from "../queues/bullmqQueue.ts";
@@ -20,12 +19,20 @@ import type { TroubleGate } from "../redis/troubleGate.ts";
 import type { ActiveBatches } from "./activeBatches.ts";
 import type { ProviderContext } from "./context.ts";
 import type { FleetDuties } from "./fleetDuties.ts";
+import type { WorkerReport } from "./handle.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { BatchProcessor } from "./processor.ts";
 import { QueueTaker, type TakenQueue } from "./queueTaker.ts";
 import { RunsConsumer } from "./runsConsumer.ts";
 import type { ScheduleDuty } from "./scheduleDuty.ts";
-import { ShutdownHooks, STOP_DEADLINE_MS, shutDown } from "./shutdown.ts";
+import {
+  type OnShutdown,
+  ShutdownHooks,
+  STOP_DEADLINE_MS,
+  type StopOptions,
+  type StopReport,
+  shutDown,
+} from "./shutdown.ts";
 import { watchTrouble } from "./troubleWatch.ts";
 import { Upkeep } from "./upkeep.ts";
 

@@ -1,5 +1,7 @@
 /** `uee pause`, `resume` and `stop`: what a person may ask of a provider. */
+
 import type { Command } from "commander";
+import type { NamedRequest } from "../../core/actor.ts";
 import { isUeeError } from "../../core/errors.ts";
 import type { Engine, MachineStatus } from "../../engine/api.ts";
 import { isRedisTrouble } from "../../redis/errors.ts";
@@ -117,12 +119,7 @@ async function act(
 }
 
 /** One that is refused keeps no other from being asked; a Redis that is gone ends all. */
-async function ask(
-  engine: Engine,
-  action: ActionName,
-  provider: string,
-  by: { actor: string; reason?: string },
-): Promise<Result> {
+async function ask(engine: Engine, action: ActionName, provider: string, by: NamedRequest): Promise<Result> {
   try {
     return { provider, machine: await engine[action](provider, by) };
   } catch (error) {

@@ -1,7 +1,9 @@
 /** All of doctor's questions, in the order in which answers build on each other. */
+
 import { freemem } from "node:os";
 import { BreakerStore } from "../../breakers/breakerStore.ts";
 import { makeObserver } from "../../breakers/observer.ts";
+import { effectiveRate } from "../../config/index.ts";
 import { toUeeError } from "../../core/errors.ts";
 import { fingerprint } from "../../core/secrets.ts";
 import type { Engine } from "../../engine/api.ts";
@@ -78,9 +80,6 @@ async function examineUpstream(session: Session, name: string, env: NodeJS.Proce
   const settings = engineSettings(session.config);
   const own = settings.providers[name] ?? {};
   const url = own.url ?? provider.upstream.defaultUrl;
-  const usual = own.apiKey
-    ? (provider.upstream.rateWithKey ?? provider.upstream.rate)
-    : provider.upstream.rate;
   const keys = makeKeys(settings.prefix);
   const store = new BreakerStore({
     ...{ upstream: name, redis: session.redis, keys: keys.upstream(name) },
@@ -89,7 +88,11 @@ async function examineUpstream(session: Session, name: string, env: NodeJS.Proce
   const upstream = makeUpstream({
     name,
     guard: makeObserver(store),
-    settings: { rate: own.rate ?? usual, apiKeyFingerprint: fingerprint(own.apiKey), baseUrl: url },
+    settings: {
+      rate: effectiveRate(own, provider.upstream, own.apiKey),
+      apiKeyFingerprint: fingerprint(own.apiKey),
+      baseUrl: url,
+    },
     redis: session.redis,
     keys,
     logger: session.logger,

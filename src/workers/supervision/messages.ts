@@ -1,5 +1,5 @@
 /** What supervisor and worker say to each other over the channel between their processes. Foreign messages are none. */
-import type { WorkerReport } from "../../engine/apiWorkers.ts";
+import type { WorkerReport } from "../handle.ts";
 
 export interface Ping {
   uee: "ping";

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { Redis } from "ioredis";
+import type { Actor } from "../../../src/core/actor.ts";
 import { silentLogger } from "../../../src/core/logger.ts";
 import {
   eventsOf,
@@ -17,7 +18,7 @@ import { providerMachineKeys } from "../../../src/machines/machineStore.ts";
 import { macroMachine } from "../../../src/machines/macroMachine.ts";
 import { MacroPump } from "../../../src/machines/macroPump.ts";
 import { providerMachine } from "../../../src/machines/providerMachine.ts";
-import { type Actor, encodeRequest, type TransitionRequest } from "../../../src/machines/request.ts";
+import { encodeRequest, type TransitionRequest } from "../../../src/machines/request.ts";
 import { loadScript } from "../../../src/redis/scripts.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { breaches, engine, freshKeys, macroStore, person, providerStore, wholeHistory } from "./support.ts";

@@ -1,6 +1,7 @@
 /** Machines on a real Redis, and what their histories must look like. */
 import { Writable } from "node:stream";
 import type { Redis } from "ioredis";
+import type { Actor } from "../../../src/core/actor.ts";
 import { makeLogger, silentLogger } from "../../../src/core/logger.ts";
 import { isMove, type Machine, stepOf } from "../../../src/machines/defineMachine.ts";
 import {
@@ -10,7 +11,7 @@ import {
   openProviderMachine,
   type ProviderMachineStore,
 } from "../../../src/machines/machineStore.ts";
-import type { Actor, Transition } from "../../../src/machines/request.ts";
+import type { Transition } from "../../../src/machines/request.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
 
 export const person: Actor = { kind: "person", name: "ada" };

@@ -23,10 +23,10 @@ import type {
   DeadLetterSelection,
   DeadLetters,
 } from "../../../src/engine/apiDeadLetters.ts";
-import type { WorkerView } from "../../../src/engine/apiWorkers.ts";
 import type { KernelSample } from "../../../src/permits/optimizer/kernelHistory.ts";
 import type { KernelMetrics } from "../../../src/permits/optimizer/kernelMetrics.ts";
 import type { PoolView } from "../../../src/permits/report.ts";
+import type { WorkerView } from "../../../src/recovery/workerView.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
 import { builtPage } from "./builtPage.ts";
 

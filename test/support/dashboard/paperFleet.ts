@@ -9,10 +9,10 @@ import type {
   RunProgress,
 } from "../../../src/engine/api.ts";
 import type { DeadLetter, DeadLetterCap } from "../../../src/engine/apiDeadLetters.ts";
-import type { WorkerView } from "../../../src/engine/apiWorkers.ts";
 import type { KernelSample } from "../../../src/permits/optimizer/kernelHistory.ts";
 import type { KernelMetrics } from "../../../src/permits/optimizer/kernelMetrics.ts";
 import type { PoolView } from "../../../src/permits/report.ts";
+import type { WorkerView } from "../../../src/recovery/workerView.ts";
 
 export const iso = (ms: number): string => new Date(ms).toISOString();
 
