@@ -42,7 +42,7 @@ async function forgetCancelled(context: ProviderContext, runId: string): Promise
     await Promise.all(
       cancelled.slice(i, i + AT_ONCE).map(async ([key, { generation }]) => {
         // A job that is at work keeps its place: it finds its run closed and completes.
-        await context.queue.queue.remove(jobId({ runId, batch: key, generation })).catch(() => undefined);
+        await context.queue.remove(jobId({ runId, batch: key, generation })).catch(() => undefined);
         const letter = isRecordKey(key) ? letterIdOf(runId, key) : undefined;
         if (letter && !(await context.letters.get(letter))) await context.badRecords.forget(letter);
       }),
