@@ -52,9 +52,12 @@ module.exports = {
     {
       name: "providers-do-not-know-each-other",
       severity: "error",
-      comment: "Shared readers lie in providers/formats.",
+      comment: "What providers share lies in providers/formats (readers) and providers/snapshot.",
       from: { path: "^src/providers/([^/]+)/" },
-      to: { path: "^src/providers/[^/]+/", pathNot: ["^src/providers/$1/", "^src/providers/formats/"] },
+      to: {
+        path: "^src/providers/[^/]+/",
+        pathNot: ["^src/providers/$1/", "^src/providers/(formats|snapshot)/"],
+      },
     },
     {
       name: "only-the-registry-lists-providers",

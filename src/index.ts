@@ -3,6 +3,7 @@ export { connect, type Uee } from "./client/connect.ts";
 export type { ChangesOptions } from "./client/following.ts";
 export type { ClientOptions, ClientSettings } from "./client/options.ts";
 export type { RunHandle, RunOptions, RunsHandle, WaitOptions } from "./client/runs.ts";
+export { bounds } from "./core/bounds.ts";
 export type { Edition, EditionName } from "./core/edition.ts";
 export type { ErrorClass, ErrorCode } from "./core/errors.ts";
 export { isUeeError, UeeError } from "./core/errors.ts";
@@ -11,24 +12,32 @@ export type { JsonObject } from "./core/json.ts";
 export { parseJsonBytes } from "./core/json.ts";
 export type { Logger } from "./core/logger.ts";
 export { makeLogger, silentLogger } from "./core/logger.ts";
+export { SourceText } from "./core/sourceText.ts";
 export type * from "./engine/api.ts";
 export type { EngineSettings, OpenEngineOptions, ProviderSettings } from "./engine.ts";
 export { openEngine } from "./engine.ts";
 export type * from "./providers/contract.ts";
 export { defineProvider } from "./providers/contract.ts";
-export {
-  conditionalHeaders,
-  editionOf,
-  extractSlice,
-  planSnapshot,
-  SliceStager,
-  type SnapshotPayload,
-  snapshotFacts,
-  snapshotPayload,
-  validators,
-  verifySnapshot,
-} from "./providers/formats/snapshot.ts";
+export { readCatalogue } from "./providers/formats/catalogue.ts";
+export { catalogueSchema } from "./providers/formats/catalogueSchema.ts";
+export { collect } from "./providers/formats/collect.ts";
+export { readCsv } from "./providers/formats/csv.ts";
+export { readGzip } from "./providers/formats/gzip.ts";
+export { JsonArraySplitter, readJsonArrays } from "./providers/formats/jsonArrays.ts";
+export { readJsonLines, splitFirstLine } from "./providers/formats/lines.ts";
+export { checkRecord, recordShape } from "./providers/formats/recordShape.ts";
+export { recognise } from "./providers/formats/sniff.ts";
+export { readTar } from "./providers/formats/tar.ts";
+export { readZip } from "./providers/formats/zip.ts";
 export { providers } from "./providers/registry.ts";
+export { editionOf } from "./providers/snapshot/edition.ts";
+export type {
+  SnapshotFile,
+  SnapshotIndex,
+  SnapshotReading,
+  SnapshotSource,
+} from "./providers/snapshot/provider.ts";
+export { snapshotProvider } from "./providers/snapshot/provider.ts";
 export type { ChangeEntry, StoredRecord, Tombstone } from "./records/contract.ts";
 export type { ConnectOptions, RedisConnections } from "./redis/connect.ts";
 export { connectRedis } from "./redis/connect.ts";

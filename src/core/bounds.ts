@@ -39,6 +39,9 @@ export const bounds = {
   zipEntries: 1000,
   /** What a zip's one file inflates to. */
   inflatedBytes: 64 * MB,
+  tarFiles: 500_000,
+  /** Characters of one line of a text file. */
+  lineLength: 8 * MB,
   /** Records of one snapshot. */
   snapshotRecords: 500_000,
   json: {

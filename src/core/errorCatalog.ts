@@ -302,6 +302,8 @@ export const errorCatalog = {
   PROV_BAD_JSON: entry("corrupt", "The answer is not valid JSON.", whenWell),
   PROV_BAD_XML: entry("corrupt", "The answer is not well-formed XML.", whenWell),
   PROV_BAD_ZIP: entry("corrupt", "The answer is not a valid zip file.", whenWell),
+  PROV_BAD_TAR: entry("corrupt", "The answer is not a valid tar file.", whenWell),
+  PROV_BAD_CSV: entry("corrupt", "The answer is not valid CSV.", whenWell),
   PROV_WRONG_SHAPE: entry(
     "corrupt",
     "The answer is not of the shape it should have.",

@@ -81,7 +81,7 @@ describe("the example provider", () => {
   });
 
   test.each([
-    ["half a document", () => body().slice(0, 5000), "PROV_BAD_JSON"],
+    ["half a document", () => body().slice(0, 5000), "PROV_TRUNCATED"],
     ["a web page", () => "<!DOCTYPE html><html><body>Attention Required!</body></html>", "PROV_HTML"],
     ["another count than it holds", () => body().replace('"count":900', '"count":901'), "PROV_WRONG_SHAPE"],
   ])("changes nothing when its upstream sends %s for good", async (_name, broken, code) => {

@@ -4,7 +4,7 @@ import { compareVersions, type EditionName } from "../../core/edition.ts";
 import { UeeError } from "../../core/errors.ts";
 import { isObject, type JsonObject } from "../../core/json.ts";
 import { parseTime } from "../../core/time.ts";
-import { editionOf } from "../formats/snapshot.ts";
+import { editionOf } from "../snapshot/edition.ts";
 
 /** In the order of precedence: of equally new copies of an object the first domain's stands. */
 export const domains = ["enterprise", "mobile", "ics"] as const;

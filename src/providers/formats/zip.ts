@@ -2,15 +2,22 @@ import { crc32 } from "node:zlib";
 import { type Entry, fromBufferPromise } from "yauzl";
 import { bounds } from "../../core/bounds.ts";
 import { fromForeign, UeeError } from "../../core/errors.ts";
+import { collect } from "./collect.ts";
 import { zipErrors } from "./formatErrors.ts";
 
 /**
- * The content of the one `.xml` file in a zip, inflated piece by piece. The declared size is held against the bound
- * before anything is inflated; a bomb that lies about it is stopped by yauzl at the first byte too many (PROV_BAD_ZIP).
- * The CRC is ours to check.
- * Throws PROV_BAD_ZIP, PROV_BODY_TOO_LARGE, and PROV_WRONG_SHAPE when there is not exactly one `.xml` file.
+ * The content of the one file in a zip whose name ends with `ending` (for example `.xml`), inflated piece by piece. The
+ * declared size is compared with the bound before anything is inflated. yauzl stops a bomb that declares a wrong size at
+ * the first byte too many (PROV_BAD_ZIP); it does not check the CRC, so this does.
+ * Throws PROV_BAD_ZIP, PROV_BODY_TOO_LARGE, and PROV_WRONG_SHAPE when there is not exactly one such file.
  */
-export async function* readZippedXml(archive: Buffer, maxBytes: number): AsyncGenerator<Buffer> {
+export async function* readZip(
+  source: AsyncIterable<Buffer>,
+  ending: string,
+  maxBytes: number = bounds.inflatedBytes,
+): AsyncGenerator<Buffer> {
+  // A zip's directory is at its end.
+  const archive = await collect(source, bounds.zipBytes);
   try {
     const zip = await fromBufferPromise(archive);
     if (zip.entryCount > bounds.zipEntries) {
@@ -18,11 +25,14 @@ export async function* readZippedXml(archive: Buffer, maxBytes: number): AsyncGe
     }
     const found: Entry[] = [];
     for await (const entry of zip.eachEntry()) {
-      if (/\.xml$/i.test(entry.fileName)) found.push(entry);
+      if (entry.fileName.toLowerCase().endsWith(ending)) found.push(entry);
     }
     const entry = found[0];
     if (!entry || found.length > 1) {
-      throw new UeeError("PROV_WRONG_SHAPE", `The zip holds ${found.length} .xml files; one is expected.`);
+      throw new UeeError(
+        "PROV_WRONG_SHAPE",
+        `The zip holds ${found.length} ${ending} files; one is expected.`,
+      );
     }
     if (entry.isEncrypted()) throw new UeeError("PROV_BAD_ZIP", "The zip is encrypted.");
     if (entry.uncompressedSize > maxBytes) {

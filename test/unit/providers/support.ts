@@ -14,7 +14,7 @@ import type {
   RunMode,
   StagedSlice,
 } from "../../../src/providers/contract.ts";
-import type { SnapshotPayload } from "../../../src/providers/formats/snapshot.ts";
+import type { SnapshotPayload } from "../../../src/providers/snapshot/payload.ts";
 
 export interface Answer {
   body: Buffer | string;

@@ -1,15 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
-import type { VerifyInput } from "../../../../src/providers/contract.ts";
-import {
-  conditionalHeaders,
-  editionOf,
-  planSnapshot,
-  SliceStager,
-  snapshotPayload,
-  validators,
-  verifySnapshot,
-} from "../../../../src/providers/formats/snapshot.ts";
-import { FETCHED_AT, fakeUpstream } from "../support.ts";
+import type { VerifyInput } from "../../../src/providers/contract.ts";
+import { conditionalHeaders, editionOf, validators } from "../../../src/providers/snapshot/edition.ts";
+import { planSnapshot, snapshotPayload } from "../../../src/providers/snapshot/payload.ts";
+import { SliceStager } from "../../../src/providers/snapshot/stager.ts";
+import { verifySnapshot } from "../../../src/providers/snapshot/verify.ts";
+import { FETCHED_AT, fakeUpstream } from "./support.ts";
 
 const makeStager = (pass = 1) => {
   const upstream = fakeUpstream({ "http://upstream/": { body: "" } });

@@ -1,0 +1,262 @@
+/**
+ * A provider whose upstream publishes everything at once. The source says where its file is and how to read it; this file
+ * does the rest: the conditional request, the change key, the edition, staging, and the batches that commit.
+ *
+ * A run is one `stage` batch, which downloads and parses everything and stages it in slices. Only when all of it is staged
+ * does it plan the `slice` batches that commit. So a file that is broken anywhere changes nothing.
+ */
+import { createHash, type Hash } from "node:crypto";
+import { bounds } from "../../core/bounds.ts";
+import { compareVersions, type Edition, type EditionName } from "../../core/edition.ts";
+import { isUeeError, UeeError } from "../../core/errors.ts";
+import type { FetchedHead } from "../../core/fetching.ts";
+import { canonicalJson, type JsonObject } from "../../core/json.ts";
+import { SourceText } from "../../core/sourceText.ts";
+import {
+  type AnyProvider,
+  defineProvider,
+  type ExtractContext,
+  type Extracted,
+  type Provider,
+  type TransformedRecord,
+} from "../contract.ts";
+import { digested, HeldFile, wrongBytes } from "../formats/download.ts";
+import { checkRecord } from "../formats/recordShape.ts";
+import { conditionalHeaders, editionOf, validators } from "./edition.ts";
+import {
+  planSnapshot,
+  SLICE_RECORDS,
+  type SnapshotPayload,
+  snapshotFacts,
+  snapshotPayload,
+} from "./payload.ts";
+import { extractSlice, SliceStager } from "./stager.ts";
+import { verifySnapshot } from "./verify.ts";
+
+/** A record as the source wrote it (best: it is measured before it is parsed), or as an object. */
+export type SnapshotEntry = SourceText | JsonObject;
+
+/** Yields the records of one file, in lists of any length, and returns the edition that the file names. */
+export type SnapshotReading = AsyncGenerator<SnapshotEntry[], Edition | undefined>;
+
+/** One of several files that together are the snapshot. */
+export interface SnapshotFile {
+  name: string;
+  /** Absolute, or relative to the index. */
+  url: string;
+  /** The edition that the index names for the file. */
+  edition: EditionName;
+}
+
+export interface SnapshotIndex {
+  /** In order of precedence: a later copy of a record must supersede an earlier one to stand. */
+  files: readonly SnapshotFile[];
+  /** What must not change for the snapshot to count as unchanged. No secrets: addresses only as fingerprints. */
+  changeKey: JsonObject;
+  /** Date of the newest file, where the index has dates. */
+  date?: string | undefined;
+}
+
+type Described = Omit<
+  Provider<SnapshotPayload>,
+  "kind" | "batch" | "pageSize" | "plan" | "extract" | "verify" | "transform"
+>;
+
+export interface SnapshotSource<Version = null> extends Described {
+  /** Bound of each file as it is downloaded, in bytes. Default: `bounds.catalogueBytes`. */
+  readonly maxBytes?: number;
+  /** What a file must look like: a web page where JSON is expected is PROV_HTML at once. Default: `binary`. */
+  readonly expect?: "json" | "xml" | "zip" | "binary";
+  /** Records of one slice, at most 2,500. Default: 400. More where records are small. */
+  readonly sliceRecords?: number;
+  /** For snapshots of several files: reads the document at the address, which names them. */
+  index?(document: Buffer): SnapshotIndex;
+  /** Reads one file. `file` is given where there is an index. Throws PROV_* errors. */
+  read(bytes: AsyncIterable<Buffer>, file?: SnapshotFile): SnapshotReading;
+  /** Default: the shallow check by `record`, without version time and aliases. */
+  transform?(raw: unknown): TransformedRecord;
+  /** What copies of one record are compared by. Default: nothing. */
+  versionOf?(raw: unknown): Version;
+  /** Whether a copy that is read later replaces the earlier one. Default: it does. */
+  supersedes?(candidate: Version, current: Version): boolean;
+}
+
+export function snapshotProvider<Version = null>(source: SnapshotSource<Version>): AnyProvider {
+  return defineProvider<SnapshotPayload>({
+    ...source,
+    kind: "snapshot",
+    batch: snapshotPayload,
+    pageSize: source.sliceRecords ?? SLICE_RECORDS,
+    plan: ({ pass }) => planSnapshot(pass),
+    extract: (payload, context) => {
+      if (payload.kind === "slice") return extractSlice(payload, context);
+      const stage = new Stage(source, context, payload.pass);
+      return source.index ? stage.files(source.index) : stage.oneFile();
+    },
+    // Without a time of their own that changes with every edit, records have no version.
+    transform:
+      source.transform ??
+      ((raw) => ({ ...checkRecord(raw, source.record, source.identify), lastModified: null, aliases: [] })),
+    verify: verifySnapshot,
+  });
+}
+
+/** The `stage` batch of one pass. */
+class Stage<Version> {
+  readonly #source: SnapshotSource<Version>;
+  readonly #context: ExtractContext;
+  readonly #pass: number;
+
+  constructor(source: SnapshotSource<Version>, context: ExtractContext, pass: number) {
+    this.#source = source;
+    this.#context = context;
+    this.#pass = pass;
+  }
+
+  /** The key that the new edition is compared with: none in full runs. */
+  get #known(): JsonObject | null {
+    return this.#context.mode === "incremental" ? this.#context.changeKey : null;
+  }
+
+  /** The file is held as it was downloaded: its digest is the change key, and is known before anything is staged. */
+  async oneFile(): Promise<Extracted<SnapshotPayload>> {
+    const context = this.#context;
+    const { body, status, fetchedAt, headers } = await context.fetcher.stream({
+      url: context.url,
+      headers: conditionalHeaders(context),
+      maxBytes: this.#source.maxBytes ?? bounds.catalogueBytes,
+      expect: this.#source.expect ?? "binary",
+    });
+    const file = await HeldFile.of(body);
+    if (status === 304) return unchanged(fetchedAt, { ...this.#known });
+    const { sha256 } = file;
+    const changeKey = { sha256, ...validators(headers) };
+    if (this.#known?.sha256 === sha256) return unchanged(fetchedAt, changeKey);
+
+    const stager = this.#stager(fetchedAt);
+    let edition: Edition | undefined;
+    let more: Extracted<SnapshotPayload>["more"];
+    try {
+      ({ edition } = await this.#read(this.#source.read(file.pieces()), stager));
+      more = await stager.finish();
+    } catch (error) {
+      throw await wrongBytes(error, () => sha256, context);
+    }
+    const named = { ...edition, ...editionOf({ lastModified: headers["last-modified"], digest: sha256 }) };
+    return { records: [], fetchedAt, more, facts: snapshotFacts(stager.total, named), changeKey };
+  }
+
+  /** Files that an index names. They are read as they come and never held whole. */
+  async files(readIndex: (document: Buffer) => SnapshotIndex): Promise<Extracted<SnapshotPayload>> {
+    const context = this.#context;
+    const head = await context.fetcher.fetch({
+      url: context.url,
+      headers: conditionalHeaders(context),
+      maxBytes: bounds.indexBytes,
+      expect: "json",
+    });
+    // All records are as old as the index: what another run fetched later is newer, whichever file came last here.
+    const { fetchedAt } = head;
+    if (head.status === 304) return unchanged(fetchedAt, { ...this.#known });
+    const index = readIndex(head.body);
+    const changeKey = { ...index.changeKey, ...validators(head.headers) };
+    if (this.#known && isSameKey(this.#known, index.changeKey)) return unchanged(fetchedAt, changeKey);
+
+    const stager = this.#stager(fetchedAt);
+    const parts: Record<string, EditionName> = {};
+    let lagging = false;
+    for (const file of index.files) {
+      const own = await this.#stageFile(file, head, stager).catch((error: unknown) => {
+        throw namingFile(error, file);
+      });
+      const lags = (compareVersions(own?.version, file.edition.version) ?? 0) < 0;
+      if (lags) {
+        const detail = `the index names ${file.name} ${file.edition.version}, its file holds ${own?.version}`;
+        context.logger.warn({ event: "bundle_lags", domain: file.name }, detail);
+      }
+      parts[file.name] = lags ? own! : file.edition;
+      lagging ||= lags;
+    }
+    const more = await stager.finish();
+    const edition: Edition = { ...editionOf({ date: index.date }), ...sameVersion(parts), parts };
+    const facts = snapshotFacts(stager.total, edition);
+    // A file that lags is not the edition that the index names: without a key the next run reads it again.
+    return { records: [], fetchedAt, more, facts, ...(lagging ? {} : { changeKey }) };
+  }
+
+  async #stageFile(
+    file: SnapshotFile,
+    index: FetchedHead,
+    stager: SliceStager<Version>,
+  ): Promise<EditionName | undefined> {
+    const { body } = await this.#context.fetcher.stream({
+      url: file.url,
+      foundIn: index,
+      maxBytes: this.#source.maxBytes ?? bounds.documentBytes,
+      expect: this.#source.expect ?? "binary",
+    });
+    const hash: Hash = createHash("sha256");
+    try {
+      const { edition, records } = await this.#read(this.#source.read(digested(body, hash), file), stager);
+      if (records === 0) throw new UeeError("PROV_EMPTY_LIE", "The file holds no records.");
+      return edition;
+    } catch (error) {
+      throw await wrongBytes(error, () => hash.digest("hex"), this.#context);
+    }
+  }
+
+  async #read(
+    reading: SnapshotReading,
+    stager: SliceStager<Version>,
+  ): Promise<{ edition: Edition | undefined; records: number }> {
+    const { identify, versionOf } = this.#source;
+    let records = 0;
+    try {
+      for (;;) {
+        const next = await reading.next();
+        if (next.done) return { edition: next.value, records };
+        this.#context.signal.throwIfAborted();
+        records += next.value.length;
+        for (const entry of next.value) {
+          const isText = entry instanceof SourceText;
+          const raw = isText ? entry.known : entry;
+          const version = versionOf ? versionOf(raw) : (null as Version);
+          await stager.add(isText ? entry : JSON.stringify(entry), identify(raw), version);
+        }
+      }
+    } finally {
+      // The body of an answer that is not read to its end is released.
+      await reading.return(undefined);
+    }
+  }
+
+  #stager(fetchedAt: number): SliceStager<Version> {
+    const { supersedes = () => true, sliceRecords } = this.#source;
+    return new SliceStager({ context: this.#context, fetchedAt, pass: this.#pass, sliceRecords, supersedes });
+  }
+}
+
+const unchanged = (fetchedAt: number, changeKey: JsonObject): Extracted<SnapshotPayload> => ({
+  records: [],
+  fetchedAt,
+  notModified: true,
+  changeKey,
+});
+
+const isSameKey = (known: JsonObject, key: JsonObject): boolean =>
+  Object.keys(key).every((name) => canonicalJson(known[name]) === canonicalJson(key[name]));
+
+/** The version of the whole, where all parts have the same. */
+function sameVersion(parts: Record<string, EditionName>): EditionName {
+  const [version, ...others] = new Set(Object.values(parts).map((part) => part.version));
+  return version === undefined || others.length > 0 ? {} : { version };
+}
+
+/** The index is right and one of its files is not: the error says which, and where it was looked for. */
+function namingFile(error: unknown, { name, edition: { version } }: SnapshotFile): unknown {
+  if (!isUeeError(error) || !error.code.startsWith("PROV_")) return error;
+  const { code, detail, cause, retryAfterMs, data } = error;
+  const at = typeof data.url === "string" ? ` at ${data.url}` : "";
+  const file = `The ${name} bundle${version === undefined ? "" : ` ${version}`}${at}`;
+  return new UeeError(code, `${file}: ${detail}`, { cause, retryAfterMs, data });
+}

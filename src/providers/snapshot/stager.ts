@@ -1,0 +1,158 @@
+/** Lays the records of a snapshot down in slices, and reads a slice back. */
+import { createHash } from "node:crypto";
+import { bounds } from "../../core/bounds.ts";
+import { UeeError } from "../../core/errors.ts";
+import { SourceText } from "../../core/sourceText.ts";
+import type { ExtractContext, Extracted, PlannedBatch, StagedSlice } from "../contract.ts";
+import {
+  keyOf,
+  MAX_SLICE_RECORDS,
+  SLICE_RECORDS,
+  type SlicePayload,
+  type SnapshotPayload,
+  snapshotFacts,
+} from "./payload.ts";
+
+const SLICE_BYTES = 512 * 1024;
+
+/** The records of one staged slice. */
+export async function extractSlice(
+  payload: SlicePayload,
+  context: ExtractContext,
+): Promise<Extracted<SnapshotPayload>> {
+  const { records, refused = [], fetchedAt } = await context.loadStaged(payload.name);
+  const skip = new Set(payload.skip);
+  const refusals = new Map(refused.map((one) => [one.place, one]));
+  return {
+    records: records
+      .map((text, place) => {
+        const known = refusals.get(place);
+        return known ? SourceText.refused(text, known.stub, known.refusal) : SourceText.of(text);
+      })
+      .filter((_, place) => !skip.has(place)),
+    fetchedAt,
+    facts: snapshotFacts(payload.total),
+  };
+}
+
+interface Slice {
+  name: string;
+  records: number;
+  skip: number[];
+}
+
+/**
+ * Stages records while they are parsed, in source order, and keeps one copy of each id: a copy that loses against an
+ * earlier one is left out; an earlier one that loses is skipped when its slice is read.
+ */
+export class SliceStager<Version> {
+  readonly #stage: ExtractContext["stage"];
+  readonly #fetchedAt: number;
+  readonly #pass: number;
+  readonly #sliceRecords: number;
+  readonly #supersedes: (candidate: Version, current: Version) => boolean;
+  /** Where the copy of each id lies: slice × MAX_SLICE_RECORDS + place. One number an id, as there are many ids. */
+  readonly #placed = new Map<string, number>();
+  /** Versions that are not null. */
+  readonly #versions = new Map<string, Version>();
+  readonly #slices: Slice[] = [];
+  #nameless = 0;
+  #current: Slice = { name: "", records: 0, skip: [] };
+  #texts: string[] = [];
+  #refused: NonNullable<StagedSlice["refused"]> = [];
+  #bytes = 0;
+
+  constructor(options: {
+    context: Pick<ExtractContext, "stage">;
+    fetchedAt: number;
+    pass: number;
+    /** Default: SLICE_RECORDS; at most MAX_SLICE_RECORDS. */
+    sliceRecords?: number | undefined;
+    /** Whether a copy that is read later replaces an earlier copy of the same id. */
+    supersedes: (candidate: Version, current: Version) => boolean;
+  }) {
+    this.#stage = (name, slice) => options.context.stage(name, slice);
+    this.#fetchedAt = options.fetchedAt;
+    this.#pass = options.pass;
+    this.#sliceRecords = Math.min(options.sliceRecords ?? SLICE_RECORDS, MAX_SLICE_RECORDS);
+    this.#supersedes = options.supersedes;
+  }
+
+  get total(): number {
+    return this.#placed.size + this.#nameless;
+  }
+
+  /** `id` is undefined where the record does not tell one. */
+  async add(source: SourceText | string, id: string | undefined, version: Version): Promise<void> {
+    if (id === undefined) this.#nameless++;
+    else if (!this.#place(id, version)) return;
+    if (this.total > bounds.snapshotRecords) {
+      throw new UeeError(
+        "PROV_BODY_TOO_LARGE",
+        `The snapshot has more than ${bounds.snapshotRecords} records.`,
+      );
+    }
+    const text = typeof source === "string" ? source : source.text;
+    if (typeof source !== "string" && source.refusal) {
+      this.#refused.push({ place: this.#texts.length, stub: source.stub, refusal: source.refusal });
+    }
+    this.#texts.push(text);
+    this.#bytes += typeof source === "string" ? Buffer.byteLength(text) : source.bytes.length;
+    if (this.#texts.length >= this.#sliceRecords || this.#bytes >= SLICE_BYTES) await this.#flush();
+  }
+
+  /** Returns false when an earlier copy stands. */
+  #place(id: string, version: Version): boolean {
+    const earlier = this.#placed.get(id);
+    if (earlier !== undefined) {
+      if (!this.#supersedes(version, this.#versions.get(id) ?? (null as Version))) return false;
+      const slice = this.#slices[Math.floor(earlier / MAX_SLICE_RECORDS)] ?? this.#current;
+      slice.skip.push(earlier % MAX_SLICE_RECORDS);
+    }
+    this.#placed.set(id, this.#slices.length * MAX_SLICE_RECORDS + this.#texts.length);
+    if (version !== null) this.#versions.set(id, version);
+    else if (earlier !== undefined) this.#versions.delete(id);
+    return true;
+  }
+
+  /** The batches that commit what was staged. Throws PROV_EMPTY_LIE for an empty snapshot, which is never true. */
+  async finish(): Promise<PlannedBatch<SnapshotPayload>[]> {
+    if (this.total === 0) throw new UeeError("PROV_EMPTY_LIE", "The upstream's catalogue holds no records.");
+    if (this.#texts.length > 0) await this.#flush();
+    return this.#slices
+      .map((slice, index) => ({
+        key: keyOf(this.#pass, `slice/${numbered(index)}`),
+        size: slice.records - slice.skip.length,
+        payload: {
+          kind: "slice" as const,
+          name: slice.name,
+          total: this.total,
+          skip: slice.skip.sort((a, b) => a - b),
+        },
+      }))
+      .filter((batch) => batch.size > 0);
+  }
+
+  async #flush(): Promise<void> {
+    // The name is made of the content, so a superseded attempt cannot store other content under it.
+    const digest = createHash("sha256");
+    for (const text of this.#texts) digest.update(text).update("\n");
+    const slice = this.#current;
+    slice.name = `${numbered(this.#slices.length)}-${digest.digest("hex").slice(0, 16)}`;
+    slice.records = this.#texts.length;
+    this.#slices.push(slice);
+    const records = this.#texts;
+    const refused = this.#refused;
+    this.#refused = [];
+    this.#current = { name: "", records: 0, skip: [] };
+    this.#texts = [];
+    this.#bytes = 0;
+    await this.#stage(slice.name, {
+      fetchedAt: this.#fetchedAt,
+      records,
+      ...(refused.length > 0 ? { refused } : {}),
+    });
+  }
+}
+
+const numbered = (index: number): string => String(index + 1).padStart(4, "0");
