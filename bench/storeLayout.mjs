@@ -22,6 +22,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = resolve(process.env.UEE_DIST ?? join(root, "dist"));
 const data = resolve(process.env.UEE_SHARED_DATA ?? join(root, "../shared/data"));
 const { makeRedisProviderRecords } = await import(pathToFileURL(join(dist, "records/index.js")).href);
+const { cve } = await import(pathToFileURL(join(dist, "providers/cve/cve.js")).href);
 const { makeKeys } = await import(pathToFileURL(join(dist, "redis/keys.js")).href);
 
 const argument = (name, fallback) => {
@@ -116,7 +117,7 @@ function openStore(redis) {
   const records = makeRedisProviderRecords({
     redis,
     keys,
-    provider: { name: "cve", authority: "nvd" },
+    provider: cve,
     changesLimit: 100_000,
   });
   const commit = async (page, fetchedAt) =>

@@ -189,6 +189,11 @@ export interface Provider<Payload = unknown> {
   /** Batches of a payload ≤ 16 KB. */
   readonly batch: z.ZodType<Payload>;
   readonly record: z.ZodType<JsonObject>;
+  /**
+   * Texts that records resemble, which compress them in the store. A stored record names its dictionary by its position:
+   * append one, never change or remove one. The last one is used for what is written.
+   */
+  readonly dictionaries?: readonly string[];
   /** Largest page (`pageSize.current` at its greatest); snapshots: records per slice. */
   readonly pageSize: number;
 

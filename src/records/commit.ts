@@ -5,22 +5,22 @@
  */
 import type { RunKeys } from "../redis/keys.ts";
 import type { CanonicalWriter } from "./canonicalWriter.ts";
-import { decodeHead, type RecordHead } from "./codec.ts";
 import { type RecordWrite, runStep, type Step, StepPacker } from "./commitSteps.ts";
+import { baseText, type Content, patchText } from "./content.ts";
 import type { Attempt, CommitOptions, CommitResult, IncomingRecord } from "./contract.ts";
-import { diffFields, withCurrentDigests } from "./diff.ts";
+import { diffFields, type FieldDiff } from "./diff.ts";
 import { DIGEST_VERSION } from "./digest.ts";
 import type { FrameWriter } from "./frame.ts";
-import { packIndexEntry, unpackIndexEntry } from "./indexEntry.ts";
 import {
-  type Candidate,
-  candidatesOf,
-  detach,
-  incomingFields,
-  largeDigests,
-  type Prepared,
-  prepare,
-} from "./prepare.ts";
+  fitsInline,
+  type IndexEntry,
+  packInline,
+  packReferenced,
+  runMark,
+  unpackIndexEntry,
+} from "./indexEntry.ts";
+import { readEntries } from "./indexReads.ts";
+import { type Candidate, candidatesOf, detach, type Prepared, prepare } from "./prepare.ts";
 import { hasDifferentCopies, MARKS_A_CALL, type Mark, markSeen } from "./seenMarks.ts";
 import { judgeVersion } from "./staleness.ts";
 import {
@@ -34,6 +34,8 @@ import {
 import { parseTombstone } from "./tombstones.ts";
 
 const WINDOWS_IN_FLIGHT = 4;
+/** When the patches of a record outweigh this share of its base, the next commit writes a new base. */
+const PATCHES_SHARE = 0.5;
 
 export interface CommitTools {
   readonly context: StoreContext;
@@ -46,14 +48,25 @@ interface CandidateMark extends Mark {
   readonly outcome: "unchanged" | "stale";
 }
 
-/** A candidate to be written, and what it was judged against. */
+/** A candidate to be written, and what it was compared with. */
 interface Judged {
   readonly prepared: Prepared;
   readonly base: string;
+  readonly entry: IndexEntry | undefined;
   readonly tombstone: string;
   /** ms; 0 for one never seen before. */
   readonly firstSeen: number;
   readonly yields: boolean;
+}
+
+/** Longer texts do not fit into an index entry, whatever compression makes of them. */
+const INLINE_TEXT_BYTES = 160;
+
+/** A record as it is stored, and what its content takes. */
+interface Stored extends Content {
+  readonly inline: boolean;
+  readonly baseBytes: number;
+  readonly patchBytes: number;
 }
 
 const hex = (latin1: string): string => Buffer.from(latin1, "latin1").toString("hex");
@@ -105,11 +118,14 @@ class Commit {
   }
 
   async #window(window: Candidate[]): Promise<void> {
-    const { redis, keys } = this.#context;
+    const { redis, keys, content } = this.#context;
     const { writer, frame } = this.#tools;
     this.#options.signal?.throwIfAborted();
-    const entries = await redis.hmgetBuffer(keys.index, ...window.map(({ id }) => id));
-    const fresh = window.filter((_, i) => !entries[i]);
+    const entries = await readEntries(
+      this.#context,
+      window.map(({ id }) => id),
+    );
+    const fresh = window.filter((_, i) => entries[i] === "");
     const tombstones = new Map<string, string>();
     if (fresh.length > 0 && this.#anyTombstones) {
       const found = await redis.hmget(keys.tombstones, ...fresh.map(({ id }) => id));
@@ -123,8 +139,8 @@ class Commit {
     for (let i = 0; i < window.length; i++) {
       const candidate = window[i]!;
       const prepared = prepare(writer, candidate);
-      const packed = entries[i];
-      if (!packed) {
+      const base = entries[i]!;
+      if (base === "") {
         const raw = tombstones.get(candidate.id) ?? "";
         const tombstone = raw === "" ? undefined : parseTombstone(candidate.id, raw);
         if (tombstone && candidate.fetchedAt <= tombstone.at) {
@@ -132,13 +148,16 @@ class Commit {
           continue;
         }
         const firstSeen = tombstone ? Date.parse(tombstone.firstSeen) : 0;
-        const judged = { prepared: prepared, base: "", tombstone: raw, firstSeen, yields: true };
-        packer.add(candidate, wholeWrite(judged, "c"));
+        const judged = { prepared, base, entry: undefined, tombstone: raw, firstSeen, yields: true };
+        packer.add(candidate, this.#wholeWrite(judged, "c"));
         continue;
       }
-      const base = packed.toString("latin1");
       const entry = unpackIndexEntry(base);
-      if (entry.digestVersion === DIGEST_VERSION && entry.digest === prepared.digest) {
+      const same =
+        entry.digests === undefined
+          ? entry.inline === content.encode(baseText(prepared.bytes, candidate.aliases)).toString("latin1")
+          : entry.digests.version === DIGEST_VERSION && entry.digests.record === prepared.digest;
+      if (same) {
         this.#mark({ candidate, id: candidate.id, base, outcome: "unchanged" });
         continue;
       }
@@ -148,7 +167,8 @@ class Commit {
         continue;
       }
       const yields = judgement === "fetched-later";
-      const judged = { prepared: detach(prepared), base, tombstone: "", firstSeen: 0, yields };
+      const { firstSeen } = entry;
+      const judged = { prepared: detach(prepared), base, entry, tombstone: "", firstSeen, yields };
       (judgement === "regressed" ? regressed : changed).push(judged);
     }
     await this.#runSteps(packer.finish());
@@ -188,24 +208,31 @@ class Commit {
   }
 
   async #update(changed: Judged[]): Promise<void> {
-    const { redis, keys } = this.#context;
-    const heads = await Promise.all(
-      changed.map(async ({ prepared: { candidate } }): Promise<RecordHead | undefined> => {
-        const stored = await redis.hgetBuffer(keys.record(candidate.id), "h");
-        if (!stored) return undefined;
-        const head = decodeHead(candidate.id, stored);
-        if (head.digestVersion === DIGEST_VERSION) return head;
-        return withCurrentDigests(candidate.id, head, await redis.hgetallBuffer(keys.record(candidate.id)));
-      }),
+    const stored = await Promise.all(
+      changed.map(({ prepared, entry }) => this.#stored(prepared.candidate.id, entry!)),
     );
     const packer = new StepPacker<Candidate>(this.#context, this.#tools.frame);
-    for (let i = 0; i < changed.length; i++) {
-      const judged = changed[i]!;
-      const head = heads[i];
-      // An entry without a record can only be the work of somebody else's hand: the record is written whole.
-      packer.add(judged.prepared.candidate, head ? partialWrite(judged, head) : wholeWrite(judged, "u"));
-    }
+    changed.forEach((judged, i) => {
+      packer.add(judged.prepared.candidate, this.#updateWrite(judged, stored[i]));
+    });
     await this.#runSteps(packer.finish());
+  }
+
+  /** What is stored of a record; undefined where its content is gone (a reader's race, or somebody else's hand). */
+  async #stored(id: string, entry: IndexEntry): Promise<Stored | undefined> {
+    const { redis, keys, content } = this.#context;
+    const elements =
+      entry.inline === undefined
+        ? await redis.lrangeBuffer(keys.record(id), 0, -1)
+        : [Buffer.from(entry.inline, "latin1")];
+    const [base, ...patches] = elements;
+    if (base === undefined) return undefined;
+    return {
+      ...content.decode(id, elements),
+      inline: entry.inline !== undefined,
+      baseBytes: base.length,
+      patchBytes: patches.reduce((sum, patch) => sum + patch.length, 0),
+    };
   }
 
   async #runSteps(steps: Step<Candidate>[]): Promise<void> {
@@ -249,62 +276,93 @@ class Commit {
       }
     }
   }
-}
 
-/** Member by member: made for every new record, and a spread costs several times as much. */
-function wholeWrite(judged: Judged, op: "c" | "u"): RecordWrite {
-  const { prepared, base, tombstone, firstSeen, yields } = judged;
-  return {
-    id: prepared.candidate.id,
-    op,
-    replace: true,
-    yields,
-    base,
-    tombstone,
-    entry: entryOf(prepared),
-    fetchedAt: prepared.candidate.fetchedAt,
-    firstSeen,
-    lastChanged: 0,
-    prepared,
-    digests: largeDigests(prepared),
-    changed: op === "u" ? prepared.fields.map(({ name }) => name) : [],
-    drop: [],
-    addAliases: prepared.candidate.aliases,
-    removeAliases: [],
-  };
-}
+  /** Member by member: made for every new record, and a spread costs several times as much. */
+  #wholeWrite(judged: Judged, op: "c" | "u"): RecordWrite {
+    const { prepared, base, tombstone, firstSeen, yields } = judged;
+    const { candidate, bytes } = prepared;
+    const content = this.#context.content.encode(baseText(bytes, candidate.aliases));
+    const inline = fitsInline(content.length, candidate.lastModified);
+    return {
+      id: candidate.id,
+      op,
+      replace: true,
+      yields,
+      base,
+      tombstone,
+      entry: this.#entry(prepared, inline, runMark(this.#attempt.runId, op === "c")),
+      fetchedAt: candidate.fetchedAt,
+      firstSeen,
+      lastChanged: 0,
+      content,
+      inline,
+      changed: op === "u" ? prepared.fields.map(({ name }) => name) : [],
+      addAliases: candidate.aliases,
+      removeAliases: [],
+    };
+  }
 
-function partialWrite(judged: Judged, head: RecordHead): RecordWrite {
-  const { prepared, base, tombstone, yields } = judged;
-  const digests = largeDigests(prepared);
-  const diff = diffFields(head, incomingFields(prepared, digests));
-  const quiet = diff.changed.length === 0;
-  const { aliases } = prepared.candidate;
-  return {
-    id: prepared.candidate.id,
-    op: quiet ? "q" : "u",
-    replace: false,
-    yields,
-    base,
-    tombstone,
-    entry: entryOf(prepared),
-    fetchedAt: prepared.candidate.fetchedAt,
-    firstSeen: head.firstSeen,
-    lastChanged: quiet ? head.lastChanged : 0,
-    prepared,
-    digests,
-    changed: diff.changed,
-    set: diff.write,
-    drop: diff.drop,
-    addAliases: aliases.filter((alias) => !head.aliases.includes(alias)),
-    removeAliases: head.aliases.filter((alias) => !aliases.includes(alias)),
-  };
-}
+  #updateWrite(judged: Judged, stored: Stored | undefined): RecordWrite {
+    // An entry without content can only be the work of somebody else's hand: the record is written whole.
+    if (stored === undefined) return this.#wholeWrite(judged, "u");
+    const { prepared, base, tombstone, yields } = judged;
+    const { candidate, bytes, fields } = prepared;
+    const entry = judged.entry!;
+    const diff = diffFields(stored.data, bytes, fields);
+    const addAliases = candidate.aliases.filter((alias) => !stored.aliases.includes(alias));
+    const removeAliases = stored.aliases.filter((alias) => !candidate.aliases.includes(alias));
+    const sameAliases = addAliases.length + removeAliases.length === 0;
+    const op = diff.changed.length === 0 ? "q" : "u";
+    const content = this.#newContent(prepared, stored, diff, sameAliases);
+    const inline = content?.whole === true && fitsInline(content.element.length, candidate.lastModified);
+    return {
+      id: candidate.id,
+      op,
+      replace: content?.whole === true,
+      yields,
+      base,
+      tombstone,
+      entry: this.#entry(prepared, inline, this.#markAfter(op, entry)),
+      fetchedAt: candidate.fetchedAt,
+      firstSeen: entry.firstSeen,
+      lastChanged: op === "q" ? entry.lastChanged : 0,
+      ...(content ? { content: content.element } : {}),
+      inline,
+      changed: diff.changed,
+      addAliases,
+      removeAliases,
+    };
+  }
 
-const entryOf = ({ candidate, digest }: Prepared): string =>
-  packIndexEntry({
-    digestVersion: DIGEST_VERSION,
-    digest,
-    fetchedAt: candidate.fetchedAt,
-    lastModified: candidate.lastModified,
-  });
+  /** A patch, or a new base where patches would weigh too much; undefined where the stored content stands. */
+  #newContent(
+    { candidate, bytes }: Prepared,
+    stored: Stored,
+    diff: FieldDiff,
+    sameAliases: boolean,
+  ): { element: Buffer; whole: boolean } | undefined {
+    const { content } = this.#context;
+    if (!stored.inline && diff.changed.length === 0 && sameAliases) return undefined;
+    if (!stored.inline && (candidate.lastModified !== undefined || bytes.length > INLINE_TEXT_BYTES)) {
+      const aliases = sameAliases ? undefined : candidate.aliases;
+      const element = content.encode(patchText(bytes, diff.set, diff.drop, aliases));
+      if (stored.patchBytes + element.length <= stored.baseBytes * PATCHES_SHARE) {
+        return { element, whole: false };
+      }
+    }
+    return { element: content.encode(baseText(bytes, candidate.aliases)), whole: true };
+  }
+
+  /** A record that this run created stays created; a rewrite without a change of content is no write of this run. */
+  #markAfter(op: RecordWrite["op"], { runMark: mark }: IndexEntry): number {
+    const created = runMark(this.#attempt.runId, true);
+    return op === "q" || mark === created ? mark : runMark(this.#attempt.runId, false);
+  }
+
+  #entry({ candidate, digest }: Prepared, inline: boolean, mark: number): string {
+    const { fetchedAt, lastModified } = candidate;
+    if (inline) return packInline({ fetchedAt, runMark: mark });
+    const digests = { version: DIGEST_VERSION, record: digest, text: "" };
+    return packReferenced({ fetchedAt, lastModified, runMark: mark }, digests);
+  }
+}

@@ -1,10 +1,8 @@
-/** Packs judged writes into atomic steps of at most 64 records or 256 KB, and runs them. */
+/** Packs writes into atomic steps of at most 64 records or 256 KB, and runs them. */
 import type { RunKeys } from "../redis/keys.ts";
 import { loadScript } from "../redis/scripts.ts";
-import { HEAD_VERSION, hashField } from "./codec.ts";
 import type { Attempt } from "./contract.ts";
 import type { FrameWriter } from "./frame.ts";
-import { type Prepared, writeHeadBody, writeLargeFields } from "./prepare.ts";
 import { copyName } from "./seenMarks.ts";
 import { markTime } from "./staleness.ts";
 import { assertAllowed, STEP_RECORDS, type StoreContext } from "./storeContext.ts";
@@ -12,37 +10,34 @@ import { assertAllowed, STEP_RECORDS, type StoreContext } from "./storeContext.t
 const commitScript = loadScript(new URL("./lua/commit-n.lua", import.meta.url));
 
 const STEP_BYTES = 256 * 1024;
-const REPLACE = 1;
+const REPLACES = 1;
 const YIELDS = 2;
-/** Version byte and two times. */
-const HEAD_PREFIX_BYTES = 13;
 
-/** One record's write, as judged against `base` and `tombstone`. */
+/** One record's write, as compared with `base` and `tombstone`. */
 export interface RecordWrite {
   readonly id: string;
   /** c created, u updated, q rewritten without a change of content. */
   readonly op: "c" | "u" | "q";
-  /** Start from an empty hash. */
+  /** All content that is stored goes first. */
   readonly replace: boolean;
   /** Refuse it when this run has seen a later fetch of the record. */
   readonly yields: boolean;
-  /** Index entry judged against (latin-1); empty for none. */
+  /** Index entry compared with (latin-1); empty for none. */
   readonly base: string;
-  /** Tombstone judged against; empty for none. */
+  /** Tombstone compared with; empty for none. */
   readonly tombstone: string;
-  readonly entry: string;
   readonly fetchedAt: number;
+  /** The new index entry before its times, latin-1. */
+  readonly entry: string;
   /** ms; 0 for now. */
   readonly firstSeen: number;
   readonly lastChanged: number;
-  readonly prepared: Prepared;
-  /** Digests of its large fields. */
-  readonly digests: readonly string[];
+  /** The content element to append; absent where nothing of the content is written. */
+  readonly content?: Buffer;
+  /** The content lies in the index entry. */
+  readonly inline: boolean;
   /** Names of changed fields. */
   readonly changed: readonly string[];
-  /** Large fields to write; absent for all. */
-  readonly set?: ReadonlySet<string>;
-  readonly drop: readonly string[];
   readonly addAliases: readonly string[];
   readonly removeAliases: readonly string[];
 }
@@ -55,13 +50,13 @@ export interface Step<T> {
 
 export type StepOutcome = "written" | "conflict" | "stale";
 
-/** Collects writes; `add` and `finish` hand out steps as they fill. Used within one turn of the event loop. */
+/** Collects writes; `finish` hands out the steps. Used within one turn of the event loop. */
 export class StepPacker<T> {
   readonly #context: StoreContext;
   readonly #frame: FrameWriter;
   #keys: string[] = [];
   #items: Step<T>["items"] = [];
-  readonly steps: Step<T>[] = [];
+  readonly #steps: Step<T>[] = [];
 
   constructor(context: StoreContext, frame: FrameWriter) {
     this.#context = context;
@@ -71,55 +66,48 @@ export class StepPacker<T> {
   add(source: T, write: RecordWrite): void {
     const { keys } = this.#context;
     const start = this.#frame.length;
-    const bytes = this.#encode(write);
+    this.#encode(write);
     if (this.#frame.length > STEP_BYTES && this.#items.length > 0) this.#close(start);
-    this.#keys.push(keys.record(write.id));
+    this.#keys.push(keys.indexBucket(write.id), keys.record(write.id));
     for (const alias of write.addAliases) this.#keys.push(keys.alias(alias));
     for (const alias of write.removeAliases) this.#keys.push(keys.alias(alias));
-    this.#items.push({ source, op: write.op, bytes });
+    this.#items.push({ source, op: write.op, bytes: write.content?.length ?? 0 });
     if (this.#items.length === STEP_RECORDS) this.#close(this.#frame.length);
   }
 
   finish(): Step<T>[] {
     if (this.#items.length > 0) this.#close(this.#frame.length);
-    return this.steps;
+    return this.#steps;
   }
 
   #close(size: number): void {
-    this.steps.push({ keys: this.#keys, frame: this.#frame.cut(size), items: this.#items });
+    this.#steps.push({ keys: this.#keys, frame: this.#frame.cut(size), items: this.#items });
     this.#keys = [];
     this.#items = [];
   }
 
-  /** The layout that lua/commit-n.lua reads. Returns the bytes of record values and head. */
-  #encode(write: RecordWrite): number {
-    const frame = this.#frame;
-    frame
+  /** The layout that lua/commit-n.lua reads. */
+  #encode(write: RecordWrite): void {
+    const content = write.content ?? NOTHING;
+    this.#frame
       .uint8(write.op.charCodeAt(0))
-      .uint8((write.replace ? REPLACE : 0) + (write.yields ? YIELDS : 0))
-      .uint8(HEAD_VERSION)
+      .uint8((write.replace ? REPLACES : 0) + (write.yields ? YIELDS : 0))
       .text(write.id)
       .latin1(write.base)
       .text(write.tombstone)
-      .latin1(write.entry)
       .latin1(markTime(write.fetchedAt))
+      .latin1(write.entry)
       .uint48(write.firstSeen)
-      .uint48(write.lastChanged);
-    const head = frame.open();
-    writeHeadBody(frame, write.prepared, write.digests);
-    const headBytes = HEAD_PREFIX_BYTES + frame.close(head);
-    frame
+      .uint48(write.lastChanged)
+      .bytes(write.inline ? content : NOTHING)
+      .bytes(write.inline ? NOTHING : content)
       .text(write.changed.length > 0 ? JSON.stringify(write.changed) : "")
-      .uint16(write.set?.size ?? write.digests.length)
-      .uint16(write.drop.length)
       .uint16(write.addAliases.length)
       .uint16(write.removeAliases.length);
-    const valueBytes = writeLargeFields(frame, write.prepared, write.set);
-    for (const name of write.drop) frame.text(hashField(name));
-    return headBytes + valueBytes;
   }
 }
 
+const NOTHING = Buffer.alloc(0);
 const outcomeOf: Record<string, StepOutcome> = { w: "written", x: "conflict", s: "stale" };
 
 /** Runs one step; one outcome a record. Throws STOR_RUN_CLOSED or STOR_FENCED, and then nothing was written. */
@@ -132,17 +120,7 @@ export async function runStep<T>(
   const { keys } = context;
   const [code, outcomes] = (await commitScript.run(
     context.redis,
-    [
-      run.run,
-      run.fences,
-      run.seen,
-      keys.index,
-      keys.changed,
-      keys.tombstones,
-      keys.changes,
-      keys.meta,
-      ...step.keys,
-    ],
+    [run.run, run.fences, run.seen, keys.tombstones, keys.changes, keys.meta, ...step.keys],
     [
       attempt.batchKey,
       attempt.fence,

@@ -51,42 +51,13 @@ export class FrameWriter {
     return this;
   }
 
-  /** `>I4c0`: a leading byte and what follows it. */
-  tagged(tag: number, bytes: Buffer): this {
-    this.#reserve(5 + bytes.length);
-    this.#bytes.writeUInt32BE(bytes.length + 1, this.#length);
-    this.#bytes[this.#length + 4] = tag;
-    bytes.copy(this.#bytes, this.#length + 5);
-    this.#length += 5 + bytes.length;
+  /** `>I4c0` */
+  bytes(bytes: Buffer): this {
+    this.#reserve(4 + bytes.length);
+    this.#bytes.writeUInt32BE(bytes.length, this.#length);
+    bytes.copy(this.#bytes, this.#length + 4);
+    this.#length += 4 + bytes.length;
     return this;
-  }
-
-  /** As it is, without its length: between `open` and `close`. */
-  raw(ascii: string): this {
-    const size = ascii.length;
-    this.#reserve(size * 3);
-    this.#length += this.#bytes.write(ascii, this.#length);
-    return this;
-  }
-
-  rawBytes(bytes: Buffer, start: number, end: number): this {
-    this.#reserve(end - start);
-    bytes.copy(this.#bytes, this.#length, start, end);
-    this.#length += end - start;
-    return this;
-  }
-
-  /** `>I4c0` of all that comes until `close`, which wants the position returned and says how many bytes it was. */
-  open(): number {
-    this.#reserve(4);
-    this.#length += 4;
-    return this.#length;
-  }
-
-  close(opened: number): number {
-    const size = this.#length - opened;
-    this.#bytes.writeUInt32BE(size, opened - 4);
-    return size;
   }
 
   /** Hands out the first `size` bytes as a copy and keeps the rest as the start of the next frame. */

@@ -1,30 +1,75 @@
 /**
- * The index entry of a live record: 32 bytes that say everything a commit must know to judge an incoming version.
- * It is at once the set of live ids, the one compare for "unchanged" and the base of every compare-and-set.
+ * The index entry of a live record: everything that a commit must know to compare an incoming version, and the times that
+ * readers show. The index is at once the set of live ids and the base of every compare-and-set.
  *
- * Layout (big endian): entry version 1, digest version 1, record digest 16, fetchedAt (µs) 7, lastModified (ms + 10^14,
- * 0 for none) 7. Kept as a latin-1 string: one character a byte.
+ * An entry is a latin-1 string, one character a byte, numbers big endian, never longer than 64 bytes: Redis keeps a hash
+ * compact while its values are no longer than that (`hash-max-listpack-value`). There are two kinds:
+ *
+ *   referenced  kind 1, digest version 1, record digest 14, text digest 14, fetchedAt (µs) 7, lastModified (ms + 10^14,
+ *               0 none) 7, run mark 4 | firstSeen (ms) 6, lastChanged (ms) 6
+ *   inline      kind 1, fetchedAt 7, run mark 4 | firstSeen 6, lastChanged 6 | the record's content (content.ts)
+ *
+ * The commit script writes the two times, by Redis TIME; the caller sends the parts around them. A record without
+ * `lastModified` whose content fits is inline and has no other key. The text digest is that of the record's source text,
+ * zeros where it is not known: equal source texts need no parsing.
  */
 import { UeeError } from "../core/errors.ts";
-import { RECORD_DIGEST_BYTES } from "./digest.ts";
+import { fnv1a } from "../redis/indexBuckets.ts";
+import { DIGEST_BYTES } from "./digest.ts";
 
-export interface IndexEntry {
-  readonly digestVersion: number;
-  /** 16 bytes as latin-1. */
-  readonly digest: string;
+export interface Versions {
   /** µs by Redis TIME. */
   readonly fetchedAt: number;
   /** ms since the epoch. */
   readonly lastModified: number | undefined;
+  /** Which run wrote the record last, and whether it created it (runMark). */
+  readonly runMark: number;
 }
 
-export const ENTRY_VERSION = 1;
-const ENTRY_BYTES = 2 + RECORD_DIGEST_BYTES + 7 + 7;
+export interface Digests {
+  readonly version: number;
+  /** 14 bytes as latin-1. */
+  readonly record: string;
+  /** 14 bytes as latin-1; empty where it is not known. */
+  readonly text: string;
+}
+
+interface Times {
+  /** ms by Redis TIME. */
+  readonly firstSeen: number;
+  readonly lastChanged: number;
+}
+
+export type IndexEntry = Versions &
+  Times &
+  (
+    | { readonly digests: Digests; readonly inline?: undefined }
+    /** The content of an inline record, latin-1. */
+    | { readonly digests?: undefined; readonly inline: string }
+  );
+
+const REFERENCED = 2;
+const INLINE = 3;
+const NEWEST_KIND = INLINE;
+
+const DIGEST_AT = 2;
+const TEXT_DIGEST_AT = DIGEST_AT + DIGEST_BYTES;
+const FETCHED_AT = TEXT_DIGEST_AT + DIGEST_BYTES;
+const MODIFIED_AT = FETCHED_AT + 7;
+const RUN_MARK_AT = MODIFIED_AT + 7;
+const TIMES_AT = RUN_MARK_AT + 4;
+const TIMES_BYTES = 12;
+const INLINE_RUN_MARK_AT = 8;
+const INLINE_TIMES_AT = 12;
+const INLINE_CONTENT_AT = INLINE_TIMES_AT + TIMES_BYTES;
+const MOST_BYTES = 64;
+
+const NO_DIGEST = "\0".repeat(DIGEST_BYTES);
 /** Makes every time of the years 0 to 9999 a positive number, so that 0 is free for "none". */
 const TIME_OFFSET = 1e14;
 const HIGH = 2 ** 32;
 
-const scratch = Buffer.alloc(ENTRY_BYTES);
+const scratch = Buffer.alloc(MOST_BYTES);
 
 function writeUint56(value: number, at: number): void {
   scratch.writeUIntBE(Math.floor(value / HIGH), at, 3);
@@ -33,33 +78,71 @@ function writeUint56(value: number, at: number): void {
 
 const readUint56 = (at: number): number => scratch.readUIntBE(at, 3) * HIGH + scratch.readUInt32BE(at + 3);
 
-export function packIndexEntry(entry: IndexEntry): string {
-  scratch[0] = ENTRY_VERSION;
-  scratch[1] = entry.digestVersion;
-  scratch.write(entry.digest, 2, RECORD_DIGEST_BYTES, "latin1");
-  writeUint56(entry.fetchedAt, 18);
-  writeUint56(entry.lastModified === undefined ? 0 : entry.lastModified + TIME_OFFSET, 25);
-  return scratch.toString("latin1");
+/** The mark of a run in the entries that it writes; the lowest bit tells created (1) from updated (0). */
+export const runMark = (runId: string, created: boolean): number =>
+  ((fnv1a(runId) & 0xfffffffe) | (created ? 1 : 0)) >>> 0;
+
+/** The part of a referenced record's entry before its times. */
+export function packReferenced(
+  { fetchedAt, lastModified, runMark: mark }: Versions,
+  digests: Digests,
+): string {
+  scratch[0] = REFERENCED;
+  scratch[1] = digests.version;
+  scratch.write(digests.record, DIGEST_AT, DIGEST_BYTES, "latin1");
+  scratch.write(digests.text === "" ? NO_DIGEST : digests.text, TEXT_DIGEST_AT, DIGEST_BYTES, "latin1");
+  writeUint56(fetchedAt, FETCHED_AT);
+  writeUint56(lastModified === undefined ? 0 : lastModified + TIME_OFFSET, MODIFIED_AT);
+  scratch.writeUInt32BE(mark, RUN_MARK_AT);
+  return scratch.toString("latin1", 0, TIMES_AT);
 }
 
-/** Throws SYS_SCHEMA_NEWER or STOR_CORRUPT. */
+/** Whether a record with content of this many bytes lies in its entry. */
+export const fitsInline = (contentBytes: number, lastModified: number | undefined): boolean =>
+  lastModified === undefined && INLINE_CONTENT_AT + contentBytes <= MOST_BYTES;
+
+/** The part of an inline record's entry before its times; the content follows them. */
+export function packInline({ fetchedAt, runMark: mark }: Omit<Versions, "lastModified">): string {
+  scratch[0] = INLINE;
+  writeUint56(fetchedAt, 1);
+  scratch.writeUInt32BE(mark, INLINE_RUN_MARK_AT);
+  return scratch.toString("latin1", 0, INLINE_TIMES_AT);
+}
+
+/** @throws UeeError SYS_SCHEMA_NEWER, STOR_CORRUPT */
 export function unpackIndexEntry(packed: string): IndexEntry {
-  const version = packed.charCodeAt(0);
-  if (version > ENTRY_VERSION) {
-    throw new UeeError(
-      "SYS_SCHEMA_NEWER",
-      `An index entry has version ${version}; known is ${ENTRY_VERSION}.`,
-    );
+  const kind = packed.charCodeAt(0);
+  if (kind > NEWEST_KIND) {
+    throw new UeeError("SYS_SCHEMA_NEWER", `An index entry has layout ${kind}; known is ${NEWEST_KIND}.`);
   }
-  if (version !== ENTRY_VERSION || packed.length !== ENTRY_BYTES) {
-    throw new UeeError("STOR_CORRUPT", `An index entry of ${packed.length} bytes cannot be read.`);
+  const size = packed.length;
+  if (kind === REFERENCED && size === TIMES_AT + TIMES_BYTES) {
+    scratch.write(packed, "latin1");
+    const modified = readUint56(MODIFIED_AT);
+    const text = packed.slice(TEXT_DIGEST_AT, FETCHED_AT);
+    return {
+      digests: {
+        version: scratch[1]!,
+        record: packed.slice(DIGEST_AT, TEXT_DIGEST_AT),
+        text: text === NO_DIGEST ? "" : text,
+      },
+      fetchedAt: readUint56(FETCHED_AT),
+      lastModified: modified === 0 ? undefined : modified - TIME_OFFSET,
+      runMark: scratch.readUInt32BE(RUN_MARK_AT),
+      firstSeen: scratch.readUIntBE(TIMES_AT, 6),
+      lastChanged: scratch.readUIntBE(TIMES_AT + 6, 6),
+    };
   }
-  scratch.write(packed, "latin1");
-  const time = readUint56(25);
-  return {
-    digestVersion: scratch[1]!,
-    digest: packed.slice(2, 2 + RECORD_DIGEST_BYTES),
-    fetchedAt: readUint56(18),
-    lastModified: time === 0 ? undefined : time - TIME_OFFSET,
-  };
+  if (kind === INLINE && size > INLINE_CONTENT_AT && size <= MOST_BYTES) {
+    scratch.write(packed, "latin1");
+    return {
+      inline: packed.slice(INLINE_CONTENT_AT),
+      fetchedAt: readUint56(1),
+      lastModified: undefined,
+      runMark: scratch.readUInt32BE(INLINE_RUN_MARK_AT),
+      firstSeen: scratch.readUIntBE(INLINE_TIMES_AT, 6),
+      lastChanged: scratch.readUIntBE(INLINE_TIMES_AT + 6, 6),
+    };
+  }
+  throw new UeeError("STOR_CORRUPT", `An index entry of kind ${kind} and ${size} bytes cannot be read.`);
 }

@@ -1,30 +1,34 @@
 /** Reads records back: one, by alias, or all of them in order. */
-import { UeeError } from "../core/errors.ts";
 import { formatTime } from "../core/time.ts";
-import { decodeHead, decodeRecord, HEAD_FIELD } from "./codec.ts";
 import type { StoredRecord } from "./contract.ts";
+import { unpackIndexEntry } from "./indexEntry.ts";
+import { allEntries } from "./indexReads.ts";
 import { chunksOf, recordUrn, type StoreContext } from "./storeContext.ts";
 
-const SCAN_COUNT = 1000;
 /** Records read ahead in one pipeline: bounds memory, as one record may be large. */
 const EXPORT_CHUNK = 32;
 
 export async function getRecord(context: StoreContext, id: string): Promise<StoredRecord | undefined> {
-  const { redis, keys, provider } = context;
-  const hash = await redis.hgetallBuffer(keys.record(id));
-  const stored = hash[HEAD_FIELD];
-  if (!stored) {
-    if (Object.keys(hash).length === 0) return undefined;
-    throw new UeeError("STOR_CORRUPT", `Record ${id} has no head.`);
-  }
-  const head = decodeHead(id, stored);
+  const { redis, keys, provider, content } = context;
+  const replies = await redis
+    .multi()
+    .hgetBuffer(keys.indexBucket(id), id)
+    .lrangeBuffer(keys.record(id), 0, -1)
+    .exec();
+  const [packed, elements] = (replies ?? []).map(([error, reply]) => {
+    if (error) throw error;
+    return reply;
+  }) as [Buffer | null, Buffer[]];
+  if (packed === null) return undefined;
+  const entry = unpackIndexEntry(packed.toString("latin1"));
+  const stored = entry.inline === undefined ? elements : [Buffer.from(entry.inline, "latin1")];
   return {
     urn: recordUrn(context, id),
     provider: provider.name,
     id,
-    firstSeen: formatTime(head.firstSeen),
-    lastChanged: formatTime(head.lastChanged),
-    data: decodeRecord(id, head, hash),
+    firstSeen: formatTime(entry.firstSeen),
+    lastChanged: formatTime(entry.lastChanged),
+    data: content.decode(id, stored).data,
   };
 }
 
@@ -45,7 +49,7 @@ export async function* exportRecords(
   options: { since?: number; signal?: AbortSignal },
 ): AsyncGenerator<StoredRecord> {
   const { since, signal } = options;
-  const ids = since === undefined ? await liveIds(context, signal) : await changedIds(context, since, signal);
+  const ids = await liveIds(context, since, signal);
   const chunks = chunksOf(ids, EXPORT_CHUNK);
   let ahead = readAll(context, chunks[0] ?? []);
   try {
@@ -62,36 +66,17 @@ export async function* exportRecords(
   }
 }
 
-async function liveIds({ redis, keys }: StoreContext, signal?: AbortSignal): Promise<string[]> {
-  const ids = new Set<string>();
-  let cursor = "0";
-  do {
-    signal?.throwIfAborted();
-    const [next, entries] = await redis.hscan(keys.index, cursor, "COUNT", SCAN_COUNT);
-    cursor = next;
-    for (let i = 0; i < entries.length; i += 2) ids.add(entries[i]!);
-  } while (cursor !== "0");
-  return [...ids].sort();
-}
-
-/** Pages by score, not by rank: a record that changes meanwhile moves to the end and shifts no other out of sight. */
-async function changedIds(
-  { redis, keys }: StoreContext,
-  since: number,
+/** Sorted; with `since` (ms) only those changed at or after it. */
+async function liveIds(
+  context: StoreContext,
+  since: number | undefined,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  const ids = new Set<string>();
-  let from = String(since);
-  let count = SCAN_COUNT;
-  for (;;) {
-    signal?.throwIfAborted();
-    const page = await redis.zrangebyscore(keys.changed, from, "+inf", "WITHSCORES", "LIMIT", 0, count);
-    for (let i = 0; i < page.length; i += 2) ids.add(page[i]!);
-    if (page.length < 2 * count) return [...ids].sort();
-    const last = page.at(-1)!;
-    // A page within one millisecond: a larger one must reach beyond it.
-    if (page[1] === last) count *= 2;
-    else count = SCAN_COUNT;
-    from = last;
+  const ids: string[] = [];
+  for await (const entries of allEntries(context, signal)) {
+    for (const [id, packed] of entries) {
+      if (since === undefined || unpackIndexEntry(packed).lastChanged >= since) ids.push(id);
+    }
   }
+  return ids.sort();
 }

@@ -24,6 +24,7 @@ import type { Redis } from "ioredis";
 import type { ProviderKeys } from "../redis/keys.ts";
 import { CanonicalWriter } from "./canonicalWriter.ts";
 import { commitRecords } from "./commit.ts";
+import { ContentCodec } from "./content.ts";
 import type { ProviderRecords } from "./contract.ts";
 import { FrameWriter } from "./frame.ts";
 import { exportRecords, getRecord, recordsByAlias } from "./queries.ts";
@@ -35,13 +36,13 @@ import { readTombstone } from "./tombstones.ts";
 export interface RedisRecordsOptions {
   redis: Redis;
   keys: ProviderKeys;
-  provider: { name: string; authority: string };
+  provider: { name: string; authority: string; dictionaries?: readonly string[] };
   /** Entries that the change feed keeps, at least. */
   changesLimit: number;
 }
 
 export function makeRedisProviderRecords(options: RedisRecordsOptions): ProviderRecords {
-  const context: StoreContext = { ...options };
+  const context: StoreContext = { ...options, content: new ContentCodec(options.provider.dictionaries) };
   const { redis, keys } = context;
   const tools = { context, writer: new CanonicalWriter(), frame: new FrameWriter() };
   return {
@@ -71,7 +72,7 @@ export function makeRedisProviderRecords(options: RedisRecordsOptions): Provider
       const raw = await redis.hget(keys.tombstones, id);
       return raw === null ? undefined : readTombstone(id, raw);
     },
-    count: () => redis.hlen(keys.index),
+    count: async () => Number((await redis.hget(keys.meta, "live")) ?? "0"),
     export: (exportOptions) => exportRecords(context, exportOptions),
   };
 }

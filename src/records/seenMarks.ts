@@ -1,4 +1,5 @@
 /** Marks of ids that a run has seen without writing their records; up to 500 a call. */
+import { bucketOf } from "../redis/indexBuckets.ts";
 import { loadScript } from "../redis/scripts.ts";
 import type { Attempt, Seen } from "./contract.ts";
 import { FrameWriter } from "./frame.ts";
@@ -32,7 +33,7 @@ export async function markSeen<M extends Mark>(
   const { redis, keys } = context;
   const run = keys.run(attempt.runId);
   frame.reset();
-  for (const { id, base } of marks) frame.text(id).latin1(base);
+  for (const { id, base } of marks) frame.uint16(bucketOf(id)).text(id).latin1(base);
   const regressed = marks.filter((mark) => mark.regressedDigest !== undefined);
   for (const mark of regressed) frame.text(mark.id).text(mark.regressedDigest!);
   let refusals = 0;
@@ -45,7 +46,7 @@ export async function markSeen<M extends Mark>(
   });
   const [refused, conflicts = []] = (await markScript.run(
     redis,
-    [run.run, run.fences, run.seen, keys.index, run.regressed, keys.meta],
+    [run.run, run.fences, run.seen, keys.indexPrefix, run.regressed, keys.meta],
     [
       attempt.batchKey,
       attempt.fence,

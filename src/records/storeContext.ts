@@ -3,12 +3,14 @@ import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
 import { formatUrn } from "../core/urn.ts";
 import type { ProviderKeys } from "../redis/keys.ts";
+import type { ContentCodec } from "./content.ts";
 import type { Attempt } from "./contract.ts";
 
 export interface StoreContext {
   readonly redis: Redis;
   readonly keys: ProviderKeys;
   readonly provider: { readonly name: string; readonly authority: string };
+  readonly content: ContentCodec;
   /** Entries that the change feed keeps, at least. */
   readonly changesLimit: number;
 }

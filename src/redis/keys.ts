@@ -3,6 +3,8 @@
  * check fences, write records, append changes and count in one step.
  */
 
+import { bucketOf } from "./indexBuckets.ts";
+
 /** Bumped when the layout of anything below changes; an older process refuses a newer store. */
 export const SCHEMA_VERSION = 1;
 
@@ -98,13 +100,13 @@ export interface ProviderKeys {
   /** ZSET of run ids by opening time (µs by the provider's clock). */
   readonly runs: string;
   run(runId: string): RunKeys;
-  /** HASH of one record: `h` head, and one field per large field of the record. */
+  /** LIST: the content of one record, see records/content.ts. */
   record(id: string): string;
   readonly recordPrefix: string;
-  /** HASH id → packed index entry (digest, versions): the set of live records. */
-  readonly index: string;
-  /** ZSET id → ms of last change, by the provider's clock. */
-  readonly changed: string;
+  /** HASH id → packed index entry, of the ids of one bucket; all buckets are the set of live records. */
+  indexBucket(id: string): string;
+  /** A bucket's name is this and the bucket's number. */
+  readonly indexPrefix: string;
   /** HASH id → JSON tombstone. */
   readonly tombstones: string;
   /** STREAM of changes, ids `<seq>-0`, contiguous. */
@@ -256,8 +258,8 @@ export function makeKeys(prefix: string): Keys {
         },
         record: (id) => `${tag}:r:${id}`,
         recordPrefix: `${tag}:r:`,
-        index: `${tag}:index`,
-        changed: `${tag}:changed`,
+        indexBucket: (id) => `${tag}:i:${bucketOf(id)}`,
+        indexPrefix: `${tag}:i:`,
         tombstones: `${tag}:tombstones`,
         changes: `${tag}:changes`,
         machine: `${tag}:machine`,

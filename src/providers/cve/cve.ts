@@ -2,6 +2,7 @@
 import { UeeError } from "../../core/errors.ts";
 import { parseTime } from "../../core/time.ts";
 import { defineProvider, type ExtractContext, type Extracted, type PlannedBatch } from "../contract.ts";
+import { dictionaries } from "./dictionaries.ts";
 import type { Page } from "./page.ts";
 import { BATCH_RECORDS, type CvePayload, cvePayload, headBatch, restOf } from "./payload.ts";
 import { cveRecord, identify, transform } from "./record.ts";
@@ -81,6 +82,7 @@ export const cve = defineProvider<CvePayload>({
   schedule: { incremental: "2h", full: "7d" },
   batch: cvePayload,
   record: cveRecord,
+  dictionaries,
   pageSize: BATCH_RECORDS,
   plan: (input) => walk(input, input.pass ?? 1),
   extract: (payload, context) =>

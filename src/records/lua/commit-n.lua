@@ -1,108 +1,111 @@
--- One atomic step of a commit: writes up to 64 records (the client sends 32), their index entries, change entries, aliases, seen marks and the
--- run's counters, or nothing at all when the attempt is superseded or the run is not open.
--- A record whose index entry or tombstone is not what it was judged against is left alone and reported.
---
--- KEYS[1] run        KEYS[2] fences     KEYS[3] seen     KEYS[4] index
--- KEYS[5] changed    KEYS[6] tombstones KEYS[7] changes  KEYS[8] meta
--- KEYS[9..] per record: its hash, the aliases to add it to, the aliases to take it from
--- ARGV[1] batch  ARGV[2] fence  ARGV[3] pass  ARGV[4] run id  ARGV[5] changes limit  ARGV[6] number of records
--- ARGV[7] frame, per record: op (c created, u updated, q rewritten with nobody's content changed), flags (1 start from an
---         empty hash, 2 yield to a later fetch seen by this run), head version, id, index entry judged against,
---         tombstone judged against, new index entry, fetch time, firstSeen and lastChanged (ms, 0 = now), head body,
---         names of changed fields (JSON), numbers of fields to set, fields to delete, aliases to add, aliases to remove;
---         then names and values to set, names to delete
--- ARGV[8] names the copy (see tag in seen.lua)
--- Returns { 0, one letter a record: w written, x conflict, s stale } or { -1 run not open | -2 fenced, '' }
+--[[
+  One atomic step of a commit: writes up to 64 records (the client sends 32), their index entries, change entries, aliases,
+  marks of what the run has seen and the run's counters, or nothing at all when the attempt is superseded or the run is
+  not open. A record whose index entry or tombstone is not what it was compared with is left alone and reported.
+  KEYS[1] run HASH
+  KEYS[2] fences HASH
+  KEYS[3] seen HASH
+  KEYS[4] tombstones HASH
+  KEYS[5] changes STREAM
+  KEYS[6] meta HASH
+  KEYS[7..] of each record: its index bucket HASH, its content LIST, the alias SETs to add it to, those to take it from
+  ARGV[1] batch key
+  ARGV[2] fence
+  ARGV[3] pass
+  ARGV[4] run id
+  ARGV[5] entries that the change feed keeps
+  ARGV[6] number of records
+  ARGV[7] frame, of each record: op (c created, u updated, q rewritten without a change of content), flags (1 replaces all
+    content, 2 yields to a later fetch seen by this run), id, index entry compared with, tombstone compared with, fetch
+    time, new index entry before its times, firstSeen and lastChanged (ms, 0 now), new index entry after its times, content
+    element to append ("" none), names of changed fields (JSON), number of aliases to add, number of aliases to remove
+  ARGV[8] name of the copy (see tag in seen.lua)
+  Returns {0, a letter for each record: w written, x conflict, s stale}; {-1, ""} run not open; {-2, ""} superseded.
+]]
 --- @include "fence.lua"
 --- @include "seen.lua"
 --- @include "changes.lua"
 --- @include "../../redis/lua/clock.lua"
---- @include "frame.lua"
-local RUN, SEEN, INDEX, CHANGED, TOMBSTONES, CHANGES, META = KEYS[1], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local pass, run_id, total, frame = ARGV[3], ARGV[4], tonumber(ARGV[6]), ARGV[7]
-local REPLACE, YIELDS = 1, 2
+local RUN, SEEN, TOMBSTONES, CHANGES, META = KEYS[1], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local batch, fence, pass, run_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local changes_kept, total, frame = ARGV[5], tonumber(ARGV[6]), ARGV[7]
 local tag = tag_of(ARGV[8])
-local HEADER = '>c1Bc1I4c0I4c0I4c0I4c0I4c0I6I6I4c0I4c0I2I2I2I2'
+local REPLACES, YIELDS = 1, 2
+local HEADER = '>c1BI4c0I4c0I4c0I4c0I4c0I6I6I4c0I4c0I4c0I2I2'
 
-local refused = refusal('open', ARGV[1], ARGV[2])
+local refused = refusal('open', batch, fence)
 if refused then
   return { refused, '' }
 end
 
 local records, ids = {}, {}
-local pos, key = 1, 9
+local pos, key = 1, 7
 for i = 1, total do
-  local op, flags, version, id, base, tombstone, entry, fetched, first_seen, last_changed, body, fields
-  local set_count, del_count, add_count, rem_count
-  op, flags, version, id, base, tombstone, entry, fetched, first_seen, last_changed, body, fields, set_count, del_count,
-    add_count, rem_count, pos = struct.unpack(HEADER, frame, pos)
+  local op, flags, id, base, tombstone, fetched, entry, first_seen, last_changed, inline, content, fields, adds, removes
+  op, flags, id, base, tombstone, fetched, entry, first_seen, last_changed, inline, content, fields, adds, removes, pos =
+    struct.unpack(HEADER, frame, pos)
   -- One constructor: a table that grows field by field is rehashed five times.
-  local r = {
-    op = op, flags = flags, version = version, id = id, base = base, tombstone = tombstone, entry = entry, fetched = fetched,
-    first_seen = first_seen, last_changed = last_changed, body = body, fields = fields, set = false, del = false,
-    key = key, add_from = key + 1, rem_from = key + 1 + add_count, keys_end = key + 1 + add_count + rem_count,
+  records[i] = {
+    op = op, flags = flags, id = id, base = base, tombstone = tombstone, fetched = fetched, entry = entry,
+    first_seen = first_seen, last_changed = last_changed, inline = inline, content = content, fields = fields,
+    bucket = KEYS[key], record = KEYS[key + 1], add_from = key + 2, remove_from = key + 2 + adds,
+    keys_end = key + 2 + adds + removes,
   }
-  r.set, pos = cut_strings(frame, pos, 2 * set_count)
-  r.del, pos = cut_strings(frame, pos, del_count)
-  key = r.keys_end
-  records[i] = r
+  key = key + 2 + adds + removes
   ids[i] = id
 end
 
-local entries = redis.call('HMGET', INDEX, unpack(ids))
 local tombstones = redis.call('HMGET', TOMBSTONES, unpack(ids))
 local seen = redis.call('HMGET', SEEN, unpack(ids))
 
-local outcome, change_count, write_count = {}, 0, 0
+local outcome, change_count, created, content_written = {}, 0, 0, false
 for i, r in ipairs(records) do
-  if (entries[i] or '') ~= r.base or (tombstones[i] or '') ~= r.tombstone then
+  local entry = redis.call('HGET', r.bucket, r.id)
+  if (entry or '') ~= r.base or (tombstones[i] or '') ~= r.tombstone then
     outcome[i] = 'x'
   elseif r.flags >= YIELDS and seen[i] and fetch_of(seen[i]) > r.fetched then
     outcome[i] = 's'
     mark_seen(r.id, seen[i], 'n', pass, r.fetched, tag, false)
   else
     outcome[i] = 'w'
-    write_count = write_count + 1
     if r.op ~= 'q' then
       change_count = change_count + 1
+    end
+    if r.base == '' then
+      created = created + 1
+    end
+    if r.op ~= 'q' or r.content ~= '' then
+      content_written = true
     end
   end
 end
 
 local at = tick(META)
 local now = math.floor(at / 1000)
-local now_text = string.format('%.0f', now)
 at = string.format('%.0f', at)
 local seq = change_count > 0 and reserve_changes(CHANGES, META, change_count) or 0
-local new_entries, changed, buried = {}, {}, {}
+local buried = {}
 
 for i, r in ipairs(records) do
   if outcome[i] == 'w' then
     if r.op ~= 'q' then
       seq = seq + 1
       add_change(CHANGES, seq, r.op, r.id, r.fields, at, run_id)
-      changed[#changed + 1] = now_text
-      changed[#changed + 1] = r.id
     end
-    local record_key = KEYS[r.key]
-    if r.flags % 2 == REPLACE then
-      redis.call('UNLINK', record_key)
+    if r.flags % 2 == REPLACES and r.base ~= '' then
+      redis.call('UNLINK', r.record)
     end
-    if #r.del > 0 then
-      call_with('HDEL', record_key, r.del)
+    if r.content ~= '' then
+      redis.call('RPUSH', r.record, r.content)
     end
     local times = struct.pack('>I6I6', r.first_seen > 0 and r.first_seen or now, r.last_changed > 0 and r.last_changed or now)
-    r.set[#r.set + 1] = 'h'
-    r.set[#r.set + 1] = r.version .. times .. r.body
-    call_with('HSET', record_key, r.set)
-    for k = r.add_from, r.rem_from - 1 do
+    redis.call('HSET', r.bucket, r.id, r.entry .. times .. r.inline)
+    for k = r.add_from, r.remove_from - 1 do
       redis.call('SADD', KEYS[k], r.id)
     end
-    for k = r.rem_from, r.keys_end - 1 do
+    for k = r.remove_from, r.keys_end - 1 do
       redis.call('SREM', KEYS[k], r.id)
     end
-    new_entries[#new_entries + 1] = r.id
-    new_entries[#new_entries + 1] = r.entry
     if r.tombstone ~= '' then
       buried[#buried + 1] = r.id
     end
@@ -110,14 +113,15 @@ for i, r in ipairs(records) do
   end
 end
 
-if write_count > 0 then
+if content_written then
   -- @safeguard first-write-drops-key
   forget_change_key(META)
-  redis.call('HSET', INDEX, unpack(new_entries))
+end
+if created > 0 then
+  redis.call('HINCRBY', META, 'live', created)
 end
 if change_count > 0 then
-  redis.call('ZADD', CHANGED, unpack(changed))
-  trim_changes(CHANGES, ARGV[5])
+  trim_changes(CHANGES, changes_kept)
 end
 if #buried > 0 then
   redis.call('HDEL', TOMBSTONES, unpack(buried))

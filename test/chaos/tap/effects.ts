@@ -238,15 +238,16 @@ export class EffectReader {
       if (command === "del" || command === "unlink") return [{ fx: "letter-gone", p, id, by }];
       return [];
     }
-    switch (what) {
-      case "index": {
-        if (command === "hset") {
-          const set = Object.entries(pairsOf(line.args().slice(1)));
-          return [{ fx: "versions", p, versions: set.map(([id, e]) => versionOf(utf8(id), e)), by }];
-        }
-        if (command === "hdel") return [{ fx: "removed", p, ids: line.args().slice(1).map(utf8), by }];
-        return [];
+    // A bucket of the index.
+    if (/^i:\d+$/.test(what)) {
+      if (command === "hset") {
+        const set = Object.entries(pairsOf(line.args().slice(1)));
+        return [{ fx: "versions", p, versions: set.map(([id, e]) => versionOf(utf8(id), e)), by }];
       }
+      if (command === "hdel") return [{ fx: "removed", p, ids: line.args().slice(1).map(utf8), by }];
+      return [];
+    }
+    switch (what) {
       case "tombstones": {
         if (command !== "hset") return [];
         const set = Object.entries(pairsOf(line.args().slice(1).map(utf8)));

@@ -9,7 +9,7 @@ import { exported, openTestEngine } from "../../support/testEngine.ts";
 import type { FinalProvider } from "../history.ts";
 import { pairsOf } from "../tap/monitorLine.ts";
 import type { ChaosSimulator } from "./simulator.ts";
-import { lettersOf, runIds } from "./snapshot.ts";
+import { indexOf, lettersOf, runIds } from "./snapshot.ts";
 
 const digestOf = (data: unknown): string =>
   createHash("sha1").update(canonicalJson(data)).digest("hex").slice(0, 16);
@@ -87,7 +87,7 @@ export async function readFinal(
     store: digests(await exported(engine, provider)),
     upstream: await truthOf(options.redisUrl, options.simulator, provider),
     tombstones: await redis.hkeys(keys.tombstones),
-    index: await redis.hkeys(keys.index),
+    index: (await indexOf(redis, keys)).map(({ id }) => id),
     recordKeys: [...new Set(recordKeys)],
     changes: (await stream(keys.changes)).map(([id, flat]) => {
       const { o = "", i = "", r = "" } = pairsOf(flat);

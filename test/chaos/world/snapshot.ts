@@ -1,17 +1,19 @@
 /** Reads what the judge's model goes on from: at every start of a Redis, past every proxy, before anybody else may come. */
 import type { Redis } from "ioredis";
+import { INDEX_BUCKETS } from "../../../src/redis/indexBuckets.ts";
 import { makeKeys, type ProviderKeys } from "../../../src/redis/keys.ts";
 import { type Upstream, upstreamNames } from "../../../src/simulator/types.ts";
 import type { ProviderSnapshot, Snapshot, Version } from "../history.ts";
 import { leaseOf, versionOf } from "../tap/effects.ts";
 
-export async function indexOf(redis: Redis, key: string): Promise<Version[]> {
-  const flat = (await redis.callBuffer("HGETALL", key)) as Buffer[];
-  const versions: Version[] = [];
-  for (let i = 0; i + 1 < flat.length; i += 2) {
-    versions.push(versionOf(flat[i]!.toString("utf8"), flat[i + 1]!.toString("latin1")));
-  }
-  return versions;
+/** All buckets of the index, read with plain commands. */
+export async function indexOf(redis: Redis, keys: ProviderKeys): Promise<Version[]> {
+  const buckets = Array.from({ length: INDEX_BUCKETS }, (_, bucket) =>
+    redis.hgetallBuffer(`${keys.indexPrefix}${bucket}`),
+  );
+  return (await Promise.all(buckets)).flatMap((bucket) =>
+    Object.entries(bucket).map(([id, packed]) => versionOf(id, packed.toString("latin1"))),
+  );
 }
 
 export async function takeSnapshot(redis: Redis, prefix: string): Promise<Snapshot> {
@@ -51,7 +53,7 @@ async function providerSnapshot(redis: Redis, prefix: string, name: Upstream): P
   return {
     openRun: await redis.get(keys.openRun),
     meta: { ...meta, changeSeq },
-    versions: await indexOf(redis, keys.index),
+    versions: await indexOf(redis, keys),
     failed: await redis.zrange(`${keys.queue.prefix}:${keys.queue.name}:failed`, "0", "-1"),
     letters: await lettersOf(redis, keys.letters.index, keys.letters.one),
     runs,

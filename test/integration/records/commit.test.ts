@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Redis } from "ioredis";
+import type { JsonObject } from "../../../src/core/json.ts";
 import type { CommitOptions } from "../../../src/records/contract.ts";
 import { makeRedisProviderRecords } from "../../../src/records/index.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
@@ -57,28 +58,60 @@ describe("a commit", () => {
     expect(await contents()).toEqual(before);
   });
 
-  test("writes only the fields that changed and deletes those that are gone", async () => {
+  test("writes only the fields that changed and drops those that are gone", async () => {
     const { records, begin, feed, keys } = openStore(redis);
-    const first = { kept: `${LARGE}1`, changed: `${LARGE}2`, gone: `${LARGE}3`, small: 1 };
+    const noise = (seed: number) => Array.from({ length: 99 }, (_, i) => (i * 2654435761 * seed) >>> 0);
+    const first = { kept: noise(1), changed: "before", gone: "gone", small: 1 };
     await records.commit(await begin("r1"), [incoming("CVE-1", first)], latestWins);
-    const monitor = await server.client().monitor();
-    const sets: string[][] = [];
-    monitor.on("monitor", (_time: string, args: string[]) => {
-      if (/^hset$/i.test(args[0]!) && args[1] === keys.record("CVE-1")) sets.push(args.slice(2));
-    });
-    const second = { kept: `${LARGE}1`, changed: `${LARGE}4`, small: 2 };
-    await records.commit(await begin("r2"), [incoming("CVE-1", second, { fetchedAt: 2 })], latestWins);
-    const seen = new Promise((done) =>
-      monitor.on("monitor", (_t: string, args: string[]) => args[1] === "end" && done(null)),
+    const stored = await redis.lrangeBuffer(keys.record("CVE-1"), 0, -1);
+    const second = { kept: noise(1), changed: "after", small: 2 };
+    const result = await records.commit(
+      await begin("r2"),
+      [incoming("CVE-1", second, { fetchedAt: 2 })],
+      latestWins,
     );
-    await redis.echo("end");
-    await seen;
-    monitor.disconnect();
-    expect(sets.map((args) => args.filter((_, i) => i % 2 === 0))).toEqual([["f:changed", "h"]]);
-    expect((await redis.hkeys(keys.record("CVE-1"))).sort()).toEqual(["f:changed", "f:kept", "h"]);
+    const elements = await redis.lrangeBuffer(keys.record("CVE-1"), 0, -1);
+    expect(elements).toHaveLength(2);
+    expect(elements[0]).toEqual(stored[0]);
+    expect(result.bytesWritten).toBe(elements[1]!.length);
+    expect(elements[1]!.length).toBeLessThan(100);
     expect((await records.get("CVE-1"))?.data).toEqual({ id: "CVE-1", ...second });
     const { entries } = await feed.read(undefined, 10);
     expect(entries[1]).toMatchObject({ op: "updated", fields: ["changed", "gone", "small"] });
+  });
+
+  test("writes a record whole again when what was changed outweighs half of it", async () => {
+    const { records, begin, keys } = openStore(redis);
+    const noise = (seed: number) => Array.from({ length: 40 }, (_, i) => (i * 2654435761 * seed) >>> 0);
+    const versions = [1, 2, 3, 4, 5, 6].map((v) => ({ kept: noise(1), more: noise(7), changing: noise(v) }));
+    let longest = 0;
+    for (const [i, version] of versions.entries()) {
+      const attempt = await begin(`r${i}`);
+      await records.commit(attempt, [incoming("CVE-1", version, { fetchedAt: i + 1 })], latestWins);
+      expect((await records.get("CVE-1"))?.data).toEqual({ id: "CVE-1", ...version });
+      longest = Math.max(longest, await redis.llen(keys.record("CVE-1")));
+    }
+    expect(longest).toBe(2);
+  });
+
+  test("keeps a small record without lastModified in the index alone, and moves it as it grows and shrinks", async () => {
+    const { records, begin, keys, feed } = openStore(redis);
+    const versions: JsonObject[] = [{ n: 1 }, { n: 2 }, { n: 2, text: LARGE }, { n: 3 }];
+    for (const [i, version] of versions.entries()) {
+      const one = incoming("X", version, { fetchedAt: i + 1 });
+      await records.commit(await begin(`r${i}`), [one], fetchOrder);
+      expect((await records.get("X"))?.data).toEqual(one.data);
+      expect(await redis.exists(keys.record("X"))).toBe("text" in version ? 1 : 0);
+      const again = { ...one, fetchedAt: i + 1 };
+      expect(await records.commit(await begin(`s${i}`), [again], fetchOrder)).toMatchObject({ unchanged: 1 });
+    }
+    const { entries } = await feed.read(undefined, 10);
+    expect(entries.map(({ op, fields }) => [op, fields])).toEqual([
+      ["created", []],
+      ["updated", ["n"]],
+      ["updated", ["text"]],
+      ["updated", ["n", "text"]],
+    ]);
   });
 
   test("is refused whole when its batch has a newer attempt", async () => {
@@ -211,12 +244,12 @@ describe("a commit", () => {
     /** A store whose first read of the index is followed at once by what the other hand does. */
     function meddled(keys: ReturnType<typeof openStore>["keys"], hand: () => Promise<unknown>) {
       const client = server.client();
-      const read = client.hmgetBuffer.bind(client) as (...args: string[]) => Promise<(Buffer | null)[]>;
+      const call = client.callBuffer.bind(client) as (...args: unknown[]) => Promise<unknown>;
       let done = false;
       Object.assign(client, {
-        async hmgetBuffer(...args: string[]) {
-          const found = await read(...args);
-          if (!done && args[0] === keys.index) {
+        async callBuffer(name: string, args: unknown[]) {
+          const found = await call(name, args);
+          if (!done && args.includes(keys.indexPrefix)) {
             done = true;
             await hand();
           }
@@ -276,10 +309,10 @@ describe("a commit", () => {
     const meddled = server.client();
     let version = 1;
     await records.commit(attempt, [incoming("CVE-1", { version }, { fetchedAt: 1 })], fetchOrder);
-    const read = meddled.hmgetBuffer.bind(meddled) as (...args: string[]) => Promise<(Buffer | null)[]>;
+    const call = meddled.callBuffer.bind(meddled) as (...args: unknown[]) => Promise<unknown>;
     Object.assign(meddled, {
-      async hmgetBuffer(...args: string[]) {
-        const found = await read(...args);
+      async callBuffer(name: string, args: unknown[]) {
+        const found = await call(name, args);
         version++;
         await records.commit(attempt, [incoming("CVE-1", { version }, { fetchedAt: version })], fetchOrder);
         return found;
@@ -322,17 +355,11 @@ describe("a commit", () => {
     const data = { text: LARGE, n: 1 };
     await records.commit(await begin("r1"), [incoming("CVE-1", data), incoming("CVE-2", data)], latestWins);
     const before = await records.get("CVE-1");
-    // As an older algorithm would have left them: other digests in index and head.
+    // As an older algorithm would have left them: other digests.
     for (const id of ["CVE-1", "CVE-2"]) {
-      const entry = (await redis.hgetBuffer(keys.index, id))!;
-      entry.fill(0, 1, 18);
-      await redis.hset(keys.index, id, entry);
-      const head = (await redis.hgetBuffer(keys.record(id), "h"))!;
-      const old = head
-        .toString("latin1")
-        .replace("[1,", "[0,")
-        .replace(/"text":"[^"]+"/, '"text":"0123456789abcdef"');
-      await redis.hset(keys.record(id), "h", Buffer.from(old, "latin1"));
+      const entry = (await redis.hgetBuffer(keys.indexBucket(id), id))!;
+      entry.fill(0, 1, 16);
+      await redis.hset(keys.indexBucket(id), id, entry);
     }
     const result = await records.commit(
       await begin("r2"),
@@ -357,9 +384,10 @@ describe("a commit", () => {
   test("refuses to touch what a newer UEE has written", async () => {
     const { records, begin, keys, contents } = openStore(redis);
     await records.commit(await begin("r1"), [incoming("CVE-1", { n: 1 })], latestWins);
-    const entry = (await redis.hgetBuffer(keys.index, "CVE-1"))!;
+    const bucket = keys.indexBucket("CVE-1");
+    const entry = (await redis.hgetBuffer(bucket, "CVE-1"))!;
     entry[0] = 99;
-    await redis.hset(keys.index, "CVE-1", entry);
+    await redis.hset(bucket, "CVE-1", entry);
     const before = await contents();
     await expect(
       records.commit(await begin("r2"), [incoming("CVE-1", { n: 2 }, { fetchedAt: 2 })], latestWins),

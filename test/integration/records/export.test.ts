@@ -40,15 +40,19 @@ describe("the export", () => {
     const ids = Array.from({ length: 2500 }, (_, i) => `CVE-${String(i).padStart(4, "0")}`);
     await records.commit(
       await begin("r1"),
-      ids.map((id) => incoming(id, { n: 1 })),
+      ids.map((id) => incoming(id, { n: 1, text: LARGE })),
       latestWins,
     );
-    // Many changes within one millisecond, beyond the size of a page.
-    await redis.zadd(keys.changed, ...ids.flatMap((id, i) => [i < 5 ? 1000 : 2000, id]));
+    for (const [i, id] of ids.entries()) {
+      const entry = (await redis.hgetBuffer(keys.indexBucket(id), id))!;
+      const lastChangedAt = 54;
+      entry.writeUIntBE(i < 5 ? 1000 : 2000, lastChangedAt, 6);
+      await redis.hset(keys.indexBucket(id), id, entry);
+    }
     expect(await collect(records.export({ since: 2000 }))).toHaveLength(2495);
     expect(await collect(records.export({ since: 2001 }))).toHaveLength(0);
-    const [last] = await collect(records.export({ since: 1000 }));
-    expect(last?.id).toBe("CVE-0000");
+    const [first] = await collect(records.export({ since: 1000 }));
+    expect(first?.id).toBe("CVE-0000");
     const changed = incoming("CVE-0007", { n: 2 }, { fetchedAt: 2 });
     await records.commit(await begin("r2"), [changed], latestWins);
     const since = Date.parse((await records.get("CVE-0007"))!.lastChanged);

@@ -32,7 +32,6 @@ describe("a removal", () => {
     expect(await records.byAlias("A1")).toEqual([]);
     expect(await records.count()).toBe(1);
     expect(await redis.exists(keys.record("CVE-1"), keys.alias("A1"))).toBe(0);
-    expect(await redis.zscore(keys.changed, "CVE-1")).toBeNull();
     const tombstone = await records.tombstone("CVE-1");
     expect(tombstone).toMatchObject({ id: "CVE-1", reason: "not in the upstream", runId: "r1", firstSeen });
     expect(Math.abs(Date.parse(tombstone!.removedAt) - Date.now())).toBeLessThan(60_000);
@@ -110,28 +109,32 @@ describe("a removal", () => {
   test("that happens between the reading and the writing of a commit is not undone by it", async () => {
     const { records, begin, setState, keys } = openStore(redis);
     const attempt = await begin("r1");
-    await records.commit(attempt, [incoming("CVE-1", { v: 1 })], fetchOrder);
-    const entry = (await redis.hgetBuffer(keys.index, "CVE-1"))!;
+    await records.commit(attempt, [incoming("CVE-1", { v: 1, text: LARGE })], fetchOrder);
+    const bucket = keys.indexBucket("CVE-1");
+    const entry = (await redis.hgetBuffer(bucket, "CVE-1"))!;
+    const [content] = await redis.lrangeBuffer(keys.record("CVE-1"), 0, -1);
     await setState("r1", "closing");
     await records.remove(attempt, ["CVE-1"], "gone");
     const tombstone = (await redis.hget(keys.tombstones, "CVE-1"))!;
     // The commit reads the store as it was before the removal; the removal then comes in before its first write.
-    await redis.hset(keys.index, "CVE-1", entry);
+    await redis.hset(bucket, "CVE-1", entry);
+    await redis.rpush(keys.record("CVE-1"), content!);
     await redis.hdel(keys.tombstones, "CVE-1");
     const next = await begin("r2");
-    const hgetBuffer = redis.hgetBuffer.bind(redis);
+    const lrangeBuffer = redis.lrangeBuffer.bind(redis);
     Object.assign(redis, {
-      async hgetBuffer(key: string, field: string) {
-        await redis.hdel(keys.index, "CVE-1");
+      async lrangeBuffer(key: string, start: number, stop: number) {
+        const found = await lrangeBuffer(key, start, stop);
+        await redis.hdel(bucket, "CVE-1");
         await redis.hset(keys.tombstones, "CVE-1", tombstone);
-        return hgetBuffer(key, field);
+        return found;
       },
     });
     try {
       const result = await records.commit(next, [incoming("CVE-1", { v: 2 }, { fetchedAt: 5 })], fetchOrder);
       expect(result).toMatchObject({ stale: 1, created: 0, updated: 0 });
     } finally {
-      Object.assign(redis, { hgetBuffer });
+      Object.assign(redis, { lrangeBuffer });
     }
     expect(await records.count()).toBe(0);
     expect(await records.tombstone("CVE-1")).toBeDefined();

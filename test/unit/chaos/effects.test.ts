@@ -1,6 +1,6 @@
 /** Lines of MONITOR become effects: in whose name, on what, also where values hold quotes, blanks and binary. */
 import { expect, test } from "@jest/globals";
-import { packIndexEntry } from "../../../src/records/indexEntry.ts";
+import { packReferenced } from "../../../src/records/indexEntry.ts";
 import { EffectReader, ownScripts } from "../../chaos/tap/effects.ts";
 import { readMonitorLine } from "../../chaos/tap/monitorLine.ts";
 
@@ -32,23 +32,20 @@ test("arguments with quotes, backslashes, blanks and bytes are read as they were
 test("what a script writes is told in the name of its attempt, and only until the next command", () => {
   const reader = new EffectReader({ prefix: "chaos", scripts });
   const run = "{chaos:cve}:run:cve-1";
-  const keys = [run, `${run}:fences`, `${run}:seen`, "{chaos:cve}:index", `${run}:regressed`];
+  const keys = [run, `${run}:fences`, `${run}:seen`, "{chaos:cve}:i:", `${run}:regressed`];
   reader.read(line("127.0.0.1:1", "EVALSHA", shaOf("mark"), "5", ...keys, "p1/all/0", "77", "1", "n"));
-  const entry = packIndexEntry({
-    digestVersion: 1,
-    digest: "0123456789abcdef",
-    fetchedAt: 5,
-    lastModified: 6,
-  });
+  const digests = { version: 1, record: "0123456789abcd", text: "" };
+  const times = "\0".repeat(12);
+  const entry = packReferenced({ fetchedAt: 5, lastModified: 6, runMark: 1 }, digests) + times;
   const by = { script: "mark", run: "cve-1", batch: "p1/all/0", fence: "77" };
-  expect(reader.read(line("lua", "HSET", "{chaos:cve}:index", "CVE-1", entry))?.effects).toEqual([
+  expect(reader.read(line("lua", "HSET", "{chaos:cve}:i:7", "CVE-1", entry))?.effects).toEqual([
     { fx: "versions", p: "cve", versions: [{ id: "CVE-1", fetchedAt: 5, lastModified: 6 }], by },
   ]);
   expect(reader.read(line("lua", "HSET", `${run}:status`, "p1/all/0", "c1"))?.effects).toEqual([
     { fx: "status", p: "cve", run: "cve-1", batch: "p1/all/0", status: "c1", by },
   ]);
   reader.read(line("127.0.0.1:1", "PING"));
-  expect(reader.read(line("127.0.0.1:2", "HDEL", "{chaos:cve}:index", "CVE-1"))?.effects).toEqual([
+  expect(reader.read(line("127.0.0.1:2", "HDEL", "{chaos:cve}:i:7", "CVE-1"))?.effects).toEqual([
     { fx: "removed", p: "cve", ids: ["CVE-1"], by: null },
   ]);
 });

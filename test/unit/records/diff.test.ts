@@ -1,17 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { canonicalJson, type JsonObject } from "../../../src/core/json.ts";
-import { diffFields, withCurrentDigests } from "../../../src/records/diff.ts";
-import { incomingFields, largeDigests } from "../../../src/records/prepare.ts";
 import { judgeVersion, outlives } from "../../../src/records/staleness.ts";
-import { headOf, jsonRecord, prepared, storedHash } from "./support.ts";
-
-const LARGE = "x".repeat(300);
-
-function diff(stored: JsonObject, incoming: JsonObject) {
-  const record = prepared(incoming);
-  return diffFields(headOf(prepared(stored)), incomingFields(record, largeDigests(record)));
-}
+import { diffOf, jsonRecord } from "./support.ts";
 
 describe("the field diff", () => {
   test("names exactly the fields whose content differs", () => {
@@ -36,34 +27,24 @@ describe("the field diff", () => {
         const expected = [...new Set([...Object.keys(stored), ...Object.keys(incoming)])]
           .filter((name) => text(stored, name) !== text(incoming, name))
           .sort();
-        const found = diff(stored, incoming);
+        const found = diffOf(stored, incoming);
         expect(found.changed).toEqual(expected);
-        for (const name of found.write) expect(expected).toContain(name);
+        expect([...found.set.map(({ name }) => name), ...found.drop].sort()).toEqual(expected);
       }),
       { numRuns: 400 },
     );
   });
 
-  test("writes only large fields that changed, and drops those that went or shrank into the head", () => {
-    const stored = { a: LARGE, b: `${LARGE}b`, c: `${LARGE}c`, small: 1, gone: 2 };
-    const incoming = { a: LARGE, b: `${LARGE}B`, c: "now small", small: 1, fresh: `${LARGE}f` };
-    const found = diff(stored, incoming);
-    expect(found.changed).toEqual(["b", "c", "fresh", "gone"]);
-    expect([...found.write].sort()).toEqual(["b", "fresh"]);
-    expect(found.drop).toEqual(["c"]);
+  test("writes the fields that changed or came, and drops those that went", () => {
+    const found = diffOf({ a: [1], b: "x", gone: 2 }, { a: [1], b: "y", fresh: null });
+    expect(found.changed).toEqual(["b", "fresh", "gone"]);
+    expect(found.set.map(({ name }) => name)).toEqual(["b", "fresh"]);
+    expect(found.drop).toEqual(["gone"]);
   });
 
   test("finds nothing when only the order of keys differs", () => {
-    const found = diff({ a: { x: LARGE, y: 1 }, b: 2 }, { b: 2, a: { y: 1, x: LARGE } });
-    expect(found).toEqual({ changed: [], write: new Set(), drop: [] });
-  });
-
-  test("finds nothing when only the digests' algorithm differs", () => {
-    const record = prepared({ a: LARGE, b: 1 });
-    const head = headOf(record);
-    const foreign = { ...head, digestVersion: 0, large: new Map([["a", "another algorithm"]]) };
-    const refreshed = withCurrentDigests("X-1", foreign, storedHash(record));
-    expect(diffFields(refreshed, incomingFields(record, largeDigests(record))).changed).toEqual([]);
+    const found = diffOf({ a: { x: "z", y: 1 }, b: 2 }, { b: 2, a: { y: 1, x: "z" } });
+    expect(found).toEqual({ changed: [], set: [], drop: [] });
   });
 });
 

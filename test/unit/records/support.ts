@@ -2,16 +2,9 @@
 import fc from "fast-check";
 import type { JsonObject } from "../../../src/core/json.ts";
 import { CanonicalWriter } from "../../../src/records/canonicalWriter.ts";
-import { decodeHead, decodeRecord, HEAD_VERSION, type RecordHead } from "../../../src/records/codec.ts";
-import { FrameWriter } from "../../../src/records/frame.ts";
-import {
-  detach,
-  largeDigests,
-  type Prepared,
-  prepare,
-  writeHeadBody,
-  writeLargeFields,
-} from "../../../src/records/prepare.ts";
+import { baseText, ContentCodec, patchText } from "../../../src/records/content.ts";
+import { diffFields, type FieldDiff } from "../../../src/records/diff.ts";
+import { detach, type Prepared, prepare } from "../../../src/records/prepare.ts";
 
 /** Names that have broken somebody's mirror before. */
 const trickyNames = [
@@ -79,32 +72,20 @@ const writer = new CanonicalWriter();
 export const prepared = (data: JsonObject, aliases: string[] = []): Prepared =>
   detach(prepare(writer, { id: "X-1", aliases, data, fetchedAt: 1, lastModified: undefined }));
 
-/** The Redis hash as the commit script would leave it, with firstSeen 1 and lastChanged 2. */
-export function storedHash(record: Prepared): Record<string, Buffer> {
-  const digests = largeDigests(record);
-  const frame = new FrameWriter();
-  writeHeadBody(frame, record, digests);
-  const times = Buffer.alloc(13);
-  times[0] = HEAD_VERSION;
-  times.writeUIntBE(1, 1, 6);
-  times.writeUIntBE(2, 7, 6);
-  const hash: Record<string, Buffer> = { h: Buffer.concat([times, frame.cut()]) };
-  writeLargeFields(frame, record);
-  const fields = frame.cut();
-  for (let at = 0; at < fields.length; ) {
-    const [key, value] = [0, 1].map(() => {
-      const size = fields.readUInt32BE(at);
-      at += 4 + size;
-      return fields.subarray(at - size, at);
-    }) as [Buffer, Buffer];
-    hash[key.toString("utf8")] = value;
-  }
-  return hash;
+export const codec = new ContentCodec(['{"a":"plain plain plain","b":1}']);
+
+/** The element that a first commit writes. */
+export const baseOf = (record: Prepared): Buffer =>
+  codec.encode(baseText(record.bytes, record.candidate.aliases));
+
+export function diffOf(stored: JsonObject, incoming: JsonObject): FieldDiff {
+  const record = prepared(incoming);
+  return diffFields(stored, record.bytes, record.fields);
 }
 
-export const headOf = (record: Prepared): RecordHead => decodeHead("X-1", storedHash(record).h!);
-
-export const roundTrip = (data: JsonObject): JsonObject => {
-  const hash = storedHash(prepared(data));
-  return decodeRecord("X-1", decodeHead("X-1", hash.h!), hash);
-};
+/** The element that a commit of a changed record appends. */
+export function patchOf(stored: JsonObject, incoming: JsonObject): Buffer {
+  const record = prepared(incoming);
+  const { set, drop } = diffFields(stored, record.bytes, record.fields);
+  return codec.encode(patchText(record.bytes, set, drop, undefined));
+}
