@@ -11,14 +11,7 @@ import type { Attempt, CommitOptions, CommitResult, IncomingRecord } from "./con
 import { diffFields, type FieldDiff } from "./diff.ts";
 import { DIGEST_VERSION } from "./digest.ts";
 import type { FrameWriter } from "./frame.ts";
-import {
-  fitsInline,
-  type IndexEntry,
-  packInline,
-  packReferenced,
-  runMark,
-  unpackIndexEntry,
-} from "./indexEntry.ts";
+import { fitsInline, type IndexEntry, packInline, packReferenced, unpackIndexEntry } from "./indexEntry.ts";
 import { readEntries } from "./indexReads.ts";
 import { type Candidate, candidatesOf, detach, type Prepared, prepare } from "./prepare.ts";
 import { hasDifferentCopies, MARKS_A_CALL, type Mark, markSeen } from "./seenMarks.ts";
@@ -290,7 +283,7 @@ class Commit {
       yields,
       base,
       tombstone,
-      entry: this.#entry(prepared, inline, runMark(this.#attempt.runId, op === "c")),
+      entry: entryOf(prepared, inline),
       fetchedAt: candidate.fetchedAt,
       firstSeen,
       lastChanged: 0,
@@ -322,7 +315,7 @@ class Commit {
       yields,
       base,
       tombstone,
-      entry: this.#entry(prepared, inline, this.#markAfter(op, entry)),
+      entry: entryOf(prepared, inline),
       fetchedAt: candidate.fetchedAt,
       firstSeen: entry.firstSeen,
       lastChanged: op === "q" ? entry.lastChanged : 0,
@@ -352,17 +345,9 @@ class Commit {
     }
     return { element: content.encode(baseText(bytes, candidate.aliases)), whole: true };
   }
+}
 
-  /** A record that this run created stays created; a rewrite without a change of content is no write of this run. */
-  #markAfter(op: RecordWrite["op"], { runMark: mark }: IndexEntry): number {
-    const created = runMark(this.#attempt.runId, true);
-    return op === "q" || mark === created ? mark : runMark(this.#attempt.runId, false);
-  }
-
-  #entry({ candidate, digest }: Prepared, inline: boolean, mark: number): string {
-    const { fetchedAt, lastModified } = candidate;
-    if (inline) return packInline({ fetchedAt, runMark: mark });
-    const digests = { version: DIGEST_VERSION, record: digest, text: "" };
-    return packReferenced({ fetchedAt, lastModified, runMark: mark }, digests);
-  }
+function entryOf({ candidate, digest }: Prepared, inline: boolean): string {
+  if (inline) return packInline(candidate);
+  return packReferenced(candidate, { version: DIGEST_VERSION, record: digest, text: "" });
 }

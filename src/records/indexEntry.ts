@@ -6,15 +6,14 @@
  * compact while its values are no longer than that (`hash-max-listpack-value`). There are two kinds:
  *
  *   referenced  kind 1, digest version 1, record digest 14, text digest 14, fetchedAt (µs) 7, lastModified (ms + 10^14,
- *               0 none) 7, run mark 4 | firstSeen (ms) 6, lastChanged (ms) 6
- *   inline      kind 1, fetchedAt 7, run mark 4 | firstSeen 6, lastChanged 6 | the record's content (content.ts)
+ *               0 none) 7 | firstSeen (ms) 6, lastChanged (ms) 6
+ *   inline      kind 1, fetchedAt 7 | firstSeen 6, lastChanged 6 | the record's content (content.ts)
  *
  * The commit script writes the two times, by Redis TIME; the caller sends the parts around them. A record without
  * `lastModified` whose content fits is inline and has no other key. The text digest is that of the record's source text,
  * zeros where it is not known: equal source texts need no parsing.
  */
 import { UeeError } from "../core/errors.ts";
-import { fnv1a } from "../redis/indexBuckets.ts";
 import { DIGEST_BYTES } from "./digest.ts";
 
 export interface Versions {
@@ -22,8 +21,6 @@ export interface Versions {
   readonly fetchedAt: number;
   /** ms since the epoch. */
   readonly lastModified: number | undefined;
-  /** Which run wrote the record last, and whether it created it (runMark). */
-  readonly runMark: number;
 }
 
 export interface Digests {
@@ -56,11 +53,9 @@ const DIGEST_AT = 2;
 const TEXT_DIGEST_AT = DIGEST_AT + DIGEST_BYTES;
 const FETCHED_AT = TEXT_DIGEST_AT + DIGEST_BYTES;
 const MODIFIED_AT = FETCHED_AT + 7;
-const RUN_MARK_AT = MODIFIED_AT + 7;
-const TIMES_AT = RUN_MARK_AT + 4;
+const TIMES_AT = MODIFIED_AT + 7;
 const TIMES_BYTES = 12;
-const INLINE_RUN_MARK_AT = 8;
-const INLINE_TIMES_AT = 12;
+const INLINE_TIMES_AT = 8;
 const INLINE_CONTENT_AT = INLINE_TIMES_AT + TIMES_BYTES;
 const MOST_BYTES = 64;
 
@@ -78,22 +73,14 @@ function writeUint56(value: number, at: number): void {
 
 const readUint56 = (at: number): number => scratch.readUIntBE(at, 3) * HIGH + scratch.readUInt32BE(at + 3);
 
-/** The mark of a run in the entries that it writes; the lowest bit tells created (1) from updated (0). */
-export const runMark = (runId: string, created: boolean): number =>
-  ((fnv1a(runId) & 0xfffffffe) | (created ? 1 : 0)) >>> 0;
-
 /** The part of a referenced record's entry before its times. */
-export function packReferenced(
-  { fetchedAt, lastModified, runMark: mark }: Versions,
-  digests: Digests,
-): string {
+export function packReferenced({ fetchedAt, lastModified }: Versions, digests: Digests): string {
   scratch[0] = REFERENCED;
   scratch[1] = digests.version;
   scratch.write(digests.record, DIGEST_AT, DIGEST_BYTES, "latin1");
   scratch.write(digests.text === "" ? NO_DIGEST : digests.text, TEXT_DIGEST_AT, DIGEST_BYTES, "latin1");
   writeUint56(fetchedAt, FETCHED_AT);
   writeUint56(lastModified === undefined ? 0 : lastModified + TIME_OFFSET, MODIFIED_AT);
-  scratch.writeUInt32BE(mark, RUN_MARK_AT);
   return scratch.toString("latin1", 0, TIMES_AT);
 }
 
@@ -102,10 +89,9 @@ export const fitsInline = (contentBytes: number, lastModified: number | undefine
   lastModified === undefined && INLINE_CONTENT_AT + contentBytes <= MOST_BYTES;
 
 /** The part of an inline record's entry before its times; the content follows them. */
-export function packInline({ fetchedAt, runMark: mark }: Omit<Versions, "lastModified">): string {
+export function packInline({ fetchedAt }: Pick<Versions, "fetchedAt">): string {
   scratch[0] = INLINE;
   writeUint56(fetchedAt, 1);
-  scratch.writeUInt32BE(mark, INLINE_RUN_MARK_AT);
   return scratch.toString("latin1", 0, INLINE_TIMES_AT);
 }
 
@@ -128,7 +114,6 @@ export function unpackIndexEntry(packed: string): IndexEntry {
       },
       fetchedAt: readUint56(FETCHED_AT),
       lastModified: modified === 0 ? undefined : modified - TIME_OFFSET,
-      runMark: scratch.readUInt32BE(RUN_MARK_AT),
       firstSeen: scratch.readUIntBE(TIMES_AT, 6),
       lastChanged: scratch.readUIntBE(TIMES_AT + 6, 6),
     };
@@ -139,7 +124,6 @@ export function unpackIndexEntry(packed: string): IndexEntry {
       inline: packed.slice(INLINE_CONTENT_AT),
       fetchedAt: readUint56(1),
       lastModified: undefined,
-      runMark: scratch.readUInt32BE(INLINE_RUN_MARK_AT),
       firstSeen: scratch.readUIntBE(INLINE_TIMES_AT, 6),
       lastChanged: scratch.readUIntBE(INLINE_TIMES_AT + 6, 6),
     };

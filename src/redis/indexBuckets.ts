@@ -8,17 +8,12 @@
 export const INDEX_BUCKETS = 4096;
 
 /** FNV-1a over UTF-16 code units. */
-export function fnv1a(text: string): number {
+export function bucketOf(id: string): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) {
-    hash ^= text.charCodeAt(i);
+  for (let i = 0; i < id.length; i++) {
+    hash ^= id.charCodeAt(i);
     hash = Math.imul(hash, 0x01000193);
   }
-  return hash >>> 0;
-}
-
-export const bucketOf = (id: string): number => {
-  const hash = fnv1a(id);
-  // The low bits of FNV-1a of similar ids are alike; the high ones mix them.
+  // The low bits of similar ids are alike; the high ones mix them.
   return (hash ^ (hash >>> 15)) & (INDEX_BUCKETS - 1);
-};
+}

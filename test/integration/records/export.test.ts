@@ -45,7 +45,7 @@ describe("the export", () => {
     );
     for (const [i, id] of ids.entries()) {
       const entry = (await redis.hgetBuffer(keys.indexBucket(id), id))!;
-      const lastChangedAt = 54;
+      const lastChangedAt = 50;
       entry.writeUIntBE(i < 5 ? 1000 : 2000, lastChangedAt, 6);
       await redis.hset(keys.indexBucket(id), id, entry);
     }

@@ -36,7 +36,7 @@ test("what a script writes is told in the name of its attempt, and only until th
   reader.read(line("127.0.0.1:1", "EVALSHA", shaOf("mark"), "5", ...keys, "p1/all/0", "77", "1", "n"));
   const digests = { version: 1, record: "0123456789abcd", text: "" };
   const times = "\0".repeat(12);
-  const entry = packReferenced({ fetchedAt: 5, lastModified: 6, runMark: 1 }, digests) + times;
+  const entry = packReferenced({ fetchedAt: 5, lastModified: 6 }, digests) + times;
   const by = { script: "mark", run: "cve-1", batch: "p1/all/0", fence: "77" };
   expect(reader.read(line("lua", "HSET", "{chaos:cve}:i:7", "CVE-1", entry))?.effects).toEqual([
     { fx: "versions", p: "cve", versions: [{ id: "CVE-1", fetchedAt: 5, lastModified: 6 }], by },

@@ -9,7 +9,6 @@ import {
   fitsInline,
   packInline,
   packReferenced,
-  runMark,
   unpackIndexEntry,
 } from "../../../src/records/indexEntry.ts";
 import { baseOf, codec, jsonRecord, patchOf, prepared } from "./support.ts";
@@ -113,12 +112,11 @@ describe("an index entry", () => {
         fc.option(fc.integer({ min: Date.parse("0000-01-01"), max: Date.parse("9999-12-31") }), {
           nil: undefined,
         }),
-        fc.nat(4e9),
-        (record, text, fetchedAt, lastModified, mark) => {
+        (record, text, fetchedAt, lastModified) => {
           const digests: Digests = { version: 1, record, text: text === "\0".repeat(14) ? "" : text };
-          const packed = packReferenced({ fetchedAt, lastModified, runMark: mark }, digests) + times(1, 2);
+          const packed = packReferenced({ fetchedAt, lastModified }, digests) + times(1, 2);
           expect(packed.length).toBeLessThanOrEqual(64);
-          const versions = { fetchedAt, lastModified, runMark: mark };
+          const versions = { fetchedAt, lastModified };
           expect(unpackIndexEntry(packed)).toEqual({ ...versions, digests, firstSeen: 1, lastChanged: 2 });
         },
       ),
@@ -129,12 +127,11 @@ describe("an index entry", () => {
     const content = "\0{}";
     expect(fitsInline(content.length, undefined)).toBe(true);
     expect(fitsInline(content.length, 1)).toBe(false);
-    expect(fitsInline(41, undefined)).toBe(false);
-    const packed = packInline({ fetchedAt: 7, runMark: 3 }) + times(1, 2) + content;
+    expect(fitsInline(45, undefined)).toBe(false);
+    const packed = packInline({ fetchedAt: 7 }) + times(1, 2) + content;
     expect(unpackIndexEntry(packed)).toEqual({
       fetchedAt: 7,
       lastModified: undefined,
-      runMark: 3,
       firstSeen: 1,
       lastChanged: 2,
       inline: content,
@@ -143,16 +140,10 @@ describe("an index entry", () => {
 
   test("of a newer layout is refused, and so is a damaged one", () => {
     const digests = { version: 1, record: "0123456789abcd", text: "" };
-    const packed = packReferenced({ fetchedAt: 1, lastModified: 2, runMark: 1 }, digests) + times(1, 2);
+    const packed = packReferenced({ fetchedAt: 1, lastModified: 2 }, digests) + times(1, 2);
     expect(() => unpackIndexEntry(`\u0009${packed.slice(1)}`)).toThrow("SYS_SCHEMA_NEWER");
     expect(() => unpackIndexEntry(packed.slice(0, 30))).toThrow("STOR_CORRUPT");
     expect(() => unpackIndexEntry(`\u0001${packed.slice(1)}`)).toThrow("STOR_CORRUPT");
-  });
-
-  test("tells the run that wrote it, and whether that created the record", () => {
-    expect(runMark("r1", true)).not.toBe(runMark("r1", false));
-    expect(runMark("r1", true)).toBe(runMark("r1", true));
-    expect(runMark("r1", true)).not.toBe(runMark("r2", true));
   });
 });
 
