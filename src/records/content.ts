@@ -144,7 +144,7 @@ export function patchText(
 }
 
 /** Sets a member as JSON.parse does: `__proto__` becomes a property like any other. */
-function setMember(object: JsonObject, name: string, value: unknown): void {
+export function setMember(object: JsonObject, name: string, value: unknown): void {
   if (name === "__proto__") {
     Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
   } else {

@@ -11,6 +11,7 @@
  *    even while Redis' own clock goes back. A run counts (`refused:<pass>`) what it refused for a fetch that is not its own.
  *  - Which ids a run has seen, and as what, is counted in the same step; each id once, whatever is retried.
  */
+import type { UeeError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 
 /** The attempt in whose name something is written. */
@@ -110,6 +111,10 @@ export interface ProviderRecords {
   tombstone(id: string): Promise<Tombstone | undefined>;
   /** Live records. */
   count(): Promise<number>;
+  /** Live records that still have the layout of an older schema version. */
+  recordsToMigrate(): Promise<number>;
+  /** Migrates them, yielding after each page. `onDamaged` hears of those that cannot be read: they are dropped. */
+  migrate(onDamaged: (id: string, error: UeeError) => void): AsyncIterable<{ moved: number; left: number }>;
   /** Sorted by id (plain string order); `since` (ms): only those changed at or after it. */
   export(options: { since?: number; signal?: AbortSignal }): AsyncIterable<StoredRecord>;
 }

@@ -95,6 +95,13 @@ export function packInline({ fetchedAt }: Pick<Versions, "fetchedAt">): string {
   return scratch.toString("latin1", 0, INLINE_TIMES_AT);
 }
 
+/** The times as the commit script writes them. */
+export function packTimes({ firstSeen, lastChanged }: Times): string {
+  scratch.writeUIntBE(firstSeen, 0, 6);
+  scratch.writeUIntBE(lastChanged, 6, 6);
+  return scratch.toString("latin1", 0, TIMES_BYTES);
+}
+
 /** @throws UeeError SYS_SCHEMA_NEWER, STOR_CORRUPT */
 export function unpackIndexEntry(packed: string): IndexEntry {
   const kind = packed.charCodeAt(0);

@@ -3,6 +3,7 @@ import { formatTime } from "../core/time.ts";
 import type { StoredRecord } from "./contract.ts";
 import { unpackIndexEntry } from "./indexEntry.ts";
 import { allEntries } from "./indexReads.ts";
+import { readLayout1Record } from "./migration/layout1.ts";
 import { chunksOf, recordUrn, type StoreContext } from "./storeContext.ts";
 
 /** Records read ahead in one pipeline: bounds memory, as one record may be large. */
@@ -19,7 +20,7 @@ export async function getRecord(context: StoreContext, id: string): Promise<Stor
     if (error) throw error;
     return reply;
   }) as [Buffer | null, Buffer[]];
-  if (packed === null) return undefined;
+  if (packed === null) return await getLayout1Record(context, id);
   const entry = unpackIndexEntry(packed.toString("latin1"));
   const stored = entry.inline === undefined ? elements : [Buffer.from(entry.inline, "latin1")];
   return {
@@ -29,6 +30,23 @@ export async function getRecord(context: StoreContext, id: string): Promise<Stor
     firstSeen: formatTime(entry.firstSeen),
     lastChanged: formatTime(entry.lastChanged),
     data: content.decode(id, stored).data,
+  };
+}
+
+/** A record that was not migrated yet; one that is migrated at this very moment is read again where it lies now. */
+async function getLayout1Record(context: StoreContext, id: string): Promise<StoredRecord | undefined> {
+  const { redis, keys, provider } = context;
+  if ((await redis.hexists(keys.layout1.index, id)) === 0) return undefined;
+  const hash = await redis.hgetallBuffer(keys.layout1.record(id));
+  if (Object.keys(hash).length === 0) return await getRecord(context, id);
+  const { data, firstSeen, lastChanged } = readLayout1Record(id, hash);
+  return {
+    urn: recordUrn(context, id),
+    provider: provider.name,
+    id,
+    firstSeen: formatTime(firstSeen),
+    lastChanged: formatTime(lastChanged),
+    data,
   };
 }
 
@@ -72,11 +90,17 @@ async function liveIds(
   since: number | undefined,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  const ids: string[] = [];
+  const { redis, keys } = context;
+  // Those that were not migrated yet first: what is migrated meanwhile is then met in the buckets.
+  const ids = new Set(
+    since === undefined
+      ? await redis.hkeys(keys.layout1.index)
+      : await redis.zrangebyscore(keys.layout1.changed, since, "+inf"),
+  );
   for await (const entries of allEntries(context, signal)) {
     for (const [id, packed] of entries) {
-      if (since === undefined || unpackIndexEntry(packed).lastChanged >= since) ids.push(id);
+      if (since === undefined || unpackIndexEntry(packed).lastChanged >= since) ids.add(id);
     }
   }
-  return ids.sort();
+  return [...ids].sort();
 }

@@ -27,6 +27,7 @@ import { commitRecords } from "./commit.ts";
 import { ContentCodec } from "./content.ts";
 import type { ProviderRecords } from "./contract.ts";
 import { FrameWriter } from "./frame.ts";
+import { migrateRecords, recordsToMigrate } from "./migration/migrate.ts";
 import { exportRecords, getRecord, recordsByAlias } from "./queries.ts";
 import { removeRecords, unseenIds } from "./removal.ts";
 import { MARKS_A_CALL, markSeen, parseMark } from "./seenMarks.ts";
@@ -72,7 +73,12 @@ export function makeRedisProviderRecords(options: RedisRecordsOptions): Provider
       const raw = await redis.hget(keys.tombstones, id);
       return raw === null ? undefined : readTombstone(id, raw);
     },
-    count: async () => Number((await redis.hget(keys.meta, "live")) ?? "0"),
+    async count() {
+      const [live, left] = await Promise.all([redis.hget(keys.meta, "live"), recordsToMigrate(context)]);
+      return Number(live ?? "0") + left;
+    },
+    recordsToMigrate: () => recordsToMigrate(context),
+    migrate: (onDamaged) => migrateRecords(context, onDamaged),
     export: (exportOptions) => exportRecords(context, exportOptions),
   };
 }

@@ -6,7 +6,7 @@
 import { bucketOf } from "./indexBuckets.ts";
 
 /** Bumped when the layout of anything below changes; an older process refuses a newer store. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 export interface Keys {
   readonly prefix: string;
@@ -107,6 +107,12 @@ export interface ProviderKeys {
   indexBucket(id: string): string;
   /** A bucket's name is this and the bucket's number. */
   readonly indexPrefix: string;
+  /** The records of a store of schema version 1 that were not migrated yet (records/migration). */
+  readonly layout1: {
+    readonly index: string;
+    readonly changed: string;
+    record(id: string): string;
+  };
   /** HASH id → JSON tombstone. */
   readonly tombstones: string;
   /** STREAM of changes, ids `<seq>-0`, contiguous. */
@@ -256,8 +262,13 @@ export function makeKeys(prefix: string): Keys {
             stagedNames: `${base}:staged-names`,
           };
         },
-        record: (id) => `${tag}:r:${id}`,
-        recordPrefix: `${tag}:r:`,
+        record: (id) => `${tag}:c:${id}`,
+        recordPrefix: `${tag}:c:`,
+        layout1: {
+          index: `${tag}:index`,
+          changed: `${tag}:changed`,
+          record: (id) => `${tag}:r:${id}`,
+        },
         indexBucket: (id) => `${tag}:i:${bucketOf(id)}`,
         indexPrefix: `${tag}:i:`,
         tombstones: `${tag}:tombstones`,
