@@ -114,10 +114,7 @@ class Commit {
     const { redis, keys, content } = this.#context;
     const { writer, frame } = this.#tools;
     this.#options.signal?.throwIfAborted();
-    const entries = await readEntries(
-      this.#context,
-      window.map(({ id }) => id),
-    );
+    const entries = await this.#entries(window);
     const fresh = window.filter((_, i) => entries[i] === "");
     const tombstones = new Map<string, string>();
     if (fresh.length > 0 && this.#anyTombstones) {
@@ -150,6 +147,11 @@ class Commit {
         entry.digests === undefined
           ? entry.inline === content.encode(baseText(prepared.bytes, candidate.aliases)).toString("latin1")
           : entry.digests.version === DIGEST_VERSION && entry.digests.record === prepared.digest;
+      if (same && entry.digests !== undefined && !sameText(candidate, entry.digests.text)) {
+        // The same record in another text: only the entry is written, so that this text is recognised next time.
+        packer.add(candidate, textWrite(prepared, base, entry));
+        continue;
+      }
       if (same) {
         this.#mark({ candidate, id: candidate.id, base, outcome: "unchanged" });
         continue;
@@ -171,6 +173,21 @@ class Commit {
     for (const [fetchedAt, marks] of this.#marks) {
       if (marks.length >= MARKS_A_CALL) await this.#flushMarks(fetchedAt);
     }
+  }
+
+  /** The entries that are known already, or those that stand there now. */
+  async #entries(window: readonly Candidate[]): Promise<readonly string[]> {
+    const known = window.map(({ entry }) => entry).filter((entry) => entry !== undefined);
+    if (known.length === window.length) return known;
+    return await readEntries(
+      this.#context,
+      window.map(({ id }) => id),
+    );
+  }
+
+  /** To be compared again, with what stands there by then. */
+  #conflict(candidate: Candidate): void {
+    this.#conflicts.push({ ...candidate, entry: undefined });
   }
 
   /** Of the lower versions, those that an earlier pass has seen with the same content; the others are refused. */
@@ -234,7 +251,7 @@ class Commit {
       const outcomes = await runStep(this.#context, this.#attempt, this.#run, step);
       step.items.forEach(({ source, op, bytes }, i) => {
         const outcome = outcomes[i];
-        if (outcome === "conflict") this.#conflicts.push(source);
+        if (outcome === "conflict") this.#conflict(source);
         else if (outcome === "stale") this.result.stale++;
         else {
           this.result[op === "c" ? "created" : op === "u" ? "updated" : "unchanged"]++;
@@ -264,7 +281,7 @@ class Commit {
       this.#options.signal?.throwIfAborted();
       const conflicts = new Set(await markSeen(this.#context, this.#attempt, "n", fetchedAt, chunk));
       for (const mark of chunk) {
-        if (conflicts.has(mark)) this.#conflicts.push(mark.candidate);
+        if (conflicts.has(mark)) this.#conflict(mark.candidate);
         else this.result[mark.outcome]++;
       }
     }
@@ -349,5 +366,29 @@ class Commit {
 
 function entryOf({ candidate, digest }: Prepared, inline: boolean): string {
   if (inline) return packInline(candidate);
-  return packReferenced(candidate, { version: DIGEST_VERSION, record: digest, text: "" });
+  return packReferenced(candidate, { version: DIGEST_VERSION, record: digest, text: candidate.textDigest });
+}
+
+const sameText = ({ textDigest }: Candidate, stored: string): boolean =>
+  textDigest === "" || textDigest === stored;
+
+/** Writes the digest of another text of the same record, and nothing else: its versions stay as they are. */
+function textWrite({ candidate, digest }: Prepared, base: string, entry: IndexEntry): RecordWrite {
+  const digests = { version: DIGEST_VERSION, record: digest, text: candidate.textDigest };
+  return {
+    id: candidate.id,
+    op: "q",
+    replace: false,
+    yields: true,
+    base,
+    tombstone: "",
+    fetchedAt: candidate.fetchedAt,
+    entry: packReferenced(entry, digests),
+    firstSeen: entry.firstSeen,
+    lastChanged: entry.lastChanged,
+    inline: false,
+    changed: [],
+    addAliases: [],
+    removeAliases: [],
+  };
 }

@@ -31,6 +31,29 @@ export interface IncomingRecord {
   data: JsonObject;
   /** µs by the provider's clock (redis/lua/clock.lua). */
   fetchedAt: number;
+  /** Digest of the source text that the record was read from, where it is known (`recognise`). */
+  textDigest?: string;
+  /** The index entry that `recognise` found: spares a read, and is compared again when the record is written. */
+  entry?: string;
+}
+
+/** A record that was cut out of its source's text and is not parsed yet. */
+export interface SourceRecord {
+  id: string;
+  text: Buffer;
+  /** µs by the provider's clock. */
+  fetchedAt: number;
+}
+
+/** What the store knows of a source text. */
+export interface Recognised {
+  textDigest: string;
+  /** The index entry read; empty where the id is not live. */
+  entry: string;
+  /** The stored record was read from the same text, and is marked as seen and unchanged. */
+  unchanged: boolean;
+  /** Of an unchanged record, ms since the epoch. */
+  lastModified: number | undefined;
 }
 
 export interface CommitOptions {
@@ -96,6 +119,11 @@ export interface Seen {
 }
 
 export interface ProviderRecords {
+  /**
+   * Finds the records whose source text is the one that the stored record was read from: they need no parsing, and are
+   * marked as seen and unchanged here. One result a record, in order.
+   */
+  recognise(attempt: Attempt, records: readonly SourceRecord[], signal?: AbortSignal): Promise<Recognised[]>;
   /** Writes what changed, marks all as seen, counts. Splits into atomic steps of ≤ 64 records or 256 KB. */
   commit(attempt: Attempt, records: IncomingRecord[], options: CommitOptions): Promise<CommitResult>;
   /** Marks ids as seen without a good record behind them: bad records, those a person has accepted apart. Fenced. */

@@ -11,6 +11,10 @@ export interface Candidate extends Version {
   readonly id: string;
   readonly aliases: readonly string[];
   readonly data: IncomingRecord["data"];
+  /** Latin-1; empty where it is not known. */
+  readonly textDigest: string;
+  /** The index entry that was read already; undefined where it must be read. */
+  readonly entry: string | undefined;
 }
 
 /** One candidate an id: of several copies the one that outlives the others. */
@@ -19,11 +23,13 @@ export function candidatesOf(
   staleness: CommitOptions["staleness"],
 ): Candidate[] {
   const byId = new Map<string, Candidate>();
-  for (const { id, lastModified, aliases, data, fetchedAt } of records) {
+  for (const { id, lastModified, aliases, data, fetchedAt, textDigest = "", entry } of records) {
     const candidate = {
       id,
       data,
       fetchedAt,
+      textDigest,
+      entry,
       lastModified: parseTime(lastModified),
       aliases: aliases.length > 1 ? [...new Set(aliases)].sort() : aliases,
     };

@@ -29,6 +29,7 @@ import type { ProviderRecords } from "./contract.ts";
 import { FrameWriter } from "./frame.ts";
 import { migrateRecords, recordsToMigrate } from "./migration/migrate.ts";
 import { exportRecords, getRecord, recordsByAlias } from "./queries.ts";
+import { recognise } from "./recognise.ts";
 import { removeRecords, unseenIds } from "./removal.ts";
 import { MARKS_A_CALL, markSeen, parseMark } from "./seenMarks.ts";
 import { chunksOf, type StoreContext } from "./storeContext.ts";
@@ -37,7 +38,7 @@ import { readTombstone } from "./tombstones.ts";
 export interface RedisRecordsOptions {
   redis: Redis;
   keys: ProviderKeys;
-  provider: { name: string; authority: string; dictionaries?: readonly string[] };
+  provider: { name: string; authority: string; version: number; dictionaries?: readonly string[] };
   /** Entries that the change feed keeps, at least. */
   changesLimit: number;
 }
@@ -47,6 +48,7 @@ export function makeRedisProviderRecords(options: RedisRecordsOptions): Provider
   const { redis, keys } = context;
   const tools = { context, writer: new CanonicalWriter(), frame: new FrameWriter() };
   return {
+    recognise: (attempt, records, signal) => recognise(context, attempt, records, signal),
     commit: (attempt, records, commitOptions) => commitRecords(tools, attempt, records, commitOptions),
     async markDead(attempt, ids, as = "dead") {
       // No fetch time: a dead mark never makes a good record yield.

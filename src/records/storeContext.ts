@@ -9,7 +9,7 @@ import type { Attempt } from "./contract.ts";
 export interface StoreContext {
   readonly redis: Redis;
   readonly keys: ProviderKeys;
-  readonly provider: { readonly name: string; readonly authority: string };
+  readonly provider: { readonly name: string; readonly authority: string; readonly version: number };
   readonly content: ContentCodec;
   /** Entries that the change feed keeps, at least. */
   readonly changesLimit: number;

@@ -102,8 +102,8 @@ describe("the change feed", () => {
   test("merges providers, each in its own order, and a cursor holds the place in all of them", async () => {
     const keys = makeKeys("merged");
     const providers = [
-      { name: "cwe", authority: "mitre" },
-      { name: "capec", authority: "mitre" },
+      { name: "cwe", authority: "mitre", version: 1 },
+      { name: "capec", authority: "mitre", version: 1 },
     ];
     const feed = makeRedisChangeFeed({ redis, keys, providers });
     for (const round of [1, 2]) {

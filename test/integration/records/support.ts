@@ -8,7 +8,7 @@ import type { Attempt, CommitOptions, IncomingRecord } from "../../../src/record
 import { makeRedisChangeFeed, makeRedisProviderRecords } from "../../../src/records/index.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
 
-export const provider = { name: "cve", authority: "nvd" };
+export const provider = { name: "cve", authority: "nvd", version: 1 };
 export const latestWins: CommitOptions = { staleness: "latest-wins", acceptRepeatedRegression: false };
 export const fetchOrder: CommitOptions = { staleness: "fetch-order", acceptRepeatedRegression: false };
 export const LARGE = "a long text that makes its field a large one, ".repeat(8);
