@@ -107,6 +107,11 @@ export const errorCatalog = {
     "The store was written by a newer UEE.",
     "Upgrade this process; an older one never touches a newer layout.",
   ),
+  STOR_MIGRATING: entry(
+    "deferred",
+    "The store moves to a new layout; runs wait until it is done.",
+    "Nothing while the number of records falls. If workers of an older version are named, stop them.",
+  ),
   SYS_FLEET_DISAGREES: entry(
     "configuration",
     "A live process of this fleet uses another rate, key or address for this upstream.",

@@ -30,6 +30,8 @@ export interface WorkerFacts {
   process: ProcessIdentity;
   startedAt: string;
   version: string;
+  /** The schema version of the store that it works on; absent of workers before version 2. */
+  schema?: number;
   state: WorkerState;
   /** Ids of this worker's BullMQ workers: their lock tokens begin with one of them. */
   lockOwners: string[];

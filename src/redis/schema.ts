@@ -6,10 +6,14 @@ import { loadScript } from "./scripts.ts";
 
 const script = loadScript(new URL("./lua/schema-1.lua", import.meta.url));
 
+/** The oldest schema version whose records can be read and migrated (records/migration). */
+const OLDEST_SCHEMA = 1;
+
 /**
- * Marks an empty store with our schema version and refuses one that is newer than we are (SYS_SCHEMA_NEWER). Atomic, so
- * an old and a new process that start together cannot both win.
- * @param options.write false for readers: an empty store stays empty
+ * Marks an empty store with our schema version, raises that of an older store, so that processes of the older version do
+ * not open it any more, and refuses one that is newer than we are (SYS_SCHEMA_NEWER). Atomic, so an old and a new process
+ * that start together cannot both win.
+ * @param options.write false for readers: the store stays as it is
  */
 export async function ensureSchema(
   redis: Redis,
@@ -17,12 +21,12 @@ export async function ensureSchema(
   options: { write?: boolean } = {},
 ): Promise<void> {
   const reply = await script
-    .run(redis, [keys.fleet], [SCHEMA_VERSION, options.write === false ? 0 : 1])
+    .run(redis, [keys.fleet], [SCHEMA_VERSION, OLDEST_SCHEMA, options.write === false ? 0 : 1])
     .catch((error: unknown) => {
       throw mapRedisError(error);
     });
   const stored = Number(reply);
-  if (stored === SCHEMA_VERSION) return;
+  if (stored >= OLDEST_SCHEMA && stored <= SCHEMA_VERSION) return;
   const found = `The store under prefix '${keys.prefix}' has schema version ${String(reply)}; this UEE knows ${SCHEMA_VERSION}.`;
   throw new UeeError(stored > SCHEMA_VERSION ? "SYS_SCHEMA_NEWER" : "STOR_CORRUPT", found);
 }

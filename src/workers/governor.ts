@@ -153,6 +153,15 @@ export class Governor {
     );
   }
 
+  /** The store has its new layout: ends the wait for that, and no other. */
+  async storeMigrated(): Promise<void> {
+    await this.#o.machine.decide(({ state, reason }) =>
+      state === "WAITING_BACKOFF" && reason?.startsWith("STOR_MIGRATING")
+        ? { events: "upstream_well", actor: this.#actor, reason: "the store has its new layout" }
+        : undefined,
+    );
+  }
+
   /** The upstream's breaker has closed, maybe before its time: ends the wait for that, and no other. */
   async breakerClosed(): Promise<void> {
     await this.#o.machine.decide(({ state, reason }) =>

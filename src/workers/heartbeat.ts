@@ -5,6 +5,7 @@
 import type { Redis } from "ioredis";
 import { HEARTBEAT_MS, LIVE_MS, type WorkerFacts, type WorkerRegistry } from "../recovery/workerRegistry.ts";
 import type { WorkerState } from "../recovery/workerView.ts";
+import { SCHEMA_VERSION } from "../redis/keys.ts";
 import { thisProcess } from "../runs/processIdentity.ts";
 import { Vitals } from "./vitals.ts";
 
@@ -42,6 +43,7 @@ export class Heartbeat {
       process: thisProcess(),
       startedAt: new Date().toISOString(),
       version: options.version,
+      schema: SCHEMA_VERSION,
       state: "starting",
       lockOwners: options.lockOwners,
       serves: options.serves,

@@ -2,12 +2,22 @@
  * What a batch has received: judges it, commits the good, sets the bad aside, and keeps the sums for the checkpoint.
  * Usually all at once; a provider whose batch is too large for that hands it over piece by piece while it fetches on.
  */
+import { SourceText } from "../core/sourceText.ts";
+import type { TransformedRecord } from "../providers/contract.ts";
 import type { Attempt, CommitResult, IncomingRecord } from "../records/contract.ts";
 import type { BadRecord } from "../recovery/deadLetters/badRecords.ts";
 import { recordKey } from "../recovery/deadLetters/deadLetter.ts";
 import type { BatchEntry, RunRecord } from "../runs/runs.ts";
 import type { ProviderContext } from "./context.ts";
-import { judge, newestOf, portionsOf } from "./judge.ts";
+import { judge, newestOf, portionsOf, type Received } from "./judge.ts";
+
+/** Records whose source text is the stored one. */
+interface Unchanged {
+  readonly count: number;
+  readonly last: string | undefined;
+  /** The one with the greatest lastModified. */
+  readonly newest: readonly TransformedRecord[];
+}
 
 export class Intake {
   readonly committed: CommitResult = { created: 0, updated: 0, unchanged: 0, stale: 0, bytesWritten: 0 };
@@ -39,9 +49,10 @@ export class Intake {
   async #take(records: readonly unknown[], fetchedAt: number): Promise<void> {
     const context = this.#context;
     const attempt = this.#attempt;
-    const { good, bad } = await judge(context, records, fetchedAt, this.#signal);
     const windowed = context.provider.kind === "windowed";
     context.onStep("commit", "before", attempt.batchKey);
+    const { rest, unchanged } = await this.#recognise(records, fetchedAt);
+    const { good, bad } = await judge(context, rest, fetchedAt, this.#signal);
     for (const [copy, same] of windowed ? this.#byCopy(good) : [[0, good] as const]) {
       const result = await context.records.commit({ ...attempt, copy }, same, {
         staleness: windowed ? "latest-wins" : "fetch-order",
@@ -52,11 +63,60 @@ export class Intake {
     }
     await setAside(context, attempt, bad, this.bad);
     context.onStep("commit", "after", attempt.batchKey);
-    this.good += good.length;
+    this.committed.unchanged += unchanged.count;
+    this.good += good.length + unchanged.count;
     this.bad += bad.length;
-    this.last = good.at(-1)?.id ?? this.last;
-    const newest = newestOf(good, Date.parse(this.#run.startedAt));
-    if (newest && (!this.newest || newest.ms > this.newest.ms)) this.newest = newest;
+    this.last = good.at(-1)?.id ?? unchanged.last ?? this.last;
+    const startMs = Date.parse(this.#run.startedAt);
+    for (const newest of [newestOf(good, startMs), newestOf(unchanged.newest, startMs)]) {
+      if (newest && (!this.newest || newest.ms > this.newest.ms)) this.newest = newest;
+    }
+  }
+
+  /**
+   * Takes out the records whose source text is the one that is stored: they need no parsing. The others go on, with what
+   * was found out about them. A further copy of an id is always compared by its content.
+   */
+  async #recognise(
+    records: readonly unknown[],
+    fetchedAt: number,
+  ): Promise<{ rest: Received[]; unchanged: Unchanged }> {
+    const { provider } = this.#context;
+    const startMs = Date.parse(this.#run.startedAt);
+    const rest: Received[] = [];
+    const candidates: { source: SourceText; id: string }[] = [];
+    const met = new Set<string>();
+    for (const record of records) {
+      const id = record instanceof SourceText && !record.refusal ? provider.identify(record.stub) : undefined;
+      if (id === undefined || met.has(id) || this.#copies.has(id)) {
+        rest.push({ item: record });
+        continue;
+      }
+      met.add(id);
+      candidates.push({ source: record as SourceText, id });
+    }
+    const found = await this.#context.records.recognise(
+      this.#attempt,
+      candidates.map(({ source, id }) => ({ id, text: source.bytes, fetchedAt })),
+      this.#signal,
+    );
+    let count = 0;
+    let newest: { source: SourceText; lastModified: number } | undefined;
+    candidates.forEach(({ source, id }, i) => {
+      const { unchanged, textDigest, entry, lastModified } = found[i]!;
+      if (!unchanged) {
+        rest.push({ item: source, textDigest, entry });
+        return;
+      }
+      count++;
+      this.#copies.set(id, 1);
+      if (lastModified === undefined || lastModified > startMs) return;
+      if (newest === undefined || lastModified > newest.lastModified) newest = { source, lastModified };
+    });
+    // The watermark is a time as its record wrote it: only the newest record is read for it.
+    const dated = newest ? [provider.transform(newest.source.parse())] : [];
+    const last = count > 0 ? candidates.at(-1)?.id : undefined;
+    return { rest, unchanged: { count, last, newest: dated } };
   }
 
   /** By how often their ids came before in this batch. */

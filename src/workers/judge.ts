@@ -24,17 +24,24 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 /** Judging goes on for so long at a time, ms: requests, lock renewals and heartbeats of this process come in between. */
 const JUDGING_MS = 8;
 
-/** Judges every raw record: good ones are transformed, a bad one is set aside alone. */
+/** A raw record, and what the store has found out about its source text. */
+export interface Received {
+  readonly item: unknown;
+  readonly textDigest?: string;
+  readonly entry?: string;
+}
+
+/** Validates every raw record: good ones are transformed, a bad one is set aside alone. */
 export async function judge(
   context: ProviderContext,
-  raw: readonly unknown[],
+  received: readonly Received[],
   fetchedAt: number,
   signal: AbortSignal,
 ): Promise<Judged> {
   const good: IncomingRecord[] = [];
   const bad: BadRecord[] = [];
   let pauseAt = performance.now() + JUDGING_MS;
-  for (const item of raw) {
+  for (const { item, ...known } of received) {
     if (performance.now() > pauseAt) {
       await nextTurn();
       signal.throwIfAborted();
@@ -42,7 +49,7 @@ export async function judge(
     }
     const record = transformed(context.provider, item);
     if (record instanceof UeeError) bad.push(badRecord(context.provider, item, record, fetchedAt));
-    else good.push({ ...record, fetchedAt });
+    else good.push({ ...record, ...known, fetchedAt });
   }
   return { good, bad };
 }
@@ -171,7 +178,10 @@ export function* portionsOf(records: readonly unknown[]): Generator<readonly unk
  * Which of a batch's records is newest, by their own lastModified. A record dated after `latest` (ms) does not count: it
  * says nothing about how far the upstream is known.
  */
-export function newestOf(records: IncomingRecord[], latest: number): { ms: number; text: string } | null {
+export function newestOf(
+  records: readonly Pick<IncomingRecord, "lastModified">[],
+  latest: number,
+): { ms: number; text: string } | null {
   let newest: { ms: number; text: string } | null = null;
   for (const { lastModified } of records) {
     if (lastModified === null || (newest !== null && lastModified === newest.text)) continue;

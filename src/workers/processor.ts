@@ -14,6 +14,7 @@ import { LOOK_AGAIN_MS } from "./governor.ts";
 import { backoffMs, type Outcome, outcomeOf } from "./outcome.ts";
 import { runBatch } from "./runBatch.ts";
 import { runRecord } from "./runRecord.ts";
+import { refuseWhileMigrating } from "./storeMigration.ts";
 import { throughTrouble } from "./throughTrouble.ts";
 
 type Steps = (
@@ -66,6 +67,7 @@ export class BatchProcessor {
       return { kind: "dead", error };
     }
     try {
+      await refuseWhileMigrating(this.#context);
       // The last step of a run works on no batch: it needs no permit.
       const lastAttempt = job.attempts.made + 1 >= job.attempts.allowed;
       const work =

@@ -18,6 +18,7 @@ import type { ProviderContext } from "./context.ts";
 import { sweepLeftovers } from "./leftovers.ts";
 import { openReplays } from "./replays.ts";
 import type { ScheduleDuty } from "./scheduleDuty.ts";
+import { StoreMigration } from "./storeMigration.ts";
 
 const RECONCILE_MS = 15_000;
 /** How often jobs of processes that are known to be dead are looked for, and locks that last too long: a few small reads. */
@@ -47,17 +48,22 @@ export class Upkeep {
   readonly #sweepers: ReadonlyMap<ProviderContext, LetterSweeper>;
   #timers: NodeJS.Timeout[] = [];
   #reconciling: Promise<void> = Promise.resolve();
+  readonly #migration: StoreMigration;
 
   constructor(options: UpkeepOptions) {
     this.#o = options;
     this.#reconcilers = options.contexts.map((c) => new Reconciler(c, options.logger));
+    this.#migration = new StoreMigration(options);
     this.#sweepers = new Map(options.contexts.map((c) => [c, new LetterSweeper(c)]));
   }
 
   start(): void {
     const every = (ms: number, what: () => void) => this.#timers.push(setInterval(what, ms).unref());
+    const migrate = () => void this.#quietly(() => this.#migration.run());
+    migrate();
     every(RECONCILE_MS, () => {
       this.#reconciling = this.reconcile();
+      migrate();
     });
     every(DEAD_HOLDERS_MS, () => void this.#quietly(() => this.#releaseDeadHolders()));
     every(HEED_MS, () => void this.#quietly(() => this.#heedPeople()));
@@ -66,6 +72,7 @@ export class Upkeep {
   /** Resolves when a round that is under way has ended. */
   stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    this.#migration.stop();
     return this.#reconciling;
   }
 

@@ -66,7 +66,7 @@ if total > 0 then
     if bases[i] ~= '' and redis.call('HGET', INDEX .. buckets[i], ids[i]) ~= bases[i] then
       conflicts[#conflicts + 1] = i - 1
     else
-      mark_seen(ids[i], seen[i], code, pass, fetched, tag, code == 'n' and base ~= '')
+      mark_seen(ids[i], seen[i], code, pass, fetched, tag, code == 'n' and bases[i] ~= '')
     end
   end
 end

@@ -1,14 +1,21 @@
 --[[
-Sets the store's schema version once, or tells which one it has. An existing version is never changed here.
-KEYS[1]  fleet hash
-ARGV[1]  our version     ARGV[2]  1: write it where there is none; 0: only look
-Returns  the store's version as a string; our own where there was none
+  Sets the store's schema version where there is none or an older one that can be migrated, or tells which one it has.
+  KEYS[1] fleet HASH
+  ARGV[1] our version
+  ARGV[2] the oldest version that can be migrated
+  ARGV[3] 1 to write it, 0 to look only
+  Returns the store's version as a string; our own where there was none.
 ]]
-local stored = redis.call('HGET', KEYS[1], 'schema')
-if stored then
+local fleet = KEYS[1]
+local ours, oldest, writes = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
+local stored = redis.call('HGET', fleet, 'schema')
+local version = tonumber(stored or '')
+local migrates = version and version >= oldest and version < tonumber(ours)
+if stored and not migrates then
   return stored
 end
-if ARGV[2] == '1' then
-  redis.call('HSET', KEYS[1], 'schema', ARGV[1])
+if writes then
+  redis.call('HSET', fleet, 'schema', ours)
+  return ours
 end
-return ARGV[1]
+return stored or ours

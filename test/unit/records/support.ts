@@ -70,7 +70,17 @@ export function reordered(value: unknown): unknown {
 const writer = new CanonicalWriter();
 
 export const prepared = (data: JsonObject, aliases: string[] = []): Prepared =>
-  detach(prepare(writer, { id: "X-1", aliases, data, fetchedAt: 1, lastModified: undefined, textDigest: "", entry: undefined }));
+  detach(
+    prepare(writer, {
+      id: "X-1",
+      aliases,
+      data,
+      fetchedAt: 1,
+      lastModified: undefined,
+      textDigest: "",
+      entry: undefined,
+    }),
+  );
 
 export const codec = new ContentCodec(['{"a":"plain plain plain","b":1}']);
 
