@@ -1,9 +1,9 @@
 /** A fleet on a store of schema version 1: workers migrate it, runs wait meanwhile, readers go on. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import type { Redis } from "ioredis";
-import { thisProcess } from "../../src/recovery/processIdentity.ts";
 import { WorkerRegistry } from "../../src/recovery/workerRegistry.ts";
 import { makeKeys, type ProviderKeys } from "../../src/redis/keys.ts";
+import { thisProcess } from "../../src/runs/processIdentity.ts";
 import { writeLayout1 } from "../support/layout1.ts";
 import { type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
