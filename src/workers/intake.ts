@@ -174,7 +174,7 @@ async function setAside(
   const nameless = marks.filter((one) => one.nameless).map((one) => `${one.accepted ? "a:" : ""}${one.mark}`);
   await context.runs.planRecords(attempt, entries, nameless);
   await context.queue.addBatches(attempt.runId, entries);
-  await context.badRecords.planned([...fresh]);
+  await context.badRecords.planned(attempt.runId, [...fresh]);
   const marked = (as: boolean) => marks.filter((one) => one.accepted === as).map(({ mark }) => mark);
   await context.records.markDead(attempt, marked(false));
   await context.records.markDead(attempt, marked(true), "accepted");

@@ -25,8 +25,10 @@ test("a bad record whose attempt was killed before its job was planned gets one 
   expect([...(await records.keep([bad], run)).fresh]).toEqual(["r-1"]);
   // Killed here. The second attempt must not take the first one's notes for a job.
   expect([...(await records.keep([bad], run)).fresh]).toEqual(["r-1"]);
-  await records.planned(["r-1"]);
+  await records.planned(run.runId, ["r-1"]);
   expect([...(await records.keep([bad], run)).fresh]).toEqual([]);
+  // Its job was cancelled with that run, and it is no dead letter: the next run plans it again.
+  expect([...(await records.keep([bad], { ...run, runId: "cve-2" })).fresh]).toEqual(["r-1"]);
 });
 
 test("every bad record of a run lies in the failed set, however many there are", async () => {

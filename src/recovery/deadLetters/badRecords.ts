@@ -33,8 +33,11 @@ export interface BadRecordFacts {
   firstSeenAt: string;
   lastSeenAt: string;
   seen: number;
-  /** Its job was planned. Until then every attempt plans it anew: killed in between, nothing is lost. */
-  planned: boolean;
+  /**
+   * The run in which its job was planned. Until then every attempt plans it again, so that a death in between loses nothing; and
+   * so does a later run that finds no dead letter, since the jobs of a run that was stopped or failed are cancelled.
+   */
+  plannedIn?: string;
 }
 
 export const deadLetterId = (provider: string, id: string | undefined, raw: string): string =>
@@ -75,7 +78,7 @@ export class BadRecords {
         this.#redis.hget(this.#keys.letters.one(id), "state"),
       ]);
       if (state === "accepted") acceptedIds.add(id);
-      else if (!known?.planned) fresh.add(id);
+      else if (state === null && known?.plannedIn !== run.runId) fresh.add(id);
       const facts: BadRecordFacts = {
         id: record.id ?? null,
         code: record.code,
@@ -86,7 +89,7 @@ export class BadRecords {
         firstSeenAt: known?.firstSeenAt ?? run.now,
         lastSeenAt: run.now,
         seen: (known?.seen ?? 0) + 1,
-        planned: known?.planned ?? false,
+        ...(known?.plannedIn === undefined ? {} : { plannedIn: known.plannedIn }),
       };
       await this.#redis.set(this.#keys.badRecordRaw(id), record.raw);
       await this.#redis.hset(this.#keys.badRecords, id, JSON.stringify(facts));
@@ -124,11 +127,11 @@ export class BadRecords {
   }
 
   /** Their jobs are planned and added. */
-  async planned(ids: string[]): Promise<void> {
+  async planned(runId: string, ids: string[]): Promise<void> {
     for (const id of ids) {
       const facts = await this.facts(id);
       if (facts)
-        await this.#redis.hset(this.#keys.badRecords, id, JSON.stringify({ ...facts, planned: true }));
+        await this.#redis.hset(this.#keys.badRecords, id, JSON.stringify({ ...facts, plannedIn: runId }));
     }
   }
 

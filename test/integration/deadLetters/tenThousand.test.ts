@@ -50,7 +50,7 @@ async function fail(count: number): Promise<void> {
         code: "VAL_RECORD_FIELD",
         message: "",
         fetchedAt: 1,
-        planned: true,
+        plannedIn: "cve-old",
       };
       writes.set(keys.badRecordRaw(letter), raw).hset(keys.badRecords, letter, JSON.stringify(facts));
       const data: BatchJob = {
