@@ -31,7 +31,7 @@ const argument = (name, fallback) => {
 };
 const rounds = argument("--rounds", 3);
 const PAGE = 2000;
-const ALL_CVES = 361_000;
+const ALL_CVES = 500_000;
 
 if (!existsSync(join(data, "nvd/cve-after.ndjson.gz"))) {
   console.error(`No real records under ${data}: set UEE_SHARED_DATA.`);

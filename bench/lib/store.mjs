@@ -1,6 +1,5 @@
 // The record store by itself, without runs and queues around it.
 import { fromDist } from "./places.mjs";
-import { sum } from "./statistics.mjs";
 
 const PAGE = 2_000;
 const attempt = { runId: "bench", batchKey: "bench", fence: 1, pass: 1 };
@@ -16,12 +15,6 @@ export async function openStore(redis, provider) {
   await redis.hset(run.fences, attempt.batchKey, attempt.fence);
   const store = makeRedisProviderRecords({ redis, keys, provider, changesLimit: 1_000_000 });
   return {
-    /** Bytes of a record's head, on average. */
-    async headBytes() {
-      const ids = await redis.hrandfield(keys.index, 2_000);
-      const sizes = await Promise.all(ids.map((id) => redis.hstrlen(keys.record(id), "h")));
-      return sum(sizes) / sizes.length;
-    },
     async commit(records, fetchedAt) {
       const total = { created: 0, updated: 0, unchanged: 0, bytesWritten: 0 };
       for (let at = 0; at < records.length; at += PAGE) {
