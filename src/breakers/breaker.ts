@@ -1,12 +1,12 @@
 /**
- * The circuit breaker of one upstream, as this process has it. Redis holds the truth for the whole fleet: it is asked before
- * every call, so that a breaker which another pod opened is obeyed at once, by a pod that has just started too. The local
- * opossum circuit follows it, and decides alone while Redis is away.
+ * The circuit breaker of one upstream in this process. Redis holds the state of the whole fleet and is asked before
+ * every call, so a pod that has just started obeys a breaker that another pod opened. The local opossum circuit
+ * follows that state and decides alone while Redis is unreachable.
  *
- *  - Failures in a row are counted for the fleet: one pod's good answers show that the upstream is well.
- *  - Whoever asks first once an open breaker's time is over gets the probe's token; what comes of its call closes the breaker
- *    or opens it again, for all.
- *  - Every outcome names the version under which its call began; what comes late counts for nothing.
+ * - Consecutive failures are counted for the fleet: a success in one pod shows that the upstream is healthy.
+ * - The first process that asks after the open period ends receives the probe token. The result of its call closes or
+ *   reopens the breaker for the whole fleet.
+ * - Every outcome names the version under which its call began. Late outcomes are ignored.
  */
 import { randomUUID } from "node:crypto";
 import type { NamedRequest } from "../core/actor.ts";
@@ -26,19 +26,19 @@ export interface BreakerOptions {
   store: BreakerStore;
   policy: BreakerPolicy;
   logger: Logger;
-  /** A probe that has come to no end by then has failed, ms. */
+  /** A probe that has not ended after this time has failed, ms. */
   probeLimitMs: number;
-  /** How long a token is held unless it is renewed, ms; renewed at a third of it. Default 15,000. */
+  /** Lease of the token, ms; renewed after a third of it. Default 15,000. */
   leaseMs?: number;
-  /** Told of every transition that this process made; what it throws is logged. */
+  /** Called after every transition that this process made. Errors it throws are logged. */
   onMoved?(transition: BreakerTransition, view: BreakerView): Promise<void> | void;
   random?: () => number;
 }
 
-/** Version of a phase that only this process knows of, since Redis is away. */
+/** Version of a phase that only this process knows, because Redis is unreachable. */
 const ALONE = -1;
 
-/** What Redis said this long ago, or less, is still believed right before a request is sent, ms. */
+/** Maximum age of an answer from Redis that is still used right before a request is sent, ms. */
 const FRESH_MS = 250;
 
 export class Breaker implements Guard, CallOwner {
@@ -66,7 +66,7 @@ export class Breaker implements Guard, CallOwner {
     return this.store.upstream;
   }
 
-  /** Of this process; for those who look, it decides nothing. */
+  /** State in this process, for display only. */
   get localState(): BreakerState {
     return this.#phase?.circuit.state ?? "closed";
   }
@@ -107,7 +107,7 @@ export class Breaker implements Guard, CallOwner {
         pauseMs: policy.pauseMs,
       }),
     ).catch((error: unknown) => {
-      // The call has its own end to tell; an outcome that was not told is one that did not count.
+      // The caller reports how the call ended. A call without a report does not count.
       const { code, message } = toUeeError(error);
       this.logger.warn({ event: "breaker_untold", upstream: this.upstream, code }, message);
       return undefined;
@@ -121,7 +121,7 @@ export class Breaker implements Guard, CallOwner {
     this.#pending.add(settled);
   }
 
-  /** A person closes it; `changed` is false when it was closed already. */
+  /** Closes the breaker on behalf of an operator; `changed` is false when it was already closed. */
   async reset(by: NamedRequest): Promise<{ changed: boolean; view: BreakerView }> {
     for (;;) {
       const { version } = await this.store.view();
@@ -129,12 +129,12 @@ export class Breaker implements Guard, CallOwner {
       this.#heard(said);
       if (said.verdict === "moved") return { changed: true, view: said.view };
       if (said.verdict === "unchanged") return { changed: false, view: said.view };
-      // It moved between the two: the person's word is about what it is now.
+      // The breaker changed between the two requests; the operator's request applies to its current state.
       if (said.verdict !== "lost") throw new UeeError("PROV_ILLEGAL_TRANSITION");
     }
   }
 
-  /** Gives a probe's token back and lets the circuit go. To be called when no calls are under way any more. */
+  /** Returns the probe token and shuts the circuit down. Call it when no calls are in progress. */
   async close(): Promise<void> {
     await Promise.all([...this.#probes].map((call) => call.abandoned()));
     while (this.#pending.size > 0) await Promise.allSettled([...this.#pending]);
@@ -146,7 +146,7 @@ export class Breaker implements Guard, CallOwner {
     const token = randomUUID();
     const askedAt = performance.now();
     const said = await this.#shared(() => this.store.admit({ mode: "probe", token, leaseMs: this.leaseMs }));
-    // It closed, or another one's probe began, between the two questions.
+    // The breaker closed, or another probe began, between the two requests.
     if (said?.verdict === "refused") throw openError(said.view, this.policy);
     if (said?.verdict !== "probe") return this.#begin(undefined);
     this.#enter("half_open", said.view.version, said.view.failedProbes, 0);
@@ -164,7 +164,7 @@ export class Breaker implements Guard, CallOwner {
     return call;
   }
 
-  /** Follows what Redis says. Undefined when Redis is away or unwell. */
+  /** Follows the state in Redis. Undefined when Redis is unreachable or failing. */
   async #shared(ask: () => Promise<BreakerReply>): Promise<BreakerReply | undefined> {
     try {
       const said = await ask();
@@ -179,7 +179,7 @@ export class Breaker implements Guard, CallOwner {
   #heard({ view, moves }: BreakerReply): void {
     this.#heardAt = performance.now();
     if (this.#phase?.version !== view.version) {
-      // Half open is only who holds the token; for all others it is open.
+      // Only the holder of the token is half open; for every other process the breaker is open.
       const state = view.state === "closed" ? "closed" : "open";
       this.#enter(state, view.version, view.failedProbes, view.remainingMs);
     }
@@ -208,7 +208,7 @@ export class Breaker implements Guard, CallOwner {
     return this.#phase ?? this.#enter("closed", ALONE, 0, 0);
   }
 
-  /** Redis is away: this process opens for itself, until Redis says otherwise. */
+  /** Redis is unreachable: this process opens its own circuit until Redis answers again. */
   #failedAlone(phase: Phase): void {
     if (phase !== this.#phase) return;
     const { circuit, failedProbes } = phase;

@@ -1,4 +1,7 @@
-/** One upstream's breaker as the fleet shares it: the scripts, typed. Redis' errors come mapped. */
+/**
+ * One upstream's breaker as the fleet shares it: typed wrappers of the scripts. Redis errors are mapped to UEE
+ * errors.
+ */
 
 import type { Redis } from "ioredis";
 import type { NamedRequest } from "../core/actor.ts";
@@ -33,7 +36,7 @@ export interface Admission {
 }
 
 export interface CallReport {
-  /** Of the breaker when the call began. */
+  /** Version of the breaker when the call began. */
   version: number;
   token: string | undefined;
   outcome: "success" | "failure" | "nothing";
@@ -49,7 +52,7 @@ export interface BreakerStoreOptions {
   upstream: string;
   redis: Redis;
   keys: Pick<UpstreamKeys, "breaker" | "breakerTransitions">;
-  /** This process, as transitions and probes name it. */
+  /** Name of this process in transitions and probes. */
   actor: string;
 }
 
@@ -75,14 +78,14 @@ export class BreakerStore {
     });
   }
 
-  /** False when the token is somebody else's by now. */
+  /** False when another process holds the token now. */
   async renew(token: string, leaseMs: number): Promise<boolean> {
     return (
       (await this.#run(scripts.renew.run(this.#o.redis, [this.#o.keys.breaker], [token, leaseMs]))) === 1
     );
   }
 
-  /** Verdict `moved`, `unchanged` (closed already) or `lost` (not at that version any more). */
+  /** Verdict: `moved`, `unchanged` (already closed) or `lost` (the version has changed). */
   reset(version: number, by: NamedRequest): Promise<BreakerReply> {
     return this.#ask(scripts.reset, { expect: { version }, actor: by.actor, reason: by.reason });
   }

@@ -1,24 +1,25 @@
 /**
- * opossum, one circuit for each phase of a breaker: closed, open, or half open with its one call. What it does wrong where one
- * lets it (tried out with 9.0.0), and what keeps it from that:
+ * One opossum circuit for each phase of a breaker: closed, open, or half open with its single call. Verified with
+ * opossum 9.0.0; each line names a behaviour and how this file avoids it:
  *
- *  - it opens by percentages of a rolling window, at the first failure where nothing is set → never by itself while closed
- *    (`volumeThreshold`); whoever counts failures in a row opens it
- *  - what `errorFilter` passes over counts as a success and closes a half-open circuit → what says nothing of the upstream's
- *    health is never told to it: such a call's promise just does not settle
- *  - `capacity` counts its own rejections as failures → not used
- *  - `timeout` frees the slot while the call runs on, and one `abortController` ends all calls for good → not used; every call
- *    has time-outs and a signal of its own
- *  - a success that began before the circuit opened closes it while half open → a circuit serves one phase only; calls of an
- *    earlier phase settle on a circuit that nobody looks at
- *  - without a time-out a probe that never settles leaves it half open for ever → the probe's token is leased, and bounded
- *  - `cache` and `coalesce` take calls with the same arguments for the same → not used
+ * - It opens by the percentage of failures in a rolling window, after one failure by default. `volumeThreshold`
+ *   disables this; the breaker counts consecutive failures and opens the circuit itself.
+ * - A result that `errorFilter` accepts counts as a success and closes a half-open circuit. Results that say nothing
+ *   about the upstream's health are never reported: their promise stays pending.
+ * - `capacity` counts its own rejections as failures. It is not used.
+ * - `timeout` frees the slot while the call continues, and one `abortController` ends all calls for good. Neither is
+ *   used; every call has its own time-outs and signal.
+ * - A success that began before the circuit opened closes it while half open. A circuit therefore serves one phase;
+ *   calls of an earlier phase settle on a circuit that is no longer in use.
+ * - Without a time-out, a probe that never settles leaves the circuit half open for ever. The probe token has a lease
+ *   and an upper bound.
+ * - `cache` and `coalesce` treat calls with equal arguments as the same call. They are not used.
  */
 import CircuitBreaker from "opossum";
 import type { UeeError } from "../core/errors.ts";
 import type { BreakerState } from "../machines/breakerMachine.ts";
 
-/** What opossum hears of a call. Resolves when it has made up its mind. */
+/** Reports the result of a call to opossum. Resolves when opossum has processed it. */
 export interface CircuitCall {
   succeeded(): Promise<void>;
   failed(error: UeeError): Promise<void>;
@@ -26,22 +27,22 @@ export interface CircuitCall {
 
 export interface Circuit {
   readonly state: BreakerState;
-  /** Calls of this process that failed in a row. */
+  /** Consecutive failed calls of this process. */
   readonly failures: number;
-  /** Undefined when the circuit does not let it through. */
+  /** Undefined when the circuit rejects the call. */
   begin(): CircuitCall | undefined;
-  /** Nobody will look at it any more. */
+  /** The circuit is no longer in use. */
   retire(): void;
 }
 
-/** Its types leave out `state`, by which a circuit takes up where another was. */
+/** The types of opossum lack `state`, with which a circuit continues from another circuit's state. */
 interface Options extends CircuitBreaker.Options {
   state?: { closed: boolean; halfOpen: boolean };
 }
 
 const longestTimerMs = 2 ** 31 - 1;
 
-/** `halfOpensAfterMs`: when an open circuit lets one call through by itself; of use where nobody else can say so. */
+/** `halfOpensAfterMs`: when an open circuit lets one call through by itself; used while Redis cannot decide. */
 export function makeCircuit(name: string, phase: BreakerState, halfOpensAfterMs: number): Circuit {
   const options: Options = {
     name,
@@ -74,21 +75,21 @@ export function makeCircuit(name: string, phase: BreakerState, halfOpensAfterMs:
         new Promise<void>((resolve, reject) => {
           verdict = { resolve, reject };
         });
-      const judged = circuit.fire(call).then(
+      const recorded = circuit.fire(call).then(
         () => undefined,
         () => undefined,
       );
-      // opossum calls it in this very turn, or not at all.
+      // opossum calls this synchronously or not at all.
       const begun = verdict as { resolve: () => void; reject: (error: UeeError) => void } | undefined;
       return (
         begun && {
           succeeded: () => {
             begun.resolve();
-            return judged;
+            return recorded;
           },
           failed: (error) => {
             begun.reject(error);
-            return judged;
+            return recorded;
           },
         }
       );

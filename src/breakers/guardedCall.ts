@@ -1,30 +1,30 @@
-/** One call under a breaker: told to the local circuit and to the fleet when it ends, once. */
+/** One call under a breaker. Its result is reported once to the local circuit and to the fleet. */
 import { UeeError } from "../core/errors.ts";
 import type { GuardedCall } from "../upstream/guard.ts";
 import type { BreakerStore, CallReport } from "./breakerStore.ts";
 import type { Circuit } from "./circuit.ts";
-import { weigh } from "./judge.ts";
+import { classify } from "./classify.ts";
 import type { BreakerPolicy } from "./policy.ts";
 import { holdToken } from "./probeToken.ts";
 import type { BreakerReply } from "./report.ts";
 
-/** Between two of the breaker's transitions. */
+/** A period between two transitions of the breaker. */
 export interface Phase {
   readonly version: number;
   readonly failedProbes: number;
   readonly circuit: Circuit;
 }
 
-/** The breaker, as its calls need it. */
+/** The interface of the breaker that its calls use. */
 export interface CallOwner {
   readonly upstream: string;
   readonly store: Pick<BreakerStore, "renew">;
   readonly policy: BreakerPolicy;
   readonly leaseMs: number;
   readonly probeLimitMs: number;
-  /** The phase that a call which waited for its turn now belongs to. @throws PROV_CIRCUIT_OPEN */
+  /** Returns the phase that a call belongs to after it waited for its turn. @throws PROV_CIRCUIT_OPEN */
   confirm(begunIn: Phase): Promise<Phase>;
-  /** Undefined when Redis is away: then only this process knows. Never rejects. */
+  /** Undefined when Redis is unreachable: then only this process records the result. Never rejects. */
   report(
     phase: Phase,
     report: Pick<CallReport, "token" | "outcome" | "code" | "message" | "reason">,
@@ -32,24 +32,24 @@ export interface CallOwner {
   inBackground(work: Promise<unknown>): void;
 }
 
-/** The call is the fleet's probe. */
+/** This call is the fleet's probe. */
 export interface ProbeGrant {
   token: string;
-  /** performance.now() from before it was asked for. */
+  /** performance.now() from before the token was requested. */
   askedAt: number;
-  /** Of whoever makes the call. */
+  /** Signal of the caller. */
   signal: AbortSignal;
 }
 
 export interface EndingCall extends GuardedCall {
-  /** Resolves when what came of it has been told. */
+  /** Resolves when the result has been reported. */
   readonly ended: Promise<void>;
 }
 
-/** Longer texts of upstreams and proxies are cut. */
+/** Longer texts of upstreams and proxies are truncated. */
 const mostText = 300;
 
-/** Undefined when the local circuit does not let it through. */
+/** Undefined when the local circuit rejects the call. */
 export function makeGuardedCall(
   breaker: CallOwner,
   begunIn: Phase,
@@ -66,7 +66,7 @@ export function makeGuardedCall(
     markEnded = resolve;
   });
 
-  /** False when it had ended before. */
+  /** False when the call had already ended. */
   const end = (): boolean => {
     if (over) return false;
     over = true;
@@ -76,7 +76,7 @@ export function makeGuardedCall(
   };
 
   const failed = async (error: UeeError): Promise<UeeError> => {
-    if (weigh(error) === "nothing") {
+    if (classify(error) === "nothing") {
       await abandoned(error);
       return error;
     }
@@ -88,7 +88,8 @@ export function makeGuardedCall(
       reason: `${error.code}: ${message}`,
     });
     markEnded();
-    // Also of a probe: it was an attempt at its batch, and an upstream that stays away must not keep a run open for ever.
+    // A probe counts too: it was an attempt of its batch, and an unreachable upstream must not keep a run open for
+    // ever.
     return error;
   };
 
@@ -100,7 +101,7 @@ export function makeGuardedCall(
     else breaker.inBackground(told);
   };
 
-  /** The token is gone: somebody else may be probing already, so this call must not go on. */
+  /** The token is lost: another process may be probing already, so this call must stop. */
   const lost = (): void => {
     if (!end()) return;
     markEnded();
@@ -113,7 +114,7 @@ export function makeGuardedCall(
     );
   };
 
-  // Whoever lets go of a call need not have read its answer: the token must not wait for that.
+  // A caller that abandons a call may leave its answer unread; the token must not wait for that.
   const calledOff = (): void => void abandoned();
   probe?.signal.addEventListener("abort", calledOff, { once: true });
   const held =
@@ -141,7 +142,7 @@ export function makeGuardedCall(
       }
       const present = await breaker.confirm(phase);
       if (present === phase) return;
-      // It opened and closed again while this call waited: nothing was sent, so it is a call of the new phase.
+      // The breaker opened and closed while this call waited. Nothing was sent, so the call belongs to the new phase.
       phase = present;
       circuitCall = present.circuit.begin();
     },

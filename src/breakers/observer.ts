@@ -1,6 +1,6 @@
 /**
- * A guard for those who ask an upstream out of curiosity (`uee doctor`): they obey an open breaker, never probe, and what they
- * meet counts for nothing, since it may be their own network's doing.
+ * A guard for diagnostic requests (`uee doctor`). They obey an open breaker, never probe, and their results do not
+ * count: a failure may be caused by the local network.
  */
 import { isRedisTrouble } from "../redis/errors.ts";
 import type { Guard } from "../upstream/guard.ts";
@@ -14,7 +14,7 @@ export function makeObserver(
 ): Guard {
   const refuseUnlessClosed = async (): Promise<void> => {
     const view = await store.view().catch((error: unknown) => {
-      // The fleet's limit has its own word on a Redis that is away.
+      // The rate limiter reports an unreachable Redis itself.
       if (isRedisTrouble(error)) return undefined;
       throw error;
     });

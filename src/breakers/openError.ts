@@ -2,7 +2,7 @@ import { UeeError } from "../core/errors.ts";
 import type { BreakerPolicy } from "./policy.ts";
 import type { BreakerView } from "./report.ts";
 
-/** Why a call is not made. It stays the same while the wait lasts, so that it can serve as a reason. */
+/** The reason why a call is not made. It stays the same during the wait, so it can be stored as a reason. */
 export function openError(
   view: BreakerView,
   policy: Pick<BreakerPolicy, "probingMs">,

@@ -1,16 +1,16 @@
-/** When a breaker opens and for how long. Pure. */
+/** When a breaker opens and for how long. Pure functions. */
 
 export interface BreakerPolicy {
-  /** Calls of the fleet that must fail in a row. */
+  /** Consecutive failed calls of the fleet that open the breaker. */
   threshold: number;
-  /** How long it stays open at first, and at most, ms; twice as long after each probe that fails. */
+  /** First and longest open period, ms; the period doubles after each failed probe. */
   firstOpenMs: number;
   longestOpenMs: number;
-  /** Share of that time by which it is drawn out at random: the breakers of several mirrors do not probe in step. */
+  /** Random share that is added to the period, so that breakers of several mirrors do not probe at the same time. */
   jitter: number;
-  /** How soon a probe that learned nothing is followed by another, ms. */
+  /** Wait after a probe that learned nothing, ms. */
   pauseMs: number;
-  /** How soon a call that met a probe under way should come again, ms. */
+  /** Wait of a call that met a probe in progress, ms. */
   probingMs: number;
 }
 
@@ -23,7 +23,7 @@ export const breakerPolicy: BreakerPolicy = {
   probingMs: 5_000,
 };
 
-/** All waits multiplied, as UEE_WAIT_SCALE says. */
+/** All waits are multiplied by UEE_WAIT_SCALE. */
 export const scaled = (policy: BreakerPolicy, by: number): BreakerPolicy => ({
   ...policy,
   firstOpenMs: policy.firstOpenMs * by,
@@ -32,7 +32,7 @@ export const scaled = (policy: BreakerPolicy, by: number): BreakerPolicy => ({
   probingMs: policy.probingMs * by,
 });
 
-/** How long to stay open after so many probes in a row have failed (0: it opens for the first time), ms. */
+/** Open period after this many consecutive failed probes (0: the breaker opens for the first time), ms. */
 export function openMs(
   policy: BreakerPolicy,
   failedProbes: number,
@@ -40,7 +40,7 @@ export function openMs(
 ): number {
   const drawnOut = 1 + policy.jitter * random();
   const doubled = policy.firstOpenMs * 2 ** Math.min(failedProbes, 30);
-  // The longest time is the longest with its jitter, so that there is some at that end too.
+  // The maximum includes the jitter, so that the longest period varies too.
   const nominal = Math.min(doubled, policy.longestOpenMs / (1 + policy.jitter));
   return Math.ceil(nominal * drawnOut);
 }

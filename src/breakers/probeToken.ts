@@ -1,27 +1,30 @@
-/** The probe's token while its call lasts: renewed in time, given up where it cannot be, never believed in for too long. */
+/**
+ * The probe token during its call: renewed in time, abandoned when it cannot be renewed, and never trusted past its
+ * lease.
+ */
 
 export interface HeldToken {
-  /** Right before a request is sent: is the token still ours for the time that sending takes? */
+  /** Checked right before a request is sent: does this process hold the token for the time that sending takes? */
   confirm(): Promise<boolean>;
   drop(): void;
 }
 
 export interface TokenOptions {
-  /** performance.now() from before the token was asked for. */
+  /** performance.now() from before the token was requested. */
   askedAt: number;
   leaseMs: number;
-  /** False when it is somebody else's by now; throws where Redis does not answer. */
+  /** False when another process holds it; throws when Redis does not answer. */
   renew(): Promise<boolean>;
-  /** Called once: it is not ours any more, or we cannot know. */
+  /** Called once, when the token is lost or its state is unknown. */
   lost(): void;
-  /** The call has come to no end in this time, ms. */
+  /** The call has not ended within this time, ms. */
   limitMs: number;
   tooLong(): void;
 }
 
 export function holdToken(options: TokenOptions): HeldToken {
   const { leaseMs } = options;
-  // Both clocks: one stands still while the machine sleeps, the other may be set.
+  // Both clocks are read: one stops while the machine sleeps, the other can be set.
   let since = { monotonic: options.askedAt, wall: Date.now() - (performance.now() - options.askedAt) };
   let dropped = false;
 
@@ -33,7 +36,7 @@ export function holdToken(options: TokenOptions): HeldToken {
     clearTimeout(limit);
   };
 
-  /** Is it ours? What was asked for before the answer counts from before the question. */
+  /** Asks whether this process holds the token. A confirmed lease counts from before the question was sent. */
   const renew = async (): Promise<boolean> => {
     const asked = { monotonic: performance.now(), wall: Date.now() };
     const ours = await options.renew().catch(() => undefined);

@@ -1,4 +1,4 @@
-/** A breaker and its transitions as people and machines read them. Times by Redis TIME. */
+/** A breaker and its transitions as the CLI, API and page show them. Times by Redis TIME. */
 import type { Actor } from "../core/actor.ts";
 import { isObject, type JsonObject } from "../core/json.ts";
 import { formatTime } from "../core/time.ts";
@@ -7,45 +7,45 @@ import { type Transition, toSnapshot, toTransition } from "../machines/request.t
 
 export type { BreakerEvent, BreakerState } from "../machines/breakerMachine.ts";
 
-/** Since ever, of the whole fleet. `calls` = successes + failures + ignored + those under way (or lost with their process). */
+/** Totals of the fleet. `calls` = successes + failures + ignored + calls in progress (or lost with their process). */
 export interface BreakerCounts {
-  /** Calls that were let through. */
+  /** Calls that were admitted. */
   calls: number;
   successes: number;
   failures: number;
-  /** Ended without saying anything of the upstream's health, or too late to count. */
+  /** Calls that ended without saying anything about the upstream's health, or too late to count. */
   ignored: number;
   /** Calls that were not made. */
   rejections: number;
-  /** Transitions to open because calls failed, failed probes included. */
+  /** Transitions to open because calls failed, including failed probes. */
   opens: number;
 }
 
 export interface BreakerView {
   upstream: string;
   state: BreakerState;
-  /** Counts the breaker's transitions. */
+  /** Number of the breaker's transitions. */
   version: number;
-  /** Calls of the fleet that failed in a row. */
+  /** Consecutive failed calls of the fleet. */
   consecutiveFailures: number;
-  /** Probes that failed in a row since it opened. */
+  /** Consecutive failed probes since the breaker opened. */
   failedProbes: number;
-  /** How often it has opened, ever. */
+  /** Number of times it has opened. */
   opens: number;
   /** When it left `closed`, ISO; null while closed. */
   openedAt: string | null;
-  /** End of the present wait, ISO; null where there is none. */
+  /** End of the current wait, ISO; null when there is none. */
   until: string | null;
   remainingMs: number;
-  /** Who probes, and since when; null when nobody does. */
+  /** Holder of the probe token, and since when; null when no probe is in progress. */
   probe: { by: string; since: string } | null;
-  /** The last failure that counted; kept after it has closed. */
+  /** The last failure that counted; kept after the breaker has closed. */
   lastFailure: { code: string; message: string; at: string } | null;
   counts: BreakerCounts;
 }
 
 export interface BreakerTransition {
-  /** Its place in the history; empty in what a script has just answered. */
+  /** Position in the history; empty in the direct reply of a script. */
   id: string;
   upstream: string;
   oldState: BreakerState;
@@ -56,16 +56,16 @@ export interface BreakerTransition {
   actor: string;
   actorKind: Actor["kind"];
   reason: string | null;
-  /** Calls, and probes, that had failed in a row by then. */
+  /** Consecutive failed calls and probes at that time. */
   failures: number;
   failedProbes: number;
-  /** End of the wait that began, ISO; null where none did. */
+  /** End of the wait that began, ISO; null when none began. */
   until: string | null;
 }
 
 const text = (value: unknown): string | null => (value === undefined || value === "" ? null : String(value));
 
-/** The HASH's fields at Redis time `nowMs`. */
+/** Decodes the fields of the HASH at Redis time `nowMs`. */
 export function toView(upstream: string, fields: JsonObject, nowMs: number): BreakerView {
   const { state, version, until, remainingMs } = toSnapshot(breakerMachine, upstream, fields, nowMs);
   const number = (name: string): number => Number(fields[name] ?? 0);
@@ -119,16 +119,16 @@ export function toBreakerTransition(upstream: string, fields: JsonObject, id = "
 }
 
 export interface BreakerReply {
-  /** The script's own word: see its header. */
+  /** The verdict of the script: see its header. */
   verdict: string;
-  /** What this very request moved. */
+  /** Transitions that this request made. */
   moves: BreakerTransition[];
   view: BreakerView;
 }
 
 export function decodeBreakerReply(upstream: string, reply: unknown): BreakerReply {
   const said = JSON.parse(String(reply)) as JsonObject;
-  // An empty list is an empty object to Redis' Lua.
+  // Redis' Lua encodes an empty list as an empty object.
   const moves = Array.isArray(said.moves) ? (said.moves as JsonObject[]) : [];
   return {
     verdict: String(said.verdict ?? said.kind),

@@ -1,9 +1,10 @@
 /**
- * Tells listeners of every breaker's transitions, whichever pod made them: each once, in order, from the moment they began to
- * listen on. It reads the breakers' histories with a blocking read, on a connection of its own and only while somebody
- * listens. Nothing depends on it: callers of upstreams ask Redis themselves.
+ * Tells listeners about every breaker's transitions, whichever pod made them: each once, in order, from the moment
+ * they began to listen. It reads the breakers' histories with a blocking read on its own connection, and only while
+ * there are listeners. Nothing depends on it: callers of upstreams ask Redis themselves.
  *
- * Not pub/sub: that loses what is said while a connection is away, and needs a right that our ACL line does not ask for.
+ * Pub/sub is not used: it loses messages while a connection is down and needs a permission that our ACL line does not
+ * request.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
@@ -15,13 +16,13 @@ import { type BreakerTransition, toBreakerTransition } from "./report.ts";
 export type BreakerListener = (transition: BreakerTransition) => void;
 
 export interface BreakerWatch {
-  /** Resolves, with what ends it, when nothing that happens from now on can be missed. */
+  /** Resolves with a function that stops it, when no later transition can be missed. */
   listen(listener: BreakerListener): Promise<() => void>;
   close(): void;
 }
 
 export interface BreakerWatchOptions {
-  /** A connection that waits for ever. */
+  /** A connection for blocking reads. */
   connect(): Redis;
   /** Upstream → its STREAM of transitions. */
   streams: ReadonlyMap<string, string>;

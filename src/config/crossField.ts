@@ -1,4 +1,4 @@
-/** Rules that concern more than one field, and values that are valid and probably not meant. */
+/** Rules that involve several fields, and warnings for values that are valid but probably unintended. */
 import { effectiveRate } from "./effectiveRate.ts";
 import type { ProviderFacts } from "./fields.ts";
 import type { Config } from "./types.ts";
@@ -52,7 +52,7 @@ function exceeds(rate: RateSetting, allowed: Rate): boolean {
   return rate === "unlimited" || rate.max > allowed.max || perSecond(rate) > perSecond(allowed);
 }
 
-/** Only against the real upstream: whoever names another address knows its limits. */
+/** Applies to the real upstream only: an operator who configures another address knows its limits. */
 function rateWarnings(config: Config, provider: ProviderFacts): string[] {
   const own = config.providers[provider.name];
   if (!own?.rate || own.url !== undefined) return [];

@@ -1,4 +1,4 @@
-/** Configuration for people: the reference behind docs/config.md, and the values in force, without secrets. */
+/** Describes the configuration: the reference behind docs/config.md, and the effective values without secrets. */
 
 import { formatSchedule } from "../core/schedule.ts";
 import { redactRedisUrl, redactUrl, secretsInUrl, secretValues } from "../core/secrets.ts";
@@ -15,7 +15,7 @@ export interface FieldDescription {
   key: string;
   env: string;
   flag: string;
-  /** What it is measured in or which values it takes; empty for plain text. */
+  /** Its unit or allowed values; empty for plain text. */
   unit: string;
   default: string;
   description: string;
@@ -38,7 +38,7 @@ export function describeConfig(providers: readonly ProviderFacts[] = registered)
   });
 }
 
-/** Variables of the surroundings that UEE honours: name → sentence. */
+/** Other environment variables that UEE reads: name → description. */
 export const surroundings: Readonly<Record<string, string>> = {
   HTTPS_PROXY:
     "Proxy for https:// upstreams, as curl takes it: [http://][user:password@]host:port, also https://, socks5:// and socks5h://.",
@@ -52,7 +52,7 @@ export const surroundings: Readonly<Record<string, string>> = {
 export interface ConfigRow {
   key: string;
   env: string;
-  /** As it may be shown; null where nothing is set. */
+  /** In the form that may be shown; null when nothing is set. */
   value: string | number | null;
   origin: Origin;
 }
@@ -65,7 +65,7 @@ export function redactedView(
 ): ConfigRow[] {
   const { config, origins } = loaded;
   const flat: Record<string, unknown> = { ...config };
-  // What holds is shown, also where nobody set it: the provider's own address, rate and page size.
+  // Effective values are shown even when they are defaults: the provider's address, rate and page size.
   for (const provider of providers) {
     const { name, upstream, pageSize } = provider;
     const own = config.providers[name];
@@ -93,13 +93,13 @@ function shown(value: unknown, secret: "whole" | "url" | undefined): string | nu
   return redactAddress(String(value));
 }
 
-/** Any address may carry credentials, a proxy's or an upstream's as well as Redis'; other texts stay as they are. */
+/** Any address may contain credentials, of a proxy or an upstream as well as of Redis; other texts stay unchanged. */
 function redactAddress(text: string): string {
   if (/^(?:rediss?(?:\+[a-z]+)?|unix):/i.test(text)) return redactRedisUrl(text);
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(text) || text.includes("@") ? redactUrl(text) : text;
 }
 
-/** The values of the configuration that must never show. */
+/** The values of the configuration that must never be shown. */
 export function secretsOf({ apiToken, nvdApiKey, redisUrl, providers }: Config): string[] {
   const redis = redisUrl === undefined ? undefined : parseRedisUrl(redisUrl);
   const addresses = Object.values(providers).flatMap(({ url }) => (url === undefined ? [] : [url]));
@@ -112,7 +112,7 @@ export function secretsOf({ apiToken, nvdApiKey, redisUrl, providers }: Config):
 function surroundingRows(env: NodeJS.ProcessEnv): ConfigRow[] {
   const rows: ConfigRow[] = [];
   for (const name of Object.keys(surroundings)) {
-    // Both spellings count, the lower-case one first, as curl and undici have it.
+    // Both spellings count; lower case takes precedence, as in curl and undici.
     const used = [name.toLowerCase(), name].find((spelling) => env[spelling]);
     const value = used === undefined ? null : redactAddress(env[used]!);
     const origin: Origin =

@@ -1,7 +1,7 @@
 import type { ProviderFacts } from "./fields.ts";
 import type { RateSetting } from "./values.ts";
 
-/** The rate that holds: the setting, else the provider's default with or without an API key. */
+/** The effective rate: the setting, else the provider's default with or without an API key. */
 export function effectiveRate(
   setting: { readonly rate?: RateSetting | undefined },
   upstream: ProviderFacts["upstream"],

@@ -1,6 +1,6 @@
 /**
- * Every setting of UEE: its type and bounds, its default, its unit, a sentence about it and its names. One line here is
- * all that a new setting takes: file key, environment variable, flag, `uee config` and docs/config.md follow.
+ * Every setting of UEE: type and bounds, default, unit, description and names. A new setting needs one line here:
+ * file key, environment variable, flag, `uee config` and docs/config.md follow from it.
  */
 import { z } from "zod";
 import { UeeError } from "../core/errors.ts";
@@ -19,13 +19,13 @@ import {
   wholeNumber,
 } from "./values.ts";
 
-/** What is known of a field beside its type; kept as zod metadata. */
+/** Facts about a field other than its type; kept as zod metadata. */
 export interface FieldMeta {
   description: string;
   /** The environment variable. */
   env: string;
   unit?: string;
-  /** Default as a person writes it; what absence means, where there is none. */
+  /** The default as an operator writes it, or the meaning of its absence. */
   defaultText?: string;
   /** whole: never shown. url: shown without its password. */
   secret?: "whole" | "url";
@@ -45,20 +45,20 @@ const redisUrl = text().superRefine((url, context) => {
 const commonFields = {
   redisUrl: field(redisUrl.optional(), {
     description:
-      "The Redis that holds queues and mirror: redis://, rediss://, unix: or redis+sentinel:// (docs/redis.md).",
+      "Redis server of the queues and the mirror: redis://, rediss://, unix: or redis+sentinel:// (docs/redis.md).",
     env: "REDIS_URL",
-    defaultText: "a local server of our own, under the data directory",
+    defaultText: "a local server, started under the data directory",
     secret: "url",
   }),
   redisTlsCa: field(text().optional(), {
-    description: "PEM file of the private CA that signed Redis' certificate.",
+    description: "PEM file of the private CA that signed the certificate of Redis.",
     env: "REDIS_TLS_CA",
     unit: "path",
     defaultText: "the CAs that Node trusts",
   }),
   redisChecks: field(oneOf(["on", "warn", "off"]).prefault("on"), {
     description:
-      "Whether a Redis that evicts, keeps nothing on disk, is a replica or too old is refused at start.",
+      "Whether start-up refuses a Redis that evicts keys, persists nothing, is a replica or is too old.",
     env: "UEE_REDIS_CHECKS",
     unit: "on, warn or off",
   }),
@@ -67,35 +67,35 @@ const commonFields = {
       .regex(/^[A-Za-z0-9][\w.-]{0,63}$/, "must be 1 to 64 letters, digits, dots, dashes or underscores")
       .prefault("uee"),
     {
-      description: "Start of every key in Redis; two mirrors in one Redis need two prefixes.",
+      description: "Prefix of every key in Redis; two mirrors in one Redis need two prefixes.",
       env: "UEE_PREFIX",
     },
   ),
   dataDir: field(text().min(1).prefault(".uee"), {
-    description: "Where the local Redis server keeps its data.",
+    description: "Directory of the local Redis server's data.",
     env: "UEE_DATA_DIR",
     unit: "path",
   }),
   localRedisIdle: field(duration(100, 86_400_000).prefault("60s"), {
-    description: "How long the local Redis server stays when nobody is connected to it.",
+    description: "How long the local Redis server stays up without clients.",
     env: "UEE_LOCAL_REDIS_IDLE",
     unit: "duration",
   }),
   localRedisMaxMemory: field(bytes(16e6).optional(), {
     description:
-      "The memory that the local Redis server may use; beyond it writes are refused, never data dropped.",
+      "Memory limit of the local Redis server; beyond it writes are refused and no data is dropped.",
     env: "UEE_LOCAL_REDIS_MAXMEMORY",
     unit: "bytes",
     defaultText: "75 % of this machine's memory",
   }),
   nvdApiKey: field(apiKey().optional(), {
-    description: "NVD's API key: 50 requests in 30 s instead of 5. Ask for one at nvd.nist.gov.",
+    description: "API key of NVD: 50 requests in 30 s instead of 5. Request one at nvd.nist.gov.",
     env: "NVD_API_KEY",
     secret: "whole",
     defaultText: "none",
   }),
   concurrency: field(wholeNumber(1, 64).prefault("2"), {
-    description: "Batches that one worker has in flight for each provider, the prefetched one included.",
+    description: "Batches that one worker has in flight for each provider, including the prefetched one.",
     env: "UEE_CONCURRENCY",
     unit: "batches",
   }),
@@ -106,12 +106,12 @@ const commonFields = {
   }),
   permits: field(wholeNumber(1, 4_096).prefault("10"), {
     description:
-      "Batches that the whole fleet works on at once; seeds a new permit pool, what `uee permits resize` sets persists.",
+      "Batches that the whole fleet processes at once; initial size of a new permit pool, which `uee permits resize` changes.",
     env: "UEE_PERMITS",
     unit: "permits",
   }),
   errorRate: field(factor(0, 1).prefault("0.1"), {
-    description: "Share of records that may fail for good; beyond it the provider is paused.",
+    description: "Share of records that may fail permanently; beyond it the provider is paused.",
     env: "UEE_ERROR_RATE",
     unit: "share, 0 to 1",
   }),
@@ -121,12 +121,12 @@ const commonFields = {
     unit: "records",
   }),
   deadLetterLimit: field(wholeNumber(1, 10_000_000).prefault("10000"), {
-    description: "Dead letters of a provider at which it is paused; none is ever dropped.",
+    description: "Number of dead letters at which a provider is paused; none is ever dropped.",
     env: "UEE_DEAD_LETTER_LIMIT",
     unit: "dead letters",
   }),
   deadLetterBytes: field(bytes(1).prefault("256MB"), {
-    description: "Raw bytes of a provider's bad records at which it is paused; none is ever dropped.",
+    description: "Raw bytes of bad records at which a provider is paused; none are ever dropped.",
     env: "UEE_DEAD_LETTER_BYTES",
     unit: "bytes",
   }),
@@ -143,7 +143,7 @@ const commonFields = {
   }),
   schedules: field(oneOf(["on", "off"]).prefault("on"), {
     description:
-      "Whether workers open runs by themselves; of processes that differ the one started last holds (docs/schedules.md).",
+      "Whether workers open runs on schedule; if processes differ, the one started last decides (docs/schedules.md).",
     env: "UEE_SCHEDULES",
     unit: "on or off",
   }),
@@ -153,7 +153,7 @@ const commonFields = {
     unit: "duration",
   }),
   headersTimeout: field(duration(100, 3_600_000).prefault("130s"), {
-    description: "Time until an upstream's first byte; NVD's own gateway gives up after about 125 s.",
+    description: "Time until an upstream's first byte; the gateway of NVD gives up after about 125 s.",
     env: "UEE_HEADERS_TIMEOUT",
     unit: "duration",
   }),
@@ -190,13 +190,14 @@ const commonFields = {
   }),
   apiToken: field(text().min(1).optional(), {
     description:
-      "What the dashboard and its API ask for, as bearer token and at login; 32 random characters are a good one.",
+      "Token of the dashboard and its API, as bearer token and at login; use 32 random characters.",
     env: "UEE_API_TOKEN",
     secret: "whole",
     defaultText: "none: the dashboard serves this machine only",
   }),
   trustProxy: field(wholeNumber(0, 10).prefault("0"), {
-    description: "Reverse proxies before the dashboard whose X-Forwarded-For, -Host and -Proto are believed.",
+    description:
+      "Number of reverse proxies in front of the dashboard whose X-Forwarded-For, -Host and -Proto are trusted.",
     env: "UEE_TRUST_PROXY",
     unit: "proxies",
   }),
@@ -213,22 +214,22 @@ const commonFields = {
     {
       description: "Address of the health port.",
       env: "UEE_HEALTH_HOST",
-      defaultText: "every address: probes come from outside of a pod",
+      defaultText: "every address: probes come from outside the pod",
     },
   ),
   stopDeadline: field(duration(1_000, 3_600_000).prefault("25s"), {
     description:
-      "Time that a service which was told to stop has for everything; then it ends and says what it left. Keep the platform's grace period longer.",
+      "Time for a graceful stop; after it the service exits and names the unfinished work. Keep the platform's grace period longer.",
     env: "UEE_STOP_DEADLINE",
     unit: "duration",
   }),
   logLevel: field(oneOf(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).prefault("info"), {
-    description: "The least level that is logged.",
+    description: "Lowest log level that is written.",
     env: "UEE_LOG_LEVEL",
     unit: "fatal, error, warn, info, debug, trace or silent",
   }),
   logFormat: field(oneOf(["auto", "json", "pretty"]).prefault("auto"), {
-    description: "How log lines look; auto is pretty on a terminal and json elsewhere.",
+    description: "Format of log lines; auto is pretty on a terminal and json elsewhere.",
     env: "UEE_LOG_FORMAT",
     unit: "auto, json or pretty",
   }),
@@ -236,7 +237,7 @@ const commonFields = {
 
 const commonSchema = z.strictObject(commonFields);
 
-/** What configuration must know of a provider; a Provider is one. */
+/** The properties of a provider that the configuration needs; a Provider has them. */
 export interface ProviderFacts extends Pick<Provider, "kind" | "schedule"> {
   readonly name: string;
   readonly pageSize: number;
@@ -262,16 +263,16 @@ const providerFields = (provider: ProviderFacts) => {
       defaultText: upstream.defaultUrl,
     }),
     [`${name}Rate`]: field(rate().optional(), {
-      description: `Requests to the upstream of ${name} in any rolling window, by the whole fleet; or unlimited.`,
+      description: `Requests of the whole fleet to the upstream of ${name} in any rolling window; or unlimited.`,
       env: `${env}_RATE`,
       unit: "requests/window",
       defaultText: `${per(upstream.rate)}${withKey}`,
     }),
-    // A snapshot comes whole: there are no pages to ask for.
+    // A snapshot is fetched as a whole: it has no pages.
     ...(kind === "windowed"
       ? {
           [`${name}PageSize`]: field(wholeNumber(1, pageSize).optional(), {
-            description: `Records of ${name} to ask for at once.`,
+            description: `Records of ${name} per request.`,
             env: `${env}_PAGE_SIZE`,
             unit: "records",
             defaultText: String(pageSize),
@@ -279,13 +280,13 @@ const providerFields = (provider: ProviderFacts) => {
         }
       : {}),
     [`${name}Schedule`]: field(schedule().optional(), {
-      description: `When an incremental run of ${name} opens by itself.`,
+      description: `When an incremental run of ${name} opens automatically.`,
       env: `${env}_SCHEDULE`,
       unit: "interval, cron (UTC) or off",
       defaultText: usual.incremental,
     }),
     [`${name}FullSchedule`]: field(schedule().optional(), {
-      description: `When a full run of ${name} opens by itself.`,
+      description: `When a full run of ${name} opens automatically.`,
       env: `${env}_FULL_SCHEDULE`,
       unit: "interval, cron (UTC) or off",
       defaultText: usual.full,

@@ -7,13 +7,13 @@ export const DEFAULT_CONFIG_FILE = "uee.config.json";
 export interface ConfigFile {
   /** Absolute; undefined when there is none. */
   readonly path: string | undefined;
-  /** Relative paths in the file start here. */
+  /** Relative paths in the file are resolved against this folder. */
   readonly directory: string;
   readonly values: JsonObject;
   readonly problems: readonly string[];
 }
 
-/** `--config`, else UEE_CONFIG, else uee.config.json of the working directory where there is one. */
+/** `--config`, else UEE_CONFIG, else uee.config.json of the working directory if it exists. */
 export function readConfigFile(input: {
   flag: unknown;
   flagName: string;

@@ -1,6 +1,4 @@
-/**
- * Merges defaults < file < environment < flags into one frozen configuration. Every problem is reported at once.
- */
+/** Merges defaults < file < environment < flags into one frozen configuration. All problems are reported together. */
 import { resolve } from "node:path";
 import { z } from "zod";
 import { UeeError } from "../core/errors.ts";
@@ -13,7 +11,7 @@ import { didYouMean } from "./suggest.ts";
 import type { Config, LoadedConfig, LoadInput, Origin, ProviderConfig } from "./types.ts";
 import type { RateSetting } from "./values.ts";
 
-/** Variables that start with UEE_ and are no fields: read elsewhere, or kept for later. */
+/** Variables that start with UEE_ and are no fields: read elsewhere, or reserved. */
 const otherVariables = ["UEE_CONFIG", "UEE_INSTALL", "UEE_SHARED_DATA"];
 
 /** @throws UeeError SYS_CONFIG_INVALID with all problems (also as `data.problems`) */
@@ -67,7 +65,7 @@ function merge(fields: Fields, { argvFlags, flagName, env, file }: Sources) {
       raw[key] = argvFlags[key];
       origins[key] = { source: "flag", name: flagName(key) };
     } else if (fromEnv) {
-      // An empty variable is an unset one, as everywhere in shells and compose files.
+      // An empty variable counts as unset, as is usual in shells and compose files.
       raw[key] = fromEnv;
       origins[key] = { source: "environment", name: variable };
     } else if (file.values[key] !== undefined) {
@@ -112,7 +110,7 @@ function shape(
   return Object.freeze({ ...(common as CommonConfig), providers: Object.freeze(providers) });
 }
 
-/** A page size of a snapshot is no slip of the pen: another provider's, one letter away, is not what was meant. */
+/** A page size for a snapshot is no typing error: the similar name of another provider would be a wrong suggestion. */
 function pageSizeOfSnapshot(name: string, providers: readonly ProviderFacts[]): string | undefined {
   const snapshot = providers.find(
     ({ name: provider, kind }) =>
@@ -151,7 +149,7 @@ function describeIssue(issue: z.core.$ZodIssue, fields: Fields, origins: Record<
   const origin = origins[key];
   const type = fields[key];
   if (!origin || !type) return issue.message;
-  // The value itself is not repeated: it may be a secret pasted into the wrong place.
+  // The value itself is not repeated: it may be a secret in the wrong place.
   const where = origin.source === "file" ? `${origin.name}: ${key}` : origin.name;
   return `${where} ${issue.message}.`;
 }

@@ -1,4 +1,4 @@
-/** The candidate that was probably meant; undefined when none is near. Case does not count. */
+/** The candidate that was probably meant; undefined when none is similar. Case-insensitive. */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
   const limit = Math.max(1, Math.floor(word.length / 3));
   let best: { candidate: string; distance: number } | undefined;
@@ -14,7 +14,7 @@ export const didYouMean = (word: string, candidates: Iterable<string>): string =
   return candidate === undefined ? "" : ` Did you mean ${candidate}?`;
 };
 
-/** Insertions, deletions and replacements that lead from one word to the other. */
+/** Number of insertions, deletions and replacements between two words (Levenshtein distance). */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_unused, index) => index);
   for (let i = 1; i <= a.length; i++) {

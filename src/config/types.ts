@@ -3,11 +3,11 @@ import type { CommonConfig, ProviderFacts } from "./fields.ts";
 import type { RateSetting } from "./values.ts";
 
 export interface ProviderConfig {
-  /** Undefined: the provider's own. */
+  /** Undefined: the provider's default. */
   readonly url: string | undefined;
   readonly rate: RateSetting | undefined;
   readonly pageSize: number | undefined;
-  /** Of incremental runs, and of full ones. */
+  /** Intervals of incremental and full runs. */
   readonly schedule: ScheduleSetting | undefined;
   readonly fullSchedule: ScheduleSetting | undefined;
 }
@@ -19,14 +19,14 @@ export type Config = Readonly<CommonConfig> & {
 
 export interface Origin {
   readonly source: "default" | "file" | "environment" | "flag";
-  /** The file's path, the variable's or the flag's name; for defaults the field's. */
+  /** The path of the file, or the name of the variable or flag; the field's name for defaults. */
   readonly name: string;
 }
 
 export interface LoadInput {
-  /** Flags by field name, e.g. `{ redisUrl: "redis://…" }`, and `config`: the file. Other names are passed over. */
+  /** Flags by field name, e.g. `{ redisUrl: "redis://…" }`, and `config`: the file. Other names are ignored. */
   argvFlags?: Readonly<Record<string, unknown>>;
-  /** How complaints call what came with `argvFlags`; default: as flags, `--redis-url`. */
+  /** How messages name the values of `argvFlags`; default: as flags, `--redis-url`. */
   flagName?: (key: string) => string;
   env?: NodeJS.ProcessEnv;
   cwd?: string;
@@ -37,7 +37,7 @@ export interface LoadInput {
 export interface LoadedConfig {
   readonly config: Config;
   readonly origins: Readonly<Record<string, Origin>>;
-  /** Sentences for a person. */
+  /** Sentences for the operator. */
   readonly warnings: readonly string[];
   /** The file that was read. */
   readonly file: string | undefined;

@@ -1,4 +1,7 @@
-/** How settings are written: each type reads the text of an environment variable or a flag, or a JSON value of the file. */
+/**
+ * The notation of settings: each type reads the text of an environment variable or a flag, or a JSON value of the
+ * file.
+ */
 import { z } from "zod";
 import { parseSchedule, type ScheduleSetting } from "../core/schedule.ts";
 import { parseDuration } from "../core/time.ts";
@@ -117,7 +120,7 @@ export const httpUrl = () =>
     "must be an http:// or https:// address",
   );
 
-/** Sent in a header. White space around it comes from files and copying, and is no part of it. */
+/** Sent in a header. Surrounding white space comes from files and copying and is removed. */
 export const apiKey = () =>
   text()
     .trim()

@@ -1,21 +1,21 @@
 /**
- * Every bound on what an upstream may send, in one place. They keep a worker under 300 MB whatever comes, and leave at
- * least five times the room that today's feeds need. A record beyond `record` is set aside alone; anything else beyond its
- * bound is refused as a whole, with PROV_BODY_TOO_LARGE unless said otherwise.
+ * All bounds on data from upstreams. They keep a worker below 300 MB for any input and leave at least five times the
+ * room that the current feeds need. A record beyond `record` is set aside alone; anything else beyond its bound is
+ * refused as a whole, with PROV_BODY_TOO_LARGE unless stated otherwise.
  */
 const KB = 1024;
 const MB = 1024 * KB;
 
 export const bounds = {
-  /** What one record may be. The greatest of today's feeds has 3 MB, 40,000 values, depth 12 and 40 fields. */
+  /** Bounds of one record. The largest in current feeds has 3 MB, 40,000 values, depth 12 and 40 fields. */
   record: {
     /** Bytes of its source text. */
     bytes: 8 * MB,
-    /** Levels of lists and objects, its own included: readers recurse as deep. */
+    /** Levels of lists and objects including the record itself: readers recurse to this depth. */
     depth: 256,
     /** Lists, objects and scalars, all levels. */
     values: 250_000,
-    /** Members at the top level; a commit counts them with 16 bits. */
+    /** Members at the top level; a commit stores their number in 16 bits. */
     fields: 4096,
     /** Characters of a top-level member's name: it names a field of a Redis hash and stands in the change feed. */
     nameLength: 1024,
@@ -23,21 +23,21 @@ export const bounds = {
     idLength: 256,
     aliases: 256,
     aliasLength: 256,
-    /** Of a record that is larger than `bytes` only so many are kept. */
+    /** Bytes that are kept of a record larger than `bytes`. */
     keptBytes: 64 * KB,
   },
-  /** One answer of a paged API; a page of one record may be larger, its record is then set aside. */
+  /** One answer of a paged API; a page with a single record may be larger, its record is then set aside. */
   pageBytes: 16 * MB,
   /** A JSON document that is read record by record. ATT&CK's largest has 50 MB. */
   documentBytes: 256 * MB,
-  /** A JSON document that is parsed whole: ATT&CK's index has 30 KB. */
+  /** A JSON document that is parsed as a whole: ATT&CK's index has 30 KB. */
   indexBytes: 4 * MB,
-  /** A catalogue as it is downloaded: held in memory until its digest is known. CWE and CAPEC have at most 16 MB. */
+  /** A catalogue as downloaded: held in memory until its digest is known. CWE and CAPEC have at most 16 MB. */
   catalogueBytes: 64 * MB,
-  /** A zip as it is downloaded: 2 MB today. */
+  /** A zip as downloaded: 2 MB today. */
   zipBytes: 32 * MB,
   zipEntries: 1000,
-  /** What a zip's one file inflates to. */
+  /** Inflated size of the single file in a zip. */
   inflatedBytes: 64 * MB,
   tarFiles: 500_000,
   /** Characters of one line of a text file. */
@@ -45,7 +45,7 @@ export const bounds = {
   /** Records of one snapshot. */
   snapshotRecords: 500_000,
   json: {
-    /** A member of the document that is wanted beside its lists. */
+    /** A member of the document that is read in addition to its lists. */
     memberBytes: 64 * KB,
     /** Levels of the whole document; beyond: PROV_BAD_JSON. */
     depth: 16 * 1024 * 1024,

@@ -1,34 +1,37 @@
 /**
- * An edition of an upstream that publishes everything at once, as the upstream itself names it, and the order of editions.
- * The order tells an edition that a lagging server still serves from one that is new.
+ * An edition of an upstream that publishes everything at once, as the upstream names it, and the order of editions.
+ * The order tells a new edition from an old one that a lagging server still delivers.
  */
 import { parseTime } from "./time.ts";
 
 /** How one published file names its edition. Every member is optional: sources name different things. */
 export interface EditionName {
-  /** As it came: `4.18`, `17.1`, `v2025.03.14`. */
+  /** Verbatim: `4.18`, `17.1`, `v2025.03.14`. */
   version?: string;
-  /** The edition's own date, as it came. */
+  /** The edition's own date, verbatim. */
   date?: string;
 }
 
 export interface Edition extends EditionName {
-  /** `Last-Modified` of the answer. Servers of one upstream may differ in it, so it counts only where nothing else can be compared. */
+  /**
+   * `Last-Modified` of the answer. Servers of one upstream may differ in it, so it counts only when nothing else can
+   * be compared.
+   */
   lastModified?: string;
-  /** Digest of the bytes: equal bytes are the same edition, whatever names it. */
+  /** Digest of the bytes: equal bytes are the same edition, whatever its name. */
   digest?: string;
-  /** For editions that consist of several files, each with a name of its own: part → its name. */
+  /** For editions of several files with separate names: part → its name. */
   parts?: Record<string, EditionName>;
 }
 
-/** A date this far ahead of our clock is a mistake in the source, and says nothing about the order. */
+/** A date this far in the future is an error of the source and is ignored in the order. */
 const DATE_SLACK_MS = 48 * 3_600_000;
 
 /**
- * Is `candidate` older than `known`? Only when everything comparable agrees: an earlier date with a greater version is a
- * corrected date, a smaller version with a later date a deliberate step back. Equal or incomparable names are not older.
- * An edition of several parts is older as soon as one part is.
- * @param nowMs the current time, which dates in the future are compared with
+ * Is `candidate` older than `known`? Only when everything comparable agrees: an earlier date with a higher version is
+ * a corrected date, a lower version with a later date a deliberate withdrawal. Equal or incomparable names are not
+ * older. An edition of several parts is older as soon as one part is.
+ * @param nowMs the current time, for dates in the future
  * @param sameSource whether both came from the same address: `Last-Modified` cannot be compared otherwise
  */
 export function isOlderEdition(
@@ -67,7 +70,7 @@ function usableDate(date: string | undefined, latest: number): number | undefine
   return ms === undefined || ms > latest ? undefined : ms;
 }
 
-/** Number by number: 4.9 is older than 4.18. Undefined where one of them has no number. */
+/** Compared number by number: 4.9 is older than 4.18. Undefined when one of them has no number. */
 export function compareVersions(a: string | undefined, b: string | undefined): number | undefined {
   const [numbersA, numbersB] = [a?.match(/\d+/g), b?.match(/\d+/g)];
   if (!numbersA || !numbersB) return undefined;
@@ -78,7 +81,7 @@ export function compareVersions(a: string | undefined, b: string | undefined): n
   return 0;
 }
 
-/** For people: `4.18 of 2025-09-09`. */
+/** For display: `4.18 of 2025-09-09`. */
 export function describeEdition({ version, date, lastModified }: Edition): string {
   if (version !== undefined) return date === undefined ? version : `${version} of ${date}`;
   return date ?? lastModified ?? "without a name";

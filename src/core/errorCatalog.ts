@@ -1,30 +1,30 @@
 /**
  * Every error UEE can show, by code. The code is the identity: match on it, never on the text.
  *
- * The class decides what a batch does with it (see workers/outcome.ts).
+ * The class decides how a batch proceeds (see workers/outcome.ts).
  */
 export const errorClasses = {
-  throttle: "the upstream told us to wait: deferred, no attempt spent",
-  overload: "the upstream is drowning: deferred, no attempt spent",
-  deferred: "a condition of ours that will pass: deferred, no attempt spent",
-  transient: "may work next time: one attempt spent, of eight with growing waits between them",
-  corrupt: "the answer is not what it claims: one attempt spent, as with transient",
-  configuration: "somebody must change a setting: the run fails at once",
-  permanent: "will never work as it is: dead letter",
-  refused: "the caller asked for what cannot be: nothing happens",
+  throttle: "the upstream requested a wait: deferred, no attempt spent",
+  overload: "the upstream is overloaded: deferred, no attempt spent",
+  deferred: "a temporary condition of UEE itself: deferred, no attempt spent",
+  transient: "may work next time: one of eight attempts is spent, with growing waits between them",
+  corrupt: "the answer is damaged: one attempt spent, as with transient",
+  configuration: "an operator must change a setting: the run fails at once",
+  permanent: "no attempt can succeed: dead letter",
+  refused: "the request cannot be fulfilled: nothing changes",
 } as const;
 
 export type ErrorClass = keyof typeof errorClasses;
 
 export interface ErrorEntry {
-  /** One sentence for a person. */
+  /** One sentence for the operator. */
   readonly message: string;
-  /** What that person can do about it. */
+  /** What the operator can do about it. */
   readonly remedy: string;
   readonly class: ErrorClass;
 }
 
-/** Classes of what may go well later, with nobody doing anything. */
+/** Classes of errors that may go away without any action. */
 const passing: ReadonlySet<ErrorClass> = new Set([
   "throttle",
   "overload",
@@ -42,9 +42,9 @@ const entry = (cls: ErrorClass, message: string, remedy: string): ErrorEntry => 
 });
 
 /**
- * Remedies are shown when UEE has given up or never began: under a run that failed, a dead letter, a command that ended. None
- * promises another try; what a batch does with an error of a class stands in `errorClasses`, and a try that is under way is
- * told with its attempt and the time of the next (`retrying` of a run).
+ * Remedies are shown when UEE has given up or never began: under a failed run, a dead letter, a command that ended.
+ * No remedy promises another attempt: `errorClasses` says how a batch handles a class, and an attempt in progress is
+ * shown with its number and the time of the next (`retrying` of a run).
  */
 const whenWell =
   "See what the address answers. When the upstream is well, run the provider again, or replay its dead letters: `uee dlq replay`.";
@@ -124,13 +124,13 @@ export const errorCatalog = {
   ),
   SYS_CRASH_LOOP: entry(
     "refused",
-    "A worker process died again and again and was given up.",
-    "Its own last log lines say why; mend that, then start `uee up` anew. The other workers go on meanwhile.",
+    "A worker process died repeatedly and is no longer restarted.",
+    "Its last log lines say why; correct the cause and start `uee up` again. The other workers continue meanwhile.",
   ),
   SYS_STOP_LATE: entry(
     "refused",
-    "Not everything let go within the time that a stop may take.",
-    "What it names is taken up by others once its locks and leases expire; UEE_STOP_DEADLINE gives more time.",
+    "Some work did not stop within the stop deadline.",
+    "Other workers continue the named work once its locks and leases expire; UEE_STOP_DEADLINE gives more time.",
   ),
   SYS_DISK: entry(
     "transient",
@@ -165,23 +165,23 @@ export const errorCatalog = {
   ),
   SYS_TIMEOUT: entry(
     "transient",
-    "Something took too long.",
+    "An operation took too long.",
     "Repeat it; if it lasts, see what is slow: `uee status`, `uee doctor`.",
   ),
   SYS_ABORTED: entry(
     "deferred",
-    "What was under way was called off.",
-    "Repeat what was asked; a batch is taken up by the next worker.",
+    "The operation was cancelled.",
+    "Repeat the request; the next worker continues a batch.",
   ),
   SYS_INTERRUPTED: entry("refused", "Interrupted.", "The same command continues where it stopped."),
   SYS_WAIT_TIMEOUT: entry(
     "refused",
-    "The time given was not enough; the run stays open.",
+    "The run did not end within the given time; it stays open.",
     "The same command continues where it stopped; give it more time with --timeout.",
   ),
   SYS_INTERNAL: entry(
     "transient",
-    "Something happened that UEE did not foresee.",
+    "An unexpected error occurred.",
     "Please report it with the log lines around it.",
   ),
 
@@ -199,17 +199,17 @@ export const errorCatalog = {
   RPC_LOCK_LOST: entry(
     "deferred",
     "The job's lock was lost.",
-    "Nothing is to be done: another attempt has the batch.",
+    "No action is needed: another attempt has the batch.",
   ),
   RPC_JOB_GONE: entry(
     "deferred",
     "The job is no longer in its queue.",
-    "Nothing is to be done: it was removed, or its run is over.",
+    "No action is needed: it was removed, or its run is over.",
   ),
   RPC_REENTRY: entry(
     "deferred",
     "This process still runs an older copy of the batch.",
-    "Nothing is to be done: the batch comes back when the copy has settled.",
+    "No action is needed: the batch comes back when the copy has settled.",
   ),
   RPC_BATCH_KILLS_WORKER: entry(
     "permanent",
@@ -226,7 +226,7 @@ export const errorCatalog = {
   PROV_UNKNOWN: entry(
     "refused",
     "No such provider.",
-    "Use one of those that the message names; `uee status` lists them.",
+    "Use one of the names in the message; `uee status` lists the providers.",
   ),
   PROV_THROTTLED: entry(
     "throttle",
@@ -235,7 +235,7 @@ export const errorCatalog = {
   ),
   PROV_RATE_WAIT: entry(
     "throttle",
-    "The upstream's requests of this window are used up.",
+    "The rate limit of the current window is used up.",
     "Ask when the window allows. Runs wait by themselves; an API key allows more where there is one.",
   ),
   PROV_FORBIDDEN: entry(
@@ -311,7 +311,7 @@ export const errorCatalog = {
   PROV_BAD_CSV: entry("corrupt", "The answer is not valid CSV.", whenWell),
   PROV_WRONG_SHAPE: entry(
     "corrupt",
-    "The answer is not of the shape it should have.",
+    "The answer does not have the expected structure.",
     "Check the provider's URL if it lasts.",
   ),
   PROV_PLAN_TOO_LARGE: entry(
@@ -322,7 +322,7 @@ export const errorCatalog = {
   PROV_SHORT_PAGE: entry("corrupt", "A page holds fewer records than it must.", whenWell),
   PROV_EMPTY_LIE: entry(
     "corrupt",
-    "The upstream answered with nothing where something must be.",
+    "The upstream sent an empty answer where records must exist.",
     "The watermark has not moved. See what the address answers; when the upstream is well, run the provider again.",
   ),
   PROV_NOT_VERIFIED: entry(
@@ -337,11 +337,15 @@ export const errorCatalog = {
   ),
   PROV_OLDER_EDITION: entry(
     "refused",
-    "The upstream served an older edition than the store is verified at; it was left alone.",
-    "A server or cache lags behind: run the provider again when it has caught up. If the upstream really took the newer edition back, run again with --allow-older.",
+    "The upstream served an older edition than the store is verified at; nothing was changed.",
+    "A server or cache lags behind: run the provider again when it has caught up. If the upstream really withdrew the newer edition, run again with --allow-older.",
   ),
-  PROV_BATCH_DEAD: entry("refused", "Batches gave up and lie in the dead letters.", "See `uee dlq list`."),
-  PROV_BAD_RECORDS: entry("refused", "Bad records lie in the dead letters.", "See `uee dlq list`."),
+  PROV_BATCH_DEAD: entry(
+    "refused",
+    "Batches failed permanently and are in the dead letters.",
+    "See `uee dlq list`.",
+  ),
+  PROV_BAD_RECORDS: entry("refused", "Bad records are in the dead letters.", "See `uee dlq list`."),
   PROV_UNVERIFIED: entry(
     "refused",
     "The provider was never verified complete.",
@@ -361,14 +365,14 @@ export const errorCatalog = {
   PROV_ERROR_RATE: entry(
     "refused",
     "Too many of the provider's records failed for good; it was paused.",
-    "See `uee dlq stats`, mend the cause, then `uee resume`.",
+    "See `uee dlq stats`, correct the cause, then `uee resume`.",
   ),
   PROV_DLQ_FULL: entry(
     "refused",
     "The provider's dead letters are at their cap; it was paused, and none was dropped.",
     "See `uee dlq stats`; replay, accept or purge some, then `uee resume`.",
   ),
-  PROV_STOPPED: entry("refused", "A person stopped the run.", "Open a new one: `uee run`."),
+  PROV_STOPPED: entry("refused", "An operator stopped the run.", "Open a new one: `uee run`."),
   PROV_BACKING_OFF: entry(
     "deferred",
     "The provider waits.",
@@ -376,8 +380,8 @@ export const errorCatalog = {
   ),
   PROV_CIRCUIT_OPEN: entry(
     "deferred",
-    "The upstream failed again and again; its circuit breaker is open.",
-    "`uee breakers` says what failed and when one request probes; if the cause is mended, `uee breakers reset` closes it now.",
+    "The upstream failed repeatedly; its circuit breaker is open.",
+    "`uee breakers` says what failed and when one request probes; if the cause is corrected, `uee breakers reset` closes it now.",
   ),
   PROV_RUN_OPEN: entry(
     "deferred",
@@ -389,17 +393,13 @@ export const errorCatalog = {
   STOR_FENCED: entry(
     "deferred",
     "A newer attempt has this batch.",
-    "Nothing is to be done: the newer attempt goes on.",
+    "No action is needed: the newer attempt goes on.",
   ),
-  STOR_RUN_CLOSED: entry(
-    "deferred",
-    "The run is closed.",
-    "Nothing is to be done: what came too late was refused.",
-  ),
+  STOR_RUN_CLOSED: entry("deferred", "The run is closed.", "No action is needed: late results were refused."),
   STOR_CONTENDED: entry(
     "transient",
-    "Records changed under the commit again and again.",
-    "Repeat it; if it lasts, see who else writes: `uee status`, `uee history`.",
+    "Records changed repeatedly during the commit.",
+    "Repeat it; if it lasts, see which other process writes: `uee status`, `uee history`.",
   ),
   STOR_NOT_FOUND: entry("refused", "No such record.", "Check the id; `uee status` shows what is loaded."),
   STOR_REMOVED: entry(
@@ -410,7 +410,7 @@ export const errorCatalog = {
   STOR_CURSOR_TRIMMED: entry(
     "refused",
     "The change feed no longer reaches back to this cursor.",
-    "Export the provider anew, then follow from the cursor that it prints.",
+    "Export the provider again, then follow from the cursor that it prints.",
   ),
   STOR_CURSOR_INVALID: entry(
     "refused",
@@ -420,12 +420,12 @@ export const errorCatalog = {
   STOR_STAGE_LOST: entry(
     "permanent",
     "A staged slice is gone.",
-    "Run the provider again; it fetches everything anew.",
+    "Run the provider again; it fetches everything again.",
   ),
   STOR_OUTDATED: entry(
     "permanent",
-    "What the dead letter would write was fetched before newer data that has come since.",
-    "Run the provider: it fetches everything anew. When it is verified, a replay settles the letter.",
+    "The dead letter's data is older than data that has been stored since.",
+    "Run the provider: it fetches everything again. When the run is verified, a replay settles the dead letter.",
   ),
   STOR_CORRUPT: entry(
     "permanent",
@@ -442,16 +442,16 @@ export const errorCatalog = {
   PERM_LEASE_LOST: entry(
     "deferred",
     "The permit's lease was lost.",
-    "Nothing is to be done: the batch goes back into its queue.",
+    "No action is needed: the batch goes back into its queue.",
   ),
   PERM_REVOKED: entry(
     "deferred",
     "The pool shrank and asked for this permit back.",
-    "Nothing is to be done: the batch comes back when a permit is free.",
+    "No action is needed: the batch comes back when a permit is free.",
   ),
   PERM_INVALID: entry(
     "refused",
-    "This is not a value that the permit pool can take.",
+    "The permit pool does not accept this value.",
     "A size is a whole number from 1 to 4096.",
   ),
 
@@ -486,7 +486,7 @@ export const errorCatalog = {
   ),
   VAL_SCHEMA: entry(
     "permanent",
-    "A value is not of the shape that it must have.",
+    "A value does not have the required structure.",
     "`uee dlq show` has the raw bytes where it was a record's.",
   ),
   VAL_URN: entry(
@@ -500,11 +500,11 @@ export const errorCatalog = {
     "Use ISO 8601, for example 2026-01-31T00:00:00Z.",
   ),
 
-  // API: what people and scripts ask for
-  API_NOT_FOUND: entry("refused", "There is no such thing here.", "Check the name."),
-  API_UNCONFIRMED: entry("refused", "This must be confirmed.", "Say --yes when you mean it."),
+  // API: requests of operators and scripts
+  API_NOT_FOUND: entry("refused", "The requested resource does not exist.", "Check the name."),
+  API_UNCONFIRMED: entry("refused", "This action must be confirmed.", "Repeat the command with --yes."),
   API_BAD_INPUT: entry("refused", "The input is not valid.", "Correct the values named."),
-  API_CLOSED: entry("refused", "This connection to the mirror was closed.", "Connect anew: `connect()`."),
+  API_CLOSED: entry("refused", "This connection to the mirror was closed.", "Connect again: `connect()`."),
   API_UNAUTHORIZED: entry(
     "refused",
     "This needs the API token or a login.",
@@ -513,7 +513,7 @@ export const errorCatalog = {
   API_LOGIN_REFUSED: entry("refused", "This is not the token.", "Use the value of UEE_API_TOKEN."),
   API_CROSS_SITE: entry(
     "refused",
-    "Another site asked for this through a browser.",
+    "The request came from another site.",
     "Use the dashboard's own address; a proxy before it must pass the Host header on, or be named in UEE_TRUST_PROXY.",
   ),
   API_CSRF: entry(

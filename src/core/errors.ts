@@ -8,15 +8,15 @@ export type { ErrorClass, ErrorCode } from "./errorCatalog.ts";
 
 export interface UeeErrorOptions {
   cause?: unknown;
-  /** How long to wait before the next try, in ms; the upstream's word or our own back-off. */
+  /** Time to wait before the next attempt, in ms: named by the upstream, or our own back-off. */
   retryAfterMs?: number;
   /** Machine-readable facts (never secrets). */
   data?: Record<string, unknown>;
 }
 
 /**
- * The only error class that crosses a folder. Match on `code`. Neither its text nor its cause holds what has the form of a
- * secret, and its text no control characters, whoever wrote them.
+ * The only error class that crosses a folder. Match on `code`. Its text and cause contain nothing that looks like a
+ * secret, and its text no control characters, whatever their source.
  */
 export class UeeError extends Error {
   readonly code: ErrorCode;
@@ -42,7 +42,7 @@ export class UeeError extends Error {
     return errorCatalog[this.code].remedy;
   }
 
-  /** May the same go well later, with nobody doing anything? */
+  /** Can the same operation succeed later without any action? */
   get retryable(): boolean {
     return retryable(this.class);
   }
@@ -51,14 +51,14 @@ export class UeeError extends Error {
 export const isUeeError = (error: unknown, ...codes: ErrorCode[]): error is UeeError =>
   error instanceof UeeError && (codes.length === 0 || codes.includes(error.code));
 
-/** What a library threw, by its table; undefined where no row of it fits. */
+/** The UeeError for an error of a library, by its table; undefined when no row matches. */
 export function fromForeign(error: unknown, table: ForeignTable): UeeError | undefined {
   if (error instanceof UeeError) return error;
   const match = matchForeign(error, table);
   return match && new UeeError(match.code, match.detail, match.quotable ? { cause: error } : {});
 }
 
-/** Any thrown thing as a UeeError; what nobody foresaw becomes SYS_INTERNAL. Its cause is kept, without secrets. */
+/** Converts any thrown value to a UeeError; unknown errors become SYS_INTERNAL. The cause is kept without secrets. */
 export function toUeeError(error: unknown): UeeError {
   return (
     fromForeign(error, opossumErrors) ??

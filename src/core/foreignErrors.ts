@@ -1,27 +1,29 @@
 /**
- * What libraries and Node throw, told by pattern: a table a library, beside the code that uses it, as data. The first row
- * that fits names our code. Their words are shown only without secrets, or not at all.
+ * Classifies errors of libraries and Node by pattern: one table per library, as data beside the code that uses it.
+ * The first matching row gives our code. The original text is shown only without secrets, or not at all.
  */
 import type { ErrorCode } from "./errorCatalog.ts";
 import { redactSecrets } from "./secrets.ts";
 
 export interface ForeignPattern {
-  /** Of what is given here, all must fit. */
+  /** All given members must match. */
   readonly when: {
-    /** `code`, a number too. */
+    /** `code`, also as a number. */
     readonly code?: RegExp;
     readonly name?: RegExp;
     readonly message?: RegExp;
-    /** `syscall`, of Node's system errors. */
+    /** `syscall` of Node's system errors. */
     readonly syscall?: RegExp;
   };
   readonly as: ErrorCode;
-  /** Our words; `{}` is where theirs are shown. Without it theirs are not shown: they may quote what was read. */
+  /**
+   * Our text; `{}` is replaced by the original text. Without `{}` the original is not shown: it may quote the input.
+   */
   readonly says: string;
 }
 
 export interface ForeignTable {
-  /** As people know it. */
+  /** The name of the thing that is shown. */
   readonly library: string;
   readonly patterns: readonly ForeignPattern[];
 }
@@ -29,7 +31,7 @@ export interface ForeignTable {
 export interface ForeignMatch {
   readonly code: ErrorCode;
   readonly detail: string;
-  /** Their words may be shown. */
+  /** The original text may be shown. */
   readonly quotable: boolean;
 }
 
@@ -44,8 +46,8 @@ const text = (value: unknown): string =>
   typeof value === "string" || typeof value === "number" ? String(value) : "";
 
 /**
- * What the tables look at. Where several addresses were tried and each failed for itself, the first one's failure; of what
- * `fetch` throws, the reason that it hides.
+ * The error that the tables examine. When several addresses were tried and each failed separately, the first failure;
+ * for an error of `fetch`, the reason that it wraps.
  */
 export function traitsOf(error: unknown): ForeignTraits {
   if (typeof error !== "object" || error === null) {
@@ -57,7 +59,7 @@ export function traitsOf(error: unknown): ForeignTraits {
   return { code: text(code), name: text(name), message: text(message), syscall: text(syscall) };
 }
 
-/** Undefined where no row fits. */
+/** Undefined when no row matches. */
 export function matchForeign(error: unknown, table: ForeignTable): ForeignMatch | undefined {
   const traits = traitsOf(error);
   for (const { when, as, says } of table.patterns) {
@@ -76,11 +78,11 @@ export function matchForeign(error: unknown, table: ForeignTable): ForeignMatch 
 }
 
 /**
- * The error as a cause that may be logged whole: name, text and stack without secrets, and none of the properties that
- * libraries hang on their errors (commands with their arguments, requests with their headers, the input as it came).
+ * The error as a cause that may be logged completely: name, text and stack without secrets, and none of the
+ * properties that libraries attach (commands with their arguments, requests with their headers, the input).
  */
 export function cleanCause(error: unknown): unknown {
-  // One of ours is clean already.
+  // A UeeError is already clean.
   if (error instanceof Error && error.name === "UeeError") return error;
   const { message, name, code } = traitsOf(error);
   if (typeof error !== "object" || error === null) return redactSecrets(message);

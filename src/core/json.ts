@@ -14,14 +14,14 @@ const needsEscape = /[\u0000-\u001f"\\\ud800-\udfff]/;
 const quote = (text: string): string => (needsEscape.test(text) ? JSON.stringify(text) : `"${text}"`);
 
 /**
- * The canonical JSON of a value that came out of JSON.parse: keys sorted by code unit, no white space. Two values are
- * equal after JSON.parse exactly when their canonical texts are.
+ * The canonical JSON of a value from JSON.parse: keys sorted by code unit, no white space. Two values are equal after
+ * JSON.parse exactly when their canonical texts are.
  */
 export function canonicalJson(value: unknown): string {
   try {
     return canonical(value);
   } catch (error) {
-    // Too deep for the stack: only what was stored before records had a bound, or what is about to be refused.
+    // Too deep for the stack: only records from before the bounds existed, or records that are about to be refused.
     if (!(error instanceof RangeError)) throw error;
     return flatCanonical(value);
   }
@@ -30,7 +30,7 @@ export function canonicalJson(value: unknown): string {
 function canonical(value: unknown): string {
   if (typeof value === "string") return quote(value);
   if (value === null || typeof value !== "object") {
-    // JSON.stringify writes -0 as 0, which JSON.parse tells apart.
+    // JSON.stringify writes -0 as 0, which JSON.parse distinguishes.
     if (Object.is(value, -0)) return "-0";
     return value === undefined ? "null" : JSON.stringify(value);
   }
@@ -62,7 +62,7 @@ function canonical(value: unknown): string {
 /** The same without recursion. */
 function flatCanonical(value: unknown): string {
   const pieces: string[] = [];
-  /** What is still to be written, last first: texts as they are, values in boxes. */
+  /** Values still to be written, last first: texts directly, values in boxes. */
   const todo: (string | { value: unknown })[] = [{ value }];
   for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
     if (typeof next === "string") {
@@ -88,7 +88,7 @@ function flatCanonical(value: unknown): string {
   return pieces.join("");
 }
 
-/** JSON.stringify, and canonical JSON for what is too deep for it. */
+/** JSON.stringify, or canonical JSON for values that are too deep for it. */
 export function jsonText(value: unknown, indent?: number): string {
   try {
     return JSON.stringify(value, null, indent);
@@ -98,7 +98,7 @@ export function jsonText(value: unknown, indent?: number): string {
   }
 }
 
-/** Bytes to a value: invalid UTF-8 and invalid JSON are corrupt answers, told apart. A BOM is passed over. */
+/** Bytes to a value. Invalid UTF-8 and invalid JSON are corrupt answers with different codes. A BOM is skipped. */
 export function parseJsonBytes(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw new UeeError("PROV_NOT_UTF8");
   const start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
@@ -106,7 +106,7 @@ export function parseJsonBytes(bytes: Buffer): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    // The machine says where, and quotes nothing.
+    // The machine reports the position and quotes nothing.
     const machine = new JsonMachine(unwatched);
     machine.write(bytes.subarray(start));
     throw new UeeError(
@@ -119,6 +119,6 @@ export function parseJsonBytes(bytes: Buffer): unknown {
   }
 }
 
-/** What is wrong with a text that JSON.parse refused, without the piece of it that the error quotes: it may be a secret. */
+/** The reason why JSON.parse refused a text, without the quotation in its message: it may be a secret. */
 export const whyNotJson = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).replace(/, (\.\.\.)?".*" is not valid JSON$/s, "");

@@ -1,18 +1,18 @@
 /**
- * JSON's grammar (RFC 8259) over bytes, one pass, in whatever chunks they come, with no recursion and without holding
- * anything. Whoever watches is told where values begin and end, by depth; what lies between costs a table look-up a byte.
+ * The grammar of JSON (RFC 8259) over bytes: one pass, in chunks of any size, without recursion and without
+ * buffering. An observer is told where values begin and end, by depth; all other bytes cost one table look-up each.
  *
- * A document that passes is one that JSON.parse takes, UTF-8 apart, which the holders of the bytes check. Errors:
+ * JSON.parse accepts every document that passes, except for UTF-8, which the holders of the bytes check. Errors:
  * PROV_BAD_JSON with the byte, PROV_TRUNCATED.
  */
 import { bounds } from "./bounds.ts";
 import { UeeError } from "./errors.ts";
 
-/** What the machine says; positions are bytes from the start of the document. */
+/** Events of the machine; positions are bytes from the start of the document. */
 export interface JsonWatcher {
-  /** Values and keys inside of more open lists and objects are not told. */
+  /** Values and keys below this depth are not reported. */
   readonly depth: number;
-  /** A key begins at its quote; `depth` counts its own object, so that the document's own keys have 1. */
+  /** A key begins at its quote; `depth` includes its own object, so the document's own keys have 1. */
   keyBegins(at: number, depth: number): void;
   keyEnds(at: number, depth: number): void;
   /** A value begins inside of `depth` open lists and objects; `first` is its first byte. */
@@ -20,7 +20,7 @@ export interface JsonWatcher {
   ends(at: number, depth: number): void;
 }
 
-/** For who only wants to know whether it is JSON, and how large. */
+/** For callers that need only validity and size. */
 export const unwatched: JsonWatcher = {
   depth: -1,
   keyBegins() {},
@@ -65,7 +65,7 @@ const expected: Record<number, string> = {
   [DONE]: "nothing more",
 };
 
-/** 1 for bytes that may stand in a string as they are; UTF-8 is checked elsewhere. */
+/** 1 for bytes that need no handling inside a string; UTF-8 is checked elsewhere. */
 const plain = new Uint8Array(256).fill(1, 0x20);
 plain[0x22] = 0;
 plain[0x5c] = 0;
@@ -82,7 +82,7 @@ const literals: Record<number, string> = { 116: "true", 102: "false", 110: "null
 /** States in which a number may end. */
 const wholeNumbers: ReadonlySet<number> = new Set([ZERO, INTEGER, FRACTION, POWER]);
 
-/** A power of so many digits, or so long a number, may be beyond what a double holds. */
+/** A number with this many exponent digits, or of this length, may exceed the range of a double. */
 const LONG_NUMBER = 300;
 
 export class JsonMachine {
@@ -117,7 +117,7 @@ export class JsonMachine {
     return this.#state === DONE;
   }
 
-  /** Counts from the value on that begins here. */
+  /** Starts counting at the value that begins here. */
   mark(): void {
     this.values = 1;
     this.deepest = this.#depth;
@@ -142,7 +142,7 @@ export class JsonMachine {
             if (!this.#isKey) this.#endScalar(i);
             else {
               if (this.#depth <= this.#watched) this.#watcher.keyEnds(this.#position + i, this.#depth);
-              // Mostly the colon and the value follow at once.
+              // In most cases the colon and the value follow at once.
               this.#state = COLON;
               if (i + 1 < size && bytes[i] === 0x3a && this.#depth > this.#watched && bytes[i + 1] === 0x22) {
                 i += 2;
@@ -214,9 +214,9 @@ export class JsonMachine {
     this.#position += size;
   }
 
-  /** Throws unless the document ended well. */
+  /** Throws unless the document ended correctly. */
   end(): void {
-    // A number at the top level has no end of its own.
+    // A number at the top level has no terminator.
     if (this.#depth === 0 && wholeNumbers.has(this.#state)) this.#endNumber(0);
     if (this.#state !== DONE) {
       throw new UeeError("PROV_TRUNCATED", `The JSON ends early, after ${this.#position} bytes.`);
@@ -231,7 +231,7 @@ export class JsonMachine {
     }
     this.values++;
     if (this.#depth <= this.#watched) {
-      // What is no value at all is told as such first.
+      // Bytes that begin no value are reported first.
       if (startsValue[c] !== 1) throw this.#bad(i);
       this.#watcher.begins(at, this.#depth, c);
     }
@@ -288,7 +288,7 @@ export class JsonMachine {
     this.#endScalar(i);
   }
 
-  /** One byte of a number, or the first after it, which is left for the next state. */
+  /** Processes one byte of a number, or the first byte after it, which is left for the next state. */
   #number(i: number, c: number): number {
     const next = afterDigit(this.#state, c);
     if (next !== undefined) {
@@ -311,7 +311,7 @@ export class JsonMachine {
 
 const isSpace = (c: number): boolean => c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09;
 
-/** The state after a byte of a number; undefined where the number cannot go on with it. */
+/** The state after a byte of a number; undefined when the number cannot continue with it. */
 function afterDigit(state: number, c: number): number | undefined {
   if (isDigit(c)) {
     switch (state) {

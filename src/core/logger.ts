@@ -3,7 +3,7 @@ import { cleanCause } from "./foreignErrors.ts";
 
 export type Logger = PinoLogger;
 
-/** Paths whose values never show, wherever they are logged. */
+/** Paths whose values are never shown, wherever they are logged. */
 const redactedPaths = [
   "apiKey",
   "password",
@@ -19,7 +19,7 @@ const redactedPaths = [
   "*.headers.apiKey",
 ];
 
-/** Logs go to stderr: stdout belongs to results. */
+/** Logs go to stderr: stdout is for results. */
 export function makeLogger(
   options: { level?: string; pretty?: boolean; destination?: DestinationStream } = {},
 ): Logger {
@@ -27,7 +27,7 @@ export function makeLogger(
     level: options.level ?? "info",
     redact: { paths: redactedPaths, censor: "[redacted]" },
     base: { pid: process.pid },
-    // Whoever logs an error as it came: libraries hang requests and commands on theirs.
+    // For errors that are logged unprocessed: libraries attach requests and commands to theirs.
     serializers: { err: (error: unknown) => pino.stdSerializers.err(cleanCause(error) as Error) },
     timestamp: pino.stdTimeFunctions.isoTime,
   };

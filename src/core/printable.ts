@@ -1,6 +1,6 @@
 /**
- * Text that others wrote, as it may reach a terminal: without the control characters (C0, DEL and C1) that move the
- * cursor, change colours or retitle the window. Line breaks and tabs stay.
+ * Makes foreign text safe for a terminal: removes the control characters (C0, DEL and C1) that move the cursor,
+ * change colours or set the window title. Line breaks and tabs stay.
  */
 export const printable = (text: string): string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these must not reach the terminal

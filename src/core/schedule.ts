@@ -1,4 +1,4 @@
-/** When a provider's runs open by themselves: an interval, a cron expression in UTC, or never. */
+/** When a provider's runs open automatically: an interval, a cron expression in UTC, or never. */
 import { CronExpressionParser } from "cron-parser";
 import { formatDuration, parseDuration } from "./time.ts";
 
@@ -20,9 +20,7 @@ const MAX_EVERY_MS = 366 * 86_400_000;
 const fieldNames = ["minute", "hour", "day of the month", "month", "day of the week"];
 const nicknames = new Set(["@hourly", "@daily", "@weekly", "@monthly", "@yearly"]);
 
-/**
- * Reads `2h`, `30 3 * * *`, `@daily` or `off`; else says what is wrong, without repeating the text.
- */
+/** Parses `2h`, `30 3 * * *`, `@daily` or `off`; otherwise returns the reason without repeating the text. */
 export function parseSchedule(text: string): { schedule: ScheduleSetting } | { problem: string } {
   const trimmed = text.trim();
   if (trimmed.toLowerCase() === "off") return { schedule: "off" };
@@ -51,7 +49,7 @@ function parseCron(text: string): { schedule: Schedule } | { problem: string } {
   const names = fields.length === 6 ? ["second", ...fieldNames] : fieldNames;
   for (const [i, field] of fields.entries()) {
     const alone = fields.map((_other, j) => (j === i ? field : "*")).join(" ");
-    // `H` stands for a random value, another one in every process.
+    // `H` stands for a random value, different in every process.
     if (/\bH\b/i.test(field) || !reads(alone)) return { problem: `its ${names[i]} cannot be read` };
   }
   return fires(text) ? { schedule: { cron: text } } : { problem: "there is no such day in any year" };
@@ -80,7 +78,7 @@ export const nextCron = (cron: string, from: number): number =>
     .next()
     .getTime();
 
-/** As a person writes it; `parseSchedule` reads it back. */
+/** In the notation that `parseSchedule` reads. */
 export const formatSchedule = (schedule: ScheduleSetting): string => {
   if (schedule === "off") return "off";
   return "cron" in schedule ? schedule.cron : formatDuration(schedule.every);

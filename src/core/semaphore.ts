@@ -1,4 +1,6 @@
-/** In-process gates: how many may be inside at once, and how much they may weigh together. First come, first served. */
+/**
+ * Gates within the process: how many holders may be inside at once, and their total weight. First come, first served.
+ */
 
 interface Waiter {
   weight: number;
@@ -18,7 +20,7 @@ export class WeightedGate {
     return this.#inside;
   }
 
-  /** Waits for room. One that is heavier than the whole gate goes in alone. Rejects with the signal's reason. */
+  /** Waits for room. A holder that is heavier than the whole gate enters alone. Rejects with the signal's reason. */
   async enter(weight: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#queue.length === 0 && this.#fits(weight)) {
@@ -44,7 +46,7 @@ export class WeightedGate {
     });
   }
 
-  /** The one inside turned out to weigh something else. */
+  /** Corrects the weight of a holder that is inside. */
   reweigh(from: number, to: number): void {
     this.#inside += to - from;
     if (to < from) this.#admit();

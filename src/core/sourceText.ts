@@ -1,6 +1,6 @@
 /**
- * A record as its source wrote it. It is measured before it is parsed, so that what would overflow a stack, a count or the
- * memory never becomes a value, and its bytes can be kept as they came.
+ * A record as its source wrote it. It is measured before it is parsed, so that a record that would overflow the
+ * stack, a count or the memory never becomes a value, and its bytes can be kept verbatim.
  */
 import { isUtf8 } from "node:buffer";
 import { bounds } from "./bounds.ts";
@@ -21,11 +21,11 @@ export interface SourceFacts {
   depth: number;
   /** Lists, objects and scalars of all levels. */
   values: number;
-  /** Some number may be beyond what a double holds. */
+  /** A number may be beyond the range of a double. */
   largeNumber: boolean;
 }
 
-/** What the source says of a record, and cannot be stored. */
+/** Why a record cannot be stored. */
 export function refusalOf({ size, depth, values }: SourceFacts): Refusal | undefined {
   const { record } = bounds;
   if (size > record.bytes) {
@@ -45,10 +45,10 @@ export function refusalOf({ size, depth, values }: SourceFacts): Refusal | undef
 export const tooLarge = (message: string): Refusal => ({ code: "VAL_RECORD_TOO_LARGE", message });
 
 export class SourceText {
-  /** JSON in UTF-8; of a refused record whatever its source wrote, perhaps cut off. */
+  /** JSON in UTF-8; for a refused record the bytes of its source, possibly truncated. */
   readonly bytes: Buffer;
   readonly facts: SourceFacts;
-  /** As much of the record as tells its id, for one that is not parsed. */
+  /** The part of the record that contains its id, for a record that is not parsed. */
   readonly stub: JsonObject;
   readonly refusal: Refusal | undefined;
 
@@ -59,7 +59,7 @@ export class SourceText {
     this.refusal = refusal;
   }
 
-  /** JSON that nobody has measured yet. Throws VAL_JSON for what is none. */
+  /** JSON that has not been measured yet. Throws VAL_JSON when it is invalid. */
   static of(json: string | Buffer): SourceText {
     const bytes = typeof json === "string" ? Buffer.from(json) : json;
     const machine = new JsonMachine(unwatched);
@@ -74,7 +74,7 @@ export class SourceText {
     return new SourceText(bytes, { size: bytes.length, depth, values, largeNumber });
   }
 
-  /** What reading refused: its bytes, whatever they are, and why. */
+  /** A record that the reader refused: its bytes and the reason. */
   static refused(text: string, stub: JsonObject, refusal: Refusal): SourceText {
     const bytes = Buffer.from(text);
     return new SourceText(
@@ -89,12 +89,12 @@ export class SourceText {
     return this.bytes.toString("utf8");
   }
 
-  /** Not for one that is refused. */
+  /** Not for a refused record. */
   parse(): unknown {
     return JSON.parse(this.text);
   }
 
-  /** The record, or what tells its id where it is refused: for `identify` and the like. */
+  /** The record, or the part with its id if it is refused: for `identify` and similar functions. */
   get known(): unknown {
     return this.refusal === undefined ? this.parse() : this.stub;
   }

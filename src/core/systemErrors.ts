@@ -1,15 +1,15 @@
-/** What Node itself throws, as the rest of the code has not judged it: files, memory, time, JSON, compression. */
+/** Classifies errors of Node that other code has not classified: files, memory, time, JSON, compression. */
 import type { ForeignTable } from "./foreignErrors.ts";
 
-/** Codes of a certificate that was refused. */
+/** Codes of a rejected certificate. */
 export const brokenCertificate =
   /^(CERT_|ERR_TLS_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO|HOSTNAME_MISMATCH|CRL_|UND_ERR_PRX_TLS)/;
 
-/** Codes of compressed data that is not what it claims. */
+/** Codes of invalid compressed data. */
 export const brokenCompression =
   /^(Z_(DATA|BUF|STREAM|NEED_DICT)|ERR_BROTLI|ERR__ERROR_FORMAT|ERR_ZLIB|ERR_PADDING|ERR_TRAILING_JUNK)/;
 
-/** Of a provider that brings a breaker of its own; ours (breakers/) lets none of these out. */
+/** For a provider that uses its own breaker; ours (breakers/) does not let these out. */
 export const opossumErrors: ForeignTable = {
   library: "opossum",
   patterns: [
@@ -19,15 +19,15 @@ export const opossumErrors: ForeignTable = {
   ],
 };
 
-/** Of calls to the file system; sockets share some of its codes. */
+/** File system calls; sockets share some of the codes. */
 const ofFiles = /^(?!(?:connect|bind|listen|getaddrinfo|accept|shutdown)$)./;
 
 export const systemErrors: ForeignTable = {
   library: "Node.js",
   patterns: [
-    { when: { name: /^TimeoutError$/ }, as: "SYS_TIMEOUT", says: "Something took too long: {}." },
-    { when: { name: /^AbortError$/ }, as: "SYS_ABORTED", says: "What was under way was called off." },
-    { when: { code: /^ABORT_ERR$/ }, as: "SYS_ABORTED", says: "What was under way was called off." },
+    { when: { name: /^TimeoutError$/ }, as: "SYS_TIMEOUT", says: "An operation took too long: {}." },
+    { when: { name: /^AbortError$/ }, as: "SYS_ABORTED", says: "The operation was cancelled." },
+    { when: { code: /^ABORT_ERR$/ }, as: "SYS_ABORTED", says: "The operation was cancelled." },
     {
       when: { code: /^ENOENT$/, syscall: ofFiles },
       as: "SYS_FILE_MISSING",
@@ -78,17 +78,17 @@ export const systemErrors: ForeignTable = {
       as: "VAL_COMPRESSED",
       says: "Compressed data cannot be unpacked: {}.",
     },
-    // Its text quotes what was read.
+    // Its text quotes the input.
     {
       when: { name: /^SyntaxError$/, message: /JSON|Unexpected (token|end|string|number)/ },
       as: "VAL_JSON",
       says: "A text is not valid JSON.",
     },
-    // zod's own text is a list of issues, and may name values.
+    // zod's own text is a list of issues and may contain values.
     {
       when: { name: /^\$?ZodError$/ },
       as: "VAL_SCHEMA",
-      says: "A value is not of the shape that it must have.",
+      says: "A value does not have the required structure.",
     },
   ],
 };

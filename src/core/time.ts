@@ -3,8 +3,8 @@ import { UeeError } from "./errors.ts";
 const ISO = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+-]\d{2}:?\d{2})?)?$/;
 
 /**
- * Milliseconds since the epoch of a time as upstreams write it: a time without zone is UTC, any number of fraction
- * digits is read. Undefined when it is no time.
+ * Milliseconds since the epoch for a time in the notation of the upstreams: a time without zone is UTC, any number of
+ * fraction digits is read. Undefined when it is no time.
  */
 export function parseTime(text: unknown): number | undefined {
   if (typeof text !== "string") return undefined;
@@ -27,7 +27,7 @@ export function parseDuration(text: string): number {
   return Math.round(Number(match[1]) * unitMs[match[2] ?? "ms"]!);
 }
 
-/** The shortest text that `parseDuration` reads as the same: `2h`, `90m`, `7d`. */
+/** The shortest text that `parseDuration` reads as the same value: `2h`, `90m`, `7d`. */
 export function formatDuration(ms: number): string {
   const [unit, size] = Object.entries(unitMs)
     .reverse()

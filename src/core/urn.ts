@@ -7,7 +7,7 @@ export interface Urn {
 
 export const formatUrn = ({ authority, type, id }: Urn): string => `v2e::${authority}::${type}::${id}`;
 
-/** Reads a URN; undefined when the text is none. Ids may contain `--` (STIX) but never `::`. */
+/** Parses a URN; undefined when the text is none. Ids may contain `--` (STIX) but never `::`. */
 export function parseUrn(text: string): Urn | undefined {
   const parts = text.split("::");
   if (parts.length !== 4 || parts[0] !== "v2e") return undefined;

@@ -47,7 +47,7 @@ export function bodyOf(error: UeeError): ApiError {
   return {
     code: error.code,
     // What nobody foresaw may name anything; the log has it.
-    message: error.code === "SYS_INTERNAL" ? "Something happened that UEE did not foresee." : error.detail,
+    message: error.code === "SYS_INTERNAL" ? "An unexpected error occurred." : error.detail,
     remedy: error.remedy,
     ...(state === undefined ? {} : { state }),
     ...(allowed === undefined ? {} : { allowed }),

@@ -1,4 +1,4 @@
-/** The machine of one upstream's circuit breaker, one for the whole fleet. */
+/** The machine of one upstream's circuit breaker, shared by the fleet. */
 import { defineMachine, type Machine } from "./defineMachine.ts";
 
 export const breakerMachine = defineMachine({
@@ -7,44 +7,43 @@ export const breakerMachine = defineMachine({
   states: {
     closed: "Calls go through.",
     open: "No call is made before a known time.",
-    half_open:
-      "One call, the probe, is made on behalf of the whole fleet; everybody else waits for what comes of it.",
+    half_open: "One call, the probe, is made for the whole fleet; all other calls wait for its result.",
   },
   events: {
-    trip: "So many calls of the fleet failed in a row.",
-    probe_begins: "A call is wanted once the time is over: it gets the probe's token, under a lease.",
-    probe_succeeded: "The holder of the token was answered well, the body included.",
-    probe_failed: "The holder of the token met a failure.",
+    trip: "The threshold of consecutive failed calls of the fleet was reached.",
+    probe_begins: "A call is requested after the open period: it gets the probe token, under a lease.",
+    probe_succeeded: "The call of the token's holder succeeded, including its body.",
+    probe_failed: "The call of the token's holder failed.",
     probe_void:
-      "The holder of the token learned nothing of the upstream's health: it was told to wait, its own configuration is wrong, or it was called off.",
-    prober_lost: "The token's lease ran out: its holder died, hangs or sleeps.",
-    reset: "A person closes it.",
+      "The call said nothing about the upstream's health: it was throttled, its configuration is wrong, or it was cancelled.",
+    prober_lost: "The token's lease expired: its holder died, hangs or sleeps.",
+    reset: "An operator closes the breaker.",
   },
   table: {
     closed: {
-      trip: { to: "open", why: "More of the same would cost the upstream, and spend attempts, for nothing." },
+      trip: { to: "open", why: "Further calls would load the upstream and spend attempts without result." },
       reset: { stays: "keeps", why: "It is closed already." },
     },
     open: {
       probe_begins: {
         to: "half_open",
         guard: "until",
-        why: "The time is over: one request tells whether the upstream is well.",
+        why: "The open period is over: one request finds out whether the upstream is healthy.",
       },
-      reset: { to: "closed", by: "person", why: "A person knows that the upstream is mended." },
+      reset: { to: "closed", by: "person", why: "The operator knows that the upstream is repaired." },
     },
     half_open: {
-      probe_succeeded: { to: "closed", why: "The upstream is well." },
-      probe_failed: { to: "open", why: "It is not well yet: the next wait is twice as long." },
+      probe_succeeded: { to: "closed", why: "The upstream is healthy." },
+      probe_failed: { to: "open", why: "The upstream is not healthy yet: the next wait is twice as long." },
       probe_void: {
         to: "open",
-        why: "Nothing was learned: another probe follows soon, the wait does not grow.",
+        why: "The probe learned nothing: another one follows soon, and the wait does not grow.",
       },
       prober_lost: {
         to: "open",
-        why: "Nobody will tell what came of that probe; the call that found out probes next, in the same step.",
+        why: "The result of that probe will not arrive; the call that notices this probes next, in the same step.",
       },
-      reset: { to: "closed", by: "person", why: "As above; what becomes of the probe no longer counts." },
+      reset: { to: "closed", by: "person", why: "As above; the result of the probe no longer counts." },
     },
   },
 });

@@ -1,26 +1,27 @@
 /**
- * State machines are tables: for every state, what each event does there. What a table does not list is illegal. Scripts
- * (lua/*.lua), diagrams and docs/state-machines.md are generated from the tables and held to them by `npm run check`.
+ * State machines are tables: for every state, the effect of each event. Combinations that are not listed are illegal.
+ * Scripts (lua/*.lua), diagrams and docs/state-machines.md are generated from the tables; `npm run check` compares
+ * them.
  */
 
-/** Takes the machine to another state. */
+/** Moves the machine to another state. */
 export interface Move<State extends string> {
   readonly to: State;
-  /** Why this is legal, in a sentence; it goes into the docs. */
+  /** Why this transition is legal, in one sentence; shown in the docs. */
   readonly why: string;
-  /** A transition that v2e had; the others are this engine's additions. */
+  /** A transition that v2e had; the others are additions of this engine. */
   readonly v2e?: true;
-  /** Refused to anybody but a person. */
+  /** Reserved for operators. */
   readonly by?: "person";
-  /** The event is then asked again in the new state, in the same step: the way on leads through that state. */
+  /** The event is applied again in the new state, in the same step: that state is passed through. */
   readonly again?: true;
-  /** `until`: nothing happens while the wait that the state keeps still lasts, by Redis TIME. */
+  /** `until`: ignored by Redis TIME while the wait of the state lasts. */
   readonly guard?: "until";
 }
 
 /**
- * Legal, and the state stays: what came late, twice, or from a pod that did not know. `refreshes` takes over the event's
- * reason and details; a wait's end only ever moves out.
+ * Legal, and the state stays: a late or repeated event, or one from a pod with an outdated view. `refreshes` takes
+ * the event's reason and details; the end of a wait only ever moves later.
  */
 export interface Stay {
   readonly stays: "keeps" | "refreshes";
@@ -36,9 +37,9 @@ export type MachineTable<State extends string, Event extends string> = {
 export interface Machine<State extends string, Event extends string> {
   readonly name: string;
   readonly initial: State;
-  /** State → what it means. */
+  /** State → its meaning. */
   readonly states: Readonly<Record<State, string>>;
-  /** Event → when it is asked for. */
+  /** Event → when it is requested. */
   readonly events: Readonly<Record<Event, string>>;
   readonly table: MachineTable<State, Event>;
 }
@@ -73,7 +74,10 @@ export const stepOf = <State extends string, Event extends string>(
   event: Event,
 ): Step<State> | undefined => machine.table[state]?.[event];
 
-/** The states in which the event is legal; those in which it would change nothing come only where none would move. */
+/**
+ * The states in which the event is legal. States where it changes nothing are listed only if it moves the machine in
+ * none.
+ */
 export function statesThatAllow<State extends string, Event extends string>(
   machine: Machine<State, Event>,
   event: Event,

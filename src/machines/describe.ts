@@ -1,4 +1,4 @@
-/** docs/state-machines.md, made from the tables. */
+/** Generates docs/state-machines.md from the tables. */
 import { breakerMachine } from "./breakerMachine.ts";
 import { eventsOf, isMove, type Machine, movesOf, statesOf, stepOf } from "./defineMachine.ts";
 import { macroMachine, macroRules, providerSays } from "./macroMachine.ts";
@@ -18,7 +18,7 @@ function diagram<State extends string, Event extends string>(machine: Machine<St
   return ["```mermaid", "stateDiagram-v2", `  [*] --> ${machine.initial}`, ...lines, "```"].join("\n");
 }
 
-/** `origin`: v2e had this machine; its transitions and ours are told apart. */
+/** `origin`: v2e had this machine; its transitions and the additions are marked. */
 function chapters<State extends string, Event extends string>(
   machine: Machine<State, Event>,
   { origin = true } = {},
@@ -68,7 +68,7 @@ ${table(["state", "event", "changes", "why"], stays)}
 Every other pair of state and event is refused with \`PROV_ILLEGAL_TRANSITION\`.`;
 }
 
-/** The page, without the note that it is generated. */
+/** The page, without the notice that it is generated. */
 export function describeMachines(): string {
   const says = Object.entries(providerSays).map(([state, { active, held }]) => [
     code(state),
@@ -77,21 +77,23 @@ export function describeMachines(): string {
   ]);
   const rules = Object.entries(macroRules).map(([state, { sees, event }]) => [
     code(state),
-    { active: "a provider has a run at work", held: "a provider is held up", well: "no provider is held up" }[
-      sees
-    ],
+    {
+      active: "a provider has a run in progress",
+      held: "a provider is held up",
+      well: "no provider is held up",
+    }[sees],
     code(event),
   ]);
   return `# State machines
 
-Three machines, all of them tables: one for every provider, one for the fleet, one for every upstream's circuit breaker. What
-follows is generated from \`providerMachine.ts\`, \`macroMachine.ts\` and \`breakerMachine.ts\` in \`src/machines/\`; so are the
-tables by which the scripts in Redis judge.
+There are three machines: one for every provider, one for the fleet and one for every upstream's circuit breaker. Each is a
+table in \`src/machines/\` (\`providerMachine.ts\`, \`macroMachine.ts\`, \`breakerMachine.ts\`). This page and the tables of the
+Lua scripts are generated from them.
 
-- **Legal transitions only.** A request names an event; one script looks the event up under the stored state and moves the machine, or refuses. It does not matter which pod asks. Whoever decided on what it read says so (\`expect\`), loses when the machine moved meanwhile, and reads again.
-- **Every transition is logged** by the process that asked (\`event: "fsm_transition"\`, of a breaker \`"breaker_transition"\`) and kept, in the same step, in the machine's history: the newest 1,000, read newest first.
-- **Times are Redis' times.** A wait is given as a length; its end is reckoned by Redis \`TIME\`.
-- **Several events may be asked for at once**, all or none: \`wait_over, permits_granted\` by a batch that goes to work; \`resume, finish\` where no run is open, so that resuming ends in \`TERMINATED\` and the next run may open.
+- **Legal transitions only.** A request names an event; one script looks the event up under the stored state and moves the machine, or refuses. Any pod may ask. A caller that decided on the basis of what it read passes the version (\`expect\`); if the machine has moved meanwhile, the request has no effect and the caller reads again.
+- **Every transition is logged** by the process that requested it (\`event: "fsm_transition"\`, for a breaker \`"breaker_transition"\`) and appended, in the same step, to the machine's history, which keeps the newest 1,000.
+- **Times are Redis times.** A request gives the length of a wait; its end is computed from Redis \`TIME\`.
+- **A request may contain several events**, applied all or none: \`wait_over, permits_granted\` by a batch that begins; \`resume, finish\` when no run is open, so that resuming ends in \`TERMINATED\` and the next run may open.
 
 ## The provider's machine
 
@@ -103,21 +105,21 @@ ${chapters(macroMachine)}
 
 ### What moves it
 
-A provider's transition is appended to that provider's outbox in the step that makes it. A pump, in any number of pods, applies what lies behind the cursor that the macro machine keeps, on condition that the cursor has not moved: exactly once, in order, whichever pod dies in between. The macro machine remembers of every provider:
+A provider's transition is appended to that provider's outbox in the step that makes it. A pump, in any number of pods, applies the entries after the macro machine's cursor, on condition that the cursor has not moved: exactly once and in order, whichever pod dies in between. The macro machine keeps for every provider:
 
-${table(["the provider's state", "has a run at work", "is held up"], says)}
+${table(["the provider's state", "has a run in progress", "is held up"], says)}
 
-\`ACQUIRING\` says nothing about being held up: a provider that asks for a permit after a wait is well only when it gets one. Otherwise every unsuccessful try would move the fleet's state there and back. After every event these rules are asked until none applies, so one event may move the machine twice (a provider that is paused before the fleet's first run counts as soon as that run begins):
+\`ACQUIRING\` does not change whether a provider counts as held up: after a wait it is healthy only when it gets a permit. Otherwise every unsuccessful attempt would move the fleet's state back and forth. After every event these rules are applied until none matches, so one event may move the machine twice (a provider that was paused before the fleet's first run counts as soon as that run begins):
 
 ${table(["in this state", "when", "follows"], rules)}
 
-v2e went to \`STABILIZING\` when every provider had ended, and never back. In a mirror that runs for ever all providers having ended is the usual case and nothing to act on; what somebody who looks at the fleet must know is whether anyone is held up.
+v2e entered \`STABILIZING\` when every provider had ended, and never left it. In a mirror that runs continuously this is the usual case and needs no action; an operator needs to know whether a provider is held up.
 
-\`DRAINING\` is entered by the last worker that shuts down, never by a provider: runs stay open, and their transitions are still remembered while the fleet leaves. A fleet that is killed does not drain; it is found in the state it was in, and goes on from there. Whether workers live is the register of workers' to tell, not this machine's.
+\`DRAINING\` is entered by the last worker that shuts down, never by a provider: runs stay open, and their transitions are still recorded while the fleet stops. A fleet that is killed does not drain: it keeps its state and continues from it. The worker registry, not this machine, says which workers are live.
 
 ## The breaker's machine
 
-What counts as a failure, how long it stays open, and who probes: docs/breakers.md.
+docs/breakers.md says what counts as a failure, how long a breaker stays open, and which process probes.
 
 ${chapters(breakerMachine, { origin: false })}
 `;

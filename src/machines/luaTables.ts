@@ -1,4 +1,4 @@
-/** The tables as Lua, for the scripts that judge transitions: generated into lua/*.lua by `npm run docs`. */
+/** The tables as Lua for the scripts that check transitions; `npm run docs` generates them into lua/*.lua. */
 import { breakerMachine } from "./breakerMachine.ts";
 import { eventsOf, isMove, type Machine, type Step, statesOf, stepOf } from "./defineMachine.ts";
 import { macroMachine, macroRules, providerSays } from "./macroMachine.ts";

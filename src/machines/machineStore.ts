@@ -1,9 +1,9 @@
 /**
- * A machine in Redis. Whoever asks, from whichever pod, is judged by one script against the table, in the step that moves
- * the machine; so there is one writer, and no reader ever sees a state that the table does not lead to.
+ * A machine in Redis. Every request, from any pod, is checked against the table by one script in the step that moves
+ * the machine. There is one writer, and no reader sees a state that the table does not lead to.
  *
- * What a crash leaves: nothing half done. A process that dies after the script and before its log line leaves the
- * transition in the history all the same.
+ * A crash leaves no partial state. The transition of a process that dies between the script and its log line is in
+ * the history.
  */
 import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
@@ -49,12 +49,12 @@ export type Settled<State extends string, Event extends string> = Extract<
   { kind: "moved" | "unchanged" }
 >;
 
-export interface JudgedRequest<State extends string, Event extends string>
+export interface ConditionalRequest<State extends string, Event extends string>
   extends Omit<TransitionRequest<State>, "expect"> {
   events: Event | readonly Event[];
 }
 
-/** One entry of the history; `id` pages. */
+/** One entry of the history; `id` is its position for paging. */
 export type HistoryEntry<State extends string, Event extends string> = Transition<State, Event> & {
   id: string;
 };
@@ -83,7 +83,7 @@ export class MachineStore<State extends string, Event extends string> {
     return toSnapshot(this.machine, this.providerId, fields, now);
   }
 
-  /** Takes the machine through the events, all or none, in one step. Says how it went; throws only Redis' errors. */
+  /** Applies the events, all or none, in one step. Returns the outcome; throws only Redis errors. */
   async attempt(
     events: Event | readonly Event[],
     request: TransitionRequest<State>,
@@ -97,9 +97,9 @@ export class MachineStore<State extends string, Event extends string> {
   }
 
   /**
-   * As `attempt`, for those who must be told.
-   * @throws UeeError PROV_ILLEGAL_TRANSITION naming machine, state, event and the states that would allow it, also where
-   *   the machine is not as `expect` says.
+   * Like `attempt`, for callers that need the transition.
+   * @throws UeeError PROV_ILLEGAL_TRANSITION naming machine, state, event and the states that would allow it, also
+   * when the machine is not as `expect` says.
    */
   async request(
     events: Event | readonly Event[],
@@ -111,15 +111,15 @@ export class MachineStore<State extends string, Event extends string> {
   }
 
   /**
-   * Reads, lets `judge` decide, and asks for it on condition that nobody moved the machine meanwhile; who lost that race
-   * reads again and judges anew. `judge` answers undefined when nothing is to be done.
+   * Reads the machine, calls `decide`, and requests its answer on condition that the machine has not moved. After a
+   * lost race it reads and decides again. `decide` returns undefined when there is nothing to do.
    */
   async decide(
-    judge: (snapshot: MachineSnapshot<State, Event>) => JudgedRequest<State, Event> | undefined,
+    decide: (snapshot: MachineSnapshot<State, Event>) => ConditionalRequest<State, Event> | undefined,
   ): Promise<Settled<State, Event>> {
     for (;;) {
       const snapshot = await this.read();
-      const wanted = judge(snapshot);
+      const wanted = decide(snapshot);
       if (wanted === undefined) return { kind: "unchanged", snapshot };
       const { events, ...request } = wanted;
       const result = await this.attempt(events, { ...request, expect: { version: snapshot.version } });
@@ -136,14 +136,17 @@ export class MachineStore<State extends string, Event extends string> {
     }));
   }
 
-  /** Reads a script's `transitionReply` and logs its transitions: for scripts that move this machine beside other work. */
+  /**
+   * Decodes a script's `transitionReply` and logs its transitions; for scripts that move this machine beside other
+   * work.
+   */
   settle(reply: unknown): TransitionResult<State, Event> {
     const result = decodeReply(this.machine, this.providerId, reply);
     if (result.kind === "moved") for (const move of result.moves) logTransition(this.#logger, move);
     return result;
   }
 
-  /** The error that says what was refused and which states would allow it. */
+  /** The error that names what was refused and the states that would allow it. */
   refusal(
     result: Extract<TransitionResult<State, Event>, { kind: "refused" | "lost" }>,
     event: Event | undefined,
@@ -175,7 +178,7 @@ interface StoreSurroundings {
 export type ProviderMachineStore = MachineStore<ProviderState, ProviderEvent>;
 export type MacroMachineStore = MachineStore<MacroState, MacroEvent>;
 
-/** The keys of a provider's machine in the order in which its scripts take them: machine, history, outbox. */
+/** The keys of a provider's machine in the order of its scripts: machine, history, outbox. */
 export const providerMachineKeys = (keys: ProviderKeys): [string, string, string] => [
   keys.machine,
   keys.transitions,

@@ -1,15 +1,14 @@
 /**
- * Carries the providers' transitions to the macro machine: exactly once and in order, whichever pod dies in between.
+ * Applies the providers' transitions to the macro machine exactly once and in order, whichever pod dies in between.
  *
- * A provider's transition is appended to its outbox in the step that makes it. A pump reads what lies behind the cursor
- * that the macro machine keeps for this provider, and applies it on condition that the cursor is still there; effects and
- * cursor move in one step. Any number of pods may pump at once: who loses the race reads again.
+ * A provider's transition is appended to its outbox in the step that makes it. A pump reads the entries after the
+ * cursor that the macro machine keeps for this provider, and applies them on condition that the cursor has not moved;
+ * effects and cursor change in one step. Any number of pods may pump at once: the loser of a race reads again.
  *
- * What a crash leaves:
- *  - after reading: nothing; the next pump reads the same;
- *  - after applying: entries in the outbox that are behind the cursor; they are never read again, and the next pump trims
- *    them.
- * The outbox has no other bound: nothing that was not applied is ever dropped. It grows only while no pump runs.
+ * After a crash
+ * - before applying, nothing has changed; the next pump reads the same entries;
+ * - after applying, entries before the cursor remain in the outbox; the next pump trims them unread.
+ * The outbox has no other bound: entries that were not applied are never dropped. It grows only while no pump runs.
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
@@ -33,12 +32,12 @@ export interface MacroPumpOptions {
   macro: MacroMachineStore;
   providers: readonly string[];
   logger: Logger;
-  /** Who applies: the worker's id. */
+  /** Id of the worker that applies. */
   actor: string;
   intervalMs?: number;
   /** Macro transitions kept in the history. */
   kept?: number;
-  /** Called after every step, synchronously. For observers. */
+  /** Called synchronously after every step, for observers. */
   onStep?: (step: PumpStep, provider: string) => void;
 }
 
@@ -72,7 +71,7 @@ export class MacroPump {
     await this.#running;
   }
 
-  /** Applies all that lies in the outboxes. Returns how many events this pump applied. */
+  /** Applies all entries of the outboxes. Returns the number of events that this pump applied. */
   async runOnce(): Promise<number> {
     let applied = 0;
     for (const provider of this.#options.providers) applied += await this.#drain(provider);
@@ -110,7 +109,7 @@ export class MacroPump {
       await redis.xtrim(outbox, "MINID", last[0]);
       onStep?.("trim", provider);
     }
-    // What a pump applied that died before it trimmed. The entry at the cursor itself stays.
+    // Entries that a pump applied and did not trim before it died. The entry at the cursor stays.
     if ((await redis.xlen(outbox)) > 1) await this.#trim(provider, outbox);
     return applied;
   }
@@ -122,7 +121,7 @@ export class MacroPump {
   }
 }
 
-/** In the order in which the script takes them. */
+/** In the order of the script. */
 function eventArguments(id: string, flat: string[]): string[] {
   const fields: Record<string, string> = {};
   for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i]!] = flat[i + 1]!;

@@ -1,6 +1,6 @@
 /**
- * What is asked of a machine and what it answers, as the scripts write it. A script that carries a transition beside other
- * work (`transition` of lua/transition.lua) takes `encodeRequest` as an argument and its reply goes through `decodeReply`.
+ * Requests to a machine and their outcomes, as the scripts encode them. A script that makes a transition beside other
+ * work (`transition` of lua/transition.lua) takes `encodeRequest` as an argument; `decodeReply` reads its reply.
  */
 import type { Actor } from "../core/actor.ts";
 import { isObject, type JsonObject } from "../core/json.ts";
@@ -22,10 +22,10 @@ export interface TransitionRequest<State extends string> {
   reason?: string;
   /** Machine-readable facts of the reason (never secrets). */
   details?: JsonObject;
-  /** Length of a wait that begins, ms; its end is reckoned by Redis TIME. */
+  /** Length of a wait that begins, ms; its end is computed from Redis TIME. */
   waitMs?: number;
   facts?: MachineFacts;
-  /** Compare-and-set: nothing happens when the machine moved since it was read. */
+  /** Compare-and-set: the request has no effect when the machine has moved since it was read. */
   expect?: { version?: number; state?: State };
 }
 
@@ -36,7 +36,7 @@ export interface Transition<State extends string, Event extends string> {
   oldState: State;
   newState: State;
   trigger: Event;
-  /** Counts the machine's transitions from 1. */
+  /** Number of the machine's transitions, from 1. */
   version: number;
   at: string;
   actor: string;
@@ -62,7 +62,7 @@ export interface MachineSnapshot<State extends string, Event extends string> {
   actorKind: Actor["kind"] | null;
   reason: string | null;
   details: JsonObject;
-  /** End of the wait in the states that have one, and what is left of it by Redis TIME, ms. */
+  /** End of the wait in states that have one, and its remaining time by Redis TIME, ms. */
   until: string | null;
   remainingMs: number;
   createdAt: string | null;
@@ -77,14 +77,14 @@ export type TransitionResult<State extends string, Event extends string> = {
   snapshot: MachineSnapshot<State, Event>;
 } & (
   | { kind: "moved"; moves: Transition<State, Event>[] }
-  /** Legal, and the state stays; `snapshot.remainingMs` tells a wait that still lasts. */
+  /** Legal, and the state stays; `snapshot.remainingMs` is set while a wait lasts. */
   | { kind: "unchanged" }
   | { kind: "refused"; event: Event; state: State; why: "illegal" | "person" }
   /** The machine is not as `expect` says. */
   | { kind: "lost" }
 );
 
-/** Transitions kept in a machine's history, some more while Redis trims by whole blocks. */
+/** Transitions kept in a machine's history; Redis trims by blocks and may keep a few more. */
 export const HISTORY_KEPT = 1_000;
 
 /** The argument of the scripts. */
@@ -116,7 +116,7 @@ const objectOf = (value: unknown): JsonObject => {
   return isObject(parsed) ? parsed : {};
 };
 
-/** A machine's fields as Redis keeps them, at Redis time `nowMs`. */
+/** Decodes a machine's fields at Redis time `nowMs`. */
 export function toSnapshot<State extends string, Event extends string>(
   machine: Machine<State, Event>,
   providerId: string | null,
@@ -148,7 +148,7 @@ export function toSnapshot<State extends string, Event extends string>(
   };
 }
 
-/** A transition as reply and history have it. */
+/** A transition as reply and history store it. */
 export const toTransition = <State extends string, Event extends string>(
   machine: Machine<State, Event>,
   providerId: string | null,
@@ -171,7 +171,7 @@ export const toTransition = <State extends string, Event extends string>(
   permits: numberOrNull(fields.permits),
 });
 
-/** What a script's `transitionReply` says. */
+/** Decodes a script's `transitionReply`. */
 export function decodeReply<State extends string, Event extends string>(
   machine: Machine<State, Event>,
   providerId: string | null,

@@ -1,4 +1,4 @@
-/** The line that every transition leaves in the log of the process that asked for it. */
+/** The log line of a transition, written by the process that requested it. */
 import type { Logger } from "../core/logger.ts";
 import type { Transition } from "./request.ts";
 

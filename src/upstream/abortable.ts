@@ -1,4 +1,4 @@
-/** Rejects with the signal's reason as soon as it fires; the promise itself goes on and its end is ignored. */
+/** Rejects with the signal's reason as soon as it fires. The promise itself continues and its result is ignored. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason);
@@ -11,13 +11,13 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<
 export interface LinkedSignal {
   readonly signal: AbortSignal;
   abort(reason: unknown): void;
-  /** Lets go of the sources. */
+  /** Removes the listeners from the sources. */
   unlink(): void;
 }
 
 /**
- * A signal that fires with any of its sources. Unlike AbortSignal.any it can be let go of: a signal that lives as long as
- * the process would otherwise collect one dependant per request (Node 20).
+ * A signal that fires with any of its sources. Unlike AbortSignal.any it can be released: on Node 20 a signal that
+ * lives as long as the process would otherwise collect one dependant per request.
  */
 export function linkSignals(...sources: AbortSignal[]): LinkedSignal {
   const controller = new AbortController();

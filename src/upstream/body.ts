@@ -1,4 +1,7 @@
-/** From the bytes on the wire to the decoded body: bounded, checked for being what was asked for, with backpressure. */
+/**
+ * Turns the bytes of an answer into a decoded body: bounded, checked for the expected kind of content, with
+ * backpressure.
+ */
 import { Readable, type Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
@@ -6,10 +9,10 @@ import { UeeError } from "../core/errors.ts";
 import type { FetchRequest } from "../core/fetching.ts";
 import type { Exchange } from "./exchange.ts";
 
-/** A body is sniffed on so many of its first bytes. */
+/** Number of bytes at the start of a body that decide what kind of content it is. */
 const sniffBytes = 512;
 
-/** The decoded body in chunks. Throws UeeErrors for what it judges itself, foreign errors as they come. */
+/** The decoded body in chunks. Throws UeeErrors for its own findings; foreign errors pass unchanged. */
 export async function* readBody(answer: Exchange, request: FetchRequest): AsyncGenerator<Buffer> {
   const tooLarge = (): UeeError =>
     new UeeError(
@@ -18,14 +21,14 @@ export async function* readBody(answer: Exchange, request: FetchRequest): AsyncG
       { data: { maxBytes: request.maxBytes } },
     );
   try {
-    // What is encoded should be smaller than what it decodes to: the bound holds for both.
+    // Encoded bytes should be fewer than decoded ones: the bound applies to both.
     if (Number(answer.headers["content-length"] ?? 0) > request.maxBytes) throw tooLarge();
     const raw = bounded(answer.body, request.maxBytes, tooLarge);
     const { body: plain, decoded } = await decode(raw, {
       encoding: answer.headers["content-encoding"],
       expect: request.expect,
     });
-    // What came as it is has been bounded already; one more generator would cost every chunk its turns.
+    // An unencoded body is already bounded; one more generator would add event-loop turns for every chunk.
     const body = decoded ? bounded(plain, request.maxBytes, tooLarge) : plain;
     let head: Buffer | undefined = Buffer.alloc(0);
     for await (const chunk of body) {
@@ -63,12 +66,12 @@ async function* bounded(
 
 interface Decoder {
   make(): Transform;
-  /** Does content that begins like this need it? A mislabelled body is passed on as it is. */
+  /** Does content with this beginning need the decoder? A mislabelled body passes unchanged. */
   fits(head: Buffer): boolean;
 }
 
 const isGzip = (head: Buffer): boolean => head[0] === 0x1f && head[1] === 0x8b;
-/** Brotli has no signature: what begins like JSON, XML, a zip file or gzip is not taken for it. */
+/** Brotli has no signature: content that begins like JSON, XML, a zip file or gzip is not decoded as Brotli. */
 const looksPlain = (head: Buffer): boolean =>
   isGzip(head) || /^(?:\xef\xbb\xbf)?\s*(?:[[{<]|PK)/.test(head.toString("latin1", 0, 16));
 const gzip: Decoder = { make: createGunzip, fits: isGzip };
@@ -83,13 +86,13 @@ const decoders: Readonly<Record<string, Decoder>> = {
   br: { make: createBrotliDecompress, fits: (head) => !looksPlain(head) },
 };
 
-/** More layers than this are not decoded: each costs a decoder. */
+/** Maximum number of layers that are decoded: each costs a decoder. */
 const maxLayers = 3;
 
 /**
- * Upstreams and object stores write all sorts of tokens into Content-Encoding (`UTF-8`, `aws-chunked`, `gzip` on content
- * that is not compressed): unknown tokens count as identity, and a known one counts where the content agrees. Text that
- * comes compressed without a label is unpacked too. Returns the source itself where nothing is to be decoded.
+ * Upstreams and object stores write various tokens into Content-Encoding (`UTF-8`, `aws-chunked`, `gzip` on content
+ * that is not compressed). Unknown tokens count as identity, and a known one counts if the content agrees with it.
+ * Text that is compressed without a label is unpacked too. Returns the source itself when nothing has to be decoded.
  */
 async function decode(
   source: AsyncIterable<Buffer>,
@@ -114,7 +117,7 @@ async function decode(
 
 const peekBytes = 16;
 
-/** The first bytes (fewer only where the source ends), and the source with them still in it. */
+/** The first bytes (fewer only if the source ends), and the source with these bytes still in it. */
 async function peek(source: AsyncIterable<Buffer>): Promise<{ head: Buffer; body: AsyncIterable<Buffer> }> {
   const rest = source[Symbol.asyncIterator]();
   const read: Buffer[] = [];
@@ -125,7 +128,7 @@ async function peek(source: AsyncIterable<Buffer>): Promise<{ head: Buffer; body
     size += next.value.length;
   }
   const head = Buffer.concat(read).subarray(0, peekBytes);
-  // Not a generator: it would cost every chunk its turns.
+  // Not a generator: it would add event-loop turns for every chunk.
   const iterator: AsyncIterator<Buffer> = {
     next: () => (read.length > 0 ? Promise.resolve({ value: read.shift()!, done: false }) : rest.next()),
     return: async () => (await rest.return?.()) ?? { value: undefined, done: true },
@@ -134,7 +137,7 @@ async function peek(source: AsyncIterable<Buffer>): Promise<{ head: Buffer; body
 }
 
 async function* decodeWith(decoder: Transform, source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  // Its failure reaches us through the decoder, which it destroys.
+  // A failure of the source destroys the decoder, which reports it.
   const done = pipeline(Readable.from(source, { objectMode: false }), decoder).catch(() => {});
   try {
     yield* decoder as AsyncIterable<Buffer>;
@@ -146,7 +149,7 @@ async function* decodeWith(decoder: Transform, source: AsyncIterable<Buffer>): A
 
 const webPage = /^(?:<\?xml[^>]*>\s*)?(?:<!--[\s\S]*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b/i;
 
-/** By its first bytes: upstreams and proxies send web pages under any content type. */
+/** Decided by the first bytes: upstreams and proxies send web pages under any content type. */
 function refuseWebPage(head: Buffer, expect: FetchRequest["expect"], contentType = ""): void {
   const start = head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf ? 3 : 0;
   const text = head.toString("latin1", start, start + sniffBytes).trimStart();
@@ -159,7 +162,9 @@ function refuseWebPage(head: Buffer, expect: FetchRequest["expect"], contentType
   }
 }
 
-/** The first bytes of a body that is not wanted as such; what is short is read to its end, so that its connection lives on. */
+/**
+ * Returns the first bytes of an unwanted body. A short body is read to its end, so that its connection can be reused.
+ */
 export async function readSnippet(answer: Exchange, bytes = 200): Promise<string> {
   const worthReading = 64 * 1024;
   const kept: Buffer[] = [];
@@ -172,7 +177,7 @@ export async function readSnippet(answer: Exchange, bytes = 200): Promise<string
       if (size > worthReading) break;
     }
   } catch {
-    // The status has said all that matters.
+    // The status already contains the result.
   } finally {
     clearTimeout(timer);
   }

@@ -1,4 +1,7 @@
-/** The upstream client: what providers see of HTTP (core/fetching.ts), under the fleet's limit of one upstream. */
+/**
+ * The upstream client: the HTTP interface for providers (core/fetching.ts), under the fleet's rate limit of one
+ * upstream.
+ */
 import { setMaxListeners } from "node:events";
 import type { Redis } from "ioredis";
 import type { Dispatcher } from "undici";
@@ -20,18 +23,18 @@ export { proxyFor, type UpstreamProxy } from "./proxies.ts";
 export type { Rate, WaitCode } from "./rateLimit.ts";
 
 export interface UpstreamTimeouts {
-  /** Until the connection (TLS, proxy) stands; of use only where no `dispatcher` is given. */
+  /** Until the connection (TLS, proxy) is established; used only when no `dispatcher` is given. */
   connectMs: number;
-  /** From the request's sending to the answer's head. */
+  /** From sending the request to receiving the response headers. */
   headersMs: number;
-  /** Between two chunks of the body while we are reading. */
+  /** Between two chunks of the body while it is being read. */
   idleMs: number;
-  /** From the request's sending to the body's end, what the reader takes included. */
+  /** From sending the request to the end of the body, including the time of the reader. */
   totalMs: number;
 }
 
 export interface UpstreamOptions {
-  /** The upstream's name in Redis: all providers that share its limit share it. */
+  /** Name of the upstream in Redis: all providers with this name share its limit. */
   name: string;
   settings: UpstreamSettings;
   redis: Redis;
@@ -40,56 +43,61 @@ export interface UpstreamOptions {
   timeouts?: Partial<UpstreamTimeouts>;
   /** UEE_WAIT_SCALE: multiplies throttle and overload waits, never the window. Default 1. */
   waitScale?: number;
-  /** Waits up to this long are waited here; longer ones are thrown with `retryAfterMs`. Default 5,000. */
+  /** Waits up to this length happen in the client; longer ones are thrown with `retryAfterMs`. Default 5,000. */
   inlineWaitMs?: number;
   /** Default 250. */
   marginMs?: number;
   /** Default 2,000. */
   maxSendDelayMs?: number;
-  /** STRING of µs, set right before a clean shutdown of a managed server. */
+  /** STRING of µs that a managed server sets right before a clean shutdown. */
   cleanStopKey?: string;
-  /** Asked before every call, and told what came of it. Default: lets everything through. */
+  /** Asked before every call and informed of its result. Default: admits every call. */
   guard?: Guard;
-  /** Shared sockets; who gives them closes them. Default: own ones, closed at `close()`. */
+  /** Shared sockets, closed by their owner. Default: own sockets, closed at `close()`. */
   dispatcher?: Dispatcher;
   userAgent?: string;
 }
 
 export interface FetcherOptions {
   signal: AbortSignal;
-  /** Tells in whose name it is asked. Default: the client's own. */
+  /** The User-Agent. Default: the client's own. */
   logger?: Logger;
   /**
-   * Called once for every request, redirect hops too, right before it is sent. What it returns is the fetch's `fetchedAt`;
-   * nothing: the time of the request's slot.
+   * Called once for every request, including redirects, right before it is sent. Its return value is the fetch's
+   * `fetchedAt`; without one it is the time of the request's slot.
    */
   onRequest(): Promise<number | undefined> | number | undefined;
-  /** Added to every request, e.g. the API key; a request's own headers win. Credentials stay with their origin. */
+  /**
+   * Added to every request, e.g. the API key; a request's own headers take precedence. Credentials are only sent to
+   * their origin.
+   */
   headers?: Record<string, string>;
 }
 
 export interface Upstream {
   readonly name: string;
   fetcher(options: FetcherOptions): Fetcher;
-  /** Until when (ms since the epoch, by Redis TIME) requests must wait, and why; null when one may go now. */
+  /**
+   * Until when requests must wait (ms since the epoch, by Redis TIME), and why; null when a request may be sent now.
+   */
   waiting(): Promise<{ untilMs: number; code: WaitCode; reason: string } | null>;
-  /** Enters this process among the upstream's users. Throws SYS_FLEET_DISAGREES. */
+  /** Registers this process as a user of the upstream. Throws SYS_FLEET_DISAGREES. */
   register(): Promise<void>;
   unregister(): Promise<void>;
-  /** Aborts what is under way, withdraws from the fleet and closes own sockets. */
+  /** Aborts requests in progress, removes the registration and closes own sockets. */
   close(): Promise<void>;
 }
 
 export const defaultTimeouts: UpstreamTimeouts = {
   connectMs: 10_000,
-  // NVD's own front gives up after about 125 s with a 524.
+  // The front end of NVD ends a request after about 125 s with a 524.
   headersMs: 130_000,
   idleMs: 60_000,
   totalMs: 900_000,
 };
 
 const reasons: Record<WaitCode, string> = {
-  PROV_RATE_WAIT: "the requests of this window are used up",
+  PROV_RATE_WAIT: "the rate limit of the current window is used up",
   PROV_THROTTLED: "the upstream told us to wait",
   PROV_FORBIDDEN: "the upstream's firewall refused us",
   PROV_OVERLOADED: "the upstream is overloaded",
@@ -113,7 +121,7 @@ export function makeUpstream(options: UpstreamOptions): Upstream {
   });
   const membership = makeMembership({ name, settings: options.settings, redis, keys, logger });
   const closing = new AbortController();
-  // Any number of requests listen to it at once; each lets go of it when it ends.
+  // Many requests listen to it at once; each removes its listener when it ends.
   setMaxListeners(0, closing.signal);
   const shared = {
     ...{ name, limit, dispatcher, timeouts, logger },
@@ -125,7 +133,7 @@ export function makeUpstream(options: UpstreamOptions): Upstream {
 
   const fetcher = ({ signal, onRequest, headers, logger: own = logger }: FetcherOptions): Fetcher => {
     setMaxListeners(0, signal);
-    // The hops hold credentials: they stay on this side.
+    // The hops hold credentials: they do not leave this file.
     const hops = new WeakMap<FetchedHead, Hop>();
     const given = <Answer extends FetchedHead>(answer: Answer, hop: Hop): Answer => {
       hops.set(answer, hop);
@@ -133,7 +141,7 @@ export function makeUpstream(options: UpstreamOptions): Upstream {
     };
     const open = async (request: FetchRequest): Promise<OpenAnswer> => {
       const foundIn = request.foundIn && hops.get(request.foundIn);
-      // Without its hop the address would be asked for as if a person had given it.
+      // Without its hop the address would be requested as if an operator had configured it.
       if (request.foundIn && !foundIn) {
         throw new UeeError(
           "SYS_INTERNAL",
@@ -172,7 +180,7 @@ export function makeUpstream(options: UpstreamOptions): Upstream {
     close: async () => {
       closing.abort(new UeeError("SYS_SHUTDOWN"));
       await limit.close();
-      // A Redis that is away forgets us by itself.
+      // A registration that cannot be removed expires by itself.
       await membership.unregister().catch(() => {});
       if (!options.dispatcher) await dispatcher.destroy();
     },

@@ -2,9 +2,9 @@ import { Agent, Dispatcher, Pool, ProxyAgent } from "undici";
 import { proxyFor, type UpstreamProxy } from "./proxies.ts";
 
 /**
- * The one place where sockets come from. The proxy's variables are read at each request (proxies.ts), so that a wrong one
- * fails what goes to an upstream and nothing else; NODE_EXTRA_CA_CERTS is read by Node at its start. Nothing is retried or
- * redirected: both would send requests that are not counted.
+ * The only place that opens sockets. The proxy variables are read for each request (proxies.ts), so that a wrong one
+ * fails requests to upstreams and nothing else; Node reads NODE_EXTRA_CA_CERTS at its start. Nothing is retried or
+ * redirected here: both would send requests that are not counted.
  */
 export function makeDispatcher(options: {
   connectMs: number;
@@ -64,19 +64,19 @@ class ProxyingDispatcher extends Dispatcher {
       ...this.sockets(),
       uri: url.href,
       ...(basic && kind !== "socks5" ? { token: `Basic ${basic}` } : {}),
-      // undici takes these for a wish to speak TLS with a socks proxy.
+      // undici interprets these as a request to speak TLS with a SOCKS proxy.
       ...(kind === "socks5" ? {} : { proxyTls: { timeout } }),
       requestTls: { timeout },
-      // Plain http goes through a proxy as every other client does it: many refuse CONNECT to port 80.
+      // Plain http goes through a proxy without CONNECT, as in other clients: many proxies refuse CONNECT to port 80.
       proxyTunnel: false,
-      // A proxy that accepts the connection and then says nothing.
+      // A proxy that accepts the connection and then does not answer.
       clientFactory: (origin, opts) => new Pool(origin, { ...opts, headersTimeout: timeout }),
     });
   }
 
   private sockets() {
     return {
-      // Below the five seconds after which common servers drop an idle connection.
+      // Shorter than the five seconds after which common servers close an idle connection.
       keepAliveTimeout: 4_000,
       keepAliveMaxTimeout: 30_000,
       pipelining: 1,

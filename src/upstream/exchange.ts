@@ -1,6 +1,7 @@
 /**
- * One HTTP exchange on undici's dispatch API. The higher APIs would not do: whether the request may be written has to be
- * decided in the very turn in which it is written, and a request that waits for its connection must abort at once.
+ * One HTTP exchange on undici's dispatch API. The higher-level APIs are not sufficient: the decision whether the
+ * request may be written must be made in the same turn in which it is written, and a request that waits for its
+ * connection must abort at once.
  */
 import type { Dispatcher } from "undici";
 import { UeeError } from "../core/errors.ts";
@@ -12,29 +13,32 @@ export interface ExchangeOptions {
   signal: AbortSignal;
   headersMs: number;
   idleMs: number;
-  /** Asked when the connection stands, right before the request is written. False: it is not written. */
+  /** Asked when the connection is established, right before the request is written. False: it is not written. */
   mayStart(): boolean;
   /** The request has been written. */
   onSent(): void;
 }
 
 export interface RawBody extends AsyncIterable<Buffer> {
-  /** Ends the connection unless the body has been read to its end. */
+  /** Closes the connection unless the body has been read to its end. */
   destroy(): void;
 }
 
 export interface Exchange {
   status: number;
-  /** Lower-case names; repeated ones joined by ", ". */
+  /** Lower-case names; repeated headers joined by ", ". */
   headers: Record<string, string>;
-  /** As it came: still encoded. Single use. */
+  /** Still encoded. Single use. */
   body: RawBody;
 }
 
-/** Bytes that may lie unread before the connection is paused. */
+/** Unread bytes after which the connection is paused. */
 const highWater = 256 * 1024;
 
-/** Resolves with the head of the answer, or with null when `mayStart` said no (the connection stays open for the next try). */
+/**
+ * Resolves with the head of the answer, or with null when `mayStart` returned false (the connection stays open for
+ * the next attempt).
+ */
 export function exchange(options: ExchangeOptions): Promise<Exchange | null> {
   const { dispatcher, url, signal } = options;
   return new Promise((resolve, reject) => {
@@ -67,10 +71,10 @@ export function exchange(options: ExchangeOptions): Promise<Exchange | null> {
 
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart(controller) {
-        // Thrown, not aborted, in the first two cases: that leaves the connection standing.
+        // Thrown, not aborted, in the first two cases: this leaves the connection open.
         if (over) throw refused;
         if (!started && !options.mayStart()) throw refused;
-        // undici would send it again after some connection failures; nobody has granted that.
+        // undici would resend the request after some connection failures; a resend has no slot.
         if (started) return controller.abort(new Error("a request is sent once"));
         started = true;
         control = controller;

@@ -1,10 +1,10 @@
-/** What an answer that is none, or an exchange that broke, is called: the table of the upstreams' error protocol. */
+/** Classifies failed answers and broken exchanges: the table of the upstreams' error protocol. */
 import type { ErrorCode } from "../core/errors.ts";
 import { type ForeignTable, matchForeign } from "../core/foreignErrors.ts";
 import { brokenCertificate, brokenCompression } from "../core/systemErrors.ts";
 import { readRetryAfter } from "./retryAfter.ts";
 
-/** What the upstream wants of the whole fleet, in unscaled ms. */
+/** The wait that the upstream requires of the whole fleet, in unscaled ms. */
 export type Wait =
   | { kind: "told"; ms: number; code: "PROV_THROTTLED" | "PROV_FORBIDDEN" }
   | { kind: "overload"; atLeastMs: number };
@@ -13,7 +13,7 @@ export interface Verdict {
   code: ErrorCode;
   detail: string;
   wait?: Wait;
-  /** Known already, scaled. */
+  /** Already known and scaled. */
   retryAfterMs?: number;
   data?: Record<string, unknown>;
 }
@@ -24,8 +24,8 @@ const proxyWantsPassword = "The proxy wants a user and a password, or refused th
 const defaultThrottleMs = 30_000;
 
 /**
- * Does the status promise the whole document? 203 is a 200 that a proxy touched; some caches answer 206 with a range that
- * covers everything, although no range was asked for.
+ * Does the status promise the whole document? 203 is a 200 that a proxy modified; some caches answer 206 with a range
+ * that covers everything although no range was requested.
  */
 export function isWhole({ status, headers }: { status: number; headers: Record<string, string> }): boolean {
   if (status === 200 || status === 203) return true;
@@ -34,7 +34,7 @@ export function isWhole({ status, headers }: { status: number; headers: Record<s
   return range !== null && BigInt(range[1]!) + 1n === BigInt(range[2]!);
 }
 
-/** Judges an answer whose status is neither whole (see `isWhole`), 304 nor a redirect. */
+/** Classifies an answer whose status is neither whole (see `isWhole`) nor 304 nor a redirect. */
 export function judgeStatus(status: number, headers: Record<string, string>, nowMs: number): Verdict {
   const retryAfterMs = readRetryAfter(headers, nowMs);
   const message = headers.message?.trim();
@@ -74,7 +74,7 @@ export function judgeStatus(status: number, headers: Record<string, string>, now
   return { code: "PROV_BAD_REQUEST", detail: `The upstream answered ${status}${said}` };
 }
 
-/** NVD says with 404 and a `message` header what others say with 400. */
+/** NVD reports with 404 and a `message` header what other upstreams report with 400. */
 function judgeNotFound(message: string | undefined): Verdict {
   if (!message) return { code: "PROV_NOT_FOUND", detail: "The upstream answered 404." };
   const detail = `The upstream answered 404: ${message}`;
@@ -84,10 +84,10 @@ function judgeNotFound(message: string | undefined): Verdict {
   return { code: "PROV_BAD_REQUEST", detail };
 }
 
-/** Where the exchange stood when it broke. */
+/** The phase of the exchange in which it broke. */
 export type Phase = "connect" | "head" | "body";
 
-/** Of the answer, once the request is sent. */
+/** Waiting for the response, after the request was sent. */
 const slowAnswers: ForeignTable = {
   library: "undici",
   patterns: [
@@ -126,7 +126,7 @@ const brokenProxies: ForeignTable = {
   ],
 };
 
-/** At any time. */
+/** In any phase. */
 const brokenExchanges: ForeignTable = {
   library: "undici, TLS and zlib",
   patterns: [
@@ -172,14 +172,14 @@ const brokenConnections: ForeignTable = {
   ],
 };
 
-/** What undici, Node's sockets and its decoders throw; the tables of a phase are asked in this order. */
+/** Errors of undici, Node's sockets and its decoders; the tables of a phase are searched in this order. */
 export const upstreamErrors: Record<Phase, readonly ForeignTable[]> = {
   connect: [brokenProxies, brokenExchanges, brokenConnections],
   head: [slowAnswers, brokenProxies, brokenExchanges, brokenConnections],
   body: [slowAnswers, brokenExchanges, brokenBodies],
 };
 
-/** Judges what undici, Node's sockets or its decoders threw. */
+/** Classifies an error of undici, Node's sockets or its decoders. */
 export function judgeFailure(error: unknown, phase: Phase): Verdict {
   for (const table of upstreamErrors[phase]) {
     const match = matchForeign(error, table);
@@ -189,6 +189,6 @@ export function judgeFailure(error: unknown, phase: Phase): Verdict {
       ? { code, detail, wait: { kind: "overload", atLeastMs: 0 } }
       : { code, detail };
   }
-  // The last table of each phase takes everything.
+  // The last table of each phase matches everything.
   return { code: "PROV_CONNECTION", detail: "The connection to the upstream failed." };
 }

@@ -1,6 +1,7 @@
 /**
- * The agreement of all processes that share one upstream. Its limit holds only if everybody counts by the same rate, under
- * the same key, at the same address: a process whose settings differ from a live one's does not start.
+ * The agreement of all processes that share one upstream. Its limit holds only if all of them count with the same
+ * rate, under the same key, at the same address: a process whose settings differ from those of a live one does not
+ * start.
  */
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
@@ -16,19 +17,19 @@ const registerScript = loadScript(new URL("./lua/register-1.lua", import.meta.ur
 
 export interface UpstreamSettings {
   rate: Rate;
-  /** `fingerprint(key)`; the key itself stays with whoever sends it. */
+  /** `fingerprint(key)`; the key itself stays in the client. */
   apiKeyFingerprint: string;
   baseUrl: string;
 }
 
-/** A process that has not refreshed its entry for so long is taken for dead. */
+/** A process that has not refreshed its entry for this time is considered dead. */
 const lifetimeMs = 15_000;
 const refreshMs = 5_000;
 
 export interface Membership {
-  /** Enters this process. Throws SYS_FLEET_DISAGREES where a live one has other settings. */
+  /** Registers this process. Throws SYS_FLEET_DISAGREES when a live one has other settings. */
   register(): Promise<void>;
-  /** Enters anew where the entry may have expired meanwhile, e.g. because this process slept. */
+  /** Registers again if the entry may have expired, e.g. because this process slept. */
   ensure(): Promise<void>;
   unregister(): Promise<void>;
 }
@@ -61,7 +62,7 @@ export function makeMembership(options: {
     timer ??= setInterval(() => {
       register().catch((error: unknown) => {
         const { code, detail } = toUeeError(error);
-        // That Redis is in trouble is said once, elsewhere.
+        // Trouble of Redis is reported once, elsewhere.
         logger[isRedisTrouble(error) ? "debug" : "warn"](
           { event: "fleet_entry", upstream: name, code },
           `could not renew the entry among the upstream's processes: ${detail}`,
@@ -95,7 +96,7 @@ interface Described {
   url: string;
 }
 
-/** Addresses may carry credentials, so only their fingerprint is shared. */
+/** Addresses may contain credentials, so only their fingerprint is shared. */
 const describeSettings = ({ rate, apiKeyFingerprint, baseUrl }: UpstreamSettings): Described => ({
   rate: rate === "unlimited" ? rate : `${rate.max}/${rate.windowMs}ms`,
   key: apiKeyFingerprint,

@@ -1,36 +1,36 @@
 /**
- * What stands between the fleet's limit and the wire: may a call be made, and what came of it. A call is one answer with its
- * body, redirects on the way included. The upstream client asks; `breakers/` answers.
+ * The interface between the rate limit and the connection: may a call be made, and how did it end. A call is one
+ * answer with its body, including redirects. The upstream client calls it; `breakers/` implements it.
  */
 import type { UeeError } from "../core/errors.ts";
 
 export interface GuardRequest {
   /** The call's own signal. */
   signal: AbortSignal;
-  /** Throws the wait that the fleet's limit would impose. Asked before this call becomes the one that tries for everybody. */
+  /** Throws the wait that the rate limit would impose. Called before this call becomes the fleet's probe. */
   limitAllows(): Promise<void>;
 }
 
 export interface Guard {
-  /** Before the call connects. @throws UeeError PROV_CIRCUIT_OPEN, or what `limitAllows` throws */
+  /** Called before the connection is opened. @throws UeeError PROV_CIRCUIT_OPEN, or the error of `limitAllows` */
   enter(request: GuardRequest): Promise<GuardedCall>;
 }
 
-/** One of the three ends is told; what is told after the first is ignored, and none of them rejects. */
+/** Exactly one of the three results is reported; later reports are ignored. None of them rejects. */
 export interface GuardedCall {
-  /** Fires when the call must not go on; its reason is a UeeError. */
+  /** Fires when the call must stop; its reason is a UeeError. */
   readonly signal: AbortSignal;
-  /** Right before a request is sent, after whatever was waited for. @throws UeeError PROV_CIRCUIT_OPEN */
+  /** Called right before a request is sent, after all waits. @throws UeeError PROV_CIRCUIT_OPEN */
   confirm(): Promise<void>;
-  /** The answer came whole. */
+  /** The answer was received completely. */
   succeeded(): Promise<void>;
-  /** The upstream or the way to it failed the call. Returns what its caller is to be told. */
+  /** The upstream or the network failed the call. Returns the error for the caller. */
   failed(error: UeeError): Promise<UeeError>;
-  /** The call was called off, by us or by its reader. */
+  /** The call was cancelled by us or by its reader. */
   abandoned(): Promise<void>;
 }
 
-/** Lets everything through. */
+/** Admits every call. */
 export const unguarded: Guard = {
   enter: async () => ({
     signal: new AbortController().signal,

@@ -3,15 +3,15 @@ import { UeeError } from "../core/errors.ts";
 import type { FetchRequest } from "../core/fetching.ts";
 import { redactUrl, secretsInUrl, secretValues } from "../core/secrets.ts";
 
-/** One request on the way to an answer: the first, or where a redirect leads. */
+/** One request of a call: the first, or the target of a redirect. */
 export interface Hop {
   url: URL;
   headers: Record<string, string>;
-  /** Credentials of this request and of those before it: an answer may echo them. */
+  /** Credentials of this request and of the previous ones: an answer may echo them. */
   secrets: readonly string[];
 }
 
-/** Headers that may be sent to any origin and shown anywhere; every other one is a credential. */
+/** Headers that may be sent to any origin and shown anywhere; every other header is a credential. */
 const publicHeaders = new Set([
   "accept",
   "accept-encoding",
@@ -47,7 +47,7 @@ export function makeHop(request: FetchRequest, userAgent: string): Hop {
   }
   url.hash = "";
   const credentials = Object.entries(headers).filter(([name]) => !isPublicHeader(name));
-  // Of `Basic c2VjcmV0` the second word alone, too.
+  // The second word of `Basic c2VjcmV0` is a secret on its own too.
   const values = credentials.flatMap(([, value]) => [value, value.split(" ").at(-1)]);
   const secrets = [...secretsInUrl(request.url), ...secretValues(values)];
   return { url, headers, secrets };
@@ -59,8 +59,8 @@ export const isConditional = (hop: Hop): boolean =>
 export const isRedirect = (status: number): boolean => [301, 302, 303, 307, 308].includes(status);
 
 /**
- * The next hop of a redirect. Throws PROV_REDIRECTS for loops, too many hops, a missing address, and for everything that
- * `leadTo` refuses.
+ * The next hop of a redirect. Throws PROV_REDIRECTS for loops, too many hops, a missing address, and every target
+ * that `leadTo` refuses.
  */
 export function nextHop(from: Hop, location: string | undefined, visited: ReadonlySet<string>): Hop {
   const refuse = refusalOf(from, "redirects");
@@ -72,9 +72,9 @@ export function nextHop(from: Hop, location: string | undefined, visited: Readon
 }
 
 /**
- * The request for an address that stands inside an answer, under the rules of redirects. A mirror that wants a query
- * (`?token=`) with every request names its files without it, so the query goes along to the same origin unless the
- * address has its own.
+ * The request for an address that was found in an answer, under the rules of redirects. A mirror that requires a
+ * query (`?token=`) with every request names its files without it, so the query is kept for the same origin unless
+ * the address has its own.
  */
 export function linkedHop(from: Hop, request: FetchRequest, userAgent: string): Hop {
   const next = leadTo(from, request.url, refusalOf(from, "leads"));
@@ -95,15 +95,15 @@ const refusalOf =
     });
 
 /**
- * Where an answer sends us, by redirect or by an address in its body. Refused: anything but http and https, http after
- * https, and this machine or its own link unless the answer came from there. Towards another origin only headers go along
- * that are no credentials, and they do not come back later.
+ * The target of a redirect or of an address in a body. Refused are schemes other than http and https, http after
+ * https, and this machine or its link unless the answer came from there. Another origin receives only headers that
+ * are no credentials; later hops do not get them back.
  */
 function leadTo(from: Hop, address: string | undefined, refuse: (why: string) => UeeError): Hop {
   if (!address || !URL.canParse(address, from.url.href)) throw refuse("to no address");
   const url = new URL(address, from.url);
   url.hash = "";
-  // Credentials that the upstream puts into an address are not ours to send.
+  // Credentials that an upstream puts into an address are not sent.
   url.username = "";
   url.password = "";
   const shown = redactUrl(url);
@@ -128,7 +128,10 @@ const linkLocal = new BlockList();
 linkLocal.addSubnet("169.254.0.0", 16);
 linkLocal.addSubnet("fe80::", 10, "ipv6");
 
-/** What is near by its name, which no upstream elsewhere may send us to. IPv4 inside IPv6 counts as what it is. */
+/**
+ * Names of this machine and its network, to which a remote upstream must not redirect. IPv4 inside IPv6 counts as
+ * IPv4.
+ */
 function nearPlace(hostname: string): "this machine" | "this machine's own link" | undefined {
   const name = hostname.replace(/\.$/, "").toLowerCase();
   if (name === "localhost" || name.endsWith(".localhost")) return "this machine";

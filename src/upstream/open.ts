@@ -1,7 +1,8 @@
 /**
- * One fetch, from the fleet's permission to the judged answer. The guard (the circuit breaker) lets the call in; a request
- * then goes: connection first, then a slot, the guard's word once more, the count, then at once the wire. A slot that got too old on the way, or that the upstream's own word has overtaken, is asked
- * for anew; nothing is written under it.
+ * One fetch, from the fleet's permission to the classified answer. The guard (the circuit breaker) admits the call. A
+ * request then opens its connection, takes a slot, asks the guard once more, is counted and is written at once. A
+ * slot that is too old by then, or that a wait of the upstream has overtaken, is requested again; nothing is written
+ * under it.
  */
 import type { Dispatcher } from "undici";
 import { UeeError } from "../core/errors.ts";
@@ -18,7 +19,7 @@ import type { RateLimit, Slot } from "./rateLimit.ts";
 
 export interface OpenContext {
   name: string;
-  /** The answer in which the request's address was found, as it was asked for. */
+  /** The answer in which the request's address was found. */
   foundIn?: Hop;
   limit: RateLimit;
   guard: Guard;
@@ -38,13 +39,13 @@ export interface OpenContext {
 export interface OpenAnswer extends FetchedHead {
   /** The request that was answered: the last hop. */
   hop: Hop;
-  /** Decoded and checked; empty on 304. To be read to its end or returned from. */
+  /** Decoded and checked; empty on 304. Read it to its end or return from it. */
   body: AsyncIterable<Buffer>;
 }
 
-/** So often a slot may turn out too old before this process counts as unable to send in time. */
+/** Number of slots that may turn out too old before this process counts as unable to send in time. */
 const maxRounds = 10;
-/** For so many rounds only a just granted slot will do. */
+/** Number of rounds in which only a slot that was just granted is used. */
 const strictRounds = 3;
 
 /** The scope of one call: its signal and its clock. */
@@ -69,7 +70,7 @@ export async function openAnswer(request: FetchRequest, context: OpenContext): P
   }
 }
 
-/** Within a call that the guard let in. */
+/** Runs within a call that the guard admitted. */
 type CallContext = OpenContext & { call: GuardedCall };
 
 async function answerOf(request: FetchRequest, context: CallContext, scope: Scope): Promise<OpenAnswer> {
@@ -119,14 +120,14 @@ function makeScope(context: CallContext): Scope {
   };
 }
 
-/** The reason of a signal from outside that ended the call: rethrown as it is, whatever broke because of it. */
+/** The reason of an external signal that ended the call is rethrown unchanged, whatever error it caused. */
 function endedBy({ signal, closing, call }: OpenContext & { call?: GuardedCall }): unknown {
   if (signal.aborted) return signal.reason;
   if (closing.aborted) return closing.reason;
   return call?.signal.aborted ? call.signal.reason : undefined;
 }
 
-/** What the upstream did to the call is the guard's to know, unless the call broke because it was called off. */
+/** The guard records the upstream's failures, but not those that our own cancellation caused. */
 async function failing(error: UeeError, context: CallContext): Promise<unknown> {
   return endedBy(context) ?? (await context.call.failed(error));
 }
@@ -161,7 +162,7 @@ async function sendHop(
     if (answer) return { answer, slot: current!, fetchedAt: fetchedAt ?? current!.grantedAt };
     slot = await limit.take(scope.signal, slot);
     try {
-      // It may have waited long for its slot: the circuit may have opened, the probe's token may be another's.
+      // After a long wait for the slot the circuit may have opened, or another process may hold the probe token.
       await context.call.confirm();
       if (!current) fetchedAt = await context.onRequest();
     } catch (error) {
@@ -191,7 +192,7 @@ async function* checkedBody(
     );
   } finally {
     scope.end();
-    // Its reader left early, or it was called off.
+    // The reader stopped early, or the call was cancelled.
     await context.call.abandoned();
   }
 }
@@ -209,16 +210,16 @@ interface Where {
   hop: Hop;
   slot?: Slot;
   answer?: Exchange;
-  /** The answer's body is still to be read, for its first bytes. */
+  /** The answer's body is still unread; its first bytes are needed. */
   readMore?: boolean;
   cause?: unknown;
 }
 
-/** Makes the fleet wait as the verdict says, and an error that says so. */
+/** Makes the fleet wait as the classification requires, and returns an error that says so. */
 async function toError(verdict: Verdict, where: Where, context: OpenContext): Promise<UeeError> {
   const { hop, slot, answer } = where;
   let { retryAfterMs } = verdict;
-  // First of all: until Redis knows, other processes go on.
+  // This comes first: until Redis knows, other processes continue to send.
   if (verdict.wait && slot) {
     retryAfterMs =
       verdict.wait.kind === "told"
@@ -229,7 +230,7 @@ async function toError(verdict: Verdict, where: Where, context: OpenContext): Pr
   const status = answer?.status;
   const data: Record<string, unknown> = { url, ...verdict.data };
   if (status !== undefined) data.status = status;
-  // Overloaded, but it named the time.
+  // Overloaded, but the upstream named the time.
   if (verdict.wait?.kind === "overload" && verdict.wait.atLeastMs > 0) data.toldToWait = true;
   const scrub = makeScrubber(hop.secrets);
   if (answer && where.readMore) data.body = scrub(await readSnippet(answer));
@@ -238,7 +239,7 @@ async function toError(verdict: Verdict, where: Where, context: OpenContext): Pr
     const facts = { upstream: context.name, code: verdict.code, status, url, waitMs: retryAfterMs };
     context.logger.warn({ event: "upstream_wait", ...facts }, "the upstream makes the fleet wait");
   }
-  // A cause that is one of ours says nothing that the verdict does not; an invalid address would show what is in it.
+  // A UeeError as cause repeats the classification; an invalid address would show its contents.
   const cause =
     where.cause instanceof UeeError || verdict.code === "PROV_BAD_REQUEST" ? undefined : where.cause;
   return new UeeError(verdict.code, scrub(verdict.detail), { cause, retryAfterMs, data });

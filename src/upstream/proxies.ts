@@ -1,10 +1,11 @@
 /**
- * Which proxy stands between us and an address, in the forms that curl takes:
- *   https_proxy HTTPS_PROXY, http_proxy HTTP_PROXY, then all_proxy ALL_PROXY; the lower-case one counts first, and an empty
- *   one not at all
+ * Selects the proxy for an address, from the variables in the forms that curl accepts:
+ *   https_proxy HTTPS_PROXY, http_proxy HTTP_PROXY, then all_proxy ALL_PROXY; lower case takes precedence, and an
+ *   empty
+ *   variable is ignored
  *   [scheme://][user:password@]host[:port] with http (the default), https, socks5 or socks5h; port 1080, of https 443
- *   no_proxy NO_PROXY: *, or names with their subdomains, addresses, CIDR blocks, each with :port if only that one is meant
- * curl ignores an upper-case HTTP_PROXY, which a web server could be made to set; we are started by none.
+ *   no_proxy NO_PROXY: *, or names with their subdomains, addresses, CIDR blocks, each with :port for that port only
+ * curl ignores an upper-case HTTP_PROXY because a CGI request could set it; UEE is not started by a web server.
  */
 import { BlockList, isIP } from "node:net";
 import { UeeError } from "../core/errors.ts";
@@ -13,11 +14,11 @@ export interface UpstreamProxy {
   /** The variable that names it. */
   readonly variable: string;
   readonly kind: "http" | "https" | "socks5";
-  /** Host and port as they may be shown. */
+  /** Host and port in the form that may be shown. */
   readonly host: string;
   readonly hostname: string;
   readonly port: number;
-  /** Undefined where it names no user. */
+  /** Undefined when it names no user. */
   readonly credentials: { readonly user: string; readonly password: string } | undefined;
 }
 

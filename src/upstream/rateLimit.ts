@@ -2,26 +2,26 @@
  * The fleet-wide rolling-window limit of one upstream, kept in Redis.
  *
  * Why no window ever holds more than `max` requests:
- *  - A request is sent under a slot; a slot frees one window plus a margin after its request was written to the socket
- *    (`sent`). At most `max` slots exist. The margin absorbs what the network adds to one request and not to another.
- *  - Crash between grant and `sent`: the slot was entered as if its request were sent as late as is allowed
- *    (`maxSendDelayMs` after the grant), so nobody has to clean up. `sent` can only bring that forward.
- *  - A process that slept with a slot in hand: age is counted from before the grant was asked for, on the clock that runs
- *    through SIGSTOP and on the one that runs through suspend, and is judged in the same turn in which undici writes the
- *    request. Too old: it is not written, and the slot is asked for anew. What is left is a stop of longer than the send
- *    delay that falls between that judgement and the write system call a few µs later.
- *  - A lost reply or a resent command: taking the same slot id again replaces the slot, it never makes two.
- *  - A restarted Redis may have forgotten its last second of slots. The script compares the server's run id, read in the
- *    same step, with the one stored, and with the one that this process was last granted by (the store itself may be
- *    gone): requests then wait one whole hold counted from the new server's start, unless the stop is known to be clean.
- *    Not covered: what only processes that died with it had sent, where the store was lost too, or in the first second
- *    after a clean start.
- *  - A clock that went back: a slot that frees later than one hold from now is held one hold from now, which is later than
- *    it ought to be and never earlier. A clock that is set forward frees slots early (docs/reliability.md).
+ * - A request is sent under a slot; a slot frees one window plus a margin after its request was written to the socket
+ *   (`sent`). At most `max` slots exist. The margin absorbs differences in network delay.
+ * - Crash between grant and `sent`: the slot is stored as if its request were sent as late as is allowed
+ *   (`maxSendDelayMs` after the grant), so no clean-up is needed. `sent` can only make it free earlier.
+ * - A process that slept while it held a slot: its age counts from before the request for the slot, on the clock that
+ *   runs through SIGSTOP and on the one that runs through suspend, and is checked in the same turn in which undici
+ *   writes the request. If it is too old, nothing is written and a new slot is requested. The remaining risk is a
+ *   stop longer than the send delay between that check and the write system call a few µs later.
+ * - A lost reply or a resent command: taking the same slot id again replaces the slot; it never makes two.
+ * - A restarted Redis may have lost its last second of slots. The script compares the server's run id, read in the
+ *   same step, with the stored one and with the one that granted this process its last slot (the store itself may be
+ *   lost): requests then wait one whole hold counted from the new server's start, unless the stop is known to be
+ *   clean. Not covered: requests of processes that died together with Redis, if the store was lost too, or in the
+ *   first second after a clean start.
+ * - A clock that went back: a slot that frees later than one hold from now is held for one hold from now, which is
+ *   later than necessary and never earlier. A clock that is set forward frees slots early (docs/reliability.md).
  *
- * Why nobody sends while told to wait: `blockedUntil` is judged in the same script as the grant; slots are asked for only
- * once the connection stands and are good for `freshMs`, so that little time passes between that judgement and the write;
- * and this process's own answers block it at once, before Redis knows.
+ * Why no process sends during a wait: `blockedUntil` is checked in the same script as the grant; slots are requested
+ * only once the connection is established and are valid for `freshMs`, so that little time passes between the check
+ * and the write; and this process's own answers block it at once, before Redis knows.
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -52,13 +52,13 @@ export interface RateLimitOptions {
   keys: UpstreamKeys;
   logger: Logger;
   rate: Rate;
-  /** Multiplies what the upstream told us to wait and our back-off; never the window. */
+  /** Multiplies the waits of the upstream and our back-off; never the window. */
   waitScale: number;
-  /** Waits up to this long happen here, longer ones are thrown as errors with `retryAfterMs`. */
+  /** Waits up to this length happen here; longer ones are thrown as errors with `retryAfterMs`. */
   inlineWaitMs: number;
-  /** Added to the window: how unevenly the network may delay two requests. */
+  /** Added to the window: the largest difference in network delay between two requests. */
   marginMs: number;
-  /** A request is never written later than this after its slot was asked for. */
+  /** A request is never written later than this after its slot was requested. */
   maxSendDelayMs: number;
   /** Key (STRING, µs) that the managed server sets right before a clean shutdown. */
   cleanStopKey: string;
@@ -66,11 +66,11 @@ export interface RateLimitOptions {
 
 export interface Slot {
   readonly id: string;
-  /** The grant's time in µs, by the upstream's clock: later grants have later ones. */
+  /** The grant's time in µs, by the upstream's clock: later grants have later times. */
   readonly grantedAt: number;
-  /** Clocks from before the slot was asked for. */
+  /** Clocks from before the slot was requested. */
   readonly askedAt: Clocks;
-  /** Overloads in a row, when it was granted. */
+  /** Consecutive overloads at the time of the grant. */
   readonly overloads: number;
 }
 
@@ -79,12 +79,12 @@ interface Clocks {
   wall: number;
 }
 
-/** A slot older than this is asked for anew where that costs nothing. */
+/** A slot older than this is requested again when that costs nothing. */
 const freshMs = 100;
 const firstBackOffMs = 2_000;
 const longestBackOffMs = 300_000;
 
-/** What a stored reason may be; anything else (a newer version's) reads as a throttle. */
+/** Allowed values of a stored reason; other values (of a newer version) read as a throttle. */
 const waitCodes = ["PROV_RATE_WAIT", "PROV_THROTTLED", "PROV_FORBIDDEN", "PROV_OVERLOADED"] as const;
 export type WaitCode = (typeof waitCodes)[number] & ErrorCode;
 const asWaitCode = (text: unknown): WaitCode =>
@@ -96,24 +96,27 @@ const ageMs = (since: Clocks): number =>
 const toMicros = (ms: number): number => Math.ceil(ms * 1000);
 
 export interface RateLimit {
-  /** A slot, or a wait thrown as an error. `previous` is given back in the same step. */
+  /** Takes a slot, or throws the wait as an error. `previous` is returned in the same step. */
   take(signal: AbortSignal, previous?: Slot): Promise<Slot>;
-  /** May a request be written under this slot right now? `atOnce`: only just granted ones. */
+  /** May a request be written under this slot right now? `atOnce`: accepts only slots that were just granted. */
   maySend(slot: Slot, atOnce: boolean): boolean;
-  /** The slot's request is on its way. */
+  /** The slot's request is being sent. */
   sent(slot: Slot): void;
   /** The slot's request was certainly not sent. */
   giveBack(slot: Slot): void;
-  /** The upstream told us to wait `waitMs` (unscaled). Returns ms until requests may go again. */
+  /** The upstream requested a wait of `waitMs` (unscaled). Returns ms until requests may be sent again. */
   block(waitMs: number, code: WaitCode): Promise<number>;
-  /** The request failed of overload. `atLeastMs` (unscaled) is the upstream's own word. Returns ms until requests may go. */
+  /**
+   * The request failed because of overload. `atLeastMs` (unscaled) is the upstream's minimum. Returns ms until the
+   * next request.
+   */
   overloaded(slot: Slot, atLeastMs: number): Promise<number>;
-  /** The request came well. */
+  /** The request succeeded. */
   recovered(slot: Slot): void;
   waiting(): Promise<{ untilMs: number; code: WaitCode } | null>;
   /** Throws the wait that `take` would throw right now; takes nothing. */
   refuseLongWait(): Promise<void>;
-  /** Resolves when what was sent to Redis without waiting has settled. */
+  /** Resolves when all commands that were sent without waiting have settled. */
   close(): Promise<void>;
 }
 
@@ -129,10 +132,10 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
   let slotCount = 0;
   /** On the monotonic clock, in ms. */
   let blockedHereUntil = 0;
-  /** One request of this process asks at a time, so that waiters do not stampede Redis. */
+  /** One request of this process asks at a time, so that waiters do not all ask Redis at once. */
   let turn: Promise<void> = Promise.resolve();
 
-  /** Sent without waiting for it: should Redis not take it, the slot frees later, never earlier. */
+  /** Sent without waiting: if Redis does not receive it, the slot frees later, never earlier. */
   const inBackground = (promise: Promise<unknown>): void => {
     const settled = promise.catch(() => {}).finally(() => pending.delete(settled));
     pending.add(settled);
@@ -167,7 +170,7 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
       try {
         reply = await ask(id, signal);
       } catch (error) {
-        // The command may still be on its way; what follows it on the same connection undoes it.
+        // The command may still be in transit; the next command on the same connection undoes it.
         giveBackId(id);
         throw error;
       }
@@ -177,7 +180,7 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
       }
       const waitMs = Math.ceil(Number(reply[1]) / 1000);
       if (performance.now() + waitMs > deadline) throw waitError(asWaitCode(reply[2]), waitMs, rate);
-      // The jitter keeps the fleet's waiters from asking all at the same instant.
+      // The jitter spreads the waiters of the fleet.
       await sleep(waitMs + Math.random() * Math.min(100, 5 + waitMs / 10), undefined, { signal }).catch(
         (error: unknown) => {
           signal.throwIfAborted();
@@ -199,12 +202,12 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
       await abortable(before, signal);
       return await untilGranted(id, signal, deadline);
     } finally {
-      // Whoever gives up while it stands in the queue must not let its successor overtake.
+      // A request that gives up while queued must not let its successor overtake.
       void before.then(done);
     }
   };
 
-  /** This process waits at once; should Redis be away, it is the only one that knows. */
+  /** This process waits at once; while Redis is unreachable, no other process knows. */
   const blockFleet = async (ownMs: number, run: () => Promise<unknown>): Promise<number> => {
     const blockHere = (waitMs: number): number => {
       blockedHereUntil = Math.max(blockedHereUntil, performance.now() + waitMs);
@@ -228,8 +231,8 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
     return { untilMs: until / 1000, waitMs: Math.ceil((until - now) / 1000), code: asWaitCode(code) };
   };
 
-  // A Redis that came back without its data learns of its former life from whoever was there, before newcomers, who
-  // cannot know, make use of empty slots: asking is telling.
+  // A Redis that came back without its data learns about earlier grants from the processes that received them, before
+  // new processes use empty slots. The request itself carries this information.
   const onReconnect = (): void => {
     if (max === 0 || !restarts.hasGrants) return;
     const id = `${processId}:${++slotCount}`;
@@ -279,6 +282,6 @@ function waitError(code: WaitCode, waitMs: number, rate: Rate): UeeError {
   const detail =
     code === "PROV_RATE_WAIT" && rate !== "unlimited"
       ? `The ${rate.max} requests per ${rate.windowMs / 1000} s are used up; the next is possible in ${waitMs} ms.`
-      : `The upstream is to be left alone for another ${waitMs} ms.`;
+      : `The upstream requires a wait; the next request is possible in ${waitMs} ms.`;
   return new UeeError(code, detail, { retryAfterMs: waitMs });
 }

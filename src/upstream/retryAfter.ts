@@ -1,9 +1,9 @@
-/** No upstream may put us to sleep for longer than this by one header. */
+/** The longest wait that one header can impose. */
 const longestMs = 24 * 3_600_000;
 
 /**
- * Ms that `Retry-After` asks for (seconds or an HTTP date); undefined where it is absent, zero, past or no such value. A
- * date is measured against the answer's own `Date`, so that the clocks need not agree.
+ * Ms that `Retry-After` requests (seconds or an HTTP date); undefined when it is absent, zero, past or invalid. A
+ * date is compared with the answer's own `Date`, so that the clocks need not agree.
  */
 export function readRetryAfter(headers: Record<string, string>, nowMs: number): number | undefined {
   const text = headers["retry-after"]?.trim();

@@ -15,7 +15,7 @@ inBrowser("the dashboard's page", ({ visit, keep }) => {
     await provider(page, "cve").waitFor();
     served.paper.away = away;
     await page.getByText("Redis does not answer").first().waitFor();
-    await page.getByText("What you see is from before.").waitFor();
+    await page.getByText("This data is outdated.").waitFor();
     expect(await page.locator("main.board-stale").count()).toBe(1);
     await examine(page, "redis-away");
     served.paper.away = undefined;

@@ -1,12 +1,16 @@
 --[[
-  May a call be made now? The one that asks with a token once an open breaker's time is over becomes the probe.
-  KEYS[1] breaker HASH  KEYS[2] transitions STREAM
-  ARGV[1] JSON {mode, actor, kept, token?, lease_ms?}
-          mode call   a call begins
-               again  a call that was let through waited for its turn; it is not counted twice
-               probe  a call begins and takes the token where it is to be had
-  Returns JSON {verdict, moves?, machine, now}: pass · probe (the token is the caller's) · due (ask again with `probe`) ·
-  refused
+  Decides whether a call may be made now. The first caller that offers a token after the open period ends becomes the
+  probe.
+
+  KEYS[1]  breaker HASH
+  KEYS[2]  transitions STREAM
+  ARGV[1]  JSON {mode, actor, kept, token?, lease_ms?}
+             mode  call   a call begins
+                   again  an admitted call waited for its turn; it is not counted twice
+                   probe  a call begins and takes the token if it is available
+
+  Returns JSON {verdict, moves?, machine, now}:
+    pass · probe (the caller holds the token) · due (ask again with `probe`) · refused
 ]]
 --- @include "breaker.lua"
 local keys = { machine = KEYS[1], history = KEYS[2] }
@@ -42,7 +46,7 @@ end
 
 local moves = {}
 if state == "half_open" then
-  local who = redis.call("HGET", KEYS[1], "probe_by") or "somebody"
+  local who = redis.call("HGET", KEYS[1], "probe_by") or "an unknown process"
   local lost = moveBreaker(keys, { "prober_lost" }, {
     actor = asked.actor,
     kept = asked.kept,

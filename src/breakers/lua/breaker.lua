@@ -1,15 +1,19 @@
 --[[
-  Included by every script of a breaker. Its HASH is a machine's (machines/lua/transition.lua), with beside those fields:
-    failures                                     calls of the fleet that failed in a row
-    failed_probes                                probes that failed in a row since it opened
-    opened_at                                    ISO: when it left `closed`; absent while closed
-    token probe_by probe_since probe_until_ms probe_lease_ms    the probe under way: who holds its token, since when
-                                                 (ISO), the lease's end and its length
+  Included by every script of a breaker. Its HASH is that of a machine (machines/lua/transition.lua) with these
+  additional fields:
+    failures                                     consecutive failed calls of the fleet
+    failed_probes                                consecutive failed probes since it opened
+    opened_at                                    ISO time when it left `closed`; absent while closed
+    token probe_by probe_since probe_until_ms probe_lease_ms
+                                                 current probe: token, holder, start (ISO), end and length of its
+                                                 lease
     failed_code failed_message failed_at         the last failure that counted
-    calls successes failed ignored rejections opens    counted since ever
+    calls successes failed ignored rejections opens
+                                                 totals since the HASH was created
 
-  moveBreaker(keys, events, asked, wait_ms): takes the machine through the events. asked: {actor, kind?, reason, code?, kept}
-  breakerReply(keys, result): result, the HASH's fields and Redis' time as one JSON text.
+  moveBreaker(keys, events, asked, wait_ms): applies the events to the machine.
+    asked: {actor, kind?, reason, code?, kept}
+  breakerReply(keys, result): result, the fields of the HASH and the time of Redis as one JSON text.
 ]]
 --- @include "../../machines/lua/breakerMachine.lua"
 --- @include "../../machines/lua/transition.lua"

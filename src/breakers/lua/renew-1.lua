@@ -1,8 +1,11 @@
 --[[
-  Prolongs the lease of the probe's token.
-  KEYS[1] breaker HASH
-  ARGV[1] token  ARGV[2] lease, ms
-  Returns 1, or 0 when the token is no longer the caller's.
+  Renews the lease of the probe token.
+
+  KEYS[1]  breaker HASH
+  ARGV[1]  token
+  ARGV[2]  lease, ms
+
+  Returns 1, or 0 when the caller no longer holds the token.
 ]]
 --- @include "../../redis/lua/time.lua"
 if redis.call("HGET", KEYS[1], "token") ~= ARGV[1] then

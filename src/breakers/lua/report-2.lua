@@ -1,9 +1,15 @@
 --[[
-  What came of a call. Only a call that began under the breaker's present version counts, and of a half-open breaker only
-  the one whose token it is: what comes late neither closes nor opens anything.
-  KEYS[1] breaker HASH  KEYS[2] transitions STREAM
-  ARGV[1] JSON {version, token?, outcome (success | failure | nothing), code?, message?, threshold, open_ms, pause_ms, actor,
-          reason?, kept}; open_ms: how long it is to stay open when this opens it, pause_ms: when nothing was learned
+  Records the result of a call. A call counts only if it began under the current version of the breaker; in the
+  half-open state, only the call that holds the token counts. Late results neither close nor open the breaker.
+
+  KEYS[1]  breaker HASH
+  KEYS[2]  transitions STREAM
+  ARGV[1]  JSON {version, token?, outcome (success | failure | nothing), code?, message?, threshold, open_ms,
+  pause_ms,
+           actor, reason?, kept}
+             open_ms   how long the breaker stays open if this result opens it
+             pause_ms  how long it stays open if the probe learned nothing
+
   Returns JSON {verdict (counted | ignored), moves?, machine, now}
 ]]
 --- @include "breaker.lua"

@@ -1,7 +1,10 @@
 --[[
-  A person closes the breaker, on condition that it is as it was read.
-  KEYS[1] breaker HASH  KEYS[2] transitions STREAM
-  ARGV[1] JSON {expect {version}, actor, reason?, kept}
+  Closes the breaker on behalf of an operator, if its version is the expected one.
+
+  KEYS[1]  breaker HASH
+  KEYS[2]  transitions STREAM
+  ARGV[1]  JSON {expect {version}, actor, reason?, kept}
+
   Returns JSON {kind (moved | unchanged | lost | refused), moves?, machine, now}
 ]]
 --- @include "breaker.lua"

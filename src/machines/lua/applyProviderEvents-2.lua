@@ -1,9 +1,14 @@
 --[[
-  Applies a provider's transitions, read from its outbox after the cursor, to the macro machine: exactly once and in order,
-  since cursor and effects move in one step and only from the cursor that was read.
-  KEYS[1] macro machine HASH  KEYS[2] history STREAM
-  ARGV[1] provider  ARGV[2] cursor that was read ("" none)  ARGV[3] request JSON (transition.lua; actor, kind, kept)
+  Applies a provider's transitions, read from its outbox after the cursor, to the macro machine. They are applied
+  exactly once and in order, since cursor and effects change in one step and only from the cursor that was read.
+
+  KEYS[1]   macro machine HASH
+  KEYS[2]   history STREAM
+  ARGV[1]   provider
+  ARGV[2]   cursor that was read ("" = none)
+  ARGV[3]   request JSON (transition.lua; actor, kind, kept)
   ARGV[4..] id, version, old state, new state, trigger, reason, … of the events, oldest first
+
   Returns the reply of transition.lua, JSON; {kind = "lost"} when another pod applied events meanwhile.
 ]]
 --- @include "macroMachine.lua"
@@ -15,7 +20,7 @@ local cursorField, appliedField = "cursor:" .. provider, "applied:" .. provider
 if (redis.call("HGET", keys.machine, cursorField) or "") ~= ARGV[2] then
   return transitionReply(keys, { kind = "lost" })
 end
--- Goes first, as in transition.lua.
+-- This write comes first, as in transition.lua.
 redis.call("HDEL", keys.machine, "")
 local request = cjson.decode(ARGV[3])
 local moves = {}

@@ -1,10 +1,13 @@
 --[[
-  Included by the scripts of the macro machine, after macroMachine.lua and transition.lua.
-  What the macro machine remembers of a provider lies in its own HASH, so that one script sees all of it:
-    seen:<provider> its state  held:<provider> 1|0  cursor:<provider> id of the last event applied
-    applied:<provider> its version  gaps: events that did not follow the one before
+  Included by the scripts of the macro machine, after macroMachine.lua and transition.lua. The macro machine keeps
+  what it knows about a provider in its own HASH, so that one script reads all of it:
+    seen:<provider>     its state
+    held:<provider>     1|0
+    cursor:<provider>   id of the last event applied
+    applied:<provider>  its version
+    gaps                events that did not follow their predecessor
 
-  followProviders(keys, request): moves the machine until it agrees with what is remembered. Returns the moves.
+  followProviders(keys, request): moves the machine until it agrees with these fields. Returns the moves.
 ]]
 local function look(machineKey)
   local flat = redis.call("HGETALL", machineKey)
@@ -25,7 +28,7 @@ end
 
 local function followProviders(keys, request)
   local moves = {}
-  -- What the caller expected was judged before; from here on the table alone decides.
+  -- The caller's expectation was checked before; from here the table alone decides.
   request.expect, request.wait_ms = nil, nil
   while true do
     local sight = look(keys.machine)

@@ -1,7 +1,10 @@
 --[[
-  Takes the macro machine through one or more events, then to where its providers put it.
-  KEYS[1] machine HASH  KEYS[2] history STREAM
-  ARGV[1] request JSON (transition.lua)
+  Applies one or more events to the macro machine, then moves it to the state that its providers require.
+
+  KEYS[1]  machine HASH
+  KEYS[2]  history STREAM
+  ARGV[1]  request JSON (transition.lua)
+
   Returns the reply of transition.lua, JSON.
 ]]
 --- @include "macroMachine.lua"

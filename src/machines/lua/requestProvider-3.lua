@@ -1,7 +1,11 @@
 --[[
-  Takes a provider's machine through one or more events.
-  KEYS[1] machine HASH  KEYS[2] history STREAM  KEYS[3] outbox STREAM
-  ARGV[1] request JSON (transition.lua)
+  Applies one or more events to a provider's machine.
+
+  KEYS[1]  machine HASH
+  KEYS[2]  history STREAM
+  KEYS[3]  outbox STREAM
+  ARGV[1]  request JSON (transition.lua)
+
   Returns the reply of transition.lua, JSON.
 ]]
 --- @include "providerMachine.lua"

@@ -1,20 +1,21 @@
 --[[
-  Included by every script that moves a machine, so that a transition and what it goes with are one step.
+  Included by every script that moves a machine, so that a transition and its accompanying writes are one step.
 
-  transition(keys, machine, request): takes the machine through request.events, in order, all or none.
-    keys     machine HASH: state version since trigger actor actor_kind reason details until until_ms
-                           wait_ms created_at updated_at urn processed errors permits
-             history STREAM, bounded: one entry a transition
-             outbox  STREAM, optional: the same transitions, for the macro machine; never bounded, since none may be lost
+  transition(keys, machine, request): applies request.events in order, all or none.
+    keys     machine HASH: state version since trigger actor actor_kind reason details until until_ms wait_ms
+               created_at updated_at urn processed errors permits
+             history STREAM, bounded: one entry per transition
+             outbox  STREAM, optional: the same transitions for the macro machine; never trimmed by length, since none
+               may be lost
     machine  a table of providerMachine.lua or macroMachine.lua
     request  events {…}, actor, kind (person, engine, schedule, script), reason, details (JSON text), wait_ms,
-             expect {version, state}, facts {urn, processed, errors, permits}, kept (history entries kept)
-  Returns a table, to be sent with transitionReply:
-    {kind = "moved", moves = {…}} · {kind = "unchanged"}, with `held` (ms) where a wait still lasts
+               expect {version, state}, facts {urn, processed, errors, permits}, kept (history entries kept)
+  Returns a table for transitionReply:
+    {kind = "moved", moves = {…}} · {kind = "unchanged"}, with `held` (ms) while a wait lasts
     {kind = "refused", why = "illegal"|"person", event, state} · {kind = "lost"}: the machine is not as `expect` says
-  Nothing is written unless it moved, an event refreshed a wait, or a wait ended farther away than its own length.
+  Nothing is written unless the machine moved, an event refreshed a wait, or a wait exceeded its own length.
 
-  transitionReply(keys, result): result, the machine's fields and Redis' time as one JSON text.
+  transitionReply(keys, result): result, the machine's fields and the time of Redis as one JSON text.
 ]]
 --- @include "isoTime.lua"
 --- @include "../../redis/lua/time.lua"
@@ -24,7 +25,7 @@ local function transition(keys, machine, request)
   local version = tonumber(stored[2] or "0")
   local lasts = tonumber(stored[3] or "0")
   local now = nowMs()
-  -- Redis' clock went back: a wait lasts once more as long as it was asked for, and no longer.
+  -- The clock of Redis went back: the wait starts over with its full length, and lasts no longer.
   local longest = tonumber(stored[4] or "0")
   if longest > 0 and lasts > now + longest then
     lasts = nearest(lasts, now, longest)
@@ -41,7 +42,7 @@ local function transition(keys, machine, request)
   local at_event = 1
   while request.events[at_event] do
     local event = request.events[at_event]
-    -- A state that this version does not know was stored by a newer one: nothing is legal then.
+    -- A state that this version does not know was stored by a newer one: no event is legal then.
     local step = machine.table[current] and machine.table[current][event]
     if not step then
       return { kind = "refused", why = "illegal", event = event, state = current }
@@ -60,7 +61,7 @@ local function transition(keys, machine, request)
     elseif step.stays == "refreshes" then
       refreshes = true
     end
-    -- `again`: the way on leads through this state, and the event is asked anew in it.
+    -- `again`: this state is passed through, and the event is applied again in it.
     if not step.again then
       at_event = at_event + 1
     end
@@ -75,8 +76,8 @@ local function transition(keys, machine, request)
   end
   local at = isoTime(now)
   local facts = request.facts or {}
-  -- Does nothing but to go first: out of memory, Redis takes the writes of a script whose first write frees. A person's
-  -- word, and the reason why nothing moves, must be taken then too.
+  -- Has no effect except its position: when Redis is out of memory, it accepts the writes of a script whose first
+  -- write frees memory. Operators' requests and the reason of a standstill must be stored then too.
   redis.call("HDEL", keys.machine, "")
   local fields = { "updated_at", at, "reason", request.reason or "", "details", request.details or "" }
   local function set(name, value)

@@ -1,11 +1,12 @@
 --[[
-The upstream told us to wait: nobody sends before then. A shorter wait never cuts a longer one.
+  Stores a wait that the upstream requested: no process sends before it ends. A shorter wait never replaces a longer
+  one.
 
-KEYS[1] state  HASH (window.lua)
-ARGV[1] µs to wait from now
-ARGV[2] code of the reason
+  KEYS[1]  state  HASH (window.lua)
+  ARGV[1]  µs to wait from now
+  ARGV[2]  code of the reason
 
-Returns µs from now until requests may go again.
+  Returns µs from now until requests may be sent again.
 ]]
 --- @include "window.lua"
 local state, wait, code = KEYS[1], tonumber(ARGV[1]), ARGV[2]

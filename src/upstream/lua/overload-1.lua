@@ -1,15 +1,15 @@
 --[[
-The upstream is drowning: backs the whole fleet off, twice as long for each overload in a row. Requests that were granted
-before the last overload was noticed belong to the same one and do not count again.
+  Backs the whole fleet off from an overloaded upstream; the wait doubles with each consecutive overload. Requests
+  that were granted before the last overload was recorded belong to that overload and do not count again.
 
-KEYS[1] state  HASH (window.lua)
-ARGV[1] µs by the upstream's clock at which the failed request was granted
-ARGV[2] µs to wait at least (the upstream's own word), 0 = it said nothing
-ARGV[3] µs of the first wait
-ARGV[4] µs of the longest wait
-ARGV[5] random number in [0, 1) for the jitter
+  KEYS[1]  state  HASH (window.lua)
+  ARGV[1]  µs by the upstream's clock at which the failed request was granted
+  ARGV[2]  minimum wait that the upstream named, µs; 0 = none
+  ARGV[3]  first wait, µs
+  ARGV[4]  longest wait, µs
+  ARGV[5]  random number in [0, 1) for the jitter
 
-Returns µs from now until requests may go again.
+  Returns µs from now until requests may be sent again.
 ]]
 --- @include "window.lua"
 local state = KEYS[1]

@@ -1,12 +1,13 @@
 --[[
-Enters (or keeps) a process among those that share an upstream, unless a live one has other settings.
+  Registers a process as a user of an upstream, or renews its registration, unless a live one has other settings.
 
-KEYS[1] pods  ZSET: "<process id> <settings>" -> µs by TIME at which the entry expires
-ARGV[1] process id (without spaces)
-ARGV[2] settings
-ARGV[3] µs that the entry lives
+  KEYS[1]  pods  ZSET: "<process id> <settings>" -> µs by TIME at which the entry expires
+  ARGV[1]  process id (without spaces)
+  ARGV[2]  settings
+  ARGV[3]  µs until the entry expires
 
-Returns nil when entered, else the other process's "<process id> <settings>"; the caller's own entry is taken out then.
+  Returns nil when registered, else the other process's "<process id> <settings>"; the caller's own entry is then
+  removed.
 ]]
 --- @include "window.lua"
 local pods = KEYS[1]

@@ -1,18 +1,18 @@
 --[[
-Takes one slot of an upstream's rolling window, or says how long to wait. Idempotent: taking the same slot id again gives
-the old slot back first, so a client that resends a command whose answer got lost holds one slot, not two.
+  Takes one slot of an upstream's rolling window, or returns the time to wait. Idempotent: taking the same slot id
+  again first returns the old slot, so a client that resends a command after a lost answer holds one slot, not two.
 
-KEYS[1] slots  ZSET (window.lua)
-KEYS[2] state  HASH (window.lua)
-ARGV[1] slot id
-ARGV[2] slots per window; 0 = unlimited
-ARGV[3] µs from the grant at which the slot frees unless it is marked as sent (send delay + window + margin)
-ARGV[4] µs by which a slot frees earlier than ARGV[3] says when its request is sent at once
-ARGV[5] what the caller knows of restarts (redis/lua/restart.lua)
+  KEYS[1]  slots  ZSET (window.lua)
+  KEYS[2]  state  HASH (window.lua)
+  ARGV[1]  slot id
+  ARGV[2]  slots per window; 0 = unlimited
+  ARGV[3]  µs from the grant at which the slot frees unless it is marked as sent (send delay + window + margin)
+  ARGV[4]  µs by which a slot frees earlier than ARGV[3] says when its request is sent at once
+  ARGV[5]  what the caller knows of restarts (redis/lua/restart.lua)
 
-Returns {1, grant µs by the upstream's clock, overloads in a row, run id, grant µs by TIME}   granted
-        {0, µs to wait, code of the reason}             wait, then ask again
-        {-1}                                            call again with ARGV[5] in full
+  Returns {1, grant µs by the upstream's clock, consecutive overloads, run id, grant µs by TIME}   granted
+          {0, µs to wait, code of the reason}             wait, then ask again
+          {-1}                                            call again with ARGV[5] in full
 ]]
 --- @include "window.lua"
 --- @include "../../redis/lua/restart.lua"
@@ -45,7 +45,7 @@ end
 local present, code, clamped = blockedUntil(state, now)
 if present > now then
   if clamped then
-    -- Stored as it counts now, so that a wait from before Redis' clock went back has an end.
+    -- Stored in its present length, so that a wait from before Redis' clock went back has an end.
     redis.call("HSET", state, "blockedUntil", whole(present))
   end
   return { 0, present - now, code }
@@ -57,10 +57,10 @@ if max > 0 then
   clampSlots(slots, now, hold)
   local used = redis.call("ZCARD", slots)
   if used >= max then
-    -- More than max lie here after the rate was lowered: as many must free first.
+    -- More than max slots exist after the rate was lowered: the excess must free first.
     local frees = redis.call("ZRANGE", slots, used - max, used - max, "WITHSCORES")
     local wait = tonumber(frees[2]) - now
-    -- Not marked as sent yet, but soon will be: worth asking when it frees then.
+    -- Not marked as sent yet, but it soon will be: the caller should ask at that time.
     if string.sub(frees[1], -1) ~= "+" then
       wait = math.max(wait - sendDelay, math.min(wait, 100000))
     end

@@ -1,11 +1,12 @@
 --[[
-Marks a slot's request as sent before now: it frees one window plus the margin from now, never later than it would have.
+  Marks a slot's request as sent before now: the slot frees one window plus the margin from now, never later than
+  before.
 
-KEYS[1] slots  ZSET (window.lua)
-ARGV[1] slot id
-ARGV[2] window + margin in µs
+  KEYS[1]  slots  ZSET (window.lua)
+  ARGV[1]  slot id
+  ARGV[2]  window + margin in µs
 
-Returns 1, or 0 when the slot has freed meanwhile.
+  Returns 1, or 0 when the slot has freed meanwhile.
 ]]
 --- @include "window.lua"
 local slots, id = KEYS[1], ARGV[1]

@@ -1,12 +1,12 @@
 --[[
-Until when requests must wait at present, and why. Writes nothing.
+  Until when requests must wait now, and why. Writes nothing.
 
-KEYS[1] slots  ZSET (window.lua)
-KEYS[2] state  HASH (window.lua)
-ARGV[1] slots per window; 0 = unlimited
-ARGV[2] µs that a slot is held at most
+  KEYS[1]  slots  ZSET (window.lua)
+  KEYS[2]  state  HASH (window.lua)
+  ARGV[1]  slots per window; 0 = unlimited
+  ARGV[2]  longest time that a slot is held, µs
 
-Returns {until µs, code, now µs} or nil when a request may go now.
+  Returns {until µs, code, now µs} or nil when a request may be sent now.
 ]]
 --- @include "window.lua"
 local slots, state, max, hold = KEYS[1], KEYS[2], tonumber(ARGV[1]), tonumber(ARGV[2])

@@ -1,13 +1,15 @@
 --[[
   Included by the scripts of an upstream's rolling window. All times are µs by Redis TIME.
     slots  ZSET: slot -> when it frees; "<id>" granted, "<id>+" its request was sent
-    state  HASH: clock (redis/lua/clock.lua), redisRunId, settledRunId, lastGrantAt, blockedUntil, blockedFor (length of
-           that wait), blockedCode, overloads, overloadedAt
+    state  HASH: clock (redis/lua/clock.lua), redisRunId, settledRunId, lastGrantAt,
+                 blockedUntil, blockedFor (length of that wait), blockedCode, overloads, overloadedAt
 
-  blockedUntil(state, now)             when the wait that the upstream asked for ends (0 = none), its code, and whether
-                                       that is earlier than stored
-  block(state, now, wait, code)        begins a wait unless a longer one lasts; returns when it ends
-  clampSlots(slots, now, hold)         a slot that frees later than any slot can was taken before Redis' clock went back:
+  blockedUntil(state, now)             end of the wait that the upstream requested (0 = none), its code, and whether
+  that
+                                       is earlier than stored
+  block(state, now, wait, code)        begins a wait unless a longer one lasts; returns its end
+  clampSlots(slots, now, hold)         a slot that frees later than any slot can was taken before Redis' clock went
+  back:
                                        it is held once more from now
 ]]
 --- @include "../../redis/lua/clock.lua"

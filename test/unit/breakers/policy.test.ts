@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { weigh } from "../../../src/breakers/judge.ts";
+import { classify } from "../../../src/breakers/classify.ts";
 import { breakerPolicy, openMs, scaled } from "../../../src/breakers/policy.ts";
 import { type ErrorCode, UeeError } from "../../../src/core/errors.ts";
 
@@ -61,12 +61,14 @@ describe("what a failed call counts as", () => {
   ];
 
   test.each(failures)("%s is the upstream's failure", (code) => {
-    expect(weigh(new UeeError(code))).toBe("failure");
+    expect(classify(new UeeError(code))).toBe("failure");
   });
   test.each(nothings)("%s says nothing of the upstream's health", (code) => {
-    expect(weigh(new UeeError(code))).toBe("nothing");
+    expect(classify(new UeeError(code))).toBe("nothing");
   });
   test("an overload that names the time to come again is a throttle in other words", () => {
-    expect(weigh(new UeeError("PROV_OVERLOADED", undefined, { data: { toldToWait: true } }))).toBe("nothing");
+    expect(classify(new UeeError("PROV_OVERLOADED", undefined, { data: { toldToWait: true } }))).toBe(
+      "nothing",
+    );
   });
 });

@@ -20,7 +20,7 @@ export interface Look {
 }
 
 const looks: Readonly<Record<string, Look>> = {
-  IDLE: { tone: "quiet", sign: "ring", means: "No run was ever opened." },
+  IDLE: { tone: "quiet", sign: "ring", means: "No run has been opened yet." },
   ACQUIRING: { tone: "active", sign: "half", means: "A run is open and asks for a permit." },
   RUNNING: { tone: "good", sign: "play", means: "At least one batch works under a permit." },
   WAITING_QUOTA: {
@@ -31,8 +31,12 @@ const looks: Readonly<Record<string, Look>> = {
   WAITING_BACKOFF: { tone: "warn", sign: "clock", means: "The run is open and must wait before it goes on." },
   PAUSED: { tone: "bad", sign: "pause", means: "Nothing starts until a person resumes." },
   TERMINATED: { tone: "quiet", sign: "stop", means: "The last run is over; the next one may open." },
-  BOOTSTRAPPING: { tone: "quiet", sign: "half", means: "The fleet is up and nothing has run since." },
-  ORCHESTRATING: { tone: "good", sign: "play", means: "Runs go on, or have ended well; nobody is held up." },
+  BOOTSTRAPPING: { tone: "quiet", sign: "half", means: "The fleet has started and no run has begun since." },
+  ORCHESTRATING: {
+    tone: "good",
+    sign: "play",
+    means: "Runs are in progress or have ended; no provider is held up.",
+  },
   STABILIZING: { tone: "warn", sign: "alert", means: "At least one provider waits or is paused." },
   DRAINING: { tone: "warn", sign: "drain", means: "The last worker leaves or has left; no batch is begun." },
 };
