@@ -1,6 +1,6 @@
 import { hostname, userInfo } from "node:os";
 
-/** Who sits at this command line, as history and `status` name them: `name@host`. */
+/** The user of this command line, as history and `status` show it: `name@host`. */
 export function personHere(env: NodeJS.ProcessEnv): string {
   return `${userName(env)}@${hostname()}`;
 }
@@ -9,7 +9,7 @@ function userName(env: NodeJS.ProcessEnv): string {
   try {
     return userInfo().username;
   } catch {
-    // A container may run under a number that no one has given a name.
+    // A container may run under a user id without a name.
     return env.USER || `uid-${process.getuid?.() ?? "unknown"}`;
   }
 }

@@ -1,4 +1,4 @@
-/** Reads what people write as arguments; what is wrong is said together with what would be right. */
+/** Parses command arguments; an error names the problem and the allowed values. */
 
 import { didYouMean } from "../config/suggest.ts";
 import { UeeError } from "../core/errors.ts";
@@ -59,7 +59,7 @@ export function parseSince(text: string, now: number): number {
 
 const reasonLimit = 500;
 
-/** Why somebody asks: one line of some length, kept in history. */
+/** The reason of an action: one line of limited length, kept in history. */
 export function parseReason(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const reason = text.trim();

@@ -1,6 +1,4 @@
-/**
- * What a command may touch of the world. `main.ts` fills it with the real process; tests with a fake one.
- */
+/** The environment of a command. `main.ts` provides the real process; tests provide a fake one. */
 import type { Writable } from "node:stream";
 import type { HealthSubject } from "../workers/healthServer.ts";
 import type { Answering } from "../workers/supervision/answer.ts";
@@ -8,14 +6,14 @@ import type { Session, SessionRequest } from "./sessionTypes.ts";
 
 export type Terminal = Writable & { isTTY?: boolean; columns?: number };
 
-/** The signals a person or a platform ends us with. */
+/** The signals with which a user or a platform stops the process. */
 export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
 export interface Interrupts {
   /** Fires at the first signal. */
   readonly signal: AbortSignal;
   readonly caught: StopSignal | undefined;
-  /** Stops listening: the next signal does what it does by default. */
+  /** Stops listening: the next signal has its default effect. */
   release(): void;
 }
 
@@ -23,18 +21,18 @@ export interface CliContext {
   readonly stdout: Terminal;
   readonly stderr: Terminal;
   readonly env: NodeJS.ProcessEnv;
-  /** The script that was started (bin/uee): child workers are started from it too. */
+  /** The script that was started (bin/uee); child workers are started from it too. */
   readonly script: string;
   now(): number;
-  /** Names of all registered providers; touches neither configuration nor Redis. */
+  /** Names of all registered providers; loads neither configuration nor Redis. */
   providerNames(): Promise<readonly string[]>;
-  /** From now on the first signal is ours; the second one ends the process at once. */
+  /** From now on the first signal is handled here; the second one ends the process at once. */
   interrupts(): Interrupts;
-  /** Answers the supervisor that started this process. Undefined: nobody supervises it. */
+  /** Answers the supervisor that started this process. Undefined: the process has no supervisor. */
   readonly supervised: ((report: () => HealthSubject) => Answering) | undefined;
   /** Configuration → Redis → engine. */
   open(request: SessionRequest): Promise<Session>;
 }
 
-/** A command says with which code the process should end. */
+/** Set by a command: the exit code of the process. */
 export type Finish = (exitCode: number) => void;

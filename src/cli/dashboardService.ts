@@ -1,4 +1,4 @@
-/** The HTTP side, out of a configuration: on its own, and as a part of `uee up`. */
+/** The dashboard's HTTP server, built from a configuration: for `uee dashboard`, and as a part of `uee up`. */
 import type { Config } from "../config/index.ts";
 import { isUeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
@@ -9,7 +9,7 @@ import type { Style } from "./render/style.ts";
 import type { Service } from "./services.ts";
 import type { Session } from "./sessionTypes.ts";
 
-/** Listens; Redis may come later. */
+/** Listens; Redis may become available later. */
 export async function listenAs(
   config: Config,
   logger: Logger,
@@ -27,17 +27,17 @@ export async function listenAs(
   });
 }
 
-/** Hands it what it answers from. */
+/** Sets the engine from which it answers. */
 export function attachTo(server: RunningDashboard, { engine, redis, config }: Session): void {
   server.attach({ engine, redis, keys: makeKeys(config.prefix) });
 }
 
 export interface DashboardServiceOptions {
   session: Session;
-  /** Nobody named a port: where the usual one is in use another one will do. */
+  /** The port is the default: if it is in use, another one is taken. */
   anyPort: boolean;
   style: Style;
-  /** For people. */
+  /** The address that is shown. */
   say: (text: string) => void;
 }
 

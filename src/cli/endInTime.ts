@@ -1,6 +1,6 @@
-/** The hard end of a service: from the moment that it is told to stop, it has so long. */
+/** The stop deadline of a service, counted from the stop signal. */
 
-/** What the work resolves to; or, when so long after the signal it has not, what `late` gives. */
+/** Resolves to the result of the work; or, when the time after the signal is over, to that of `late`. */
 export async function endInTime<Result>(
   signal: AbortSignal,
   deadlineMs: () => number,

@@ -1,4 +1,4 @@
-/** Exit codes of the contract; of several results the worst counts. */
+/** Exit codes of the contract; the worst of several results counts. */
 import { type ErrorCode, UeeError } from "../core/errors.ts";
 import type { RunSummary } from "../engine/api.ts";
 import type { StopSignal } from "./context.ts";
@@ -8,7 +8,7 @@ export const EXIT = { done: 0, failed: 1, usage: 2, redisUnreachable: 3 } as con
 export const exitOfSignal = (signal: StopSignal): number =>
   ({ SIGHUP: 129, SIGINT: 130, SIGTERM: 143 })[signal];
 
-/** Somebody wrote something wrong, in a flag, a file or the environment, or the machine lacks what they ask for. */
+/** A flag, a file or the environment is wrong, or the machine lacks a required program. */
 const usageCodes: ReadonlySet<ErrorCode> = new Set([
   "SYS_USAGE",
   "SYS_CONFIG_INVALID",

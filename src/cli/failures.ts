@@ -1,4 +1,4 @@
-/** Errors as people and scripts see them: code, message, remedy. */
+/** Prints errors for users and scripts: code, message, remedy. */
 import { CommanderError } from "commander";
 import { toUeeError, UeeError } from "../core/errors.ts";
 import { cleanCause } from "../core/foreignErrors.ts";
@@ -8,7 +8,7 @@ import { asRunError } from "../session/runSummaries.ts";
 import type { CliContext } from "./context.ts";
 import { styleFor } from "./render/style.ts";
 
-/** commander's complaint in our words: without its prefix, its suggestion as a sentence. */
+/** commander's message without its prefix, and its suggestion as a sentence. */
 export function fromCommander(error: CommanderError): UeeError {
   const text = error.message
     .replace(/^error: /, "")
@@ -17,7 +17,7 @@ export function fromCommander(error: CommanderError): UeeError {
   return new UeeError("SYS_USAGE", /[.?!]$/.test(text) ? text : `${text}.`);
 }
 
-/** One line for what happened, one for what to do. With `--json` also the one JSON document, on stdout. */
+/** One line for the error, one for the remedy. With `--json` also one JSON document on stdout. */
 export function printFailure(
   context: CliContext,
   error: unknown,

@@ -5,9 +5,9 @@ import { exitOfSignal } from "./exitCodes.ts";
 const stopSignals: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 /**
- * The first signal asks (the abort signal fires), the second one orders: `exitAtOnce` is called with the signal's exit
- * code. A supervisor that is gone (its channel closes: `disconnect`) asks as well, and never orders: a stop that is under
- * way goes on in order.
+ * The first signal requests a stop (the abort signal fires), the second one forces it: `exitAtOnce` is called with
+ * the signal's exit code. The loss of the supervisor (its channel closes: `disconnect`) requests a stop too but never
+ * forces it.
  */
 export function watchSignals(source: EventEmitter, exitAtOnce: (code: number) => void): Interrupts {
   const controller = new AbortController();

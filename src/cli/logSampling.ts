@@ -1,13 +1,13 @@
 /**
- * Keeps a storm of equal troubles readable: of each error code the first lines pass, the rest is counted and told now and
- * then as one line. A bad feed sets thousands of records aside, each with its line. What is fatal or has no
- * `code` always passes.
+ * Limits repeated log lines: the first lines of each error code pass, the rest is counted and reported now and then
+ * as one line. A damaged feed may set thousands of records aside, each with a line. Lines that are fatal or have no
+ * `code` always pass.
  */
 const fatalLevel = 60;
 
 export interface LineSampler {
   write(line: string): void;
-  /** Tells what was counted and not shown; at the end of the process too. */
+  /** Reports the number of suppressed lines; also called at the end of the process. */
   flush(): void;
 }
 
@@ -60,7 +60,7 @@ export function sampleLines(
   };
 }
 
-/** The code stands in the line itself or in the error that it reports. */
+/** The code is in the line itself or in the error that it reports. */
 function codeOf(line: string): { code: string; level: number } | undefined {
   if (!line.includes('"code":"')) return undefined;
   try {

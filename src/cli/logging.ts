@@ -1,16 +1,16 @@
-/** Logs of a command: to stderr, JSON lines for machines, readable ones on a terminal, sampled in both. */
+/** The log of a command: to stderr, as JSON lines or, on a terminal, in readable form; sampled in both cases. */
 import { type Logger, makeLogger } from "../core/logger.ts";
 import { sampleLines } from "./logSampling.ts";
 
 /**
- * json: as they are. pretty: readable, with all fields. brief: for somebody who watches bars: only what is wrong (a
- * warning, or a line with a code), as `provider: message`.
+ * json: unchanged. pretty: readable, with all fields. brief: for a user who watches progress bars: only warnings and
+ * lines with a code, as `provider: message`.
  */
 export type LogLook = "json" | "pretty" | "brief";
 
 export interface CommandLog {
   logger: Logger;
-  /** Tells what sampling has held back. */
+  /** Reports the lines that sampling has suppressed. */
   flush(): void;
 }
 
@@ -40,7 +40,7 @@ function isTrouble(line: string): boolean {
 async function formatOf(look: LogLook, colours: boolean): Promise<(line: string) => string> {
   if (look === "json") return (line) => line;
   const readable = await readableFormat(look, colours);
-  // Its own colours begin with escapes, which JSON writes out in what others wrote; these it does not.
+  // Our own colours begin with escapes; JSON has escaped those of foreign text.
   return (line) => readable(line).replace(/[\u0080-\u009f]/g, "\ufffd");
 }
 

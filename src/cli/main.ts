@@ -19,9 +19,9 @@ const context: CliContext = {
 };
 
 /**
- * What happens to output that cannot be written. A reader that went away (`| head`, a closed terminal) is no failure; any
- * other one of stdout (a full disk) ends the command with its code, since its result is lost. Without stderr the work goes
- * on: only words about it are lost, and a run must not depend on a log.
+ * Handles output that cannot be written. A closed reader (`| head`, a closed terminal) is no failure. Any other
+ * failure of stdout (a full disk) ends the command with its code, since its result is lost. Without stderr the work
+ * continues: only messages are lost, and a run must not depend on a log.
  */
 function watchOutput(): void {
   process.stderr.on("error", () => {});
@@ -33,13 +33,13 @@ function watchOutput(): void {
 }
 
 function leave(code: number): never {
-  // Bars hide the cursor; whoever leaves in their midst must give it back.
+  // Progress bars hide the cursor; an early exit must show it again.
   if (process.stderr.isTTY) process.stderr.write("\u001b[?25h\u001b[?7h");
   process.exit(code);
 }
 
-// A child of `uee up` must not outlive it: its channel closes however the parent ends. A service that watches signals
-// stops in order (interrupts.ts); anything else ends.
+// A child of `uee up` must not outlive it: its channel closes however the parent ends. A service that handles signals
+// stops in order (interrupts.ts); any other command exits.
 if (process.channel) {
   process.once("disconnect", () => {
     if (process.listenerCount("SIGTERM") === 0) process.kill(process.pid, "SIGTERM");
@@ -49,6 +49,6 @@ if (process.channel) {
 watchOutput();
 const code = await runCli(process.argv.slice(2), context);
 await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
-// A write that failed is told one turn later.
+// A failed write is reported one turn later.
 await new Promise<void>((resolve) => setImmediate(resolve));
 process.exit(code);

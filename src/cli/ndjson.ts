@@ -1,10 +1,10 @@
-/** Lines of JSON to stdout: waits while the reader is slow, stops quietly when the reader has gone (`| head`). */
+/** Writes lines of JSON to stdout: waits while the reader is slow, and stops quietly when it has closed (`| head`). */
 import { once } from "node:events";
 import type { Terminal } from "./context.ts";
 
 const chunkBytes = 64 * 1024;
 
-/** Writes all lines; resolves to how many, or undefined when the reader went away. */
+/** Writes all lines; resolves to their number, or undefined when the reader has closed. */
 export async function writeLines<Item>(
   stdout: Terminal,
   items: AsyncIterable<Item>,
@@ -24,7 +24,7 @@ export async function writeLines<Item>(
     const text = buffer;
     buffer = "";
     if (!stdout.write(text) && !gone) {
-      // The listeners of the one that loses go too: a long export waits thousands of times.
+      // Both listeners are removed: a long export waits thousands of times.
       const over = new AbortController();
       const { signal } = over;
       await Promise.race([once(stdout, "drain", { signal }), once(stdout, "close", { signal })]).catch(
@@ -47,7 +47,7 @@ export async function writeLines<Item>(
     await flush();
     return gone ? undefined : count;
   } finally {
-    // The listener stays after a broken pipe: late errors of the same pipe must not become uncaught.
+    // The listener stays after a broken pipe: later errors of that pipe must not become uncaught.
     if (!gone) stdout.off("error", onError);
   }
 }

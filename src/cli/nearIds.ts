@@ -1,4 +1,4 @@
-/** Spellings that were perhaps meant: prefixes forgotten, separators mixed up, leading zeros, neighbours of a typo. */
+/** Similar spellings of an id: missing prefixes, wrong separators, leading zeros, neighbours of a typing error. */
 export function nearSpellings(text: string): string[] {
   const plain = text
     .trim()
@@ -10,7 +10,7 @@ export function nearSpellings(text: string): string[] {
     const [, year, number] = cve as unknown as [string, string, string];
     found.add(`CVE-${year}-${number.padStart(4, "0")}`);
     found.add(`CVE-${year}-${number.replace(/^0+(?=\d{4})/, "")}`);
-    // A digit too many or too few happens oftenest at the end.
+    // A missing or extra digit is most frequent at the end.
     if (number.length > 4) found.add(`CVE-${year}-${number.slice(0, -1)}`);
     for (const shift of [-1, 1]) {
       found.add(`CVE-${Number(year) + shift}-${number.padStart(4, "0")}`);

@@ -1,4 +1,4 @@
-/** The command tree, and the one place where an outcome becomes an exit code. */
+/** The command tree, and the only place that turns an outcome into an exit code. */
 import { Command, CommanderError, Option } from "commander";
 import { version } from "../engine/version.ts";
 import { defineBreakers } from "./commands/breakers.ts";
@@ -52,7 +52,7 @@ export function buildProgram(
     .configureOutput({
       writeOut: (text) => void context.stdout.write(text),
       writeErr: (text) => void context.stderr.write(text),
-      // Complaints are printed by runCli, with code and remedy.
+      // runCli prints errors with code and remedy.
       outputError: () => {},
       getOutHelpWidth: () => context.stdout.columns ?? 100,
       getErrHelpWidth: () => context.stderr.columns ?? 100,
@@ -96,7 +96,7 @@ export function buildProgram(
   return program;
 }
 
-/** Runs one command line (without node and script) and says with which code the process should end. */
+/** Runs one command line (without node and script) and returns the exit code. */
 export async function runCli(argv: readonly string[], context: CliContext): Promise<number> {
   let exitCode: number = EXIT.done;
   const finish: Finish = (code) => {
@@ -113,7 +113,7 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
       await program.parseAsync(argv, { from: "user" });
     } catch (error) {
       if (!(error instanceof CommanderError) || error.code !== "commander.unknownOption") throw error;
-      // No command has begun: options are judged before actions. It may be one of the rarer settings.
+      // No command has begun: commander parses options before actions. The flag may be one of the rarer settings.
       program = buildProgram(context, finish, await allSettings());
       await program.parseAsync(argv, { from: "user" });
     }
@@ -121,7 +121,7 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done;
-      // A group without its subcommand: commander has shown the group's help already.
+      // A group without its subcommand: commander has already shown the group's help.
       if (error.code === "commander.help") return EXIT.usage;
       printFailure(context, error, { json, remedy: `See \`${helpCommandFor(program, argv)}\`.` });
       return EXIT.usage;
@@ -131,7 +131,7 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
   }
 }
 
-/** The deepest command that was named: its help is the one to read. */
+/** The deepest command on the command line: its help is relevant. */
 function helpCommandFor(program: Command, argv: readonly string[]): string {
   const path: string[] = [];
   let command = program;

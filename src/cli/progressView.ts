@@ -1,4 +1,4 @@
-/** Shows runs while they move: bars on a terminal, sampled lines elsewhere. Everything goes to stderr. */
+/** Shows the progress of runs: bars on a terminal, sampled lines elsewhere. All output goes to stderr. */
 
 import type { SingleBar } from "cli-progress";
 import type { RunProgress } from "../engine/api.ts";
@@ -10,7 +10,7 @@ import { styleFor } from "./render/style.ts";
 
 export interface ProgressView {
   update(run: RunProgress): void;
-  /** A line that must not tear the bars. */
+  /** A line that must not break the bars. */
   log(line: string): void;
   stop(): void;
 }
@@ -35,7 +35,7 @@ async function bars(context: CliContext, providers: readonly string[]): Promise<
     stream: context.stderr,
     hideCursor: true,
     clearOnComplete: true,
-    // Signals are ours: the bars are stopped by the command that owns them.
+    // The command that owns the bars handles signals and stops them.
     gracefulExit: false,
     format: (_options, _params, payload: { provider: string }) =>
       barLine({
@@ -73,7 +73,7 @@ async function bars(context: CliContext, providers: readonly string[]): Promise<
 
 const lineEveryMs = 10_000;
 
-/** One line a phase, a wait, every ten seconds and at the end. */
+/** One line per phase, per wait, every ten seconds and at the end. */
 function lines(context: CliContext, say: (text: string) => void): ProgressView {
   const last = new Map<string, { key: string; at: number }>();
   const paces = new Map<string, Pace>();

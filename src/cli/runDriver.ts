@@ -1,9 +1,9 @@
 /**
- * Opens runs and sees them through: what `uee run` and `uee demo` share. Works in this process when nobody else does,
- * and helps when somebody does.
+ * Opens runs and follows them to their end; shared by `uee run` and `uee demo`. Processes batches in this process
+ * when no worker is live, and helps live workers.
  *
- * However it ends (done, timed out, interrupted, Redis lost) the worker is stopped first: its batch commits or goes
- * back, so that the same command continues.
+ * However it ends (done, timed out, interrupted, Redis lost), the worker is stopped first: its batch commits or
+ * returns to the queue, so that the same command continues.
  */
 import { isUeeError, toUeeError, UeeError } from "../core/errors.ts";
 import type { Engine, RunProgress, RunSummary } from "../engine/api.ts";
@@ -19,12 +19,12 @@ import type { Session } from "./sessionTypes.ts";
 export interface DriveOptions {
   mode: RunMode;
   allowShrink: boolean;
-  /** Who asks, and why. */
+  /** Author and reason of the request. */
   actor: string;
   reason?: string | undefined;
   allowOlder: boolean;
   wait: boolean;
-  /** Fires with SYS_WAIT_TIMEOUT when the time that was given is up. */
+  /** Fires with SYS_WAIT_TIMEOUT when the given time is over. */
   timeUp?: AbortSignal;
   interrupted: AbortSignal;
   view: ProgressView;
@@ -33,7 +33,7 @@ export interface DriveOptions {
 
 export interface DriveResult {
   runs: RunSummary[];
-  /** False: the runs were opened and left to the workers. */
+  /** False: the runs are opened and left to the workers. */
   waited: boolean;
   timedOut: boolean;
 }
@@ -56,7 +56,7 @@ export async function driveRuns(
     const runs = await Promise.all(
       providers.map((provider) =>
         driveOne(engine, provider, { ...options, wait: waits, signal }).catch((error: unknown) => {
-          // What ends one this way (Redis is gone) ends all: nobody waits on in the background.
+          // An error such as a lost Redis ends all runs: none waits on in the background.
           broken.abort();
           throw error;
         }),
@@ -123,7 +123,7 @@ async function driveOne(
   }
 }
 
-/** The state so far of a run that this command stops waiting for, or could not even open. */
+/** The last known state of a run that this command stops waiting for, or could not open. */
 function unfinished(
   provider: string,
   {

@@ -1,21 +1,21 @@
-/** What `uee up` consists of: services that start one after the other and stop in the reverse order. */
+/** The parts of `uee up`: services that start one after the other and stop in reverse order. */
 
 export interface Service {
   readonly name: string;
   start(): Promise<void>;
-  /** What did not end in time, one phrase each. Never rejects. */
+  /** The work that did not end in time, one phrase each. Never rejects. */
   stop(deadlineMs: number): Promise<readonly string[]>;
-  /** Resolves when it has ended though nobody told it to; never, where that cannot happen. */
+  /** Resolves when the service has ended without being told to; never if that cannot happen. */
   readonly gone: Promise<void>;
 }
 
 export interface ServicesEnd {
-  /** Told to stop, or a service was gone; which. */
+  /** Told to stop, or the name of the service that ended. */
   lost: string | undefined;
   left: string[];
 }
 
-/** Runs them until the signal fires or one is gone; then stops those that were started. */
+/** Runs the services until the signal fires or one ends; then stops those that were started. */
 export async function runServices(
   services: readonly Service[],
   options: { signal: AbortSignal; deadlineMs: number; onStarted?: () => void },

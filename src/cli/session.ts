@@ -1,6 +1,6 @@
 /**
- * Configuration → log → Redis → engine: what every command that touches the mirror stands on. Heavy modules are loaded
- * here and nowhere earlier, so that help and usage errors come at once.
+ * Configuration → log → Redis → engine, for every command that uses the mirror. Heavy modules are loaded only here,
+ * so that help and usage errors appear at once.
  */
 import { type Config, type LoadedConfig, loadConfig } from "../config/index.ts";
 import { isUeeError } from "../core/errors.ts";
@@ -16,10 +16,10 @@ import { type CommandLog, type LogLook, makeCommandLog } from "./logging.ts";
 import { styleFor, wantsColours } from "./render/style.ts";
 import type { Session, SessionRequest } from "./sessionTypes.ts";
 
-/** Closing says goodbye to a Redis that may be gone, ms. */
+/** How long closing waits for a Redis that may be gone, ms. */
 const closeDeadlineMs = 5_000;
 
-/** How long a command tries to reach Redis at start, and how long it lets it stay away later, ms. */
+/** How long a command tries to reach Redis at start, and how long a later outage may last, ms. */
 const commandPatience = { startMs: 5_000, outageMs: 120_000 };
 const servicePatience = { startMs: Number.POSITIVE_INFINITY, outageMs: Number.POSITIVE_INFINITY };
 
@@ -42,7 +42,7 @@ export async function openSession(
       ...(config.redisTlsCa === undefined ? {} : { tlsCaFile: config.redisTlsCa }),
       ...(request.signal === undefined ? {} : { signal: request.signal }),
     });
-    // Reading is allowed wherever the mirror lies; only those who write insist on its safety.
+    // Reading is allowed wherever the mirror is; only writers require a safe configuration of Redis.
     if (request.redis !== "existing" && !request.anyRedis) {
       for (const { message } of await assertRedisFit(redis.commands, config.redisChecks)) {
         log.logger.warn({ event: "redis_check" }, `Redis: ${message}`);
@@ -82,10 +82,10 @@ export async function openSession(
   }
 }
 
-/** One start's worth of trying, ms; also how often a service that waits for ever looks again. */
+/** Time of one attempt at start, ms; also the interval at which a waiting service looks again. */
 const onePatienceMs = 5_000;
 
-/** A service waits for a Redis that is away or loading, and says so once. */
+/** A service waits for a Redis that is unreachable or loading, and logs this once. */
 async function connectWithPatience(
   patienceMs: number,
   say: (message: string) => void,
@@ -126,7 +126,7 @@ async function prepare(
   return { config, log };
 }
 
-/** Bars tell what info would; a person at a terminal hears of troubles only, unless a level was asked for. */
+/** Progress bars show what info lines would; a user at a terminal sees problems only, unless a level was requested. */
 function lookOf({ config, origins }: LoadedConfig, request: SessionRequest, terminal: boolean): LogLook {
   if (config.logFormat !== "auto") return config.logFormat;
   if (!terminal) return "json";

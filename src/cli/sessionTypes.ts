@@ -4,7 +4,7 @@ import type { Logger } from "../core/logger.ts";
 import type { Engine, StopOptions, StopReport } from "../engine/api.ts";
 import type { RedisChoice } from "../session/chooseRedis.ts";
 
-/** Options that every command takes; they override environment and file. */
+/** Options of every command; they override environment and file. */
 export interface GlobalFlags {
   config?: string;
   redisUrl?: string;
@@ -14,35 +14,35 @@ export interface GlobalFlags {
 }
 
 export interface SessionRequest extends RedisChoice {
-  /** command: gives up on Redis after 5 s at start and 120 s later; service: waits for ever. */
+  /** command: gives up on Redis after 5 s at start and 120 s later; service: waits without limit. */
   patience: "command" | "service";
   flags: GlobalFlags;
-  /** Do not judge the server's fitness: the caller does. */
+  /** Skips the check of the server; the caller checks. */
   anyRedis?: boolean;
-  /** Instead of the process's environment. */
+  /** Replaces the process's environment. */
   env?: NodeJS.ProcessEnv;
-  /** Where formatted log lines go; default: stderr. */
+  /** Destination of formatted log lines; default: stderr. */
   logTo?: (line: string) => void;
-  /** Called once, before Redis is waited for: for services that answer meanwhile. */
+  /** Called once, before the wait for Redis: for services that answer meanwhile. */
   onConfig?: (known: { config: Config; logger: Logger }) => Promise<void>;
 }
 
 export interface Session {
   readonly engine: Engine;
   readonly config: Config;
-  /** For what only looks at the server itself. */
+  /** For commands that only look at the server. */
   readonly redis: Redis;
   readonly logger: Logger;
   /** For child processes. */
   readonly redisUrl: string;
-  /** The same as it may be shown. */
+  /** The same for display, without secrets. */
   readonly redisDisplay: string;
-  /** Path of the local server's data, where one is used. */
+  /** Path of the local server's data, when one is used. */
   readonly localStore: string | undefined;
   /** Set when cve loads from NVD itself without an API key. */
   readonly keyless: boolean;
   /** Fires, with SYS_REDIS_UNREACHABLE as reason, when Redis stayed away for too long. */
   readonly lost: AbortSignal;
-  /** Lets go of everything; what is called again gives the same. Never rejects. */
+  /** Releases everything; a second call has no further effect. Never rejects. */
   close(options?: StopOptions): Promise<StopReport>;
 }

@@ -1,9 +1,9 @@
 /**
- * Every setting is also a flag. The few that people use are always known; the rest is looked up in the configuration's
- * schema only when somebody writes a flag that no command knows, so that a common start loads no schema.
+ * Every setting is also a flag. The frequent ones are always known; the others are looked up in the configuration's
+ * schema only when a flag is unknown to the command, so that a usual start loads no schema.
  */
 export interface SettingFlag {
-  /** As commander reads it: `--data-dir <path>`. */
+  /** In commander's notation: `--data-dir <path>`. */
   flags: string;
   description: string;
 }

@@ -1,22 +1,22 @@
-/** How long a service that was told to stop may take, and how it says how that went. */
+/** The time a service has to stop, and its last line. */
 import type { Config } from "../config/index.ts";
 import type { Logger } from "../core/logger.ts";
 import { EXIT } from "./exitCodes.ts";
 
-/** Before the configuration is known there is nothing that could take longer, ms. */
+/** Before the configuration is known nothing can take longer, ms. */
 const UNCONFIGURED_MS = 5_000;
-/** Share of the deadline for letting go in order; the rest is for what hangs even then. */
+/** Share of the deadline for an orderly stop; the rest is for work that hangs. */
 const ORDERLY_SHARE = 0.9;
 
-/** ms: for letting go in order, and until the process ends whatever is left. */
+/** ms: for an orderly stop, and until the process exits in any case. */
 export function serviceStopMs(config: Config | undefined): { orderlyMs: number; hardMs: number } {
   const hardMs = config?.stopDeadline ?? UNCONFIGURED_MS;
   return { orderlyMs: hardMs * ORDERLY_SHARE, hardMs };
 }
 
 /**
- * The last line of a service, and its exit code. A service that was told to stop has stopped: 0, whatever it had to leave
- * to locks and leases that end by themselves. The line names that.
+ * The last line of a service, and its exit code. A service that was told to stop exits with 0 even if work remains
+ * for locks and leases to expire; the line names that work.
  */
 export function sayStopped(logger: Logger | undefined, left: readonly string[]): number {
   if (left.length === 0) {

@@ -1,4 +1,4 @@
-/** A view that is drawn anew again and again: in place on a terminal, one after the other elsewhere. */
+/** A view that is redrawn repeatedly: in place on a terminal, one after the other elsewhere. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Terminal } from "./context.ts";
 
@@ -12,11 +12,11 @@ export interface WatchOptions {
   terminal: Terminal & { rows?: number };
   everyMs: number;
   signal: AbortSignal;
-  /** The text to show now; rejects to end the watching. */
+  /** The text to show now; a rejection ends the watching. */
   look: () => Promise<string>;
 }
 
-/** Resolves when the signal fires. The terminal is given back as it was, with the last view below the prompt. */
+/** Resolves when the signal fires. The terminal is restored, with the last view above the prompt. */
 export async function watchScreen({ terminal, everyMs, signal, look }: WatchOptions): Promise<void> {
   const inPlace = terminal.isTTY === true;
   let last = "";
@@ -32,7 +32,7 @@ export async function watchScreen({ terminal, everyMs, signal, look }: WatchOpti
   }
 }
 
-/** What does not fit is said: a terminal that scrolled would not be drawn in place. */
+/** A line reports what does not fit: a terminal that scrolled could not be redrawn in place. */
 function frame(text: string, rows: number): string {
   const lines = text.trimEnd().split("\n");
   const shown =

@@ -12,7 +12,7 @@ export async function withSession<Result>(
   try {
     return await work(session);
   } catch (error) {
-    // What the engine throws that is no error of ours comes from Redis.
+    // Other errors from the engine come from Redis.
     throw mapRedisError(error);
   } finally {
     await session.close();

@@ -1,4 +1,4 @@
-/** The workers of `uee up`: processes of their own, kept at work by a supervisor. */
+/** The workers of `uee up`: child processes under a supervisor. */
 import type { Logger } from "../core/logger.ts";
 import type { Engine } from "../engine/api.ts";
 import { workerSpawner } from "../workers/supervision/childProcess.ts";
@@ -15,9 +15,9 @@ export interface WorkersServiceOptions {
   engine: Pick<Engine, "workers" | "noteWorkerEnd">;
   logger: Logger;
   style: Style;
-  /** For people. */
+  /** The address that is shown. */
   say: (text: string) => void;
-  /** Whether people read there what happens to workers; else the log tells it. */
+  /** Whether a user reads there what happens to workers; otherwise the log reports it. */
   terminal: boolean;
 }
 
@@ -32,7 +32,7 @@ export function workersService(options: WorkersServiceOptions): Service {
     onEvent: (happened) => {
       if (terminal) say(forPeople(happened, style));
       if (happened.event === "worker_lost" && happened.worker !== null) {
-        // Only for the words of a dead letter: that a process is gone is seen without this.
+        // Only for the text of a dead letter: the death of a process is detected without it.
         void engine.noteWorkerEnd(happened.worker, happened.how).catch(() => undefined);
       }
     },
@@ -55,7 +55,7 @@ export function workersService(options: WorkersServiceOptions): Service {
     async stop(deadlineMs) {
       const { forced } = await supervisor.stop(deadlineMs);
       process.off("exit", killNow);
-      return forced === 0 ? [] : [`${plural(forced, "worker")} had to be killed`];
+      return forced === 0 ? [] : [`${plural(forced, "worker")} did not stop and were killed`];
     },
   };
 }

@@ -75,7 +75,7 @@ export const errorCatalog = {
   SYS_REDIS_UNFIT: entry(
     "configuration",
     "This Redis is not fit to hold the mirror.",
-    "Change the setting named, or override the check with UEE_REDIS_CHECKS=off if you know better.",
+    "Change the setting named, or override the check with UEE_REDIS_CHECKS=off if you accept the risk.",
   ),
   SYS_REDIS_TROUBLE: entry(
     "deferred",

@@ -1,4 +1,4 @@
-/** The Fastify instance as all of the HTTP side knows it, and what its routes stand on. */
+/** The Fastify instance with its type, and the services that its routes use. */
 import type {
   FastifyInstance,
   RawReplyDefaultExpression,
@@ -20,7 +20,7 @@ export type App = FastifyInstance<
 >;
 
 export interface RouteSurroundings {
-  /** @throws UeeError SYS_REDIS_UNREACHABLE as long as Redis was never reached */
+  /** @throws UeeError SYS_REDIS_UNREACHABLE until Redis has been reached */
   engine(): Engine;
   readonly view: FleetView;
   readonly limits: Limits;

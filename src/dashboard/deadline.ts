@@ -1,15 +1,15 @@
 /**
- * Every request is answered in time, even where Redis hangs. Fastify's own `handlerTimeout` does it for requests without a
- * body; with one it ends with the request's stream, which on Node closes as soon as the body was read.
+ * Answers every request in time, even if Redis hangs. Fastify's own `handlerTimeout` covers requests without a body;
+ * for others it ends with the request's stream, which Node closes as soon as the body was read.
  *
- * What a handler returns or throws after that is dropped: the answer is gone. Handlers therefore return what they found and
- * never `reply.send` it after they waited for something.
+ * The result or error of a handler after the deadline is dropped: the answer has been sent. Handlers therefore return
+ * their result and never call `reply.send` after a wait.
  */
 import type { FastifyReply, RouteHandlerMethod } from "fastify";
 import { UeeError } from "../core/errors.ts";
 import type { App } from "./app.ts";
 
-/** Before any route. A route's own `handlerTimeout` counts here too. */
+/** Register before any route. A route's own `handlerTimeout` applies here too. */
 export function installDeadline(app: App, answerMs: number): void {
   app.addHook("onRoute", (route) => {
     const handler = route.handler as RouteHandlerMethod;
@@ -45,7 +45,7 @@ async function orLate(work: Promise<unknown>, limitMs: number): Promise<unknown>
   }
 }
 
-/** Fires when the asker goes away before the answer is complete. (`request.signal` fires once the body was read.) */
+/** Fires when the client disconnects before the answer is complete. (`request.signal` fires once the body was read.) */
 export function askerGone(reply: Pick<FastifyReply, "raw">): AbortSignal {
   const gone = new AbortController();
   reply.raw.once("close", () => {

@@ -1,4 +1,4 @@
-/** Every error as `{code, message, remedy}` with the status that fits its code. */
+/** Every error as `{code, message, remedy}` with the matching HTTP status. */
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
 import type { ErrorCode } from "../core/errors.ts";
@@ -28,7 +28,7 @@ const statusByCode: Readonly<Partial<Record<ErrorCode, number>>> = {
   API_TOO_LARGE: 413,
   API_MEDIA_TYPE: 415,
   API_RATE_LIMITED: 429,
-  // Deferred by class, but the caller's to solve.
+  // Deferred by class, but the caller must resolve it.
   PROV_PAUSED: 409,
   PROV_RUN_OPEN: 409,
   SYS_REDIS_AUTH: 503,
@@ -46,7 +46,7 @@ export function bodyOf(error: UeeError): ApiError {
   const { allowed, state, runId, fields, removed } = error.data as Partial<ApiError>;
   return {
     code: error.code,
-    // What nobody foresaw may name anything; the log has it.
+    // The text of an unexpected error may contain anything; only the log has it.
     message: error.code === "SYS_INTERNAL" ? "An unexpected error occurred." : error.detail,
     remedy: error.remedy,
     ...(state === undefined ? {} : { state }),
@@ -58,7 +58,7 @@ export function bodyOf(error: UeeError): ApiError {
   };
 }
 
-/** Any thrown thing, Fastify's own errors included. */
+/** Converts any thrown value, including Fastify's own errors. */
 export function toApiError(error: unknown): UeeError {
   if (error instanceof UeeError) return error;
   const foreign = error as Partial<FastifyError>;

@@ -1,6 +1,6 @@
 /**
- * The HTTP side as a service: it listens before Redis is there, so that probes and people are answered, and says 503 until
- * then. Without a token it serves this machine only.
+ * The HTTP side as a service. It listens before Redis is reachable, so that probes and clients get an answer, and
+ * returns 503 until then. Without a token it serves this machine only.
  */
 import type { AddressInfo } from "node:net";
 import { UeeError } from "../core/errors.ts";
@@ -12,20 +12,20 @@ import { buildDashboard } from "./server.ts";
 export interface ListenOptions extends Omit<DashboardOptions, "backend"> {
   /** Default: 127.0.0.1, with a token 0.0.0.0. */
   host?: string;
-  /** 0: any that is free. */
+  /** 0: any free port. */
   port: number;
 }
 
 export interface RunningDashboard {
-  /** Where people and scripts of this machine find it. */
+  /** The address for users and scripts on this machine. */
   readonly url: string;
-  /** Redis was reached; undefined: it is looked for anew. */
+  /** Redis was reached; undefined: it is looked for again. */
   attach(backend: Backend | undefined): void;
-  /** Not ready at once; answers under way are finished, streams told to come back; bounded. */
+  /** Not ready at once; answers in progress are completed and streams are told to reconnect; bounded. */
   close(): Promise<void>;
 }
 
-/** Answers under way may take so long to finish, ms. */
+/** Time for answers in progress, ms. */
 const CLOSE_MS = 5_000;
 
 /** @throws UeeError API_TOKEN_REQUIRED, API_CANNOT_LISTEN */
@@ -75,7 +75,7 @@ async function closeApp(app: App): Promise<void> {
 }
 
 async function listen(app: App, host: string, port: number): Promise<void> {
-  // Fastify says where it listens, once for each address; ours is the line that counts.
+  // Fastify logs its addresses one by one; our own line is the relevant one.
   const { level } = app.log;
   app.log.level = "warn";
   try {

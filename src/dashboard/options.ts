@@ -1,13 +1,13 @@
-/** What the HTTP side is built from. */
+/** The dependencies and options of the HTTP side. */
 import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
 import type { Engine } from "../engine/api.ts";
 import type { Keys } from "../redis/keys.ts";
 
-/** What stands behind the answers once Redis was reached. */
+/** The sources of the answers once Redis has been reached. */
 export interface Backend {
   readonly engine: Engine;
-  /** For what is the HTTP side's own in Redis (ended logins) and for Bull Board. */
+  /** For the HTTP side's own keys in Redis (ended logins) and for Bull Board. */
   readonly redis: Redis;
   readonly keys: Keys;
 }
@@ -15,21 +15,24 @@ export interface Backend {
 export interface Limits {
   /** Largest request body, bytes. */
   readonly bodyBytes: number;
-  /** Requests a minute from one address. */
+  /** Requests per minute from one address. */
   readonly requests: number;
-  /** Requests a minute from one address that showed no or wrong credentials; then right ones are not looked at either. */
+  /**
+   * Requests per minute from one address with missing or wrong credentials; beyond it valid ones are not checked
+   * either.
+   */
   readonly refusals: number;
-  /** Logins a minute from one address. */
+  /** Logins per minute from one address. */
   readonly logins: number;
-  /** How long a request may take, ms; Redis may hang. */
+  /** Time for a request, ms; Redis may hang. */
   readonly answerMs: number;
-  /** Clients that follow the events at once. */
+  /** Clients that may follow the events at once. */
   readonly followers: number;
-  /** Bytes that may wait for one slow follower before it is cut off. */
+  /** Bytes that may wait for a slow follower before it is disconnected. */
   readonly followerBytes: number;
-  /** Who asks for the overview gets one that is at most so old, ms; many who ask at once share one. */
+  /** Maximum age of an overview, ms; simultaneous requests share one. */
   readonly freshMs: number;
-  /** Between two looks at Redis for all followers, ms. */
+  /** Interval of the views of Redis for all followers, ms. */
   readonly pollMs: number;
 }
 
@@ -46,18 +49,18 @@ export const usualLimits: Limits = {
 };
 
 export interface DashboardOptions {
-  /** @throws UeeError SYS_REDIS_UNREACHABLE as long as Redis was never reached */
+  /** @throws UeeError SYS_REDIS_UNREACHABLE until Redis has been reached */
   backend(): Backend;
   logger: Logger;
-  /** Of this UEE. */
+  /** Version of UEE. */
   version: string;
-  /** UEE_API_TOKEN; without it everybody on this machine may do everything. */
+  /** UEE_API_TOKEN; without it every user of this machine has full access. */
   token?: string;
-  /** Values that must never show, wherever they stand (token, API keys, passwords). */
+  /** Values that must never be shown (token, API keys, passwords). */
   secrets?: readonly string[];
-  /** Reverse proxies in front whose X-Forwarded-* headers are believed. */
+  /** Number of reverse proxies in front whose X-Forwarded-* headers are trusted. */
   trustProxy?: number;
   limits?: Partial<Limits>;
-  /** Folder of the built page. Default: where the build puts it. */
+  /** Folder of the built page. Default: the build's output. */
   pageFiles?: string;
 }

@@ -1,11 +1,11 @@
-/** One line a request: who, what route, how it ended. Never a header, a query or a body: secrets stand there. */
+/** One log line per request: actor, route, result. Never a header, a query or a body: these may contain secrets. */
 import type { App } from "./app.ts";
 
 export function installRequestLog(app: App): void {
   app.addHook("onResponse", async (request, reply) => {
     const { statusCode } = reply;
     const changes = request.method !== "GET" && request.method !== "HEAD";
-    // Probes, scrapes and pages ask all the time; what changes something, or fails, is worth a line.
+    // Probes, scrapes and pages are too frequent to log; writes and failures are logged.
     const level = statusCode >= 500 && statusCode !== 503 ? "error" : changes ? "info" : "debug";
     request.log[level](
       {

@@ -1,4 +1,4 @@
-/** Builds the HTTP side; listening is `listen.ts`' business. */
+/** Builds the HTTP side; `listen.ts` listens. */
 import { fastifyCookie } from "@fastify/cookie";
 import { fastifyHelmet } from "@fastify/helmet";
 import { fastifyRateLimit } from "@fastify/rate-limit";
@@ -30,7 +30,7 @@ import { EndedSessions } from "./security/endedSessions.ts";
 import { installGuard } from "./security/guard.ts";
 import { SessionTokens } from "./security/sessionTokens.ts";
 
-/** No inline script, no inline style, nothing from elsewhere. */
+/** No inline script, no inline style, nothing from other hosts. */
 const contentSecurityPolicy = {
   useDefaults: false,
   directives: {
@@ -131,7 +131,7 @@ const pathOf = ({ url }: FastifyRequest): string => {
   return path.length > 200 ? `${path.slice(0, 200)}…` : path;
 };
 
-/** Actions take a body and need none: one that is absent or empty counts as `{}`. */
+/** Actions accept a body and require none: an absent or empty one counts as `{}`. */
 function acceptEmptyBodies(app: App): void {
   const parse = app.getDefaultJsonParser("error", "error");
   app.removeAllContentTypeParsers();
@@ -144,7 +144,7 @@ function acceptEmptyBodies(app: App): void {
   });
 }
 
-/** What is not even HTTP. */
+/** Requests that are not valid HTTP. */
 function refuseUnreadable(error: NodeJS.ErrnoException, socket: import("node:net").Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
   const tooLarge = error.code === "HPE_HEADER_OVERFLOW";

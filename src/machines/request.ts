@@ -7,7 +7,7 @@ import { isObject, type JsonObject } from "../core/json.ts";
 import { timeLeft } from "../redis/time.ts";
 import type { Machine } from "./defineMachine.ts";
 
-/** What goes into the transition's log line beside the transition; what is left out stays as it was. */
+/** Shown in the transition's log line; omitted fields keep their values. */
 export interface MachineFacts {
   /** URN of the last checkpoint. */
   urn?: string;

@@ -1,5 +1,6 @@
 /**
- * Is this Redis fit to hold the mirror? Asked once at start, from INFO, so that it works where CONFIG is forbidden.
+ * Checks whether this Redis can hold the mirror. Runs once at start and reads INFO, so that it works where CONFIG is
+ * forbidden.
  */
 import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
@@ -9,9 +10,9 @@ export type ChecksMode = "on" | "warn" | "off";
 
 export interface UnfitFinding {
   check: "version" | "eviction" | "persistence" | "role" | "cluster" | "rights";
-  /** refuse: work must not start. warn: it may, and a person should know. */
+  /** refuse: work must not start. warn: it may start, and the operator is told. */
   severity: "refuse" | "warn";
-  /** What is wrong and what to change. */
+  /** The problem and the remedy. */
   message: string;
 }
 

@@ -1,8 +1,8 @@
 /**
- * Two kinds of connection, and never the same for both uses:
- *  - commands  fail fast: a command whose connection breaks is rejected (it may or may not have run), never resent behind
- *              the caller's back. Every caller knows what to do with SYS_REDIS_UNREACHABLE.
- *  - blocking  for BullMQ workers and blocking reads: waits for ever, across any outage.
+ * Two kinds of connection, each with a single use:
+ * - commands: fail fast. A command whose connection breaks is rejected (it may or may not have run) and never resent
+ *   without the caller. Every caller handles SYS_REDIS_UNREACHABLE.
+ * - blocking: for BullMQ workers and blocking reads. Waits without limit, across any outage.
  */
 import { Redis, type RedisOptions } from "ioredis";
 import { UeeError } from "../core/errors.ts";
@@ -20,33 +20,36 @@ export interface ConnectOptions {
   /** Shown in CLIENT LIST, e.g. `uee:worker`. */
   name?: string;
   signal?: AbortSignal;
-  /** Called when the connection is lost, for longer than a moment, and when it is back. */
+  /** Called when the connection is lost for longer than a moment, and when it is back. */
   onState?: (state: "lost" | "back", reason: string) => void;
 }
 
 export interface RedisConnections {
   /** Shared fail-fast connection. */
   readonly commands: Redis;
-  /** Of the server behind `commands`. */
+  /** Identity of the server behind `commands`. */
   readonly identity: RedisIdentity;
-  /** The URL as it may be shown. */
+  /** The URL for display, without secrets. */
   readonly display: string;
-  /** One more connection of its own; closed by `close()`, or earlier with `disconnect()`. */
+  /** Opens a separate connection; closed by `close()`, or earlier with `disconnect()`. */
   open(kind: "commands" | "blocking", name?: string): Redis;
   /** Ends all connections. */
   close(): Promise<void>;
 }
 
 /**
- * A connection that hangs (frozen server, half-open TCP) is given up after this long without a byte, ms. Longer than any
- * blocking read: BullMQ's last at most 10 s.
+ * A connection that hangs (frozen server, half-open TCP) is closed after this long without a byte, ms. Longer than
+ * any blocking read: BullMQ's last at most 10 s.
  */
 const SILENCE_MS = 15_000;
 
-/** A connection that is back so soon was not worth a word: one that READONLY ended looks for the new master at once. */
+/**
+ * A loss shorter than this is not reported: a connection closed because of READONLY reconnects to the new master at
+ * once.
+ */
 const BLIP_MS = 300;
 
-/** Connects, or says within `timeoutMs` why not: SYS_REDIS_UNREACHABLE, SYS_REDIS_AUTH, SYS_REDIS_TROUBLE. */
+/** Connects, or throws within `timeoutMs`: SYS_REDIS_UNREACHABLE, SYS_REDIS_AUTH, SYS_REDIS_TROUBLE. */
 export async function connectRedis(options: ConnectOptions): Promise<RedisConnections> {
   const target = parseRedisUrl(options.url, options.tlsCaFile);
   const display = redactRedisUrl(options.url);
@@ -78,17 +81,17 @@ export function connectionOptions(target: RedisOptions, kind: "commands" | "bloc
   const fast = kind === "commands";
   return {
     ...target,
-    // Zero: when the connection closes, everything under way is rejected rather than sent again.
+    // Zero: when the connection closes, all commands in progress are rejected rather than resent.
     maxRetriesPerRequest: fast ? 0 : null,
     autoResendUnfulfilledCommands: !fast,
     connectTimeout: 5_000,
     socketTimeout: SILENCE_MS,
     keepAlive: 10_000,
-    // How long a socket that will not close may hold the process.
+    // How long a socket that does not close may delay the exit of the process.
     disconnectTimeout: 250,
     retryStrategy: (times) => Math.min(25 * 2 ** times, 1_000) * (0.75 + Math.random() / 2),
     sentinelRetryStrategy: (times) => Math.min(25 * 2 ** times, 1_000),
-    // After a failover the old master is read-only: look for the new one.
+    // After a failover the old master is read-only: reconnect to find the new one.
     reconnectOnError: (error) => error.message.startsWith("READONLY"),
     maxLoadingRetryTime: 500,
   };
@@ -109,12 +112,12 @@ function firstContact(redis: Redis, display: string, options: ConnectOptions): P
     const onReady = () => settle();
     const onError = (error: Error) => {
       lastError = mapRedisError(error);
-      // Trying again will not make a password right.
+      // A retry does not correct a password.
       if (lastError.code === "SYS_REDIS_AUTH") settle(named(lastError, display));
     };
     const onAbort = () => settle(new UeeError("SYS_INTERRUPTED"));
     const onTimeout = () => {
-      // Connected and never ready: ioredis waits while the server loads its data.
+      // Connected but never ready: ioredis waits while the server loads its data.
       if (redis.status === "connect") {
         settle(
           new UeeError("SYS_REDIS_TROUBLE", `Redis at ${display} is still loading its data, or frozen.`),
@@ -164,7 +167,7 @@ function reportState(redis: Redis, onState: ConnectOptions["onState"]): void {
 }
 
 async function closeOne(redis: Redis): Promise<void> {
-  // Between two attempts there is nothing to close, and ioredis would never say that it has ended.
+  // Between two attempts there is nothing to close, and ioredis would never report the end.
   const hasSocket = redis.status === "ready" || redis.status === "connect" || redis.status === "connecting";
   const ended = hasSocket ? new Promise<void>((resolve) => redis.once("end", () => resolve())) : undefined;
   if (redis.status !== "end") redis.disconnect();

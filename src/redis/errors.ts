@@ -3,7 +3,7 @@ import { fromForeign, toUeeError, UeeError } from "../core/errors.ts";
 import type { ForeignTable } from "../core/foreignErrors.ts";
 import { brokenCertificate } from "../core/systemErrors.ts";
 
-/** What ioredis throws: the server's replies (Redis 6 wraps those of a command in a script), and what its sockets say. */
+/** Errors of ioredis: the server's replies (Redis 6 wraps those of a command in a script), and socket errors. */
 export const redisErrors: ForeignTable = {
   library: "Redis and ioredis",
   patterns: [
@@ -16,7 +16,7 @@ export const redisErrors: ForeignTable = {
       says: "Redis says: {}.",
     },
     {
-      // The server is there, and well enough to say that it will not do it now.
+      // The server answers, and reports that it cannot execute the command now.
       when: {
         message:
           /^(OOM|MISCONF|READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|TRYAGAIN|BUSY|NOSCRIPT)\b|^ERR max number of clients/,
@@ -52,7 +52,7 @@ export const redisErrors: ForeignTable = {
       as: "SYS_REDIS_UNREACHABLE",
       says: "Redis cannot be reached ({}).",
     },
-    // Its own words speak of an option of the library's.
+    // The original text names an option of the library.
     {
       when: { name: /^MaxRetriesPerRequestError$/ },
       as: "SYS_REDIS_UNREACHABLE",
@@ -67,24 +67,24 @@ export const redisErrors: ForeignTable = {
 };
 
 /**
- * What a call to Redis threw, as a UeeError:
- *  - SYS_REDIS_UNREACHABLE  no connection, or it broke while the command was under way (which may or may not have run)
- *  - SYS_REDIS_AUTH         credentials or ACL
- *  - SYS_REDIS_TROUBLE      out of memory, cannot persist, read-only, loading, busy
- *  - SYS_REDIS_UNFIT        a cluster, or commands that it does not have
- *  - STOR_CORRUPT           a key of another type than ours
- * Everything else as `toUeeError` has it. Only for errors of Redis calls: it judges by socket codes too.
+ * Converts an error of a Redis call to a UeeError:
+ * - SYS_REDIS_UNREACHABLE: no connection, or it broke during the command (which may or may not have run)
+ * - SYS_REDIS_AUTH: credentials or ACL
+ * - SYS_REDIS_TROUBLE: out of memory, cannot persist, read-only, loading, busy
+ * - SYS_REDIS_UNFIT: a cluster, or a server without a required command
+ * - STOR_CORRUPT: a key of an unexpected type
+ * Everything else as `toUeeError` converts it. Only for errors of Redis calls: it also reads socket codes.
  */
 export function mapRedisError(error: unknown): UeeError {
   if (error instanceof UeeError) return error;
-  // Not instanceof: errors of sockets may be made in another realm than ours.
+  // Not instanceof: socket errors may be created in another realm.
   if (!isNativeError(error)) return toUeeError(error);
   const inner = firstOfTransaction(error);
   if (inner) return mapRedisError(inner);
   return fromForeign(error, redisErrors) ?? toUeeError(error);
 }
 
-/** Redis is away or unwell, and work goes on by itself later: nobody's attempt is spent. */
+/** Redis is unreachable or failing, and work continues automatically later: no attempt is spent. */
 export const isRedisTrouble = (error: unknown): boolean => {
   const { code } = mapRedisError(error);
   return code === "SYS_REDIS_UNREACHABLE" || code === "SYS_REDIS_TROUBLE";
@@ -93,6 +93,6 @@ export const isRedisTrouble = (error: unknown): boolean => {
 function firstOfTransaction(error: Error): Error | undefined {
   const { previousErrors } = error as { previousErrors?: unknown };
   const first: unknown = Array.isArray(previousErrors) ? previousErrors[0] : undefined;
-  // Where the connection is gone, ioredis rejects the transaction and its commands with one and the same error.
+  // When the connection is lost, ioredis rejects the transaction and its commands with the same error.
   return isNativeError(first) && first !== error ? first : undefined;
 }

@@ -2,23 +2,23 @@ import type { Redis } from "ioredis";
 import { mapRedisError } from "./errors.ts";
 import { parseInfo } from "./info.ts";
 
-/** Which run of the server process we speak to. A restart may have lost its last second, or everything. */
+/** Identifies one run of the server process. A restart may have lost the last second of writes, or everything. */
 export interface ServerRun {
-  /** INFO's run_id: new with every start of the server. Null where our user may not read INFO. */
+  /** INFO's run_id: new at every start of the server. Null when our user may not read INFO. */
   runId: string | null;
-  /** Seconds since the server started, when it was asked. */
+  /** Seconds since the server started, at the time of the question. */
   uptimeSeconds: number;
 }
 
 export interface RedisIdentity {
   /**
-   * The run behind the present connection. A command sent right after this resolves (without another await between)
-   * reaches that very run or fails. Rejects with SYS_REDIS_* while there is no connection.
+   * The run behind the current connection. A command sent right after this resolves (without another await in
+   * between) reaches that same run or fails. Rejects with SYS_REDIS_* while there is no connection.
    */
   current(): Promise<ServerRun>;
 }
 
-/** Reads INFO anew whenever the connection was lost. `redis` must reject commands when its connection breaks. */
+/** Reads INFO again after every loss of the connection. `redis` must reject commands when its connection breaks. */
 export function watchIdentity(redis: Redis): RedisIdentity {
   let known: Promise<ServerRun> | undefined;
   redis.on("close", () => {
@@ -31,7 +31,7 @@ export function watchIdentity(redis: Redis): RedisIdentity {
         known = asked;
         try {
           const run = await asked;
-          // The connection broke while we waited: what we read may be of the run before.
+          // The connection broke during the wait: the answer may belong to the previous run.
           if (known === asked) return run;
         } catch (error) {
           if (known === asked) known = undefined;

@@ -13,7 +13,7 @@ export function parseInfo(text: string): RedisInfo {
   return info;
 }
 
-/** INFO, whole; undefined where our user may not ask. */
+/** The whole INFO text; undefined when our user may not read it. */
 export async function readInfo(redis: Redis): Promise<RedisInfo | undefined> {
   try {
     return parseInfo(await redis.info());
@@ -30,13 +30,13 @@ export interface RedisFacts {
   usedMemory: number;
   /** Bytes; 0 means no limit. */
   maxMemory: number;
-  /** `aof`, `rdb`, `none`, or `unknown` where neither INFO nor CONFIG tells. */
+  /** `aof`, `rdb`, `none`, or `unknown` when neither INFO nor CONFIG says. */
   persistence: "aof" | "rdb" | "none" | "unknown";
-  /** Why it refuses writes at present, as far as INFO tells; null where it tells no such thing. */
+  /** Why it refuses writes at present, as far as INFO says; null when INFO names no reason. */
   trouble: string | null;
 }
 
-/** What `status` and `doctor` show of the server. */
+/** The server facts that `status` and `doctor` show. */
 export async function serverFacts(redis: Redis): Promise<RedisFacts> {
   const info = (await readInfo(redis)) ?? {};
   return {
@@ -48,7 +48,7 @@ export async function serverFacts(redis: Redis): Promise<RedisFacts> {
   };
 }
 
-/** Why the server refuses writes: the only word of it where not even a provider's state can be written. */
+/** Why the server refuses writes: the only report of it while not even a provider's state can be written. */
 export function troubleIn(info: RedisInfo): string | null {
   const found: string[] = [];
   const max = Number(info.maxmemory ?? 0);
@@ -64,14 +64,14 @@ export function troubleIn(info: RedisInfo): string | null {
   return found.length === 0 ? null : found.join("; ");
 }
 
-/** INFO tells of append-only files; of snapshots it tells only that one was made, so CONFIG is asked where it may be. */
+/** INFO reports append-only files; for snapshots it only says that one was made, so CONFIG is read if allowed. */
 export async function readPersistence(redis: Redis, info: RedisInfo): Promise<RedisFacts["persistence"]> {
   if (info.aof_enabled === "1") return "aof";
   try {
     const reply = (await redis.config("GET", "save")) as string[];
     return reply[1] ? "rdb" : "none";
   } catch {
-    // Forbidden, or renamed away by a hosting service.
+    // Forbidden, or renamed by a hosting service.
     return Number(info.rdb_last_bgsave_time_sec ?? -1) >= 0 ? "rdb" : "unknown";
   }
 }

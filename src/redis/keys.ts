@@ -1,18 +1,18 @@
 /**
- * Every Redis key and queue name of UEE. All keys of one provider share one cluster hash tag, so that a script may
+ * Every Redis key and queue name of UEE. All keys of one provider share one cluster hash tag, so that a script can
  * check fences, write records, append changes and count in one step.
  */
 
 import { bucketOf } from "./indexBuckets.ts";
 
-/** Bumped when the layout of anything below changes; an older process refuses a newer store. */
+/** Raised when the layout of anything below changes; an older process refuses a newer store. */
 export const SCHEMA_VERSION = 2;
 
 export interface Keys {
   readonly prefix: string;
   /** HASH: store-wide facts: `schema`. */
   readonly fleet: string;
-  /** STRING that is written, and expires, to see whether Redis takes writes. */
+  /** STRING, written with an expiry to test whether Redis accepts writes. */
   readonly probe: string;
   /** ZSET of live workers: member worker id, score = expiry in ms by Redis TIME. */
   readonly workers: string;
@@ -20,33 +20,33 @@ export interface Keys {
   readonly workerFacts: string;
   /** HASH worker id → ms by Redis TIME of its last heartbeat. */
   readonly workerBeats: string;
-  /** HASH of the macro machine and of what it remembers of the providers. */
+  /** HASH of the macro machine, with what it keeps about the providers. */
   readonly macroMachine: string;
   /** STREAM of the macro machine's transitions. */
   readonly macroTransitions: string;
-  /** LIST of the fleet's newest control operations, `<ms by Redis TIME> <ms that it took>`, newest first. */
+  /** LIST of the fleet's newest control operations, `<ms by Redis TIME> <duration in ms>`, newest first. */
   readonly controlSamples: string;
-  /** HASH worker id → what it has buffered. */
+  /** HASH worker id → its buffered records. */
   readonly workerLoads: string;
   /** HASH: count of samples ever taken, and a ring of message and error counts. */
   readonly fleetCounts: string;
   /** HASH of the optimizer's memory. */
   readonly optimizer: string;
-  /** STRING: token of the pod that is elected to optimize. */
+  /** STRING: token of the pod that is elected as optimizer. */
   readonly optimizerLease: string;
   /** STREAM of the optimizer's decisions. */
   readonly quotaEvents: string;
-  /** STREAM of samples of the kernel metrics, one at each of the optimizer's checks. */
+  /** STREAM of samples of the kernel metrics, one per check of the optimizer. */
   readonly kernelHistory: string;
-  /** STRING: who audits the permit pool in this minute. */
+  /** STRING: the process that audits the permit pool in this minute. */
   readonly permitAuditTurn: string;
-  /** HASH: when the permit pool was audited last, and what was found. */
+  /** HASH: time and findings of the last audit of the permit pool. */
   readonly permitAudits: string;
-  /** HASH: the plan of schedules that holds, whose it is, and per schedule its next slot and its last one. */
+  /** HASH: the effective plan of schedules, its author, and per schedule the next and the last slot. */
   readonly schedules: string;
   /** BullMQ prefix and name of the queue of scripts. */
   readonly runsQueue: { prefix: string; name: string };
-  /** ZSET of ended logins: member session id, score = ms at which it would have ended by itself. */
+  /** ZSET of ended logins: member session id, score = ms at which the login would have expired. */
   readonly endedSessions: string;
   /** The permit pool, one for the whole fleet. */
   readonly permits: PermitKeys;
@@ -56,17 +56,17 @@ export interface Keys {
 
 /** See permits/lua/pool.lua for every field. */
 export interface PermitKeys {
-  /** HASH: sizes, counters, what the guard against restarts remembers. The scripts derive the others' names from its. */
+  /** HASH: sizes, counters, state of the restart guard. The scripts derive the other names from its name. */
   readonly pool: string;
-  /** HASH lease → until when and what it holds. */
+  /** HASH lease → its deadline and its facts. */
   readonly leases: string;
-  /** ZSET in lexical order, by provider, then by arrival: who waits. */
+  /** ZSET in lexical order of waiters, by provider, then by arrival. */
   readonly waiters: string;
   /** HASH `<provider>|<waiter>` → its member of `waiters`. */
   readonly waiterPlaces: string;
-  /** ZSET member of `waiters` → µs at which its place is given up. */
+  /** ZSET member of `waiters` → µs at which its place expires. */
   readonly waiterDeadlines: string;
-  /** STREAM of everything that changed the pool, bounded. */
+  /** STREAM of all changes of the pool, bounded. */
   readonly log: string;
   /** STREAM of hints to waiters, ids `<n>-0`. */
   readonly wake: string;
@@ -89,10 +89,9 @@ export interface ProviderKeys {
   readonly tag: string;
   readonly queue: { prefix: string; name: string };
   /**
-   * HASH: clock (µs, redis/lua/clock.lua), watermark, verifiedAt, lastFullAt, lastRunId, live (count), runSeq, changeSeq;
-   * changeKey: what the store equals, dropped by whatever writes a record; edition: that of the last complete run; of closed
-   * runs together
-   * `total:<counter>` and `runs:<mode>:<result>`.
+   * HASH: clock (µs, redis/lua/clock.lua), watermark, verifiedAt, lastFullAt, lastRunId, live (count), runSeq,
+   * changeSeq; changeKey: the upstream state that the store equals, removed by every record write; edition: that of
+   * the last complete run; totals of all closed runs: `total:<counter>` and `runs:<mode>:<result>`.
    */
   readonly meta: string;
   /** STRING: id of the open run, absent when none. */
@@ -128,40 +127,40 @@ export interface ProviderKeys {
   readonly aliasPrefix: string;
   /** STREAM of checkpoints. */
   readonly checkpoints: string;
-  /** HASH dead-letter id → JSON facts of bad records already lying in the failed set. */
+  /** HASH dead-letter id → JSON facts of bad records that are in the failed set. */
   readonly badRecords: string;
   /** STRING raw bytes of a bad record; never expires. */
   badRecordRaw(deadLetterId: string): string;
   readonly letters: LetterKeys;
-  /** STRING: id of the replay run that takes letters, waiting or open; absent when none. */
+  /** STRING: id of the replay run that receives dead letters, waiting or open; absent when none. */
   readonly replayRun: string;
   /** ZSET of replay runs by opening time (µs by the provider's clock). */
   readonly replayRuns: string;
-  /** SET of closed runs whose bookkeeping is still there. */
+  /** SET of closed runs whose run keys still exist. */
   readonly unclean: string;
-  /** HASH process → ms of its death, with a `!` where a batch explains it (see recovery/deadLetters/batchDeaths.ts). */
+  /** HASH process → ms of its death, with a `!` when a batch explains it (see recovery/deadLetters/batchDeaths.ts). */
   readonly processDeaths: string;
 }
 
 /** The index of dead letters, see recovery/deadLetters/lua/deadLetters.lua. The scripts derive the other names from `index`. */
 export interface LetterKeys {
-  /** ZSET of all letters by last failure (ms). */
+  /** ZSET of all dead letters by last failure (ms). */
   readonly index: string;
-  /** HASH of one letter. */
+  /** HASH of one dead letter. */
   one(id: string): string;
-  /** ZSETs as `index`, of one code, class or state. */
+  /** ZSETs like `index`, of one code, class or state. */
   code(code: string): string;
   class(name: string): string;
   state(name: string): string;
   /** ZSET by first failure (ms). */
   readonly first: string;
-  /** ZSET by replays, of those replayed at least once. */
+  /** ZSET by number of replays, of those replayed at least once. */
   readonly replays: string;
   /** HASH of counts. */
   readonly counts: string;
-  /** HASH job id → letter id, of the jobs in the failed set. */
+  /** HASH job id → dead letter id, of the jobs in the failed set. */
   readonly jobs: string;
-  /** STREAM of what people did with letters. */
+  /** STREAM of operators' actions on dead letters. */
   readonly actions: string;
 }
 
@@ -170,23 +169,23 @@ export interface RunKeys {
   readonly run: string;
   /** HASH batch key → JSON of the planned batch (never changes). */
   readonly batches: string;
-  /** HASH batch key → letter and generation: p1 planned, c1 committed, d1 dead, x1 cancelled. */
+  /** HASH batch key → code and generation: p1 planned, c1 committed, d1 dead, x1 cancelled. */
   readonly status: string;
-  /** HASH batch key → JSON of what came out: facts and counts, or the error. */
+  /** HASH batch key → JSON of the result: facts and counts, or the error. */
   readonly results: string;
   /** HASH `<pass>:<ordinal>` → batch key: the plan's order. */
   readonly order: string;
   /** HASH batch key → fence of its newest attempt. */
   readonly fences: string;
-  /** HASH batch key → fence and process of the attempt that is at work; left behind by a process that died. */
+  /** HASH batch key → fence and process of the attempt in progress; remains after the death of the process. */
   readonly work: string;
-  /** HASH batch key → JSON of the deaths of processes that had it at work. */
+  /** HASH batch key → JSON of the deaths of processes during the batch. */
   readonly deaths: string;
   /** HASH id → `<code><pass>:<fetch time>@…`; codes: c created, u updated, n unchanged, d dead (see records/lua/seen.lua). */
   readonly seen: string;
-  /** HASH id → `<pass>:<digest>` of records refused as older than the stored. */
+  /** HASH id → `<pass>:<digest>` of records refused as older than the stored version. */
   readonly regressed: string;
-  /** SET of the marks of this run's records that have no id. */
+  /** SET of the marks of this run's records without an id. */
   readonly nameless: string;
   /** STRING staged slice (gzip). */
   staged(name: string): string;

@@ -1,9 +1,9 @@
-/** Reads a stream from its newest entry on, page by page. */
+/** Reads a stream page by page, newest entry first. */
 import type { Redis } from "ioredis";
 
 export interface StreamPage<Entry> {
   entries: Entry[];
-  /** Give it as `before` to read on; null at the oldest entry. */
+  /** Pass it as `before` for the next page; null at the oldest entry. */
   next: string | null;
 }
 

@@ -1,19 +1,19 @@
 /**
- * What a process tells the scripts that grant (lua/restart.lua), so that a Redis which forgot its last grants is noticed:
- * when it was granted last and by which run of Redis, and, only where a script asks for it, when Redis was last stopped
- * cleanly.
+ * What a process sends to the scripts that grant (lua/restart.lua), so that a Redis which lost its last grants is
+ * detected: the time of its last grant and the run of Redis that gave it, and, only when a script asks for it, the
+ * last clean stop of Redis.
  */
 import type { Redis } from "ioredis";
 import { mapRedisError } from "./errors.ts";
 
 export interface Answer {
   reply: unknown;
-  /** The reply was a grant at `atUs` by Redis TIME; `runId` where it tells it. */
+  /** The reply was a grant at `atUs` by Redis TIME; `runId` if it names it. */
   granted(atUs: number, runId?: string): void;
 }
 
 export interface RestartGuard {
-  /** Calls a script with what it must know of restarts, again and in full when it answers {-1}. */
+  /** Calls a script with these facts, and again with all facts when it answers {-1}. */
   ask(run: (told: string) => Promise<unknown>): Promise<Answer>;
   /** Redis has granted something to this process before. */
   readonly hasGrants: boolean;
@@ -28,8 +28,8 @@ export function makeRestartGuard(redis: Redis, cleanStopKey: string): RestartGua
   let lastGrantAt = 0;
   let lastRunId = "";
   /**
-   * The run of Redis that this very connection told us; where the store says the same, no look at INFO is needed. A
-   * command that is under way when the connection breaks fails and is not sent again.
+   * The run of Redis that this connection reported; if the store has the same, INFO need not be read. A command in
+   * progress when the connection breaks fails and is not resent.
    */
   let believed = "";
   let connections = 0;

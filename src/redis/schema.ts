@@ -10,10 +10,9 @@ const script = loadScript(new URL("./lua/schema-1.lua", import.meta.url));
 const OLDEST_SCHEMA = 1;
 
 /**
- * Marks an empty store with our schema version, raises that of an older store, so that processes of the older version do
- * not open it any more, and refuses one that is newer than we are (SYS_SCHEMA_NEWER). Atomic, so an old and a new process
- * that start together cannot both win.
- * @param options.write false for readers: the store stays as it is
+ * Marks an empty store with our schema version and refuses a newer one (SYS_SCHEMA_NEWER). Atomic, so an old and a
+ * new process that start together cannot both succeed.
+ * @param options.write false for readers: an empty store stays empty
  */
 export async function ensureSchema(
   redis: Redis,

@@ -13,9 +13,9 @@ export interface Script {
   readonly name: string;
   readonly source: string;
   readonly sha: string;
-  /** Runs it; replies are strings and numbers. */
+  /** Runs the script; replies are strings and numbers. */
   run(redis: Redis, keys: string[], args: ScriptArg[]): Promise<unknown>;
-  /** Runs it; bulk replies are Buffers. */
+  /** Runs the script; bulk replies are Buffers. */
   runBuffer(redis: Redis, keys: string[], args: ScriptArg[]): Promise<unknown>;
 }
 
@@ -42,7 +42,7 @@ export function loadScript(url: URL): Script {
     try {
       return await redis[method]("EVALSHA", [sha, ...rest]);
     } catch (error) {
-      // A restarted or flushed server has forgotten the script: EVAL teaches it anew. Nothing has run yet.
+      // A restarted or flushed server has lost the script: EVAL sends it again. Nothing has run yet.
       if (error instanceof Error && error.message.startsWith("NOSCRIPT")) {
         return await redis[method]("EVAL", [source, ...rest]);
       }

@@ -1,4 +1,4 @@
-/** Redis `TIME`: the only place that decodes it on this side; lua/time.lua does in scripts. */
+/** Redis `TIME`: the only place that decodes it in TypeScript; lua/time.lua does so in scripts. */
 import type { Redis } from "ioredis";
 import { loadScript } from "./scripts.ts";
 
@@ -13,8 +13,8 @@ export const redisMs = async (redis: Pick<Redis, "time">): Promise<number> =>
   Math.floor((await redisMicros(redis)) / 1_000);
 
 /**
- * What is left until `deadline`, never negative. A deadline that is farther away than the longest wait which it can stand
- * for was set before Redis' clock went back: it counts as one such wait. All in the same unit.
+ * Time left until `deadline`, never negative. A deadline farther away than the longest possible wait was set before
+ * Redis' clock went back: it counts as one such wait. All values in the same unit.
  */
 export const timeLeft = (deadline: number, now: number, longest: number): number =>
   Math.min(Math.max(0, deadline - now), longest);

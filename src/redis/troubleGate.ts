@@ -1,9 +1,10 @@
 /**
- * Whether this process may work: shut while Redis is away, refuses writes, or refuses our user. Who meets such an error
- * shuts it; a small write that succeeds opens it again. Behind a shut gate nothing is fetched, from queues or upstreams.
+ * Whether this process may work: shut while Redis is unreachable, refuses writes or refuses our user. A caller that
+ * meets such an error shuts the gate; a small write that succeeds opens it. While the gate is shut, nothing is
+ * fetched from queues or upstreams.
  *
- * It opens late rather than often: when trouble is met again right after a probe went well (memory at its very limit, a
- * right that only one command lacks), it stays shut for longer each time.
+ * It opens late rather than often: if trouble returns right after a successful probe (memory at its limit, a
+ * permission that only one command lacks), it stays shut for longer each time.
  */
 import type { Redis } from "ioredis";
 import type { ErrorCode, UeeError } from "../core/errors.ts";
@@ -13,13 +14,13 @@ import { mapRedisError } from "./errors.ts";
 export interface TroubleGate {
   /** Why it is shut, SYS_REDIS_*; undefined while it is open. */
   readonly trouble: UeeError | undefined;
-  /** To be told what a call to Redis threw. True: it is trouble of Redis, and the gate is shut. */
+  /** Reports an error of a Redis call. True: it is trouble of Redis, and the gate is shut. */
   met(error: unknown): boolean;
   /** Resolves when the gate is open; rejects with the signal's reason. */
   whenOpen(signal?: AbortSignal): Promise<void>;
-  /** Called whenever it shuts or opens. Returns what ends that. */
+  /** Called whenever it shuts or opens. Returns a function that removes the listener. */
   onChange(listener: (trouble: UeeError | undefined) => void): () => void;
-  /** Ends the probes. Who waits goes on: what they do next meets the trouble itself. */
+  /** Ends the probes and releases all waiters: their next call meets the trouble itself. */
   close(): void;
 }
 
@@ -34,16 +35,17 @@ export interface TroubleGateOptions {
 const troubles: ReadonlySet<ErrorCode> = new Set([
   "SYS_REDIS_UNREACHABLE",
   "SYS_REDIS_TROUBLE",
-  // Of a process that worked: somebody changes passwords or rights. Other processes may be well.
+  // For a process that has worked: an operator is changing passwords or permissions. Other processes may be
+  // unaffected.
   "SYS_REDIS_AUTH",
 ]);
 
 const FIRST_PROBE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;
-/** A gate that shuts again so soon was opened too early. */
+/** A gate that shuts again this soon was opened too early. */
 const TOO_EARLY_MS = 10_000;
 const LONGEST_FIRST_PAUSE_MS = 30_000;
-/** What is over so soon is not worth a line. */
+/** Trouble shorter than this is not logged. */
 const WORTH_SAYING_MS = 500;
 const PROBE_LIVES_MS = 1_000;
 
@@ -61,7 +63,7 @@ export function makeTroubleGate({ redis, probeKey, logger }: TroubleGateOptions)
     if (trouble === undefined || trouble.code === told || performance.now() - shutAt < WORTH_SAYING_MS)
       return;
     told = trouble.code;
-    // Who connected says that the connection is lost (ConnectOptions.onState).
+    // The connection reports that it is lost (ConnectOptions.onState).
     const level = told === "SYS_REDIS_UNREACHABLE" ? "debug" : "warn";
     logger[level]({ event: "redis_trouble", code: told }, `${trouble.message} Nothing is fetched meanwhile.`);
   };
@@ -77,7 +79,7 @@ export function makeTroubleGate({ redis, probeKey, logger }: TroubleGateOptions)
       const level = told === "SYS_REDIS_UNREACHABLE" ? "debug" : "warn";
       logger[level](
         { event: "redis_well", ms: Math.round(openedAt - shutAt) },
-        "Redis is well again; going on.",
+        "Redis works again; work continues.",
       );
     }
     told = undefined;
@@ -85,7 +87,7 @@ export function makeTroubleGate({ redis, probeKey, logger }: TroubleGateOptions)
   };
 
   const probeAfter = (pauseMs: number): void => {
-    // Apart from the fleet's other processes. Nobody who waits for this gate lets its process end.
+    // Staggered against the fleet's other processes. Waiters do not keep their process alive.
     timer = setTimeout(() => void probe(pauseMs), pauseMs * (0.75 + Math.random() / 2));
   };
 
@@ -96,7 +98,7 @@ export function makeTroubleGate({ redis, probeKey, logger }: TroubleGateOptions)
     } catch (error) {
       if (closed) return;
       const why = mapRedisError(error);
-      // An error that nobody foresaw opens too: work shall meet it and name it.
+      // An unknown error opens the gate too: work then meets it and names it.
       if (troubles.has(why.code)) {
         trouble = why;
         say();

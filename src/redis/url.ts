@@ -24,7 +24,7 @@ const knownParameters: Record<Scheme, readonly string[]> = {
 /**
  * Where to connect, as ioredis options.
  * @param tlsCaFile PEM file of a private CA that signed the server's certificate (REDIS_TLS_CA)
- * @throws UeeError SYS_CONFIG_INVALID that says what is wrong, without the password
+ * @throws UeeError SYS_CONFIG_INVALID that names the problem, without the password
  */
 export function parseRedisUrl(url: string, tlsCaFile?: string): RedisOptions {
   const match = /^([a-z+]+:)(?:\/\/)?([^?#]*)(?:\?([^#]*))?(#.*)?$/i.exec(url.trim());
@@ -33,7 +33,7 @@ export function parseRedisUrl(url: string, tlsCaFile?: string): RedisOptions {
     throw invalid(url, `it must start with ${schemes.map((s) => (s === "unix:" ? s : `${s}//`)).join(", ")}`);
   }
   if (match[4] !== undefined || match[3]?.includes("@")) {
-    // A password is cut here: say nothing of its pieces.
+    // The URL breaks inside a password here: its parts are not shown.
     throw invalid(url, "write the special characters of a password as %xx: ? is %3F, # is %23, @ is %40");
   }
   const query = new URLSearchParams(match[3] ?? "");
@@ -74,7 +74,7 @@ interface Credentials {
 }
 
 function splitAuthority(url: string, rest: string) {
-  // The last @: a password may hold one unescaped.
+  // The last @: a password may contain one unescaped.
   const slash = rest.indexOf("/", rest.lastIndexOf("@") + 1);
   const authority = slash < 0 ? rest : rest.slice(0, slash);
   const path =

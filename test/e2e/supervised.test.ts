@@ -128,7 +128,7 @@ describe("uee up", () => {
     up.kill("SIGTERM");
     expect((await up.ended).code).toBe(0);
     expect(linesOf(up, "stop_late")).toMatchObject([
-      { code: "SYS_STOP_LATE", left: ["1 worker had to be killed"] },
+      { code: "SYS_STOP_LATE", left: ["1 worker did not stop and were killed"] },
     ]);
     await until("the worker is gone", () => !isAlive(frozen));
   });

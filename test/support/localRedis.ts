@@ -1,11 +1,11 @@
-/** Helpers for tests of the managed local server: its keeper runs from the sources, as the tests themselves do. */
+/** Helpers for tests of the managed local server: its supervisor runs from the sources, as the tests themselves do. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Redis } from "ioredis";
-import { type KeeperState, localFiles, readJson } from "../../src/redis/local/files.ts";
+import { localFiles, readJson, type SupervisorState } from "../../src/redis/local/files.ts";
 import { type LocalRedis, type LocalRedisOptions, localRedis } from "../../src/redis/local/localRedis.ts";
 import type { Holder } from "../../src/redis/local/lock.ts";
 import { identify, type ProcessIdentity } from "../../src/redis/local/processes.ts";
@@ -19,9 +19,9 @@ export const nodeOnSources = (file: string): [string, ...string[]] => [
   inRepo(file),
 ];
 
-export const keeperCommand = nodeOnSources("src/redis/local/keeperMain.ts");
+export const supervisorCommand = nodeOnSources("src/redis/local/supervisorMain.ts");
 
-/** A data directory whose server and keeper are ended, and which is removed, at `dispose`. */
+/** A data directory whose server and supervisor are ended, and which is removed, at `dispose`. */
 export class LocalStore {
   readonly dataDir: string;
   private readonly clients: Redis[] = [];
@@ -32,7 +32,7 @@ export class LocalStore {
   }
 
   async open(options: Partial<LocalRedisOptions> = {}): Promise<LocalRedis> {
-    const handle = await localRedis({ dataDir: this.dataDir, idleMs: 60_000, keeperCommand, ...options });
+    const handle = await localRedis({ dataDir: this.dataDir, idleMs: 60_000, supervisorCommand, ...options });
     this.handles.push(handle);
     return handle;
   }
@@ -50,31 +50,31 @@ export class LocalStore {
     for (const handle of this.handles.splice(0)) handle.release();
   }
 
-  get keeperPid(): number | undefined {
-    return pidOf(writtenKeeper(this.dataDir));
+  get supervisorPid(): number | undefined {
+    return pidOf(writtenSupervisor(this.dataDir));
   }
 
   get serverPid(): number | undefined {
-    return pidOf(readJson<KeeperState>(localFiles(this.dataDir).state)?.server);
+    return pidOf(readJson<SupervisorState>(localFiles(this.dataDir).state)?.server);
   }
 
   async dispose(): Promise<void> {
     this.leave();
-    // Keepers that came too late for the lock may still be starting, and would find it free now: they first.
-    const pids = new Set([...this.startingKeepers(), this.keeperPid, this.serverPid]);
+    // Supervisors that came too late for the lock may still be starting, and would find it free now: they first.
+    const pids = new Set([...this.startingSupervisors(), this.supervisorPid, this.serverPid]);
     for (const pid of pids) if (pid !== undefined && alive(pid)) process.kill(pid, "SIGKILL");
     for (const pid of pids) if (pid !== undefined) await until(() => !alive(pid));
     rmSync(this.dataDir, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  private startingKeepers(): number[] {
+  private startingSupervisors(): number[] {
     if (process.platform !== "linux") return [];
     return readdirSync("/proc")
       .map(Number)
       .filter((pid) => {
         try {
           const line = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-          return line.includes("keeperMain") && line.includes(`"${this.dataDir}`);
+          return line.includes("supervisorMain") && line.includes(`"${this.dataDir}`);
         } catch {
           return false;
         }
@@ -92,7 +92,7 @@ function isSameNamespace({ namespace, boot }: ProcessIdentity): boolean {
 }
 
 /** What the newest lock says; undefined when it was released. */
-export function writtenKeeper(dataDir: string): Holder | undefined {
+export function writtenSupervisor(dataDir: string): Holder | undefined {
   const { home } = localFiles(dataDir);
   const names = existsSync(home) ? readdirSync(home).filter((name) => name.startsWith("keeper.lock")) : [];
   const newest = names.sort((a, b) => Number(a.split(".")[2] ?? 0) - Number(b.split(".")[2] ?? 0)).at(-1);

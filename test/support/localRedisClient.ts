@@ -4,12 +4,12 @@ import { Redis } from "ioredis";
 import { isUeeError } from "../../src/core/errors.ts";
 import { localRedis } from "../../src/redis/local/localRedis.ts";
 
-const { dataDir, keeperCommand } = JSON.parse(process.argv[2]!) as {
+const { dataDir, supervisorCommand } = JSON.parse(process.argv[2]!) as {
   dataDir: string;
-  keeperCommand: [string, ...string[]];
+  supervisorCommand: [string, ...string[]];
 };
 try {
-  const handle = await localRedis({ dataDir, keeperCommand, idleMs: 60_000 });
+  const handle = await localRedis({ dataDir, supervisorCommand, idleMs: 60_000 });
   const redis = new Redis({ path: handle.socket });
   await redis.incr("visits");
   const pid = Number(/process_id:(\d+)/.exec(await redis.info("server"))?.[1]);

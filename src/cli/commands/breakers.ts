@@ -20,10 +20,10 @@ interface ResetFlags extends JsonFlag {
 export function defineBreakers(program: Command, context: CliContext, finish: Finish): void {
   const breakers = program
     .command("breakers")
-    .summary("the upstreams' circuit breakers: which are open, why, until when")
+    .summary("show the upstreams' circuit breakers: which are open, why and until when")
     .description(
-      "Five calls in a row that fail open an upstream's breaker for the whole fleet: nothing is sent until its time is over; " +
-        "then one request tries for all (docs/breakers.md).",
+      "Five consecutive failed calls open an upstream's breaker for the whole fleet: no request is sent until its open period ends; " +
+        "then one request probes for the fleet (docs/breakers.md).",
     )
     .option("--json", "print one JSON document")
     .addHelpText(
@@ -37,11 +37,11 @@ export function defineBreakers(program: Command, context: CliContext, finish: Fi
   breakers
     .command("reset")
     .description(
-      "Closes a provider's breaker before its time, for the whole fleet: for when you know that the upstream is mended. " +
-        "Where it is not, the next five failures open it again.",
+      "Closes a provider's breaker early, for the whole fleet. Use it when you know that the upstream works again. " +
+        "If it does not, the next five failures open it again.",
     )
-    .argument("<provider>", "whose upstream")
-    .option("--reason <text>", "why; `uee history` shows it")
+    .argument("<provider>", "the provider of the upstream")
+    .option("--reason <text>", "reason; `uee history` shows it")
     .option("--json", "print one JSON document")
     .addHelpText("after", '\nExamples:\n  $ uee breakers reset cve --reason "the proxy is back"')
     .action(async (provider: string, _options: unknown, command: Command) => {

@@ -16,10 +16,10 @@ export function defineChanges(program: Command, context: CliContext, finish: Fin
     .command("changes")
     .summary("print the change feed as NDJSON")
     .description(
-      "Prints what was created, updated and removed, one JSON line each, with the cursor to go on from. A cursor that " +
+      "Prints created, updated and removed records, one JSON line each, with the cursor to continue from. A cursor that " +
         "the feed no longer reaches is an error (exit 1), never a gap.",
     )
-    .option("--since <cursor>", "go on after this cursor; without: from the feed's beginning")
+    .option("--since <cursor>", "continue after this cursor; default: the start of the feed")
     .option("--follow", "wait for more; ends with Ctrl-C")
     .addHelpText(
       "after",
@@ -51,7 +51,7 @@ async function changes(context: CliContext, flags: ChangesFlags): Promise<number
         if (!stop.aborted) throw error;
       }
       if (lost.aborted) throw lost.reason;
-      // Following has no other end than being told to stop.
+      // Following ends only when the process is told to stop.
       return EXIT.done;
     });
   } finally {

@@ -22,7 +22,7 @@ export function defineCheckpoints(program: Command, context: CliContext, finish:
   program
     .command("checkpoints")
     .summary("list a provider's checkpoints, newest first")
-    .description("Lists what was committed, batch by batch, newest first: each checkpoint is a URN.")
+    .description("Lists the committed batches, newest first: each checkpoint is a URN.")
     .argument("<provider>", "cve, cwe, capec or attack")
     .addOption(new Option("--limit <n>", "at most this many").default("20", "20"))
     .option("--failed", "only batches that failed")

@@ -16,7 +16,7 @@ export function defineConfig(program: Command, context: CliContext, finish: Fini
     .command("config")
     .summary("show the effective configuration and where each value comes from")
     .description(
-      "Shows every setting as it holds here, and whether it comes from a flag, the environment, the file or the " +
+      "Shows the effective value of every setting, and whether it comes from a flag, the environment, the file or the " +
         "default. Secrets are not shown.",
     )
     .option("--json", "print one JSON document")

@@ -39,7 +39,7 @@ Examples:
     });
 }
 
-/** What of this process is known so far. */
+/** The state of this process that is known so far. */
 interface Standing {
   config?: Config;
   logger?: Logger;
@@ -55,7 +55,7 @@ async function dashboard(context: CliContext, flags: DashboardFlags): Promise<nu
       signal,
       () => serviceStopMs(now.config).hardMs,
       serveAgain(signal, () => serve(context, flags, signal, now)),
-      () => sayStopped(now.logger, ["something did not end and is left as it is"]),
+      () => sayStopped(now.logger, ["some work did not end and is abandoned"]),
     );
   } finally {
     interrupts.release();
@@ -82,7 +82,7 @@ async function serve(
   });
   try {
     if (now.server !== undefined) attachTo(now.server, session);
-    session.logger.info({ event: "ready" }, "Redis is reached; ready");
+    session.logger.info({ event: "ready" }, "Redis is reachable; ready");
     await untilAborted(signal);
     await now.server?.close();
     const { left } = await session.close({ deadlineMs: serviceStopMs(session.config).orderlyMs });

@@ -22,7 +22,7 @@ interface DemoFlags {
 export function defineDemo(program: Command, context: CliContext, finish: Finish): void {
   program
     .command("demo")
-    .summary("the main job end to end against a local simulator, in under a minute")
+    .summary("show the main job end to end against a local simulator, in under a minute")
     .description(
       "Starts a simulator and a Redis of its own, mirrors all four providers while the upstreams fail on purpose, " +
         "follows their changes, compares, and removes everything again. Needs no network and touches no settings.",
@@ -179,7 +179,7 @@ interface Stage {
   style: Style;
   say(...lines: string[]): void;
   log(line: string): void;
-  /** Bars that must not be torn while they stand. */
+  /** Progress bars that log lines must not break. */
   show(view: ProgressView | undefined): void;
 }
 
@@ -201,10 +201,10 @@ function farewell(context: CliContext, style: Style): string[] {
     [
       {
         command: `${uee} run all --wait`,
-        why: "the real thing: about 19 min without NVD_API_KEY, a few with it",
+        why: "the real upstreams: about 19 min without NVD_API_KEY, a few with it",
       },
-      { command: `${uee} doctor`, why: "first see whether all is ready for it" },
-      { command: `${uee} simulate --cves 50000`, why: "play with the simulator and its faults" },
+      { command: `${uee} doctor`, why: "check first that everything is ready" },
+      { command: `${uee} simulate --cves 50000`, why: "try the simulator and its faults" },
       { command: `${uee} up --workers 4`, why: "a fleet on this machine" },
       { command: `${uee} help`, why: "everything else" },
     ],

@@ -7,10 +7,10 @@ import { type ActionFlags, withActionOptions, withFilters } from "../dlq/selecti
 export function defineDlq(program: Command, context: CliContext, finish: Finish): void {
   const dlq = program
     .command("dlq")
-    .summary("dead letters: batches and records that gave up")
+    .summary("manage dead letters: batches and records that failed permanently")
     .description(
-      "Dead letters: batches and records that gave up, each with its code; of bad records the raw bytes too. None goes " +
-        "away by itself: replay, accept or purge them.",
+      "Dead letters are batches and records that failed permanently, each with its code; bad records keep their raw bytes. None is " +
+        "removed automatically: replay, accept or purge them.",
     );
   defineReads(dlq, context, finish);
   defineActions(dlq, context, finish);
@@ -20,7 +20,7 @@ function defineReads(dlq: Command, context: CliContext, finish: Finish): void {
   withFilters(dlq.command("list"))
     .description("Lists dead letters, the newest failures first.")
     .addOption(new Option("--limit <n>", "at most this many").default("50", "50"))
-    .option("--cursor <cursor>", "go on where the last list ended")
+    .option("--cursor <cursor>", "continue where the last list ended")
     .option("--json", "print one JSON document")
     .addHelpText(
       "after",
@@ -32,8 +32,8 @@ function defineReads(dlq: Command, context: CliContext, finish: Finish): void {
     });
   dlq
     .command("show")
-    .description("Shows one dead letter; of a bad record also the bytes that the upstream sent.")
-    .argument("<id>", "as `uee dlq list` prints it, or its job's")
+    .description("Shows one dead letter; for a bad record also the bytes that the upstream sent.")
+    .argument("<id>", "the id that `uee dlq list` prints, or the id of its job")
     .option("--raw", "print the raw bytes and nothing else")
     .option("--json", "print one JSON document")
     .addHelpText("after", "\nExamples:\n  $ uee dlq show <id>\n  $ uee dlq show <id> --raw | jq .")
@@ -43,9 +43,9 @@ function defineReads(dlq: Command, context: CliContext, finish: Finish): void {
   dlq
     .command("stats")
     .description(
-      "Counts dead letters by code, class and provider, and says how near each provider is to its cap.",
+      "Counts dead letters by code, class and provider, and shows how close each provider is to its cap.",
     )
-    .option("--provider <name>", "only of this provider")
+    .option("--provider <name>", "only this provider")
     .option("--json", "print one JSON document")
     .addHelpText("after", "\nExamples:\n  $ uee dlq stats\n  $ uee dlq stats --json | jq .byCode")
     .action(async (_options: unknown, command: Command) => {
@@ -55,15 +55,15 @@ function defineReads(dlq: Command, context: CliContext, finish: Finish): void {
 
 const idsArgument = [
   "[id...]",
-  "as `uee dlq list` prints them; without: all that the filters leave",
+  "ids that `uee dlq list` prints; default: all that match the filters",
 ] as const;
 
 function defineActions(dlq: Command, context: CliContext, finish: Finish): void {
   withActionOptions(dlq.command("replay").argument(...idsArgument))
     .summary("run dead letters again, each as a new job")
     .description(
-      "Gives each dead letter a new job with fresh attempts, however often and by however many it is asked for. One whose " +
-        "run is open goes on there; others get a replay run, which opens as soon as no other run is. One that fails again is " +
+      "Creates one new job with new attempts for each dead letter; repeated requests create no second job. One whose " +
+        "run is open continues there; others get a replay run, which opens as soon as no other run is open. One that fails again is " +
         "a dead letter again. Without a live worker this process does the work, and waits.",
     )
     .option("--wait", "wait for the end of the replays")
@@ -76,10 +76,10 @@ function defineActions(dlq: Command, context: CliContext, finish: Finish): void 
       finish(await replay(context, ids, command.optsWithGlobals<ReplayFlags>()));
     });
   withActionOptions(dlq.command("accept").argument(...idsArgument))
-    .summary("stop counting bad records until they change")
+    .summary("accept bad records until they change")
     .description(
-      "Runs that meet nothing worse than accepted bad records end complete. The store keeps the older versions of these " +
-        "records. As soon as the upstream sends other content for one, it counts again.",
+      "Runs whose only bad records are accepted ones end complete. The store keeps the older versions of these " +
+        "records. When the upstream sends other content for one, it counts again.",
     )
     .addHelpText(
       "after",
@@ -90,10 +90,10 @@ function defineActions(dlq: Command, context: CliContext, finish: Finish): void 
       finish(await accept(context, ids, command.optsWithGlobals<ActionFlags>()));
     });
   withActionOptions(dlq.command("purge").argument(...idsArgument))
-    .summary("forget dead letters for ever")
+    .summary("delete dead letters permanently")
     .description(
-      "Forgets dead letters with their raw bytes, and says what is lost. Without --yes it only says so, and exits with 1. " +
-        "Letters that are being replayed are left.",
+      "Deletes dead letters with their raw bytes, and lists what is lost. Without --yes it only lists it, and exits with 1. " +
+        "Dead letters that are being replayed are kept.",
     )
     .option("--yes", "really")
     .addHelpText(

@@ -38,7 +38,7 @@ async function doctor(context: CliContext, flags: DoctorFlags): Promise<number> 
   };
   let unreachable = false;
   try {
-    // It sends requests, and those must be counted where the runs that follow count theirs: not a mere reader.
+    // Doctor sends requests, which must count in the same rate limit as those of later runs: it is no plain reader.
     await withSession(context, { redis: "managed", flags, anyRedis: true }, async (session) => {
       const { examine } = await import("../doctor/examine.ts");
       for await (const finding of examine(session, context.env)) found(finding);
@@ -53,7 +53,7 @@ async function doctor(context: CliContext, flags: DoctorFlags): Promise<number> 
   if (flags.json) printJson(context, { ok: problems === 0, findings });
   else {
     const verdict =
-      problems === 0 ? style.green("All is well.") : style.red(`${plural(problems, "finding")}.`);
+      problems === 0 ? style.green("No problems found.") : style.red(`${plural(problems, "finding")}.`);
     context.stdout.write(`${verdict}\n`);
   }
   if (unreachable) return EXIT.redisUnreachable;

@@ -16,7 +16,7 @@ export function defineErrors(program: Command, context: CliContext, finish: Fini
     .command("errors")
     .summary("explain an error code, or list them all")
     .description(
-      "Explains an error code: what happened, what UEE does about it, what you can do. Without one: all.",
+      "Explains an error code: what happened, what UEE does and what you can do. Default: all codes.",
     )
     .argument("[code]", "e.g. PROV_THROTTLED")
     .option("--json", "print one JSON document")
@@ -36,13 +36,13 @@ function explain(context: CliContext, text: string, json = false): number {
   else {
     const style = styleFor(context.stdout, context.env);
     context.stdout.write(
-      `${style.bold(code)}  ${entry.message}\n  class      ${entry.class}: ${errorClasses[entry.class]}\n  retryable  ${retryable(entry.class) ? "yes: the same may go well later" : "no: somebody must act first"}\n  remedy     ${entry.remedy}\n`,
+      `${style.bold(code)}  ${entry.message}\n  class      ${entry.class}: ${errorClasses[entry.class]}\n  retryable  ${retryable(entry.class) ? "yes: a later attempt may succeed" : "no: an operator must act first"}\n  remedy     ${entry.remedy}\n`,
     );
   }
   return EXIT.done;
 }
 
-/** Codes that the text is a part of, or one that it was probably meant to be. */
+/** Codes that contain the text, or the one that was probably meant. */
 function nearTo(text: string): string {
   const codes = Object.keys(catalog);
   const parts = text.split(/[^A-Z0-9]+/).filter((part) => part.length > 2);

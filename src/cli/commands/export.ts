@@ -21,11 +21,14 @@ export function defineExport(program: Command, context: CliContext, finish: Fini
     .summary("print all records of a provider as NDJSON")
     .description(
       'Prints every record as one JSON line {"urn","provider","id","firstSeen","lastChanged","data"}, sorted by id. ' +
-        "Refused (exit 1) while the provider was never verified complete.",
+        "Refused (exit 1) if the provider was never verified complete.",
     )
     .argument("<provider>", "cve, cwe, capec or attack")
-    .option("--since <time>", "only records changed at or after it: ISO 8601, or how long ago (24h, 7d)")
-    .option("--allow-partial", "also when the provider was never verified complete")
+    .option(
+      "--since <time>",
+      "only records changed at or after this time: ISO 8601, or how long ago (24h, 7d)",
+    )
+    .option("--allow-partial", "even if the provider was never verified complete")
     .addHelpText(
       "after",
       `
@@ -39,7 +42,7 @@ Examples:
     });
 }
 
-/** The data in its canonical text: what JSON.stringify would alter (-0) comes out as it came. */
+/** The data in its canonical text: values that JSON.stringify would alter (-0) stay unchanged. */
 const lineOf = ({ urn, provider, id, firstSeen, lastChanged, data }: StoredRecord): string => {
   const head = JSON.stringify({ urn, provider, id, firstSeen, lastChanged });
   return `${head.slice(0, -1)},"data":${canonicalJson(data)}}`;

@@ -19,7 +19,7 @@ export function defineGet(program: Command, context: CliContext, finish: Finish)
   program
     .command("get")
     .summary("print one record, or when and why it was removed")
-    .description("Prints one record as JSON. One that was removed: when and why (exit 1).")
+    .description("Prints one record as JSON; for a removed record, when and why it was removed (exit 1).")
     .argument("<id|urn>", "an id, a URN, or an ATT&CK id")
     .option("--json", "print one JSON document in every case")
     .addHelpText(
@@ -56,7 +56,7 @@ async function get(context: CliContext, text: string, flags: GetFlags): Promise<
   });
 }
 
-/** Undefined for what is not there and for what is no id at all: to the asker both are "not found". */
+/** Undefined for a missing record and for an invalid id: both are "not found" to the user. */
 async function lookUp(engine: Engine, text: string): ReturnType<Engine["records"]["get"]> {
   try {
     return await engine.records.get(text);

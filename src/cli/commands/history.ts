@@ -21,10 +21,10 @@ export function defineHistory(program: Command, context: CliContext, finish: Fin
     .command("history")
     .summary("list transitions and decisions, newest first")
     .description(
-      "Lists what moved a provider's state and its upstream's circuit breaker, with who asked and why; without a provider " +
-        "those of all, the fleet's own transitions and the decisions about permits. Newest first.",
+      "Lists the transitions of a provider and of its upstream's circuit breaker, with actor and reason; without a provider " +
+        "those of all providers, of the fleet, and the decisions about permits. Newest first.",
     )
-    .argument("[provider]", "cve, cwe, capec or attack; without: everything")
+    .argument("[provider]", "cve, cwe, capec or attack; default: everything")
     .addOption(new Option("--limit <n>", "at most this many").default("50", "50"))
     .option("--json", "print one JSON document")
     .addHelpText(

@@ -21,15 +21,15 @@ interface AuditFlags extends JsonFlag {
   repair?: boolean;
 }
 
-/** Greatest size that the pool takes. */
+/** Maximum size of the pool. */
 const mostPermits = 4_096;
 
 export function definePermits(program: Command, context: CliContext, finish: Finish): void {
   const permits = program
     .command("permits")
-    .summary("the fleet's permits: who holds them, how many there are")
+    .summary("show and change the fleet's permit pool")
     .description(
-      "A permit is the right to work on one batch, out of one pool for the whole fleet (docs/permits.md).",
+      "A permit is the right to process one batch; the whole fleet shares one pool (docs/permits.md).",
     );
   permits
     .command("show")
@@ -45,11 +45,11 @@ export function definePermits(program: Command, context: CliContext, finish: Fin
   permits
     .command("resize")
     .description(
-      "Sets how many permits there are, at once and for good: UEE_PERMITS only seeds a new pool. What is held beyond " +
-        "the new size is asked back.",
+      "Sets the size of the pool at once and permanently: UEE_PERMITS only applies to a new pool. Permits held beyond " +
+        "the new size are asked back.",
     )
     .argument("<n>", `permits, 1 to ${mostPermits}`)
-    .option("--reason <text>", "why; `uee history` shows it")
+    .option("--reason <text>", "reason; `uee history` shows it")
     .option("--json", "print one JSON document")
     .addHelpText(
       "after",
@@ -60,8 +60,8 @@ export function definePermits(program: Command, context: CliContext, finish: Fin
     });
   permits
     .command("audit")
-    .description("Counts leases and waiters anew; exit 1 when the stored figures disagree.")
-    .option("--repair", "mend what disagrees; then exit 0")
+    .description("Recounts leases and waiters; exit 1 when the stored figures disagree.")
+    .option("--repair", "repair the figures that disagree; then exit 0")
     .option("--json", "print one JSON document")
     .addHelpText(
       "after",

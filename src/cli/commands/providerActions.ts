@@ -1,4 +1,4 @@
-/** `uee pause`, `resume` and `stop`: what a person may ask of a provider. */
+/** `uee pause`, `resume` and `stop`: an operator's actions on a provider. */
 
 import type { Command } from "commander";
 import type { NamedRequest } from "../../core/actor.ts";
@@ -29,49 +29,49 @@ interface Action {
   description: string;
   reasonFor: string;
   examples: string;
-  /** What follows from the state that it led to. */
+  /** The next steps that follow from the new state. */
   consequence: (provider: string, machine: MachineStatus) => string;
 }
 
 const actions: readonly Action[] = [
   {
     name: "pause",
-    summary: "hold a provider until somebody resumes it",
+    summary: "pause a provider until an operator resumes it",
     description:
       "New batches stop at once, running ones at their next safe point. The pause outlasts restarts, deploys and " +
-      "schedules. A provider that is paused already keeps its first reason and author.",
-    reasonFor: "why; `uee status` and `uee history` show it",
+      "schedules. A provider that is already paused keeps its first reason and author.",
+    reasonFor: "reason; `uee status` and `uee history` show it",
     examples: `
   $ uee pause cve --reason "NVD announced maintenance"
   $ uee pause all`,
-    consequence: (provider) => `nothing is begun until \`uee resume ${provider}\``,
+    consequence: (provider) => `nothing starts until \`uee resume ${provider}\``,
   },
   {
     name: "resume",
-    summary: "go on with a paused provider, from its checkpoint",
+    summary: "continue a paused provider from its checkpoint",
     description:
-      "Ends a pause, a person's or one after too many errors. An open run goes on from its checkpoint; where none is " +
+      "Ends a pause, set by an operator or after too many errors. An open run continues from its checkpoint; if none is " +
       "open the next one may open.",
-    reasonFor: "why; `uee history` shows it",
+    reasonFor: "reason; `uee history` shows it",
     examples: `
   $ uee resume cve --reason "maintenance is over"
   $ uee resume cve && uee run cve --wait`,
     consequence: (_provider, { state }) =>
       state === "TERMINATED" || state === "IDLE"
         ? "no run is open; the next one may open"
-        : "the run goes on from its checkpoint",
+        : "the run continues from its checkpoint",
   },
   {
     name: "stop",
-    summary: "cancel a provider's open run; what is committed stays",
+    summary: "cancel a provider's open run; committed batches stay",
     description:
-      "Cancels what is planned of the open run and closes it as stopped: it cannot be resumed. What is committed stays, " +
+      "Cancels the planned batches of the open run and closes it as stopped: it cannot be resumed. Committed batches stay, " +
       "the watermark does not move, and the next `uee run` opens a new run.",
-    reasonFor: "why; `uee history` shows it",
+    reasonFor: "reason; `uee history` shows it",
     examples: `
   $ uee stop cve --reason "wrong upstream configured"
   $ uee stop cve cwe --json | jq '.providers[] | {provider, state: .machine.state}'`,
-    consequence: () => "no run is open; what was committed stays",
+    consequence: () => "no run is open; committed batches stay",
   },
 ];
 
@@ -118,7 +118,7 @@ async function act(
   });
 }
 
-/** One that is refused keeps no other from being asked; a Redis that is gone ends all. */
+/** A refusal for one provider does not prevent the request to the others; an unreachable Redis ends all. */
 async function ask(engine: Engine, action: ActionName, provider: string, by: NamedRequest): Promise<Result> {
   try {
     return { provider, machine: await engine[action](provider, by) };
@@ -155,7 +155,7 @@ function lineOf(
   return `${line}\n  ${style.dim(action.consequence(provider, machine))}\n`;
 }
 
-/** Resumed, and nobody there to do it: the same trap as a run that nobody takes. */
+/** Resumed, but no worker is live: the same hint as for a run that no worker processes. */
 async function warnWhenNobodyWorks(
   context: CliContext,
   engine: Engine,
@@ -166,6 +166,6 @@ async function warnWhenNobodyWorks(
   const style = styleFor(context.stderr, context.env);
   const names = resumed.map(({ provider }) => provider).join(" ");
   context.stderr.write(
-    `${style.yellow("Note:")} no worker lives. Start one: uee worker, or uee run ${names} --wait.\n`,
+    `${style.yellow("Note:")} no worker is live. Start one: uee worker, or uee run ${names} --wait.\n`,
   );
 }

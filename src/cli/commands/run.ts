@@ -27,7 +27,7 @@ interface RunFlags extends GlobalFlags {
   json?: boolean;
 }
 
-/** What is waited for before there is a run. */
+/** What the command waits for before a run exists. */
 const startClause = "Redis to answer, at start";
 
 export const keylessNote =
@@ -38,20 +38,20 @@ export function defineRun(program: Command, context: CliContext, finish: Finish)
     .command("run")
     .summary("mirror providers: open a run, or join the open one")
     .description(
-      "Opens a run of each provider, or joins the one that is open, and works on it. A provider that was never " +
-        "verified complete is loaded in full, later runs fetch what changed. With no live worker the work is done in " +
-        "this process, which then waits for the end. The same command after any interruption continues. A provider " +
+      "Opens a run of each provider, or joins the open one, and processes it. A provider that was never " +
+        "verified complete is loaded in full; later runs fetch changes. Without a live worker the work is done in " +
+        "this process, which then waits for the end. After any interruption the same command continues. A provider " +
         "that is paused ends the wait with the reason (exit 1).",
     )
     .argument("<provider...>", "cve, cwe, capec, attack or all")
-    .option("--full", "fetch everything anew; over an open increment it waits for that first")
+    .option("--full", "fetch everything again; waits for an open incremental run first")
     .option("--wait", "help, show progress, end with a summary")
     .option(
       "--timeout <duration>",
       "with --wait: give up waiting after e.g. 30m (exit 1; the run stays open)",
     )
     .option("--allow-shrink", "accept that the upstream lost more than 5 % of its records")
-    .option("--reason <text>", "why; `uee status` and `uee history` show it")
+    .option("--reason <text>", "reason; `uee status` and `uee history` show it")
     .option("--allow-older", "accept a catalogue that is older than the edition in the store")
     .option("--json", "print one JSON document with the contract's fields")
     .addHelpText(
@@ -105,7 +105,7 @@ async function run(context: CliContext, words: string[], flags: RunFlags): Promi
       print(context, result.runs, { json: flags.json === true, waited: result.waited });
       if (interrupts.caught) {
         context.stderr.write(
-          `${style.yellow("Interrupted.")} What is committed stays; the same command continues: ` +
+          `${style.yellow("Interrupted.")} Committed batches stay; the same command continues: ` +
             `${style.cyan(`${invocation(context)} ${sameCommand(words, flags)}`)}\n`,
         );
         return exitOfSignal(interrupts.caught);
@@ -122,7 +122,7 @@ async function run(context: CliContext, words: string[], flags: RunFlags): Promi
     }
   } catch (error) {
     if (!interrupts.caught && !time.signal.aborted) throw mapRedisError(error);
-    // Stopped before anything was opened.
+    // Stopped before a run was opened.
     view.stop();
     if (interrupts.caught) {
       printFailure(context, new UeeError("SYS_INTERRUPTED"), { json: flags.json === true });

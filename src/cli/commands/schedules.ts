@@ -14,11 +14,11 @@ interface SchedulesFlags extends GlobalFlags {
 export function defineSchedules(program: Command, context: CliContext, finish: Finish): void {
   program
     .command("schedules")
-    .summary("when runs open by themselves, and when they last did")
+    .summary("show when runs open on schedule, and when they last did")
     .description(
-      "Shows every schedule: its interval or cron expression, its next slot on this machine's clock, and what came of " +
-        "the last one. Workers keep them (`uee worker`, `uee up`); UEE_CVE_SCHEDULE, UEE_CVE_FULL_SCHEDULE and so on " +
-        "set them, UEE_SCHEDULES=off stops all of them (docs/schedules.md).",
+      "Shows every schedule: its interval or cron expression, its next slot on this machine's clock, and the result of " +
+        "the last one. Workers execute them (`uee worker`, `uee up`); UEE_CVE_SCHEDULE, UEE_CVE_FULL_SCHEDULE and so on " +
+        "configure them, UEE_SCHEDULES=off disables all of them (docs/schedules.md).",
     )
     .option("--json", "print one JSON document")
     .addHelpText(

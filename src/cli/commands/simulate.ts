@@ -80,7 +80,7 @@ async function simulate(context: CliContext, flags: SimulateFlags): Promise<numb
   }
 }
 
-/** The simulator reads its own flags: what is wrong with them is said in one place. */
+/** The simulator parses its own flags and reports their errors. */
 function asArguments(flags: SimulateFlags): string[] {
   const named: [string, string | undefined][] = [
     ["--cves", flags.cves],
@@ -97,7 +97,7 @@ function asArguments(flags: SimulateFlags): string[] {
   return named.flatMap(([name, value]) => (value === undefined ? [] : value === "" ? [name] : [name, value]));
 }
 
-/** What makes UEE use a simulator instead of the real upstreams. */
+/** The settings that make UEE use a simulator instead of the real upstreams. */
 export const environmentOf = ({ urls }: Pick<Simulator, "urls">): Record<string, string> => ({
   UEE_CVE_URL: urls.cve,
   UEE_CWE_URL: urls.cwe,

@@ -32,7 +32,7 @@ export function defineStatus(program: Command, context: CliContext, finish: Fini
         "run, why it waits and for how long, who paused it and why, a circuit breaker that is open, the last run's result, " +
         "and its jobs.",
     )
-    .option("--watch", "draw it anew every two seconds, until Ctrl-C")
+    .option("--watch", "redraw it every two seconds, until Ctrl-C")
     .option(
       "--check",
       "exit 1 when one is stale, paused, unverified or overdue, its last run ended incomplete or failed, it has dead " +
@@ -63,7 +63,7 @@ interface Look {
   breakers: BreakerView[];
 }
 
-/** Of all providers, or of the one asked for. */
+/** For all providers, or for the requested one. */
 async function lookAt(engine: Engine, only: string | undefined): Promise<Look> {
   const [found, breakers] = await Promise.all([engine.status(), engine.breakers()]);
   if (only === undefined) return { found, breakers };
@@ -128,7 +128,7 @@ async function watch(context: CliContext, only: string | undefined, flags: Statu
       };
       await watchScreen({ terminal: context.stdout, everyMs: watchEveryMs, signal, look });
       if (lost.aborted) throw lost.reason;
-      // Watching has no other end than being told to stop.
+      // Watching ends only when the process is told to stop.
       return EXIT.done;
     });
   } finally {

@@ -12,7 +12,7 @@ import type { GlobalFlags, Session } from "../sessionTypes.ts";
 import { sayStopped, serviceStopMs } from "../stopping.ts";
 import { workersService } from "../workersService.ts";
 
-/** Each worker has the whole deadline for itself; what we need beyond that, ms. */
+/** Each worker has the whole deadline for itself; this is the extra time for this process, ms. */
 const OURS_MS = 5_000;
 
 interface UpFlags extends GlobalFlags {
@@ -54,7 +54,7 @@ async function up(context: CliContext, flags: UpFlags): Promise<number> {
       signal,
       () => serviceStopMs(now.config).hardMs + OURS_MS,
       serving,
-      () => sayStopped(now.logger, ["something did not end and is left as it is"]),
+      () => sayStopped(now.logger, ["some work did not end and is abandoned"]),
     );
   } catch (error) {
     if (signal.aborted) return EXIT.done;
@@ -100,7 +100,7 @@ async function serve(
   }
 }
 
-/** In the order in which they start; they stop in the reverse one. */
+/** In the order of their start; they stop in reverse order. */
 function servicesOf(
   context: CliContext,
   flags: UpFlags,
@@ -130,7 +130,7 @@ function servicesOf(
   ];
 }
 
-/** What was given as flags must reach the workers as flags; the environment they inherit. */
+/** Settings given as flags must reach the workers as flags; they inherit the environment. */
 function childFlags(flags: GlobalFlags): string[] {
   return [
     ...(flags.config === undefined ? [] : ["--config", flags.config]),

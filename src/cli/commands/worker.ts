@@ -42,7 +42,7 @@ Examples:
     });
 }
 
-/** What of this process is known so far; probes and a supervisor may ask at any time. */
+/** The state of this process that is known so far; probes and a supervisor may ask at any time. */
 interface Standing {
   config?: Config;
   logger?: Logger;
@@ -64,7 +64,7 @@ async function worker(context: CliContext, flags: WorkerFlags): Promise<number> 
       () => serviceStopMs(now.config).hardMs,
       serving,
       () => {
-        return sayStopped(now.logger, ["something did not end and is left as it is"]);
+        return sayStopped(now.logger, ["some work did not end and is abandoned"]);
       },
     );
   } finally {
@@ -83,7 +83,7 @@ function reportOf({ handle }: Standing, signal: AbortSignal): HealthSubject {
   }
   const { id } = handle;
   const said = handle.report();
-  // Told to stop, it is not ready from that instant, whatever it is about to do.
+  // After the stop signal it is not ready, even if a step is still in progress.
   if (!signal.aborted || said.state === "stopping") return { worker: id, ...said };
   return { worker: id, ...said, state: "stopping", ready: false, reasons: [...stopping, ...said.reasons] };
 }
@@ -103,7 +103,7 @@ async function serve(
     signal,
     onConfig: async ({ config, logger }) => {
       Object.assign(now, { config, logger });
-      // Siblings under one supervisor would want the same port; it asks them in its own way.
+      // Siblings under one supervisor would use the same port; the supervisor asks them over its own channel.
       if (context.supervised === undefined) now.health ??= await listen(config, logger, report);
     },
   });

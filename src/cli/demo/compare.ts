@@ -1,4 +1,4 @@
-/** Is the mirror what the upstream has? Asked of the simulator itself, record by record. */
+/** Compares the mirror with the upstream, record by record, using the simulator's data. */
 import { canonicalJson } from "../../core/json.ts";
 import type { Engine } from "../../engine/api.ts";
 import type { Simulator, Upstream } from "../../simulator/index.ts";
@@ -6,13 +6,13 @@ import type { Simulator, Upstream } from "../../simulator/index.ts";
 export interface Comparison {
   provider: string;
   records: number;
-  /** Of them, those whose content was compared too. */
+  /** Records whose content was compared too. */
   contents: number;
-  /** Ids that only one side has, or whose content differs. */
+  /** Ids that exist on one side only, or whose content differs. */
   different: string[];
 }
 
-/** Both sides come sorted by id. What is served as XML has no JSON to compare with: there the ids must be the same. */
+/** Both sides are sorted by id. XML sources have no JSON to compare with: there only the ids are compared. */
 export async function compareWithUpstream(
   engine: Engine,
   simulator: Pick<Simulator, "content">,

@@ -1,11 +1,11 @@
-/** What the demo tells; pure text from figures. */
+/** The texts of the demo; pure functions of its figures. */
 import type { ChangeEntry } from "../../records/contract.ts";
 import type { ChangeReport } from "../../simulator/index.ts";
 import { formatCount, formatDuration, plural } from "../render/numbers.ts";
 import type { Style } from "../render/style.ts";
 import type { Comparison } from "./compare.ts";
 
-/** One of each kind on the first requests, so that the demo always shows them. */
+/** One fault of each kind on the first requests, so that the demo always shows them. */
 export const demoFaults = [
   "status-503#1:cve",
   "truncated#3:cve",

@@ -1,4 +1,7 @@
-/** A world of its own for the demo: nothing of the caller's settings, store or network gets in, nothing stays behind. */
+/**
+ * An isolated environment for the demo: it uses none of the caller's settings, store or network, and leaves nothing
+ * behind.
+ */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +16,7 @@ export async function makeSurroundings(
   upstreams: Record<string, string>,
 ): Promise<Surroundings> {
   const directory = await mkdtemp(join(tmpdir(), "uee-demo-"));
-  // An empty file, so that none of the working directory is read.
+  // An empty file, so that the configuration of the working directory is not read.
   const file = join(directory, "config.json");
   await writeFile(file, "{}");
   const env = Object.fromEntries(
@@ -28,9 +31,9 @@ export async function makeSurroundings(
       ...upstreams,
       UEE_CONFIG: file,
       UEE_DATA_DIR: join(directory, "data"),
-      // The upstreams fail on purpose here; production's waits would only bore.
+      // The upstreams fail on purpose here; production waits would only delay the demo.
       UEE_WAIT_SCALE: "0.02",
-      // Those failures are told at the end, in one line.
+      // These failures are summarised in one line at the end.
       UEE_LOG_LEVEL: caller.UEE_LOG_LEVEL ?? "error",
     },
     remove: () => rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }),

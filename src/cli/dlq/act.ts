@@ -27,7 +27,7 @@ export interface PurgeFlags extends ActionFlags {
   yes?: boolean;
 }
 
-/** Letters named by id must all be found, and done; of a filter nothing is expected. */
+/** Dead letters named by id must all be found and processed; a filter may match nothing. */
 const exitOf = (selection: DeadLetterSelection, report: DeadLetterReport): number =>
   "ids" in selection && report.done < selection.ids.length ? EXIT.failed : EXIT.done;
 
@@ -55,8 +55,8 @@ export async function replay(context: CliContext, ids: string[], flags: ReplayFl
 }
 
 /**
- * Waits for the runs of the replays, across a Redis that is away for a while (`lost` fires when that was too long), working
- * in this process when nobody else does.
+ * Waits for the runs of the replays, across an outage of Redis (`lost` fires when it lasts too long), and processes
+ * them in this process when no worker is live.
  */
 async function seeThrough(
   engine: Engine,

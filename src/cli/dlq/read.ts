@@ -140,7 +140,7 @@ export async function show(context: CliContext, id: string, flags: ShowFlags): P
 
 const PREVIEW_BYTES = 4_096;
 
-/** Enough to see what is wrong; `--raw` has it all. */
+/** Enough to see the problem; `--raw` prints all bytes. */
 function preview(raw: Buffer, readable: boolean): string {
   const head = raw.subarray(0, PREVIEW_BYTES);
   const text = printable(readable ? head.toString("utf8") : head.toString("latin1"));

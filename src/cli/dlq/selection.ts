@@ -1,4 +1,4 @@
-/** Which dead letters are meant, and how they are to be worked on: the options that all commands of `uee dlq` share. */
+/** The options that all commands of `uee dlq` share: which dead letters are selected. */
 import { type Command, Option } from "commander";
 import { parseRate } from "../../config/index.ts";
 import { UeeError } from "../../core/errors.ts";
@@ -36,22 +36,22 @@ export interface ActionFlags extends FilterFlags {
 
 export const withFilters = (command: Command): Command =>
   command
-    .option("--provider <name>", "only of this provider")
+    .option("--provider <name>", "only this provider")
     .option("--code <code>", "only with this error code")
     .addOption(new Option("--class <class>", "only of this class").choices(classes))
     .addOption(new Option("--state <state>", "only in this state").choices(states))
-    .option("--older-than <duration>", "only those that failed last longer ago, e.g. 24h")
-    .option("--newer-than <duration>", "only those that failed last since then, e.g. 2h");
+    .option("--older-than <duration>", "only those whose last failure is older, e.g. 24h")
+    .option("--newer-than <duration>", "only those whose last failure is newer, e.g. 2h");
 
 export const withActionOptions = (command: Command): Command =>
   withFilters(command)
-    .option("--limit <n>", "at most so many, the newest failures first")
+    .option("--limit <n>", "at most this many, newest failures first")
     .option(
       "--rate <rate>",
-      "at most so many in any such time, e.g. 100/1m; the command lasts as long as that takes",
+      "at most this many per period, e.g. 100/1m; the command runs until all are processed",
     )
-    .option("--dry-run", "only say what would be done")
-    .option("--reason <text>", "why; `uee history` shows it")
+    .option("--dry-run", "only show what would be done")
+    .option("--reason <text>", "reason; `uee history` shows it")
     .option("--json", "print one JSON document");
 
 export async function parseFilter(context: CliContext, flags: FilterFlags): Promise<DeadLetterFilter> {
@@ -69,7 +69,7 @@ export async function parseFilter(context: CliContext, flags: FilterFlags): Prom
   };
 }
 
-/** Ids, or a filter, or neither, which means all: never both. */
+/** Ids, or a filter, or neither, which selects all; never both. */
 export async function parseSelection(
   context: CliContext,
   ids: readonly string[],

@@ -1,4 +1,4 @@
-/** All of doctor's questions, in the order in which answers build on each other. */
+/** All checks of doctor, in an order in which later checks use earlier answers. */
 
 import { freemem } from "node:os";
 import { BreakerStore } from "../../breakers/breakerStore.ts";
@@ -47,7 +47,7 @@ async function* examineRedis(session: Session): AsyncGenerator<Finding> {
   for (const { check, message } of await inspectRedis(session.redis)) {
     yield check === "rights"
       ? note(`redis ${check}`, message)
-      : problem(`redis ${check}`, message, "Or set UEE_REDIS_CHECKS=off if you know better.");
+      : problem(`redis ${check}`, message, "Or set UEE_REDIS_CHECKS=off to skip this check.");
   }
   const { providers: states } = await session.engine.status();
   yield predictFit(expectedLoads, new Map(states.map((one) => [one.provider, one.records])), {
@@ -61,11 +61,11 @@ async function* examineRedis(session: Session): AsyncGenerator<Finding> {
 async function examineClock({ redis }: Session): Promise<Finding> {
   const asked = Date.now();
   const redisNow = await redisMicros(redis);
-  // Halfway between question and answer.
+  // The midpoint between question and answer.
   return checkClock((asked + Date.now()) / 2, redisNow / 1_000);
 }
 
-/** Redis on this very machine shares its memory with everything else here. */
+/** Redis on this machine shares its memory with all other processes here. */
 const isHere = ({ redisUrl, localStore }: Session): boolean =>
   localStore !== undefined ||
   redisUrl.startsWith("unix:") ||

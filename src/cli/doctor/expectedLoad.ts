@@ -1,9 +1,9 @@
 import type { ExpectedLoad } from "./memoryFit.ts";
 
 /**
- * Sizes of the complete mirrors, and what a record takes in Redis: used_memory before and after a full run over the real
- * feeds (23,326 CVEs, CWE 4.17, CAPEC 3.9, ATT&CK 17.1), bookkeeping included, divided by the records; for CVE the greater
- * figure of docs/decisions/0001-record-layout.md.
+ * Sizes of the complete mirrors, and the memory of a record in Redis: used_memory before and after a full run over
+ * the real feeds (23,326 CVEs, CWE 4.17, CAPEC 3.9, ATT&CK 17.1), run keys included, divided by the number of
+ * records; for CVE the larger figure of docs/decisions/0001-record-layout.md.
  */
 export const expectedLoads: readonly ExpectedLoad[] = [
   { provider: "cve", records: 361_000, bytesPerRecord: 3_900 },

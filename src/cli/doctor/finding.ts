@@ -1,10 +1,10 @@
-/** One thing that doctor looked at. A problem makes it end with 1; a note does not. */
+/** The result of one check. A problem makes doctor exit with 1; a note does not. */
 export interface Finding {
   check: string;
   verdict: "ok" | "note" | "problem";
-  /** What was seen. */
+  /** The observation. */
   message: string;
-  /** What to change; empty where nothing needs to. */
+  /** The remedy; empty when none is needed. */
   remedy: string;
 }
 

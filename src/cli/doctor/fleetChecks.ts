@@ -1,4 +1,7 @@
-/** What keeps a healthy Redis from being a current mirror: nobody works, somebody paused, the schedules do not run. */
+/**
+ * Reasons why a healthy Redis may hold no current mirror: no worker is live, a provider is paused, schedules do not
+ * run.
+ */
 import type { EngineStatus } from "../../engine/api.ts";
 import {
   type FleetProblemKind,
@@ -9,7 +12,7 @@ import {
 import { formatRough, plural } from "../render/numbers.ts";
 import { type Finding, note, ok, problem } from "./finding.ts";
 
-/** BullMQ's timers, schedules and ages go by the processes' clocks. */
+/** BullMQ's timers, schedules and ages use the clocks of the processes. */
 const SKEW_MS = 1_000;
 
 /** @param here ms by this machine's clock when `there`, ms by Redis' clock, was read */
@@ -21,7 +24,7 @@ export function checkClock(here: number, there: number): Finding {
   return problem(
     "clock",
     `this machine's clock is ${formatRough(size)} ${direction} Redis'`,
-    "Set both by NTP: schedules and delays go by the clock of whoever works.",
+    "Synchronise both by NTP: schedules and delays use the clocks of the workers.",
   );
 }
 
@@ -46,14 +49,15 @@ const checkOf: Record<ProviderProblemKind | FleetProblemKind, string> = {
 
 function checkWorkers({ workers, stranded }: EngineStatus): Finding {
   const live = workers.filter(({ health }) => health !== "dead");
-  if (live.length === 0) return ok("workers", stranded ? "none lives" : "none lives, and nothing waits");
+  if (live.length === 0)
+    return ok("workers", stranded ? "none lives" : "no worker is live, and no job waits");
   const versions = [...new Set(live.map(({ version }) => version))].sort();
   const alive = `${plural(live.length, "worker")} alive`;
   return versions.length > 1
     ? note(
         "workers",
         `${alive}, of versions ${versions.join(" and ")}`,
-        "An upgrade under way? Else finish it.",
+        "If no upgrade is in progress, finish it.",
       )
     : ok("workers", alive);
 }

@@ -1,4 +1,4 @@
-/** Will a full load fit into this Redis? Predicted before it starts, from measured bytes per record. */
+/** Predicts from measured bytes per record whether a full load fits into this Redis, before it starts. */
 import { formatBytes, formatCount } from "../render/numbers.ts";
 import { type Finding, note, ok, problem } from "./finding.ts";
 
@@ -6,21 +6,21 @@ export interface ExpectedLoad {
   provider: string;
   /** Records of a complete mirror. */
   records: number;
-  /** Redis memory per record, bookkeeping included, bytes. */
+  /** Redis memory per record, including run keys, bytes. */
   bytesPerRecord: number;
 }
 
 export interface MemoryFacts {
   usedMemory: number;
-  /** 0: no limit of its own. */
+  /** 0: no limit. */
   maxMemory: number;
-  /** Memory of the machine Redis runs on, bytes; 0 where it does not say. */
+  /** Memory of the machine that runs Redis, bytes; 0 when unknown. */
   systemMemory: number;
-  /** Memory that nobody uses on that machine, bytes; undefined where we are not on it. */
+  /** Free memory on that machine, bytes; undefined when Redis runs elsewhere. */
   freeMemory?: number;
 }
 
-/** A run in flight keeps slices, jobs and the ids it has seen beside the records; Redis itself fragments. */
+/** A run in progress keeps slices, jobs and received ids beside the records; Redis itself fragments memory. */
 const headroom = 1.15;
 
 export function predictFit(

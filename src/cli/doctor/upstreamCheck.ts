@@ -1,7 +1,7 @@
 /**
- * Can we reach an upstream, and if not, is it the name, the proxy, the certificate, the key or the upstream itself? One
- * request at most, through the upstream client, so that it counts in the fleet's limit; its body is left after the first
- * bytes.
+ * Can an upstream be reached, and if not, is the cause the name, the proxy, the certificate, the key or the upstream
+ * itself? Sends at most one request through the upstream client, so that it counts in the fleet's limit; the body is
+ * abandoned after the first bytes.
  */
 import { lookup } from "node:dns/promises";
 import { toUeeError, type UeeError } from "../../core/errors.ts";
@@ -14,7 +14,7 @@ export interface UpstreamProbe {
   provider: string;
   url: string;
   apiKey: string | undefined;
-  /** Sends the one request. */
+  /** Sends the single request. */
   fetcher: (signal: AbortSignal) => Fetcher;
   env: NodeJS.ProcessEnv;
   timeoutMs: number;
@@ -74,12 +74,12 @@ export async function checkUpstream(probe: UpstreamProbe): Promise<Finding> {
 const slowRemedy = "If it lasts: check network and firewall; a proxy goes into HTTPS_PROXY.";
 
 const breakerRemedy = (provider: string): string =>
-  "The fleet tries again by itself, one request a time; `uee breakers` says when. If you know that it is mended: " +
+  "The fleet retries automatically with one request at a time; `uee breakers` says when. If you know that it works again: " +
   `uee breakers reset ${provider}`;
 
 function requestFor({ provider, apiKey }: UpstreamProbe, target: URL): FetchRequest {
   const url = new URL(target);
-  // NVD would send 2,000 records.
+  // NVD would otherwise send 2,000 records.
   if (provider === "cve") url.searchParams.set("resultsPerPage", "1");
   const { pathname } = target;
   return {
@@ -103,7 +103,7 @@ function judge(
       return note(check, `not asked: the fleet has used up this window's requests to ${host}`);
     case "PROV_THROTTLED":
     case "PROV_OVERLOADED":
-      return note(check, `${host} is there${via} and wants us to wait: ${error.detail}`, error.remedy);
+      return note(check, `${host} answers${via} and requires a wait: ${error.detail}`, error.remedy);
     case "PROV_TLS":
       return problem(check, `TLS: ${error.detail}`, error.remedy);
     case "PROV_PROXY":

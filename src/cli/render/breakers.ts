@@ -1,4 +1,4 @@
-/** Circuit breakers for people. */
+/** Renders circuit breakers. */
 import type { BreakerView } from "../../engine/api.ts";
 import { oneLine } from "./machine.ts";
 import { formatAge, formatCount, formatRough, plural } from "./numbers.ts";
@@ -16,7 +16,7 @@ export const breakerStateText = ({ state }: BreakerView): string => state.replac
 const paintState = ({ state }: BreakerView, style: Style) =>
   state === "closed" ? style.green : state === "open" ? style.red : style.yellow;
 
-/** `probes in 26 s`, `desk:7 probes`, `the next call probes`; what happens next. */
+/** What happens next: `probes in 26 s`, `desk:7 probes`, `the next call probes`. */
 function nextText({ state, remainingMs, probe }: BreakerView): string {
   if (state === "closed") return "-";
   if (probe) return `${oneLine(probe.by)} probes`;

@@ -1,4 +1,4 @@
-/** A machine's state as people see it. */
+/** Renders a machine's state. */
 import type { MachineStatus } from "../../engine/api.ts";
 import type { Style } from "./style.ts";
 
@@ -13,7 +13,7 @@ export function paintMachineState(style: Style, { state }: Pick<MachineStatus, "
   return style.dim(state);
 }
 
-/** Words into lines of at most so many columns; a longer word has a line of its own. */
+/** Wraps words into lines of at most this many columns; a longer word has its own line. */
 export function wrap(text: string, columns: number): string[] {
   const lines: string[] = [];
   let line = "";

@@ -1,4 +1,4 @@
-/** Figures as people read them. */
+/** Renders figures. */
 export { formatAge, formatRough } from "../../core/time.ts";
 
 const counts = new Intl.NumberFormat("en-US");

@@ -1,4 +1,4 @@
-/** The permit pool for people. Times of the pool are ms since the epoch, by Redis TIME. */
+/** Renders the permit pool. Its times are ms since the epoch, by Redis TIME. */
 import type { PoolSize } from "../../permits/permitPool.ts";
 import type {
   AuditFinding,
@@ -104,7 +104,7 @@ function holderTable(view: PoolView, look: Look): string[] {
 
 export function renderPool(view: PoolView, look: Look): string {
   if (view.configured === null) {
-    return "Nobody has used the pool yet; the first worker makes it as large as UEE_PERMITS says.\n";
+    return "The pool has not been used yet; the first worker creates it with the size of UEE_PERMITS.\n";
   }
   const lines = poolLines(view, look);
   if (view.providers.length > 0) lines.push("", ...providerTable(view.providers, look));
@@ -134,7 +134,7 @@ export function renderResize(size: PoolSize, { style }: Look): string {
 
 export function renderAudit(report: AuditReport, look: Look): string {
   const { style, width } = look;
-  const looked = `${plural(report.leases, "lease")} and ${plural(report.waiters, "waiter")} counted anew`;
+  const looked = `${plural(report.leases, "lease")} and ${plural(report.waiters, "waiter")} counted`;
   if (report.drift === 0) return `${style.green("No drift:")} ${looked}.\n`;
   const table = renderTable<AuditFinding>(
     report.findings,
@@ -150,6 +150,6 @@ export function renderAudit(report: AuditReport, look: Look): string {
   if (more > 0) table.push(style.dim(`and ${formatCount(more)} more`));
   const verdict = report.repaired
     ? `${style.green("Repaired:")} ${plural(report.drift, "finding")}; ${looked}.`
-    : `${style.red("Drift:")} ${plural(report.drift, "finding")}; ${looked}. \`uee permits audit --repair\` mends them.`;
+    : `${style.red("Drift:")} ${plural(report.drift, "finding")}; ${looked}. \`uee permits audit --repair\` repairs them.`;
   return `${[...table, "", verdict].join("\n")}\n`;
 }

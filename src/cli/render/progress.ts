@@ -1,4 +1,4 @@
-/** One line of a run that moves; the same figures for bars, log lines and `status`. */
+/** One line for a run in progress; the same figures for bars, log lines and `status`. */
 import type { RunProgress } from "../../engine/api.ts";
 import { doneRatio } from "../../engine/pace.ts";
 import { retryText } from "../../session/waitedFor.ts";
@@ -8,7 +8,7 @@ import { type Style, visibleLength } from "./style.ts";
 const phaseWords: Record<RunProgress["phase"], string> = {
   planning: "planning",
   loading: "",
-  removing: "removing what is gone",
+  removing: "removing withdrawn records",
   verifying: "verifying",
   closed: "",
 };
@@ -30,10 +30,10 @@ export function progressText(run: RunProgress, perSecond?: number): string {
   return parts.length > 0 ? parts.join(", ") : "loading";
 }
 
-/** Nobody waits on for it: it is closed, or paused until a person resumes. */
+/** No client waits for it any longer: it is closed, or paused until an operator resumes. */
 export const waitIsOver = (run: RunProgress): boolean => run.phase === "closed" || run.state === "paused";
 
-/** `waits for …, 26 s` or nothing. */
+/** `waits for …, 26 s` or an empty text. */
 export function waitingText(run: RunProgress, now: number): string | undefined {
   if (!run.waiting) return undefined;
   const left = run.waiting.until === null ? 0 : Date.parse(run.waiting.until) - now;
@@ -72,7 +72,7 @@ export function barLine({ provider, nameWidth, run, perSecond, now, columns, sty
   return clip(`  ${style.bold(name)}  ${bar}  ${text}`, columns);
 }
 
-/** Cuts a line with colours at a column; colours cut away are closed. */
+/** Truncates a line with colours at a column; truncated colours are closed. */
 export function clip(line: string, columns: number): string {
   if (visibleLength(line) <= columns) return line;
   let seen = 0;

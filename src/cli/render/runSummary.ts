@@ -1,4 +1,4 @@
-/** The end of `uee run`: what happened to each provider and what one does next. */
+/** The end of `uee run`: the result of each provider and the next steps. */
 import type { RunState, RunSummary } from "../../engine/api.ts";
 import { formatCount, formatDuration, plural } from "./numbers.ts";
 import type { Style } from "./style.ts";
@@ -54,7 +54,7 @@ export function runTable(runs: readonly RunSummary[], style: Style, width: numbe
 const sum = (runs: readonly RunSummary[], value: (run: RunSummary) => number): number =>
   runs.reduce((total, run) => total + value(run), 0);
 
-/** One sentence on all of it. */
+/** One sentence about the whole command. */
 export function runVerdict(runs: readonly RunSummary[], style: Style): string {
   const short = runs.filter((run) => run.state !== "complete");
   if (short.length === 0) {
@@ -62,7 +62,7 @@ export function runVerdict(runs: readonly RunSummary[], style: Style): string {
     const fetched = sum(runs, (run) => run.fetched);
     const what =
       fetched === 0
-        ? "the upstreams have nothing new"
+        ? "the upstreams have no changes"
         : changed === 0
           ? `${plural(fetched, "record")} fetched, none had changed`
           : `${plural(fetched, "record")} fetched, ${formatCount(changed)} of them changed the mirror`;
@@ -72,7 +72,7 @@ export function runVerdict(runs: readonly RunSummary[], style: Style): string {
   return `${style.red("Not complete:")} ${names}.`;
 }
 
-/** Why, and what to do about it, for each run that says so. */
+/** Cause and remedy of each run that names them. */
 export const runErrors = (runs: readonly RunSummary[], style: Style): string[] =>
   runs.flatMap((run) =>
     run.error
@@ -90,7 +90,7 @@ const sampleIds: Record<string, string> = {
   attack: "T1059.001",
 };
 
-/** Commands that make sense now. */
+/** Useful next commands. */
 export function nextCommands(runs: readonly RunSummary[], uee: string): { command: string; why: string }[] {
   const commands: { command: string; why: string }[] = [];
   const complete = runs.filter((run) => run.state === "complete");
@@ -119,7 +119,7 @@ export function nextCommands(runs: readonly RunSummary[], uee: string): { comman
   return commands;
 }
 
-/** What the same command would do now. */
+/** The effect of the same command now. */
 function whyAgain(runs: readonly RunSummary[]): string {
   const short = runs.filter((run) => run.state !== "complete");
   if (short.length === 0) return "again: fetches only what changed";

@@ -1,4 +1,4 @@
-/** The schedules for people. */
+/** Renders the schedules. */
 import { formatDuration } from "../../core/time.ts";
 import type { ScheduleView } from "../../engine/api.ts";
 import type { Style } from "./style.ts";
@@ -21,7 +21,7 @@ const outcomeText = { opened: "opened", joined: "joined", paused: "paused, nothi
 
 const nextText = ({ enabled, next }: ScheduleView, now: number): string => {
   if (!enabled) return "never";
-  if (next === null) return "no worker has kept it yet";
+  if (next === null) return "no worker has planned it yet";
   return Date.parse(next) < now
     ? formatAhead(next, now)
     : `${formatLocal(next, now)}, ${formatAhead(next, now)}`;
@@ -32,7 +32,7 @@ const lastText = ({ last, lastOutcome }: ScheduleView, now: number): string =>
     ? "never"
     : `${formatMoment(last, now)}${lastOutcome === null ? "" : `: ${outcomeText[lastOutcome]}`}`;
 
-/** What is off is left out, unless a provider has nothing else. */
+/** Disabled schedules are omitted unless a provider has no other. */
 export const worthShowing = (views: readonly ScheduleView[]): ScheduleView[] =>
   views.filter(
     (view) =>

@@ -1,4 +1,4 @@
-/** The ETL tree for people: each provider's truth, its open run, its last one, its jobs. */
+/** Renders the ETL tree: each provider's store, its open run, its last one and its jobs. */
 
 import type { BreakerView, EngineStatus, ProviderStatus, RunProgress, WorkerView } from "../../engine/api.ts";
 import { problemsOf } from "../../session/problems.ts";
@@ -17,17 +17,17 @@ interface Look {
   width: number;
 }
 
-/** `2026-03-15T09:00:00Z (2 h ago)`: the upstream's time as it came, and what it means. */
+/** `2026-03-15T09:00:00Z (2 h ago)`: the upstream's time verbatim, and its age. */
 function timeText(iso: string | null, now: number): string {
   if (iso === null) return "none";
   const zoned = /(Z|[+-]\d{2}:?\d{2})$/.test(iso) ? iso : `${iso}Z`;
   return Number.isNaN(Date.parse(zoned)) ? iso : `${iso} (${formatAge(zoned, now)})`;
 }
 
-/** Columns that the branches before a provider's details take. */
+/** Columns of the branches before a provider's details. */
 const branchWidth = 6;
 
-/** What holds it up. A reason is never cut: what a person must mend stands in it. */
+/** Why the provider is held up. The reason is never truncated: it names what an operator must correct. */
 function heldUpLines({ provider, machine, openRun }: ProviderStatus, { style, now, width }: Look): string[] {
   const text = situation(machine, now);
   if (text === undefined) {
@@ -42,10 +42,10 @@ function heldUpLines({ provider, machine, openRun }: ProviderStatus, { style, no
   return paused ? [...painted, style.dim(`uee resume ${provider} goes on`)] : painted;
 }
 
-/** So many batches that are tried again have lines of their own. */
+/** Maximum number of retrying batches with their own line. */
 const RETRIES_SHOWN = 3;
 
-/** A failure is told before it is final, in full: a person may mend its cause in time. */
+/** A failure is shown in full before it is final: an operator may correct its cause in time. */
 function retryLines({ openRun }: ProviderStatus, { style, now, width }: Look): string[] {
   const retrying = openRun?.retrying ?? [];
   const lines = retrying
@@ -54,8 +54,7 @@ function retryLines({ openRun }: ProviderStatus, { style, now, width }: Look): s
       wrap(retryText(retry, now), width - branchWidth - 2).map((line, i) => (i === 0 ? line : `  ${line}`)),
     );
   const more = retrying.length - RETRIES_SHOWN;
-  if (more > 0)
-    lines.push(`and ${plural(more, "more batch", "more batches")} that failed and are tried again`);
+  if (more > 0) lines.push(`and ${plural(more, "more batch", "more batches")} that failed and are retried`);
   return lines.map((line) => style.yellow(line));
 }
 
@@ -63,7 +62,7 @@ function retryLines({ openRun }: ProviderStatus, { style, now, width }: Look): s
 const openedBy = ({ actor, reason }: RunProgress): string =>
   actor === "" ? "" : `, by ${oneLine(actor)}${reason === null ? "" : `: ${oneLine(reason)}`}`;
 
-/** What `run` is: the last one, or the last replays. */
+/** Describes `run`: the last one, or the last replays. */
 function lastRunLine(run: RunProgress, { style, now }: Look): string {
   const changes = [
     run.created > 0 ? `${formatCount(run.created)} created` : "",
@@ -100,7 +99,7 @@ function lastRunLines({ lastRun, lastRunSettled, lastReplay }: ProviderStatus, l
 const isLater = (one: RunProgress, other: RunProgress): boolean =>
   Date.parse(one.endedAt ?? one.startedAt) >= Date.parse(other.endedAt ?? other.startedAt);
 
-/** Silent while it is far: near its cap a provider is about to pause. */
+/** Empty while it is far away: near its cap a provider is about to pause. */
 function capLine({ deadLetters: cap }: ProviderStatus, style: Style): string | undefined {
   if (cap.level === "ok") return undefined;
   const paint = cap.level === "full" ? style.red : style.yellow;
@@ -184,7 +183,7 @@ export function renderStatus(
   const { style, width } = look;
   const lines = [head(status, style)];
   if (status.redis.trouble !== null) {
-    const trouble = `Redis is in trouble: ${status.redis.trouble}. Work goes on by itself when it is well.`;
+    const trouble = `Redis is in trouble: ${status.redis.trouble}. Work continues automatically when Redis works again.`;
     lines.push(style.red(trouble));
   }
   if (status.runsPaused) {
@@ -196,7 +195,7 @@ export function renderStatus(
   }
   if (status.stranded) {
     lines.push(
-      style.yellow("Warning: jobs wait and no worker lives. Start one: uee worker, or uee run … --wait."),
+      style.yellow("Warning: jobs wait and no worker is live. Start one: uee worker, or uee run … --wait."),
     );
   }
   status.providers.forEach((provider, i) => {

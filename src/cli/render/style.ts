@@ -22,7 +22,7 @@ export const makeStyle = (colours: boolean): Style =>
     ]),
   ) as unknown as Style;
 
-/** Colours only on terminals; NO_COLOR (any text) forbids them, FORCE_COLOR asks for them. */
+/** Colours only on terminals; NO_COLOR (any text) disables them, FORCE_COLOR enables them. */
 export function wantsColours(terminal: Terminal, env: NodeJS.ProcessEnv): boolean {
   if (env.NO_COLOR) return false;
   if (env.FORCE_COLOR !== undefined) return env.FORCE_COLOR !== "0" && env.FORCE_COLOR !== "false";
@@ -32,9 +32,9 @@ export function wantsColours(terminal: Terminal, env: NodeJS.ProcessEnv): boolea
 export const styleFor = (terminal: Terminal, env: NodeJS.ProcessEnv): Style =>
   makeStyle(wantsColours(terminal, env));
 
-/** Columns that a text takes. */
+/** Width of a text in columns. */
 export const visibleLength = (text: string): number => stripVTControlCharacters(text).length;
 
-/** Columns to fit into; files and pipes have no end. */
+/** Available columns; files and pipes have no limit. */
 export const widthOf = (terminal: Terminal): number =>
   terminal.isTTY ? Math.max(40, terminal.columns ?? 80) : Number.POSITIVE_INFINITY;

@@ -5,9 +5,9 @@ export interface Column<Row> {
   title: string;
   value: (row: Row) => string;
   align?: "left" | "right";
-  /** May be cut short (at the end, with …) to fit; at least this wide. */
+  /** May be truncated (at the end, with …) to fit; minimum width. */
   shrinkTo?: number;
-  /** Left out, highest number first, while the table is too wide. Absent: never. */
+  /** Omitted, highest number first, while the table is too wide. Absent: never omitted. */
   dropFirst?: number;
   /** Colours a finished cell. */
   paint?: (text: string, row: Row) => string;
@@ -47,7 +47,7 @@ function fitColumns<Row>(sized: Sized<Row>[], width: number): Sized<Row>[] {
   return kept;
 }
 
-/** Lines of a table no wider than `width` columns (as far as the columns allow); the header is painted by `header`. */
+/** Lines of a table no wider than `width` columns, as far as possible; `header` colours the header. */
 export function renderTable<Row>(
   rows: readonly Row[],
   columns: readonly Column<Row>[],

@@ -1,4 +1,4 @@
-/** Points in time as people read them: on their own clock, and how far away. */
+/** Renders points in time: by the local clock, and relative to now. */
 import { formatAge, formatRough } from "./numbers.ts";
 
 /** `in 2 h`, `overdue by 5 min`. */
@@ -11,7 +11,7 @@ export function formatAhead(iso: string, now: number): string {
 export const formatClock = (ms: number): string =>
   new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(ms);
 
-/** `14:05` of today, else `Mar 15 14:05`, by the clock of this machine. */
+/** `14:05` if today, else `Mar 15 14:05`, by the clock of this machine. */
 export function formatLocal(iso: string, now: number, { seconds = false } = {}): string {
   const at = new Date(iso);
   const clock = seconds
@@ -22,7 +22,7 @@ export function formatLocal(iso: string, now: number, { seconds = false } = {}):
   return `${day} ${clock}`;
 }
 
-/** `14:05:07, 3 min ago`: of what happened, where the order of seconds matters. */
+/** `14:05:07, 3 min ago`: for events whose order in seconds matters. */
 export const formatHappened = (iso: string, now: number): string =>
   `${formatLocal(iso, now, { seconds: true })}, ${formatAge(iso, now)}`;
 

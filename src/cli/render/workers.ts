@@ -6,7 +6,7 @@ import { type Column, renderTable } from "./table.ts";
 
 const none = "–";
 
-/** `ready`, `starting`; of one that is not heard of, that. */
+/** `ready`, `starting`, or that the worker no longer answers. */
 function standing({ state, health, missedBeats }: WorkerView): string {
   if (health === "live") return state;
   return missedBeats > 0 ? `${health}, ${formatCount(missedBeats)} missed` : health;

@@ -1,4 +1,4 @@
-/** The OpenAPI document: made of the routes themselves, served at /openapi.json. */
+/** The OpenAPI document, generated from the routes and served at /openapi.json. */
 import { fastifySwagger } from "@fastify/swagger";
 import { jsonSchemaTransform, jsonSchemaTransformObject } from "fastify-type-provider-zod";
 import type { App } from "../app.ts";
@@ -8,7 +8,7 @@ const description =
   "What the dashboard itself uses. Every answer that is not a success is `{code, message, remedy}`; the codes are " +
   "those of docs/errors.md. Actions are answered with 202 when they are accepted; `X-Actor` says who asks.";
 
-/** Before any route. */
+/** Register before any route. */
 export async function installOpenApi(
   app: App,
   options: { version: string; tokenRequired: boolean },
@@ -48,7 +48,7 @@ export async function installOpenApi(
   });
 }
 
-/** Pages for people that others build, as far as the document tells of them. */
+/** Pages of other packages, which the document describes only in part. */
 const pages = {
   "/queues": {
     get: {

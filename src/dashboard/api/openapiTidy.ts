@@ -1,4 +1,6 @@
-/** What the generated document lacks: names without doubles, what a status means, the headers that every change may carry. */
+/**
+ * Completes the generated document: unique names, the meaning of each status, the headers that every write may carry.
+ */
 import type { OpenAPIV3_1 } from "openapi-types";
 
 type Document = Partial<OpenAPIV3_1.Document>;
@@ -58,7 +60,7 @@ function describeResponses(operation: Operation): void {
   }
 }
 
-/** A body of which nothing is required may be left out. */
+/** A body without required members may be omitted. */
 function relaxBody({ requestBody }: Operation, document: Document): void {
   if (requestBody === undefined || "$ref" in requestBody) return;
   const schema = requestBody.content["application/json"]?.schema;
@@ -67,7 +69,7 @@ function relaxBody({ requestBody }: Operation, document: Document): void {
   if (named !== undefined && (named.required ?? []).length === 0) requestBody.required = false;
 }
 
-/** Every schema is generated twice, as it is sent and as it is answered; only what is referred to is kept. */
+/** Every schema is generated twice, as input and as output; only referenced ones are kept. */
 function withoutDoubles(document: Document): Document {
   const schemas = document.components?.schemas ?? {};
   const used = new Set<string>();

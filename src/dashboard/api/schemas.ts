@@ -1,6 +1,6 @@
 /**
- * What the HTTP side answers and accepts, as zod schemas with their types. Routes, the OpenAPI document and the page
- * build on these alone. Where a contract of the engine stands behind an answer, `satisfies` holds the schema to it.
+ * The requests and answers of the HTTP API as zod schemas with their types. Routes, the OpenAPI document and the page
+ * use only these. When the engine has a contract for an answer, `satisfies` compares the schema with it.
  */
 export * from "./schema/actions.ts";
 export * from "./schema/breakers.ts";

@@ -1,6 +1,6 @@
 /**
- * Bull Board at /queues: to look at, not to act. Its own buttons know nothing of runs, checkpoints and dead letters; actions
- * go through the engine. Whatever it shows passes the redaction.
+ * Bull Board at /queues, read-only. Its own buttons know nothing of runs, checkpoints and dead letters; actions go
+ * through the engine. Everything it shows is redacted.
  */
 import { createBullBoard } from "@bull-board/api";
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
@@ -16,7 +16,7 @@ import { boardPolicy, withoutInline } from "./boardPage.ts";
 
 export const boardPath = "/queues";
 
-/** The page offers up to 50; more would load whole sets. */
+/** The page offers up to 50; a larger value would load whole sets. */
 const MOST_JOBS_A_PAGE = 100;
 
 export interface BoardOptions {
@@ -35,7 +35,7 @@ export async function installBoard(app: App, { backend, secrets }: BoardOptions)
         hideRedisDetails: true,
         miscLinks: [{ text: "Dashboard", url: "/" }],
         hideDocsLink: true,
-        // Would list all of Redis' clients at every poll, which its user may not even be allowed to.
+        // This would list all clients of Redis at every poll, which our user may not be allowed to do.
         showWorkers: false,
       },
     },
@@ -46,7 +46,7 @@ export async function installBoard(app: App, { backend, secrets }: BoardOptions)
   });
 
   let shown: { backend: Backend; close(): Promise<void> } | undefined;
-  /** Redis comes later than the page, and may be another one after an outage. */
+  /** Redis may connect after the page is served, and may be another one after an outage. */
   const showQueues = (): void => {
     const current = backend();
     if (shown?.backend === current) return;

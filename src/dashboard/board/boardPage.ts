@@ -1,10 +1,10 @@
-/** Bull Board's page as our headers allow it: nothing from elsewhere, nothing inline. */
+/** Bull Board's page under our security headers: nothing from other hosts, nothing inline. */
 
 export const boardPolicy = {
   useDefaults: false,
   directives: {
     defaultSrc: ["'self'"],
-    // Its page names the path under which it lies.
+    // Its page contains the path under which it is served.
     baseUri: ["'self'"],
     formAction: ["'self'"],
     frameAncestors: ["'none'"],
@@ -13,7 +13,7 @@ export const boardPolicy = {
   },
 };
 
-/** Its page asks for fonts of another host and styles its first second inline; both are refused anyway, loudly. */
+/** Its page requests fonts from another host and inline styles; both would be refused with console errors. */
 export const withoutInline = (html: string): string =>
   html
     .replace(/<link [^>]*href="https?:\/\/[^>]*>/g, "")

@@ -1,14 +1,19 @@
-/** What of a look is news: states that differ from those told last, and entries of histories that were not told yet. */
+/**
+ * Finds the changes in a new view of the fleet: states that differ from those sent last, and history entries that
+ * were not sent yet.
+ */
 import type { EventData, EventName } from "../api/schemas.ts";
 import type { FleetLook, RecentHistory } from "./fleetView.ts";
 
-/** Told again after this long even where nothing but ages and amounts moved, ms. */
+/** A state is sent again after this long even if only ages and amounts changed, ms. */
 const TELL_AGAIN_MS = 10_000;
 
-/** What moves by itself is no news: ages, remainders, leases that are renewed, heartbeats, memory. */
+/**
+ * Values that change continuously do not count as changes: ages, remaining times, renewed leases, heartbeats, memory.
+ */
 const moving = new Set([
   ...["at", "freshMs", "remainingMs", "durationMs", "lastBeatAt", "vitals", "expiresAt"],
-  // Every call counts; a breaker's news is its state.
+  // Every call counts requests; only a breaker's state counts as a change.
   "counts",
   ...["waitingMs", "permitTimeMs", "usedMemory", "perSecond"],
 ]);
@@ -29,18 +34,18 @@ const statesOf = (look: FleetLook): { [Name in StateName]: EventData[Name] } => 
   breakers: { breakers: [...look.breakers] },
 });
 
-/** Everything, whether told before or not. */
+/** Everything, including what was sent before. */
 export const presentState = (look: FleetLook): News[] =>
   Object.entries(statesOf(look)).map(([name, data]) => ({ name: name as StateName, data, state: true }));
 
 export class StateChanges {
   readonly #told = new Map<string, { text: string; atMs: number }>();
-  /** Machine → version of its last transition that was told. */
+  /** Machine → version of its last transition that was sent. */
   readonly #versions = new Map<string, number>();
   #lastQuota: string | undefined;
   #began = false;
 
-  /** States first, then entries, the oldest first. What happened before the first look is no news. */
+  /** States first, then entries, oldest first. Entries from before the first view are not sent. */
   since(look: FleetLook, history: RecentHistory): News[] {
     const news: News[] = [];
     for (const [name, data] of Object.entries(statesOf(look))) {
@@ -55,7 +60,7 @@ export class StateChanges {
     return news;
   }
 
-  /** The next look is a first one. */
+  /** The next view is treated as the first one. */
   forget(): void {
     this.#told.clear();
     this.#versions.clear();

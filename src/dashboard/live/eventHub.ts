@@ -1,6 +1,6 @@
 /**
- * Tells all followers what changed. One look at the fleet a second serves them all, and none is taken while nobody
- * follows. A follower who reads too slowly is cut off: it comes back and resumes, or begins anew.
+ * Sends changes to all followers. One view of the fleet per second serves all of them, and none is taken without
+ * followers. A follower that reads too slowly is disconnected: it reconnects and resumes, or starts over.
  */
 import type { ServerResponse } from "node:http";
 import type { Logger } from "../../core/logger.ts";
@@ -11,16 +11,16 @@ import { presentState, StateChanges } from "./changes.ts";
 import { EventRing, type SentEvent } from "./eventRing.ts";
 import type { FleetLook, FleetView } from "./fleetView.ts";
 
-/** Proxies end connections on which nothing moves, ms. */
+/** Proxies close idle connections, ms. */
 const HEARTBEAT_MS = 15_000;
-/** So long is looked on after the last follower left: it may be back in a moment, and miss nothing, ms. */
+/** Views are taken for this long after the last follower left, so that it can reconnect without a gap, ms. */
 const LINGER_MS = 30_000;
 
 export interface Follower {
   readonly response: ServerResponse;
   /** `Last-Event-ID` of the connection before. */
   readonly lastEventId: string | undefined;
-  /** Whether the login that opened the stream still holds. */
+  /** Whether the login that opened the stream is still valid. */
   mayStay(): Promise<boolean>;
 }
 
@@ -33,7 +33,7 @@ export interface EventHubOptions {
 export class EventHub {
   readonly #o: EventHubOptions;
   readonly #followers = new Set<Follower>();
-  /** Followers that still wait for their first state. */
+  /** Followers that wait for their first state. */
   readonly #fresh = new Set<Follower>();
   readonly #ring = new EventRing();
   readonly #changes = new StateChanges();
@@ -51,7 +51,7 @@ export class EventHub {
     return this.#followers.size;
   }
 
-  /** The response's head was sent. Ends with the connection, or with `close`. */
+  /** The response's head has been sent. Ends with the connection, or with `close`. */
   follow(follower: Follower): void {
     const { response, lastEventId } = follower;
     this.#followers.add(follower);
@@ -60,14 +60,14 @@ export class EventHub {
     response.write("retry: 2000\n\n");
     const missed = lastEventId === undefined ? undefined : this.#ring.after(lastEventId);
     this.#lonelySince = undefined;
-    // While nobody looked nothing came into the ring: what it does not know cannot be resumed.
+    // The ring received nothing while no view was taken: such a gap cannot be resumed.
     if (missed !== undefined && this.#timer !== undefined)
       for (const event of missed) this.#write(follower, event);
     else this.#fresh.add(follower);
     this.#start();
   }
 
-  /** Tells everybody to come back, and ends their connections. */
+  /** Tells all followers to reconnect, and closes their connections. */
   close(): void {
     this.#closed = true;
     this.#stop();
@@ -124,10 +124,10 @@ export class EventHub {
     }
   }
 
-  /** The whole present state for those who begin. Its last event's id is where they may resume. */
+  /** The whole current state for new followers. Its last event's id is the point to resume from. */
   #welcome(look: FleetLook): void {
     if (this.#fresh.size === 0) return;
-    // Only the last one has an id: whoever loses the connection before it begins anew.
+    // Only the last event has an id: a follower that loses the connection earlier starts over.
     const states = presentState(look).map(({ name, data }, i, all) =>
       textOf(name, JSON.stringify(data), i === all.length - 1 ? this.#ring.position : undefined),
     );
@@ -151,7 +151,7 @@ export class EventHub {
     for (const follower of this.#followers) this.#say(follower, "pulse", data);
   }
 
-  /** Without an id: nothing that could be resumed. */
+  /** Without an id: not resumable. */
   #say<Name extends EventName>(follower: Follower, name: Name, data: EventData[Name]): void {
     this.#send(follower, textOf(name, JSON.stringify(data)));
   }

@@ -1,6 +1,7 @@
 /**
- * The last events, so that a follower who lost its connection for a moment gets what it missed. An id names this ring and
- * a place in it; one of another process, or of too long ago, cannot be resumed: the whole present state is sent instead.
+ * The last events, so that a follower that lost its connection for a moment gets the missed ones. An id names this
+ * ring and a position in it; an id of another process, or one that is too old, cannot be resumed: the whole current
+ * state is sent instead.
  */
 import { randomBytes } from "node:crypto";
 
@@ -9,7 +10,7 @@ export interface SentEvent {
   readonly name: string;
   /** One line of JSON. */
   readonly data: string;
-  /** Carries the whole present state of its name: of several only the newest matters. */
+  /** Carries the whole current state of its name: only the newest one matters. */
   readonly state: boolean;
 }
 
@@ -30,12 +31,12 @@ export class EventRing {
     return event;
   }
 
-  /** Id of the newest event; whoever has it has missed nothing yet. */
+  /** Id of the newest event; a follower that has it is up to date. */
   get position(): string {
     return `${this.#ring}.${this.#next - 1}`;
   }
 
-  /** Oldest first; undefined where something of it is no longer known. */
+  /** Oldest first; undefined if a part is no longer known. */
   after(id: string): SentEvent[] | undefined {
     const [ring, text = ""] = id.split(".");
     const place = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;

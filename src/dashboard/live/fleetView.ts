@@ -1,6 +1,6 @@
 /**
- * One look at the fleet for everybody who asks in the same moment: pages, followers of the events and scrapes share it, so
- * what Redis is asked does not grow with those who watch.
+ * One view of the fleet for all requests of the same moment: pages, followers of the events and scrapes share it, so
+ * the load on Redis does not grow with their number.
  */
 import { UeeError } from "../../core/errors.ts";
 import type {
@@ -16,7 +16,7 @@ import type { PoolView } from "../../permits/report.ts";
 import type { Overview } from "../api/schemas.ts";
 import { Paces, toOverview } from "./overview.ts";
 
-/** What the tree shows: what is asked for most. */
+/** The data of the tree, which is requested most. */
 export interface TreeLook {
   /** ms since the epoch, by this process's clock. */
   readonly atMs: number;
@@ -37,9 +37,12 @@ export interface RecentHistory {
   readonly quotaEvents: QuotaEvent[];
 }
 
-/** Newest entries of each history that are read at once; more in one second reach a follower by its next full look only. */
+/**
+ * Newest entries of each history that are read at once; if there are more in one second, a follower gets the rest
+ * with its next full view.
+ */
 const RECENT = 100;
-/** A Redis that hangs is away, ms. */
+/** A Redis that hangs for this long counts as unreachable, ms. */
 const PATIENCE_MS = 3_000;
 
 export class FleetView {
@@ -53,19 +56,19 @@ export class FleetView {
   }
 
   /**
-   * At most `maxAgeMs` old when this was called, or the one that is being taken; begun after the last `forget`.
-   * @throws UeeError SYS_REDIS_UNREACHABLE, also where Redis hangs
+   * At most `maxAgeMs` old at the time of the call, or the one in progress; begun after the last `forget`.
+   * @throws UeeError SYS_REDIS_UNREACHABLE, also when Redis hangs
    */
   tree(maxAgeMs: number): Promise<TreeLook> {
     return this.#tree.take(maxAgeMs);
   }
 
-  /** The tree and all that moves beside it, as fresh as `tree` is. */
+  /** The tree and the live data beside it, as fresh as `tree` is. */
   fleet(maxAgeMs: number): Promise<FleetLook> {
     return this.#fleet.take(maxAgeMs);
   }
 
-  /** As it is now. */
+  /** The current state, read now. */
   async history(): Promise<RecentHistory> {
     const engine = this.#engine();
     const [transitions, quotaEvents] = await withPatience(
@@ -74,7 +77,7 @@ export class FleetView {
     return { transitions, quotaEvents };
   }
 
-  /** Somebody changed something: who asks after that sees it. */
+  /** An action changed something: later requests must see it. */
   forget(): void {
     this.#tree.forget();
     this.#fleet.forget();
@@ -98,7 +101,7 @@ export class FleetView {
   }
 }
 
-/** The last look of one kind, and the one that is being taken: everybody's. */
+/** The last view of one kind, and the one in progress, shared by all requests. */
 class SharedLook<Look extends { readonly atMs: number }> {
   readonly #take: () => Promise<Look>;
   #last: Look | undefined;
@@ -115,7 +118,7 @@ class SharedLook<Look extends { readonly atMs: number }> {
     const taking = withPatience(this.#take());
     this.#taking = taking;
     const done = (look: Look | undefined): void => {
-      // One that began before somebody forgot is kept by nobody.
+      // A view that began before the last `forget` is not kept.
       if (this.#taking !== taking) return;
       this.#taking = undefined;
       this.#last = look;

@@ -1,15 +1,15 @@
-/** Puts together what the tree shows. */
+/** Assembles the data of the tree. */
 import type { Engine, EngineStatus, RunProgress } from "../../engine/api.ts";
 import { doneRatio, Pace } from "../../engine/pace.ts";
 import type { PoolView } from "../../permits/report.ts";
 import { problemsOf } from "../../session/problems.ts";
 import type { Overview, OverviewProvider, Progress } from "../api/schemas.ts";
 
-/** Remembers how far runs were at the last looks; a run that is over is forgotten. */
+/** Remembers the progress of runs at the last views; closed runs are removed. */
 export class Paces {
   readonly #byRun = new Map<string, Pace>();
 
-  /** Records per second: over the last looks, or else since the run began. */
+  /** Records per second: over the last views, or since the run began. */
   of(run: RunProgress, nowMs: number): number | null {
     let pace = this.#byRun.get(run.runId);
     if (pace === undefined) {

@@ -1,4 +1,4 @@
-/** Circuit breakers, one an upstream. */
+/** Circuit breakers, one per upstream. */
 
 import { breakerMachine } from "../../machines/breakerMachine.ts";
 import { statesOf } from "../../machines/defineMachine.ts";

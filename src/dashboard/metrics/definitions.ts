@@ -1,4 +1,4 @@
-/** Every metric of the fleet: its name, what it says, its labels (all of them bounded), and where its values come from. */
+/** Every metric of the fleet: its name, description, labels (all bounded) and the source of its values. */
 
 import type { ProviderTotals } from "../../engine/api.ts";
 import type { DeadLetterStats } from "../../engine/apiDeadLetters.ts";
@@ -9,7 +9,7 @@ export interface MetricsLook extends FleetLook {
   readonly totals: readonly ProviderTotals[];
   readonly runsJobs: FleetLook["status"]["providers"][number]["jobs"];
   readonly audits: AuditHistory;
-  /** Of each provider. */
+  /** One value per provider. */
   readonly letters: ReadonlyMap<string, DeadLetterStats>;
 }
 
@@ -20,7 +20,7 @@ export interface Definition {
   readonly help: string;
   readonly type: "gauge" | "counter";
   readonly labels: readonly string[];
-  /** Values that are not known are left out. */
+  /** Unknown values are omitted. */
   read(look: MetricsLook): Iterable<Sample>;
 }
 
@@ -38,21 +38,21 @@ export const counter = (
   read: Definition["read"],
 ): Definition => ({ name, help, type: "counter", labels, read });
 
-/** One sample a label value: `{ waiting: 3, active: 1 }` under `state`. */
+/** One sample per label value: `{ waiting: 3, active: 1 }` under `state`. */
 export const each = (
   label: string,
   values: Readonly<Record<string, number>>,
   more: Readonly<Record<string, string>> = {},
 ): Sample[] => Object.entries(values).map(([name, value]) => [{ ...more, [label]: name }, value]);
 
-/** Of a set of states 1 for the present one, 0 for the others, so that a state's end shows. */
+/** For a set of states: 1 for the current one, 0 for the others, so that the end of a state is visible. */
 export const oneOf = (
   states: readonly string[],
   present: string,
   more: Readonly<Record<string, string>> = {},
 ): Sample[] => states.map((state) => [{ ...more, state }, state === present ? 1 : 0]);
 
-/** Seconds from then to now; nothing where there is no then. */
+/** Seconds since then; no value without a start. */
 export const ageOf = (
   thenMs: number | null | undefined,
   nowMs: number,

@@ -14,7 +14,7 @@ const atMs = ({ status }: MetricsLook): number => Date.parse(status.at);
 
 const live = ({ workers }: MetricsLook) => workers.filter(({ health }) => health !== "dead");
 
-/** The worst of those who live; nothing where nobody does. */
+/** The worst value among live workers; no value without live workers. */
 const worst =
   (read: (worker: MetricsLook["workers"][number], look: MetricsLook) => number | undefined) =>
   (look: MetricsLook): Sample[] => {

@@ -1,4 +1,4 @@
-/** Dead letters: how many, of which kind, and how near to the cap at which their provider pauses. */
+/** Dead letters: number, kind, and share of the cap at which their provider pauses. */
 import type { DeadLetterStats } from "../../engine/apiDeadLetters.ts";
 import { type Definition, each, gauge, type MetricsLook, type Sample } from "./definitions.ts";
 
@@ -7,7 +7,7 @@ const ofLetters =
   (look: MetricsLook): Sample[] =>
     [...look.letters].flatMap(([provider, stats]) => read(stats, { provider }));
 
-/** Every class shows, so that an alert sees it rise from zero. */
+/** Every class has a sample, so that an alert sees it rise from zero. */
 const none = { exhausted: 0, permanent: 0, stalled: 0, "bad-record": 0 };
 
 export const letterMetrics: readonly Definition[] = [

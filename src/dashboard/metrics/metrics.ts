@@ -1,7 +1,7 @@
 /**
- * /metrics. What the fleet's metrics are read from is what pages and followers look at, and at most a second old; so scrapes
- * cost Redis next to nothing, however many scrape. While Redis is away `uee_redis_up` is 0 and the fleet's metrics are
- * absent, never old.
+ * /metrics. The fleet's metrics use the same view as pages and followers, at most a second old, so additional scrapes
+ * cost Redis almost nothing. While Redis is unreachable `uee_redis_up` is 0 and the fleet's metrics are absent, never
+ * outdated.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Logger } from "../../core/logger.ts";
@@ -14,7 +14,7 @@ import { fleetMetrics } from "./fleetMetrics.ts";
 import { letterMetrics } from "./letterMetrics.ts";
 import { providerMetrics } from "./providerMetrics.ts";
 
-/** Every metric that is read from the fleet. */
+/** All metrics that are read from the fleet. */
 export const definitions: readonly Definition[] = [
   ...providerMetrics,
   ...letterMetrics,
@@ -25,7 +25,7 @@ export const definitions: readonly Definition[] = [
 export interface MetricsOptions {
   engine: () => Engine;
   view: FleetView;
-  /** Scrapes within this share a look at the fleet, ms. */
+  /** Scrapes within this period share a view of the fleet, ms. */
   freshMs: number;
   version: string;
   /** Clients that follow the events. */
@@ -35,7 +35,7 @@ export interface MetricsOptions {
 
 export interface AnsweredRequest {
   method: string;
-  /** Its pattern, or `unknown`. */
+  /** The pattern of the route, or `unknown`. */
   route: string;
   status: number;
   seconds: number;
@@ -96,7 +96,7 @@ export class Metrics {
     this.#durations.observe({ method, route }, seconds);
   }
 
-  /** All metrics in Prometheus' text format. Never rejects for Redis' sake. */
+  /** All metrics in Prometheus' text format. Never rejects because of Redis. */
   text(): Promise<string> {
     this.#scraping ??= this.#scrape().finally(() => {
       this.#scraping = undefined;
@@ -134,7 +134,7 @@ export class Metrics {
   }
 }
 
-/** A registry for one look: what the look does not know has no sample, and no zero either. */
+/** A registry for one view: unknown values have no sample, and no zero either. */
 async function textOf(look: MetricsLook): Promise<string> {
   const registry = new Registry();
   for (const { name, help, type, labels, read } of definitions) {

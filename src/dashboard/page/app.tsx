@@ -1,4 +1,4 @@
-/** What is shown, by who is there. */
+/** Chooses the view by the state of the login. */
 import { useLayoutEffect, useState } from "preact/hooks";
 import type { Session } from "../api/schemas.ts";
 import { DeadLetters } from "./deadletters/deadLetters.tsx";
@@ -29,7 +29,7 @@ function Dashboard({ session }: { session: Session }) {
   const dim = usePage(
     ({ link, fleet }) => (link.phase !== "live" && link.heardAt !== null) || fleet.trouble !== null,
   );
-  // Keys work as soon as there is something to see.
+  // Keyboard shortcuts work as soon as there is content.
   useLayoutEffect(() => listenForKeys({ onHelp: () => setHelp(true) }), []);
   return (
     <>

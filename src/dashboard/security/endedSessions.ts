@@ -1,12 +1,12 @@
 /**
- * Logins that were ended before their time, for all dashboards of the fleet. The list is read at most once a second; while
- * Redis is away the last one read holds.
+ * Logins that were ended early, for all dashboards of the fleet. The list is read at most once a second; while Redis
+ * is unreachable the last copy applies.
  */
 import type { Backend } from "../options.ts";
 import type { LoginSession } from "./sessionTokens.ts";
 
 const FRESH_MS = 1_000;
-/** Nobody's request waits longer for the list than this. */
+/** No request waits longer than this for the list. */
 const PATIENCE_MS = 500;
 
 export class EndedSessions {
@@ -19,7 +19,7 @@ export class EndedSessions {
     this.#backend = backend;
   }
 
-  /** @throws where Redis cannot be told: the login would still hold elsewhere */
+  /** @throws when Redis cannot store it: the login would stay valid elsewhere */
   async end(session: LoginSession): Promise<void> {
     const { redis, keys } = this.#backend();
     await redis
@@ -50,7 +50,7 @@ export class EndedSessions {
       const { redis, keys } = this.#backend();
       this.#ended = new Set(await redis.zrangebyscore(keys.endedSessions, Date.now(), "+inf"));
     } catch {
-      // Away: what was known stays known.
+      // Unreachable: the last copy applies.
     }
     this.#readAt = Date.now();
   }

@@ -1,6 +1,7 @@
 /**
- * Who may ask for what. Every route needs the token or a login unless it says `access: "public"`. In order: the host's name
- * (open dashboards), the site the browser came from, the credentials, and for changes out of browsers the CSRF token.
+ * Authentication and protection of routes. Every route needs the token or a login unless it says `access: "public"`.
+ * Checked in this order: the host name (open dashboards), the site of origin, the credentials, and for writes from
+ * browsers the CSRF token.
  */
 import { randomBytes } from "node:crypto";
 import type { FastifyRequest } from "fastify";
@@ -10,11 +11,11 @@ import type { EndedSessions } from "./endedSessions.ts";
 import { isFromBrowser, refuseCrossSite, refuseForeignHost } from "./origins.ts";
 import { type LoginSession, type SessionTokens, sameSecret } from "./sessionTokens.ts";
 
-/** Who asks, and how we know. */
+/** The identity of the caller, and how it was established. */
 export interface Who {
-  /** Kept with every action. */
+  /** Stored with every action. */
   readonly actor: string;
-  /** open: nobody is asked for credentials. */
+  /** open: no credentials are required. */
   readonly by: "token" | "login" | "open";
   readonly session: LoginSession | undefined;
 }
@@ -34,14 +35,14 @@ export interface GuardOptions {
   token: string | undefined;
   tokens: SessionTokens | undefined;
   ended: EndedSessions;
-  /** Refusals a minute from one address. */
+  /** Refusals per minute from one address. */
   refusals: number;
 }
 
 export interface Guard {
   readonly tokenRequired: boolean;
   csrfTokenOf(who: Who): string;
-  /** The login of a cookie, if it still holds. */
+  /** The login of a cookie, if it is still valid. */
   loginOf(request: FastifyRequest): Promise<LoginSession | undefined>;
   /** Counts a refusal against the caller's address. @throws UeeError API_RATE_LIMITED when there were too many */
   countRefusal(request: FastifyRequest): Promise<void>;
@@ -85,7 +86,7 @@ export function installGuard(app: App, options: GuardOptions): Guard {
       return { actor: namedActor(request) ?? "api", by: "token", session: undefined };
     }
     const session = await guard.loginOf(request);
-    // A login is somebody already: it cannot act in another's name.
+    // A login has a name: it cannot act under another one.
     return session && { actor: session.name, by: "login", session };
   }
 
@@ -103,7 +104,7 @@ export function installGuard(app: App, options: GuardOptions): Guard {
     }
     request.who = who;
     if (!unsafeMethods.has(request.method) || who.by === "token") return;
-    // On an open dashboard scripts need no token of this kind; a browser shows itself, and must.
+    // On an open dashboard scripts need no CSRF token; a browser identifies itself, and does.
     if (who.by === "open" && !isFromBrowser(request)) return;
     const given = request.headers["x-csrf-token"];
     if (typeof given !== "string" || !sameSecret(given, guard.csrfTokenOf(who)))
@@ -112,7 +113,7 @@ export function installGuard(app: App, options: GuardOptions): Guard {
   return guard;
 }
 
-/** A person's browser goes to a page: the login is where it should arrive. */
+/** A browser that opens a page is redirected to the login. */
 const isPageForPeople = ({ method, headers, url, is404 }: FastifyRequest): boolean =>
   method === "GET" &&
   !is404 &&
@@ -120,7 +121,7 @@ const isPageForPeople = ({ method, headers, url, is404 }: FastifyRequest): boole
   /\btext\/html\b/.test(headers.accept ?? "") &&
   !/^\/(api\/|events|metrics|openapi)/.test(url);
 
-/** @throws UeeError API_BAD_INPUT for a name that could not be kept */
+/** @throws UeeError API_BAD_INPUT for a name that cannot be stored */
 function namedActor(request: FastifyRequest): string | undefined {
   const given = request.headers["x-actor"];
   if (given === undefined) return undefined;

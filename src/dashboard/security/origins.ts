@@ -1,4 +1,4 @@
-/** Where a request comes from, as browsers tell it. Scripts send none of these headers. */
+/** The origin of a request as browsers report it. Scripts send none of these headers. */
 import { isIP } from "node:net";
 import type { FastifyRequest } from "fastify";
 import { UeeError } from "../../core/errors.ts";
@@ -20,7 +20,7 @@ export const isLoopbackHost = (host: string): boolean => {
 const withoutPort = (host: string): string => host.replace(/:\d+$/, "");
 
 /**
- * Defends an open dashboard against names that an attacker points at this machine.
+ * Protects an open dashboard from names that an attacker points at this machine (DNS rebinding).
  * @throws UeeError API_HOST_REFUSED
  */
 export function refuseForeignHost(request: FastifyRequest): void {
@@ -33,13 +33,13 @@ export function refuseForeignHost(request: FastifyRequest): void {
   }
 }
 
-/** A browser sent it: it says where from. */
+/** Sent by a browser, with its origin. */
 export const isFromBrowser = (request: FastifyRequest): boolean =>
   header(request, "origin") !== undefined || header(request, "sec-fetch-site") !== undefined;
 
 /**
- * Another site's page, frame, form, image or script asks. Following a link to a page of ours is no such thing: nothing
- * happens by it, and cookies of ours do not come along.
+ * A page, frame, form, image or script of another site sends the request. Following a link to one of our pages is
+ * allowed: it changes nothing, and our cookies are not sent with it.
  * @throws UeeError API_CROSS_SITE
  */
 export function refuseCrossSite(request: FastifyRequest): void {
@@ -70,7 +70,7 @@ function originHost(origin: string): string | undefined {
   }
 }
 
-/** Cookies for https only, when the browser came by https, be it to a proxy that we do not know. */
+/** Cookies for https only, if the browser used https, including to an unknown proxy. */
 export const cameByHttps = (request: FastifyRequest): boolean =>
   request.protocol === "https" ||
   (header(request, "origin") ?? "").startsWith("https://") ||

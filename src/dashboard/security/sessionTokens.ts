@@ -1,7 +1,7 @@
 /**
- * Logins without anything stored: the cookie carries name, id and end, signed with a key that is derived from the API
- * token. So every dashboard that has the token knows every login, also while Redis is away, and a new token ends them all.
- * A login that was ended before its time is remembered in Redis (endedSessions.ts).
+ * Logins without stored state: the cookie contains name, id and expiry, signed with a key that is derived from the
+ * API token. Every dashboard with the token accepts every login, also while Redis is unreachable, and a new token
+ * ends all logins. A login that was ended early is stored in Redis (endedSessions.ts).
  */
 import { createHash, createHmac, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
 
@@ -15,7 +15,7 @@ export interface LoginSession {
   readonly expiresAt: number;
 }
 
-/** Equal, told in a time that depends on neither. */
+/** Compares in constant time. */
 export function sameSecret(given: string, right: string): boolean {
   const digest = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(given), digest(right));
@@ -23,7 +23,7 @@ export function sameSecret(given: string, right: string): boolean {
 
 export class SessionTokens {
   readonly #key: Buffer;
-  /** Cookies know no ports: two dashboards of one machine must not overwrite each other's. */
+  /** Cookies ignore ports: two dashboards on one machine must not overwrite each other's. */
   readonly cookieName: string;
 
   constructor(apiToken: string) {
@@ -40,7 +40,7 @@ export class SessionTokens {
     return { cookie: `${body}.${this.#sign(`session ${body}`)}`, session };
   }
 
-  /** Undefined when it was not issued by us, or has ended. */
+  /** Undefined if we did not issue it, or it has expired. */
   read(cookie: string, now = Date.now()): LoginSession | undefined {
     const [body = "", signature = "", more] = cookie.split(".");
     if (more !== undefined || !sameSecret(signature, this.#sign(`session ${body}`))) return undefined;
@@ -52,7 +52,7 @@ export class SessionTokens {
     return expiresAt > now ? { id, name, expiresAt } : undefined;
   }
 
-  /** What changes of this login must carry in X-CSRF-Token. */
+  /** The value of X-CSRF-Token that writes of this login must send. */
   csrfToken(sessionId: string): string {
     return this.#sign(`csrf ${sessionId}`);
   }

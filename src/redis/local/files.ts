@@ -1,11 +1,12 @@
 /**
- * What lies beside the data of a local server: `<data dir>/redis/`
- *   appendonlydir/     the data       redis.log     the server's log
+ * Files beside the data of a local server: `<data dir>/redis/`
+ *   appendonlydir/     the data
+ *   redis.log          the server's log
  *   redis.sock         where clients connect; `redis.sock.new` while the server loads its data
- *   keeper.lock.<n>    who the keeper is; the highest number counts (lock.ts)
- *   keeper-<id>.sock   where that keeper listens as long as it lives
- *   keeper.beat        changes every second while a keeper lives
- *   keeper.json        what it has got so far; removed after a clean stop, so its presence tells of a crash
+ *   keeper.lock.<n>    the supervisor; the highest number counts (lock.ts)
+ *   keeper-<id>.sock   where that supervisor listens as long as it lives
+ *   keeper.beat        changes every second while a supervisor lives
+ *   keeper.json        its state; removed after a clean stop, so its presence indicates a crash
  */
 import { createHash } from "node:crypto";
 import {
@@ -37,12 +38,12 @@ export interface LocalFiles {
   readonly log: string;
 }
 
-export interface KeeperState {
+export interface SupervisorState {
   phase: "starting" | "loading" | "ready" | "stopping";
-  /** The keeper, by the id of its lock. */
+  /** Lock id of the supervisor. The name is that of the stored file. */
   keeper: string;
   server: ProcessIdentity | null;
-  /** The server's data were left by a clean stop, or are new. */
+  /** The server's data are from a clean stop, or new. */
   clean: boolean;
 }
 
@@ -58,10 +59,10 @@ export function localFiles(dataDir: string): LocalFiles {
   };
 }
 
-/** Whether a server ever kept data here. */
+/** Whether a server ever stored data here. */
 export const hasStore = (files: LocalFiles): boolean => existsSync(join(files.home, "appendonlydir"));
 
-/** Longest path of a unix socket that every system takes, in bytes. */
+/** Longest path of a unix socket that every system accepts, in bytes. */
 const MAX_SOCKET_PATH = 100;
 
 export const SOCKET = "redis.sock";
@@ -72,8 +73,8 @@ export const PENDING_SOCKET = "redis.sock.new";
 const LONGEST_NAME = "keeper-0123456789ab.sock";
 
 /**
- * The path by which this process reaches a socket in the server's directory. The sockets themselves always lie there, so
- * that whoever sees the directory sees them; where its path is too long for a socket, a link of ours is the shorter way.
+ * The path by which this process reaches a socket in the server's directory. The sockets themselves always lie there,
+ * visible to every process that sees the directory; when the path is too long for a socket, a symbolic link is used.
  */
 export function socketPath(files: LocalFiles, name: string): string {
   if (Buffer.byteLength(join(files.home, LONGEST_NAME)) <= MAX_SOCKET_PATH) return join(files.home, name);
@@ -93,7 +94,7 @@ export function socketPath(files: LocalFiles, name: string): string {
     rmSync(link, { force: true });
     symlinkSync(files.home, link);
   } catch (error) {
-    // Another process of ours was faster.
+    // Another process of ours created it first.
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw unusable(files, error);
   }
   return join(link, name);
@@ -112,10 +113,10 @@ function isPrivate(directory: string, uid: number): boolean {
   return found.isDirectory() && found.uid === uid && (found.mode & 0o077) === 0;
 }
 
-/** A disk that takes less than this cannot hold a server's first files. */
+/** A disk that accepts less than this cannot hold the first files of a server. */
 const PROBE_BYTES = 64 * 1024;
 
-/** Whether the server's directory is there. @throws UeeError SYS_DATA_DIR when that cannot even be seen */
+/** Whether the server's directory exists. @throws UeeError SYS_DATA_DIR when that cannot be determined */
 export function isThere(files: LocalFiles): boolean {
   try {
     if (!statSync(files.home).isDirectory()) throw unusable(files, { code: "ENOTDIR" });
@@ -127,7 +128,7 @@ export function isThere(files: LocalFiles): boolean {
   }
 }
 
-/** Makes sure that a server can be started here. @throws UeeError SYS_DATA_DIR that names the directory and the reason */
+/** Checks that a server can be started here. @throws UeeError SYS_DATA_DIR that names the directory and the reason */
 export function assertWritable(files: LocalFiles): void {
   const probe = join(files.home, `probe.${process.pid}.${Math.random().toString(36).slice(2)}`);
   try {
@@ -138,7 +139,7 @@ export function assertWritable(files: LocalFiles): void {
   } finally {
     rmSync(probe, { force: true });
   }
-  // What one user's server writes, another user's could not read afterwards.
+  // Files written by a server of one user would not be readable for another user.
   const { uid } = statSync(files.home);
   const ours = process.geteuid?.();
   if (ours !== undefined && uid !== ours) {
@@ -146,7 +147,7 @@ export function assertWritable(files: LocalFiles): void {
   }
 }
 
-/** With its parents. Node's own recursive mkdir never returns under /proc, and hides why it failed elsewhere. */
+/** Creates parent folders too. Node's own recursive mkdir never returns under /proc, and hides the reason elsewhere. */
 export function makeDirectory(path: string): void {
   try {
     mkdirSync(path, { mode: 0o700 });

@@ -6,8 +6,8 @@ export interface Hold {
 }
 
 /**
- * Connects and makes sure that the server is not about to stop; while the connection stands, it will not. Undefined when
- * no server listens or it is closing: try again. Does not keep the process alive.
+ * Connects and verifies that the server is not stopping; it stays up while the connection is open. Undefined when no
+ * server listens or it is stopping: try again. Does not keep the process alive.
  * @throws the system's error when this user may not connect
  */
 export function holdServer(socket: string): Promise<Hold | undefined> {

@@ -1,6 +1,6 @@
 /**
- * A Redis server of our own under the data directory, where no REDIS_URL is set. Shared by all commands that use the same
- * directory at the same time; owned by a keeper process that outlives them by its idle time.
+ * A local Redis server under the data directory, used when REDIS_URL is not set. All commands that use the same
+ * directory share it; it belongs to a supervisor process that outlives them by its idle time.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { connect, type Socket } from "node:net";
@@ -13,11 +13,11 @@ import {
   assertWritable,
   hasStore,
   isThere,
-  type KeeperState,
   type LocalFiles,
   localFiles,
   readJson,
   SOCKET,
+  type SupervisorState,
   socketPath,
   unusable,
   unusableBecause,
@@ -31,52 +31,53 @@ import { dial, shutDown } from "./server.ts";
 export interface LocalRedisOptions {
   /** UEE_DATA_DIR. */
   dataDir: string;
-  /** false: only serve a store that exists, else SYS_NO_STORE. Default true. */
+  /** false: only open an existing store, else SYS_NO_STORE. Default true. */
   create?: boolean;
-  /** How long the server outlives its last client, ms. Default 60,000. Of the keeper that starts it. */
+  /** How long the server outlives its last client, ms. Default 60,000. Set by the supervisor that starts it. */
   idleMs?: number;
-  /** Default: 75 % of the machine's (or container's) memory. Of the keeper that starts it. */
+  /** Default: 75 % of the memory of the machine (or container). Set by the supervisor that starts it. */
   maxMemoryBytes?: number;
   signal?: AbortSignal;
   /** Called once when this call started the server, not when it joined a running one. */
   onStart?: (info: { path: string; url: string }) => void;
-  /** Called once when the server has much to load and this takes a while. */
+  /** Called once when loading the server's data takes a while. */
   onLoading?: () => void;
-  /** Program and arguments that run keeperMain; default: this Node and the built file beside this one. */
-  keeperCommand?: readonly [string, ...string[]];
+  /** Program and arguments that run supervisorMain; default: this Node and the built file beside this one. */
+  supervisorCommand?: readonly [string, ...string[]];
 }
 
 export interface LocalRedis {
   /** For connectRedis(). */
   readonly url: string;
   readonly socket: string;
-  /** Where the data lie. */
+  /** Directory of the data. */
   readonly path: string;
-  /** This call started it. */
+  /** This call started the server. */
   readonly started: boolean;
-  /** Lets the server go: it may stop once nobody else is connected. The end of the process does the same. */
+  /** Releases the server: it may stop when no other client is connected. The end of the process has the same effect. */
   release(): void;
 }
 
-/** Nothing moves for this long: something is wrong that we do not know. */
+/** No progress for this long indicates an unknown problem. */
 const STUCK_MS = 15_000;
-/** So often a keeper may find that another one is there, which is gone when we look. */
-const MAX_KEEPERS = 20;
+/** Number of times that a new supervisor may find another one that is gone when we look. */
+const MAX_STARTS = 20;
 const LOADING_NOTE_MS = 2_000;
 
 /**
- * @throws UeeError SYS_NO_STORE (create: false and nothing there), SYS_REDIS_MISSING (no redis-server; names the command
- * that installs it), SYS_DATA_DIR (the directory cannot be used, or its server cannot be shared), SYS_REDIS_LOCAL_FAILED
- * (it does not start; with its own words), SYS_INTERRUPTED. After an error no process that this call started is left.
+ * @throws UeeError SYS_NO_STORE (create: false and no store), SYS_REDIS_MISSING (no redis-server; names the command
+ * that installs it), SYS_DATA_DIR (the directory cannot be used, or its server cannot be shared),
+ * SYS_REDIS_LOCAL_FAILED (it does not start; with the server's message), SYS_INTERRUPTED. After an error no process
+ * that this call started is left.
  */
 export async function localRedis(options: LocalRedisOptions): Promise<LocalRedis> {
   const files = localFiles(options.dataDir);
-  const keepers = new Keepers(files, options);
+  const supervisors = new SupervisorStarts(files, options);
   try {
-    return await untilHeld(files, options, keepers);
+    return await untilHeld(files, options, supervisors);
   } catch (error) {
-    // After an interruption the server stops by itself when idle; another command may use it already.
-    if (!isUeeError(error, "SYS_INTERRUPTED")) await keepers.end();
+    // After an interruption the server stops when idle; another command may already use it.
+    if (!isUeeError(error, "SYS_INTERRUPTED")) await supervisors.end();
     throw error;
   }
 }
@@ -84,32 +85,32 @@ export async function localRedis(options: LocalRedisOptions): Promise<LocalRedis
 async function untilHeld(
   files: LocalFiles,
   options: LocalRedisOptions,
-  keepers: Keepers,
+  supervisors: SupervisorStarts,
 ): Promise<LocalRedis> {
   const patience = new Patience(files, options.onLoading);
   for (;;) {
     if (options.signal?.aborted) throw new UeeError("SYS_INTERRUPTED");
     const holder = await findHolder(files);
-    const state = readJson<KeeperState>(files.state);
+    const state = readJson<SupervisorState>(files.state);
     if (holder && state?.phase === "ready" && (holder.id === undefined || state.keeper === holder.id)) {
       const socket = socketPath(files, SOCKET);
       const hold = await holdServer(socket).catch((error) => {
         throw unusable(files, error);
       });
       if (hold) {
-        const started = keepers.started(holder);
+        const started = supervisors.started(holder);
         const url = `unix:${socket.split("/").map(encodeURIComponent).join("/")}`;
         if (started) options.onStart?.({ path: files.home, url });
         return { url, socket, path: files.home, started, release: hold.release };
       }
     }
-    if (!holder) keepers.ensure();
-    patience.look(`${holder?.id} ${state?.phase} ${keepers.count}`, state?.phase === "loading");
+    if (!holder) supervisors.ensure();
+    patience.look(`${holder?.id} ${state?.phase} ${supervisors.count}`, state?.phase === "loading");
     await sleep(20);
   }
 }
 
-/** The living keeper, which we can share. */
+/** The live supervisor, which can be shared. */
 async function findHolder(files: LocalFiles): Promise<Holder | undefined> {
   if (!isThere(files)) return undefined;
   const found = await lockHolder(files).catch((error) => {
@@ -124,13 +125,13 @@ async function findHolder(files: LocalFiles): Promise<Holder | undefined> {
   return found?.holder;
 }
 
-/** The keeper processes that one call starts: one at a time. */
-class Keepers {
+/** The supervisor processes that one call starts, one at a time. */
+class SupervisorStarts {
   count = 0;
   private id = "";
   private child: ChildProcess | undefined;
   private words = "";
-  /** Of the last one; undefined while it runs. */
+  /** Exit of the last one; undefined while it runs. */
   private exitCode: number | undefined = 0;
   private readonly files: LocalFiles;
   private readonly options: LocalRedisOptions;
@@ -142,12 +143,12 @@ class Keepers {
 
   started = (holder: Holder): boolean => holder.id === this.id;
 
-  /** Starts one when none is at work. Throws when the last one failed. */
+  /** Starts one when none is running. Throws when the last one failed. */
   ensure(): void {
     const { files } = this;
     if (this.exitCode === undefined) return;
     if (this.exitCode !== 0) throw failed(files, this.words);
-    if (this.count >= MAX_KEEPERS) throw failed(files, "its keepers end at once");
+    if (this.count >= MAX_STARTS) throw failed(files, "its supervisor process ends at once");
     if (this.options.create === false && !hasStore(files)) {
       throw new UeeError("SYS_NO_STORE", `There is no local store under ${files.home} yet.`);
     }
@@ -157,7 +158,7 @@ class Keepers {
     this.id = newLockId();
     this.words = "";
     this.exitCode = undefined;
-    const child = spawnKeeper(this.options, this.id);
+    const child = spawnSupervisor(this.options, this.id);
     this.child = child;
     child.stderr?.on("data", (chunk) => {
       this.words = `${this.words}${chunk}`.slice(-2_000);
@@ -171,7 +172,7 @@ class Keepers {
     });
   }
 
-  /** Ends the one at work, and with it the server that it may have started. */
+  /** Ends the running one, and with it the server that it may have started. */
   async end(): Promise<void> {
     if (this.exitCode !== undefined) return;
     this.child?.kill("SIGTERM");
@@ -181,8 +182,8 @@ class Keepers {
 }
 
 /**
- * Stops the server of this directory cleanly, whoever is connected, and its keeper. Resolves when both are gone; at once
- * when there is none.
+ * Stops the server of this directory cleanly, even with clients connected, and its supervisor. Resolves when both
+ * have ended; at once when there is none.
  */
 export async function stopLocalRedis(dataDir: string): Promise<void> {
   const files = localFiles(dataDir);
@@ -194,12 +195,12 @@ export async function stopLocalRedis(dataDir: string): Promise<void> {
     while ((await findHolder(files))?.id === holder.id || isRunning(holder)) await sleep(10);
     return;
   }
-  // A keeper that was killed could not stop its server.
+  // A supervisor that was killed could not stop its server.
   const redis = isThere(files) ? await dial(socketPath(files, SOCKET)) : undefined;
   if (redis) await shutDown(redis, { markClean: false });
 }
 
-/** Waits as long as something moves, or a server that has much to load is loading. */
+/** Waits as long as there is progress, or a server with much data is loading. */
 class Patience {
   private readonly files: LocalFiles;
   private readonly onLoading: (() => void) | undefined;
@@ -223,7 +224,7 @@ class Patience {
       if (still > LOADING_NOTE_MS && !this.noted) this.onLoading?.();
       this.noted ||= still > LOADING_NOTE_MS;
     } else if (still > STUCK_MS) {
-      throw failed(this.files, `it did not get ready in ${STUCK_MS / 1_000} s`);
+      throw failed(this.files, `it was not ready within ${STUCK_MS / 1_000} s`);
     }
   }
 }
@@ -231,20 +232,20 @@ class Patience {
 const failed = (files: LocalFiles, why: string): UeeError =>
   new UeeError("SYS_REDIS_LOCAL_FAILED", `The local Redis server failed: ${why}. Its log: ${files.log}`);
 
-function spawnKeeper(options: LocalRedisOptions, id: string): ChildProcess {
+function spawnSupervisor(options: LocalRedisOptions, id: string): ChildProcess {
   const { dataDir, idleMs = 60_000, maxMemoryBytes = defaultMaxMemory() } = options;
-  const [program, ...args] = options.keeperCommand ?? [
+  const [program, ...args] = options.supervisorCommand ?? [
     process.execPath,
-    fileURLToPath(new URL("./keeperMain.js", import.meta.url)),
+    fileURLToPath(new URL("./supervisorMain.js", import.meta.url)),
   ];
   const settings = JSON.stringify({ dataDir: resolve(dataDir), id, idleMs, maxMemoryBytes });
   const { PATH, HOME, TMPDIR } = process.env;
   const child = spawn(program, [...args, settings], {
     detached: true,
-    // It says on stderr why it failed.
+    // It writes the reason of a failure to stderr.
     stdio: ["ignore", "ignore", "pipe"],
     cwd: "/",
-    // It outlives us and needs nothing of our secrets.
+    // It outlives this process and needs none of our secrets.
     env: { PATH, HOME, TMPDIR },
   });
   child.unref();
@@ -252,7 +253,7 @@ function spawnKeeper(options: LocalRedisOptions, id: string): ChildProcess {
   return child;
 }
 
-/** 75 % of what this machine or container has. */
+/** 75 % of the memory of this machine or container. */
 function defaultMaxMemory(): number {
   const limit = process.constrainedMemory() || Number.POSITIVE_INFINITY;
   return Math.floor(0.75 * Math.min(limit, totalmem()));

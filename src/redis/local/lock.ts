@@ -1,15 +1,16 @@
 /**
- * One keeper for one data directory: two servers on the same append-only files would destroy them.
+ * One supervisor for one data directory: two servers on the same append-only files would destroy them.
  *
- * A lock is a file `keeper.lock.<n>` that names a unix socket beside it, on which its holder listens. Whoever sees the
- * directory, from whatever hostname, container or process namespace, can connect to it on the same kernel, and nobody can
- * once the holder has died. Where the holder's boot id is another (an earlier boot, another machine, a sandbox with its own
- * kernel) a socket tells nothing; there a file that the holder rewrites every second tells.
+ * A lock is a file `keeper.lock.<n>` that names a unix socket beside it, on which its holder listens. Every process
+ * that sees the directory on the same kernel, from any hostname, container or process namespace, can connect to it
+ * while the holder lives, and no process can after its death. If the holder's boot id is another one (an earlier
+ * boot, another machine, a sandbox with its own kernel), a socket proves nothing; then a file that the holder
+ * rewrites every second is checked.
  *
- * Soundness: the highest number counts, and numbers only grow. To take over after number n, a keeper links its complete
- * file as n + 1, which succeeds for one of them, and holds the lock only if n + 1 is then the highest. A released lock
- * stays as a file that says so; only files below the highest are ever removed. So a slow keeper that links a number long
- * gone sees a higher one and gives up.
+ * Why this is safe: the highest number counts, and numbers only grow. To take over after number n, a supervisor links
+ * its complete file as n + 1, which succeeds for one of them, and holds the lock only if n + 1 is then the highest. A
+ * released lock remains as a file marked as released; only files below the highest are ever removed. A slow
+ * supervisor that links an old number therefore sees a higher one and gives up.
  */
 import { randomBytes } from "node:crypto";
 import { linkSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -22,38 +23,40 @@ import { bootId, identify, type ProcessIdentity } from "./processes.ts";
 
 export interface Holder extends ProcessIdentity {
   id: string;
-  /** The name of the socket on which it listens. */
+  /** Name of the socket on which the holder listens. */
   socket: string;
 }
 
-export interface KeeperLock {
+export interface SupervisorLock {
   readonly id: string;
-  /** Whether it is still ours: the directory may be deleted, or taken over after a long sleep of this machine. */
+  /** Whether the lock is still ours: the directory may be deleted, or taken over after a long sleep of this machine. */
   held(): boolean;
   release(): Promise<void>;
 }
 
 const BEAT_MS = 1_000;
-/** A beat this much older than a file written just now is a dead holder's. Both times come from the same file system. */
+/**
+ * A beat this much older than a file written now belongs to a dead holder. Both times come from the same file system.
+ */
 const DEAD_AFTER_MS = 30_000;
-/** How long a younger beat is watched. */
+/** How long a younger beat is observed. */
 const WATCH_MS = 4_000;
 
-/** What a keeper is told through its socket. */
+/** The command that a supervisor accepts through its socket. */
 export const STOP_WORD = "stop\n";
 
 export const newLockId = (): string => randomBytes(6).toString("hex");
 
 /**
- * @param id of `newLockId`
- * @param onStop called when a command asks for the stop
- * @returns undefined when another keeper holds the lock
+ * @param id from `newLockId`
+ * @param onStop called when a command requests the stop
+ * @returns undefined when another supervisor holds the lock
  */
 export async function acquireLock(
   files: LocalFiles,
   id: string,
   onStop: () => void,
-): Promise<KeeperLock | undefined> {
+): Promise<SupervisorLock | undefined> {
   const me = identify(process.pid);
   if (!me) throw new Error("this process cannot be identified");
   const holder: Holder = { ...me, id, socket: `keeper-${id}.sock` };
@@ -81,8 +84,8 @@ export async function acquireLock(
 }
 
 /**
- * The living holder; undefined when there is none. `reachable`: its sockets can be connected to from here; else only its
- * beat tells that it lives.
+ * The live holder; undefined when there is none. `reachable`: its sockets can be connected to from here; otherwise
+ * only its beat shows that it lives.
  */
 export async function lockHolder(
   files: LocalFiles,
@@ -92,13 +95,13 @@ export async function lockHolder(
   return holder && life && { holder, reachable: life === "listens" };
 }
 
-function held(files: LocalFiles, path: string, holder: Holder, server: Server): KeeperLock {
+function held(files: LocalFiles, path: string, holder: Holder, server: Server): SupervisorLock {
   let count = 0;
   const beat = () => {
     try {
       writeFileSync(files.beat, `${holder.id} ${String(++count).padStart(12, "0")}`, { mode: 0o600 });
     } catch {
-      // A full disk, or a directory that was deleted: `held` tells.
+      // A full disk, or a deleted directory: `held` reports it.
     }
   };
   beat();
@@ -138,7 +141,7 @@ function newestLock(files: LocalFiles): WrittenLock | undefined {
   };
 }
 
-/** The number of a lock file; 0 for the one without a number, as the versions before wrote it. */
+/** The number of a lock file; 0 for the one without a number, as earlier versions wrote it. */
 function numberOf(files: LocalFiles, name: string): number | undefined {
   const prefix = basename(files.lock);
   if (name === prefix) return 0;
@@ -156,14 +159,14 @@ function namesIn(directory: string): string[] {
 }
 
 async function lifeOf(files: LocalFiles, holder: Holder): Promise<"listens" | "beats" | undefined> {
-  // Versions before named no socket: their server tells.
+  // Earlier versions named no socket: their server is checked.
   const sockets = holder.socket === undefined ? [SOCKET, PENDING_SOCKET] : [holder.socket];
   for (const name of sockets) if (await listens(socketPath(files, name))) return "listens";
   const isElsewhere = holder.socket !== undefined && (bootId === undefined || holder.boot !== bootId);
   return isElsewhere && (await beats(files, holder)) ? "beats" : undefined;
 }
 
-/** Whether a holder on another kernel is at work. */
+/** Whether a holder on another kernel is active. */
 async function beats(files: LocalFiles, { id }: Holder): Promise<boolean> {
   const before = readText(files.beat);
   if (before === undefined || !before.startsWith(id)) return false;
@@ -172,13 +175,13 @@ async function beats(files: LocalFiles, { id }: Holder): Promise<boolean> {
   while (performance.now() < deadline) {
     await sleep(200);
     const now = readText(files.beat);
-    // Another keeper's beat: it has taken over from this one.
+    // The beat of another supervisor, which has taken over from this one.
     if (now !== undefined && now !== before) return now.startsWith(id);
   }
   return false;
 }
 
-/** How much older the last beat is than a file written now, ms. */
+/** Age of the last beat compared with a file written now, ms. */
 function ageOf(files: LocalFiles): number {
   const probe = join(files.home, `now.${newLockId()}`);
   try {
@@ -216,7 +219,7 @@ async function leave(server: Server): Promise<undefined> {
   await new Promise<void>((resolve) => {
     server.close(() => resolve());
     server.unref();
-    // Connections of commands that only look are gone at once; none may keep us.
+    // Connections of commands that only look are closed at once; none may keep the process alive.
     setTimeout(resolve, 200).unref();
   });
   return undefined;
@@ -231,7 +234,7 @@ function removeOlder(files: LocalFiles, path: string): void {
   }
 }
 
-/** Sockets of keepers that were killed. */
+/** Sockets of supervisors that were killed. */
 async function removeDeadSockets(files: LocalFiles): Promise<void> {
   for (const name of namesIn(files.home)) {
     if (!/^keeper-[0-9a-f]+\.sock$/.test(name)) continue;

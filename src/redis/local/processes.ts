@@ -1,23 +1,23 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync, readlinkSync } from "node:fs";
 
-/** A process, told apart from every other one that runs or ran anywhere. */
+/** A process, distinguished from every other one that runs or ran on any machine. */
 export interface ProcessIdentity {
-  /** The kernel that runs it, since its start. */
+  /** Boot id of its kernel. */
   boot: string;
   /** The process namespace in which `pid` counts. */
   namespace: string;
   pid: number;
-  /** When it started, in the system's own words; only ever compared. */
+  /** Its start time in the system's notation; only compared. */
   start: string;
 }
 
-/** Undefined where the system does not say (a sandbox without /proc): then it equals no other. */
+/** Undefined when the system does not say (a sandbox without /proc): then it equals no other. */
 export const bootId: string | undefined = readBootId();
 
 const namespace = readNamespace();
 
-/** /proc may belong to an outer process namespace; its numbers are not ours then. */
+/** /proc may belong to an outer process namespace; its numbers do not apply then. */
 const procIsOurs = linkOf("/proc/self") === String(process.pid);
 
 /** Undefined when no such process runs. */
@@ -26,15 +26,15 @@ export function identify(pid: number): ProcessIdentity | undefined {
   return start === undefined ? undefined : { boot: bootId ?? "", namespace, pid, start };
 }
 
-/** Whether this process could see it and send it signals. */
+/** Whether this process can see it and send it signals. */
 const isLocal = (identity: ProcessIdentity): boolean =>
   identity.boot === (bootId ?? "") && identity.namespace === namespace;
 
-/** Whether exactly this process still runs. One of another process namespace or machine cannot be seen: false. */
+/** Whether exactly this process still runs. A process of another namespace or machine cannot be seen: false. */
 export const isRunning = (identity: ProcessIdentity): boolean =>
   isLocal(identity) && processStart(identity.pid) === identity.start;
 
-/** Undefined when there is no such process, or only what is left of one that nobody waited for. */
+/** Undefined when there is no such process, or only its zombie. */
 function processStart(pid: number): string | undefined {
   if (!Number.isInteger(pid) || pid <= 0) return undefined;
   if (process.platform !== "linux") return startFromPs(pid);
@@ -44,7 +44,8 @@ function processStart(pid: number): string | undefined {
 function startFromProc(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name in parentheses may hold anything, so fields are counted from its end: state is the 3rd, start the 22nd.
+    // The name in parentheses may contain any character, so fields are counted from its end: state is the 3rd, start
+    // the 22nd.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
   } catch {
@@ -85,7 +86,7 @@ function readBootId(): string | undefined {
   }
 }
 
-/** Systems other than Linux have one for all. */
+/** Other systems than Linux have one for all. */
 function readNamespace(): string {
   if (process.platform !== "linux") return process.platform;
   return linkOf("/proc/self/ns/pid") ?? "unknown";

@@ -1,4 +1,4 @@
-/** One redis-server process as the keeper handles it: started or adopted, asked, stopped cleanly. */
+/** One redis-server process as the supervisor handles it: started or adopted, queried, stopped cleanly. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, rmSync } from "node:fs";
@@ -10,19 +10,19 @@ import { redisMicros } from "../time.ts";
 import { type LocalFiles, PENDING_SOCKET, SOCKET } from "./files.ts";
 import { isRunning, type ProcessIdentity } from "./processes.ts";
 
-/** While this key exists the server is about to stop: do not begin to use it. */
+/** While this key exists the server is about to stop: clients must not begin to use it. */
 export const CLOSING_KEY = "uee:closing";
 
 /**
- * Server TIME in µs of the clean stop from which the present run of the server began; absent when it began otherwise. So
- * whoever sees it knows that nothing acknowledged was lost between the two runs.
+ * Server TIME in µs of the clean stop before the current run of the server; absent when the run began otherwise. Its
+ * presence proves that no acknowledged write was lost between the two runs.
  */
 export const CLEAN_STOP_KEY = "uee:clean-stop";
 
 /** A process of this process namespace. */
 export interface LocalServer {
   readonly identity: ProcessIdentity;
-  /** Resolves when an own child has ended; for an adopted process never. */
+  /** Resolves when an own child has ended; never for an adopted process. */
   readonly exited: Promise<void>;
 }
 
@@ -30,7 +30,7 @@ export function spawnServer(files: LocalFiles, maxMemoryBytes: number): ChildPro
   return spawn(
     "redis-server",
     [
-      // A relative name: the directory's path may be longer than a socket's may be.
+      // A relative name: the directory's path may be longer than a socket path may be.
       ...["--port", "0", "--unixsocket", PENDING_SOCKET, "--unixsocketperm", "700", "--dir", files.home],
       ...["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--aof-load-truncated", "yes"],
       ...["--maxmemory", String(maxMemoryBytes), "--maxmemory-policy", "noeviction"],
@@ -40,7 +40,7 @@ export function spawnServer(files: LocalFiles, maxMemoryBytes: number): ChildPro
   );
 }
 
-/** A connection of the keeper; undefined when nobody listens there. Never reconnects by itself. */
+/** A connection of the supervisor; undefined when no server listens. Never reconnects. */
 export async function dial(path: string): Promise<Redis | undefined> {
   const redis = new Redis({
     path,
@@ -71,9 +71,9 @@ export async function serverPid(redis: Redis): Promise<number> {
 }
 
 export interface ClientCount {
-  /** Connected now, ourselves not counted. */
+  /** Clients connected now, without ourselves. */
   others: number;
-  /** Ever accepted: tells of those who came and went between two looks. */
+  /** Connections ever accepted: shows clients that came and left between two checks. */
   everAccepted: number;
 }
 
@@ -86,9 +86,10 @@ export async function countClients(redis: Redis): Promise<ClientCount> {
 }
 
 /**
- * Stops the server so that the next run knows nothing was lost.
+ * Stops the server so that the next run knows that nothing was lost.
  * @param options.markClean write CLEAN_STOP_KEY
- * @throws when Redis refuses, as it does while it cannot write its file: nothing is lost then, it just runs on
+ * @throws when Redis refuses, as it does while it cannot write its file: nothing is lost then, the server keeps
+ * running
  */
 export async function shutDown(redis: Redis, options: { markClean: boolean }): Promise<void> {
   const ended = new Promise<void>((resolve) => {
@@ -98,18 +99,18 @@ export async function shutDown(redis: Redis, options: { markClean: boolean }): P
   if (options.markClean) {
     await redis.set(CLEAN_STOP_KEY, String(await redisMicros(redis)));
   }
-  // NOSAVE is about snapshots; the append-only file is written and synced all the same.
+  // NOSAVE concerns snapshots; the append-only file is written and synced in any case.
   const refusal = await redis.call("SHUTDOWN", "NOSAVE").then(
     () => undefined,
-    // Without an answer it is under way: the connection ends with the server, or writing the file takes its time.
+    // Without an answer the stop is in progress: the connection ends with the server, or writing the file takes time.
     (error: Error) => (error.name === "ReplyError" ? error : undefined),
   );
   if (refusal) throw refusal;
-  // It closes its connections when its file is written.
+  // It closes its connections after writing its file.
   await ended;
 }
 
-/** The lines of the log that matter, for a person. */
+/** The relevant lines of the log, for the operator. */
 export function lastWords(files: LocalFiles): string {
   try {
     const lines = readFileSync(files.log, "utf8").trim().split("\n").slice(-20);
@@ -129,5 +130,5 @@ export function removeSockets(files: LocalFiles): void {
   for (const name of [SOCKET, PENDING_SOCKET]) rmSync(join(files.home, name), { force: true });
 }
 
-/** The end of a child we started ourselves. */
+/** The exit of a child process. */
 export const exitOf = (child: ChildProcess): Promise<void> => once(child, "exit").then(() => undefined);

@@ -1,9 +1,10 @@
 --[[
-  Included by the scripts that put what happens into one order: a provider's fetches, writes, removals and runs; the
+  Included by the scripts that put events into one order: a provider's fetches, writes, removals and runs; the
   requests to an upstream; the starts of workers.
-  tick(key)            the next time of the clock in the HASH `key` (field `clock`), µs: max(last + 1, Redis TIME). It
-                       grows even while Redis' own clock goes back, so what comes later always has a later time
-  raiseClock(key, us)  every later tick is after `us`
+    tick(key)            the next time of the clock in the HASH `key` (field `clock`), µs: max(last + 1, Redis TIME).
+    It
+                         grows even while Redis' own clock goes back, so later events always have a later time
+    raiseClock(key, us)  every later tick is after `us`
   Provider stores written before the clock existed have `newestFetch` instead.
 ]]
 --- @include "time.lua"

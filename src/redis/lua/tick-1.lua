@@ -1,6 +1,8 @@
 --[[
-  Draws the next time of a clock.
-  KEYS[1] HASH with the clock
+  Takes the next time of a clock.
+
+  KEYS[1]  HASH with the clock
+
   Returns it, µs.
 ]]
 --- @include "clock.lua"

@@ -1,9 +1,9 @@
 --[[
   Included by the scripts that need the time.
-  nowUs()                           Redis TIME, µs since the epoch
-  nowMs()                           the same in whole ms
-  nearest(deadline, now, longest)   the deadline, but never more than `longest` after now: one that is farther away was
-                                    set before Redis' clock went back
+    nowUs()                           Redis TIME, µs since the epoch
+    nowMs()                           the same in whole ms
+    nearest(deadline, now, longest)   the deadline, but at most `longest` after now: a later one was set before Redis'
+                                      clock went back
 ]]
 local function nowUs()
   local time = redis.call("TIME")

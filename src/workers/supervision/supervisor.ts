@@ -92,7 +92,7 @@ export class Supervisor {
     return this.#when(() => this.#slots.every(({ state }) => state === "gave_up" || state === "ended"));
   }
 
-  /** SIGTERM to all; SIGKILL to those that remain after the deadline. Resolves with how many had to be killed. */
+  /** SIGTERM to all; SIGKILL to those that remain after the deadline. Resolves with how many did not stop and were killed. */
   async stop(deadlineMs: number): Promise<{ forced: number }> {
     clearInterval(this.#timer);
     for (const slot of this.#slots) slot.happen("stop");

@@ -9,7 +9,7 @@ import { stopLocalRedis } from "../../../src/redis/local/localRedis.ts";
 import { lockHolder } from "../../../src/redis/local/lock.ts";
 import { CLEAN_STOP_KEY, CLOSING_KEY } from "../../../src/redis/local/server.ts";
 import { parseRedisUrl } from "../../../src/redis/url.ts";
-import { alive, keeperCommand, LocalStore, nodeOnSources, until } from "../../support/localRedis.ts";
+import { alive, LocalStore, nodeOnSources, supervisorCommand, until } from "../../support/localRedis.ts";
 
 describe("the local Redis server", () => {
   let store: LocalStore;
@@ -35,7 +35,7 @@ describe("the local Redis server", () => {
   });
 
   test("is one and the same for commands that start at the same moment", async () => {
-    const argument = JSON.stringify({ dataDir: store.dataDir, keeperCommand });
+    const argument = JSON.stringify({ dataDir: store.dataDir, supervisorCommand });
     const [program, ...args] = nodeOnSources("test/support/localRedisClient.ts");
     const children = Array.from({ length: 5 }, () =>
       spawn(program, [...args, argument], { stdio: ["pipe", "pipe", "inherit"] }),
@@ -65,14 +65,14 @@ describe("the local Redis server", () => {
   test("stops cleanly when nobody has been connected for its idle time, and nothing is left running", async () => {
     const redis = store.client(await store.open({ idleMs: 150 }));
     await redis.set("kept", "1");
-    const pids = [store.keeperPid!, store.serverPid!];
+    const pids = [store.supervisorPid!, store.serverPid!];
     // Connected and silent is not idle.
     await sleep(400);
     expect(pids.map(alive)).toEqual([true, true]);
     store.leave();
     await until(() => !pids.some(alive), "the stop");
     const { home, state } = localFiles(store.dataDir);
-    expect([store.keeperPid, existsSync(state)]).toEqual([undefined, false]);
+    expect([store.supervisorPid, existsSync(state)]).toEqual([undefined, false]);
     expect(readdirSync(home).filter((name) => name.includes("sock"))).toEqual([]);
 
     const again = store.client(await store.open({ create: false }));
@@ -124,29 +124,29 @@ describe("the local Redis server", () => {
     await opening;
   });
 
-  test("is taken over by the next command when its keeper was killed", async () => {
+  test("is taken over by the next command when its supervisor was killed", async () => {
     await store.client(await store.open()).set("kept", "1");
-    const [keeper, server] = [store.keeperPid!, store.serverPid!];
-    process.kill(keeper, "SIGKILL");
+    const [supervisor, server] = [store.supervisorPid!, store.serverPid!];
+    process.kill(supervisor, "SIGKILL");
     // Its last thread closes its socket.
     await until(async () => (await lockHolder(localFiles(store.dataDir))) === undefined);
     store.leave();
     const handle = await store.open({ idleMs: 150 });
     expect(handle.started).toBe(true);
     expect(store.serverPid).toBe(server);
-    expect(store.keeperPid).not.toBe(keeper);
+    expect(store.supervisorPid).not.toBe(supervisor);
     expect(await store.client(handle).get("kept")).toBe("1");
     store.leave();
-    await until(() => !alive(server), "the stop by the new keeper");
+    await until(() => !alive(server), "the stop by the new supervisor");
   });
 
-  test("starts with its data when server and keeper were killed, past the lock they left", async () => {
+  test("starts with its data when server and supervisor were killed, past the lock they left", async () => {
     await store.client(await store.open()).set("kept", "1");
-    const pids = [store.keeperPid!, store.serverPid!];
+    const pids = [store.supervisorPid!, store.serverPid!];
     for (const pid of pids) process.kill(pid, "SIGKILL");
     await until(() => !pids.some(alive));
     store.leave();
-    expect(store.keeperPid).toBe(pids[0]);
+    expect(store.supervisorPid).toBe(pids[0]);
     const handle = await store.open({ create: false });
     expect(await store.client(handle).get("kept")).toBe("1");
   });
@@ -159,7 +159,7 @@ describe("the local Redis server", () => {
   test("is stopped for good when asked, whoever is connected, and asking twice does no harm", async () => {
     const redis = store.client(await store.open());
     await redis.ping();
-    const pids = [store.keeperPid!, store.serverPid!];
+    const pids = [store.supervisorPid!, store.serverPid!];
     await stopLocalRedis(store.dataDir);
     expect(pids.map(alive)).toEqual([false, false]);
     await stopLocalRedis(store.dataDir);
@@ -186,7 +186,7 @@ describe("the local Redis server", () => {
       code: "SYS_REDIS_LOCAL_FAILED",
       message: expect.stringMatching(/manifest[\s\S]*redis\.log/),
     });
-    expect(store.keeperPid).toBeUndefined();
+    expect(store.supervisorPid).toBeUndefined();
   });
 
   test("works under a path too long for a socket", async () => {
@@ -204,7 +204,7 @@ describe("the local Redis server", () => {
 
   test("ends when its directory is deleted under it", async () => {
     const handle = await store.open({ idleMs: 1_000 });
-    const pids = [store.keeperPid!, store.serverPid!];
+    const pids = [store.supervisorPid!, store.serverPid!];
     await store.client(handle).ping();
     rmSync(store.dataDir, { recursive: true, force: true });
     await until(() => !pids.some(alive), "the end");

@@ -16,11 +16,11 @@ import { localFiles } from "../../../src/redis/local/files.ts";
 import { lockHolder } from "../../../src/redis/local/lock.ts";
 import {
   alive,
-  keeperCommand,
   LocalStore,
   nodeOnSources,
+  supervisorCommand,
   until,
-  writtenKeeper,
+  writtenSupervisor,
 } from "../../support/localRedis.ts";
 
 const hostname = ["unshare", "-u", "sh", "-c", 'hostname elsewhere; exec "$@"', "sh"];
@@ -35,7 +35,7 @@ const withNamespaces = namespaces ? test : test.skip;
 const withUsers = asRoot && namespaces ? test : test.skip;
 /** A checkout under root's home cannot be run by another user. */
 const asNumberedUser =
-  asRoot && works("setpriv", ...numberedUser.slice(1), "test", "-r", keeperCommand.at(-1)!)
+  asRoot && works("setpriv", ...numberedUser.slice(1), "test", "-r", supervisorCommand.at(-1)!)
     ? test
     : test.skip;
 if (!namespaces) console.warn("Without the right to make namespaces, tests of containers are skipped.");
@@ -67,7 +67,7 @@ describe("a data directory", () => {
 
   /** Runs the client under a prefix of commands; it stays until the test ends. */
   async function client(prefix: string[] = [], dataDir = store.dataDir, env = process.env): Promise<Answer> {
-    const argument = JSON.stringify({ dataDir, keeperCommand });
+    const argument = JSON.stringify({ dataDir, supervisorCommand });
     const [program, ...args] = [...prefix, ...nodeOnSources("test/support/localRedisClient.ts"), argument];
     const child = spawn(program!, args, { stdio: ["pipe", "pipe", "inherit"], env });
     children.push(child);
@@ -107,10 +107,12 @@ describe("a data directory", () => {
     expect(await store.client(handle).get("visits")).toBe("1");
   });
 
-  withNamespaces("is taken over from a server whose keeper was killed in another container", async () => {
+  withNamespaces("is taken over from a server whose supervisor was killed in another container", async () => {
     await client(container);
-    const [keeper] = processesOf(store.dataDir).filter((pid) => commandOf(pid).includes("keeperMain.ts {"));
-    process.kill(keeper!, "SIGKILL");
+    const [supervisor] = processesOf(store.dataDir).filter((pid) =>
+      commandOf(pid).includes("supervisorMain.ts {"),
+    );
+    process.kill(supervisor!, "SIGKILL");
     await until(async () => (await lockHolder(localFiles(store.dataDir))) === undefined);
     expect(serversOf(store.dataDir)).toHaveLength(1);
     const handle = await store.open();
@@ -121,7 +123,7 @@ describe("a data directory", () => {
 
   test("left by an earlier boot is served again", async () => {
     await store.client(await store.open()).set("kept", "1");
-    const pids = [store.keeperPid!, store.serverPid!];
+    const pids = [store.supervisorPid!, store.serverPid!];
     for (const pid of pids) process.kill(pid, "SIGKILL");
     await until(() => !pids.some(alive));
     store.leave();
@@ -129,7 +131,7 @@ describe("a data directory", () => {
     const lock = readdirSync(home).find((name) => name.startsWith("keeper.lock"))!;
     writeFileSync(
       join(home, lock),
-      JSON.stringify({ ...writtenKeeper(store.dataDir), boot: "earlier", pid: 1 }),
+      JSON.stringify({ ...writtenSupervisor(store.dataDir), boot: "earlier", pid: 1 }),
     );
     expect(await store.client(await store.open()).get("kept")).toBe("1");
   });
@@ -205,15 +207,15 @@ describe("a data directory", () => {
     expect(processesOf(path())).toEqual([]);
   });
 
-  test("whose keeper cannot be started is an error at once", async () => {
-    await expect(store.open({ keeperCommand: ["/nowhere/node"] })).rejects.toMatchObject({
+  test("whose supervisor cannot be started is an error at once", async () => {
+    await expect(store.open({ supervisorCommand: ["/nowhere/node"] })).rejects.toMatchObject({
       code: "SYS_REDIS_LOCAL_FAILED",
       detail: expect.stringContaining("/nowhere/node"),
     });
-    const failing: [string, ...string[]] = [process.execPath, "-e", "throw new Error('no keeper here')"];
-    await expect(store.open({ keeperCommand: failing })).rejects.toMatchObject({
+    const failing: [string, ...string[]] = [process.execPath, "-e", "throw new Error('no supervisor here')"];
+    await expect(store.open({ supervisorCommand: failing })).rejects.toMatchObject({
       code: "SYS_REDIS_LOCAL_FAILED",
-      detail: expect.stringContaining("no keeper here"),
+      detail: expect.stringContaining("no supervisor here"),
     });
   });
 
@@ -245,7 +247,7 @@ function cwdOf(pid: number): string {
   }
 }
 
-/** All processes of this machine, in whatever namespace, that the directory's name leads to: keepers, servers, clients. */
+/** All processes of this machine, in whatever namespace, that the directory's name leads to: supervisors, servers, clients. */
 function processesOf(dataDir: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))

@@ -52,7 +52,7 @@ describe("the fleet", () => {
     });
     expect(check({ workers: dead })[0]).toMatchObject({
       verdict: "ok",
-      message: "none lives, and nothing waits",
+      message: "no worker is live, and no job waits",
     });
   });
 

@@ -40,7 +40,7 @@ describe("uee pause, resume and stop", () => {
     const cli = fakeCli(fakeEngine({ pause: async () => paused }));
     expect(await cli.run("pause", "cve")).toBe(0);
     expect(cli.stdout.text).toBe(
-      "cve: paused 10 min ago by ann@desk: NVD moves house\n" + "  nothing is begun until `uee resume cve`\n",
+      "cve: paused 10 min ago by ann@desk: NVD moves house\n" + "  nothing starts until `uee resume cve`\n",
     );
   });
 
@@ -78,7 +78,7 @@ describe("uee pause, resume and stop", () => {
     expect(cli.stderr.text).toContain(
       "PROV_ILLEGAL_TRANSITION: cve is RUNNING: 'resume' is possible in PAUSED.",
     );
-    expect(cli.stdout.text).toContain("cwe: ACQUIRING\n  the run goes on from its checkpoint\n");
+    expect(cli.stdout.text).toContain("cwe: ACQUIRING\n  the run continues from its checkpoint\n");
   });
 
   test("with --json the states are data", async () => {
@@ -108,7 +108,9 @@ describe("uee pause, resume and stop", () => {
       expect(await cli.run("resume", "cve")).toBe(0);
       return cli.stderr.text;
     };
-    expect(await resumedTo("ACQUIRING")).toContain("no worker lives. Start one: uee worker, or uee run cve");
+    expect(await resumedTo("ACQUIRING")).toContain(
+      "no worker is live. Start one: uee worker, or uee run cve",
+    );
     expect(await resumedTo("TERMINATED")).toBe("");
   });
 
@@ -186,7 +188,7 @@ describe("uee permits", () => {
   test("show: a pool that nobody has used has no size yet, and one after a restart says how long it holds back", async () => {
     const fresh = fakeCli(withPermits({ show: async () => ({ ...pool, configured: null }) }));
     expect(await fresh.run("permits", "show")).toBe(0);
-    expect(fresh.stdout.text).toContain("Nobody has used the pool yet");
+    expect(fresh.stdout.text).toContain("The pool has not been used yet");
     const held = fakeCli(withPermits({ show: async () => ({ ...pool, holdUntil: now + 9_000 }) }));
     await held.run("permits", "show");
     expect(held.stdout.text).toContain("Redis restarted: nothing is granted for 9 s more");
@@ -249,14 +251,14 @@ describe("uee permits", () => {
       "and 2 more",
     ]);
     expect(found.stdout.text).toContain(
-      "Drift: 3 findings; 3 leases and 4 waiters counted anew. `uee permits audit --repair` mends them.",
+      "Drift: 3 findings; 3 leases and 4 waiters counted. `uee permits audit --repair` repairs them.",
     );
     const repaired = fakeCli(auditing(1));
     expect(await repaired.run("permits", "audit", "--repair")).toBe(0);
     expect(repaired.stdout.text).toContain("Repaired: 1 finding;");
     const clean = fakeCli(auditing(0));
     expect(await clean.run("permits", "audit")).toBe(0);
-    expect(clean.stdout.text).toBe("No drift: 3 leases and 4 waiters counted anew.\n");
+    expect(clean.stdout.text).toBe("No drift: 3 leases and 4 waiters counted.\n");
     const json = fakeCli(auditing(1));
     expect(await json.run("permits", "audit", "--json")).toBe(1);
     expect(json.json()).toMatchObject({ drift: 1, findings: [finding], repaired: false });

@@ -106,7 +106,7 @@ describe("doctor's look at an upstream", () => {
     ["PROV_TLS", "problem", /^TLS: /],
     ["PROV_BAD_KEY", "problem", /^Key: 127\.0\.0\.1:1 refused the API key/],
     ["PROV_CONNECTION", "problem", /^Network: /],
-    ["PROV_THROTTLED", "note", /wants us to wait/],
+    ["PROV_THROTTLED", "note", /requires a wait/],
     ["PROV_RATE_WAIT", "note", /^not asked/],
     ["PROV_CIRCUIT_OPEN", "problem", /^not asked: .*circuit breaker/],
     ["PROV_HTML", "problem", /^PROV_HTML: /],

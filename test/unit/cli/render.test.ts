@@ -187,7 +187,7 @@ describe("batches that are tried again", () => {
 
   test("are counted where there are many", () => {
     const text = shown(["a", "b", "c", "d", "e"].map((batch) => retry(batch)));
-    expect(text).toContain("and 2 more batches that failed and are tried again");
+    expect(text).toContain("and 2 more batches that failed and are retried");
     expect(text).not.toContain("d: PROV");
   });
 
@@ -220,7 +220,7 @@ describe("the summary of runs", () => {
       width: 100,
       uee: "uee",
     });
-    expect(text).toContain("Complete and verified: the upstreams have nothing new.");
+    expect(text).toContain("Complete and verified: the upstreams have no changes.");
   });
 
   test("names what is not complete, why, and the remedy", () => {
@@ -373,7 +373,7 @@ describe("the ETL tree", () => {
 
   test("warns when jobs wait and no worker lives", () => {
     expect(renderStatus(engineStatus({ stranded: true }), look)).toContain(
-      "Warning: jobs wait and no worker lives",
+      "Warning: jobs wait and no worker is live",
     );
     expect(renderStatus(engineStatus(), look)).not.toContain("Warning");
   });

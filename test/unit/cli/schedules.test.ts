@@ -40,7 +40,7 @@ describe("uee schedules", () => {
     expect(lines[2]).toMatch(/^cve +full +0 3 \* \* 0 \(UTC\) +overdue by 30 min/);
     expect(lines[3]).toMatch(/^cwe .*60 min ago: paused, nothing done$/);
     expect(lines[4]).toMatch(/^capec +incremental +off +never/);
-    expect(lines[5]).toMatch(/^attack .*no worker has kept it yet/);
+    expect(lines[5]).toMatch(/^attack .*no worker has planned it yet/);
     expect(cli.requests.map(({ redis }) => redis)).toEqual(["existing"]);
   });
 

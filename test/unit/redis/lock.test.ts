@@ -5,15 +5,15 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { type LocalFiles, localFiles, writeJson } from "../../../src/redis/local/files.ts";
-import { acquireLock, type KeeperLock, lockHolder, newLockId } from "../../../src/redis/local/lock.ts";
+import { acquireLock, lockHolder, newLockId, type SupervisorLock } from "../../../src/redis/local/lock.ts";
 import { identify, isRunning } from "../../../src/redis/local/processes.ts";
 
 describe("the lock of a data directory", () => {
   let dir: string;
   let files: LocalFiles;
-  const locks: KeeperLock[] = [];
+  const locks: SupervisorLock[] = [];
   const me = identify(process.pid)!;
-  const acquire = async (): Promise<KeeperLock | undefined> => {
+  const acquire = async (): Promise<SupervisorLock | undefined> => {
     const lock = await acquireLock(files, newLockId(), () => {});
     if (lock) locks.push(lock);
     return lock;

@@ -29,7 +29,7 @@ const redis = { version: "7", usedMemory: 1, maxMemory: 1, persistence: "aof" };
 
 describe("what was waited for", () => {
   test.each([
-    ["the rate limit", "PROV_RATE_WAIT: the requests of this window are used up"],
+    ["the rate limit", "PROV_RATE_WAIT: the rate limit of the current window is used up"],
     ["the breaker", "PROV_CIRCUIT_OPEN: failed again and again"],
     ["what the upstream told", "PROV_THROTTLED: The upstream answered 429"],
   ])("%s", async (_what, reason) => {

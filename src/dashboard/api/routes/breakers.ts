@@ -1,4 +1,4 @@
-/** Circuit breakers: where they stand, what they did, and closing one by hand. */
+/** Circuit breakers: their states, their transitions, and closing one on request. */
 import { z } from "zod";
 import type { App, RouteSurroundings } from "../../app.ts";
 import {

@@ -1,4 +1,4 @@
-/** Dead letters: found, looked at, replayed, accepted, purged. */
+/** Dead letters: list, show, replay, accept, purge. */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { DeadLetterActionOptions, DeadLetterSelection } from "../../../engine/apiDeadLetters.ts";
@@ -17,7 +17,7 @@ import {
 } from "../schemas.ts";
 import { bodyErrors, commonErrors, optionalProvider, person } from "./shared.ts";
 
-/** Thousands of letters, one by one, ms. */
+/** Time for thousands of dead letters, one by one, ms. */
 const ACTION_MS = 120_000;
 
 const letterParams = z.object({ id: z.string().max(200).describe("The letter's id, or its job's") });
@@ -91,7 +91,7 @@ export function deadLetterRoutes(app: App, { engine }: RouteSurroundings): void 
         void reply.code(204);
         return null;
       }
-      // Never to be shown by the browser itself: an upstream could send a page.
+      // The browser must never render it: an upstream could send a page.
       void reply.headers({ "content-disposition": "attachment", "cache-control": "no-store" });
       void reply.type("application/octet-stream");
       return raw as unknown as string;
@@ -150,7 +150,7 @@ export function deadLetterRoutes(app: App, { engine }: RouteSurroundings): void 
   );
 }
 
-/** What the action is for, who asks and why. Whoever goes away ends it between two letters. */
+/** The selection, the actor and the reason. A client that disconnects ends the action between two dead letters. */
 function wish(
   request: FastifyRequest,
   reply: Pick<FastifyReply, "raw">,

@@ -9,7 +9,7 @@ import { commonErrors } from "./shared.ts";
 export interface EventSurroundings {
   hub: EventHub;
   ended: EndedSessions;
-  /** At once. */
+  /** Streams open at once. */
   followers: number;
 }
 
@@ -36,9 +36,9 @@ export function eventRoutes(app: App, { hub, ended, followers }: EventSurroundin
       response.writeHead(200, {
         "content-type": "text/event-stream; charset=utf-8",
         "cache-control": "no-store",
-        // Nothing else will come over it: when the stream ends, so does the connection.
+        // The connection carries nothing else: when the stream ends, so does the connection.
         connection: "close",
-        // nginx would keep the events until its buffer is full.
+        // nginx would otherwise buffer the events.
         "x-accel-buffering": "no",
       });
       response.setTimeout(0);

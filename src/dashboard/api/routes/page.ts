@@ -1,6 +1,6 @@
 /**
- * The dashboard's page and its files, from memory: a handful, known at start, so no path is ever built of what is asked for.
- * They hold nothing secret; the login is part of the page.
+ * The dashboard's page and its files, served from memory. The list is fixed at start, so no path is ever built from a
+ * request. The files contain no secrets; the login is part of the page.
  */
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
@@ -12,10 +12,10 @@ import { UeeError } from "../../../core/errors.ts";
 import type { App } from "../../app.ts";
 import { errorSchema } from "../schemas.ts";
 
-/** Where the build puts them. */
+/** Output folder of the build. */
 const builtPage = fileURLToPath(new URL("../../page", import.meta.url));
 
-/** What the build compressed beside each file; the better one first. */
+/** Compressed variants that the build writes beside each file; the smaller one first. */
 const encodings = [
   { name: "br", ending: ".br" },
   { name: "gzip", ending: ".gz" },
@@ -52,7 +52,8 @@ export async function pageRoutes(app: App, folder = builtPage): Promise<void> {
         response: { 200: { content: { "text/html": { schema: html } } } },
       },
     },
-    // Named by what is in them, files are kept for ever; the page that names them is asked for each time.
+    // File names contain a hash, so files are cached without limit; the page that names them is revalidated each
+    // time.
     (request, reply) =>
       deliver(page.get("index.html"), "no-cache", request, reply as unknown as FastifyReply),
   );
@@ -101,7 +102,7 @@ function deliver(
   void reply.type(file.type).send(bytes);
 }
 
-/** By name; none where the folder is not there, as before a build. */
+/** By name; empty if the folder does not exist, as before a build. */
 async function readFiles(folder: string): Promise<Map<string, PageFile>> {
   const names = await readdir(folder).catch((): string[] => []);
   const found = new Map<string, PageFile>();

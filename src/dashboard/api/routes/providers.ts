@@ -103,7 +103,7 @@ export function providerRoutes(app: App, { engine }: RouteSurroundings): void {
   }
 }
 
-/** A refusal says in which state the provider is and which states would allow it. */
+/** A refusal names the provider's state and the states that would allow the action. */
 async function judged<Result>(
   engine: Engine,
   action: ProviderAction,

@@ -1,4 +1,4 @@
-/** Records by any name people use, and the change feed. */
+/** Records by any accepted name, and the change feed. */
 import { z } from "zod";
 import { UeeError } from "../../../core/errors.ts";
 import type { ChangeEntry } from "../../../records/contract.ts";

@@ -1,4 +1,4 @@
-/** Who is asking; the login of browsers and its end. */
+/** The identity of the caller; login and logout of browsers. */
 import type { CookieSerializeOptions } from "@fastify/cookie";
 import type { FastifyRequest } from "fastify";
 import { UeeError } from "../../../core/errors.ts";
@@ -22,7 +22,7 @@ export interface SessionSurroundings {
   token: string | undefined;
   tokens: SessionTokens | undefined;
   ended: EndedSessions;
-  /** Logins a minute from one address. */
+  /** Logins per minute from one address. */
   logins: number;
 }
 

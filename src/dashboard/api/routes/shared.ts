@@ -5,7 +5,7 @@ import { UeeError } from "../../../core/errors.ts";
 import type { PersonRequest } from "../../../engine/api.ts";
 import { errorSchema } from "../schemas.ts";
 
-/** Errors that any route may answer; 503: Redis is away. */
+/** Errors that any route may return; 503: Redis is unreachable. */
 export const commonErrors = {
   400: errorSchema,
   401: errorSchema,
@@ -14,7 +14,7 @@ export const commonErrors = {
   503: errorSchema,
 } as const;
 
-/** Of routes that take a body. */
+/** For routes with a body. */
 export const bodyErrors = { ...commonErrors, 413: errorSchema, 415: errorSchema } as const;
 
 export const providerParams = z.object({
@@ -23,7 +23,7 @@ export const providerParams = z.object({
 
 export const optionalProvider = z.string().max(64).optional().describe("Only this provider");
 
-/** Who asks and why, as it is kept with the action. */
+/** Actor and reason, stored with the action. */
 export function person(
   request: FastifyRequest,
   reason: string | undefined,

@@ -1,4 +1,4 @@
-/** The tree, the overview and the kernel's figures. */
+/** The tree, the overview and the kernel metrics. */
 import { z } from "zod";
 import { KERNEL_SAMPLE_MS } from "../../../permits/optimizer/kernelHistory.ts";
 import type { App, RouteSurroundings } from "../../app.ts";

@@ -1,4 +1,4 @@
-/** What is asked for, and how it is acknowledged. */
+/** Requests for actions, and their acknowledgements. */
 import { z } from "zod";
 import { machineStatusSchema, reasonSchema, runModeSchema } from "./common.ts";
 

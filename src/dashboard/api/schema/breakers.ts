@@ -1,4 +1,4 @@
-/** Circuit breakers, one an upstream, as the whole fleet has them. */
+/** Circuit breakers, one per upstream, shared by the fleet. */
 import { z } from "zod";
 import type {
   BreakerTransition as EngineBreakerTransition,

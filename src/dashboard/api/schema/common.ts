@@ -1,14 +1,14 @@
-/** What several answers share. Where a value can be absent it is null; a field is left out only where its schema says so. */
+/** Shared parts of the answers. An unknown value is null; a field is omitted only where its schema says so. */
 import { z } from "zod";
 import type {
   MachineStatus as EngineMachineStatus,
   RunProgress as EngineRunProgress,
 } from "../../../engine/api.ts";
 
-/** Each may be given where the other is expected. */
+/** Both types must be assignable to each other. */
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 
-/** Holds a schema to the engine's type behind it: a field too many, too few or of another type does not compile. */
+/** Compares a schema with the engine's type: a missing, extra or differently typed field does not compile. */
 export const shows =
   <Shown>() =>
   <Schema extends z.ZodType>(schema: Same<z.output<Schema>, Shown> extends true ? Schema : never): Schema =>
@@ -107,11 +107,11 @@ export const runSchema = shows<EngineRunProgress>()(
 );
 export type Run = z.output<typeof runSchema>;
 
-/** Actions on a provider, as buttons and routes name them. */
+/** Actions on a provider, by the names of buttons and routes. */
 export const actionSchema = z.enum(["start", "pause", "resume", "stop"]);
 export type Action = z.output<typeof actionSchema>;
 
-/** Why somebody asks for something. */
+/** The reason of a request. */
 export const reasonSchema = z.string().trim().max(500).optional().describe("Why; kept with the action");
 
 /** `?limit=` with its bounds. */

@@ -1,4 +1,4 @@
-/** Dead letters: what lies there, and what people do with it. */
+/** Dead letters and the actions on them. */
 import { z } from "zod";
 import type {
   DeadLetter as EngineDeadLetter,
@@ -91,7 +91,7 @@ export const deadLetterStatsSchema = shows<EngineDeadLetterStats>()(
 );
 export type DeadLetterStats = z.output<typeof deadLetterStatsSchema>;
 
-/** Everything given must hold. */
+/** All given conditions must match. */
 const filterFields = {
   provider: z.string().max(64).optional(),
   code: z
@@ -110,7 +110,7 @@ export const deadLetterQuerySchema = z.object({
   cursor: z.string().max(1_000).optional().describe("From the page before"),
 });
 
-/** Either named letters, or all that a filter finds; one of them must be there: nothing goes by an empty request. */
+/** Either dead letter ids or a filter is required: an empty request changes nothing. */
 const selectionFields = {
   ids: z.array(z.string().min(1).max(200)).min(1).max(1_000).optional(),
   filter: z

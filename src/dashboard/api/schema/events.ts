@@ -1,6 +1,7 @@
 /**
- * The events of `/events`: name → data. `overview`, `kernel`, `permits`, `workers` and `breakers` carry the whole present state and
- * come when it changed; `transition` and `quota` come once for each entry; `pulse` comes every second, whatever happens.
+ * The events of `/events`: name → data. `overview`, `kernel`, `permits`, `workers` and `breakers` carry the whole
+ * current state and are sent when it changed; `transition` and `quota` are sent once per entry; `pulse` is sent every
+ * second.
  */
 import { z } from "zod";
 import { breakersSchema } from "./breakers.ts";
@@ -21,7 +22,7 @@ export const pulseSchema = z
 export type Pulse = z.output<typeof pulseSchema>;
 
 export const eventSchemas = {
-  /** First of every connection that could not be resumed: forget what you have, the present state follows. */
+  /** First event of a connection that could not be resumed: discard the local state, the current state follows. */
   reset: z.object({ at: isoTime }),
   pulse: pulseSchema,
   overview: overviewSchema,
@@ -31,7 +32,7 @@ export const eventSchemas = {
   breakers: breakersSchema,
   transition: transitionSchema,
   quota: quotaEventSchema,
-  /** The last of a connection that this server ends: reconnect. */
+  /** Last event of a connection that this server closes: reconnect. */
   bye: z.object({ at: isoTime }),
 } as const;
 export type EventName = keyof typeof eventSchemas;

@@ -1,4 +1,4 @@
-/** Permits, and what has happened. */
+/** Permits and history. */
 import { z } from "zod";
 import type { QuotaEvent as EngineQuotaEvent, HistoryTransition } from "../../../engine/api.ts";
 import type { PoolSize } from "../../../permits/permitPool.ts";

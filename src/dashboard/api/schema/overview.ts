@@ -1,4 +1,4 @@
-/** Everything that the tree shows, in one answer; the event `overview` carries the same. */
+/** All data of the tree in one answer; the event `overview` carries the same. */
 import { z } from "zod";
 import { providerProblemKinds } from "../../../session/problems.ts";
 import { actionSchema, isoTime, machineStatusSchema, runModeSchema, runSchema } from "./common.ts";

@@ -40,7 +40,7 @@ export const recordSchema = z
   })
   .meta({ id: "Record" });
 export type StoredRecordAnswer = z.output<typeof recordSchema>;
-/** The answer has the engine's fields, no more and no less. */
+/** The answer has exactly the engine's fields. */
 export const recordFields = recordSchema.keyof().options satisfies readonly (keyof StoredRecord)[];
 
 export const changeSchema = shows<ChangeEntry>()(

@@ -1,4 +1,4 @@
-/** Who is asking, and the login of browsers. */
+/** The identity of the caller, and the login of browsers. */
 import { z } from "zod";
 import { isoTime } from "./common.ts";
 

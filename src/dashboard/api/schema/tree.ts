@@ -1,4 +1,4 @@
-/** The two answers whose fields follow v2e, snake case included. */
+/** The two answers whose fields follow v2e, including snake case. */
 import { z } from "zod";
 import type { EtlTree as EngineEtlTree } from "../../../engine/api.ts";
 import type { KernelMetrics as EngineKernelMetrics } from "../../../permits/optimizer/kernelMetrics.ts";

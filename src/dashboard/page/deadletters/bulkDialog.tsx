@@ -1,4 +1,4 @@
-/** Before anything is done to dead letters: how many it would be, by a dry run; and for purging, the number typed out. */
+/** Confirmation of an action on dead letters: a dry run counts them, and a purge requires typing the number. */
 import { useEffect, useState } from "preact/hooks";
 import type { ApiError, DeadLetterRequest, PurgeReport, ReplayReport } from "../../api/schemas.ts";
 import { bytes, count, plural } from "../lib/figures.ts";
@@ -15,7 +15,7 @@ export type Target = { ids: readonly string[] } | { matching: Choice };
 
 export const letterPlace = "dead-letters";
 
-/** What an action on letters answers; runs for replays, lost for purges. */
+/** The answer of an action on dead letters; runs for replays, lost for purges. */
 type Report = Omit<ReplayReport, "runs"> & Partial<Pick<ReplayReport, "runs"> & Pick<PurgeReport, "lost">>;
 
 const words = {
@@ -24,7 +24,7 @@ const words = {
   purge: { title: "Purge", done: "Purged", would: "would be purged" },
 } as const;
 
-/** The API's bound for one request. */
+/** The API's limit for one request. */
 const atOnce = 10_000;
 
 const selectionOf = (target: Target): Pick<DeadLetterRequest, "ids" | "filter"> =>

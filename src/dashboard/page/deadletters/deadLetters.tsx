@@ -1,4 +1,4 @@
-/** What gave up and waits for a person: found by filter, looked at, replayed, accepted or purged. */
+/** Dead letters: find by filter, inspect, replay, accept, purge. */
 import { useEffect, useState } from "preact/hooks";
 import type { DeadLetterStats } from "../../api/schemas.ts";
 import { count, percent, plural } from "../lib/figures.ts";
@@ -21,7 +21,7 @@ export function DeadLetters() {
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [opened, setOpened] = useState<string | null>(null);
   const [bulk, setBulk] = useState<{ action: BulkAction; target: Target } | null>(null);
-  // What is not on the page any more is not selected any more: nobody acts on what they cannot see.
+  // Rows that left the page leave the selection: an action applies to visible rows only.
   useEffect(() => {
     const here = new Set(page?.letters.map(({ id }) => id));
     setSelected((before) => {
@@ -110,7 +110,10 @@ export function DeadLetters() {
   );
 }
 
-/** Becomes another when the list may have: letters came or went, or a replay went on. Null: not to be asked for now. */
+/**
+ * Changes when the list may have changed: dead letters were added or removed, or a replay progressed. Null: do not
+ * read now.
+ */
 function letterVersion({ overview, trouble }: Fleet): string | null {
   if (overview === null || trouble !== null) return null;
   return overview.providers
@@ -134,7 +137,7 @@ function Totals({ stats: { byState, waiting } }: { stats: DeadLetterStats }) {
   );
 }
 
-/** Only those that come near: at the cap the provider pauses. */
+/** Only providers close to the cap, at which they pause. */
 function Caps({ stats }: { stats: DeadLetterStats }) {
   const near = stats.caps.filter(({ level }) => level !== "ok");
   if (near.length === 0) return null;

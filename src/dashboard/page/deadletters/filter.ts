@@ -1,8 +1,8 @@
-/** Which dead letters are looked at; one filter for list, dry run and action, so that they agree. */
+/** The filter of dead letters; list, dry run and action share it, so that they agree. */
 import type { DeadLetterRequest } from "../../api/schemas.ts";
 import { createStore } from "../state/store.ts";
 
-/** As the API has it. */
+/** In the form of the API. */
 export type Filter = NonNullable<DeadLetterRequest["filter"]>;
 
 export type Age = "" | "hour" | "day" | "older-day" | "older-week";
@@ -17,7 +17,7 @@ export interface Choice {
 
 export const anyLetter: Choice = { provider: "", code: "", class: "", state: "", age: "" };
 
-/** A store, since the tree leads here too. */
+/** A store, since the tree sets it too. */
 export const choice = createStore<Choice>(anyLetter, (work) => queueMicrotask(work));
 
 export const choose = (change: Partial<Choice>): void => choice.change((now) => ({ ...now, ...change }));
@@ -43,7 +43,7 @@ export function toFilter({ provider, code, class: kind, state, age }: Choice): F
 
 export const isAny = (now: Choice): boolean => Object.values(now).every((value) => value === "");
 
-/** The filter in words, for those who are about to act on all that match. */
+/** The filter in words, for the confirmation of an action on all matches. */
 export function inWords({ provider, code, class: kind, state, age }: Choice): string {
   const ageWords: Readonly<Record<Age, string>> = {
     "": "",

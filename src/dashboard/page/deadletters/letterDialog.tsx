@@ -1,4 +1,4 @@
-/** One dead letter in full, with the bytes that were received. */
+/** One dead letter with all details and the received bytes. */
 import { useEffect, useState } from "preact/hooks";
 import type { ApiError, DeadLetter } from "../../api/schemas.ts";
 import { bytes, plural } from "../lib/figures.ts";
@@ -119,7 +119,7 @@ function Facts({ letter }: { letter: DeadLetter }) {
   );
 }
 
-/** So much is shown; the whole can be saved. */
+/** Part that is shown; the whole can be saved. */
 const shownBytes = 16 * 1024;
 
 function Raw({ letter }: { letter: DeadLetter }) {

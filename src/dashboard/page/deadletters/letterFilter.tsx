@@ -1,4 +1,4 @@
-/** The filter's fields. What is offered is what there is. */
+/** The fields of the filter. They offer the values that exist. */
 import type { DeadLetterStats } from "../../api/schemas.ts";
 import { count } from "../lib/figures.ts";
 import { type Age, anyLetter, type Choice, choose, isAny } from "./filter.ts";
@@ -74,7 +74,7 @@ function Select({
   options: Options;
   onChoose: (value: string) => void;
 }) {
-  // What was chosen stays to be seen, also when nothing of it is left.
+  // The selected value stays in the list, even if no dead letter has it any more.
   const all =
     value === "" || options.some(([one]) => one === value) ? options : [...options, [value, value] as const];
   return (

@@ -1,4 +1,4 @@
-/** One page of dead letters. On a phone each row is a card; roles say that it is a table all the same. */
+/** One page of dead letters. On a phone each row is a card; ARIA roles still mark a table. */
 import type { DeadLetter } from "../../api/schemas.ts";
 import { Moment } from "../ui/parts.tsx";
 import { LetterState } from "./letterState.tsx";

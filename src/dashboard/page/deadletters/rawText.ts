@@ -1,6 +1,6 @@
-/** Bytes as people read them. */
+/** Renders bytes. */
 
-/** As text; JSON that can be read is set in lines. What is no UTF-8 shows as U+FFFD. */
+/** As text; valid JSON is indented. Invalid UTF-8 is shown as U+FFFD. */
 export function readable(raw: Uint8Array): string {
   const text = new TextDecoder().decode(raw);
   try {
@@ -10,7 +10,7 @@ export function readable(raw: Uint8Array): string {
   }
 }
 
-/** `00000000  7b 22 69 64 …  {"id…`; `0000  7b 22 …` where there is room for 8 a line only. */
+/** `00000000  7b 22 69 64 …  {"id…`; `0000  7b 22 …` if there is room for 8 bytes per line only. */
 export function hexLines(raw: Uint8Array, aLine: 8 | 16 = 16): string {
   const lines: string[] = [];
   for (let at = 0; at < raw.length; at += aLine) {

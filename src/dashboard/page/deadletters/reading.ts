@@ -1,4 +1,4 @@
-/** One page of dead letters and their figures, read again when the filter or the fleet's count changes. */
+/** Reads one page of dead letters and their totals, again when the filter or the fleet's count changes. */
 import { useCallback, useEffect, useState } from "preact/hooks";
 import type { ApiError, DeadLetterStats, DeadLetters } from "../../api/schemas.ts";
 import { ask, errorOf, query } from "../live/http.ts";
@@ -25,10 +25,10 @@ interface Answers {
   error: ApiError | null;
 }
 
-/** `version`: becomes another when the fleet's dead letters did; while it is null nothing is asked for. */
+/** `version`: changes with the fleet's dead letters; while it is null nothing is requested. */
 export function useLetters(version: string | null): Reading {
   const chosen = useStore(choice, (now) => now);
-  // Another filter begins at its first page.
+  // Another filter starts at its first page.
   const [place, setPlace] = useState<{ of: Choice; cursors: readonly string[] }>({ of: chosen, cursors: [] });
   const cursors = place.of === chosen ? place.cursors : [];
   const [answers, setAnswers] = useState<Answers>({ page: null, stats: null, error: null });

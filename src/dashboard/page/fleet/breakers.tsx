@@ -1,4 +1,4 @@
-/** Circuit breakers, one an upstream: who may be asked, what failed last, and closing one by hand. */
+/** Circuit breakers, one per upstream: state, last failure, and the button that closes one. */
 import { useState } from "preact/hooks";
 import type { Breaker } from "../../api/schemas.ts";
 import { duration, plural } from "../lib/figures.ts";

@@ -1,4 +1,4 @@
-/** The kernel's gauges against the optimizer's thresholds, and how they came there. */
+/** The kernel metrics compared with the optimizer's thresholds, and their history. */
 import { useState } from "preact/hooks";
 import type { KernelMetrics, QuotaEvent } from "../../api/schemas.ts";
 import { milliseconds, percent, rate } from "../lib/figures.ts";
@@ -7,7 +7,7 @@ import { Bar, Empty, Fact, Loading, Panel } from "../ui/parts.tsx";
 import { useNow, usePage } from "../ui/useStore.ts";
 import { Plot, type PlotMark } from "./plot.tsx";
 
-/** The optimizer revokes permits when one of them is passed twice in a row. */
+/** The optimizer revokes permits when one of them is exceeded in two consecutive checks. */
 const thresholds = { p99Ms: 30, saturation: 0.8 } as const;
 const ranges = [10, 30, 120] as const;
 

@@ -1,4 +1,4 @@
-/** The pool: how full it is, who holds, who waits, and its size. */
+/** The pool: use, holders, waiters and size. */
 import { useState } from "preact/hooks";
 import type { Permits as PermitsView } from "../../api/schemas.ts";
 import { duration, plural, rough } from "../lib/figures.ts";

@@ -1,4 +1,4 @@
-/** A small plot: one figure over time, its threshold, and the decisions that were taken about permits. */
+/** A small plot: one value over time, its threshold, and the decisions about permits. */
 import { useId, useState } from "preact/hooks";
 import { clockTime } from "../lib/clockTime.ts";
 import type { KernelSample } from "../state/fleet.ts";
@@ -16,7 +16,7 @@ export interface PlotProps {
   pick: (sample: KernelSample) => number;
   format: (value: number) => string;
   threshold: number;
-  /** The axis reaches at least so far. */
+  /** Minimum end of the axis. */
   least: number;
   from: number;
   to: number;
@@ -138,7 +138,7 @@ function Line({
   const path = line
     .map(({ at, value }, i) => `${i === 0 ? "M" : "L"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`)
     .join("");
-  // A single sample is a point, and a line of no length draws none.
+  // A single sample is drawn as a point; a line of length zero would be invisible.
   const end = line.length === 1 ? `h1` : "";
   return (
     <>

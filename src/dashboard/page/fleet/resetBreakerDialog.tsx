@@ -1,4 +1,4 @@
-/** Closing a breaker by hand: what follows is said before. */
+/** Closing a breaker: the dialog states the effects first. */
 import { useState } from "preact/hooks";
 import { resetBreaker } from "../live/actions.ts";
 import { Dialog, DialogFoot } from "../ui/dialog.tsx";

@@ -1,4 +1,4 @@
-/** A new size for the pool; what it means for those who hold now is said before. */
+/** A new size for the pool; the dialog states the effect on current holders first. */
 import { useState } from "preact/hooks";
 import type { Permits } from "../../api/schemas.ts";
 import { plural } from "../lib/figures.ts";

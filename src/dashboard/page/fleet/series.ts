@@ -1,4 +1,4 @@
-/** The kernel history as lines to draw. Pure: figures in, points out. */
+/** The kernel history as lines to draw. Pure functions. */
 import type { KernelSample } from "../state/fleet.ts";
 
 export interface Point {
@@ -6,7 +6,7 @@ export interface Point {
   value: number;
 }
 
-/** Unbroken stretches: where samples are missing no worker lived, and no line is drawn. */
+/** Continuous stretches: while samples are missing no worker was live, and no line is drawn. */
 export function stretches(
   samples: readonly KernelSample[],
   pick: (sample: KernelSample) => number,
@@ -25,7 +25,7 @@ export function stretches(
   return found;
 }
 
-/** At most so many; of each group its greatest: a peak must not get lost. */
+/** Limits the number of points and keeps the maximum of each group, so that peaks stay visible. */
 function thinned(points: Point[], most: number): Point[] {
   if (points.length <= most) return points;
   const size = Math.ceil(points.length / most);
@@ -36,14 +36,14 @@ function thinned(points: Point[], most: number): Point[] {
   return kept;
 }
 
-/** The upper end of an axis: the next of 1, 2, 5 × 10ⁿ above what is there, and never below `least`. */
+/** The upper end of an axis: the next of 1, 2, 5 × 10ⁿ above the values, and never below `least`. */
 export function niceTop(greatest: number, least: number): number {
   const wanted = Math.max(greatest * 1.05, least);
   const power = 10 ** Math.floor(Math.log10(wanted));
   return ([1, 2, 3, 5, 10].find((step) => step * power >= wanted) ?? 10) * power;
 }
 
-/** The sample next to a time; undefined where none is near. */
+/** The sample closest to a time; undefined if none is close. */
 export function nearest(
   samples: readonly KernelSample[],
   at: number,

@@ -1,4 +1,4 @@
-/** Who works, how they feel by their last heartbeat, and for ten minutes also who died. */
+/** Live workers with their last heartbeats, and for ten minutes also dead ones. */
 import type { Worker } from "../../api/schemas.ts";
 import { bytes, milliseconds, plural, rough } from "../lib/figures.ts";
 import type { Look } from "../lib/machineStates.ts";

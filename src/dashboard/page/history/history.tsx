@@ -1,4 +1,4 @@
-/** What the machines did and what was decided about permits: who, why, when. */
+/** Transitions and decisions about permits: actor, reason, time. */
 import { useState } from "preact/hooks";
 import type { QuotaEvent, Transition } from "../../api/schemas.ts";
 import { milliseconds, percent } from "../lib/figures.ts";

@@ -1,4 +1,4 @@
-/** Times of day, in the reader's own zone. */
+/** Times of day in the browser's time zone. */
 const time = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",
   minute: "2-digit",
@@ -13,9 +13,9 @@ const full = new Intl.DateTimeFormat(undefined, {
 
 const dayOf = (at: number): string => new Date(at).toDateString();
 
-/** `21:04:07`; with the day where it is another one than today. */
+/** `21:04:07`; with the date if it is not today. */
 export const clockTime = (at: number, now: number): string =>
   dayOf(at) === dayOf(now) ? time.format(at) : `${day.format(at)}, ${time.format(at)}`;
 
-/** For titles: the local time with its zone, and UTC, as logs have it. */
+/** For titles: the local time with its zone, and UTC as in logs. */
 export const exactTime = (at: number): string => `${full.format(at)} = ${new Date(at).toISOString()}`;

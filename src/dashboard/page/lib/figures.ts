@@ -1,4 +1,4 @@
-/** Figures as people read them; always with their unit. */
+/** Formats figures, always with their unit. */
 const counts = new Intl.NumberFormat("en-US");
 const fine = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
 
@@ -19,7 +19,7 @@ export function bytes(value: number): string {
   return `${left >= 100 ? Math.round(left) : fine.format(left)} ${units[unit]}`;
 }
 
-/** Never rounds up to 100 %: what is not done must not look done. */
+/** Never rounds up to 100 %: unfinished work must not look finished. */
 export const percent = (share: number): string => `${Math.floor(Math.max(0, share) * 100)} %`;
 
 export const milliseconds = (ms: number): string =>
@@ -30,7 +30,7 @@ export const milliseconds = (ms: number): string =>
 export const rate = (perSecond: number, noun = ""): string =>
   `${perSecond >= 10 || perSecond === 0 ? count(Math.round(perSecond)) : fine.format(perSecond)}${noun && ` ${noun}`}/s`;
 
-/** `8 s`, `2 min 05 s`, `1 h 12 min`, `3 d 4 h`: what runs or waits, to the second while that helps. */
+/** `8 s`, `2 min 05 s`, `1 h 12 min`, `3 d 4 h`: durations of runs and waits, with seconds when they matter. */
 export function duration(ms: number): string {
   if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`;
   const seconds = Math.round(ms / 1_000);
@@ -42,7 +42,7 @@ export function duration(ms: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** One unit only, for ages and what is left: `26 s`, `4 min`, `2 h`, `5 d`. */
+/** One unit only, for ages and remaining times: `26 s`, `4 min`, `2 h`, `5 d`. */
 export function rough(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1_000));
   if (seconds < 90) return `${seconds} s`;
@@ -51,14 +51,14 @@ export function rough(ms: number): string {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
-/** `just now`, `4 min ago`, `in 2 h`. Within a second nobody can tell. */
+/** `just now`, `4 min ago`, `in 2 h`. Less than a second is `just now`. */
 export function relative(atMs: number, nowMs: number): string {
   const away = atMs - nowMs;
   if (Math.abs(away) < 1_500) return "just now";
   return away > 0 ? `in ${rough(away)}` : `${rough(-away)} ago`;
 }
 
-/** Upstreams give times without zone, which are UTC (a rule of the engine); null where it is no time. */
+/** Upstreams send times without zone, which are UTC (a rule of the engine); null if it is no time. */
 export function parseTime(text: string): number | null {
   const zoned = /(Z|[+-]\d{2}:?\d{2})$/i.test(text) || !text.includes("T") ? text : `${text}Z`;
   const at = Date.parse(zoned);

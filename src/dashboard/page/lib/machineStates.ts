@@ -1,4 +1,4 @@
-/** What each state means to somebody who looks at it at night: a tone, a sign, and a sentence. */
+/** The meaning of each state for an operator: a tone, a sign and a sentence. */
 export type Tone = "quiet" | "active" | "good" | "warn" | "bad";
 export type Sign =
   | "ring"

@@ -1,6 +1,6 @@
-/** Lists that never outgrow their bound; the page stays open for weeks. */
+/** Bounded lists; the page may stay open for weeks. */
 
-/** Newest first: adds in front what has a new key, and forgets the oldest. The same list where nothing is new. */
+/** Newest first: prepends entries with new keys and drops the oldest. Returns the same list if nothing is new. */
 export function withNewest<T>(
   list: readonly T[],
   added: readonly T[],
@@ -13,7 +13,7 @@ export function withNewest<T>(
   return [...fresh, ...list].slice(0, most);
 }
 
-/** Oldest first: adds at the end, and forgets from the front. */
+/** Oldest first: appends, and drops from the front. */
 export const withLast = <T>(list: readonly T[], item: T, most: number): readonly T[] => [
   ...(list.length >= most ? list.slice(list.length - most + 1) : list),
   item,

@@ -1,4 +1,4 @@
-/** What a person can do, as the API has it. Each answers with what was done, for people to read. */
+/** The operator's actions, as the API defines them. Each returns a sentence about its result. */
 import type {
   Accepted,
   BreakerReset,
@@ -13,7 +13,7 @@ import { ask, errorOf } from "./http.ts";
 
 export const providerPlace = (provider: string): string => `provider:${provider}`;
 
-/** Tells the outcome at a place of the page; true when it was done. */
+/** Shows the outcome at a place of the page; true on success. */
 export async function perform(place: string, what: string, work: () => Promise<string>): Promise<boolean> {
   forget(place);
   try {

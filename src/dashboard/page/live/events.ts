@@ -1,7 +1,7 @@
 /**
- * The line of server-sent events. EventSource reconnects by itself only after some failures, and never tells a line that
- * went silent; so the pulse is watched, and we reconnect: soon at first, then patiently, at once when the browser comes
- * back online or the page comes into view.
+ * The connection for server-sent events. EventSource reconnects automatically only after some failures and does not
+ * detect a silent connection; so the pulse is monitored, and the page reconnects: soon at first, then at longer
+ * intervals, at once when the browser is online again or the page becomes visible.
  */
 import type { EventData, EventName } from "../../api/schemas.ts";
 import { type Link, lostAfterMs, noLink, openWithinMs, retryDelay, staleAfterMs } from "../state/link.ts";
@@ -13,7 +13,7 @@ export interface Line {
   close(): void;
 }
 
-/** A record, so that none is forgotten. */
+/** A record, so that the compiler requires every name. */
 const names = Object.keys({
   reset: true,
   pulse: true,
@@ -30,7 +30,7 @@ const names = Object.keys({
 export function openLine(options: {
   onEvent: OnEvent;
   onLink: (link: Link) => void;
-  /** Asks whether we are still logged in; a line that is refused does not say why. */
+  /** Asks whether the login is still valid; a refused connection does not give the reason. */
   onRefused: () => void;
 }): Line {
   let link = noLink;

@@ -1,4 +1,4 @@
-/** Requests to our own server. Every failure is an ApiFailure with code, message and remedy. */
+/** Requests to the server. Every failure is an ApiFailure with code, message and remedy. */
 import type { ApiError } from "../../api/schemas.ts";
 
 export class ApiFailure extends Error {
@@ -20,15 +20,15 @@ const unreachable: ApiError = {
 
 interface Credentials {
   csrfToken: string;
-  /** On an open dashboard, the name that is kept with actions; a login has its own. */
+  /** On an open dashboard, the name that is stored with actions; a login has its own. */
   actor?: string;
-  /** A 401 came. */
+  /** Called after a 401. */
   onEnded: () => void;
 }
 
 let credentials: Credentials = { csrfToken: "", onEnded: () => {} };
 
-/** What every later request carries. */
+/** Headers of every later request. */
 export const carry = (next: Credentials): void => {
   credentials = next;
 };
@@ -89,13 +89,13 @@ async function failureOf(response: Response): Promise<ApiFailure> {
   return failure;
 }
 
-/** Any thrown thing as the API's error, for notices. */
+/** Any thrown value as an error of the API, for notices. */
 export const errorOf = (thrown: unknown): ApiError =>
   thrown instanceof ApiFailure
     ? thrown.error
     : { code: "PAGE", message: String(thrown), remedy: "Reload the page; tell us if it happens again." };
 
-/** `?a=1&b=x`, without what is undefined or empty. */
+/** `?a=1&b=x`, without undefined and empty values. */
 export function query(values: Record<string, string | number | boolean | undefined | null>): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(values)) {

@@ -1,4 +1,4 @@
-/** Before anything is shown: token and name, or why even that cannot be asked for. */
+/** The login: token and name, or the reason why it is unavailable. */
 import { useState } from "preact/hooks";
 import type { ApiError } from "../../api/schemas.ts";
 import { errorOf } from "../live/http.ts";

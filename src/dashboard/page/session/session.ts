@@ -1,4 +1,4 @@
-/** Coming in, going out, and what runs while somebody is in. */
+/** Login, logout, and the work of the page while a user is logged in. */
 import type {
   EntryAnswer,
   KernelHistory,
@@ -30,7 +30,7 @@ const toFleet = (step: (fleet: Fleet) => Fleet): void =>
     return fleet === state.fleet ? state : { ...state, fleet };
   });
 
-/** Asks who we are; shows the login where nobody. */
+/** Asks for the identity; shows the login if there is none. */
 export async function begin(): Promise<void> {
   try {
     const { loggedIn } = await ask<EntryAnswer>("GET", "api/entry");
@@ -47,7 +47,7 @@ export async function login(request: LoginRequest): Promise<void> {
   goOn();
 }
 
-/** Bull Board sends those who are not logged in here, and wants them back. */
+/** Bull Board redirects users without a login here and expects them back. */
 function goOn(): void {
   const next = new URLSearchParams(location.search).get("next");
   if (next !== null && /^\/queues(\/|\?|$)/.test(next)) location.replace(next);
@@ -66,7 +66,7 @@ function open(session: Session): void {
   line = openLine({
     onEvent: (name, data) => {
       toFleet((fleet) => applyEvent(fleet, name, data));
-      // What events do not carry is read again, also after a server was away for long.
+      // Data that events do not carry is read again, also after a long outage of the server.
       if (name === "reset") readPast();
     },
     onLink: (link) => page.change((state) => ({ ...state, link })),
@@ -76,12 +76,12 @@ function open(session: Session): void {
 
 const nameKey = "uee.name";
 
-/** What this browser's person gave last: proposed at the login, and on an open dashboard the name kept with actions. */
+/** The last name used in this browser: proposed at the login, and on an open dashboard stored with actions. */
 export const ownName = (): string => storage()?.getItem(nameKey) ?? "";
 
 export const rememberName = (name: string): void => storage()?.setItem(nameKey, name);
 
-/** On an open dashboard. */
+/** For an open dashboard. */
 export function setOwnName(name: string): void {
   rememberName(name);
   const { entry } = page.get();
@@ -103,7 +103,7 @@ function leave(ended: boolean): void {
   page.change((state) => ({ ...state, entry: { phase: "login", ended }, link: noLink }));
 }
 
-/** A line that was refused does not say why: perhaps the login ended. */
+/** A refused connection does not give the reason: the login may have ended. */
 const stillIn = (): Promise<void> =>
   ask<EntryAnswer>("GET", "api/entry").then(
     ({ loggedIn }) => {
@@ -118,7 +118,7 @@ function readPast(): void {
   const read = <Answer>(path: string, then: (fleet: Fleet, answer: Answer) => Fleet): Promise<void> =>
     ask<Answer>("GET", path).then(
       (answer) => toFleet((fleet) => then(fleet, answer)),
-      // The line tells what is wrong; the next reset reads again.
+      // The connection state shows the failure; the next reset reads again.
       () => {},
     );
   void read<KernelHistory>("api/kernel-metrics/history", withKernelHistory);

@@ -1,4 +1,4 @@
-/** Light, dark, or as the system has it. */
+/** Light, dark, or the system's setting. */
 import { createStore } from "../state/store.ts";
 
 export type Theme = "auto" | "light" | "dark";
@@ -10,7 +10,7 @@ const read = (): Theme => {
   return order.find((theme) => theme === kept) ?? "auto";
 };
 
-/** Browsers that keep nothing for this site throw at the mere look. */
+/** Browsers that store nothing for this site throw on access. */
 export function storage(): Storage | undefined {
   try {
     return window.localStorage;

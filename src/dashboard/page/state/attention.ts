@@ -1,11 +1,11 @@
-/** What a person must look at, most urgent first: the page's first line, and its title in the row of tabs. */
+/** What needs an operator's attention, most urgent first: the page's first line, and its title. */
 import type { OverviewProvider } from "../../api/schemas.ts";
 import type { Tone } from "../lib/machineStates.ts";
 import type { Fleet } from "./fleet.ts";
 
 export interface Need {
   tone: Extract<Tone, "bad" | "warn">;
-  /** Short: a title of a tab. */
+  /** Short: the title of a browser tab. */
   head: string;
   text: string;
   /** Id of the element that shows it. */
@@ -26,7 +26,7 @@ export function needsOf({ overview, workers, breakers }: Fleet): Need[] {
   if (overview === null) return [];
   const troubled = overview.providers.flatMap(({ provider, problems }) =>
     problems
-      // The tree says it of each; before its first load it is no news.
+      // The tree shows it for each provider; before the first load it needs no attention.
       .filter(({ kind }) => kind !== "unverified")
       .map(
         ({ kind, severity, text, remedy }): Need => ({

@@ -1,6 +1,6 @@
 /**
- * What the page knows of the fleet, and how each event changes it. Pure; every list is bounded, so a page that was left open
- * for a week is as light as a new one.
+ * The page's data about the fleet, and how each event changes it. Pure functions; every list is bounded, so a page
+ * that stays open for a week does not grow.
  */
 import type {
   Breaker,
@@ -25,10 +25,10 @@ export interface Fleet {
   samples: readonly KernelSample[];
   sampleIntervalMs: number;
   permits: Permits | null;
-  /** Also those that died in the last ten minutes. */
+  /** Includes those that died in the last ten minutes. */
   workers: readonly Worker[] | null;
   breakers: readonly Breaker[] | null;
-  /** Newest first; null before they were read. */
+  /** Newest first; null before they are read. */
   transitions: readonly Transition[] | null;
   quotaEvents: readonly QuotaEvent[] | null;
   /** Null: Redis answers. */
@@ -53,7 +53,7 @@ export const emptyFleet: Fleet = {
 type Steps = { [Name in EventName]: (fleet: Fleet, data: EventData[Name]) => Fleet };
 
 const steps: Steps = {
-  // What was read before stays on show until the present state arrives, right behind this.
+  // Earlier data stays visible until the current state arrives, right after this event.
   reset: (fleet) => fleet,
   bye: (fleet) => fleet,
   pulse: (fleet, { at, redis, code, message }) => {
@@ -85,7 +85,7 @@ export const applyEvent = <Name extends EventName>(fleet: Fleet, name: Name, dat
 export const transitionKey = ({ machine, provider, version, id }: Transition): string =>
   `${machine}/${provider ?? ""}/${version}/${id}`;
 
-/** What was read over HTTP, joined with what events brought meanwhile. */
+/** Data that was read over HTTP, merged with events that arrived meanwhile. */
 export const withTransitions = (fleet: Fleet, read: readonly Transition[]): Fleet => ({
   ...fleet,
   transitions: newestFirst(withNewest(read, fleet.transitions ?? [], bounds.transitions, transitionKey)),
@@ -105,7 +105,7 @@ export function withKernelHistory(fleet: Fleet, { samples, intervalMs }: KernelH
 const newestFirst = <T extends { at: string }>(list: readonly T[]): readonly T[] =>
   [...list].sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0));
 
-/** At the pace of the stored series, so that two hours of them stay two hours. */
+/** With the interval of the stored series, so that two hours of samples stay two hours. */
 function withSample(fleet: Fleet, sample: KernelSample): readonly KernelSample[] {
   const last = fleet.samples.at(-1);
   const tooSoon =

@@ -1,13 +1,13 @@
-/** The state of the line to the server, as the page shows it. Times in ms of this browser's clock. */
+/** The state of the connection to the server. Times in ms of the browser's clock. */
 export interface Link {
-  /** `connecting`: for the first time. `lost`: no connection; the next try comes at `nextTryAt`. */
+  /** `connecting`: for the first time. `lost`: no connection; the next attempt is at `nextTryAt`. */
   phase: "connecting" | "live" | "stale" | "lost";
   /** When the last event came; null before the first. */
   heardAt: number | null;
   nextTryAt: number | null;
-  /** How often it was tried in vain since it was last heard. */
+  /** Failed attempts since the last event. */
   tries: number;
-  /** Server's clock less ours, ms: ages are told by the server's. */
+  /** Server clock minus browser clock, ms: ages are computed with the server's clock. */
   skewMs: number;
 }
 
@@ -18,11 +18,11 @@ export const staleAfterMs = 5_000;
 export const lostAfterMs = 10_000;
 
 /**
- * A new line opens within this, ms, or is given up for another. A network that forgot one connection has forgotten those that
- * the browser keeps for later too, and takes them first: so the first few tries are short.
+ * Time for a new connection to open, ms; then another one is tried. A network that dropped one connection has also
+ * dropped the browser's idle ones, and the browser uses those first: so the first attempts are short.
  */
 export const openWithinMs = (tries: number): number => (tries <= 6 ? 3_000 : lostAfterMs);
 
-/** Between two tries, ms: soon at first, then patient, never in step with other pages. `hung`: nobody refused. */
+/** Delay between two attempts, ms: short at first, then longer, with jitter. `hung`: the attempt got no answer. */
 export const retryDelay = (tries: number, hung: boolean, random: number): number =>
   (hung && tries <= 6 ? 250 : Math.min(15_000, 500 * 2 ** Math.min(tries, 10))) * (0.75 + 0.5 * random);

@@ -1,4 +1,4 @@
-/** What came of the last action at each place of the page: done, or refused with the API's words. */
+/** The result of the last action at each place of the page: success, or the API's refusal. */
 import type { ApiError } from "../../api/schemas.ts";
 import { createStore } from "./store.ts";
 
@@ -10,7 +10,7 @@ export interface Outcome {
 
 export const outcomes = createStore<Readonly<Record<string, Outcome>>>({}, (work) => queueMicrotask(work));
 
-/** What was done is soon seen in what is shown; what was refused stays until somebody has read it. */
+/** A success soon shows in the data; a refusal stays until it is dismissed. */
 const doneIsNewsMs = 10_000;
 
 export function tell(place: string, outcome: Outcome): void {

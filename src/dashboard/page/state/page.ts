@@ -1,4 +1,4 @@
-/** The page's state, one for the whole page. */
+/** The state of the whole page. */
 import type { Session } from "../../api/schemas.ts";
 import { emptyFleet, type Fleet } from "./fleet.ts";
 import { type Link, noLink } from "./link.ts";
@@ -7,7 +7,7 @@ import { createStore } from "./store.ts";
 export type Entry =
   | { phase: "asking" }
   | { phase: "unreachable"; message: string; remedy: string }
-  /** `ended`: there was a login, and it holds no more. */
+  /** `ended`: the login is no longer valid. */
   | { phase: "login"; ended: boolean }
   | { phase: "in"; session: Session };
 
@@ -17,7 +17,7 @@ export interface PageState {
   link: Link;
 }
 
-/** The next frame; in a tab that nobody sees there is none, and a timer does. */
+/** The next frame; hidden tabs have none, so a timer is used. */
 const soon = (work: () => void): void => {
   if (document.visibilityState === "visible") requestAnimationFrame(work);
   else window.setTimeout(work, 250);

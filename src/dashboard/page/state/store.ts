@@ -1,4 +1,4 @@
-/** A value that components follow. Who listens is told once per turn, however often it changes meanwhile. */
+/** A value that components subscribe to. Listeners are called once per turn, however often it changes. */
 export interface Store<State> {
   get(): State;
   change(step: (state: State) => State): void;
@@ -7,7 +7,7 @@ export interface Store<State> {
 
 export function createStore<State>(
   initial: State,
-  /** Runs the work soon; the page hands in the next frame. */
+  /** Schedules the work; the page passes the next frame. */
   soon: (work: () => void) => void,
 ): Store<State> {
   let state = initial;

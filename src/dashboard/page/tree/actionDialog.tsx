@@ -1,4 +1,4 @@
-/** Asks once before acting: what will happen, and why it is done. What a person could regret is red and says so. */
+/** Confirmation of an action: its effects, and a reason. Destructive actions are red. */
 import { useState } from "preact/hooks";
 import type { Action, OverviewProvider } from "../../api/schemas.ts";
 import { count, plural } from "../lib/figures.ts";
@@ -12,7 +12,7 @@ interface Props {
   onClose: () => void;
 }
 
-/** What a person lets a full run do that it would refuse by itself. */
+/** Overrides of the guards of a full run. */
 interface Allowed {
   allowShrink: boolean;
   allowOlder: boolean;
@@ -38,7 +38,7 @@ export function ActionDialog({ action, provider, onClose }: Props) {
     if (action === "start") {
       await start(name, full ? { mode: "full", ...allowed, reason } : { mode: "incremental", reason });
     } else await act(name, action, reason);
-    // Done or refused: the answer stands at the provider.
+    // Success or refusal: the result appears at the provider.
     onClose();
   };
 

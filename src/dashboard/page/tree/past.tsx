@@ -1,4 +1,4 @@
-/** Earlier runs and checkpoints of a provider, read when somebody opens them. */
+/** Earlier runs and checkpoints of a provider, read when they are opened. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { ApiError, Checkpoint, Checkpoints, Run, Runs } from "../../api/schemas.ts";
@@ -14,7 +14,7 @@ interface Past {
   checkpoints: Checkpoint[];
 }
 
-/** The last run in one line, and behind a button what came before. Read again when the machine moved: another version. */
+/** The last run in one line, and earlier ones behind a button. Read again when the machine's version changes. */
 export function ProviderPast({
   provider,
   version,

@@ -1,4 +1,4 @@
-/** The open run while it moves. */
+/** The progress of the open run. */
 import type { OverviewProvider, Run } from "../../api/schemas.ts";
 import { exactTime } from "../lib/clockTime.ts";
 import { count, duration, percent, plural, rate, rough } from "../lib/figures.ts";
@@ -8,12 +8,12 @@ import { useNow } from "../ui/useStore.ts";
 const phases: Readonly<Record<Run["phase"], string>> = {
   planning: "planning",
   loading: "loading",
-  removing: "removing what is gone",
+  removing: "removing withdrawn records",
   verifying: "verifying",
   closed: "closing",
 };
 
-/** How far it is. */
+/** Progress in records. */
 export function RunProgress({ provider, run }: { provider: OverviewProvider; run: Run }) {
   const { progress, machine } = provider;
   const share = progress?.share ?? null;
@@ -44,7 +44,7 @@ export function RunProgress({ provider, run }: { provider: OverviewProvider; run
   );
 }
 
-/** In which part of its work it is, and what that takes. */
+/** The phase of the run and its details. */
 export function RunDetails({ provider: { permits, jobs }, run }: { provider: OverviewProvider; run: Run }) {
   const now = useNow();
   return (

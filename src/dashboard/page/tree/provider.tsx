@@ -1,4 +1,4 @@
-/** One provider of the tree: what it does, why, how far it is, what can be done. */
+/** One provider of the tree: state, reason, progress and actions. */
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Action, OverviewProvider, Run } from "../../api/schemas.ts";
@@ -91,11 +91,11 @@ function Since({ provider: { machine } }: { provider: OverviewProvider }) {
   );
 }
 
-/** Why it stands where it stands, in full: what a person must mend is written there. */
+/** The full reason of the state: it names what an operator must correct. */
 function Why({ provider: { machine, openRun } }: { provider: OverviewProvider }) {
   const now = useNow();
   if (!isHeld(machine)) return null;
-  // A pause ends when a person resumes: what the run waited for before has no say in it.
+  // Only an operator ends a pause: the run's earlier wait is irrelevant.
   const waiting = machine.state === "PAUSED" ? null : (openRun?.waiting ?? null);
   const until = machine.until ?? waiting?.until ?? null;
   const reason = machine.reason ?? waiting?.reason ?? null;
@@ -108,7 +108,7 @@ function Why({ provider: { machine, openRun } }: { provider: OverviewProvider })
   );
 }
 
-/** Batches that failed and are tried again: a person may mend the cause in time. */
+/** Failed batches that are retried: an operator may correct the cause in time. */
 function Retries({ run }: { run: Run }) {
   const now = useNow();
   return (
@@ -184,7 +184,7 @@ function DeadLettersOf({ provider, many }: { provider: string; many: number }) {
 const isLater = (one: Run, other: Run): boolean =>
   Date.parse(one.endedAt ?? one.startedAt) >= Date.parse(other.endedAt ?? other.startedAt);
 
-/** The last run in words; within, what came after it. */
+/** The last run in words, and what followed it. */
 function LastRun({
   run,
   settled = false,

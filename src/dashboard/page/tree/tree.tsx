@@ -31,7 +31,7 @@ export function Tree() {
   );
 }
 
-/** The macro machine: state, since when, why. */
+/** The macro machine: state, since when, reason. */
 function Root({ overview: { macro } }: { overview: Overview }) {
   return (
     <>

@@ -1,4 +1,4 @@
-/** The first line: what a person must look at, or that there is nothing. */
+/** The first line: what needs attention, or that nothing does. */
 import { useEffect } from "preact/hooks";
 import { needsOf, titleOf } from "../state/attention.ts";
 import { Icon } from "./icon.tsx";

@@ -1,9 +1,9 @@
-/** A modal window of the browser's own kind: focus stays inside, Esc closes, focus goes back to where it came from. */
+/** A native modal dialog: focus stays inside, Esc closes it, and focus returns to its origin. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
 import { Icon } from "./icon.tsx";
 
-/** As a ref: takes the focus when it appears, for what comes after its dialog opened. */
+/** As a ref: takes the focus when it appears, for elements that appear after the dialog opened. */
 export const focusOnce = (element: HTMLElement | null): void => element?.focus();
 
 export function Dialog({
@@ -50,7 +50,7 @@ export function Dialog({
   );
 }
 
-/** What a dialog with one question ends with. */
+/** The buttons of a dialog with one question. */
 export function DialogFoot({ onClose, children }: { onClose: () => void; children: ComponentChildren }) {
   return (
     <div class="dialog-foot">

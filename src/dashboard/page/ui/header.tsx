@@ -1,4 +1,4 @@
-/** Top of the page: what this is, whether it is live, where its parts are, who looks. */
+/** Top of the page: title, connection state, navigation and user. */
 import { useState } from "preact/hooks";
 import type { Session } from "../../api/schemas.ts";
 import { count } from "../lib/figures.ts";

@@ -1,4 +1,4 @@
-/** What the keys do, and where everything is explained. */
+/** Keyboard shortcuts, and links to the documentation. */
 import { Dialog } from "./dialog.tsx";
 import { sections, setShortcuts, shortcutsOn } from "./shortcuts.ts";
 import { useStore } from "./useStore.ts";

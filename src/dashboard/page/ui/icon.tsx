@@ -1,4 +1,4 @@
-/** Signs of 16 px. They never stand alone: a word is beside them, or names their button. */
+/** Icons of 16 px. An icon never stands alone: a word is beside it, or names its button. */
 import type { Sign } from "../lib/machineStates.ts";
 
 type More =

@@ -1,11 +1,11 @@
-/** Whether what is shown is the present: in the top line always, as a banner where it is not. */
+/** Whether the page is current: always in the top line, and as a banner if it is not. */
 import { duration, rough } from "../lib/figures.ts";
 import { retryNow } from "../session/session.ts";
 import { Icon } from "./icon.tsx";
 import { Moment } from "./parts.tsx";
 import { useNow, usePage } from "./useStore.ts";
 
-/** Age of what is shown, ms; 0 before anything came. */
+/** Age of the data, ms; 0 before the first data. */
 function useAge(): number {
   const now = useNow();
   const { heardAt, skewMs } = usePage(({ link }) => link);
@@ -33,7 +33,7 @@ export function LiveSign() {
   );
 }
 
-/** Says why the page below is dimmed, and since when. Not there while all is well. */
+/** Why and since when the page below is dimmed. Hidden while the connection works. */
 export function LineBanner() {
   const phase = usePage(({ link }) => link.phase);
   const away = usePage(({ fleet }) => fleet.trouble !== null);
@@ -41,7 +41,7 @@ export function LineBanner() {
   const said = cut ? "The page is stale: no events arrive." : away ? "Redis does not answer." : "";
   return (
     <>
-      {/* What is read aloud: once, not with every second of the countdown. */}
+      {/* Announced once, not with every second of the countdown. */}
       <p class="visually-hidden" role="status">
         {said}
       </p>

@@ -1,4 +1,4 @@
-/** On an open dashboard nobody logs in; whoever acts can still say who they are. */
+/** An open dashboard has no login; a user can still enter a name for actions. */
 import { useState } from "preact/hooks";
 import { ownName, setOwnName } from "../session/session.ts";
 import { Dialog, DialogFoot } from "./dialog.tsx";

@@ -1,4 +1,4 @@
-/** Where the result of an action appears: next to what it was about, read aloud, until it is dismissed or the next comes. */
+/** The place for the result of an action: beside its subject, announced, until it is dismissed or replaced. */
 import type { ApiError } from "../../api/schemas.ts";
 import { forget, outcomes } from "../state/outcomes.ts";
 import { Icon } from "./icon.tsx";
@@ -7,7 +7,7 @@ import { useStore } from "./useStore.ts";
 export function OutcomeAt({ place }: { place: string }) {
   const outcome = useStore(outcomes, (all) => all[place]);
   return (
-    // Always there: what appears inside is announced.
+    // Always rendered: its contents are announced when they appear.
     <div class="outcome-place" role={outcome?.done === false ? "alert" : "status"}>
       {outcome && (
         <div class={`notice ${outcome.done ? "tone-good" : "tone-bad"}`}>
@@ -30,7 +30,7 @@ export function OutcomeAt({ place }: { place: string }) {
   );
 }
 
-/** The API's error in full: what happened, what would allow it, what to do. */
+/** The API's error in full: what happened, what would allow it, the remedy. */
 export function ErrorText({ error }: { error: ApiError }) {
   return (
     <div class="error-text">

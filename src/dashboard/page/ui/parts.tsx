@@ -1,4 +1,4 @@
-/** Small pieces that every panel uses. */
+/** Small components that every panel uses. */
 import type { ComponentChildren } from "preact";
 import { clockTime, exactTime } from "../lib/clockTime.ts";
 import { parseTime, relative } from "../lib/figures.ts";
@@ -6,7 +6,7 @@ import { type Look, lookOf, type Tone } from "../lib/machineStates.ts";
 import { Icon } from "./icon.tsx";
 import { useNow } from "./useStore.ts";
 
-/** A state by sign, word and colour; what it means stands in the title. */
+/** A state by sign, word and colour; its meaning is in the title. */
 export function StateBadge({ state, look = lookOf(state) }: { state: string; look?: Look }) {
   return (
     <span class={`badge tone-${look.tone}`} title={look.means}>
@@ -65,7 +65,7 @@ export function Panel({
 }: {
   id: string;
   title: string;
-  /** Stands right of the heading. */
+  /** Aligned right of the heading. */
   aside?: ComponentChildren;
   children: ComponentChildren;
   busy?: boolean;
@@ -81,7 +81,7 @@ export function Panel({
   );
 }
 
-/** Designed emptiness: what would stand here, and why it does not. */
+/** An empty state: what would be shown here, and why it is empty. */
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
   return (
     <div class="empty">
@@ -91,7 +91,7 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
-/** In the shape of what comes. */
+/** A placeholder in the shape of the content. */
 export function Loading({ lines, what }: { lines: number; what: string }) {
   return (
     <div class="loading" role="status">
@@ -112,7 +112,7 @@ export function Bar({
   limit,
   role = "meter",
 }: {
-  /** 0 to 1; null: nobody knows. */
+  /** 0 to 1; null: unknown. */
   share: number | null;
   label: string;
   text: string;

@@ -1,4 +1,4 @@
-/** Why somebody does what they do: kept with the action. */
+/** The reason of an action, stored with it. */
 import { focusOnce } from "./dialog.tsx";
 
 export function ReasonField({
@@ -10,7 +10,7 @@ export function ReasonField({
   reason: string;
   onReason: (reason: string) => void;
   kept?: string;
-  /** It takes the focus when its dialog opens; or when it appears in one that is open. */
+  /** Takes the focus when its dialog opens, or when it appears in an open one. */
   focus?: "at first" | "as it comes";
 }) {
   return (

@@ -1,4 +1,6 @@
-/** Single keys, documented in the help window. They are off in fields and dialogs, and where the person switched them off. */
+/**
+ * Single-key shortcuts, documented in the help window. Inactive in fields and dialogs, and if the user disabled them.
+ */
 import { nextTheme, storage } from "../session/theme.ts";
 import { createStore } from "../state/store.ts";
 
@@ -33,7 +35,7 @@ const isTyping = (target: EventTarget | null): boolean =>
   target.closest("input:not([type=checkbox]):not([type=radio]), select, textarea, [contenteditable]") !==
     null;
 
-/** Providers, up and down; from anywhere else to the first one. */
+/** Moves between providers; from any other place to the first one. */
 function moveProvider(step: number): void {
   const all = [...document.querySelectorAll<HTMLElement>("[data-provider]")];
   const at = all.findIndex((one) => one.contains(document.activeElement));
@@ -42,7 +44,7 @@ function moveProvider(step: number): void {
   all[next]?.scrollIntoView({ block: "nearest" });
 }
 
-/** Presses the button of an action in the provider that has the focus. */
+/** Presses the button of an action in the focused provider. */
 function pressAction(letter: string): boolean {
   const provider = document.activeElement?.closest("[data-provider]");
   const button = provider?.querySelector<HTMLButtonElement>(`[data-key="${letter}"]:not(:disabled)`);
@@ -50,7 +52,7 @@ function pressAction(letter: string): boolean {
   return button !== null && button !== undefined;
 }
 
-/** Returns what ends it. */
+/** Returns a function that removes the listener. */
 export function listenForKeys({ onHelp }: { onHelp: () => void }): () => void {
   const onKey = (event: KeyboardEvent): void => {
     if (!shortcutsOn.get() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey)

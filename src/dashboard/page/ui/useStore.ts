@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { clock, type PageState, page } from "../state/page.ts";
 import type { Store } from "../state/store.ts";
 
-/** Renders again when what is picked has become another value. */
+/** Renders again when the selected value changes. */
 export function useStore<State, Picked>(store: Store<State>, pick: (state: State) => Picked): Picked {
   const [, render] = useState(0);
   const picked = pick(store.get());
@@ -13,7 +13,7 @@ export function useStore<State, Picked>(store: Store<State>, pick: (state: State
       const now = latest.current.pick(store.get());
       if (!Object.is(now, latest.current.picked)) render((times) => times + 1);
     };
-    // It may have changed between rendering and now.
+    // The value may have changed between rendering and this effect.
     look();
     return store.subscribe(look);
   }, [store]);

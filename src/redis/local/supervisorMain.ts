@@ -1,11 +1,11 @@
 /**
- * The keeper's process, started detached by localRedis():
- * `node keeperMain.js '{"dataDir":…,"id":…,"idleMs":…,"maxMemoryBytes":…}'`.
- * Says on stderr why it failed; exit code 0 also when another keeper is there.
+ * The supervisor's process, started detached by localRedis():
+ * `node supervisorMain.js '{"dataDir":…,"id":…,"idleMs":…,"maxMemoryBytes":…}'`.
+ * Writes the reason of a failure to stderr; the exit code is also 0 when another supervisor is active.
  */
 import { writeSync } from "node:fs";
 import { localFiles } from "./files.ts";
-import { keep } from "./keeper.ts";
+import { supervise } from "./supervisor.ts";
 
 const { dataDir, ...options } = JSON.parse(process.argv[2] ?? "{}") as {
   dataDir: string;
@@ -15,17 +15,17 @@ const { dataDir, ...options } = JSON.parse(process.argv[2] ?? "{}") as {
 };
 const stop = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop.abort());
-// The terminal that started us may close; we stay as long as there are clients.
+// The terminal that started this process may close; the process stays as long as there are clients.
 process.on("SIGHUP", () => {});
 
 try {
-  await keep({ files: localFiles(dataDir), ...options, stop });
+  await supervise({ files: localFiles(dataDir), ...options, stop });
 } catch (error) {
   process.exitCode = 1;
   try {
     writeSync(2, error instanceof Error ? error.message : String(error));
   } catch {
-    // The command that started us has ended.
+    // The command that started this process has ended.
   }
 }
 process.exit();

@@ -1,27 +1,28 @@
 /**
- * Keeps one local redis-server: starts or adopts it, starts it again when it dies, stops it when nobody has been connected
- * for a while, and leaves nothing running.
+ * Supervises one local redis-server: starts or adopts it, restarts it when it dies, stops it after a period without
+ * clients, and leaves no process running.
  *
- * Soundness of the stop: the keeper first sets CLOSING_KEY and then counts clients; a client first connects and then looks
- * for CLOSING_KEY. Redis does one thing at a time, so either the keeper counts the client or the client sees the key.
- * Soundness of the start: the server listens under a name that no client looks for until its data are loaded and the keys
- * above are as they must be.
+ * Why the stop is safe: the supervisor first sets CLOSING_KEY and then counts clients; a client first connects and
+ * then reads CLOSING_KEY. Redis executes one command at a time, so either the supervisor counts the client or the
+ * client sees the key.
+ * Why the start is safe: the server listens under a name that no client uses until its data are loaded and these keys
+ * are correct.
  */
 import { renameSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import {
-  type KeeperState,
   type LocalFiles,
   makeDirectory,
   PENDING_SOCKET,
   readJson,
   SOCKET,
+  type SupervisorState,
   socketPath,
   writeJson,
 } from "./files.ts";
 import { listens } from "./listens.ts";
-import { acquireLock, type KeeperLock } from "./lock.ts";
+import { acquireLock, type SupervisorLock } from "./lock.ts";
 import { identify, isRunning, type ProcessIdentity } from "./processes.ts";
 import {
   CLEAN_STOP_KEY,
@@ -39,30 +40,33 @@ import {
   spawnServer,
 } from "./server.ts";
 
-export interface KeeperOptions {
+export interface SupervisorOptions {
   files: LocalFiles;
-  /** Of this keeper's lock. */
+  /** Id of this supervisor's lock. */
   id: string;
-  /** How long no client must have been connected before the server is stopped, ms. */
+  /** How long the server stays up without clients, ms. */
   idleMs: number;
   maxMemoryBytes: number;
-  /** Aborted by a signal, or here when a command asks for the stop. */
+  /** Aborted by a signal, or here when a command requests the stop. */
   stop: AbortController;
 }
 
-/** A run that began after a crash vouches for what came before it only when it has lasted this long. */
+/** A run that began after a crash counts as clean only when it has lasted this long. */
 const TRUSTED_AFTER_MS = 120_000;
 const GIVE_UP_AFTER = 3;
-/** How long a server that a killed keeper had just started may take to listen, ms. */
+/** Time within which a server that a killed supervisor had just started begins to listen, ms. */
 const ORPHAN_MS = 1_000;
 
-/** Resolves when the server is stopped, or soon when another keeper is there. Throws after ending what it started. */
-export async function keep(options: KeeperOptions): Promise<void> {
+/**
+ * Resolves when the server is stopped, or soon if another supervisor is active. Throws after ending the processes it
+ * started.
+ */
+export async function supervise(options: SupervisorOptions): Promise<void> {
   makeDirectory(options.files.home);
   const lock = await acquireLock(options.files, options.id, () => options.stop.abort());
   if (!lock) return;
   try {
-    await new Keeper(options, lock).run();
+    await new RedisSupervisor(options, lock).run();
   } finally {
     await lock.release();
   }
@@ -70,10 +74,10 @@ export async function keep(options: KeeperOptions): Promise<void> {
 
 type Event = "died" | "idle" | "asked" | "abandoned";
 
-class Keeper {
-  private readonly options: KeeperOptions;
+class RedisSupervisor {
+  private readonly options: SupervisorOptions;
   private readonly files: LocalFiles;
-  private readonly lock: KeeperLock;
+  private readonly lock: SupervisorLock;
   private readonly socket: string;
   private readonly pendingSocket: string;
   private clean: boolean;
@@ -81,14 +85,14 @@ class Keeper {
   private redis: Redis | undefined;
   private server: LocalServer | undefined;
 
-  constructor(options: KeeperOptions, lock: KeeperLock) {
+  constructor(options: SupervisorOptions, lock: SupervisorLock) {
     this.options = options;
     this.files = options.files;
     this.lock = lock;
     this.socket = socketPath(this.files, SOCKET);
     this.pendingSocket = socketPath(this.files, PENDING_SOCKET);
-    // A keeper that ended well has removed its state.
-    this.clean = readJson<KeeperState>(this.files.state) === undefined;
+    // A supervisor that ended cleanly has removed its state.
+    this.clean = readJson<SupervisorState>(this.files.state) === undefined;
   }
 
   async run(): Promise<void> {
@@ -122,9 +126,12 @@ class Keeper {
     }
   }
 
-  /** Goes on with a server that outlived its keeper; one of another process namespace it stops, since it cannot watch it. */
+  /**
+   * Adopts a server that outlived its supervisor. A server of another process namespace is stopped, since it cannot
+   * be watched.
+   */
   private async adopt(): Promise<LocalServer | undefined> {
-    const before = readJson<KeeperState>(this.files.state);
+    const before = readJson<SupervisorState>(this.files.state);
     const known = before?.server ?? undefined;
     const deadline = performance.now() + (before?.phase === "starting" ? ORPHAN_MS : 0);
     do {
@@ -153,7 +160,7 @@ class Keeper {
       }
       if (performance.now() < deadline) await sleep(20);
     } while (performance.now() < deadline);
-    // Alive and silent: frozen, or not a server of ours any more. Two servers on one file must not be.
+    // Alive but silent: frozen, or no longer a server of ours. Two servers must never use one file.
     if (known && isRunning(known)) await endByForce({ identity: known, exited: new Promise(() => {}) });
     else if ((await listens(this.socket)) || (await listens(this.pendingSocket))) {
       throw new Error(
@@ -227,8 +234,8 @@ class Keeper {
     this.note("ready", identity);
   }
 
-  private note(phase: KeeperState["phase"], server: ProcessIdentity | null): void {
-    const state: KeeperState = { phase, keeper: this.lock.id, server, clean: this.clean };
+  private note(phase: SupervisorState["phase"], server: ProcessIdentity | null): void {
+    const state: SupervisorState = { phase, keeper: this.lock.id, server, clean: this.clean };
     writeJson(this.files.state, state);
   }
 
@@ -241,7 +248,7 @@ class Keeper {
     for (;;) {
       if (stop.aborted) return "asked";
       if (!isRunning(server.identity)) return "died";
-      // The directory was deleted under us, or given to another.
+      // The directory was deleted, or another supervisor has taken it over.
       if (!this.lock.held()) return "abandoned";
       const count = await this.ask(countClients);
       if (count === undefined || count.others > 0 || count.everAccepted !== accepted)
@@ -265,10 +272,10 @@ class Keeper {
     return this.redis && (await question(this.redis).catch(() => undefined));
   }
 
-  /** @returns false when somebody came meanwhile, or the server cannot stop now */
+  /** @returns false when a client connected meanwhile, or the server cannot stop now */
   private async stopServer(server: LocalServer, evenIfUsed: boolean): Promise<boolean> {
     const { identity } = server;
-    // Connects anew where the connection was lost.
+    // Reconnects if the connection was lost.
     await this.ask((redis) => redis.ping());
     const redis = this.redis;
     if (!redis) {
@@ -276,11 +283,11 @@ class Keeper {
       return false;
     }
     try {
-      // A full server takes no key, and this one is ours to lift its limit for its last moment.
+      // A full server accepts no key; its limit is lifted for the last moment.
       await redis.config("SET", "maxmemory", 0);
       await redis.set(CLOSING_KEY, "1", "PX", 5_000);
       const { others } = await countClients(redis);
-      if (others > 0 && !evenIfUsed) throw new Error("somebody connected");
+      if (others > 0 && !evenIfUsed) throw new Error("a client connected");
       const markClean = this.clean || Date.now() - this.readySince > TRUSTED_AFTER_MS;
       if (!markClean) await redis.del(CLEAN_STOP_KEY);
       this.note("stopping", identity);
