@@ -53,7 +53,7 @@ export async function listenDashboard({ host, port, ...options }: ListenOptions)
   if (token === undefined) {
     logger.warn(
       { event: "open_dashboard" },
-      "UEE_API_TOKEN is not set: everybody on this machine may see and do everything here; nobody else can",
+      "UEE_API_TOKEN is not set: every user of this machine has full access; other machines have none",
     );
   }
   return {

@@ -55,7 +55,7 @@ inBrowser("the dashboard's page", ({ visit, keep }) => {
     await provider(page, "cve").waitFor();
     // No error comes, only nothing more: as behind a network that forgot the connection.
     proxy.strand();
-    await page.getByText("Nothing was heard for a while.").waitFor();
+    await page.getByText("The worker has missed heartbeats.").waitFor();
     expect(await page.locator("main.board-stale").count()).toBe(1);
     await page.locator("main.board-stale").waitFor({ state: "detached" });
     await page.getByText("Live", { exact: true }).waitFor();

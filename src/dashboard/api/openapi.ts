@@ -5,7 +5,7 @@ import type { App } from "../app.ts";
 import { tidyDocument } from "./openapiTidy.ts";
 
 const description =
-  "What the dashboard itself uses. Every answer that is not a success is `{code, message, remedy}`; the codes are " +
+  "The API that the dashboard uses. Every error answer is `{code, message, remedy}`; the codes are " +
   "those of docs/errors.md. Actions are answered with 202 when they are accepted; `X-Actor` says who asks.";
 
 /** Register before any route. */
@@ -22,7 +22,7 @@ export async function installOpenApi(
         { name: "providers", description: "Runs, checkpoints and actions" },
         { name: "breakers", description: "Circuit breakers of the upstreams" },
         { name: "permits", description: "The permit pool" },
-        { name: "dead letters", description: "What gave up and waits for a person" },
+        { name: "dead letters", description: "Dead letters and the actions on them" },
         { name: "history", description: "Transitions and decisions" },
         { name: "records", description: "The mirror and its change feed" },
         { name: "session", description: "Logins of browsers" },
@@ -37,7 +37,7 @@ export async function installOpenApi(
             in: "cookie",
             name: "uee_session",
             description:
-              "Set by POST /api/session (its name ends in a mark of the token); changes carry X-CSRF-Token too",
+              "Set by POST /api/session (its name ends in a hash of the token); writes also need X-CSRF-Token",
           },
         },
       },

@@ -19,8 +19,8 @@ const meanings: Readonly<Record<string, string>> = {
   410: "It was removed, or the feed no longer reaches back so far",
   413: "Too large",
   415: "Not JSON",
-  429: "Too many requests; `Retry-After` says when to ask again",
-  503: "Redis is away; `Retry-After` says when to ask again",
+  429: "Too many requests; `Retry-After` says when to retry",
+  503: "Redis is unreachable; `Retry-After` says when to retry",
 };
 
 const header = (name: string, description: string): OpenAPIV3_1.ParameterObject => ({
@@ -32,7 +32,7 @@ const header = (name: string, description: string): OpenAPIV3_1.ParameterObject 
 });
 
 const changeHeaders = [
-  header("X-Actor", "Who asks; kept with the action. A login's own name stands before it."),
+  header("X-Actor", "Actor, stored with the action. For a login, its name comes first."),
   header("X-CSRF-Token", "From GET /api/session; needed with a login, not with a token"),
 ];
 

@@ -14,14 +14,14 @@ export const breakerMetrics: readonly Definition[] = [
   ),
   gauge(
     "uee_breaker_consecutive_failures",
-    "Calls of the fleet that failed in a row.",
+    "Consecutive failed calls of the fleet.",
     ["upstream"],
     ({ breakers }) =>
       breakers.map(({ upstream, consecutiveFailures }) => [{ upstream }, consecutiveFailures] as const),
   ),
   counter(
     "uee_breaker_calls_total",
-    "Calls through the breaker by what came of them; rejected ones were not made.",
+    "Calls through the breaker by result; rejected calls were not made.",
     ["upstream", "outcome"],
     ({ breakers }) =>
       breakers.flatMap(({ upstream, counts: { successes, failures, ignored, rejections } }) =>

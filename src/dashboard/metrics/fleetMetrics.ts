@@ -27,7 +27,7 @@ const only = (value: number): Sample[] => [[{}, value]];
 export const fleetMetrics: readonly Definition[] = [
   gauge(
     "uee_permits",
-    "The permit pool: as a person set it, less what is revoked, held, free, revoked, and batches that wait.",
+    "The permit pool: configured size less revoked permits, held, free and revoked permits, and waiting batches.",
     ["state"],
     ({ permits: { configured, effective, allocated, available, revoked, waiting } }) =>
       each("state", {
@@ -57,47 +57,47 @@ export const fleetMetrics: readonly Definition[] = [
     [],
     ({ kernel }) => only(kernel.buffer_saturation),
   ),
-  gauge("uee_kernel_message_rate", "Jobs settled per second, over the last minute.", [], ({ kernel }) =>
+  gauge("uee_kernel_message_rate", "Finished jobs per second, over the last minute.", [], ({ kernel }) =>
     only(kernel.message_rate),
   ),
   gauge(
     "uee_kernel_error_rate",
-    "Jobs per second that spent an attempt or gave up, over the last minute.",
+    "Jobs per second that spent an attempt or failed permanently, over the last minute.",
     [],
     ({ kernel }) => only(kernel.error_rate),
   ),
-  gauge("uee_workers", "Workers that are known, by health.", ["health"], ({ workers }) => {
+  gauge("uee_workers", "Known workers, by health.", ["health"], ({ workers }) => {
     const count = { live: 0, late: 0, dead: 0 };
     for (const { health } of workers) count[health]++;
     return each("health", count);
   }),
   gauge(
     "uee_worker_heartbeat_max_age_seconds",
-    "Age of the oldest heartbeat among the workers that live.",
+    "Age of the oldest heartbeat of a live worker.",
     [],
     worst(({ lastBeatAt }, look) => Math.max(0, (atMs(look) - Date.parse(lastBeatAt)) / 1_000)),
   ),
   gauge(
     "uee_worker_loop_delay_max_seconds",
-    "Worst delay of an event loop among the workers that live, as of their last heartbeats.",
+    "Worst event-loop delay of a live worker, as of the last heartbeats.",
     [],
     worst(({ vitals }) => (vitals === null ? undefined : vitals.loopDelayMaxMs / 1_000)),
   ),
   gauge(
     "uee_worker_fetch_max_age_seconds",
-    "Longest time since a queue answered a worker that lives, as of its last heartbeat.",
+    "Longest time since a queue answered a live worker, as of the last heartbeats.",
     [],
     worst(({ vitals }) => (vitals === null ? undefined : vitals.lastFetchAgeMs / 1_000)),
   ),
   gauge(
     "uee_worker_resident_memory_max_bytes",
-    "Greatest resident memory among the workers that live.",
+    "Largest resident memory of a live worker.",
     [],
     worst(({ vitals }) => vitals?.rssBytes),
   ),
   gauge(
     "uee_worker_active_batches",
-    "Batches that workers have in flight, prefetched ones too.",
+    "Batches that workers have in flight, including prefetched ones.",
     [],
     (look) => only(live(look).reduce((sum, { vitals }) => sum + (vitals?.activeBatches ?? 0), 0)),
   ),
@@ -113,7 +113,7 @@ export const fleetMetrics: readonly Definition[] = [
   gauge("uee_redis_used_memory_bytes", "Memory that Redis uses.", [], ({ status }) =>
     only(status.redis.usedMemory),
   ),
-  gauge("uee_redis_max_memory_bytes", "Memory that Redis may use; 0: no limit.", [], ({ status }) =>
+  gauge("uee_redis_max_memory_bytes", "Memory limit of Redis; 0: no limit.", [], ({ status }) =>
     only(status.redis.maxMemory),
   ),
   gauge("uee_redis_trouble", "1 when Redis refuses writes.", [], ({ status }) =>

@@ -19,7 +19,7 @@ export const letterMetrics: readonly Definition[] = [
   ),
   gauge(
     "uee_dead_letter_states",
-    "Dead letters that wait for a person, are replayed, or are accepted.",
+    "Dead letters that are open, being replayed, or accepted.",
     ["provider", "state"],
     ofLetters(({ byState }, labels) => each("state", { ...byState }, labels)),
   ),
@@ -31,7 +31,7 @@ export const letterMetrics: readonly Definition[] = [
   ),
   gauge(
     "uee_dead_letter_raw_bytes",
-    "Raw bytes that are kept for dead letters.",
+    "Raw bytes stored for dead letters.",
     ["provider"],
     ofLetters(({ rawBytes }, labels) => [[labels, rawBytes]]),
   ),

@@ -66,13 +66,13 @@ export class Metrics {
     });
     this.#requests = new Counter({
       name: "uee_http_requests_total",
-      help: "Requests that this process answered.",
+      help: "Requests answered by this process.",
       labelNames: ["method", "route", "status"],
       registers,
     });
     this.#durations = new Histogram({
       name: "uee_http_request_duration_seconds",
-      help: "How long answers of this process took.",
+      help: "Response time of this process.",
       labelNames: ["method", "route"],
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
       registers,

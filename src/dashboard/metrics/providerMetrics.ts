@@ -104,7 +104,7 @@ export const providerMetrics: readonly Definition[] = [
   ),
   gauge(
     "uee_run_progress_ratio",
-    "How much of the open run's present pass is done, as far as it is known.",
+    "Completed share of the open run's current pass, as far as it is known.",
     ["provider"],
     ofProviders(({ openRun }, labels) => {
       const done = openRun === null ? undefined : doneRatio(openRun);
@@ -113,7 +113,7 @@ export const providerMetrics: readonly Definition[] = [
   ),
   gauge(
     "uee_run_records",
-    "Records of the open run, by what became of them so far.",
+    "Records of the open run, by result so far.",
     ["provider", "outcome"],
     ofProviders(({ openRun }, labels) => {
       if (openRun === null) return [];

@@ -20,7 +20,7 @@ export function breakerRoutes(app: App, { engine }: RouteSurroundings): void {
       schema: {
         operationId: "listBreakers",
         tags: ["breakers"],
-        summary: "Every upstream's breaker, as the whole fleet has it",
+        summary: "The circuit breaker of every upstream",
         response: { 200: breakersSchema, ...commonErrors },
       },
     },
@@ -45,7 +45,7 @@ export function breakerRoutes(app: App, { engine }: RouteSurroundings): void {
       schema: {
         operationId: "resetBreaker",
         tags: ["breakers"],
-        summary: "Close a breaker by hand; it opens again when calls go on failing",
+        summary: "Close a breaker; it opens again if calls continue to fail",
         params: z.object({ upstream: upstreamName.describe("Name of the provider that it feeds") }),
         body: reasonBodySchema,
         response: { 202: breakerResetSchema, ...bodyErrors, 404: errorSchema, 409: errorSchema },

@@ -20,10 +20,12 @@ import { bodyErrors, commonErrors, optionalProvider, person } from "./shared.ts"
 /** Time for thousands of dead letters, one by one, ms. */
 const ACTION_MS = 120_000;
 
-const letterParams = z.object({ id: z.string().max(200).describe("The letter's id, or its job's") });
+const letterParams = z.object({
+  id: z.string().max(200).describe("The id of the dead letter, or of its job"),
+});
 const rawBytes = z
   .string()
-  .meta({ id: "RawBytes", description: "As they were received from the upstream", format: "binary" });
+  .meta({ id: "RawBytes", description: "The bytes that the upstream sent", format: "binary" });
 
 const actionErrors = { ...bodyErrors, 404: errorSchema } as const;
 
@@ -35,7 +37,7 @@ export function deadLetterRoutes(app: App, { engine }: RouteSurroundings): void 
       schema: {
         operationId: "listDeadLetters",
         tags: ["dead letters"],
-        summary: "Batches and records that gave up, page by page; the newest failure first",
+        summary: "Dead letters, page by page, newest failure first",
         querystring: deadLetterQuerySchema,
         response: { 200: deadLettersSchema, 404: errorSchema, ...commonErrors },
       },
@@ -49,7 +51,7 @@ export function deadLetterRoutes(app: App, { engine }: RouteSurroundings): void 
       schema: {
         operationId: "getDeadLetterStats",
         tags: ["dead letters"],
-        summary: "How many, by state, code, class and provider, and how near to the cap",
+        summary: "Counts by state, code, class and provider, and the share of the cap",
         querystring: z.object({ provider: optionalProvider }),
         response: { 200: deadLetterStatsSchema, 404: errorSchema, ...commonErrors },
       },
@@ -104,7 +106,7 @@ export function deadLetterRoutes(app: App, { engine }: RouteSurroundings): void 
       schema: {
         operationId: "replayDeadLetters",
         tags: ["dead letters"],
-        summary: "Give each a new job with fresh attempts",
+        summary: "Create a new job with new attempts for each dead letter",
         body: deadLetterActionSchema,
         response: { 202: replayReportSchema, ...actionErrors },
       },
@@ -121,7 +123,7 @@ export function deadLetterRoutes(app: App, { engine }: RouteSurroundings): void 
       schema: {
         operationId: "acceptDeadLetters",
         tags: ["dead letters"],
-        summary: "Stop counting bad records, until the upstream sends other content",
+        summary: "Accept bad records until the upstream sends other content",
         body: deadLetterActionSchema,
         response: { 202: deadLetterReportSchema, ...actionErrors },
       },

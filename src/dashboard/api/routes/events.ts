@@ -20,7 +20,7 @@ export function eventRoutes(app: App, { hub, ended, followers }: EventSurroundin
       schema: {
         operationId: "followEvents",
         tags: ["fleet"],
-        summary: "What changes, as server-sent events; `Last-Event-ID` resumes",
+        summary: "Changes as server-sent events; `Last-Event-ID` resumes",
         response: {
           200: { content: { "text/event-stream": { schema: eventStreamSchema } } },
           ...commonErrors,

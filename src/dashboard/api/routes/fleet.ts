@@ -61,7 +61,7 @@ export function fleetRoutes(app: App, { engine }: RouteSurroundings): void {
       schema: {
         operationId: "listSchedules",
         tags: ["fleet"],
-        summary: "When each provider runs next by itself, and what came of the last time",
+        summary: "Next scheduled run of each provider, and the result of the last one",
         response: { 200: schedulesSchema, ...commonErrors },
       },
     },
@@ -73,7 +73,7 @@ export function fleetRoutes(app: App, { engine }: RouteSurroundings): void {
       schema: {
         operationId: "listTransitions",
         tags: ["history"],
-        summary: "What the machines did, who asked for it and why",
+        summary: "Transitions of the machines with actor and reason",
         querystring: z.object({ provider: optionalProvider, limit: limitQuery(1_000, 100) }),
         response: { 200: transitionsSchema, ...commonErrors },
       },
@@ -86,7 +86,7 @@ export function fleetRoutes(app: App, { engine }: RouteSurroundings): void {
       schema: {
         operationId: "listQuotaEvents",
         tags: ["history"],
-        summary: "Decisions about the permit pool, the optimizer's and people's",
+        summary: "Decisions about the permit pool, by the optimizer and operators",
         querystring: z.object({ limit: limitQuery(1_000, 100) }),
         response: { 200: quotaEventsSchema, ...commonErrors },
       },

@@ -21,7 +21,7 @@ export function metricsRoutes(app: App, metrics: Metrics): void {
       schema: {
         operationId: "getMetrics",
         tags: ["health"],
-        summary: "Metrics for Prometheus; also while Redis is away",
+        summary: "Metrics for Prometheus; also while Redis is unreachable",
         response: { 200: { content: { "text/plain": { schema: textSchema } } }, ...commonErrors },
       },
     },

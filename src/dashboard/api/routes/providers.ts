@@ -16,9 +16,10 @@ import {
 import { bodyErrors, commonErrors, optionalProvider, person, providerParams } from "./shared.ts";
 
 const summaries = {
-  pause: "New batches stop at once, running ones at their next safe point; it stays until somebody resumes",
+  pause:
+    "New batches stop at once, running ones at their next safe point; the pause lasts until an operator resumes",
   resume: "Go on from the checkpoint",
-  stop: "Cancel what is planned of the open run and close it as stopped",
+  stop: "Cancel the planned batches of the open run and close it as stopped",
 } as const;
 
 const actionErrors = { ...bodyErrors, 404: errorSchema, 409: errorSchema } as const;
@@ -30,11 +31,11 @@ export function providerRoutes(app: App, { engine }: RouteSurroundings): void {
       schema: {
         operationId: "listCheckpoints",
         tags: ["providers"],
-        summary: "What was committed, batch by batch, and what failed",
+        summary: "Committed and failed batches",
         params: providerParams,
         querystring: z.object({
           limit: limitQuery(1_000, 50),
-          success_only: z.stringbool().default(false).describe("Leave out those that failed"),
+          success_only: z.stringbool().default(false).describe("Omit failed ones"),
         }),
         response: { 200: checkpointsSchema, 404: errorSchema, ...commonErrors },
       },

@@ -34,7 +34,7 @@ export function recordRoutes(app: App, { engine }: RouteSurroundings): void {
       schema: {
         operationId: "listChanges",
         tags: ["records"],
-        summary: "The change feed from a cursor on, page by page; the oldest first",
+        summary: "The change feed after a cursor, page by page, oldest first",
         querystring: z.object({
           since: z
             .string()

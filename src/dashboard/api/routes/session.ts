@@ -47,7 +47,7 @@ export function sessionRoutes(app: App, { guard, token, tokens, ended, logins }:
       schema: {
         operationId: "whoAmI",
         tags: ["session"],
-        summary: "Who is asking; 401: log in",
+        summary: "Identity of the caller; 401: log in",
         response: { 200: sessionSchema, ...commonErrors },
       },
     },
@@ -61,7 +61,7 @@ export function sessionRoutes(app: App, { guard, token, tokens, ended, logins }:
         operationId: "lookIn",
         tags: ["session"],
         summary:
-          "Whether the page has to show its login; a refusal would stand in the browser's console as an error",
+          "Whether the page must show its login; a 401 would appear as an error in the browser's console",
         security: [],
         response: { 200: entrySchema },
       },
@@ -78,7 +78,7 @@ export function sessionRoutes(app: App, { guard, token, tokens, ended, logins }:
       schema: {
         operationId: "logIn",
         tags: ["session"],
-        summary: "Log in with the API token and a name, which is kept with every action",
+        summary: "Log in with the API token and a name, which is stored with every action",
         security: [],
         body: loginBodySchema,
         response: { 200: sessionSchema, 409: errorSchema, ...bodyErrors },

@@ -8,7 +8,7 @@ export const startBodySchema = z
     allowShrink: z
       .boolean()
       .default(false)
-      .describe("Remove records even where the upstream lost suspiciously many"),
+      .describe("Remove records even if the upstream lost suspiciously many"),
     allowOlder: z
       .boolean()
       .default(false)

@@ -14,7 +14,7 @@ export const breakerSchema = shows<EngineBreakerView>()(
       upstream: z.string(),
       state: stateSchema,
       version: z.number().describe("Counts its transitions"),
-      consecutiveFailures: z.number().describe("Calls of the fleet that failed in a row"),
+      consecutiveFailures: z.number().describe("Consecutive failed calls of the fleet"),
       failedProbes: z.number(),
       opens: z.number(),
       openedAt: isoTime.nullable().describe("When it left closed"),
@@ -23,7 +23,7 @@ export const breakerSchema = shows<EngineBreakerView>()(
       probe: z
         .object({ by: z.string(), since: isoTime })
         .nullable()
-        .describe("Who probes; one in the whole fleet"),
+        .describe("Holder of the probe token; one in the whole fleet"),
       lastFailure: z.object({ code: z.string(), message: z.string(), at: isoTime }).nullable(),
       counts: z.object({
         calls: z.number(),
@@ -76,6 +76,6 @@ export type BreakerTransition = z.output<typeof breakerTransitionSchema>;
 export type BreakerTransitions = z.output<typeof breakerTransitionsSchema>;
 
 export const breakerResetSchema = z
-  .object({ changed: z.boolean().describe("False: it was closed already"), breaker: breakerSchema })
+  .object({ changed: z.boolean().describe("False: it was already closed"), breaker: breakerSchema })
   .meta({ id: "BreakerReset" });
 export type BreakerReset = z.output<typeof breakerResetSchema>;

@@ -19,7 +19,7 @@ export const isoTime = z.string().describe("ISO 8601 time, UTC");
 
 export const errorSchema = z
   .object({
-    code: z.string().describe("Of the error catalog; match on it, never on the text"),
+    code: z.string().describe("Code of the error catalog; match on it, never on the text"),
     message: z.string(),
     remedy: z.string().describe("What a person can do about it"),
     state: z.string().optional().describe("409: the state that refused"),
@@ -44,9 +44,9 @@ export const machineStatusSchema = shows<EngineMachineStatus>()(
       state: z.string(),
       since: isoTime.nullable(),
       reason: z.string().nullable(),
-      actor: z.string().nullable().describe("Who or what brought it there"),
+      actor: z.string().nullable().describe("Actor of the transition"),
       until: isoTime.nullable().describe("End of a wait"),
-      remainingMs: z.number().describe("What is left of the wait, ms"),
+      remainingMs: z.number().describe("Remaining wait, ms"),
       version: z.number().describe("Counts the machine's transitions"),
     })
     .meta({ id: "MachineStatus" }),
@@ -76,7 +76,7 @@ export const runSchema = shows<EngineRunProgress>()(
       unchanged: z.number(),
       removed: z.number(),
       deadLettered: z.number(),
-      accepted: z.number().describe("Bad records that a person has accepted"),
+      accepted: z.number().describe("Bad records that an operator has accepted"),
       requests: z.number(),
       batches: z.number(),
       batchesDone: z.number(),
@@ -95,12 +95,12 @@ export const runSchema = shows<EngineRunProgress>()(
             batch: z.string(),
             code: z.string(),
             message: z.string(),
-            attempt: z.number().describe("The one that failed, from 1"),
-            attempts: z.number().describe("After the last the batch is given up"),
+            attempt: z.number().describe("Number of the failed attempt, from 1"),
+            attempts: z.number().describe("After the last attempt the batch is a dead letter"),
             nextAt: isoTime.describe("In the past while the next attempt waits for its turn or is under way"),
           }),
         )
-        .describe("Batches that failed and are tried again, the next one first; at most 20"),
+        .describe("Failed batches that are retried, the next one first; at most 20"),
       error: z.object({ code: z.string(), message: z.string(), remedy: z.string() }).nullable(),
     })
     .meta({ id: "Run" }),
@@ -122,4 +122,4 @@ export const limitQuery = (most: number, usual: number) =>
     .min(1)
     .max(most)
     .default(usual)
-    .describe(`At most so many, the newest first; up to ${most}`);
+    .describe(`Maximum number of entries, newest first; up to ${most}`);

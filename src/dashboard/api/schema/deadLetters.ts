@@ -25,7 +25,7 @@ export const deadLetterSchema = shows<EngineDeadLetter>()(
       state: deadLetterStateSchema,
       code: z.string(),
       message: z.string(),
-      subject: z.string().describe("The record's id where it has one; else the batch key"),
+      subject: z.string().describe("The record's id if it has one, else the batch key"),
       runId: z.string(),
       batch: z.string(),
       size: z.number().describe("Records that the batch was planned with; 1 for a record"),
@@ -53,7 +53,7 @@ export const deadLettersSchema = shows<EngineDeadLetterPage>()(
   z
     .object({
       letters: z.array(deadLetterSchema).describe("The newest failure first"),
-      cursor: z.string().nullable().describe("Give it back to read on; null at the end"),
+      cursor: z.string().nullable().describe("Pass it to read the next page; null at the end"),
     })
     .meta({ id: "DeadLetters" }),
 );
@@ -126,7 +126,7 @@ const selectionFields = {
 export const deadLetterActionSchema = z
   .strictObject({
     ...selectionFields,
-    dryRun: z.boolean().default(false).describe("Only say what would be done"),
+    dryRun: z.boolean().default(false).describe("Only report what would be done"),
     limit: z.number().int().min(1).max(10_000).default(1_000).describe("At most so many letters"),
     reason: reasonSchema,
   })
@@ -141,7 +141,7 @@ const reportFields = {
   dryRun: z.boolean(),
   matched: z.number(),
   done: z.number(),
-  skipped: counts.describe("Left as they were, by reason"),
+  skipped: counts.describe("Unchanged, by reason"),
   sample: z.array(deadLetterSchema).describe("A few of those done"),
 };
 
@@ -181,7 +181,7 @@ export const purgeReportSchema = shows<EnginePurgeReport>()(
           records: z.number(),
           rawBytes: z.number(),
         })
-        .describe("What nobody can replay any more"),
+        .describe("Dead letters that can no longer be replayed"),
     })
     .meta({ id: "PurgeReport" }),
 );

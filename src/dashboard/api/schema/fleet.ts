@@ -12,7 +12,10 @@ export const permitsSchema = shows<PoolView>()(
   z
     .object({
       at: epochMs,
-      configured: z.number().nullable().describe("What a person set; null before anybody used the pool"),
+      configured: z
+        .number()
+        .nullable()
+        .describe("Size that an operator set; null before the pool was first used"),
       effective: z.number().describe("Configured less what is revoked"),
       revoked: z.number(),
       allocated: z.number(),
@@ -100,9 +103,12 @@ export const quotaEventSchema = shows<EngineQuotaEvent>()(
       id: z.string(),
       at: isoTime,
       kind: z.enum(["revoke", "restore", "resize"]).describe("resize is a person's"),
-      permits: z.number().describe("How many were taken or given; of a resize the new size"),
+      permits: z.number().describe("Number of permits taken or returned; for a resize the new size"),
       reason: z.string(),
-      p99Ms: z.number().nullable().describe("What the optimizer saw; null where a person decided"),
+      p99Ms: z
+        .number()
+        .nullable()
+        .describe("Metrics that the optimizer saw; null for an operator's decision"),
       saturation: z.number().nullable(),
       size: z.number(),
       effective: z.number(),

@@ -7,7 +7,7 @@ export const progressSchema = z
   .object({
     fetched: z.number(),
     expected: z.number().nullable(),
-    share: z.number().nullable().describe("Done of the present pass, 0 to 1; null while nobody knows"),
+    share: z.number().nullable().describe("Completed share of the current pass, 0 to 1; null while unknown"),
     perSecond: z
       .number()
       .nullable()
@@ -15,7 +15,7 @@ export const progressSchema = z
     remainingMs: z
       .number()
       .nullable()
-      .describe("At that pace; null where it cannot be told, or the run waits"),
+      .describe("At the current rate; null while unknown, or while the run waits"),
   })
   .meta({ id: "Progress" });
 export type Progress = z.output<typeof progressSchema>;
@@ -24,10 +24,10 @@ export const overviewProviderSchema = z
   .object({
     provider: z.string(),
     machine: machineStatusSchema,
-    actions: z.array(actionSchema).describe("What the state allows, and would change something"),
+    actions: z.array(actionSchema).describe("Actions that the state allows and that would have an effect"),
     verified: z.boolean().describe("Verified complete at least once"),
     verifiedAt: isoTime.nullable(),
-    freshMs: z.number().nullable().describe("Since verified complete, ms; null where it never was"),
+    freshMs: z.number().nullable().describe("Time since the mirror was verified complete, ms; null if never"),
     watermark: z.string().nullable().describe("Upstream time up to which the mirror is verified complete"),
     records: z.number(),
     openRun: runSchema.nullable(),
@@ -35,13 +35,15 @@ export const overviewProviderSchema = z
     lastRun: runSchema.nullable().describe("The last ordinary run that closed"),
     lastRunSettled: z
       .boolean()
-      .describe("It fell short only by dead letters, and none is left: replayed, accepted or purged since"),
+      .describe(
+        "The run was incomplete only because of dead letters, and all of them have been replayed, accepted or purged since",
+      ),
     lastReplay: runSchema.nullable().describe("The last run of replayed dead letters that closed"),
     lastCheckpoint: z.string().nullable().describe("URN"),
     nextRun: z
       .object({ at: isoTime, mode: runModeSchema })
       .nullable()
-      .describe("By its schedules; a paused provider's does nothing"),
+      .describe("By schedule; a paused provider opens no run"),
     jobs: z.object({
       waiting: z.number(),
       active: z.number(),
@@ -49,14 +51,16 @@ export const overviewProviderSchema = z
       failed: z.number().describe("In the failed set"),
     }),
     deadLetters: z.object({
-      entries: z.number().describe("Those that count; accepted ones do not"),
+      entries: z.number().describe("Without accepted ones"),
       share: z.number().describe("Of the cap at which the provider pauses; 1 = full"),
       level: z.enum(["ok", "near", "full"]),
     }),
     staleAfterMs: z
       .number()
       .nullable()
-      .describe("Verified longer ago than this it is stale, ms; null where its schedules have no interval"),
+      .describe(
+        "Maximum age of a verified mirror before it is stale, ms; null if its schedules have no interval",
+      ),
     problems: z
       .array(
         z.object({
@@ -66,7 +70,7 @@ export const overviewProviderSchema = z
           remedy: z.string(),
         }),
       )
-      .describe("What is wrong, the worst first; what `uee status --check`, `uee doctor` and the alerts say"),
+      .describe("Problems, worst first; the same as in `uee status --check`, `uee doctor` and the alerts"),
     permits: z.object({ held: z.number(), waiting: z.number(), askedBack: z.number() }),
   })
   .meta({ id: "OverviewProvider" });
@@ -76,7 +80,7 @@ export const overviewSchema = z
   .object({
     at: isoTime,
     macro: machineStatusSchema,
-    stranded: z.boolean().describe("Jobs wait and no worker lives"),
+    stranded: z.boolean().describe("Jobs wait and no worker is live"),
     runsPaused: z.boolean().describe("The queue `runs` is paused: jobs of scripts and schedules wait"),
     workers: z.number().describe("Live ones"),
     deadLetters: z.number(),
@@ -92,7 +96,7 @@ export const overviewSchema = z
       usedMemory: z.number().describe("Bytes"),
       maxMemory: z.number().describe("Bytes; 0: no limit"),
       persistence: z.string(),
-      trouble: z.string().nullable().describe("Why it refuses writes at present, as far as it tells"),
+      trouble: z.string().nullable().describe("Why Redis refuses writes now, as far as it reports"),
     }),
     providers: z.array(overviewProviderSchema),
   })

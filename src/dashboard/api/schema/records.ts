@@ -60,7 +60,7 @@ export const changeSchema = shows<ChangeEntry>()(
 export const changesSchema = z
   .object({
     changes: z.array(changeSchema),
-    cursor: z.string().nullable().describe("Give it as `since` to go on; null where there is nothing yet"),
+    cursor: z.string().nullable().describe("Pass it as `since` to continue; null while the feed is empty"),
   })
   .meta({ id: "Changes" });
 export type Change = z.output<typeof changeSchema>;

@@ -5,17 +5,17 @@ import { isoTime } from "./common.ts";
 export const sessionSchema = z
   .object({
     actor: z.string().describe("Name that is kept with actions"),
-    csrfToken: z.string().describe("To be sent as X-CSRF-Token with every change"),
-    tokenRequired: z.boolean().describe("False: this dashboard is open to everybody on this machine"),
-    expiresAt: isoTime.nullable().describe("End of the login; null where there is none"),
+    csrfToken: z.string().describe("Send it as X-CSRF-Token with every write"),
+    tokenRequired: z.boolean().describe("False: this dashboard is open to every user of this machine"),
+    expiresAt: isoTime.nullable().describe("End of the login; null without a login"),
   })
   .meta({ id: "Session" });
 export type Session = z.output<typeof sessionSchema>;
 
 export const entrySchema = z
   .object({
-    tokenRequired: z.boolean().describe("False: this dashboard is open to everybody on this machine"),
-    loggedIn: z.boolean().describe("The request carries a login that holds, or none is needed"),
+    tokenRequired: z.boolean().describe("False: this dashboard is open to every user of this machine"),
+    loggedIn: z.boolean().describe("The request has a valid login, or none is required"),
   })
   .meta({ id: "Entry" });
 export type EntryAnswer = z.output<typeof entrySchema>;

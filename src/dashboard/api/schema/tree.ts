@@ -20,13 +20,13 @@ export const etlTreeSchema = shows<EngineEtlTree>()(
           state: z.string(),
           last_checkpoint: z.string().nullable().describe("URN"),
           processed_count: z.number().describe("Records processed by the open run, else by the last"),
-          error_count: z.number().describe("Of those, the ones that failed for good"),
+          error_count: z.number().describe("Of these, permanently failed records"),
           permits_allocated: z.number(),
           created_at: isoTime.nullable(),
           updated_at: isoTime.nullable(),
         }),
       ),
-      total_checkpoints: z.number().describe("Checkpoints ever kept, all providers"),
+      total_checkpoints: z.number().describe("Number of checkpoints ever stored, all providers"),
     })
     .meta({ id: "EtlTree" }),
 );
@@ -39,8 +39,8 @@ const kernelFields = {
   total_permits: z.number(),
   allocated_permits: z.number(),
   available_permits: z.number(),
-  message_rate: z.number().describe("Jobs settled per second, over the last minute"),
-  error_rate: z.number().describe("Of those, the ones that spent an attempt or gave up, per second"),
+  message_rate: z.number().describe("Finished jobs per second, over the last minute"),
+  error_rate: z.number().describe("Of these, jobs that spent an attempt or failed permanently, per second"),
 };
 
 export const kernelMetricsSchema = shows<EngineKernelMetrics>()(

@@ -19,12 +19,12 @@ export const workerSchema = shows<WorkerView>()(
       lastBeatAt: isoTime,
       vitals: z
         .object({
-          responseMs: z.number().describe("A round trip through its own event loop"),
+          responseMs: z.number().describe("A round trip through the worker's event loop"),
           loopDelayP99Ms: z.number(),
           loopDelayMaxMs: z.number(),
           activeBatches: z.number(),
           rssBytes: z.number().describe("Resident memory"),
-          lastFetchAgeMs: z.number().describe("Since the queue last answered it"),
+          lastFetchAgeMs: z.number().describe("Time since the queue last answered the worker"),
         })
         .nullable()
         .describe("Null until the first heartbeat with figures"),
@@ -33,7 +33,9 @@ export const workerSchema = shows<WorkerView>()(
 );
 export const workersSchema = z
   .object({
-    workers: z.array(workerSchema).describe("The oldest first; the dead of the last ten minutes too"),
+    workers: z
+      .array(workerSchema)
+      .describe("Oldest first; including workers that died in the last ten minutes"),
   })
   .meta({ id: "Workers" });
 export type Worker = z.output<typeof workerSchema>;

@@ -132,7 +132,7 @@ function Plan({ action, target, plan }: { action: BulkAction; target: Target; pl
       {skippedText(plan) !== "" && <p class="muted">{skippedText(plan)}.</p>}
       {action === "replay" && (
         <p class="muted">
-          Each gets a new job with fresh attempts, in its own run while that is open, else in a replay run.
+          Each gets a new job with new attempts, in its own run while that is open, else in a replay run.
           Newer data is never overwritten. For a bad record the kept bytes are read again; the upstream is not
           asked: a run of the provider does that, and settles by itself what it then stores or no longer
           finds.
@@ -145,7 +145,7 @@ function Plan({ action, target, plan }: { action: BulkAction; target: Target; pl
       )}
       {action === "purge" && plan.done > 0 && (
         <p class="notice tone-bad">
-          Nobody can replay them any more
+          They can no longer be replayed
           {lost &&
             `: ${plural(lost.batches, "batch", "batches")} with ${plural(lost.batchRecords, "record")}, ${plural(lost.records, "bad record")}, ${bytes(lost.rawBytes)} of raw bytes`}
           . This cannot be undone.

@@ -57,7 +57,8 @@ export function DeadLetters() {
           </Empty>
         ) : isAny(chosen) || stats.total === 0 ? (
           <Empty title="No dead letters">
-            Nothing gave up. What does is kept here until somebody decides.
+            No dead letters. Batches and records that fail permanently are kept here until an operator
+            decides.
           </Empty>
         ) : (
           <Empty title="None match">

@@ -12,7 +12,7 @@ import { ResetBreakerDialog } from "./resetBreakerDialog.tsx";
 const looks: Readonly<Record<Breaker["state"], Look>> = {
   closed: { tone: "good", sign: "check", means: "Calls go through." },
   half_open: { tone: "warn", sign: "half", means: "One process tries for all whether the upstream is well." },
-  open: { tone: "bad", sign: "cross", means: "Nobody calls this upstream until the wait is over." },
+  open: { tone: "bad", sign: "cross", means: "No request is sent to this upstream until the wait is over." },
 };
 
 export function Breakers() {

@@ -71,7 +71,7 @@ function Gauges({ kernel }: { kernel: KernelMetrics }) {
         <Fact
           label="Errors"
           tone={kernel.error_rate > 0 ? "warn" : undefined}
-          hint="Jobs that spent an attempt or gave up, over the last minute"
+          hint="Jobs that spent an attempt or failed permanently, over the last minute"
         >
           {rate(kernel.error_rate)}
         </Fact>

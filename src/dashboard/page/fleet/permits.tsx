@@ -68,7 +68,7 @@ function Pool({ permits }: { permits: PermitsView }) {
         </p>
       )}
       {busy.length === 0 ? (
-        <p class="muted">Nobody holds a permit or waits for one.</p>
+        <p class="muted">No batch holds a permit or waits for one.</p>
       ) : (
         <ul class="rows" aria-label="Permits by provider">
           {busy.map(({ provider, held, waiting: waits, waitingMs, askedBack: back }) => (

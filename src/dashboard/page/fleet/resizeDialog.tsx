@@ -60,7 +60,7 @@ export function ResizeDialog({ permits, onClose }: { permits: Permits; onClose: 
             Down by {now - size}: fewer batches work at once.{" "}
             {excess > 0
               ? `${plural(excess, "permit")} will be asked back; their batches end at the next safe point, at the latest when their lease is taken.`
-              : "No holder has to give anything back."}
+              : "No holder has to return a permit."}
           </p>
         )}
         <ReasonField reason={reason} onReason={setReason} />

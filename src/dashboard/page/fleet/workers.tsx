@@ -6,7 +6,7 @@ import { Empty, Loading, Moment, Panel, StateBadge } from "../ui/parts.tsx";
 import { useNow, usePage } from "../ui/useStore.ts";
 
 const looks: Readonly<Record<Worker["health"], Look>> = {
-  live: { tone: "good", sign: "check", means: "Heard of on time; a heartbeat is due every 10 s." },
+  live: { tone: "good", sign: "check", means: "Heartbeats arrive on time, every 10 s." },
   late: { tone: "warn", sign: "clock", means: "A heartbeat is missing." },
   dead: { tone: "bad", sign: "cross", means: "Three heartbeats are missing, or its process is gone." },
 };

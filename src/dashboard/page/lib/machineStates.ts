@@ -29,7 +29,7 @@ const looks: Readonly<Record<string, Look>> = {
     means: "The run is open; the pool has no permit left for it.",
   },
   WAITING_BACKOFF: { tone: "warn", sign: "clock", means: "The run is open and must wait before it goes on." },
-  PAUSED: { tone: "bad", sign: "pause", means: "Nothing starts until a person resumes." },
+  PAUSED: { tone: "bad", sign: "pause", means: "Nothing starts until an operator resumes." },
   TERMINATED: { tone: "quiet", sign: "stop", means: "The last run is over; the next one may open." },
   BOOTSTRAPPING: { tone: "quiet", sign: "half", means: "The fleet has started and no run has begun since." },
   ORCHESTRATING: {
@@ -38,7 +38,7 @@ const looks: Readonly<Record<string, Look>> = {
     means: "Runs are in progress or have ended; no provider is held up.",
   },
   STABILIZING: { tone: "warn", sign: "alert", means: "At least one provider waits or is paused." },
-  DRAINING: { tone: "warn", sign: "drain", means: "The last worker leaves or has left; no batch is begun." },
+  DRAINING: { tone: "warn", sign: "drain", means: "The last worker stops or has stopped; no batch begins." },
 };
 
 export const lookOf = (state: string): Look =>
@@ -46,7 +46,7 @@ export const lookOf = (state: string): Look =>
 
 const runLooks: Readonly<Record<string, Look>> = {
   running: { tone: "good", sign: "play", means: "Open." },
-  complete: { tone: "good", sign: "check", means: "Everything in, and verified." },
+  complete: { tone: "good", sign: "check", means: "All data is stored and verified." },
   incomplete: {
     tone: "bad",
     sign: "alert",

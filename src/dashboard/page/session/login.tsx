@@ -28,7 +28,7 @@ export function Login({ ended }: { ended: boolean }) {
     <Gate>
       {ended && (
         <p class="notice tone-warn" role="status">
-          Your login has ended. Nothing that you started was stopped.
+          Your login has ended. Actions that you started continue.
         </p>
       )}
       <form class="stack" onSubmit={submit}>
@@ -44,7 +44,7 @@ export function Login({ ended }: { ended: boolean }) {
             aria-describedby="name-hint"
           />
           <span class="hint" id="name-hint">
-            Kept with everything that you do here.
+            Stored with all your actions.
           </span>
         </label>
         <label class="field">

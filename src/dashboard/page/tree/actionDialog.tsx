@@ -124,8 +124,8 @@ function StartChoices({
               onChange={({ currentTarget: { checked } }) => setAllowed({ ...allowed, allowShrink: checked })}
             />
             <span>
-              Remove records even where the upstream lost suspiciously many (over 5 %). Only when you know
-              that it is true.
+              Remove records even if the upstream lost suspiciously many (over 5 %). Only if you know that it
+              is true.
             </span>
           </label>
           <label class="check">
@@ -135,7 +135,7 @@ function StartChoices({
               onChange={({ currentTarget: { checked } }) => setAllowed({ ...allowed, allowOlder: checked })}
             />
             <span>
-              Accept a catalogue that is older than the edition in the store. Only when you know that the
+              Accept a catalogue that is older than the edition in the store. Only if you know that the
               upstream took the newer one back.
             </span>
           </label>
@@ -151,7 +151,7 @@ function Consequence({ action, provider }: { action: Exclude<Action, "start">; p
     return (
       <p>
         New batches stop at once, running ones at their next safe point. It stays paused, also over restarts,
-        deploys and schedules, until somebody resumes it.
+        deploys and schedules, until an operator resumes it.
       </p>
     );
   }
@@ -175,7 +175,7 @@ function Consequence({ action, provider }: { action: Exclude<Action, "start">; p
     <p>
       {openRun === null
         ? "No run is open: only the state changes."
-        : `Run ${openRun.runId} ends here: ${count(openRun.batchesDone)} of ${plural(openRun.batchesPlanned, "batch", "batches")} are done, the others are cancelled. What is committed stays; the watermark does not move. This cannot be undone: the next run begins anew.`}
+        : `Run ${openRun.runId} ends here: ${count(openRun.batchesDone)} of ${plural(openRun.batchesPlanned, "batch", "batches")} are done, the others are cancelled. Committed batches stay; the watermark does not move. This cannot be undone: the next run starts from the beginning.`}
     </p>
   );
 }

@@ -90,7 +90,7 @@ function Person({ session }: { session: Session }) {
   if (session.tokenRequired) {
     return (
       <div class="person">
-        <span title="Kept with everything that you do here">{session.actor}</span>
+        <span title="Stored with all your actions">{session.actor}</span>
         <button
           type="button"
           class="button button-small"
@@ -106,7 +106,7 @@ function Person({ session }: { session: Session }) {
       <button
         type="button"
         class="button button-small"
-        title="No token is set: everybody on this machine may do everything. Give your name, to be kept with actions."
+        title="No token is set: every user of this machine has full access. Enter your name, which is stored with your actions."
         onClick={() => setNaming(true)}
       >
         {session.actor}, open

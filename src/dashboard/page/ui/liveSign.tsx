@@ -58,7 +58,7 @@ function CutBanner({ lost }: { lost: boolean }) {
     <section class="banner tone-warn" aria-label="Connection">
       <Icon sign="alert" />
       <p class="banner-text">
-        <strong>{lost ? "No connection to the server." : "Nothing was heard for a while."}</strong>
+        <strong>{lost ? "No connection to the server." : "The worker has missed heartbeats."}</strong>
         {heardAt !== null && (
           <>
             {" "}
@@ -86,7 +86,7 @@ function RedisBanner() {
       <Icon sign="cross" />
       <p class="banner-text">
         <strong>Redis does not answer</strong>, since <Moment at={trouble.since} show="both" />.{" "}
-        {hasData && "What you see is from before. "}
+        {hasData && "This data is outdated. "}
         Runs go on by themselves when it is back; nothing committed is lost.
         {trouble.message !== null && (
           <span class="banner-cause muted">
