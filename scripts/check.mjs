@@ -21,6 +21,7 @@ const steps = [
   ],
   ["imports", join(root, "scripts/check-imports.mjs")],
   ["language", join(root, "scripts/check-language.mjs")],
+  ["dead exports and files", join(root, "scripts/check-exports.mjs")],
   ["Lua scripts", join(root, "scripts/lint-lua.mjs")],
   ["generated docs", join(root, "scripts/generate-docs.mjs"), "--check"],
   [

@@ -5,7 +5,7 @@ import { formatTime } from "../core/time.ts";
 import { type BreakerEvent, type BreakerState, breakerMachine } from "../machines/breakerMachine.ts";
 import { type Transition, toSnapshot, toTransition } from "../machines/request.ts";
 
-export type { BreakerEvent, BreakerState } from "../machines/breakerMachine.ts";
+export type { BreakerState } from "../machines/breakerMachine.ts";
 
 /** Totals of the fleet. `calls` = successes + failures + ignored + calls in progress (or lost with their process). */
 export interface BreakerCounts {

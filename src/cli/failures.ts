@@ -9,7 +9,7 @@ import type { CliContext } from "./context.ts";
 import { styleFor } from "./render/style.ts";
 
 /** commander's message without its prefix, and its suggestion as a sentence. */
-export function fromCommander(error: CommanderError): UeeError {
+function fromCommander(error: CommanderError): UeeError {
   const text = error.message
     .replace(/^error: /, "")
     .replace(/\n\((Did you mean [^)]*)\)/, ". $1")

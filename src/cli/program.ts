@@ -39,7 +39,7 @@ Exit codes: 0 done; 1 a run ended other than complete, refused, not found; 2 wro
 3 Redis unreachable; 130/143 interrupted.
 Settings come from the environment, a file and flags; \`uee config\` shows them all.`;
 
-export function buildProgram(
+function buildProgram(
   context: CliContext,
   finish: Finish,
   moreSettings: readonly SettingFlag[] = [],

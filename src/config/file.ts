@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { isObject, type JsonObject, whyNotJson } from "../core/json.ts";
 
-export const DEFAULT_CONFIG_FILE = "uee.config.json";
+const DEFAULT_CONFIG_FILE = "uee.config.json";
 
 export interface ConfigFile {
   /** Absolute; undefined when there is none. */

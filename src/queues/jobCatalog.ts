@@ -10,7 +10,7 @@ import { UeeError } from "../core/errors.ts";
 const MAX_PAYLOAD_BYTES = 16 * 1024;
 
 /** Attempts of a batch before it goes to the dead letters. Deferrals spend none. */
-export const BATCH_ATTEMPTS = 8;
+const BATCH_ATTEMPTS = 8;
 
 export const batchJob = z.strictObject({
   provider: z.string(),
@@ -34,7 +34,6 @@ export const runJob = z.strictObject({
   actor: z.string().max(200).optional(),
   reason: z.string().max(500).optional(),
 });
-export type RunJob = z.infer<typeof runJob>;
 
 /** The job that a schedule adds to `runs` at each of its slots. */
 export const scheduledJob = z.strictObject({

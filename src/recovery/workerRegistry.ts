@@ -117,8 +117,7 @@ const toRecord = (flat: string[]): Record<string, string> =>
   Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? ""]] : [])));
 
 /** Heartbeats that were due by now and did not come. */
-export const missedBeats = (ageMs: number): number =>
-  Math.max(0, Math.floor((ageMs - LATE_MS) / HEARTBEAT_MS));
+const missedBeats = (ageMs: number): number => Math.max(0, Math.floor((ageMs - LATE_MS) / HEARTBEAT_MS));
 
 function judge(
   worker: WorkerFacts,

@@ -77,7 +77,7 @@ export async function connectRedis(options: ConnectOptions): Promise<RedisConnec
   return { commands, identity, display, open, close };
 }
 
-export function connectionOptions(target: RedisOptions, kind: "commands" | "blocking"): RedisOptions {
+function connectionOptions(target: RedisOptions, kind: "commands" | "blocking"): RedisOptions {
   const fast = kind === "commands";
   return {
     ...target,

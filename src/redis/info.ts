@@ -49,7 +49,7 @@ export async function serverFacts(redis: Redis): Promise<RedisFacts> {
 }
 
 /** Why the server refuses writes: the only report of it while not even a provider's state can be written. */
-export function troubleIn(info: RedisInfo): string | null {
+function troubleIn(info: RedisInfo): string | null {
   const found: string[] = [];
   const max = Number(info.maxmemory ?? 0);
   if (max > 0 && Number(info.used_memory ?? 0) > max) found.push("it is out of memory (maxmemory)");

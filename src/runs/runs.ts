@@ -19,15 +19,8 @@ import { tick } from "../redis/time.ts";
 import { accepted, RunBatches, toEntries, triples } from "./batches.ts";
 import { type Starter, type StoredError, usableWatermark } from "./runRecord.ts";
 
-export { type Begun, toEntries } from "./batches.ts";
-export type {
-  BatchEntry,
-  BatchResult,
-  BatchStatus,
-  ProviderMeta,
-  RunRecord,
-  StoredError,
-} from "./runRecord.ts";
+export { toEntries } from "./batches.ts";
+export type { BatchEntry, BatchStatus, RunRecord, StoredError } from "./runRecord.ts";
 
 const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
 const scripts = {

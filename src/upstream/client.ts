@@ -17,10 +17,7 @@ import { type OpenAnswer, openAnswer } from "./open.ts";
 import { makeRateLimit, type WaitCode } from "./rateLimit.ts";
 
 export { makeDispatcher } from "./dispatcher.ts";
-export type { UpstreamSettings } from "./fleet.ts";
-export type { Guard, GuardedCall, GuardRequest } from "./guard.ts";
 export { proxyFor, type UpstreamProxy } from "./proxies.ts";
-export type { Rate, WaitCode } from "./rateLimit.ts";
 
 export interface UpstreamTimeouts {
   /** Until the connection (TLS, proxy) is established; used only when no `dispatcher` is given. */

@@ -124,7 +124,7 @@ export async function nothingToDo(
 export const mayBeReplay = (job: BatchJob): boolean => job.letter !== undefined || job.generation > 1;
 
 /** The batch has nothing left to do; what its job still owes is done. */
-export async function skipped(context: ProviderContext, job: BatchJob, kind: string): Promise<BatchSummary> {
+async function skipped(context: ProviderContext, job: BatchJob, kind: string): Promise<BatchSummary> {
   if (kind === "dead") {
     // Killed between the burial and the failed set: give up again, with what was noted then.
     const result = await context.runs.result(job.runId, job.batch);

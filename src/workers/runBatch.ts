@@ -139,7 +139,7 @@ const bytesOf = (records: readonly unknown[]): number =>
 const notAsked: ReadonlySet<string> = new Set(["PROV_RATE_WAIT", "PROV_CIRCUIT_OPEN"]);
 
 /** An upstream's error names what was asked, without user, password and query; what names an address keeps it. */
-export function withAddress(error: UeeError, asked: string | undefined): UeeError {
+function withAddress(error: UeeError, asked: string | undefined): UeeError {
   const { code, detail, cause, retryAfterMs, data } = error;
   const address = typeof data.url === "string" ? data.url : asked;
   if (!code.startsWith("PROV_") || notAsked.has(code)) return error;

@@ -11,7 +11,7 @@ interface Look {
   now: number;
 }
 
-export const breakerStateText = ({ state }: BreakerView): string => state.replace("_", " ");
+const breakerStateText = ({ state }: BreakerView): string => state.replace("_", " ");
 
 const paintState = ({ state }: BreakerView, style: Style) =>
   state === "closed" ? style.green : state === "open" ? style.red : style.yellow;

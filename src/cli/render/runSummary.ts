@@ -55,7 +55,7 @@ const sum = (runs: readonly RunSummary[], value: (run: RunSummary) => number): n
   runs.reduce((total, run) => total + value(run), 0);
 
 /** One sentence about the whole command. */
-export function runVerdict(runs: readonly RunSummary[], style: Style): string {
+function runVerdict(runs: readonly RunSummary[], style: Style): string {
   const short = runs.filter((run) => run.state !== "complete");
   if (short.length === 0) {
     const changed = sum(runs, (run) => run.created + run.updated + run.removed);

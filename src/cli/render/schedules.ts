@@ -12,7 +12,7 @@ interface Look {
 }
 
 /** `every 2h`, `0 3 * * * (UTC)` or `off`. */
-export function scheduleText({ enabled, everyMs, cron }: ScheduleView): string {
+function scheduleText({ enabled, everyMs, cron }: ScheduleView): string {
   if (!enabled) return "off";
   return everyMs === null ? `${cron} (UTC)` : `every ${formatDuration(everyMs)}`;
 }
@@ -33,7 +33,7 @@ const lastText = ({ last, lastOutcome }: ScheduleView, now: number): string =>
     : `${formatMoment(last, now)}${lastOutcome === null ? "" : `: ${outcomeText[lastOutcome]}`}`;
 
 /** Disabled schedules are omitted unless a provider has no other. */
-export const worthShowing = (views: readonly ScheduleView[]): ScheduleView[] =>
+const worthShowing = (views: readonly ScheduleView[]): ScheduleView[] =>
   views.filter(
     (view) =>
       view.enabled ||

@@ -14,7 +14,7 @@ import { bodyOf, statusOf, toApiError } from "../errors.ts";
 import type { Backend } from "../options.ts";
 import { boardPolicy, withoutInline } from "./boardPage.ts";
 
-export const boardPath = "/queues";
+const boardPath = "/queues";
 
 /** The page offers up to 50; a larger value would load whole sets. */
 const MOST_JOBS_A_PAGE = 100;

@@ -6,7 +6,7 @@
 import { createHash, createHmac, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
 
 /** How long a login lasts, ms. */
-export const LOGIN_MS = 12 * 3_600_000;
+const LOGIN_MS = 12 * 3_600_000;
 
 export interface LoginSession {
   readonly id: string;

@@ -8,7 +8,7 @@ import { optimizerDefaults } from "./decide.ts";
 import type { KernelMetrics } from "./kernelMetrics.ts";
 
 /** Two hours; some more while Redis trims by whole blocks. */
-export const KERNEL_SAMPLES_KEPT = 1_440;
+const KERNEL_SAMPLES_KEPT = 1_440;
 
 /** Between two samples, ms. */
 export const KERNEL_SAMPLE_MS = optimizerDefaults.intervalMs;

@@ -12,7 +12,7 @@ import { JsonArraySplitter, readJsonArrays } from "../formats/jsonArrays.ts";
 import type { Window } from "./windows.ts";
 
 /** NVD has 0.4 million records. A total beyond this is a corrupt answer; batches are planned from it. */
-export const MAX_TOTAL = 10_000_000;
+const MAX_TOTAL = 10_000_000;
 
 export interface PageRequest {
   window: Window | null;
@@ -39,7 +39,7 @@ const envelope = z.object({
   timestamp: z.unknown().optional(),
 });
 
-export function pageUrl(base: string, request: PageRequest): string {
+function pageUrl(base: string, request: PageRequest): string {
   const url = new URL(base);
   if (request.window) {
     url.searchParams.set("lastModStartDate", request.window.start);

@@ -18,7 +18,7 @@ import { type CvePayload, headBatch, probeBatch } from "./payload.ts";
 import { windows } from "./windows.ts";
 
 /** NVD's clock and ours, and records entered retroactively: increments overlap by this much. */
-export const OVERLAP_MS = 10 * 3_600_000;
+const OVERLAP_MS = 10 * 3_600_000;
 /** An increment over more windows than this (32 years) would cost more than walking everything. */
 const MAX_WINDOWS = 100;
 /** An upstream's clock farther behind ours than this is wrong: no tail starts there. */
@@ -67,7 +67,7 @@ function groupsOf(input: VerifyInput): Map<string, Group> {
  * The least of the newest lastModified, the first response's own clock and the run's start. An increment keeps the
  * watermark that it began with where that is later; a full run has seen everything and may lower it.
  */
-export function watermarkOf(input: VerifyInput): string | null {
+function watermarkOf(input: VerifyInput): string | null {
   if (parseTime(input.newest) === undefined) return input.mode === "full" ? null : input.watermark;
   const timestamp = input.facts.find(({ facts }) => facts.timestamp !== undefined)?.facts.timestamp;
   const candidates = [input.newest, timestamp, input.startedAt].filter(

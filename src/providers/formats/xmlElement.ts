@@ -26,7 +26,7 @@ export interface OpenElement {
   readonly start: number;
 }
 
-export const isBlank = (text: string): boolean => !notBlank.test(text);
+const isBlank = (text: string): boolean => !notBlank.test(text);
 
 /** Text beside child elements makes any element mixed, whatever the tables say. */
 export const isMixed = (element: OpenElement): boolean =>

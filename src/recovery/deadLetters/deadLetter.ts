@@ -47,7 +47,7 @@ export interface Failure {
 const MESSAGE_CHARACTERS = 500;
 
 /** Of a batch: the same whatever its generation. That of a bad record is made from its content (badRecords.ts). */
-export const batchLetterId = (runId: string, batch: string): string =>
+const batchLetterId = (runId: string, batch: string): string =>
   `d-${createHash("sha256").update(`${runId}\n${batch}`).digest("hex").slice(0, 24)}`;
 
 /** The letter of a bad record is known by its batch's key, which names it. */

@@ -13,7 +13,7 @@ export const redisServerInstalled = (env: NodeJS.ProcessEnv = process.env): bool
   inPath("redis-server", env);
 
 /** The command that installs redis-server on this machine; undefined where no package manager is known. */
-export function installCommand(
+function installCommand(
   env: NodeJS.ProcessEnv = process.env,
   isRoot = process.getuid?.() === 0,
 ): string | undefined {

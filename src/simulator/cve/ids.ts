@@ -1,7 +1,7 @@
 /** Which id a slot of the generated catalogue has. Ids ascend with their slots, year by year. */
 import { mix } from "../random.ts";
 
-export const FIRST_YEAR = 1999;
+const FIRST_YEAR = 1999;
 
 /** The last ids of a year lie in blocks of their own, as real six- and seven-digit ids do: share of the year, and offset. */
 const blocks = [

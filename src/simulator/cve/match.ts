@@ -167,7 +167,7 @@ function reaches(a: Bounds, b: Bounds): boolean {
 }
 
 /** Numbers as numbers, everything else as text; a missing part is least. */
-export function compareVersions(a: string, b: string): number {
+function compareVersions(a: string, b: string): number {
   const [left, right] = [a, b].map((one) => one.toLowerCase().split(/[^a-z0-9]+|(?<=\d)(?=[a-z])/));
   for (let i = 0; i < Math.max(left!.length, right!.length); i++) {
     const [x = "", y = ""] = [left![i], right![i]];

@@ -26,7 +26,7 @@ export interface SupervisorTiming {
   policy: RestartPolicy;
 }
 
-export const supervisorTiming: SupervisorTiming = {
+const supervisorTiming: SupervisorTiming = {
   pingMs: 5_000,
   pingsMissed: { working: 3, starting: 12 },
   beatsMissed: 3,

@@ -1,7 +1,7 @@
 /** Requests to the server. Every failure is an ApiFailure with code, message and remedy. */
 import type { ApiError } from "../../api/schemas.ts";
 
-export class ApiFailure extends Error {
+class ApiFailure extends Error {
   readonly status: number;
   readonly error: ApiError;
 
