@@ -1,4 +1,4 @@
-// Measures what UEE promises of its speed and size, beside a baseline. The table goes to stdout, progress to stderr.
+// Measures the promised speed and size of UEE beside a baseline. The table goes to stdout, progress to stderr.
 //   npm run bench -- [--quick] [--only load,resync] [--pairs N] [--json FILE] [--docs] [--from FILE]
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { getPriority } from "node:os";
@@ -86,7 +86,7 @@ async function measure() {
       machine: machine(),
       figures: inOrder(measured),
     };
-    // After each figure: what ends us early takes only the one under way.
+    // After each figure: an early end loses only the one in progress.
     for (const path of [own, file].filter(Boolean)) {
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, `${JSON.stringify(done, null, 2)}\n`);

@@ -1,12 +1,12 @@
 /**
- * What the record layout costs: committing new and unchanged records against a bare loop (one pipelined HSET of one
- * JSON.stringify per top-level field), memory a record, and the bytes a field diff saves.
+ * The cost of the record layout: committing new and unchanged records against a bare loop (one pipelined HSET of one
+ * JSON.stringify per top-level field), memory per record, and the bytes that a field diff saves.
  *
  *   npm run build && node bench/storeLayout.mjs [--rounds 3] [--json]
  *
- * Real records come from UEE_SHARED_DATA (default ../shared/data beside the repository). Each round runs on a Redis of
- * its own behind a unix socket, the contestants alternating; the table shows medians. Every page is parsed anew, as it would
- * come from the network, but the time of JSON.parse is left out on both sides: it is the same.
+ * Real records come from UEE_SHARED_DATA (default ../shared/data beside the repository). Each round uses its own
+ * Redis behind a unix socket, and the two sides alternate; the table shows medians. Every page is parsed again, as if
+ * it came from the network, but the time of JSON.parse is excluded on both sides: it is the same.
  */
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";

@@ -1,8 +1,8 @@
 /**
- * Mirrors providers, then follows what changes: one JSON line a change on stdout, progress on stderr, until Ctrl-C.
+ * Mirrors providers, then follows changes: one JSON line per change on stdout, progress on stderr, until Ctrl-C.
  *
- * The cursor of the last change that was handled is kept in a file: started again, it goes on after that one and misses
- * nothing. Finds the mirror as `uee` does (REDIS_URL, UEE_PREFIX, …).
+ * The cursor of the last processed change is kept in a file: a restart continues after it and misses nothing. Finds
+ * the mirror as `uee` does (REDIS_URL, UEE_PREFIX, …).
  *
  *   mirror-and-follow.ts [provider…]      default: all · cursor file: $CURSOR_FILE, default ./changes.cursor
  */
@@ -16,7 +16,7 @@ process.once("SIGTERM", () => stop.abort());
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
-/** What you would do with a change: update a search index, send a message. Doing it twice must do no harm. */
+/** Replace this with your own processing: update a search index, send a message. It must be idempotent. */
 function handle({ op, urn, fields, cursor }: ChangeEntry): void {
   process.stdout.write(`${JSON.stringify({ op, urn, fields, cursor })}\n`);
 }
@@ -29,7 +29,7 @@ async function storedCursor(): Promise<string | undefined> {
   }
 }
 
-/** First beside it, then in its place: a crash leaves the old cursor or the new one. */
+/** Written beside it, then renamed: a crash leaves the old cursor or the new one. */
 async function storeCursor(cursor: string): Promise<void> {
   await writeFile(`${cursorFile}.new`, cursor);
   await rename(`${cursorFile}.new`, cursorFile);
@@ -46,7 +46,7 @@ async function mirror(uee: Uee, providers: string[]): Promise<void> {
   for (const run of await runs.wait({ onProgress, signal: stop.signal })) {
     const { provider, state, created, updated, removed, error } = run;
     say(`${provider}: ${state}, ${created} created, ${updated} updated, ${removed} removed`);
-    // `uee status` says more. What is committed can be followed whatever became of the run.
+    // `uee status` says more. Committed changes can be followed whatever the result of the run.
     if (error) say(`  ${error.code}: ${error.message}\n  ${error.remedy}`);
   }
 }
@@ -55,7 +55,7 @@ async function follow(uee: Uee, since: string): Promise<void> {
   let handled = 0;
   for await (const change of uee.changes({ since, follow: true, signal: stop.signal })) {
     handle(change);
-    // After it was handled: a crash in between repeats one change and loses none.
+    // Saved after processing: a crash in between repeats one change and loses none.
     await storeCursor(change.cursor);
     if (handled++ === 0) say("following");
   }
@@ -74,7 +74,7 @@ try {
 } catch (error) {
   if (isUeeError(error, "SYS_INTERRUPTED")) say("stopped; the same command goes on");
   else if (isUeeError(error, "STOR_CURSOR_TRIMMED", "STOR_CURSOR_INVALID")) {
-    say(`${error.detail}\nTake everything anew (uee export), delete ${cursorFile}, and start again.`);
+    say(`${error.detail}\nExport everything again (uee export), delete ${cursorFile}, and start again.`);
     process.exitCode = 1;
   } else if (isUeeError(error)) {
     say(`${error.message}\n${error.remedy}`);

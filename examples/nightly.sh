@@ -30,7 +30,7 @@ call() { # method path [body]
   printf '%s' "$answer"
 }
 
-# The run: opened, or joined where one is open already.
+# Opens the run, or joins an open one.
 run_id=$(call POST "/api/providers/$provider/start" '{"mode":"incremental","reason":"nightly"}' | jq -r .runId)
 echo "run $run_id" >&2
 while :; do
@@ -48,7 +48,7 @@ since=()
 "$uee" changes "${since[@]}" >"$cursor_file.changes"
 if [ -s "$cursor_file.changes" ]; then
   jq -rs 'group_by(.op) | map("\(length) \(.[0].op)") | join(", ")' "$cursor_file.changes"
-  # Here they would go to whoever wants them; only then the place is kept.
+  # Pass the changes on here; the cursor is saved only afterwards.
   tail -n 1 "$cursor_file.changes" | jq -r .cursor >"$cursor_file.new"
   mv "$cursor_file.new" "$cursor_file"
 fi

@@ -1,4 +1,4 @@
-// Builds dist/ from src/ when something changed. Types are `npm run check`'s business: this only strips them.
+// Builds dist/ from src/ when a source has changed. It only strips types; `npm run check` checks them.
 import {
   copyFileSync,
   mkdirSync,
@@ -19,7 +19,7 @@ import { run, say } from "./lib/run.mjs";
 const dist = join(root, "dist");
 const assets = /\.(lua|json|html|css|svg)$/;
 
-/** True when dist/ is as src/ is, whoever built it. */
+/** True when dist/ matches src/, whichever process built it. */
 export function build() {
   if (isBuildFresh()) return true;
   mkdirSync(dist, { recursive: true });
@@ -28,7 +28,7 @@ export function build() {
 
 function compile() {
   say("Building …");
-  // Taken first: what is edited while we compile makes the next look build again.
+  // Computed first: a file edited during the build makes the next check build again.
   const fingerprint = sourceFingerprint();
   const next = join(dist, `.next-${process.pid}`);
   try {
@@ -40,7 +40,7 @@ function compile() {
     }
     copyAssets(join(root, "src"), next);
     if (!buildPage(next)) return false;
-    // File by file, each at once: a process that starts meanwhile never reads half a file.
+    // Each file is replaced atomically: a process that starts meanwhile never reads half a file.
     const made = new Set(moveTree(next, dist));
     removeOthers(dist, made);
     writeFileSync(`${stampFile}.new`, fingerprint);
@@ -72,7 +72,7 @@ function* moveTree(from, to) {
   for (const path of files(from)) {
     const target = join(to, relative(from, path));
     mkdirSync(dirname(target), { recursive: true });
-    // Source maps were written one folder deeper than they will lie.
+    // The source maps were written for a folder one level deeper.
     if (path.endsWith(".map")) writeFileSync(path, readFileSync(path, "utf8").replaceAll('"../', '"'));
     renameSync(path, target);
     yield target;

@@ -1,4 +1,4 @@
-// Breaks the engine on purpose, in a copy, one safeguard at a time; all of it must be caught: npm run chaos:mutants
+// Breaks one safeguard of the engine at a time, in a copy; every mutant must be caught: npm run chaos:mutants
 import { setup } from "./setup.mjs";
 import "./ts-loader.mjs";
 

@@ -1,5 +1,5 @@
-// Everything that can be told without a Redis: types, lint and format, imports, language, generated docs, unit tests.
-// Prints one line a step, and a step's output only when it fails. All steps run, whatever fails.
+// Every check that needs no Redis: types, lint and format, imports, language, generated docs, unit tests. Prints one
+// line per step, and a step's output only when it fails. All steps run, even after a failure.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { root } from "./lib/fingerprint.mjs";

@@ -1,4 +1,4 @@
-// Writes the generated documentation, or with --check says whether it is current.
+// Writes the generated documentation, or with --check reports whether it is current.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -107,7 +107,7 @@ function errorsPage() {
 
 Match on the code, never on the text. \`uee errors CODE\` shows one. A job's failed reason begins with its code; with \`--json\` a command that fails prints \`{"error":{"code","message","remedy","retryable"}}\`.
 
-Retryable means that the same may go well later with nobody doing anything; it follows from the class.
+Retryable means that a later attempt may succeed without any action; it follows from the class.
 
 ${table(["class", "what a batch does with it"], Object.entries(errorClasses))}
 
@@ -121,7 +121,7 @@ ${libraries.join("\n\n")}
 `;
 }
 
-/** As the formatter wants it, so that one tool decides how every file looks. It does not know Lua. */
+/** Formatted by the formatter, so that one tool decides how every file looks. It does not support Lua. */
 function format(path, text) {
   if (path.endsWith(".lua")) return text;
   const biome = join(root, "node_modules/@biomejs/biome/bin/biome");

@@ -78,9 +78,9 @@ module.exports = {
       to: { path: "^src/simulator/" },
     },
     {
-      name: "nobody-imports-the-page",
+      name: "the-page-is-not-imported",
       severity: "error",
-      comment: "What the page itself may import is looked at by lib/pageImports.mjs.",
+      comment: "The imports of the page itself are checked by lib/pageImports.mjs.",
       from: { path: "^src/", pathNot: "^src/dashboard/page/" },
       to: { path: "^src/dashboard/page/" },
     },

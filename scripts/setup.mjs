@@ -1,4 +1,5 @@
-// Makes a checkout ready: npm packages, redis-server, build. Plain Node without dependencies; quiet when nothing is to do.
+// Prepares a checkout: npm packages, redis-server, build. Plain Node without dependencies; silent when there is
+// nothing to do.
 //   node scripts/setup.mjs [--no-redis] [--no-build]
 import { existsSync, readFileSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
@@ -6,7 +7,7 @@ import { pathToFileURL } from "node:url";
 import { root } from "./lib/fingerprint.mjs";
 import { run, say, which } from "./lib/run.mjs";
 
-/** @returns {Promise<boolean>} true when everything asked for is there */
+/** @returns {Promise<boolean>} true when everything requested is present */
 export async function setup({ redis = true, build = true } = {}) {
   if (!ensurePackages()) return false;
   if (redis && !ensureRedis()) return false;
@@ -18,14 +19,14 @@ function ensurePackages() {
   if (packagesAreCurrent()) return true;
   say("Installing npm packages …");
   const args = ["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"];
-  // npm tells its scripts which npm they run under.
+  // npm tells its scripts which npm runs them.
   const npm = process.env.npm_execpath;
   const done = npm?.endsWith(".js") ? run(process.execPath, [npm, ...args]) : run("npm", args);
   if (!done) say("npm ci failed; see above.");
   return done;
 }
 
-/** What is installed is what package-lock.json says. npm keeps its own record of what it installed. */
+/** The installed packages match package-lock.json. npm keeps its own record of what it installed. */
 function packagesAreCurrent() {
   const lock = join(root, "package-lock.json");
   const record = join(root, "node_modules", ".package-lock.json");
@@ -36,10 +37,10 @@ function packagesAreCurrent() {
   for (const [path, { version, integrity, optional }] of Object.entries(wanted)) {
     if (path === "") continue;
     const found = installed[path];
-    // Optional packages of other platforms are wanted and not installed.
+    // Optional packages of other platforms are listed and not installed.
     if (found ? found.version !== version || found.integrity !== integrity : !optional) return false;
   }
-  // The same content with a newer time, as git writes it: look only at the times next time.
+  // The same content with a newer time, as git writes it: next time comparing the times suffices.
   utimesSync(record, new Date(), new Date());
   return true;
 }
@@ -62,7 +63,7 @@ function ensureRedis() {
   }
   say(`redis-server is not installed; installing it: ${command}   (UEE_INSTALL=0 forbids this)`);
   const env = { DEBIAN_FRONTEND: "noninteractive" };
-  // Lists may be current already, or a mirror down: the installation decides.
+  // The lists may be current already, or a mirror down: the installation decides.
   if (manager.prepare) run(manager.prepare[0], manager.prepare.slice(1), { env, quiet: true });
   run(manager.install[0], manager.install.slice(1), { env });
   if (which("redis-server")) return true;

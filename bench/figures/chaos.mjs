@@ -1,5 +1,5 @@
-// What chaos costs: hunts whose fleet waits as long as it is told; how much work was done twice, and whether anybody asked
-// an upstream that had told the fleet to wait.
+// The cost of chaos: hunts with production waits; how much work was done twice, and whether a process asked an
+// upstream during a wait.
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

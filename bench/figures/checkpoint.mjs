@@ -1,4 +1,4 @@
-// Share of a full load that its checkpoints take: from asking for one to its answer, other work in between included.
+// Share of a full load that its checkpoints take: from request to answer, including other work in between.
 import { fileURLToPath } from "node:url";
 import { cveSource } from "../lib/cves.mjs";
 import { runNode } from "../lib/processes.mjs";

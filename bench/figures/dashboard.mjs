@@ -1,5 +1,5 @@
-// The HTTP side while the fleet is at work: four providers running, eight workers, 10,000 dead letters; what a page and a
-// script ask for, again and again.
+// The HTTP side while the fleet works: four providers running, eight workers, 10,000 dead letters; repeated requests
+// of a page and a script.
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { failRecords } from "../lib/deadLetters.mjs";
@@ -31,7 +31,7 @@ const ADDRESSES = [
   "/queues/api/queues?activeQueue=cve&status=failed&page=1&jobsPerPage=20",
 ];
 
-/** Starts `uee …` and resolves at the first log line that says so. */
+/** Starts `uee …` and resolves at the log line that reports readiness. */
 async function start(args, env, ready) {
   const child = tracked(
     spawn(process.execPath, [ueeBin, ...args], {

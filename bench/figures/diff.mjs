@@ -28,7 +28,7 @@ export async function run(bench) {
     rows: pairs.map((pair) => ({
       what: `value bytes written, field diff against rewrite: ${pair.title}`,
       figure: `${text.percent(pair.savedOfPlain)} fewer`,
-      // What was promised is promised for CVE; the others are reported.
+      // The goal applies to CVE; the others are reported.
       goal: pair.provider === "cve" ? `≥ ${text.percent(GOAL, 0)} fewer` : "stated",
       met: pair.provider === "cve" ? pair.savedOfPlain >= GOAL : null,
       note:

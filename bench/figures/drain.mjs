@@ -1,5 +1,5 @@
-// SIGTERM of a worker in the middle of its batches, until its process has ended; what it held goes on in another worker,
-// with every attempt that it had.
+// SIGTERM of a worker in the middle of its batches, until its process has ended; another worker continues its batches
+// with all their attempts.
 
 import { withRedis } from "../lib/redisServer.mjs";
 import { atMostRow, statedRow, text } from "../lib/rows.mjs";
@@ -66,7 +66,7 @@ async function drainOne(leaver, survivor) {
   const told = performance.now();
   await leaver.end("SIGTERM");
   const gone = performance.now() - told;
-  // What it still committed is done; what it gave back begins anew.
+  // Batches that it committed are done; batches that it returned begin again.
   const given = held.filter((batch) => !leaver.done.has(batch));
   while (!given.every((batch) => begun.has(batch))) {
     if (performance.now() - told > GIVE_UP_MS) throw new Error(`${given} did not run again`);
@@ -76,7 +76,7 @@ async function drainOne(leaver, survivor) {
   return { gone, again: given.map((batch) => begun.get(batch) - told) };
 }
 
-/** Of all jobs of the queue that are not finished. */
+/** Number of jobs in the queue that are not finished. */
 async function attemptsSpent(redis) {
   let spent = 0;
   for await (const keys of redis.scanStream({ match: "*:sleeper:b-*", count: 1_000 })) {

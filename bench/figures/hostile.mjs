@@ -1,4 +1,4 @@
-// Hostile files: what becomes of the run, how long it takes, and the peak memory (VmHWM) of the process that works.
+// Hostile files: the result of the run, its duration, and the peak memory (VmHWM) of the working process.
 import { createServer } from "node:http";
 import { hostileFiles } from "../lib/hostile.mjs";
 import { runNode } from "../lib/processes.mjs";

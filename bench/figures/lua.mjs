@@ -17,7 +17,7 @@ export const method =
   "`SLOWLOG` with a threshold of 0 during full load, move to the later point in time and unchanged re-sync; every `EVALSHA` of a script of ours, by its digest. It is wall time on Redis' main thread: a core taken away meanwhile shows.";
 
 const GOAL_MS = 10;
-/** A script that only counts, about as long as a commit takes: where it takes longer, the machine was busy elsewhere. */
+/** A script that only counts, for about as long as a commit: if it takes longer, the machine was busy. */
 const yardstick = "for i = 1, 300000 do end return 0";
 const YARDSTICK_EVERY_MS = 20;
 
@@ -76,7 +76,7 @@ const spread = (ms) => ({
 
 const YARDSTICK = "yardstick";
 
-/** Calls the yardstick again and again until told to stop. */
+/** Calls the reference script repeatedly until told to stop. */
 function beatYardstick(redis) {
   let going = true;
   const beating = (async () => {
@@ -92,7 +92,7 @@ function beatYardstick(redis) {
   };
 }
 
-/** Name of each of our scripts by its digest. BullMQ's own are not ours. */
+/** Name of each of our scripts by its digest, without BullMQ's. */
 async function scriptNames() {
   const { loadScript } = await fromDist("redis/scripts.js");
   const files = readdirSync(dist, { recursive: true }).filter((file) => /-(\d+|n)\.lua$/.test(file));

@@ -1,4 +1,4 @@
-// Redis memory a CVE, with all that belongs to it (index, content, change feed), and the bare loop's beside it.
+// Redis memory per CVE, including index, content and change feed, compared with the bare loop.
 import { bareLoop } from "../lib/bare.mjs";
 import { cveSource } from "../lib/cves.mjs";
 import { settledMemory, withRedis } from "../lib/redisServer.mjs";

@@ -1,6 +1,6 @@
-// What a permit costs: acquire + release by one client in sequence, against two bare EVALSHA of `return 1`, and beside the
-// npm package redis-semaphore. As workers do it (`giveBack`: the answer is not waited for, and goes with the next acquire
-// where that follows at once), and with every answer waited for.
+// The cost of a permit: acquire + release by one client in sequence, against two bare EVALSHA of `return 1`, and
+// beside the npm package redis-semaphore. Measured as workers do it (`giveBack`: without waiting for the answer, and
+// together with the next acquire if that follows at once), and with every answer awaited.
 import { Redis } from "ioredis";
 import { Semaphore } from "redis-semaphore";
 import { fromDist } from "../lib/places.mjs";
@@ -63,7 +63,7 @@ export async function run(bench) {
       for (const cycle of Object.values(all)) for (let i = 0; i < 500; i++) await cycle();
       await redis.call("CONFIG", "SET", "slowlog-log-slower-than", String(TOO_LONG_MS * 1000));
       for (let round = 0; round < rounds; round++) {
-        // Who comes first changes too.
+        // The order alternates too.
         const order = Object.entries(all);
         for (const [key, cycle] of round % 2 ? order.reverse() : order) {
           const start = performance.now();

@@ -17,7 +17,7 @@ const GOAL = 0.65;
 
 export async function run(bench) {
   const batches = bench.quick ? 6 : 12;
-  // The upstream enforces what the provider keeps to; one that is told to wait would show in the wall time too.
+  // The upstream enforces the provider's rate; a throttled request would show in the wall time too.
   const flags = ["--cves", 100, "--latency-ms", 300, "--nvd-rate", "50/30s"];
   const one = (concurrency) =>
     withSimulator(flags, (simulator) =>

@@ -11,7 +11,7 @@ export const method =
   "two worker processes on one host; one is killed with SIGKILL at a random moment of its work, and each batch it held is timed until the other one fetches it. All within production's lock and check intervals.";
 
 const GOAL_MS = 20_000;
-/** One that takes longer is lost. */
+/** A batch that takes longer counts as lost. */
 const GIVE_UP_MS = 60_000;
 
 export async function run(bench) {
@@ -47,17 +47,17 @@ export async function run(bench) {
   };
 }
 
-/** Kills the victim while it works; how long each of its batches took to begin again, ms. */
+/** Kills the victim while it works; returns how long each of its batches took to begin again, ms. */
 async function killOne(victim, survivor) {
   await new Promise((done) => victim.events.once("begins", done));
-  // Anywhere within its next second of work.
+  // At a random moment of its next second of work.
   await new Promise((done) => setTimeout(done, Math.random() * 1_000));
   const begun = new Map();
   const note = (batch) => begun.set(batch, performance.now());
   survivor.events.on("begins", note);
   const killed = performance.now();
   await victim.end("SIGKILL");
-  // What it was doing when it died: all that it said has been read by now.
+  // The batches in progress at its death: all its output has been read by now.
   const orphans = [...victim.inWork];
   while (!orphans.every((batch) => begun.has(batch))) {
     if (performance.now() - killed > GIVE_UP_MS) throw new Error(`${orphans} did not run again`);

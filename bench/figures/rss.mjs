@@ -1,4 +1,4 @@
-// Peak resident memory (VmHWM) of the process that works: `bin/uee run`, as people start it, with production defaults.
+// Peak resident memory (VmHWM) of the working process: `bin/uee run` with production defaults.
 import { sharedData } from "../lib/places.mjs";
 import { withRedis } from "../lib/redisServer.mjs";
 import { atMostRow, text } from "../lib/rows.mjs";

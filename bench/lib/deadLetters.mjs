@@ -1,4 +1,5 @@
-// Failed jobs of bad records with their raw bytes, as runs leave them; the first worker's sweeper gives each its letter.
+// Failed jobs of bad records with their raw bytes, as runs leave them; the first worker's sweeper creates the dead
+// letters.
 import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { fromDist } from "./places.mjs";

@@ -1,4 +1,4 @@
-// Hostile answers, each as a function of a path: what an upstream at its worst, or somebody in its place, could send.
+// Hostile answers, each as a function of a path: the worst that an upstream, or an attacker in its place, could send.
 import { crc32, deflateRawSync, gzipSync } from "node:zlib";
 
 const MB = 1024 * 1024;

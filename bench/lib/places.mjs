@@ -1,4 +1,4 @@
-// Where things lie: built code, real records, results.
+// Paths: built code, real records, results.
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";

@@ -1,4 +1,4 @@
-// Child processes: none outlives us, and how much memory each ever held is known.
+// Child processes: none outlives this process, and the peak memory of each is known.
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
@@ -14,7 +14,7 @@ export function tracked(child) {
   return child;
 }
 
-/** Greatest resident size ever, in bytes, as the kernel kept it; 0 when the process is gone. */
+/** Peak resident size, in bytes, as the kernel recorded it; 0 when the process is gone. */
 function peakOf(pid) {
   try {
     return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
@@ -40,7 +40,7 @@ export function watchPeak(pid) {
     peak = Math.max(peak, peakOf(of));
     for (const child of childrenOf(of)) look(child);
   };
-  // The kernel keeps the maximum: only growth within the last moments of a process could escape.
+  // The kernel keeps the maximum: only growth in the last moments of a process could be missed.
   const timer = setInterval(() => look(pid), 25);
   return {
     peak() {

@@ -10,7 +10,7 @@ import { tracked } from "./processes.mjs";
 
 export const redisSettings = ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"];
 
-/** Starts one, hands it to `work` with a client, and leaves nothing behind. */
+/** Starts one, passes it to `work` with a client, and removes everything afterwards. */
 export async function withRedis(work) {
   const dir = await mkdtemp(join(tmpdir(), "uee-bench-"));
   const socket = join(dir, "redis.sock");

@@ -8,7 +8,7 @@ const command = (figure) => `npm run bench -- --only ${figure}`;
 const rowsOf = (results) =>
   Object.entries(results.figures).flatMap(([figure, { rows }]) => rows.map((row) => ({ figure, row })));
 
-/** One line a row; its note below it. */
+/** One line per row; its note below it. */
 export function renderTable(results) {
   const cells = rowsOf(results).map(({ figure, row }) => [
     row.what.replaceAll("`", ""),

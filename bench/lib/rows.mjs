@@ -3,10 +3,10 @@
 const times = (value) => `${value.toFixed(2)} ×`;
 const percent = (share, digits = 1) => `${(share * 100).toFixed(digits)} %`;
 
-/** At least so many times the baseline. */
+/** At least this many times the baseline. */
 export const ratioRow = ({ what, ratio, goal, note, shortfall }) => ({
   what,
-  // Rounded down: what is not reached must not look so.
+  // Rounded down: a missed goal must not look reached.
   figure: times(Math.floor(ratio * 100) / 100),
   goal: `≥ ${times(goal)}`,
   met: ratio >= goal,

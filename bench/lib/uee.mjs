@@ -1,4 +1,4 @@
-// The engine as people run it: `bin/uee`, with its production settings and no rate limit.
+// The engine as users run it: `bin/uee`, with its production settings and no rate limit.
 import { join } from "node:path";
 import { root } from "./places.mjs";
 import { runNode } from "./processes.mjs";

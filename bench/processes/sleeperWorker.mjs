@@ -9,7 +9,7 @@ const { silentLogger } = await fromDist("core/logger.js");
 const { openEngine } = await fromDist("engine.js");
 const { connectRedis } = await fromDist("redis/connect.js");
 
-// At once and whole, so that what was said before a kill was said.
+// Written at once and completely, so that no line is lost by a kill.
 const say = (line) => writeSync(1, `${JSON.stringify(line)}\n`);
 const redis = await connectRedis({ url: plan.url });
 const engine = await openEngine({

@@ -1,11 +1,11 @@
-// The dashboard's page runs in browsers: it imports its own files, preact, and types of the HTTP side's schemas. Looked at
-// here and not by dependency-cruiser, whose parser cannot read .tsx.
+// The dashboard's page runs in browsers: it imports its own files, preact, and types of the HTTP side's schemas.
+// Checked here and not by dependency-cruiser, whose parser cannot read .tsx.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 
 const importPattern = /^(?:import|export)\s+(type\s)?[^;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"/gms;
 
-/** @returns {string[]} one line a breach; none where there is no page */
+/** @returns {string[]} one line per violation; none when there is no page */
 export function pageImportBreaches(root) {
   const page = join(root, "src/dashboard/page");
   if (!existsSync(page)) return [];

@@ -25,7 +25,7 @@ const lastModifiedOf = (data: Record<string, unknown> | undefined): number | nul
   return typeof text === "string" ? Date.parse(`${text}Z`) : null;
 };
 
-/** What the upstream holds now, for the judge. */
+/** What the upstream holds now, for the verifier. */
 export async function noteTruth({ history, simulator }: World, provider: Upstream): Promise<void> {
   const content = await simulator.content(provider);
   history.now({

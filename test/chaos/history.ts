@@ -1,5 +1,5 @@
 /**
- * What a hunt leaves behind for the judge: one JSON line an event, in the order in which the harness learned of it. Times
+ * What a hunt leaves behind for the verifier: one JSON line an event, in the order in which the harness learned of it. Times
  * `t` are ms since the epoch by the machine's clock; of `fx` events the moment at which Redis did them, in its order.
  */
 import { createReadStream, createWriteStream, type WriteStream } from "node:fs";
@@ -53,7 +53,7 @@ export type Effect =
   | { fx: "failed"; p: string; ids: string[]; by: By | null }
   | { fx: "unfailed"; p: string; ids: string[] | null; command: string; by: By | null };
 
-/** What a Redis holds at its start, before anybody may talk to it: where the judge's model of the store goes on from. */
+/** What a Redis holds at its start, before anybody may talk to it: where the verifier's model of the store goes on from. */
 export interface Snapshot {
   providers: Record<string, ProviderSnapshot>;
   /** machine → its state and version. */

@@ -1,6 +1,6 @@
 /**
  * One hunt: a world, a plan played upon it, healing, a last increment and a last full run of everything, and a history of it
- * all for the judge.
+ * all for the verifier.
  */
 import { mkdirSync, mkdtempSync, openSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,11 +1,11 @@
-/** `npm run chaos`: hunts, judges, and says how to hunt the same again. Exit codes: 0 no breach, 1 breaches, 2 wrong usage. */
+/** `npm run chaos`: hunts, verifies, and says how to hunt the same again. Exit codes: 0 no breach, 1 breaches, 2 wrong usage. */
 import { rmSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { readHistory } from "./history.ts";
 import { hunt } from "./hunt.ts";
-import { type Figures, figuresLine, figuresOf } from "./judge/figures.ts";
-import { judge, verdictLines } from "./judge/judge.ts";
 import { type Mode, makePlan, planLines, replayCommand } from "./plan.ts";
+import { type Figures, figuresLine, figuresOf } from "./verify/figures.ts";
+import { verdictLines, verify } from "./verify/verifier.ts";
 
 const usage = `Usage: npm run chaos -- [flags]
   --seed S         what happens and when (1); a range such as 1-25 hunts them one after the other
@@ -15,7 +15,7 @@ const usage = `Usage: npm run chaos -- [flags]
   --plan           prints the plan and does nothing
   --keep           keeps the history of a hunt without a breach too
   --json FILE      what each seed cost, and how many breaches it had
-  --check FILE     judges a history again`;
+  --check FILE     verifies a history again`;
 
 function readFlags() {
   try {
@@ -56,7 +56,7 @@ const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-const whileTold = ({ breaches }: ReturnType<typeof judge>): number =>
+const whileTold = ({ breaches }: ReturnType<typeof verify>): number =>
   breaches.filter(({ law, what }) => law === 7 && what.includes("the wait that an answer had asked for"))
     .length;
 
@@ -69,7 +69,7 @@ async function main(): Promise<boolean> {
   if (flags.check !== undefined) {
     const events = await readHistory(flags.check);
     const begin = events.find((event) => event.k === "begin") ?? wrong(`${flags.check} is no history.`);
-    const verdict = judge(events);
+    const verdict = verify(events);
     print(figuresLine(figuresOf(events, whileTold(verdict))));
     for (const line of verdictLines(begin.plan, verdict, flags.check)) print(line);
     return verdict.breaches.length === 0;
@@ -90,7 +90,7 @@ async function main(): Promise<boolean> {
     if (flags.plan) continue;
     const { history, dir } = await hunt(plan, { say });
     const events = await readHistory(history);
-    const verdict = judge(events);
+    const verdict = verify(events);
     const figures = figuresOf(events, whileTold(verdict));
     results.push({ seed, breaches: verdict.breaches.length, figures });
     for (const line of [figuresLine(figures), ...verdictLines(plan, verdict, history)]) print(line);

@@ -4,7 +4,7 @@ import { type Upstream, upstreamNames } from "../../src/simulator/types.ts";
 import type { StepName } from "../../src/workers/context.ts";
 import { drawFaults } from "./upstreamFaults.ts";
 
-/** `failover`: a replica takes over; what is acknowledged in the last moments may be lost then, and is judged so. */
+/** `failover`: a replica takes over; what is acknowledged in the last moments may be lost then, and is treated as lost. */
 export type Mode = "single" | "failover";
 
 /** When a signal strikes a worker: at once, or when it next reaches a place in a batch. */

@@ -21,7 +21,7 @@ try {
   for (const mutant of wanted) {
     say(mutant.name);
     const outcome = await workshop
-      .judge(mutant, say)
+      .verify(mutant, say)
       .catch((error: unknown): Outcome => ({ caught: false, by: String(error), ms: 0 }));
     say(`  ${outcome.caught ? "caught" : "NOT CAUGHT"}: ${outcome.by}`);
     outcomes.push({ name: mutant.name, law: mutant.law, outcome });

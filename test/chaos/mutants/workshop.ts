@@ -40,7 +40,7 @@ export class Workshop {
   }
 
   /** Breaks, lets the catchers try, restores. Throws where a safeguard is missing or the broken sources do not build. */
-  async judge(mutant: Mutant, say: (line: string) => void): Promise<Outcome> {
+  async verify(mutant: Mutant, say: (line: string) => void): Promise<Outcome> {
     const started = performance.now();
     const originals = new Map<string, string>();
     try {

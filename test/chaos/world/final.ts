@@ -17,7 +17,7 @@ const digestOf = (data: unknown): string =>
 const digests = (records: Iterable<[string, unknown]>): Record<string, string> =>
   Object.fromEntries([...records].map(([id, data]) => [id, digestOf(data)]));
 
-/** Their content is XML: what it says is judged by an undisturbed reading of the same documents. */
+/** Their content is XML: what it says is verified by an undisturbed reading of the same documents. */
 const xmlProviders: ReadonlySet<string> = new Set(["cwe", "capec"]);
 
 let readings = 0;

@@ -1,4 +1,4 @@
-/** What the processes wrote: lines that the judge wants, and whether anything secret is among them. */
+/** What the processes wrote: lines that the verifier wants, and whether anything secret is among them. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { HistoryEvent } from "../history.ts";

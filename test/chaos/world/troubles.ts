@@ -1,4 +1,4 @@
-/** Everything that may befall the Redis of a hunt, one at a time, each with what the judge must know of it. */
+/** Everything that may befall the Redis of a hunt, one at a time, each with what the verifier must know of it. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { startTcpProxy, type TcpProxy } from "../../support/tcpProxy.ts";
 import type { HistoryWriter } from "../history.ts";

@@ -156,7 +156,7 @@ describe("the check of imports", () => {
     ],
     [
       "a server that imports the page",
-      "nobody-imports-the-page",
+      "the-page-is-not-imported",
       { "dashboard/server.ts": ['import "./page/a.ts";'], "dashboard/page/a.ts": [] },
     ],
     ["an import of what is not there", "every-import-is-found", { "core/a.ts": ['import "./gone.ts";'] }],

@@ -1,4 +1,4 @@
-/** What a law is to the judge: it sees every event with the model as it was before, and says what breaks it. */
+/** What a law is to the verifier: it sees every event with the model as it was before, and says what breaks it. */
 
 import type { HistoryEvent } from "../history.ts";
 import type { Plan } from "../plan.ts";

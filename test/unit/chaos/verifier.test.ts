@@ -1,16 +1,16 @@
-/** The judge catches a breach of each law in histories that were doctored for it, and finds none in a good one. */
+/** The verifier catches a breach of each law in histories that were doctored for it, and finds none in a good one. */
 import { describe, expect, test } from "@jest/globals";
-import { judge } from "../../chaos/judge/judge.ts";
+import { verify } from "../../chaos/verify/verifier.ts";
 import type { Doctored } from "./doctor.ts";
 import * as fleet from "./doctoredFleet.ts";
 import * as store from "./doctoredStore.ts";
 import { goodHistory } from "./goodHistory.ts";
 
 /** Laws that were breached, and what was said. */
-function judged(doctor: Doctored["doctor"]): { laws: number[]; said: string } {
+function verdictOf(doctor: Doctored["doctor"]): { laws: number[]; said: string } {
   const events = goodHistory();
   const instead = doctor(events);
-  const { breaches } = judge(Array.isArray(instead) ? instead : events);
+  const { breaches } = verify(Array.isArray(instead) ? instead : events);
   return {
     laws: [...new Set(breaches.map(({ law }) => law))].sort((a, b) => a - b),
     said: breaches.map(({ law, what }) => `${law}: ${what}`).join("\n"),
@@ -32,12 +32,12 @@ const doctored: [title: string, law: number, cases: Doctored[]][] = [
 ];
 
 test("a history in which every law holds is found without a breach", () => {
-  expect(judged(() => undefined)).toEqual({ laws: [], said: "" });
+  expect(verdictOf(() => undefined)).toEqual({ laws: [], said: "" });
 });
 
 describe.each(doctored)("%s", (_title, law, cases) => {
   test.each(cases.map((one) => [one.how, one] as const))("is found broken where %s", (_how, { doctor }) => {
-    const { laws, said } = judged(doctor);
+    const { laws, said } = verdictOf(doctor);
     expect({ caught: laws.includes(law), said }).toMatchObject({ caught: true });
   });
 });

@@ -1,4 +1,4 @@
-/** The judge: a pure function of a history. Each law by itself; nothing of the engine runs here but its tables. */
+/** The verifier: a pure function of a history. Each law by itself; nothing of the engine runs here but its tables. */
 import type { HistoryEvent } from "../history.ts";
 import type { Plan } from "../plan.ts";
 import { replayCommand } from "../plan.ts";
@@ -37,7 +37,7 @@ export interface Verdict {
   looked: number[];
 }
 
-export function judge(events: readonly HistoryEvent[]): Verdict {
+export function verify(events: readonly HistoryEvent[]): Verdict {
   const begin = events.find((event) => event.k === "begin");
   const breaches: Breach[] = [];
   const looked = laws.map(() => 0);
@@ -83,6 +83,6 @@ export function verdictLines(plan: Plan, { breaches, looked }: Verdict, historyP
   return [
     ...lines,
     `seed ${plan.seed}: ${breaches.length} breaches. Again: ${replayCommand(plan)}`,
-    `History: ${historyPath} (judge it anew: npm run chaos -- --check ${historyPath})`,
+    `History: ${historyPath} (verify it again: npm run chaos -- --check ${historyPath})`,
   ];
 }

@@ -3,7 +3,7 @@ import type { FinalProvider } from "../history.ts";
 import type { LawMaker } from "./law.ts";
 
 export const onceEach: LawMaker = ({ facts, events }, { breach, looked }) => {
-  const judgeFeed = (p: string, f: FinalProvider): void => {
+  const checkFeed = (p: string, f: FinalProvider): void => {
     const { changes } = f;
     const alive = new Map<string, boolean>();
     let seq = changes[0]?.seq ?? 1;
@@ -31,7 +31,7 @@ export const onceEach: LawMaker = ({ facts, events }, { breach, looked }) => {
     }
   };
 
-  const judgeCounters = (p: string, f: FinalProvider): void => {
+  const checkCounters = (p: string, f: FinalProvider): void => {
     const byRun = new Map<string, { created: Set<string>; updated: Set<string>; removed: Set<string> }>();
     for (const { run, op, id } of f.changes) {
       let own = byRun.get(run);
@@ -59,8 +59,8 @@ export const onceEach: LawMaker = ({ facts, events }, { breach, looked }) => {
   return {
     end() {
       for (const { p, f } of facts.finals("full")) {
-        judgeFeed(p, f);
-        judgeCounters(p, f);
+        checkFeed(p, f);
+        checkCounters(p, f);
       }
       for (const event of events) {
         if (event.k !== "run-end" || event.r === null) continue;

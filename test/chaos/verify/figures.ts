@@ -1,4 +1,4 @@
-/** What a hunt cost: figures out of a history, beside the judgement. */
+/** What a hunt cost: figures out of a history, beside the verdict. */
 import type { HistoryEvent } from "../history.ts";
 
 export interface Figures {

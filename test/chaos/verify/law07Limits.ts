@@ -78,7 +78,7 @@ export const limits: LawMaker = ({ plan, facts, events }, { breach, looked }) =>
 
   const breakers = (p: Upstream, requests: Request[]): void => {
     let now = { state: "closed", trigger: "", at: 0 };
-    const judgeUntil = (to: number): void => {
+    const checkUntil = (to: number): void => {
       const sent = requests.filter((one) => !isRedirect(one) && one.t < to - CLOCK_MS);
       if (now.state === "open") {
         looked();
@@ -98,14 +98,14 @@ export const limits: LawMaker = ({ plan, facts, events }, { breach, looked }) =>
     };
     for (const event of events) {
       if (event.k === "snapshot") {
-        judgeUntil(event.t);
+        checkUntil(event.t);
         // What a Redis forgot of a breaker, the fleet has forgotten with it.
         now = { state: event.s.breakers[p]?.state ?? "closed", trigger: "trip", at: event.t };
       } else if (event.k === "fx" && event.e.fx === "breaker" && event.e.upstream === p) {
-        judgeUntil(event.t);
+        checkUntil(event.t);
         const { new_state: state = "", trigger = "" } = event.e.fields;
         now = { state, trigger, at: event.t };
-      } else if (event.k === "healed") judgeUntil(event.t);
+      } else if (event.k === "healed") checkUntil(event.t);
     }
   };
 

@@ -13,7 +13,7 @@ export const nothingLost: LawMaker = ({ model, facts, begun }, { breach, looked 
     `${ids.slice(0, NAMED).join(", ")}${ids.length > NAMED ? ` and ${ids.length - NAMED} more` : ""}`;
 
   /** A run that said "complete" while nothing moved upstream: its store is the upstream's content, then and there. */
-  const judgeRun = (p: string, run: RunModel, at: number): void => {
+  const checkRun = (p: string, run: RunModel, at: number): void => {
     const { fields } = run;
     // A replay vouches for what it replays, and for nothing else.
     if (fields.result !== "complete" || fields.mode === undefined || fields.kind === "replay") return;
@@ -55,7 +55,7 @@ export const nothingLost: LawMaker = ({ model, facts, begun }, { breach, looked 
         // The last step of closing: state and result are known by now, watermark and removals done.
         const open = model.provider(event.e.p).openRun;
         const run = open === null ? undefined : model.provider(event.e.p).runs.get(open);
-        if (run) judgeRun(event.e.p, run, event.t);
+        if (run) checkRun(event.e.p, run, event.t);
       }
       if (event.k !== "run-end") return;
       looked();
@@ -73,7 +73,7 @@ export const nothingLost: LawMaker = ({ model, facts, begun }, { breach, looked 
       for (const p of upstreamNames) {
         const final = finals.find((one) => one.p === p);
         if (!final) {
-          breach(`${p}: there is no final state to judge`);
+          breach(`${p}: there is no final state to verify`);
           continue;
         }
         const { f } = final;

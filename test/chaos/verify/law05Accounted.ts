@@ -20,7 +20,7 @@ export const accounted: LawMaker = ({ model, facts }, { breach, looked }) => {
   const letterOf = (run: string, batch: string): string =>
     /^replay\/([^/]+)\/\d+$/.exec(batch)?.[1] ?? letterIdOf(run, batch);
 
-  const judgeStatuses = (p: string, f: FinalProvider, id: string, statuses: Iterable<string>): void => {
+  const checkStatuses = (p: string, f: FinalProvider, id: string, statuses: Iterable<string>): void => {
     const kept = f.runs[id];
     if (!kept) {
       breach(`${p}: nothing is known of ${id} any more`);
@@ -92,7 +92,7 @@ export const accounted: LawMaker = ({ model, facts }, { breach, looked }) => {
         // Opened by the schedule while the end was being read: still at work, as it may be.
         const late = (since: number): boolean => since > (lastEnd.get(p) ?? Number.POSITIVE_INFINITY);
         for (const [id, run] of model.provider(p).runs) {
-          if (!late(run.since)) judgeStatuses(p, f, id, run.statuses.keys());
+          if (!late(run.since)) checkStatuses(p, f, id, run.statuses.keys());
         }
         for (const lost of f.rawMissing) breach(`${p}: the raw bytes of dead letter ${lost} are gone`);
         const failed = new Set(f.failed.map((job) => job.jobId));
