@@ -66,6 +66,7 @@ const changeOrPoint = z.union([
     remove: selection.optional(),
     at: z.union([z.string(), z.number()]).optional(),
     feeds: z.literal("keep").optional(),
+    takeBack: z.literal(true).optional(),
   }),
 ]);
 const scheduled = z.strictObject({

@@ -99,6 +99,11 @@ export interface Change {
   remove?: Selection;
   /** `keep`: NVD's year feeds stay as they are until they are published. Default: they show the change at once. */
   feeds?: "keep";
+  /**
+   * Snapshot feeds only, and alone: the edition before takes the place of the present one, as when a publisher takes an edition
+   * back or a server lags behind. Asked for again, the later one is served again.
+   */
+  takeBack?: true;
   /** lastModified of what changes (ms or ISO). Default: the simulator's clock. */
   at?: number | string;
 }

@@ -41,6 +41,9 @@ export class Conductor {
   readonly #random: Random;
   #over = new AbortController();
   #faults = 0;
+  /** What the track of faults has set, and what editions that are published at present have wrong. */
+  #drawn: readonly string[] = [];
+  readonly #flaws = new Map<string, string>();
 
   constructor(world: World, plan: Plan) {
     this.#world = world;
@@ -143,15 +146,17 @@ export class Conductor {
         return;
       case "faults": {
         const mine = ++this.#faults;
-        await simulator.setFaults(action.faults);
-        history.now({ k: "faults", faults: action.faults });
+        this.#drawn = action.faults;
+        await this.#setFaults();
         await this.#for(action.forMs);
         // Others may have been set meanwhile: those are theirs to end.
         if (mine !== this.#faults) return;
-        await simulator.setFaults([]);
-        history.now({ k: "faults", faults: [] });
+        this.#drawn = [];
+        await this.#setFaults();
         return;
       }
+      case "take-back":
+        return await this.#takeBack(action);
       case "content":
         return await this.#change(action);
       case "point": {
@@ -205,9 +210,35 @@ export class Conductor {
   }
 
   async #change(action: Extract<Action, { do: "content" }>): Promise<void> {
-    const { simulator, history } = this.#world;
     const { provider, add, modify, silent, remove } = action;
-    const change = { provider, add, modify, remove, ...(silent > 0 ? { silent } : {}) };
+    await this.#publish({ provider, add, modify, remove, ...(silent > 0 ? { silent } : {}) });
+  }
+
+  async #setFaults(): Promise<void> {
+    const { simulator, history } = this.#world;
+    const faults = [...this.#drawn, ...this.#flaws.values()];
+    await simulator.setFaults(faults);
+    history.now({ k: "faults", faults });
+  }
+
+  /** An edition that has records of its own, so that a store that still holds them is told from one that does not. */
+  async #takeBack({ provider, how, forMs }: Extract<Action, { do: "take-back" }>): Promise<void> {
+    if (how === "bad") {
+      this.#flaws.set(provider, `bad-record@0.05:${provider}`);
+      await this.#setFaults();
+    }
+    await this.#publish({ provider, add: 3, modify: 5, ...(how === "shrunk" ? { remove: "45%" } : {}) });
+    await this.#for(forMs);
+    await this.#publish({ provider, takeBack: true });
+    if (this.#flaws.delete(provider)) await this.#setFaults();
+    if (how !== "stale") return;
+    await this.#for(forMs);
+    await this.#publish({ provider, takeBack: true });
+  }
+
+  async #publish(change: { provider: Upstream } & Record<string, unknown>): Promise<void> {
+    const { simulator, history } = this.#world;
+    const { provider } = change;
     history.now({ k: "changing", p: provider });
     const report = await simulator.change(change);
     history.now({ k: "content", p: provider, report: { ...report }, ok: true });

@@ -157,10 +157,14 @@ async function healAndFinish(world: World, plan: Plan, { say }: HuntOptions): Pr
   await requestLog(world);
   history.now({ k: "healed" });
   say("the last increment");
-  history.now({ k: "changing", p: "cve" });
-  const report = await simulator.change({ provider: "cve", add: 2, modify: 5 });
-  history.now({ k: "content", p: "cve", report: { ...report }, ok: true });
-  await noteTruth(world, "cve");
+  // Where an edition was taken back that a complete run had stored, only a newer one ends complete again.
+  const takenBack = plan.actions.flatMap((action) => (action.do === "take-back" ? [action.provider] : []));
+  for (const provider of new Set<Upstream>(["cve", ...takenBack])) {
+    history.now({ k: "changing", p: provider });
+    const report = await simulator.change({ provider, add: 2, modify: 5 });
+    history.now({ k: "content", p: provider, report: { ...report }, ok: true });
+    await noteTruth(world, provider);
+  }
   await lastRuns(world, "increment");
   say("the last full run");
   await lastRuns(world, "full");

@@ -32,6 +32,11 @@ export type Action =
   | { do: "faults"; faults: string[]; forMs: number }
   | { do: "content"; provider: Upstream; add: number; modify: number; silent: number; remove: number }
   | { do: "point" }
+  /**
+   * A snapshot's publisher brings out an edition and takes it back: one with bad records, or one that lost too much. stale: a
+   * server that lags behind serves the edition before for a while.
+   */
+  | { do: "take-back"; provider: SnapshotUpstream; how: "bad" | "shrunk" | "stale"; forMs: number }
   | { do: "run"; provider: Upstream; mode: "full" | "incremental"; via: "queue" | "library" }
   | { do: "pause"; provider: Upstream; forMs: number }
   | { do: "stop"; provider: Upstream }
@@ -41,6 +46,8 @@ export type Action =
   | { do: "accept"; provider: Upstream }
   | { do: "purge"; provider: Upstream }
   | { do: "reset-breaker"; provider: Upstream };
+
+export type SnapshotUpstream = Exclude<Upstream, "cve">;
 
 export type PlannedAction = Action & { atMs: number };
 
@@ -240,6 +247,13 @@ export function makePlan(options: { seed: number; minutes: number; mode?: Mode; 
           forMs: random.int(3_000, 8_000),
         },
   );
+  // After the second point in time, which begins the editions again.
+  track(9, 11_000, [7_000, 14_000], (random) => ({
+    do: "take-back",
+    provider: random.pick(["cwe", "capec", "attack"] as const),
+    how: random.pick(["bad", "shrunk", "stale"] as const),
+    forMs: random.int(1_500, 5_000),
+  }));
   actions.sort((a, b) => a.atMs - b.atMs);
   return {
     seed,

@@ -14,6 +14,10 @@ export class SnapshotEntries {
   #mutations = 0;
   /** Counts releases of the catalogue: 0 at the point before. */
   release = 0;
+  /** The greatest release there was: one that comes after an edition was taken back has a number of its own. */
+  #newest = 0;
+  /** The other of the two newest editions. */
+  #other: { editions: number[]; release: number } | undefined;
 
   constructor(options: { seed: number; count: number; point: Point; idOf: (slot: number) => string }) {
     this.#seed = options.seed;
@@ -25,6 +29,8 @@ export class SnapshotEntries {
   #load(point: Point): void {
     this.#editions = new Array<number>(this.#base).fill(1);
     this.release = 0;
+    this.#newest = 0;
+    this.#other = undefined;
     if (point === "before" || this.#base === 0) return;
     this.#mutations = 0;
     this.mutate({
@@ -44,6 +50,10 @@ export class SnapshotEntries {
   setPoint(point: Point): ChangeReport {
     const was = this.#editions;
     this.#load(point);
+    return this.#since(was);
+  }
+
+  #since(was: readonly number[]): ChangeReport {
     const report: ChangeReport = { added: [], modified: [], rejected: [], silent: [], removed: [] };
     for (let slot = 0; slot < Math.max(was.length, this.#editions.length); slot++) {
       const [old = 0, now = 0] = [was[slot], this.#editions[slot]];
@@ -53,15 +63,28 @@ export class SnapshotEntries {
     return report;
   }
 
+  #takeBack(): ChangeReport {
+    if (!this.#other) throw new UeeError("API_BAD_INPUT", "There is no edition before the present one.");
+    const was = this.#editions;
+    const { editions, release } = this.#other;
+    this.#other = { editions: was, release: this.release };
+    this.#editions = editions;
+    this.release = release;
+    return this.#since(was);
+  }
+
   /** Every change is a release. */
   mutate(change: Change): ChangeReport {
+    if (change.takeBack) return this.#takeBack();
     if (change.reject || change.silent)
       throw new UeeError(
         "API_BAD_INPUT",
         "Snapshot feeds know add, modify and remove; reject and silent are NVD's.",
       );
+    this.#other = { editions: [...this.#editions], release: this.release };
     this.#mutations += 1;
-    this.release += 1;
+    this.#newest += 1;
+    this.release = this.#newest;
     const taken = new Set<number>();
     const live = [...this.live()].length;
     const choose = (what: Change["modify"]): number[] => {

@@ -102,18 +102,18 @@ export class EffectReader {
     const name = this.#scripts.get(line.command === "eval" ? this.#sha(script) : script) ?? "foreign";
     if (name === "foreign") return { script: name };
     const keys = Number(count);
-    const args = line.args(2 + keys + 3);
+    const args = line.args(2 + keys + 4);
     const runKey = args[2 + (runKeyPlace[name] ?? 0)] ?? "";
     const run = /:run:([^:]+)$/.exec(runKey)?.[1];
-    const [first = "", second = ""] = args.slice(2 + keys);
+    const [first = "", second = "", third = "", fourth = ""] = args.slice(2 + keys);
     return {
       script: name,
       ...(run === undefined ? {} : { run }),
       ...(fenced.has(name) ? { batch: utf8(first), fence: second } : {}),
       ...(name === "dropDeadLetter" ? { how: second } : {}),
       ...(name === "beginAttempt" ? { batch: utf8(first) } : {}),
-      // After the pool's numbers: lease and fence.
-      ...(name === "release" ? { batch: utf8(second), fence: args[2 + keys + 2] ?? "" } : {}),
+      // After the pool's settings and the provider: lease and fence.
+      ...(name === "release" ? { batch: utf8(third), fence: fourth } : {}),
     };
   }
 

@@ -55,3 +55,14 @@ test("other stores' keys, and reads, are no effects", () => {
   expect(reader.read(line("1:1", "HSET", "{other:cve}:index", "a", "b"))?.effects).toEqual([]);
   expect(reader.read(line("1:1", "HGETALL", "{chaos:cve}:index"))?.effects).toEqual([]);
 });
+
+test("a release is told with the lease and the fence that its script got", () => {
+  const reader = new EffectReader({ prefix: "chaos", scripts });
+  const lease = ["vm:1:cwe:0", "1796058027826798"];
+  reader.read(
+    line("1:1", "EVALSHA", shaOf("release"), "1", "{chaos:permits}:pool", "settings", "cwe", ...lease),
+  );
+  const told = reader.read(line("lua", "HDEL", "{chaos:permits}:leases", "vm:1:cwe:0"));
+  const by = { script: "release", batch: "vm:1:cwe:0", fence: "1796058027826798" };
+  expect(told?.effects).toEqual([{ fx: "lease-end", leases: ["vm:1:cwe:0"], by }]);
+});

@@ -34,7 +34,7 @@ test("over the seeds every trouble comes up, and every fault of the simulator's 
     ...(["kill", "sleep", "term", "redis-kill", "redis-power-cut", "redis-freeze", "client-kill"] as const),
     ...(["script-flush", "out-of-memory", "disk-full", "line-swallow", "line-slow", "line-refuse"] as const),
     ...(["line-cut", "faults", "content", "point", "run", "pause", "stop", "resize"] as const),
-    ...(["replay", "accept", "purge", "reset-breaker", "clock-step"] as const),
+    ...(["replay", "accept", "purge", "reset-breaker", "clock-step", "take-back"] as const),
   ];
   const met = new Set(many.flatMap(({ actions }) => actions.map((action) => action.do)));
   expect([...met].sort()).toEqual([...single].sort());

@@ -157,6 +157,22 @@ describe("Entries of a snapshot feed", () => {
     expect(live(entries)).toEqual(live(entriesOf()));
   });
 
+  test("are taken back to the edition before, served again, and followed by one with a greater number", () => {
+    const entries = entriesOf();
+    const before = live(entries);
+    entries.mutate({ add: 2, modify: 3, remove: 4 });
+    const after = live(entries);
+    const report = entries.mutate({ takeBack: true });
+    expect([report.removed.length, report.modified.length, report.added.length]).toEqual([2, 3, 4]);
+    expect([live(entries), entries.release]).toEqual([before, 0]);
+    entries.mutate({ takeBack: true });
+    expect([live(entries), entries.release]).toEqual([after, 1]);
+    entries.mutate({ takeBack: true });
+    entries.mutate({ add: 1 });
+    expect(entries.release).toBe(2);
+    expect(() => entriesOf().mutate({ takeBack: true })).toThrow(/no edition before/);
+  });
+
   test("know nothing of NVD's rejections", () => {
     expect(() => entriesOf().mutate({ reject: 1 })).toThrow(/NVD's/);
   });
