@@ -1,12 +1,27 @@
 /**
  * The grammar of JSON (RFC 8259) over bytes: one pass, in chunks of any size, without recursion and without
- * buffering. An observer is told where values begin and end, by depth; all other bytes cost one table look-up each.
+ * buffering. A watcher is told where values begin and end, by depth. What lies deeper is read by one loop over whole tokens
+ * (`#skim`); `write` reads byte by byte what the loop leaves: the watched levels, tokens that a chunk cuts, and errors.
  *
  * JSON.parse accepts every document that passes, except for UTF-8, which the holders of the bytes check. Errors:
  * PROV_BAD_JSON with the byte, PROV_TRUNCATED.
  */
 import { bounds } from "./bounds.ts";
 import { UeeError } from "./errors.ts";
+import {
+  escapes,
+  hex,
+  isDigit,
+  isSpace,
+  LONG_NUMBER,
+  literalEnd,
+  literals,
+  numberEnd,
+  plain,
+  stringEnd,
+  type Words,
+  wordsOf,
+} from "./jsonTokens.ts";
 
 /** Events of the machine; positions are bytes from the start of the document. */
 export interface JsonWatcher {
@@ -14,7 +29,8 @@ export interface JsonWatcher {
   readonly depth: number;
   /** A key begins at its quote; `depth` includes its own object, so the document's own keys have 1. */
   keyBegins(at: number, depth: number): void;
-  keyEnds(at: number, depth: number): void;
+  /** `escaped`: the key is not written as its characters are. */
+  keyEnds(at: number, depth: number, escaped: boolean): void;
   /** A value begins inside of `depth` open lists and objects; `first` is its first byte. */
   begins(at: number, depth: number, first: number): void;
   ends(at: number, depth: number): void;
@@ -65,35 +81,28 @@ const expected: Record<number, string> = {
   [DONE]: "nothing more",
 };
 
-/** 1 for bytes that need no handling inside a string; UTF-8 is checked elsewhere. */
-const plain = new Uint8Array(256).fill(1, 0x20);
-plain[0x22] = 0;
-plain[0x5c] = 0;
-const escapes = new Uint8Array(256);
-for (const c of '"\\/bfnrtu') escapes[c.charCodeAt(0)] = 1;
-
 const startsValue = new Uint8Array(256);
 for (const c of '"{[-0123456789tfn') startsValue[c.charCodeAt(0)] = 1;
 
-const isDigit = (c: number): boolean => c >= 0x30 && c <= 0x39;
-const isHex = (c: number): boolean => isDigit(c) || (c >= 0x41 && c <= 0x46) || (c >= 0x61 && c <= 0x66);
-const literals: Record<number, string> = { 116: "true", 102: "false", 110: "null" };
+/** States that wait for a token, which `#skim` reads: VALUE to AFTER. */
+const LAST_BETWEEN_TOKENS = AFTER;
 
 /** States in which a number may end. */
 const wholeNumbers: ReadonlySet<number> = new Set([ZERO, INTEGER, FRACTION, POWER]);
 
-/** A number with this many exponent digits, or of this length, may exceed the range of a double. */
-const LONG_NUMBER = 300;
-
 export class JsonMachine {
   readonly #watcher: JsonWatcher;
   readonly #watched: number;
+  /** Open levels at least where `#skim` may read: none of its tokens is told, or ends the document. */
+  readonly #lowest: number;
   #state = VALUE;
   #position = 0;
   /** LIST or OBJECT of each open level. */
   #stack = new Uint8Array(512);
   #depth = 0;
   #isKey = false;
+  /** The open string has an escape. */
+  #escaped = false;
   #rest = 0;
   #literal = "";
   #numberStart = 0;
@@ -106,6 +115,7 @@ export class JsonMachine {
   constructor(watcher: JsonWatcher) {
     this.#watcher = watcher;
     this.#watched = watcher.depth;
+    this.#lowest = Math.max(0, watcher.depth) + 1;
   }
 
   /** Bytes read. */
@@ -126,8 +136,13 @@ export class JsonMachine {
 
   write(bytes: Uint8Array): void {
     const size = bytes.length;
+    const words = wordsOf(bytes);
     let i = 0;
     while (i < size) {
+      if (this.#depth >= this.#lowest && this.#state <= LAST_BETWEEN_TOKENS) {
+        i = this.#skim(bytes, words, i);
+        if (i === size) break;
+      }
       const c = bytes[i]!;
       switch (this.#state) {
         case STRING: {
@@ -141,29 +156,21 @@ export class JsonMachine {
           if (bytes[end] === 0x22) {
             if (!this.#isKey) this.#endScalar(i);
             else {
-              if (this.#depth <= this.#watched) this.#watcher.keyEnds(this.#position + i, this.#depth);
-              // In most cases the colon and the value follow at once.
-              this.#state = COLON;
-              if (i + 1 < size && bytes[i] === 0x3a && this.#depth > this.#watched && bytes[i + 1] === 0x22) {
-                i += 2;
-                this.values++;
-                this.#isKey = false;
-                this.#state = STRING;
+              if (this.#depth <= this.#watched) {
+                this.#watcher.keyEnds(this.#position + i, this.#depth, this.#escaped);
               }
+              this.#state = COLON;
             }
-          } else if (bytes[end] === 0x5c) this.#state = ESCAPE;
-          else throw this.#bad(end);
+          } else if (bytes[end] === 0x5c) {
+            this.#escaped = true;
+            this.#state = ESCAPE;
+          } else throw this.#bad(end);
           break;
         }
         case AFTER:
           i++;
           if (c === 0x2c) {
-            if (this.#stack[this.#depth - 1] !== OBJECT) this.#state = VALUE;
-            else if (this.#depth > this.#watched && bytes[i] === 0x22) {
-              i++;
-              this.#state = STRING;
-              this.#isKey = true;
-            } else this.#state = KEY;
+            this.#state = this.#stack[this.#depth - 1] === OBJECT ? KEY : VALUE;
           } else if (c === 0x7d || c === 0x5d) this.#close(i - 1, c);
           else if (!isSpace(c)) throw this.#bad(i - 1, "no comma or closing bracket");
           break;
@@ -178,6 +185,7 @@ export class JsonMachine {
           if (c === 0x22) {
             this.#state = STRING;
             this.#isKey = true;
+            this.#escaped = false;
             if (this.#depth <= this.#watched) this.#watcher.keyBegins(this.#position + i - 1, this.#depth);
           } else if (c === 0x7d && this.#state === KEY_OR_END) this.#close(i - 1, c);
           else if (!isSpace(c)) throw this.#bad(i - 1);
@@ -195,7 +203,7 @@ export class JsonMachine {
           break;
         case HEX:
           i++;
-          if (!isHex(c)) throw this.#bad(i - 1);
+          if (hex[c] !== 1) throw this.#bad(i - 1);
           if (--this.#rest === 0) this.#state = STRING;
           break;
         case LITERAL:
@@ -212,6 +220,79 @@ export class JsonMachine {
       }
     }
     this.#position += size;
+  }
+
+  /**
+   * Reads whole tokens while nothing of them is told to the watcher. Returns where it stopped: at the end of the chunk, or
+   * at the first byte of a token that is not plain, is cut by the chunk, or closes a level that is watched.
+   */
+  #skim(bytes: Uint8Array, words: Words, from: number): number {
+    const size = bytes.length;
+    const stack = this.#stack;
+    const lowest = this.#lowest;
+    let { values, deepest } = this;
+    let depth = this.#depth;
+    let state = this.#state;
+    let i = from;
+    while (i < size) {
+      const c = bytes[i]!;
+      if (isSpace(c)) {
+        i++;
+        continue;
+      }
+      if (state === AFTER) {
+        if (c === 0x2c) {
+          state = stack[depth - 1] === OBJECT ? KEY : VALUE;
+        } else {
+          if (depth <= lowest || c !== (stack[depth - 1] === OBJECT ? 0x7d : 0x5d)) break;
+          depth--;
+        }
+        i++;
+      } else if (state === COLON) {
+        if (c !== 0x3a) break;
+        state = VALUE;
+        i++;
+      } else if (c === 0x22) {
+        const end = stringEnd(bytes, words, i + 1);
+        if (end < 0) break;
+        i = end;
+        if (state === VALUE || state === VALUE_OR_END) {
+          values++;
+          state = AFTER;
+        } else if (i < size && bytes[i] === 0x3a) {
+          i++;
+          state = VALUE;
+        } else state = COLON;
+      } else if (state === KEY || state === KEY_OR_END) {
+        if (c !== 0x7d || state === KEY || depth <= lowest) break;
+        depth--;
+        state = AFTER;
+        i++;
+      } else if (c === 0x7b || c === 0x5b) {
+        if (depth === stack.length) break;
+        stack[depth++] = c === 0x7b ? OBJECT : LIST;
+        if (depth > deepest) deepest = depth;
+        values++;
+        state = c === 0x7b ? KEY_OR_END : VALUE_OR_END;
+        i++;
+      } else if (c === 0x5d) {
+        if (state === VALUE || depth <= lowest) break;
+        depth--;
+        state = AFTER;
+        i++;
+      } else {
+        const end = c === 0x2d || isDigit(c) ? numberEnd(bytes, i) : literalEnd(bytes, i);
+        if (end < 0) break;
+        values++;
+        state = AFTER;
+        i = end;
+      }
+    }
+    this.values = values;
+    this.deepest = deepest;
+    this.#depth = depth;
+    this.#state = state;
+    return i;
   }
 
   /** Throws unless the document ended correctly. */
@@ -308,8 +389,6 @@ export class JsonMachine {
     });
   }
 }
-
-const isSpace = (c: number): boolean => c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09;
 
 /** The state after a byte of a number; undefined when the number cannot continue with it. */
 function afterDigit(state: number, c: number): number | undefined {

@@ -52,6 +52,9 @@ export class JsonArraySplitter implements JsonWatcher {
   readonly depth: number;
   readonly #options: JsonArraysOptions;
   readonly #machine: JsonMachine;
+  /** Bytes of the wanted names with their quotes, as they are written without escapes. */
+  readonly #idLength: number;
+  readonly #innerLength: number;
   readonly #element = new Span(bounds.record.bytes, bounds.record.keptBytes);
   /** A key, an id or a member. */
   readonly #small = new Span(bounds.json.memberBytes, 0);
@@ -74,6 +77,8 @@ export class JsonArraySplitter implements JsonWatcher {
 
   constructor(options: JsonArraysOptions) {
     this.#options = options;
+    this.#idLength = quotedLength(options.id);
+    this.#innerLength = quotedLength(options.inner ?? options.id);
     this.depth = options.inner === undefined ? ELEMENT + 1 : ELEMENT + 2;
     this.#machine = new JsonMachine(this);
   }
@@ -131,8 +136,18 @@ export class JsonArraySplitter implements JsonWatcher {
     if (depth === 1 || this.#list !== undefined) this.#small.begin(at);
   }
 
-  keyEnds(at: number, depth: number): void {
-    if (depth > 1 && this.#list === undefined) return;
+  keyEnds(at: number, depth: number, escaped: boolean): void {
+    if (depth > 1) {
+      if (this.#list === undefined) return;
+      // Few names of a record have the length of one that is wanted; making a string of each would take long.
+      const length = at - this.#small.start;
+      if (!escaped && length !== this.#idLength && length !== this.#innerLength) {
+        this.#small.forget();
+        this.#innerNext = false;
+        this.#idNext = false;
+        return;
+      }
+    }
     const name = this.#nameOf(this.#small.end(at, this.#chunk, this.#base));
     if (depth === 1) this.#name = name;
     else if (depth === ELEMENT + 1) this.#innerNext = name === this.#options.inner;
@@ -249,6 +264,8 @@ export class JsonArraySplitter implements JsonWatcher {
   }
 }
 
+const quotedLength = (name: string): number => Buffer.byteLength(name) + 2;
+
 /** Bytes between two positions of a document that comes in chunks, up to a bound. */
 class Span {
   readonly #most: number;
@@ -267,8 +284,13 @@ class Span {
   begin(at: number): void {
     this.#open = true;
     this.start = at;
-    this.#pieces = [];
+    if (this.#pieces.length > 0) this.#pieces = [];
     this.#length = 0;
+  }
+
+  /** What began is not needed. */
+  forget(): void {
+    this.#open = false;
   }
 
   /** The chunk has ended; what of it belongs to the span is needed later. */
