@@ -21,7 +21,7 @@ import { Redis } from "ioredis";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = resolve(process.env.UEE_DIST ?? join(root, "dist"));
 const data = resolve(process.env.UEE_SHARED_DATA ?? join(root, "../shared/data"));
-const { makeRedisProviderRecords } = await import(pathToFileURL(join(dist, "records/index.js")).href);
+const { makeProviderRecords } = await import(pathToFileURL(join(dist, "records/index.js")).href);
 const { cve } = await import(pathToFileURL(join(dist, "providers/cve/cve.js")).href);
 const { makeKeys } = await import(pathToFileURL(join(dist, "redis/keys.js")).href);
 
@@ -114,7 +114,7 @@ const bare = () =>
 
 function openStore(redis) {
   const run = keys.run(attempt.runId);
-  const records = makeRedisProviderRecords({
+  const records = makeProviderRecords({
     redis,
     keys,
     provider: cve,

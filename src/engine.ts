@@ -25,7 +25,7 @@ import { providers as registered } from "./providers/registry.ts";
 import { ProviderQueue } from "./queues/providerQueue.ts";
 import { RunsQueue } from "./queues/runsQueue.ts";
 import { SchedulePlan } from "./queues/schedulePlan.ts";
-import { makeRedisChangeFeed, makeRedisProviderRecords } from "./records/index.ts";
+import { makeChangeFeed, makeProviderRecords } from "./records/index.ts";
 import { ActionLog } from "./recovery/deadLetters/actionLog.ts";
 import { BadRecords } from "./recovery/deadLetters/badRecords.ts";
 import { BatchDeaths } from "./recovery/deadLetters/batchDeaths.ts";
@@ -121,7 +121,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       apiKey: own.apiKey,
       source,
       runs,
-      records: makeRedisProviderRecords({
+      records: makeProviderRecords({
         redis: redis.commands,
         keys: providerKeys,
         provider,
@@ -161,7 +161,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     });
   }
   const runsQueue = new RunsQueue(keys, redis.commands);
-  const feed = makeRedisChangeFeed({
+  const feed = makeChangeFeed({
     redis: redis.commands,
     keys,
     providers: [...contexts.values()].map((context) => context.provider),

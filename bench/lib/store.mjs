@@ -6,14 +6,14 @@ const attempt = { runId: "bench", batchKey: "bench", fence: 1, pass: 1 };
 
 /** A fresh store of one provider on this Redis. `commit(records, fetchedAt)` returns the sums of its results. */
 export async function openStore(redis, provider) {
-  const { makeRedisProviderRecords } = await fromDist("records/index.js");
+  const { makeProviderRecords } = await fromDist("records/index.js");
   const { makeKeys } = await fromDist("redis/keys.js");
   await redis.flushall();
   const keys = makeKeys("bench").provider(provider.name);
   const run = keys.run(attempt.runId);
   await redis.hset(run.run, "state", "open");
   await redis.hset(run.fences, attempt.batchKey, attempt.fence);
-  const store = makeRedisProviderRecords({ redis, keys, provider, changesLimit: 1_000_000 });
+  const store = makeProviderRecords({ redis, keys, provider, changesLimit: 1_000_000 });
   return {
     async commit(records, fetchedAt) {
       const total = { created: 0, updated: 0, unchanged: 0, bytesWritten: 0 };

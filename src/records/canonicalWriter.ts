@@ -9,9 +9,9 @@ import { canonicalJson, type JsonObject } from "../core/json.ts";
 /** One top-level field of the record last written: its name and where it lies in `bytes`. */
 export interface CanonicalField {
   readonly name: string;
-  /** Of the member, `"name":value`. */
+  /** Where the member `"name":value` starts. */
   readonly memberStart: number;
-  /** Of the value. */
+  /** Where the value starts. */
   readonly start: number;
   readonly end: number;
 }
@@ -66,7 +66,7 @@ export class CanonicalWriter {
     return this.#length;
   }
 
-  /** Starts anew with this record; returns its fields in canonical (code unit) order. */
+  /** Starts again with this record; returns its fields in canonical (code unit) order. */
   writeRecord(data: JsonObject): CanonicalField[] {
     if (this.#bytes.length > KEEP_BYTES) this.#bytes = Buffer.allocUnsafe(INITIAL_BYTES);
     this.#length = 0;

@@ -7,7 +7,7 @@ import type { Keys } from "../redis/keys.ts";
 import { formatCursor, type Position, type Positions, parseCursor } from "./changeCursor.ts";
 import type { ChangeEntry, ChangeFeed } from "./contract.ts";
 
-export interface RedisChangeFeedOptions {
+export interface ChangeFeedOptions {
   redis: Redis;
   keys: Keys;
   providers: readonly { name: string; authority: string }[];
@@ -24,7 +24,7 @@ type RawEntry = [id: string, fields: string[]];
 
 const OPS: Record<string, ChangeEntry["op"]> = { c: "created", u: "updated", r: "removed" };
 
-export function makeRedisChangeFeed(options: RedisChangeFeedOptions): ChangeFeed {
+export function makeChangeFeed(options: ChangeFeedOptions): ChangeFeed {
   const { redis, keys, providers } = options;
 
   const readProvider = async (

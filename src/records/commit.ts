@@ -1,7 +1,7 @@
 /**
- * Commits records: read index entries → judge (unchanged, stale, new, changed) → read the heads of changed ones → diff →
- * atomic steps. Windows of 32 records overlap, so that latency hides behind the digests of the next window. What
- * changed between judgement and write comes back as a conflict and is judged anew, a bounded number of times.
+ * Commits records: read index entries → compare (unchanged, stale, new, changed) → read the content of changed ones → diff
+ * → atomic steps. Windows of 32 records overlap, so that latency hides behind the digests of the next window. A record that
+ * changes between comparison and write comes back as a conflict and is compared again, a bounded number of times.
  */
 import type { RunKeys } from "../redis/keys.ts";
 import type { CanonicalWriter } from "./canonicalWriter.ts";
@@ -15,7 +15,7 @@ import { fitsInline, type IndexEntry, packInline, packReferenced, unpackIndexEnt
 import { readEntries } from "./indexReads.ts";
 import { type Candidate, candidatesOf, detach, type Prepared, prepare } from "./prepare.ts";
 import { hasDifferentCopies, MARKS_A_CALL, type Mark, markSeen } from "./seenMarks.ts";
-import { judgeVersion } from "./staleness.ts";
+import { compareVersions } from "./staleness.ts";
 import {
   chunksOf,
   contended,
@@ -42,7 +42,7 @@ interface CandidateMark extends Mark {
 }
 
 /** A candidate to be written, and what it was compared with. */
-interface Judged {
+interface Compared {
   readonly prepared: Prepared;
   readonly base: string;
   readonly entry: IndexEntry | undefined;
@@ -100,7 +100,7 @@ class Commit {
     this.#run = tools.context.keys.run(attempt.runId);
   }
 
-  /** Judges and writes all of them once; returns those that changed meanwhile. */
+  /** Compares and writes all of them once; returns those that changed meanwhile. */
   async round(candidates: Candidate[]): Promise<Candidate[]> {
     this.#conflicts = [];
     const { redis, keys } = this.#context;
@@ -124,8 +124,8 @@ class Commit {
 
     // From here to `finish` without a pause: writer and frame are shared by all windows.
     const packer = new StepPacker<Candidate>(this.#context, frame);
-    const changed: Judged[] = [];
-    const regressed: Judged[] = [];
+    const changed: Compared[] = [];
+    const regressed: Compared[] = [];
     for (let i = 0; i < window.length; i++) {
       const candidate = window[i]!;
       const prepared = prepare(writer, candidate);
@@ -138,8 +138,8 @@ class Commit {
           continue;
         }
         const firstSeen = tombstone ? Date.parse(tombstone.firstSeen) : 0;
-        const judged = { prepared, base, entry: undefined, tombstone: raw, firstSeen, yields: true };
-        packer.add(candidate, this.#wholeWrite(judged, "c"));
+        const compared = { prepared, base, entry: undefined, tombstone: raw, firstSeen, yields: true };
+        packer.add(candidate, this.#wholeWrite(compared, "c"));
         continue;
       }
       const entry = unpackIndexEntry(base);
@@ -156,19 +156,19 @@ class Commit {
         this.#mark({ candidate, id: candidate.id, base, outcome: "unchanged" });
         continue;
       }
-      const judgement = judgeVersion(entry, candidate, this.#options.staleness);
-      if (judgement === "stale") {
+      const order = compareVersions(entry, candidate, this.#options.staleness);
+      if (order === "stale") {
         this.#refuse(candidate, entry.fetchedAt);
         continue;
       }
-      const yields = judgement === "fetched-later";
+      const yields = order === "fetched-later";
       const { firstSeen } = entry;
-      const judged = { prepared: detach(prepared), base, entry, tombstone: "", firstSeen, yields };
-      (judgement === "regressed" ? regressed : changed).push(judged);
+      const compared = { prepared: detach(prepared), base, entry, tombstone: "", firstSeen, yields };
+      (order === "regressed" ? regressed : changed).push(compared);
     }
     await this.#runSteps(packer.finish());
 
-    for (const judged of await this.#acceptRegressed(regressed)) changed.push(judged);
+    for (const compared of await this.#acceptRegressed(regressed)) changed.push(compared);
     if (changed.length > 0) await this.#update(changed);
     for (const [fetchedAt, marks] of this.#marks) {
       if (marks.length >= MARKS_A_CALL) await this.#flushMarks(fetchedAt);
@@ -190,8 +190,8 @@ class Commit {
     this.#conflicts.push({ ...candidate, entry: undefined });
   }
 
-  /** Of the lower versions, those that an earlier pass has seen with the same content; the others are refused. */
-  async #acceptRegressed(regressed: Judged[]): Promise<Judged[]> {
+  /** Keeps the lower versions that an earlier pass has seen with the same content; the others are refused. */
+  async #acceptRegressed(regressed: Compared[]): Promise<Compared[]> {
     if (regressed.length === 0) return [];
     const remember = this.#options.acceptRepeatedRegression;
     const known = remember
@@ -205,8 +205,8 @@ class Commit {
       this.#run.seen,
       ...regressed.map(({ prepared }) => prepared.candidate.id),
     );
-    return regressed.filter((judged, i) => {
-      const { candidate, digest } = judged.prepared;
+    return regressed.filter((compared, i) => {
+      const { candidate, digest } = compared.prepared;
       const [pass, seenDigest] = known[i]?.split(":") ?? [];
       const regressedDigest = hex(digest);
       const repeated = seenDigest === regressedDigest && Number(pass) < this.#attempt.pass;
@@ -217,18 +217,18 @@ class Commit {
     });
   }
 
-  async #update(changed: Judged[]): Promise<void> {
+  async #update(changed: Compared[]): Promise<void> {
     const stored = await Promise.all(
       changed.map(({ prepared, entry }) => this.#stored(prepared.candidate.id, entry!)),
     );
     const packer = new StepPacker<Candidate>(this.#context, this.#tools.frame);
-    changed.forEach((judged, i) => {
-      packer.add(judged.prepared.candidate, this.#updateWrite(judged, stored[i]));
+    changed.forEach((compared, i) => {
+      packer.add(compared.prepared.candidate, this.#updateWrite(compared, stored[i]));
     });
     await this.#runSteps(packer.finish());
   }
 
-  /** What is stored of a record; undefined where its content is gone (a reader's race, or somebody else's hand). */
+  /** What is stored of a record; undefined where its content is gone (removed meanwhile, or deleted by hand). */
   async #stored(id: string, entry: IndexEntry): Promise<Stored | undefined> {
     const { redis, keys, content } = this.#context;
     const elements =
@@ -288,8 +288,8 @@ class Commit {
   }
 
   /** Member by member: made for every new record, and a spread costs several times as much. */
-  #wholeWrite(judged: Judged, op: "c" | "u"): RecordWrite {
-    const { prepared, base, tombstone, firstSeen, yields } = judged;
+  #wholeWrite(compared: Compared, op: "c" | "u"): RecordWrite {
+    const { prepared, base, tombstone, firstSeen, yields } = compared;
     const { candidate, bytes } = prepared;
     const content = this.#context.content.encode(baseText(bytes, candidate.aliases));
     const inline = fitsInline(content.length, candidate.lastModified);
@@ -312,12 +312,12 @@ class Commit {
     };
   }
 
-  #updateWrite(judged: Judged, stored: Stored | undefined): RecordWrite {
-    // An entry without content can only be the work of somebody else's hand: the record is written whole.
-    if (stored === undefined) return this.#wholeWrite(judged, "u");
-    const { prepared, base, tombstone, yields } = judged;
+  #updateWrite(compared: Compared, stored: Stored | undefined): RecordWrite {
+    // The content was deleted by hand: the record is written whole.
+    if (stored === undefined) return this.#wholeWrite(compared, "u");
+    const { prepared, base, tombstone, yields } = compared;
     const { candidate, bytes, fields } = prepared;
-    const entry = judged.entry!;
+    const entry = compared.entry!;
     const diff = diffFields(stored.data, bytes, fields);
     const addAliases = candidate.aliases.filter((alias) => !stored.aliases.includes(alias));
     const removeAliases = stored.aliases.filter((alias) => !candidate.aliases.includes(alias));

@@ -1,12 +1,13 @@
 /**
- * The record store as the rest of the engine knows it. Redis is the built-in one; nothing outside `records/` may know
- * which it is.
+ * The record store as the rest of the engine uses it. Redis is the store: a commit checks the run and the fence of its
+ * batch, which live beside the records of the provider, and counts what the run has seen, all in one script. Only this
+ * folder knows how records lie in Redis; runs own the keys that a commit checks and counts on (redis/keys.ts, RunKeys).
  *
  * Soundness:
  *  - Every write names its attempt (run, batch, fence). A commit is refused whole (STOR_FENCED, STOR_RUN_CLOSED) when the
  *    batch has a newer attempt or the run is not open; checked in the same atomic step as the write.
  *  - A diff is computed against what was read; the write compares and sets per record, so a record that changed meanwhile
- *    is read and judged anew.
+ *    is read and compared again.
  *  - An older version never replaces a newer one. Fetch times and removals are drawn from one clock a provider, which grows
  *    even while Redis' own clock goes back. A run counts (`refused:<pass>`) what it refused for a fetch that is not its own.
  *  - Which ids a run has seen, and as what, is counted in the same step; each id once, whatever is retried.
@@ -52,7 +53,7 @@ export interface Recognised {
   entry: string;
   /** The stored record was read from the same text, and is marked as seen and unchanged. */
   unchanged: boolean;
-  /** Of an unchanged record, ms since the epoch. */
+  /** ms since the epoch. */
   lastModified: number | undefined;
 }
 

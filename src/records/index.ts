@@ -1,3 +1,3 @@
 /** The record store's face: everything else in this folder is its own business. */
-export { makeRedisChangeFeed } from "./changeFeed.ts";
-export { makeRedisProviderRecords } from "./redisRecords.ts";
+export { makeChangeFeed } from "./changeFeed.ts";
+export { makeProviderRecords } from "./providerRecords.ts";

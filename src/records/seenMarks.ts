@@ -12,11 +12,11 @@ export const MARKS_A_CALL = 500;
 
 export interface Mark {
   readonly id: string;
-  /** Index entry that "unchanged" was judged against; empty where the mark holds whatever is stored. */
+  /** Index entry that the record was compared with; empty where the mark holds whatever is stored. */
   readonly base: string;
   /** Set where a lower version was refused: what the run remembers of it. */
   readonly regressedDigest?: string;
-  /** Set where it was refused as fetched earlier: the stored fetch time, µs, that it was judged against. */
+  /** Set where it was refused as fetched earlier: the stored fetch time, µs, that it was compared with. */
   readonly refusedFor?: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Is an incoming version newer than what the store knows? Pure; the compare-and-set of the write then guards that what
- * was judged against is still there.
+ * Whether an incoming version is newer than the stored one. Pure; the compare-and-set of the write guards that the stored
+ * version is still there.
  */
 import type { CommitOptions } from "./contract.ts";
 import type { IndexEntry } from "./indexEntry.ts";
@@ -12,7 +12,7 @@ export interface Version {
   readonly lastModified: number | undefined;
 }
 
-export type Judgement =
+export type VersionOrder =
   /** Newer by its own version time: no later fetch of an older version can outdo it. */
   | "newer"
   /** Newer only in that it was fetched later; the write refuses it when this run has seen a later fetch of the record. */
@@ -21,11 +21,11 @@ export type Judgement =
   | "regressed"
   | "stale";
 
-export function judgeVersion(
+export function compareVersions(
   stored: Pick<IndexEntry, "fetchedAt" | "lastModified">,
   incoming: Version,
   staleness: CommitOptions["staleness"],
-): Judgement {
+): VersionOrder {
   const fetchedEarlier = incoming.fetchedAt < stored.fetchedAt;
   if (
     staleness === "latest-wins" &&
@@ -40,10 +40,10 @@ export function judgeVersion(
   return fetchedEarlier ? "stale" : "fetched-later";
 }
 
-/** Of several copies of one id in one commit, the one that counts: judged as if the first were stored. */
+/** Whether a later copy of one id in one commit replaces an earlier one, as if the earlier one were stored. */
 export function outlives(later: Version, earlier: Version, staleness: CommitOptions["staleness"]): boolean {
-  const judgement = judgeVersion(earlier, later, staleness);
-  return judgement === "newer" || judgement === "fetched-later";
+  const order = compareVersions(earlier, later, staleness);
+  return order === "newer" || order === "fetched-later";
 }
 
 /** A fetch time as it stands in `seen` marks: base 36, of fixed width, so that text order is time order. */

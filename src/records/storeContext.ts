@@ -17,16 +17,16 @@ export interface StoreContext {
 
 /**
  * Records a script step takes at most. 64 are allowed; 32 cost the same and halve the time for which the server serves
- * nobody else, and a step then fits into one socket buffer.
+ * no other client, and a step then fits into one socket buffer.
  */
 export const STEP_RECORDS = 32;
-/** Times a record that changed under its judgement is judged anew. */
+/** How often a record that changed between comparison and write is compared again. */
 export const MAX_ROUNDS = 8;
 
 export const recordUrn = ({ provider }: StoreContext, id: string): string =>
   formatUrn({ authority: provider.authority, type: provider.name, id });
 
-/** A script's refusal as an error: -1 the run's door is shut, -2 the batch has a newer attempt. */
+/** A script's refusal as an error: -1 the run accepts no commits, -2 the batch has a newer attempt. */
 export function assertAllowed(code: number, attempt: Attempt): void {
   if (code === 0) return;
   throw new UeeError(code === -1 ? "STOR_RUN_CLOSED" : "STOR_FENCED", undefined, { data: { ...attempt } });
@@ -45,7 +45,7 @@ export function chunksOf<T>(items: readonly T[], size: number): T[][] {
 
 /**
  * Runs the work for all items, `width` at a time. After a failure nothing new starts, what runs is waited for, and the
- * first failure is thrown: nobody writes behind the caller's back.
+ * first failure is thrown: nothing is written after the caller has heard of it.
  */
 export async function inParallel<T>(
   items: readonly T[],

@@ -1,6 +1,6 @@
 --[[
-  Removes up to 64 records while their run is closing: content, index entry and aliases go; a tombstone and a change entry
-  come; the run counts. An id that is gone already counts as nothing, so a repeat is safe.
+  Removes up to 64 records while their run is closing: content, index entry and aliases go; a tombstone and a change
+  entry come; the run counts. An id that is gone already counts as nothing, so a repeat is safe.
   KEYS[1] run HASH
   KEYS[2] fences HASH
   KEYS[3] tombstones HASH
@@ -13,31 +13,33 @@
   ARGV[4] entries that the change feed keeps
   ARGV[5] number of records
   ARGV[6] frame, of each record: id, index entry read, the tombstone's JSON after its time, number of aliases
-  Returns {0, a letter for each record: r removed, g gone already, x conflict}; {-1, ""} run not closing; {-2, ""} superseded.
+  Returns {0, a letter for each record: r removed, g gone already, x conflict}; {-1, ""} run not closing; {-2, ""}
+    superseded.
 ]]
 --- @include "fence.lua"
 --- @include "changes.lua"
 --- @include "../../redis/lua/clock.lua"
-local RUN, TOMBSTONES, CHANGES, META = KEYS[1], KEYS[3], KEYS[4], KEYS[5]
-local batch, fence, run_id, changes_kept, total, frame = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
+local RUN, FENCES, TOMBSTONES, CHANGES, META, keys = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS
+local batch, fence, run_id, changes_kept = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local total, frame = tonumber(ARGV[5]), ARGV[6]
 
-local refused = refusal('closing', batch, fence)
+local refused = refusal(RUN, FENCES, "closing", batch, fence)
 if refused then
-  return { refused, '' }
+  return { refused, "" }
 end
 
-local at = string.format('%.0f', tick(META))
+local at = string.format("%.0f", tick(META))
 local outcome, removed, pos, key = {}, {}, 1, 6
 for i = 1, total do
   local id, base, tombstone, alias_count
-  id, base, tombstone, alias_count, pos = struct.unpack('>I4c0I4c0I4c0I2', frame, pos)
-  local entry = redis.call('HGET', KEYS[key], id)
+  id, base, tombstone, alias_count, pos = struct.unpack(">I4c0I4c0I4c0I2", frame, pos)
+  local entry = redis.call("HGET", keys[key], id)
   if not entry then
-    outcome[i] = 'g'
+    outcome[i] = "g"
   elseif entry ~= base then
-    outcome[i] = 'x'
+    outcome[i] = "x"
   else
-    outcome[i] = 'r'
+    outcome[i] = "r"
     removed[#removed + 1] = { id = id, tombstone = tombstone, key = key, aliases_end = key + 1 + alias_count }
   end
   key = key + 2 + alias_count
@@ -48,16 +50,16 @@ if #removed > 0 then
   forget_change_key(META)
   local seq = reserve_changes(CHANGES, META, #removed)
   for i, r in ipairs(removed) do
-    add_change(CHANGES, seq + i, 'r', r.id, '', at, run_id)
-    redis.call('HDEL', KEYS[r.key], r.id)
-    redis.call('UNLINK', KEYS[r.key + 1])
+    add_change(CHANGES, seq + i, "r", r.id, "", at, run_id)
+    redis.call("HDEL", keys[r.key], r.id)
+    redis.call("UNLINK", keys[r.key + 1])
     for k = r.key + 2, r.aliases_end do
-      redis.call('SREM', KEYS[k], r.id)
+      redis.call("SREM", keys[k], r.id)
     end
-    redis.call('HSET', TOMBSTONES, r.id, '{"at":' .. at .. ',' .. r.tombstone)
+    redis.call("HSET", TOMBSTONES, r.id, "{\"at\":" .. at .. "," .. r.tombstone)
   end
-  redis.call('HINCRBY', META, 'live', -#removed)
-  redis.call('HINCRBY', RUN, 'removed', #removed)
+  redis.call("HINCRBY", META, "live", -#removed)
+  redis.call("HINCRBY", RUN, "removed", #removed)
   trim_changes(CHANGES, changes_kept)
 end
 return { 0, table.concat(outcome) }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Redis } from "ioredis";
-import { makeRedisChangeFeed, makeRedisProviderRecords } from "../../../src/records/index.ts";
+import { makeChangeFeed, makeProviderRecords } from "../../../src/records/index.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { incoming, latestWins, openStore } from "./support.ts";
@@ -105,13 +105,13 @@ describe("the change feed", () => {
       { name: "cwe", authority: "mitre", version: 1 },
       { name: "capec", authority: "mitre", version: 1 },
     ];
-    const feed = makeRedisChangeFeed({ redis, keys, providers });
+    const feed = makeChangeFeed({ redis, keys, providers });
     for (const round of [1, 2]) {
       for (const provider of providers) {
         const providerKeys = keys.provider(provider.name);
         await redis.hset(providerKeys.run("r").run, "state", "open");
         await redis.hset(providerKeys.run("r").fences, "b", 1);
-        const records = makeRedisProviderRecords({ redis, keys: providerKeys, provider, changesLimit: 100 });
+        const records = makeProviderRecords({ redis, keys: providerKeys, provider, changesLimit: 100 });
         const attempt = { runId: "r", batchKey: "b", fence: 1, pass: 1 };
         await records.commit(attempt, [incoming(`${provider.name}-${round}`, {})], latestWins);
       }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Redis } from "ioredis";
 import type { JsonObject } from "../../../src/core/json.ts";
 import type { CommitOptions } from "../../../src/records/contract.ts";
-import { makeRedisProviderRecords } from "../../../src/records/index.ts";
+import { makeProviderRecords } from "../../../src/records/index.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { collect, fetchOrder, incoming, LARGE, latestWins, openStore, provider } from "./support.ts";
 
@@ -397,7 +397,7 @@ describe("a commit", () => {
 });
 
 function openStoreOn(client: Redis, keys: ReturnType<typeof openStore>["keys"]) {
-  return makeRedisProviderRecords({ redis: client, keys, provider, changesLimit: 1000 });
+  return makeProviderRecords({ redis: client, keys, provider, changesLimit: 1000 });
 }
 
 describe("what a run has seen", () => {

@@ -5,7 +5,7 @@ import { gunzipSync } from "node:zlib";
 import type { Redis } from "ioredis";
 import type { JsonObject } from "../../../src/core/json.ts";
 import type { Attempt, CommitOptions, IncomingRecord } from "../../../src/records/contract.ts";
-import { makeRedisChangeFeed, makeRedisProviderRecords } from "../../../src/records/index.ts";
+import { makeChangeFeed, makeProviderRecords } from "../../../src/records/index.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
 
 export const provider = { name: "cve", authority: "nvd", version: 1 };
@@ -18,13 +18,13 @@ let stores = 0;
 export function openStore(redis: Redis, options: { changesLimit?: number } = {}) {
   const keys = makeKeys(`t${++stores}`);
   const providerKeys = keys.provider(provider.name);
-  const records = makeRedisProviderRecords({
+  const records = makeProviderRecords({
     redis,
     keys: providerKeys,
     provider,
     changesLimit: options.changesLimit ?? 1000,
   });
-  const feed = makeRedisChangeFeed({ redis, keys, providers: [provider] });
+  const feed = makeChangeFeed({ redis, keys, providers: [provider] });
   const run = (runId: string) => providerKeys.run(runId);
   return {
     records,

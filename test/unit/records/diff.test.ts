@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { canonicalJson, type JsonObject } from "../../../src/core/json.ts";
-import { judgeVersion, outlives } from "../../../src/records/staleness.ts";
+import { compareVersions, outlives } from "../../../src/records/staleness.ts";
 import { diffOf, jsonRecord } from "./support.ts";
 
 describe("the field diff", () => {
@@ -61,7 +61,7 @@ describe("an incoming version", () => {
     ["fetch-order", { fetchedAt: 200, lastModified: 1 }, "fetched-later"],
     ["fetch-order", { fetchedAt: 99, lastModified: 9999 }, "stale"],
   ] as const)("under %s, %o is %s", (staleness, incoming, judgement) => {
-    expect(judgeVersion(stored, incoming, staleness)).toBe(judgement);
+    expect(compareVersions(stored, incoming, staleness)).toBe(judgement);
   });
 
   test("of two copies in one batch, the greater version counts, then the later in the batch", () => {

@@ -1,20 +1,21 @@
 /**
- * The record store on Redis.
+ * The records of one provider.
  *
- * Layout (docs/decisions/0001-record-layout.md has the figures):
- *  - index    HASH id → 32 bytes: digest, fetch time, version time. The set of live records.
- *  - record   HASH: a head with all small fields, and one hash field per large field, deflated where it pays.
- *  - changed  ZSET id → ms of the last change.    tombstones  HASH id → when and why it went.
- *  - changes  STREAM `<seq>-0`, contiguous.       alias       SET of ids.
+ * Layout (docs/decisions/0006-record-layout-2.md has the figures):
+ *  - index       4,096 HASHes id → at most 64 bytes: digests, versions, times (indexEntry.ts). The set of live records.
+ *  - content     LIST of each record: a base and patches (content.ts).
+ *  - tombstones  HASH id → when and why the record went.
+ *  - changes     STREAM `<seq>-0`, contiguous.
+ *  - alias       SET of ids.
  *
  * Soundness:
  *  - Every write is one script that first checks the run's state and the batch's fence, and writes nothing where either
  *    has moved on. All keys of a provider share a hash tag, so the script sees them all.
- *  - Judgements (unchanged, newer, stale) are made here, against an index entry and a tombstone; the script compares
- *    both byte for byte before it writes or marks, so that a judgement never outlives what it was made from. Conflicts
- *    are judged anew, at most eight times.
+ *  - Versions are compared here (unchanged, newer, stale) with an index entry and a tombstone; the script compares both byte
+ *    for byte before it writes or marks, so that no result outlives what it was made from. Conflicts are compared again, at
+ *    most eight times.
  *  - An unchanged record moves nothing but the run's mark. The mark carries the fetch time: an earlier fetch of the same
- *    run that comes late yields to it. Fetches of earlier runs cannot come at all: their door is shut.
+ *    run that comes late yields to it. Fetches of earlier runs cannot come at all: a closed run is refused.
  *  - A tombstone's time is compared with the fetch time: what was fetched before the removal never resurrects it.
  *  - firstSeen, lastChanged, tombstones and change entries are stamped by Redis TIME, in the script.
  *  - An attempt that is killed between steps is simply repeated: what is stored already is found unchanged, and the mark
@@ -35,7 +36,7 @@ import { MARKS_A_CALL, markSeen, parseMark } from "./seenMarks.ts";
 import { chunksOf, type StoreContext } from "./storeContext.ts";
 import { readTombstone } from "./tombstones.ts";
 
-export interface RedisRecordsOptions {
+export interface ProviderRecordsOptions {
   redis: Redis;
   keys: ProviderKeys;
   provider: { name: string; authority: string; version: number; dictionaries?: readonly string[] };
@@ -43,7 +44,7 @@ export interface RedisRecordsOptions {
   changesLimit: number;
 }
 
-export function makeRedisProviderRecords(options: RedisRecordsOptions): ProviderRecords {
+export function makeProviderRecords(options: ProviderRecordsOptions): ProviderRecords {
   const context: StoreContext = { ...options, content: new ContentCodec(options.provider.dictionaries) };
   const { redis, keys } = context;
   const tools = { context, writer: new CanonicalWriter(), frame: new FrameWriter() };
