@@ -101,7 +101,7 @@ async function driveOne(
         newest = progress;
         view.update(progress);
       };
-      return await orAborted(signal, seeThrough(engine, provider, runId, { signal, onProgress }));
+      return await seeThrough(engine, provider, runId, { signal, onProgress });
     }
     newest = await orAborted(signal, engine.runProgress(provider, runId));
     return newest.state === "paused"

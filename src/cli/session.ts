@@ -3,14 +3,8 @@
  * so that help and usage errors appear at once.
  */
 import { type Config, type LoadedConfig, loadConfig } from "../config/index.ts";
-import { isUeeError } from "../core/errors.ts";
-import type { StopReport } from "../engine/api.ts";
-import { openEngine } from "../engine.ts";
-import { assertRedisFit } from "../redis/checks.ts";
-import { type ConnectOptions, connectRedis, type RedisConnections } from "../redis/connect.ts";
-import { chooseRedis } from "../session/chooseRedis.ts";
-import { engineSettings, isKeyless } from "../session/engineSettings.ts";
-import { watchOutages } from "../session/outageWatch.ts";
+import { isKeyless } from "../session/engineSettings.ts";
+import { openMirror } from "../session/openMirror.ts";
 import type { CliContext } from "./context.ts";
 import { type CommandLog, type LogLook, makeCommandLog } from "./logging.ts";
 import { styleFor, wantsColours } from "./render/style.ts";
@@ -29,76 +23,37 @@ export async function openSession(
 ): Promise<Session> {
   const { config, log } = await prepare(request, context);
   const patience = request.patience === "service" ? servicePatience : commandPatience;
-  const say = (message: string) => log.logger.warn({ event: "redis" }, message);
-  const chosen = await chooseRedis(request, config, say);
-  await request.onConfig?.({ config, logger: log.logger });
-  const watch = watchOutages(patience.outageMs, say);
-  let redis: RedisConnections | undefined;
   try {
-    redis = await connectWithPatience(patience.startMs, say, {
-      url: chosen.url,
+    const mirror = await openMirror({
+      redis: request.redis,
+      config,
+      logger: log.logger,
       name: "uee:cli",
-      onState: watch.onState,
-      ...(config.redisTlsCa === undefined ? {} : { tlsCaFile: config.redisTlsCa }),
+      patience,
+      // Reading is allowed wherever the mirror is; only writers require a safe configuration of Redis.
+      fit: request.redis !== "existing" && !request.anyRedis,
+      onChosen: async () => request.onConfig?.({ config, logger: log.logger }),
       ...(request.signal === undefined ? {} : { signal: request.signal }),
     });
-    // Reading is allowed wherever the mirror is; only writers require a safe configuration of Redis.
-    if (request.redis !== "existing" && !request.anyRedis) {
-      for (const { message } of await assertRedisFit(redis.commands, config.redisChecks)) {
-        log.logger.warn({ event: "redis_check" }, `Redis: ${message}`);
-      }
-    }
-    const engine = await openEngine({ settings: engineSettings(config), redis, logger: log.logger });
-    const connections = redis;
-    let closing: Promise<StopReport> | undefined;
     return {
-      engine,
+      engine: mirror.engine,
       config,
-      redis: connections.commands,
+      redis: mirror.redis.commands,
       logger: log.logger,
-      redisUrl: chosen.url,
-      redisDisplay: connections.display,
-      localStore: chosen.localStore,
+      redisUrl: mirror.redisUrl,
+      redisDisplay: mirror.redis.display,
+      localStore: mirror.localStore,
       keyless: isKeyless(config),
-      lost: watch.lost,
-      close: ({ deadlineMs = closeDeadlineMs } = {}) => {
-        closing ??= (async () => {
-          watch.close();
-          const report = await engine.close({ deadlineMs });
-          await connections.close();
-          await chosen.release();
-          log.flush();
-          return report;
-        })();
-        return closing;
+      lost: mirror.lost,
+      async close({ deadlineMs = closeDeadlineMs } = {}) {
+        const report = await mirror.close({ deadlineMs });
+        log.flush();
+        return report;
       },
     };
   } catch (error) {
-    watch.close();
-    await redis?.close();
-    await chosen.release();
     log.flush();
     throw error;
-  }
-}
-
-/** Time of one attempt at start, ms; also the interval at which a waiting service looks again. */
-const onePatienceMs = 5_000;
-
-/** A service waits for a Redis that is unreachable or loading, and logs this once. */
-async function connectWithPatience(
-  patienceMs: number,
-  say: (message: string) => void,
-  options: ConnectOptions,
-): Promise<RedisConnections> {
-  for (let told = false; ; told = true) {
-    try {
-      return await connectRedis({ ...options, timeoutMs: Math.min(patienceMs, onePatienceMs) });
-    } catch (error) {
-      const passing = isUeeError(error, "SYS_REDIS_UNREACHABLE", "SYS_REDIS_TROUBLE");
-      if (!passing || Number.isFinite(patienceMs)) throw error;
-      if (!told) say(`${error.detail} Waiting for it.`);
-    }
   }
 }
 

@@ -2,13 +2,8 @@
 import { UeeError } from "../core/errors.ts";
 import { silentLogger } from "../core/logger.ts";
 import type { Engine, MachineStatus, PersonRequest } from "../engine/api.ts";
-import { openEngine } from "../engine.ts";
 import type { ChangeEntry } from "../records/contract.ts";
-import { assertRedisFit } from "../redis/checks.ts";
-import { connectRedis, type RedisConnections } from "../redis/connect.ts";
-import { chooseRedis } from "../session/chooseRedis.ts";
-import { engineSettings } from "../session/engineSettings.ts";
-import { watchOutages } from "../session/outageWatch.ts";
+import { type OpenMirror, openMirror } from "../session/openMirror.ts";
 import { clearErrors, clearIterable } from "./clearErrors.ts";
 import { type ChangesOptions, followChanges } from "./following.ts";
 import { type ClientOptions, configOf } from "./options.ts";
@@ -66,63 +61,26 @@ export async function connect(options: ClientOptions = {}): Promise<Uee> {
   const { config, warnings } = configOf(options);
   const { logger = silentLogger(), actor = "library", providers, signal, outageMs = OUTAGE_MS } = options;
   for (const warning of warnings) logger.warn({ event: "config" }, warning);
-  const say = (message: string) => logger.warn({ event: "redis" }, message);
-  const chosen = await chooseRedis({ redis: "existing", ...(signal ? { signal } : {}) }, config, say);
-  const watch = watchOutages(outageMs, say);
-  let redis: RedisConnections | undefined;
-  try {
-    redis = await connectRedis({
-      url: chosen.url,
-      name: "uee:library",
-      timeoutMs: options.connectTimeoutMs ?? CONNECT_MS,
-      onState: watch.onState,
-      ...(config.redisTlsCa === undefined ? {} : { tlsCaFile: config.redisTlsCa }),
-      ...(signal ? { signal } : {}),
-    });
-    const engine = await openEngine({
-      settings: engineSettings(config, providers),
-      redis,
-      logger,
-      ...(providers ? { providers } : {}),
-    });
-    const connections = redis;
-    return client(engine, {
-      actor,
-      lost: watch.lost,
-      assertFit: async () => {
-        for (const { message } of await assertRedisFit(connections.commands, config.redisChecks)) {
-          logger.warn({ event: "redis_check" }, `Redis: ${message}`);
-        }
-      },
-      async close() {
-        watch.close();
-        await engine.close();
-        await connections.close();
-        await chosen.release();
-      },
-    });
-  } catch (error) {
-    watch.close();
-    await redis?.close();
-    await chosen.release();
-    throw error;
-  }
+  const mirror = await openMirror({
+    redis: "existing",
+    config,
+    logger,
+    name: "uee:library",
+    patience: { startMs: options.connectTimeoutMs ?? CONNECT_MS, outageMs },
+    // Checked before this process works, not before it reads.
+    fit: false,
+    ...(providers ? { providers } : {}),
+    ...(signal ? { signal } : {}),
+  });
+  return client(mirror, actor);
 }
 
-interface ClientParts {
-  actor: string;
-  lost: AbortSignal;
-  assertFit: () => Promise<void>;
-  close: () => Promise<void>;
-}
-
-function client(engine: Engine, { actor, lost, assertFit, close }: ClientParts): Uee {
+function client({ engine, lost, assertFit, close }: OpenMirror, actor: string): Uee {
   const closed = new AbortController();
   const ended = AbortSignal.any([lost, closed.signal]);
   const work = new WorkInTurn({ engine, assertFit, ended });
   const runs = { engine, work, actor, ended };
   const by = (person: PersonRequest = {}): PersonRequest => ({ actor, ...person });
-  let closing: Promise<void> | undefined;
 
   function run(which: "all" | readonly string[], options?: RunOptions): Promise<RunsHandle>;
   function run(which: string, options?: RunOptions): Promise<RunHandle>;
@@ -162,10 +120,9 @@ function client(engine: Engine, { actor, lost, assertFit, close }: ClientParts):
       export: (provider, options) => clearIterable(() => records.export(provider, options), closed.signal),
     },
     changes: (options = {}) => followChanges(engine, options, ended),
-    close() {
+    async close() {
       closed.abort(new UeeError("API_CLOSED"));
-      closing ??= close();
-      return closing;
+      await close();
     },
     [Symbol.asyncDispose]() {
       return this.close();

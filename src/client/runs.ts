@@ -1,5 +1,4 @@
 /** Runs as scripts see them: opened or joined, watched, waited for; worked on here when nobody else does. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { isUeeError, UeeError } from "../core/errors.ts";
 import type { Engine, RunProgress, RunSummary } from "../engine/api.ts";
 import type { RunMode } from "../providers/contract.ts";
@@ -7,7 +6,6 @@ import { isRedisTrouble, mapRedisError } from "../redis/errors.ts";
 import { pausedSummary } from "../session/runSummaries.ts";
 import { seeThrough } from "../session/seeThrough.ts";
 import { gaveUpWaiting, waitedFor } from "../session/waitedFor.ts";
-import { orAborted } from "../session/within.ts";
 import type { WorkInTurn } from "./workInTurn.ts";
 
 export interface RunOptions {
@@ -56,9 +54,6 @@ export interface RunsHandle {
   wait(options?: WaitOptions): Promise<RunSummary[]>;
 }
 
-/** How often a run that waits for its turn looks whether it may open, ms. */
-const LOOK_MS = 1_000;
-
 export interface RunsContext {
   engine: Engine;
   work: WorkInTurn;
@@ -78,25 +73,19 @@ export async function openRun(
   const signal = options.signal ? AbortSignal.any([options.signal, ended]) : ended;
   const why = reason === undefined ? {} : { reason };
   const request = { provider, mode, allowShrink, allowOlder, actor, ...why };
-  const tryOpening = async (): Promise<RunHandle | undefined> => {
-    if (signal.aborted) throw whyEnded(context);
-    try {
-      return handleOf(context, provider, await engine.openRun(request));
-    } catch (error) {
-      if (isUeeError(error, "PROV_RUN_OPEN")) return undefined;
-      throw error;
-    }
-  };
-  const opened = await tryOpening();
-  if (opened) return opened;
-  // The increment must end first; somebody has to work on it.
-  return work.during(provider, async () => {
-    for (;;) {
-      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
-      const later = await tryOpening();
-      if (later) return later;
-    }
-  });
+  if (signal.aborted) throw whyEnded(context);
+  try {
+    return handleOf(context, provider, await engine.openRun(request));
+  } catch (error) {
+    if (!isUeeError(error, "PROV_RUN_OPEN")) throw error;
+  }
+  // The open increment must end first: this process works on it while no live worker does.
+  try {
+    const opened = await work.during(provider, () => engine.openRunWhenPossible(request, { signal }));
+    return handleOf(context, provider, opened);
+  } catch (error) {
+    throw signal.aborted ? whyEnded(context) : error;
+  }
 }
 
 /** A provider that is paused holds up none of the others. */
@@ -143,15 +132,7 @@ function handleOf(
       }),
     wait: (options = {}) =>
       waiting({ ...context, provider }, options, (signal) =>
-        work.during(provider, () =>
-          orAborted(
-            signal,
-            seeThrough(engine, provider, runId, {
-              signal,
-              ...(options.onProgress ? { onProgress: options.onProgress } : {}),
-            }),
-          ),
-        ),
+        work.during(provider, () => seeThrough(engine, provider, runId, { ...options, signal })),
       ),
   };
 }

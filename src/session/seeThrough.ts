@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Engine, RunProgress, RunSummary } from "../engine/api.ts";
 import { isRedisTrouble } from "../redis/errors.ts";
 import { pausedSummary, summaryOf } from "./runSummaries.ts";
-import { within } from "./within.ts";
+import { orAborted, within } from "./within.ts";
 
 const stopDeadlineMs = 10_000;
 const redisPauseMs = 500;
@@ -27,17 +27,21 @@ export async function outlastingRedis<Result>(
  * Resolves when the run is closed, or with state `paused`, the reason and who paused, while its provider is paused.
  * Rejects when the signal fires.
  */
-export async function seeThrough(
+export function seeThrough(
   engine: Engine,
   provider: string,
   runId: string,
-  options: { signal: AbortSignal; onProgress?: (progress: RunProgress) => void; pollMs?: number },
+  { signal, onProgress }: { signal: AbortSignal; onProgress?: (progress: RunProgress) => void },
 ): Promise<RunSummary> {
-  const { signal, onProgress } = options;
-  const run = await outlastingRedis(signal, () => engine.waitForRun(provider, runId, options));
-  onProgress?.(run);
-  if (run.state !== "paused") return summaryOf(run);
-  return await outlastingRedis(signal, () => pausedSummary(engine, provider, { run }));
+  const look = { signal, ...(onProgress ? { onProgress } : {}) };
+  const toItsEnd = async (): Promise<RunSummary> => {
+    const run = await outlastingRedis(signal, () => engine.waitForRun(provider, runId, look));
+    onProgress?.(run);
+    if (run.state !== "paused") return summaryOf(run);
+    return await outlastingRedis(signal, () => pausedSummary(engine, provider, { run }));
+  };
+  // A command to Redis may hang: the signal ends the wait all the same.
+  return orAborted(signal, toItsEnd());
 }
 
 export interface WorkHere {
