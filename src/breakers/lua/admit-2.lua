@@ -13,9 +13,11 @@
     pass · probe (the caller holds the token) · due (ask again with `probe`) · refused
 ]]
 --- @include "breaker.lua"
-local keys = { machine = KEYS[1], history = KEYS[2] }
+local breaker, history = KEYS[1], KEYS[2]
 local asked = cjson.decode(ARGV[1])
-local stored = redis.call("HMGET", KEYS[1], "state", "until_ms", "probe_until_ms", "wait_ms", "probe_lease_ms")
+
+local keys = { machine = breaker, history = history }
+local stored = redis.call("HMGET", breaker, "state", "until_ms", "probe_until_ms", "wait_ms", "probe_lease_ms")
 local state = stored[1] or breakerMachine.initial
 if state == "closed" then
   if asked.mode ~= "again" then
@@ -31,9 +33,9 @@ local lasts = tonumber((probing and stored[3] or stored[2]) or "0")
 local longest = tonumber((probing and stored[5] or stored[4]) or "0")
 if longest > 0 and lasts > now + longest then
   lasts = nearest(lasts, now, longest)
-  redis.call("HSET", KEYS[1], field, string.format("%.0f", lasts))
+  redis.call("HSET", breaker, field, string.format("%.0f", lasts))
   if not probing then
-    redis.call("HSET", KEYS[1], "until", isoTime(lasts))
+    redis.call("HSET", breaker, "until", isoTime(lasts))
   end
 end
 if lasts > now or asked.mode == "again" then
@@ -46,7 +48,7 @@ end
 
 local moves = {}
 if state == "half_open" then
-  local who = redis.call("HGET", KEYS[1], "probe_by") or "an unknown process"
+  local who = redis.call("HGET", breaker, "probe_by") or "an unknown process"
   local lost = moveBreaker(keys, { "prober_lost" }, {
     actor = asked.actor,
     kept = asked.kept,
@@ -62,7 +64,7 @@ if begun.kind ~= "moved" then
 end
 moves[#moves + 1] = begun.moves[1]
 redis.call(
-  "HSET", KEYS[1],
+  "HSET", breaker,
   "token", asked.token,
   "probe_by", asked.actor,
   "probe_since", isoTime(now),

@@ -8,9 +8,11 @@
   Returns 1, or 0 when the caller no longer holds the token.
 ]]
 --- @include "../../redis/lua/time.lua"
-if redis.call("HGET", KEYS[1], "token") ~= ARGV[1] then
+local breaker = KEYS[1]
+local token, lease = ARGV[1], tonumber(ARGV[2])
+
+if redis.call("HGET", breaker, "token") ~= token then
   return 0
 end
-local lease = tonumber(ARGV[2])
-redis.call("HSET", KEYS[1], "probe_until_ms", string.format("%.0f", nowMs() + lease), "probe_lease_ms", lease)
+redis.call("HSET", breaker, "probe_until_ms", string.format("%.0f", nowMs() + lease), "probe_lease_ms", lease)
 return 1

@@ -4,18 +4,19 @@
 
   KEYS[1]  breaker HASH
   KEYS[2]  transitions STREAM
-  ARGV[1]  JSON {version, token?, outcome (success | failure | nothing), code?, message?, threshold, open_ms,
-  pause_ms,
-           actor, reason?, kept}
+  ARGV[1]  JSON {version, token?, outcome (success | failure | nothing), code?, message?, threshold,
+           open_ms, pause_ms, actor, reason?, kept}
              open_ms   how long the breaker stays open if this result opens it
              pause_ms  how long it stays open if the probe learned nothing
 
   Returns JSON {verdict (counted | ignored), moves?, machine, now}
 ]]
 --- @include "breaker.lua"
-local keys = { machine = KEYS[1], history = KEYS[2] }
+local breaker, history = KEYS[1], KEYS[2]
 local asked = cjson.decode(ARGV[1])
-local stored = redis.call("HMGET", KEYS[1], "state", "version", "token")
+
+local keys = { machine = breaker, history = history }
+local stored = redis.call("HMGET", breaker, "state", "version", "token")
 local state = stored[1] or breakerMachine.initial
 local mine = tonumber(stored[2] or "0") == asked.version and (state == "closed" or stored[3] == asked.token)
 if not mine or asked.outcome == "nothing" then
@@ -31,7 +32,7 @@ elseif asked.outcome == "failure" then
   count(keys, "failed")
   count(keys, "failures")
   redis.call(
-    "HSET", KEYS[1],
+    "HSET", breaker,
     "failed_code", asked.code,
     "failed_message", asked.message,
     "failed_at", isoTime(nowMs())
@@ -41,10 +42,10 @@ end
 local moved = {}
 if state == "closed" then
   if asked.outcome == "success" then
-    redis.call("HDEL", KEYS[1], "failures")
-  elseif asked.outcome == "failure" and tonumber(redis.call("HGET", KEYS[1], "failures")) >= asked.threshold then
+    redis.call("HDEL", breaker, "failures")
+  elseif asked.outcome == "failure" and tonumber(redis.call("HGET", breaker, "failures")) >= asked.threshold then
     moved = moveBreaker(keys, { "trip" }, asked, asked.open_ms)
-    redis.call("HSET", KEYS[1], "opened_at", moved.moves[1].at)
+    redis.call("HSET", breaker, "opened_at", moved.moves[1].at)
     count(keys, "opens")
   end
 elseif state == "half_open" then

@@ -14,18 +14,19 @@
 --- @include "macroMachine.lua"
 --- @include "transition.lua"
 --- @include "followProviders.lua"
-local keys = { machine = KEYS[1], history = KEYS[2] }
-local provider = ARGV[1]
+local machine, history = KEYS[1], KEYS[2]
+local provider, cursor, request, events = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), { unpack(ARGV, 4) }
+
+local keys = { machine = machine, history = history }
 local cursorField, appliedField = "cursor:" .. provider, "applied:" .. provider
-if (redis.call("HGET", keys.machine, cursorField) or "") ~= ARGV[2] then
+if (redis.call("HGET", keys.machine, cursorField) or "") ~= cursor then
   return transitionReply(keys, { kind = "lost" })
 end
 -- This write comes first, as in transition.lua.
 redis.call("HDEL", keys.machine, "")
-local request = cjson.decode(ARGV[3])
 local moves = {}
-for i = 4, #ARGV, 6 do
-  local id, version, old, new, trigger, reason = unpack(ARGV, i, i + 5)
+for i = 1, #events, 6 do
+  local id, version, old, new, trigger, reason = unpack(events, i, i + 5)
   local applied = tonumber(redis.call("HGET", keys.machine, appliedField) or "0")
   if tonumber(version) ~= applied + 1 then
     redis.call("HINCRBY", keys.machine, "gaps", 1)

@@ -10,5 +10,8 @@
 ]]
 --- @include "providerMachine.lua"
 --- @include "transition.lua"
-local keys = { machine = KEYS[1], history = KEYS[2], outbox = KEYS[3] }
-return transitionReply(keys, transition(keys, providerMachine, cjson.decode(ARGV[1])))
+local machine, history, outbox = KEYS[1], KEYS[2], KEYS[3]
+local request = cjson.decode(ARGV[1])
+
+local keys = { machine = machine, history = history, outbox = outbox }
+return transitionReply(keys, transition(keys, providerMachine, request))

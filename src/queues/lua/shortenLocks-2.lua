@@ -1,6 +1,7 @@
 --[[
-  Shortens job locks, and the throttle of the stalled check, that last longer than they may. They expire by Redis' clock:
-  after the clock went back they last longer by the size of the step, and no worker takes a dead worker's job meanwhile.
+  Shortens job locks, and the throttle of the stalled check, that last longer than they may. They expire by Redis'
+  clock: after the clock went back they last longer by the size of the step, and no worker takes a dead worker's job
+  meanwhile.
   KEYS[1] active jobs of the queue, LIST
   KEYS[2] throttle of the queue's stalled check, STRING
   ARGV[1] how the keys of the queue's jobs begin

@@ -6,4 +6,6 @@
   Returns it, µs.
 ]]
 --- @include "clock.lua"
-return tick(KEYS[1])
+local clock = KEYS[1]
+
+return tick(clock)

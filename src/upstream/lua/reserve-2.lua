@@ -7,12 +7,12 @@
   ARGV[1]  slot id
   ARGV[2]  slots per window; 0 = unlimited
   ARGV[3]  µs from the grant at which the slot frees unless it is marked as sent (send delay + window + margin)
-  ARGV[4]  µs by which a slot frees earlier than ARGV[3] says when its request is sent at once
+  ARGV[4]  µs by which a slot frees earlier than that when its request is sent at once
   ARGV[5]  what the caller knows of restarts (redis/lua/restart.lua)
 
   Returns {1, grant µs by the upstream's clock, consecutive overloads, run id, grant µs by TIME}   granted
           {0, µs to wait, code of the reason}             wait, then ask again
-          {-1}                                            call again with ARGV[5] in full
+          {-1}                                            call again with the last argument in full
 ]]
 --- @include "window.lua"
 --- @include "../../redis/lua/restart.lua"
