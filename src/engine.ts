@@ -109,7 +109,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     upstreams.push(upstream);
     const runs = new RunStore(redis.commands, providerKeys);
     const letters = new LetterStore(redis.commands, providerKeys, letterLimits);
-    // Of the address a fingerprint only: it may hold credentials, and this is stored.
+    // Only a fingerprint of the address is stored: the address may contain credentials.
     // @safeguard address-as-fingerprint
     const source = `${provider.version} ${fingerprint(url)}`;
     const queue = new ProviderQueue(provider.name, providerKeys, redis.commands);

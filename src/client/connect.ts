@@ -36,7 +36,7 @@ export interface Uee extends Shown, AsyncDisposable {
   run(providers: "all" | readonly string[], options?: RunOptions): Promise<RunsHandle>;
   /** Opens a run of one provider, or joins the open one. Rejects with PROV_PAUSED, PROV_UNKNOWN. */
   run(provider: string, options?: RunOptions): Promise<RunHandle>;
-  /** New batches stop at once, running ones at their next safe point. Stays until somebody resumes. */
+  /** New batches stop at once, running ones at their next safe point. It stays paused until a person resumes it. */
   pause(provider: string, by?: PersonRequest): Promise<MachineStatus>;
   /** Goes on from the checkpoint. Rejects with PROV_ILLEGAL_TRANSITION naming the states that would allow it. */
   resume(provider: string, by?: PersonRequest): Promise<MachineStatus>;
@@ -53,7 +53,7 @@ export interface Uee extends Shown, AsyncDisposable {
 
 /**
  * Finds the mirror by the options, the environment and the configuration file, as `uee` does; creates no local server.
- * Opens no worker unless asked, but for `run(…).wait()` while nobody else works.
+ * Starts no worker unless asked, except for `run(…).wait()` while no live worker takes the provider's batches.
  *
  * @throws UeeError SYS_CONFIG_INVALID, SYS_NO_STORE, SYS_REDIS_UNREACHABLE, SYS_REDIS_AUTH, SYS_SCHEMA_NEWER
  */

@@ -8,7 +8,7 @@ import { isRedisTrouble, mapRedisError } from "../redis/errors.ts";
 export interface ChangesOptions {
   /** Go on after the entry that carried this cursor; without: from the feed's beginning. */
   since?: string;
-  /** Of these only; the others keep their places in the cursor. */
+  /** Only changes of these providers; the others keep their places in the cursor. */
   providers?: string[];
   /** Wait for more at the feed's end; ends when the signal fires. */
   follow?: boolean;

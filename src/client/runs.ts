@@ -1,4 +1,4 @@
-/** Runs as scripts see them: opened or joined, watched, waited for; worked on here when nobody else does. */
+/** Runs for scripts: opened or joined, watched, waited for, and worked on in this process while no worker is live. */
 import { isUeeError, UeeError } from "../core/errors.ts";
 import type { Engine, RunProgress, RunSummary } from "../engine/api.ts";
 import type { RunMode } from "../providers/contract.ts";
@@ -47,7 +47,7 @@ export interface RunHandle {
 /** Runs of several providers at once. */
 export interface RunsHandle {
   readonly runs: readonly RunHandle[];
-  /** Of providers that are paused, state `paused`: no run was opened or joined. */
+  /** Paused providers, with state `paused`: no run was opened or joined for them. */
   readonly refused: readonly RunSummary[];
   progress(): Promise<RunProgress[]>;
   /** Resolves when all of them are over, in the order of `runs`; those refused come last. */
@@ -142,7 +142,7 @@ const runsHandle = (runs: readonly RunHandle[], refused: readonly RunSummary[]):
   refused,
   progress: () => Promise.all(runs.map((run) => run.progress())),
   async wait(options = {}) {
-    // What ends one wait (a signal, a lost Redis) ends all: nobody waits on in the background.
+    // What ends one wait (a signal, a lost Redis) ends all: no wait goes on in the background.
     const over = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, over.signal]) : over.signal;
     try {

@@ -1,9 +1,9 @@
-/** Works in this process on what is waited for, while nobody else does. */
+/** Works in this process on runs that the caller waits for, while no other worker takes their batches. */
 import type { Engine } from "../engine/api.ts";
 import { isRedisTrouble } from "../redis/errors.ts";
 import { type WorkHere, workHere } from "../session/seeThrough.ts";
 
-/** How often it is looked whether somebody else still works, ms. */
+/** How often to look whether another worker is live, ms. */
 const LOOK_MS = 5_000;
 
 interface Place {
@@ -22,7 +22,7 @@ export interface WorkInTurnOptions {
 export class WorkInTurn {
   readonly #o: WorkInTurnOptions;
   readonly #places = new Map<string, Place>();
-  /** Workers of our own: that they live does not mean that somebody else works. */
+  /** Workers that this object started: they do not count as other workers. */
   readonly #mine = new Set<string>();
 
   constructor(options: WorkInTurnOptions) {
@@ -63,7 +63,7 @@ export class WorkInTurn {
       await place.work;
     } catch (error) {
       place.work = undefined;
-      // The next look tries again; whoever waits says when that was too long.
+      // The next look tries again; the caller that waits decides when that took too long.
       if (!isRedisTrouble(error)) throw error;
     }
   }

@@ -1,4 +1,4 @@
-/** The actions that people know, as the provider's table judges them. */
+/** The actions on a provider that people know, and the states in which the machine's table allows them. */
 import { isMove, statesOf, stepOf } from "../machines/defineMachine.ts";
 import { type ProviderEvent, type ProviderState, providerMachine } from "../machines/providerMachine.ts";
 import type { ProviderAction } from "./api.ts";

@@ -89,7 +89,7 @@ export interface RunProgress extends RunSummary {
 /** Why a batch is tried again, and when. */
 export interface BatchRetry {
   batch: string;
-  /** Of the attempt that failed last. */
+  /** Code of the last failure. */
   code: ErrorCode | string;
   message: string;
   /** The one that failed, from 1, of so many; after the last the batch is given up. */
@@ -152,7 +152,7 @@ export interface WorkerStatus {
 export interface ScheduleView {
   provider: string;
   mode: RunMode;
-  /** False: runs of this kind open only when somebody asks. */
+  /** False: runs of this kind open only on request. */
   enabled: boolean;
   /** Interval in ms; null for a cron expression. */
   everyMs: number | null;
@@ -206,7 +206,7 @@ export interface HistoryLine {
   provider: string | null;
   /** `RUNNING → PAUSED`, `breaker closed → open`, `revoke 2`, or `dead letters: replayed 12`. */
   what: string;
-  /** Of dead letters: which were meant. */
+  /** The event of a transition; for dead letters, the selection. */
   trigger: string;
   actor: string;
   reason: string | null;
@@ -248,7 +248,7 @@ export interface EtlTree {
     last_checkpoint: string | null;
     /** Records processed by the open run, else by the last one. */
     processed_count: number;
-    /** Of those, the ones that failed for good. */
+    /** Those of the processed records that became dead letters. */
     error_count: number;
     permits_allocated: number;
     created_at: string | null;
@@ -263,12 +263,12 @@ export interface ProviderTotals {
   provider: string;
   /** Closed ones. */
   runs: { mode: RunMode; result: string; count: number }[];
-  /** Of closed runs; as are the batches that gave up. */
+  /** Closed runs only; the same holds for dead batches. */
   records: { created: number; updated: number; unchanged: number; removed: number; dead: number };
   batches: { committed: number; dead: number };
   /** Sent to the upstream, failed ones too. */
   requests: number;
-  /** Of its machine. */
+  /** Transitions of its machine. */
   transitions: number;
 }
 
@@ -284,7 +284,7 @@ export interface RunRequest extends PersonRequest {
 export interface OpenedRun {
   runId: string;
   joined: boolean;
-  /** Of the run; a store that was never verified is loaded in full. */
+  /** Mode of the run; a store that was never verified is loaded in full. */
   mode: RunMode;
 }
 
@@ -308,7 +308,7 @@ export interface Engine {
     options: { signal?: AbortSignal; onProgress?: (progress: RunProgress) => void; pollMs?: number },
   ): Promise<RunProgress>;
   status(): Promise<EngineStatus>;
-  /** New batches stop at once, running ones at their next safe point. Stays until somebody resumes. */
+  /** New batches stop at once, running ones at their next safe point. It stays paused until a person resumes it. */
   pause(provider: string, by?: PersonRequest): Promise<MachineStatus>;
   /** Goes on from the checkpoint. Rejects with PROV_ILLEGAL_TRANSITION naming the states that would allow it. */
   resume(provider: string, by?: PersonRequest): Promise<MachineStatus>;

@@ -38,7 +38,7 @@ export interface DeadLetter {
   lastFailedAt: string;
   /** Size of the raw bytes kept; 0 for batches. */
   rawBytes: number;
-  /** Its newest job; null where somebody removed it from the failed set by hand, or while a replay has none yet. */
+  /** Its newest job; null when a person removed it from the failed set, or while a replay has none yet. */
   jobId: string | null;
   /** The run that the replay belongs to, while it is replayed. */
   replayRunId: string | null;
@@ -75,9 +75,9 @@ export interface DeadLetterReport {
   dryRun: boolean;
   /** Letters that the selection names and the limit allows. */
   matched: number;
-  /** Of these, done; with dryRun, those that would be. */
+  /** Matched letters on which the action was done; with dryRun, on which it would be. */
   done: number;
-  /** Of these, left as they were, by reason: `replaying`, `accepted`, `not a bad record`, `not ours`, `gone`. */
+  /** Matched letters that were left as they were, by reason: `replaying`, `accepted`, `not a bad record`, `not ours`, `gone`. */
   skipped: Record<string, number>;
   /** A few of those done, newest first. */
   sample: DeadLetter[];
@@ -91,7 +91,7 @@ export interface ReplayReport extends DeadLetterReport {
 }
 
 export interface PurgeReport extends DeadLetterReport {
-  /** What nobody can replay any more. */
+  /** What cannot be replayed any more. */
   lost: { batches: number; batchRecords: number; records: number; rawBytes: number };
 }
 
@@ -146,7 +146,7 @@ export interface DeadLetters {
   count(provider?: string): Promise<number>;
   /**
    * Gives each letter a new job with fresh attempts: in its own run while that is open, else in a replay run, which opens
-   * as soon as no other run is open and the provider is not paused. Whoever asks, and however often: one new job a letter.
+   * as soon as no other run is open and the provider is not paused. However often this is asked, a letter gets one new job.
    */
   replay(selection: DeadLetterSelection, options?: DeadLetterActionOptions): Promise<ReplayReport>;
   /** Bad records only: runs no longer count them, until the upstream sends other content. */

@@ -72,7 +72,7 @@ export function makeBreakers(parts: EngineParts): EngineBreakers {
 
     async resetBreaker(upstream, by = {}) {
       const result = await of(upstream).reset({ actor: by.actor ?? "library", reason: by.reason });
-      // Also where it was closed already: whoever closed it may have died before the provider heard of it.
+      // Also when it was closed already: the process that closed it may have died before it updated the provider.
       await contextOf(parts, upstream).governor.breakerClosed();
       return result;
     },

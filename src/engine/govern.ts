@@ -30,7 +30,7 @@ export async function pause(
   machine: ProviderMachineStore,
   by: PersonRequest,
 ): Promise<MachineStatus> {
-  // The machine first: from here on nothing starts, whatever becomes of the rest.
+  // The machine first: from here on nothing starts, even when the next steps fail.
   const { snapshot } = await machine.request("pause", { actor: person(by), reason: by.reason });
   await context.queue.pause().catch((error: unknown) => {
     // A Redis that takes the one and not the other: no batch is admitted, and the queue is paused when it is well.

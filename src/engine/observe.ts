@@ -1,4 +1,4 @@
-/** What the engine shows to those who watch it: the tree, runs, transitions, decisions. Reads only. */
+/** What the engine shows to observers: the tree, runs, transitions, decisions. Reads only. */
 import type { Redis } from "ioredis";
 import type { MachineSnapshot } from "../machines/request.ts";
 import { kernelHistory } from "../permits/optimizer/kernelHistory.ts";

@@ -1,7 +1,7 @@
 /** How far a run is, and how fast; the same figures on the command line and on the dashboard. */
 import type { RunProgress } from "./api.ts";
 
-/** How much of the present pass is done, 0–1; undefined while nobody knows. */
+/** How much of the present pass is done, 0–1; undefined while it is unknown. */
 export function doneRatio(run: RunProgress): number | undefined {
   if (run.state === "complete") return 1;
   if (run.pass <= 1 && run.expected !== null && run.expected > 0)

@@ -123,7 +123,7 @@ function toProgress(run: RunRecord, { provider, watermark, machine, nowMs }: Sur
 /** It ended short for want of what lay in the dead letters, and for nothing else. */
 function isShortByLetters({ state, deadLettered, error }: RunProgress): boolean {
   if (deadLettered === 0) return false;
-  // Of a failed one no batch came through: the code is that of what killed them.
+  // No batch of a failed checkpoint was committed: the code is that of its failure.
   const forLetters = error?.code === "PROV_BAD_RECORDS" || error?.code === "PROV_BATCH_DEAD";
   return state === "failed" || (state === "incomplete" && forLetters);
 }
@@ -190,7 +190,7 @@ export async function checkpoints(
   const found: Checkpoint[] = [];
   let before = "+";
   while (found.length < options.limit) {
-    // Of the wanted kind there may be few among many.
+    // Checkpoints of the wanted kind may be few among many.
     const page = options.failed || options.successOnly ? 500 : Math.min(500, options.limit - found.length);
     const entries = await context.runs.checkpointsBefore(before, page);
     if (entries.length === 0) break;

@@ -47,7 +47,7 @@ export function makeScheduleDuty(parts: EngineParts): ScheduleDuty {
   });
 }
 
-/** Of every provider that this process knows, incremental before full. */
+/** The schedules of every provider that this process knows, incremental before full. */
 export async function scheduleViews(parts: EngineParts): Promise<ScheduleView[]> {
   const { schedulePlan, contexts } = parts;
   const [plan, slots, taken] = await Promise.all([

@@ -13,7 +13,7 @@ import type { EngineParts } from "./parts.ts";
 import { makeScheduleDuty } from "./schedules.ts";
 import { version } from "./version.ts";
 
-/** A dead process stays in the upstream's register this long; its word is waited out before ours counts. */
+/** How long a dead process stays registered with an upstream: its registration must expire before ours is accepted. */
 const REGISTER_WITHIN_MS = 16_000;
 
 export interface EngineWorkers extends Pick<Engine, "liveWorkers" | "workers" | "startWorker"> {
@@ -90,7 +90,7 @@ export function makeWorkers(parts: EngineParts): EngineWorkers {
           return report;
         },
       };
-      // Known before it has started: whoever closes the engine meanwhile stops it too.
+      // Registered before it has started: closing the engine meanwhile stops it too.
       workers.add(handle);
       await worker.start().catch((error: unknown) => {
         workers.delete(handle);

@@ -18,7 +18,7 @@ export interface ChosenRedis {
   url: string;
   /** The local server's data directory. */
   localStore: string | undefined;
-  /** Lets go of a local server: it stops once nobody needs it, a private one at once. */
+  /** Releases a local server: it stops when no process uses it any more, a private one at once. */
   release(): Promise<void>;
 }
 

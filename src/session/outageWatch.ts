@@ -1,4 +1,4 @@
-/** Redis may be away for a while in mid-run; somebody must say when that was too long. */
+/** Redis may be away for a while during a run; this decides when an outage has lasted too long. */
 import { UeeError } from "../core/errors.ts";
 import { formatRough } from "../core/time.ts";
 

@@ -89,7 +89,7 @@ function pauseProblem({ provider, machine }: ProviderStatus, now: number): Probl
   };
 }
 
-/** A run that a person stopped, or that a pause held until somebody resumed, is a decision and no fault. */
+/** A run that a person stopped, or that a pause held until a person resumed, is a decision and no fault. */
 function lastRunProblem({ provider, lastRun, lastRunSettled }: ProviderStatus): Problem | undefined {
   if (lastRun === null || lastRunSettled) return undefined;
   const { state, error } = lastRun;

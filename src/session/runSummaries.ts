@@ -28,7 +28,7 @@ export const summaryOf = (run: RunSummary): RunSummary => ({
   error: run.error,
 });
 
-/** Of a run of which nothing is known but that it was asked for. */
+/** The summary of a run that was requested and of which nothing else is known. */
 export const nothingYet = (
   provider: string,
   { runId, mode }: { runId: string; mode: RunMode },
@@ -51,8 +51,8 @@ export const nothingYet = (
 });
 
 /**
- * Of a provider that is paused: how far its open run is, who paused it and why. `known` is what the caller saw of the
- * run, `said` what the refusal said, for the case that somebody resumed meanwhile.
+ * The summary for a paused provider: how far its open run is, who paused it and why. `known` is what the caller saw of
+ * the run, `said` the message of the refusal, for the case that a person resumed meanwhile.
  */
 export async function pausedSummary(
   engine: Engine,

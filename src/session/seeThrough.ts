@@ -8,7 +8,7 @@ import { orAborted, within } from "./within.ts";
 const stopDeadlineMs = 10_000;
 const redisPauseMs = 500;
 
-/** A Redis that is away is waited for; whoever owns the signal says when that was too long. */
+/** Repeats the work until Redis answers again; the owner of the signal decides when that took too long. */
 export async function outlastingRedis<Result>(
   signal: AbortSignal,
   work: () => Promise<Result>,

@@ -1,4 +1,4 @@
-/** What a run waits for, in words: for whoever gave up waiting, and must know what to mend. */
+/** What a run waits for, in words, so that the error of a time-out says what to fix. */
 import { UeeError } from "../core/errors.ts";
 import { oneLine } from "../core/printable.ts";
 import { formatRough } from "../core/time.ts";
@@ -31,7 +31,7 @@ export function retryText(
   return `${batch}: ${code}: ${oneLine(message).replace(/\.$/, "")}, attempt ${attempt} of ${attempts}, ${next}`;
 }
 
-/** Of a provider's open run, as it is now; a clause. Never rejects, and answers within a second or so. */
+/** What a provider's open run waits for now, as a clause. Never rejects, and answers within about a second. */
 export async function waitedFor(
   engine: Pick<Engine, "status" | "liveWorkers">,
   provider: string,
