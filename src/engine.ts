@@ -7,7 +7,6 @@ import type { Engine, EngineStatus, StopReport } from "./engine/api.ts";
 import { buildBreaker, makeBreakers } from "./engine/breakers.ts";
 import { machineStatus, pause, resizePermits, resume, stop } from "./engine/govern.ts";
 import { history } from "./engine/history.ts";
-import { makeDeadLetters } from "./engine/letters/deadLetters.ts";
 import { makeObserving } from "./engine/observe.ts";
 import { contextOf, type EngineParts, machineOf } from "./engine/parts.ts";
 import { checkpoints, providerStatus } from "./engine/reads.ts";
@@ -26,10 +25,11 @@ import { ProviderQueue } from "./queues/providerQueue.ts";
 import { RunsQueue } from "./queues/runsQueue.ts";
 import { SchedulePlan } from "./queues/schedulePlan.ts";
 import { makeChangeFeed, makeProviderRecords } from "./records/index.ts";
-import { ActionLog } from "./recovery/deadLetters/actionLog.ts";
+import { OperatorActionLog } from "./recovery/deadLetters/actionLog.ts";
 import { BadRecords } from "./recovery/deadLetters/badRecords.ts";
 import { BatchDeaths } from "./recovery/deadLetters/batchDeaths.ts";
-import { LETTER_LIMITS, LetterStore } from "./recovery/deadLetters/deadLetterStore.ts";
+import { DEAD_LETTER_LIMITS, DeadLetterStore } from "./recovery/deadLetters/deadLetterStore.ts";
+import { makeDeadLetters } from "./recovery/deadLetters/operatorReads.ts";
 import { ReplayRuns } from "./recovery/deadLetters/replayRuns.ts";
 import { forgetAddresses } from "./recovery/forgetAddresses.ts";
 import { WorkerRegistry } from "./recovery/workerRegistry.ts";
@@ -37,8 +37,9 @@ import { serverFacts } from "./redis/info.ts";
 import { makeKeys } from "./redis/keys.ts";
 import { ensureSchema } from "./redis/schema.ts";
 import { makeTroubleGate } from "./redis/troubleGate.ts";
-import { RunStore } from "./runs/runs.ts";
-import { Staging } from "./runs/stagedSlices.ts";
+import { Batches } from "./runs/batches.ts";
+import { Runs } from "./runs/runs.ts";
+import { StagedSlices } from "./runs/stagedSlices.ts";
 import { makeUpstream, type Upstream } from "./upstream/client.ts";
 import { ALONE, type ProviderContext } from "./workers/context.ts";
 import { governedPool } from "./workers/fleetDuties.ts";
@@ -76,9 +77,9 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     ...(settings.permits === undefined ? {} : { size: settings.permits }),
     blocking: () => redis.open("blocking"),
   });
-  const letterLimits = {
-    entries: settings.deadLetterLimit ?? LETTER_LIMITS.entries,
-    rawBytes: settings.deadLetterBytes ?? LETTER_LIMITS.rawBytes,
+  const deadLetterLimits = {
+    entries: settings.deadLetterLimit ?? DEAD_LETTER_LIMITS.entries,
+    rawBytes: settings.deadLetterBytes ?? DEAD_LETTER_LIMITS.rawBytes,
   };
   const limits = { rate: settings.errorRate ?? 0.1, minimum: settings.errorMinimum ?? 200 };
   const macro = openMacroMachine(keys, { redis: redis.commands, logger });
@@ -107,8 +108,8 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       waitScale: settings.waitScale,
     });
     upstreams.push(upstream);
-    const runs = new RunStore(redis.commands, providerKeys);
-    const letters = new LetterStore(redis.commands, providerKeys, letterLimits);
+    const runs = new Runs(redis.commands, providerKeys);
+    const deadLetters = new DeadLetterStore(redis.commands, providerKeys, deadLetterLimits);
     // Only a fingerprint of the address is stored: the address may contain credentials.
     // @safeguard address-as-fingerprint
     const source = `${provider.version} ${fingerprint(url)}`;
@@ -121,6 +122,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       apiKey: own.apiKey,
       source,
       runs,
+      batches: new Batches(redis.commands, providerKeys),
       records: makeProviderRecords({
         redis: redis.commands,
         keys: providerKeys,
@@ -134,7 +136,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
         pool,
         runs,
         queue,
-        letters,
+        deadLetters,
         limits,
         logger,
       }),
@@ -144,11 +146,11 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       lastWeight: { bytes: 1 },
       upstream,
       gate,
-      staging: new Staging(redis.commands, providerKeys),
+      stagedSlices: new StagedSlices(redis.commands, providerKeys),
       badRecords: new BadRecords(redis.commands, providerKeys),
       deaths: new BatchDeaths(redis.commands, providerKeys, registry),
-      letters,
-      letterActions: new ActionLog(redis.commands, providerKeys),
+      deadLetters,
+      operatorActions: new OperatorActionLog(redis.commands, providerKeys),
       replayRuns: new ReplayRuns(redis.commands, providerKeys, provider.name, source),
       pageSize: new AdaptivePageSize(Math.min(own.pageSize ?? provider.pageSize, provider.pageSize)),
       fetchLane: new WeightedGate(Math.max(1, settings.concurrency - half)),
@@ -259,7 +261,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
 
     checkpoints: (provider, wanted) => checkpoints(context(provider), wanted),
 
-    deadLetters: makeDeadLetters(parts),
+    deadLetters: makeDeadLetters([...contexts.values()], context),
 
     records: {
       get: (text) => lookUp([...contexts.values()], text),

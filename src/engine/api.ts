@@ -13,16 +13,17 @@ import type { AuditReport, PoolView } from "../permits/report.ts";
 import type { RunMode } from "../providers/contract.ts";
 import type { JobCounts } from "../queues/bullmqQueue.ts";
 import type { ChangeEntry, StoredRecord, Tombstone } from "../records/contract.ts";
+import type { DeadLetterCap, DeadLetters } from "../recovery/deadLetters/api.ts";
 import type { WorkerView } from "../recovery/workerView.ts";
 import type { WorkerHandle } from "../workers/handle.ts";
 import type { OnShutdown, StopOptions, StopReport } from "../workers/shutdown.ts";
-import type { DeadLetterCap, DeadLetters } from "./apiDeadLetters.ts";
 
 export type { BreakerCounts, BreakerTransition, BreakerView } from "../breakers/report.ts";
 export type { PersonRequest } from "../core/actor.ts";
 export type { KernelSample } from "../permits/optimizer/kernelHistory.ts";
 export type { KernelMetrics } from "../permits/optimizer/kernelMetrics.ts";
 export type { QuotaEvent } from "../permits/optimizer/quotaEvents.ts";
+export type * from "../recovery/deadLetters/api.ts";
 export type * from "../recovery/workerView.ts";
 export type * from "../workers/handle.ts";
 export type {
@@ -32,7 +33,6 @@ export type {
   StopOptions,
   StopReport,
 } from "../workers/shutdown.ts";
-export type * from "./apiDeadLetters.ts";
 
 export type RunState = "running" | "complete" | "incomplete" | "paused" | "stopped" | "failed";
 

@@ -5,11 +5,11 @@ import type { ProviderMachineStore } from "../machines/machineStore.ts";
 import type { MachineSnapshot } from "../machines/request.ts";
 import { publishResize } from "../permits/optimizer/quotaEvents.ts";
 import type { PoolSize } from "../permits/permitPool.ts";
-import { LetterSweeper } from "../recovery/deadLetters/sweeper.ts";
+import { cleanUp } from "../recovery/closedRuns.ts";
+import { openReplays } from "../recovery/deadLetters/replays.ts";
+import { DeadLetterSweeper } from "../recovery/deadLetters/sweeper.ts";
 import { isRedisTrouble } from "../redis/errors.ts";
-import { cleanUp } from "../workers/cleanUp.ts";
 import type { ProviderContext } from "../workers/context.ts";
-import { openReplays } from "../workers/replays.ts";
 import type { MachineStatus } from "./api.ts";
 import type { EngineParts } from "./parts.ts";
 
@@ -76,7 +76,7 @@ export async function stop(
       // It closed by itself in this moment.
       if (!(thrown instanceof UeeError) || thrown.code !== "STOR_RUN_CLOSED") throw thrown;
     });
-    await new LetterSweeper(context).sweepReplays(runId);
+    await new DeadLetterSweeper(context).sweepReplays(runId);
     await cleanUp(context, runId);
   }
   await context.queue.resume();

@@ -12,7 +12,7 @@ export async function history(
   const sources = [
     ...names.map((name) => transitions(machineOf(parts, name), limit)),
     ...names.map((name) => breakerMoves(parts, name, limit)),
-    ...names.map((name) => letterActions(parts, name, limit)),
+    ...names.map((name) => operatorActions(parts, name, limit)),
     ...(provider === undefined ? [transitions(parts.macro, limit), decisions(parts, limit)] : []),
   ];
   const lines = (await Promise.all(sources)).flat();
@@ -62,8 +62,8 @@ async function decisions({ redis, keys }: EngineParts, limit: number): Promise<H
   }));
 }
 
-async function letterActions(parts: EngineParts, name: string, limit: number): Promise<HistoryLine[]> {
-  const { entries } = await contextOf(parts, name).letterActions.read({ limit });
+async function operatorActions(parts: EngineParts, name: string, limit: number): Promise<HistoryLine[]> {
+  const { entries } = await contextOf(parts, name).operatorActions.read({ limit });
   return entries.map(({ at, what, selection, actor, reason }) => ({
     at,
     kind: "dead-letters",

@@ -2,13 +2,13 @@
 import { errorCatalog } from "../core/errorCatalog.ts";
 import { UeeError } from "../core/errors.ts";
 import type { ProviderMachineStore } from "../machines/machineStore.ts";
+import { deadLetterCounts } from "../recovery/deadLetters/counts.ts";
+import { capOf } from "../recovery/deadLetters/operatorReads.ts";
+import type { RunRecord, StoredError } from "../runs/runRecord.ts";
 import { deadLetteredBy } from "../runs/runRecord.ts";
-import type { RunRecord, StoredError } from "../runs/runs.ts";
 import type { ProviderContext } from "../workers/context.ts";
 import type { Checkpoint, ProviderStatus, RunError, RunProgress, RunState } from "./api.ts";
 import { machineStatus } from "./govern.ts";
-import { deadLetterCounts } from "./letters/counts.ts";
-import { capOf } from "./letters/deadLetters.ts";
 
 const remedyOf = (code: string): string =>
   code in errorCatalog ? errorCatalog[code as keyof typeof errorCatalog].remedy : "";
@@ -178,7 +178,7 @@ const LOOKED_THROUGH = 50;
 
 /** URN of the newest checkpoint that was committed. */
 export async function lastCheckpoint(context: ProviderContext): Promise<string | null> {
-  const entries = await context.runs.checkpointsBefore("+", LOOKED_THROUGH);
+  const entries = await context.batches.checkpointsBefore("+", LOOKED_THROUGH);
   return entries.find(({ fields }) => fields.ok === "1")?.fields.urn ?? null;
 }
 
@@ -192,7 +192,7 @@ export async function checkpoints(
   while (found.length < options.limit) {
     // Checkpoints of the wanted kind may be few among many.
     const page = options.failed || options.successOnly ? 500 : Math.min(500, options.limit - found.length);
-    const entries = await context.runs.checkpointsBefore(before, page);
+    const entries = await context.batches.checkpointsBefore(before, page);
     if (entries.length === 0) break;
     for (const { id, fields } of entries) {
       before = `(${id}`;

@@ -3,13 +3,10 @@
  * jobs that failed without the run knowing, a run with nothing outstanding and no finish job. Every repair is a
  * compare-and-set or adds a job under a deterministic id, so any number of pods may do it at once.
  */
-import type { Logger } from "../core/logger.ts";
 import { finishKey, jobId } from "../queues/jobCatalog.ts";
-import type { ProviderQueue } from "../queues/providerQueue.ts";
-import type { BatchStatus, RunRecord, RunStore } from "../runs/runs.ts";
-import type { BadRecords } from "./deadLetters/badRecords.ts";
-import type { LetterStore } from "./deadLetters/deadLetterStore.ts";
+import type { BatchStatus, RunRecord } from "../runs/runRecord.ts";
 import { failureOf } from "./deadLetters/failures.ts";
+import type { DeadLetterParts } from "./deadLetters/parts.ts";
 
 /** Batches looked at together. */
 const AT_ONCE = 100;
@@ -20,37 +17,26 @@ export interface Repair {
   repair: "job added" | "job replaced" | "burial caught up" | "finish added";
 }
 
-export class Reconciler {
-  readonly #runs: RunStore;
-  readonly #queue: ProviderQueue;
-  readonly #deadLetters: LetterStore;
-  readonly #badRecords: BadRecords;
-  readonly #logger: Logger;
+type ReconcilerParts = Pick<
+  DeadLetterParts,
+  "runs" | "batches" | "queue" | "deadLetters" | "badRecords" | "logger"
+>;
 
-  constructor(
-    {
-      runs,
-      queue,
-      letters,
-      badRecords,
-    }: { runs: RunStore; queue: ProviderQueue; letters: LetterStore; badRecords: BadRecords },
-    logger: Logger,
-  ) {
-    this.#runs = runs;
-    this.#queue = queue;
-    this.#deadLetters = letters;
-    this.#badRecords = badRecords;
-    this.#logger = logger;
+export class Reconciler {
+  readonly #p: ReconcilerParts;
+
+  constructor(parts: ReconcilerParts) {
+    this.#p = parts;
   }
 
   async runOnce(): Promise<Repair[]> {
-    const runId = await this.#runs.openRunId();
+    const runId = await this.#p.runs.openRunId();
     // @safeguard reconciler-open-run
     if (runId === null) return [];
-    const run = await this.#runs.read(runId);
+    const run = await this.#p.runs.read(runId);
     if (run === undefined || run.state === "closed") return [];
     const repairs: Repair[] = [];
-    const statuses = await this.#runs.statuses(runId);
+    const statuses = await this.#p.batches.statuses(runId);
     const planned = [...statuses].filter(([, status]) => status.letter === "p");
     for (let i = 0; i < planned.length; i += AT_ONCE) {
       const some = planned.slice(i, i + AT_ONCE);
@@ -64,8 +50,8 @@ export class Reconciler {
       repairs.push({ runId, batch: finishKey(run.round), repair: "finish added" });
     }
     for (const repair of repairs) {
-      this.#logger.warn(
-        { event: "repair", provider: this.#queue.name, ...repair },
+      this.#p.logger.warn(
+        { event: "repair", provider: this.#p.queue.name, ...repair },
         `repaired: ${repair.repair}`,
       );
     }
@@ -74,41 +60,41 @@ export class Reconciler {
 
   async #mendBatch(runId: string, key: string, status: BatchStatus): Promise<Repair["repair"] | undefined> {
     const id = jobId({ runId, batch: key, generation: status.generation });
-    const state = await this.#queue.state(id);
+    const state = await this.#p.queue.state(id);
     if (state === "queued") return undefined;
-    const [entry] = await this.#runs.entries(runId, [key]);
+    const [entry] = await this.#p.batches.entries(runId, [key]);
     if (!entry) return undefined;
     if (state === "gone") {
-      await this.#queue.addBatches(runId, [entry], status.generation);
+      await this.#p.queue.addBatches(runId, [entry], status.generation);
       return "job added";
     }
     if (state === "failed") {
-      const job = await this.#queue.failedJob(id);
+      const job = await this.#p.queue.failedJob(id);
       if (!job) return undefined;
       const record =
         entry.kind === "record" ? (entry.payload as { deadLetterId: string }).deadLetterId : null;
       const [facts, rawBytes] =
         record === null
           ? [undefined, 0]
-          : await Promise.all([this.#badRecords.facts(record), this.#badRecords.size(record)]);
+          : await Promise.all([this.#p.badRecords.facts(record), this.#p.badRecords.size(record)]);
       const buried = { ...entry, subject: facts?.id ?? entry.key };
-      await this.#deadLetters.markBatchDead(runId, buried, null, failureOf(job, rawBytes));
+      await this.#p.deadLetters.markBatchDead(runId, buried, null, failureOf(job, rawBytes));
       return "burial caught up";
     }
     // Completed, yet its checkpoint is not there: Redis forgot its last moments.
-    const generation = await this.#runs.raiseGeneration(runId, key, status);
+    const generation = await this.#p.batches.raiseGeneration(runId, key, status);
     if (generation === 0) return undefined;
-    await this.#queue.addBatches(runId, [entry], generation);
+    await this.#p.queue.addBatches(runId, [entry], generation);
     return "job replaced";
   }
 
   async #mendFinish(run: RunRecord): Promise<boolean> {
     const id = jobId({ runId: run.id, batch: finishKey(run.round), generation: run.finishGeneration + 1 });
-    const state = await this.#queue.state(id);
+    const state = await this.#p.queue.state(id);
     if (state === "queued") return false;
     const generation =
-      state === "gone" ? run.finishGeneration : await this.#runs.nextFinishGeneration(run.id);
-    await this.#queue.addFinish(run.id, run.pass, run.round, generation);
+      state === "gone" ? run.finishGeneration : await this.#p.runs.nextFinishGeneration(run.id);
+    await this.#p.queue.addFinish(run.id, run.pass, run.round, generation);
     return true;
   }
 }

@@ -1,10 +1,10 @@
 /**
- * Which workers live, and what each last said of itself. All times are Redis TIME; on one machine the dead are told by
- * their pid as well.
+ * Which workers live, and what each last reported. All times are Redis TIME. On the same machine a dead worker is also
+ * recognised by its pid.
  *
- * A worker renews its word every few seconds (LIVE_MS), so that the fleet soon works without a dead one; every
- * HEARTBEAT_MS it measures itself anew and says so with the same call. Three heartbeats missed: it is dead, whatever its
- * process does.
+ * A worker renews its registration every few seconds (LIVE_MS), so that the fleet soon works without a dead one. Every
+ * HEARTBEAT_MS it measures itself again and reports that with the same call. A worker that misses three heartbeats counts as
+ * dead.
  */
 import type { Redis } from "ioredis";
 import type { Keys } from "../redis/keys.ts";
@@ -15,7 +15,7 @@ import type { WorkerHealth, WorkerState, WorkerView, WorkerVitals } from "./work
 const beatScript = loadScript(new URL("./lua/beat-3.lua", import.meta.url));
 const workersScript = loadScript(new URL("./lua/workers-3.lua", import.meta.url));
 
-/** How often a worker renews its word, and for how long each holds. */
+/** How often a worker renews its registration, and how long each holds. */
 export const LIVE_MS = 3_000;
 const HOLDS_MS = 10_000;
 export const HEARTBEAT_MS = 10_000;
@@ -38,23 +38,23 @@ export interface WorkerFacts {
   /** Whose batches it takes, and whether it takes jobs of the queue `runs`. */
   serves: { providers: string[]; runs: boolean };
   vitals: WorkerVitals | null;
-  /** How its process ended, by the word of its supervisor. */
+  /** How its process ended, as its supervisor reported. */
   ended?: string;
 }
 
 export interface RegisteredWorker extends WorkerFacts {
-  /** ms by Redis TIME until which its word holds. */
+  /** ms by Redis TIME until which its registration holds. */
   expires: number;
   /** ms by Redis TIME. */
   lastBeat: number;
   missedBeats: number;
   health: WorkerHealth;
-  /** Its word holds and its process is not known to be gone. */
+  /** Its registration holds and its process is not known to be gone. */
   alive: boolean;
 }
 
 export class WorkerRegistry {
-  /** A worker's word holds this long, ms. */
+  /** A worker's registration holds this long, ms. */
   static readonly holdsMs = HOLDS_MS;
   /** A dead worker is remembered this long, ms. */
   readonly forgetsAfterMs = FORGET_MS;

@@ -131,7 +131,7 @@ export interface ProviderKeys {
   readonly badRecords: string;
   /** STRING raw bytes of a bad record; never expires. */
   badRecordRaw(deadLetterId: string): string;
-  readonly letters: LetterKeys;
+  readonly deadLetters: DeadLetterKeys;
   /** STRING: id of the replay run that receives dead letters, waiting or open; absent when none. */
   readonly replayRun: string;
   /** ZSET of replay runs by opening time (µs by the provider's clock). */
@@ -143,7 +143,7 @@ export interface ProviderKeys {
 }
 
 /** The index of dead letters, see recovery/deadLetters/lua/deadLetters.lua. The scripts derive the other names from `index`. */
-export interface LetterKeys {
+export interface DeadLetterKeys {
   /** ZSET of all dead letters by last failure (ms). */
   readonly index: string;
   /** HASH of one dead letter. */
@@ -280,7 +280,7 @@ export function makeKeys(prefix: string): Keys {
         checkpoints: `${tag}:checkpoints`,
         badRecords: `${tag}:bad-records`,
         badRecordRaw: (id) => `${tag}:bad-record:${id}`,
-        letters: {
+        deadLetters: {
           index: `${tag}:letters`,
           one: (id) => `${tag}:letters:one:${id}`,
           code: (code) => `${tag}:letters:code:${code}`,

@@ -2,18 +2,21 @@
  * What happens to the batches of a run. Every change is one script under the run's fences, so that a superseded attempt, a
  * closed run or a process that slept changes nothing.
  */
+import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
 import type { PlannedBatch } from "../providers/contract.ts";
 import type { Attempt } from "../records/contract.ts";
+import type { ProviderKeys } from "../redis/keys.ts";
 import { loadScript } from "../redis/scripts.ts";
+import { redisMs } from "../redis/time.ts";
 import { processKey } from "./processIdentity.ts";
-import { RunReads } from "./runReads.ts";
 import {
   type BatchEntry,
   type BatchResult,
   type BatchStatus,
   MOST_RETRIES,
   type RetryNote,
+  type RunRecord,
 } from "./runRecord.ts";
 
 const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
@@ -23,8 +26,6 @@ const scripts = {
   checkpoint: script("checkpoint-7"),
   extendRun: script("extendRun-5"),
   raiseGeneration: script("raiseGeneration-2"),
-  clampErrorBase: script("clampErrorBase-1"),
-  forgiveErrors: script("forgiveErrors-1"),
   noteRetry: script("noteRetry-1"),
 };
 
@@ -40,7 +41,7 @@ export type Begun =
       attempt: Attempt;
       /** The mark of another process whose attempt began and did not end; null: there is none. */
       left: string | null;
-      /** Another process left its mark, or died before while it had this batch at work: no work may start before that is judged. */
+      /** Another process left its mark, or died before while it had this batch at work: no work may start before that is examined. */
       suspected: boolean;
     }
   | { kind: "closed" | "committed" | "dead" | "cancelled" | "unplanned" };
@@ -85,13 +86,21 @@ export function accepted(reply: number, what: string): number {
   return reply;
 }
 
-export class RunBatches extends RunReads {
+export class Batches {
+  readonly #redis: Redis;
+  readonly #keys: ProviderKeys;
+
+  constructor(redis: Redis, keys: ProviderKeys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
   /** Takes the next fence of a batch (or of the finish step) unless there is nothing left to do for it. */
   async begin(runId: string, batchKey: string, step: "batch" | "finish"): Promise<Begun> {
-    const run = this.runKeys(runId);
+    const run = this.#keys.run(runId);
     const reply = (await scripts.beginAttempt.run(
-      this.redis,
-      [run.run, run.status, run.fences, this.keys.meta],
+      this.#redis,
+      [run.run, run.status, run.fences, this.#keys.meta],
       [batchKey, step, processKey()],
     )) as [number | string, string, string, string, number];
     const refusals = {
@@ -113,9 +122,9 @@ export class RunBatches extends RunReads {
    * `a:` before that of one that a person has accepted.
    */
   async planRecords(attempt: Attempt, batches: BatchEntry[], nameless: string[]): Promise<void> {
-    const run = this.runKeys(attempt.runId);
+    const run = this.#keys.run(attempt.runId);
     const reply = await scripts.planRecords.run(
-      this.redis,
+      this.#redis,
       [run.run, run.batches, run.status, run.order, run.fences, run.nameless],
       [attempt.batchKey, attempt.fence, attempt.pass, nameless.length, ...nameless, ...triples(batches)],
     );
@@ -126,18 +135,24 @@ export class RunBatches extends RunReads {
   async checkpoint(
     attempt: Attempt,
     result: BatchResult,
-    extra: {
-      newest: { ms: number; text: string } | null;
-      more: BatchEntry[];
-      changeKey: string | null;
+    {
+      newest = null,
+      more = [],
+      changeKey = null,
+      fetchedAt = 0,
+    }: {
+      newest?: { ms: number; text: string } | null;
+      /** Batches that this one discovered. */
+      more?: BatchEntry[];
+      changeKey?: string | null;
       /** µs; 0 when the upstream was not asked. */
-      fetchedAt: number;
-    },
+      fetchedAt?: number;
+    } = {},
   ): Promise<{ outstanding: number }> {
-    const run = this.runKeys(attempt.runId);
+    const run = this.#keys.run(attempt.runId);
     const reply = (await scripts.checkpoint.run(
-      this.redis,
-      [run.run, run.batches, run.status, run.order, run.fences, run.results, this.keys.checkpoints],
+      this.#redis,
+      [run.run, run.batches, run.status, run.order, run.fences, run.results, this.#keys.checkpoints],
       [
         attempt.batchKey,
         attempt.fence,
@@ -145,16 +160,16 @@ export class RunBatches extends RunReads {
         JSON.stringify(result),
         result.urn ?? "",
         result.records,
-        extra.newest?.ms ?? "",
-        extra.newest?.text ?? "",
-        new Date(await this.now()).toISOString(),
+        newest?.ms ?? "",
+        newest?.text ?? "",
+        new Date(await redisMs(this.#redis)).toISOString(),
         attempt.runId,
-        extra.changeKey ?? "",
+        changeKey ?? "",
         CHECKPOINTS_KEPT,
         result.facts?.group ?? "",
         result.facts?.total ?? 0,
-        extra.fetchedAt,
-        ...triples(extra.more),
+        fetchedAt,
+        ...triples(more),
       ],
     )) as [number, number];
     return { outstanding: accepted(reply[0], "the checkpoint") };
@@ -166,10 +181,10 @@ export class RunBatches extends RunReads {
     reason: string,
     batches: PlannedBatch<unknown>[],
   ): Promise<BatchEntry[]> {
-    const run = this.runKeys(attempt.runId);
+    const run = this.#keys.run(attempt.runId);
     const entries = toEntries(batches, pass);
     const reply = await scripts.extendRun.run(
-      this.redis,
+      this.#redis,
       [run.run, run.batches, run.status, run.order, run.fences],
       [attempt.batchKey, attempt.fence, pass, reason, ...triples(entries)],
     );
@@ -177,28 +192,85 @@ export class RunBatches extends RunReads {
     return entries;
   }
 
-  /** Tells those who watch why a batch is tried again and when; cleared when it is settled. Informative: no fence needed. */
+  /** Notes for the run's status why a batch is tried again and when; cleared when it is settled. Informative: no fence needed. */
   async noteRetry(runId: string, note: Omit<RetryNote, "nextAt"> & { delayMs: number }): Promise<void> {
     const { batch, code, message, attempt, attempts, delayMs } = note;
     await scripts.noteRetry.run(
-      this.redis,
-      [this.runKeys(runId).run],
+      this.#redis,
+      [this.#keys.run(runId).run],
       [batch, code, message.slice(0, MESSAGE_KEPT), attempt, attempts, delayMs, MOST_RETRIES],
     );
   }
 
-  /** A record that had failed is good after all: later errors must not hide behind those that were forgiven. */
-  async errorTakenBack(runId: string): Promise<void> {
-    await scripts.clampErrorBase.run(this.redis, [this.runKeys(runId).run], []);
-  }
-
-  /** Records that failed for good after a person's resume, but had been received before it. */
-  async forgive(runId: string, records: number): Promise<void> {
-    await scripts.forgiveErrors.run(this.redis, [this.runKeys(runId).run], [records]);
-  }
-
   async raiseGeneration(runId: string, key: string, status: BatchStatus): Promise<number> {
-    const run = this.runKeys(runId);
-    return Number(await scripts.raiseGeneration.run(this.redis, [run.run, run.status], [key, status.raw]));
+    const run = this.#keys.run(runId);
+    return Number(await scripts.raiseGeneration.run(this.#redis, [run.run, run.status], [key, status.raw]));
+  }
+
+  async statuses(runId: string): Promise<Map<string, BatchStatus>> {
+    const raw = await this.#redis.hgetall(this.#keys.run(runId).status);
+    return new Map(
+      Object.entries(raw).map(([key, text]) => [
+        key,
+        { letter: text[0] as BatchStatus["letter"], generation: Number(text.slice(1)), raw: text },
+      ]),
+    );
+  }
+
+  /** State of a run and letter of one of its batches; null where there is none. */
+  async stateOf(
+    runId: string,
+    batch: string,
+  ): Promise<{ runState: RunRecord["state"] | null; status: BatchStatus["letter"] | null }> {
+    const run = this.#keys.run(runId);
+    const [runState, status] = await Promise.all([
+      this.#redis.hget(run.run, "state"),
+      this.#redis.hget(run.status, batch),
+    ]);
+    return {
+      runState: runState as RunRecord["state"] | null,
+      status: (status?.[0] ?? null) as BatchStatus["letter"] | null,
+    };
+  }
+
+  async entries(runId: string, keys: string[]): Promise<BatchEntry[]> {
+    if (keys.length === 0) return [];
+    const raw = await this.#redis.hmget(this.#keys.run(runId).batches, ...keys);
+    return raw.filter((text): text is string => text !== null).map((text) => JSON.parse(text) as BatchEntry);
+  }
+
+  async result(runId: string, key: string): Promise<BatchResult | undefined> {
+    const raw = await this.#redis.hget(this.#keys.run(runId).results, key);
+    return raw ? (JSON.parse(raw) as BatchResult) : undefined;
+  }
+
+  /** The results of a pass's batches in plan order, of those that have one. */
+  async results(runId: string, pass: number): Promise<{ key: string; result: BatchResult }[]> {
+    const run = this.#keys.run(runId);
+    const [order, results] = await Promise.all([
+      this.#redis.hgetall(run.order),
+      this.#redis.hgetall(run.results),
+    ]);
+    return Object.entries(order)
+      .map(([place, key]) => ({ place: place.split(":").map(Number), key }))
+      .filter(({ place }) => place[0] === pass)
+      .sort((a, b) => a.place[1]! - b.place[1]!)
+      .flatMap(({ key }) => {
+        const text = results[key];
+        return text === undefined ? [] : [{ key, result: JSON.parse(text) as BatchResult }];
+      });
+  }
+
+  /** Checkpoints older than `before` (an exclusive stream id, or `+`), newest first. */
+  async checkpointsBefore(
+    before: string,
+    count: number,
+  ): Promise<{ id: string; fields: Record<string, string> }[]> {
+    const entries = await this.#redis.xrevrange(this.#keys.checkpoints, before, "-", "COUNT", count);
+    return entries.map(([id, flat]) => {
+      const fields: Record<string, string> = {};
+      for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i]!] = flat[i + 1]!;
+      return { id, fields };
+    });
   }
 }

@@ -2,8 +2,9 @@
 import { UeeError } from "../core/errors.ts";
 import type { AnyProvider, RunMode } from "../providers/contract.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
+import type { Batches } from "./batches.ts";
 import type { Starter } from "./runRecord.ts";
-import type { RunStore } from "./runs.ts";
+import type { Runs } from "./runs.ts";
 
 export interface OpenRequest {
   mode: RunMode;
@@ -26,7 +27,7 @@ export interface OpenedRun {
 export async function openRun(
   provider: AnyProvider,
   source: string,
-  runs: RunStore,
+  { runs, batches }: { runs: Runs; batches: Batches },
   queue: ProviderQueue,
   request: OpenRequest,
 ): Promise<OpenedRun> {
@@ -53,8 +54,8 @@ export async function openRun(
       });
     }
     if (opened) {
-      const keys = [...(await runs.statuses(runId)).keys()];
-      await queue.addBatches(runId, await runs.entries(runId, keys));
+      const keys = [...(await batches.statuses(runId)).keys()];
+      await queue.addBatches(runId, await batches.entries(runId, keys));
     }
     return { runId, joined: !opened, mode: run.mode };
   }

@@ -4,6 +4,7 @@
  */
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
+import type { Actor } from "../core/actor.ts";
 
 export interface ProcessIdentity {
   host: string;
@@ -58,3 +59,6 @@ export function isDead(other: ProcessIdentity): boolean {
   if (scope === "" || other.started === "" || other.scope !== scope) return false;
   return readOr("dead", () => startTicks(other.pid)) !== other.started;
 }
+
+/** This process as the actor that holds permits and moves state machines. */
+export const processActor = (): Actor => ({ kind: "engine", name: `${hostname()}:${process.pid}` });

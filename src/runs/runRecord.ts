@@ -43,7 +43,7 @@ export type BatchStatus = { letter: "p" | "c" | "d" | "x" | "r"; generation: num
 /** Why a batch is tried again, and when. */
 export interface RetryNote {
   batch: string;
-  /** Of the attempt that failed last. */
+  /** The error of the attempt that failed last. */
   code: string;
   message: string;
   /** The one that failed, from 1, of so many. */
@@ -79,7 +79,7 @@ export interface RunRecord {
   actorKind: Starter["kind"];
   reason: string | null;
   allowShrink: boolean;
-  /** A person's word that the upstream took its newest edition back. */
+  /** An operator confirmed that the upstream took its newest edition back. */
   allowOlder: boolean;
   watermarkBefore: string | null;
   /** Provider version and fingerprint of the address: the conditions under which this run's change key holds. */

@@ -9,18 +9,24 @@
  *    reconciler adds it;
  *  - after the last checkpoint, before the finish job was added: the reconciler adds it;
  *  - in the finish step: the run is `closing` with its verdict kept; the next attempt goes on with that verdict.
- *  - between closing and cleaning: the run stands among the unclean; whoever finishes, sweeps or replays cleans it.
+ *  - between closing and cleaning: the run stands among the unclean; the next finish step, sweep or replay cleans it.
  */
 import { randomBytes } from "node:crypto";
+import type { Redis } from "ioredis";
 import type { PlannedBatch, RunMode } from "../providers/contract.ts";
 import type { Attempt } from "../records/contract.ts";
+import type { ProviderKeys } from "../redis/keys.ts";
 import { loadScript } from "../redis/scripts.ts";
-import { tick } from "../redis/time.ts";
-import { accepted, RunBatches, toEntries, triples } from "./batches.ts";
-import { type Starter, type StoredError, usableWatermark } from "./runRecord.ts";
-
-export { toEntries } from "./batches.ts";
-export type { BatchEntry, BatchStatus, RunRecord, StoredError } from "./runRecord.ts";
+import { redisMs, tick } from "../redis/time.ts";
+import { accepted, toEntries, triples } from "./batches.ts";
+import {
+  type ProviderMeta,
+  type RunRecord,
+  type Starter,
+  type StoredError,
+  toRunRecord,
+  usableWatermark,
+} from "./runRecord.ts";
 
 const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
 const scripts = {
@@ -29,9 +35,79 @@ const scripts = {
   setRunFields: script("setRunFields-2"),
   closeRun: script("closeRun-8"),
   countRequest: script("countRequest-2"),
+  clampErrorBase: script("clampErrorBase-1"),
+  forgiveErrors: script("forgiveErrors-1"),
 };
 
-export class RunStore extends RunBatches {
+export class Runs {
+  readonly keys: ProviderKeys;
+  readonly #redis: Redis;
+
+  constructor(redis: Redis, keys: ProviderKeys) {
+    this.#redis = redis;
+    this.keys = keys;
+  }
+
+  /** Redis `TIME` in ms. For people and windows; what must be in order is drawn from `tick`. */
+  now(): Promise<number> {
+    return redisMs(this.#redis);
+  }
+
+  async meta(): Promise<ProviderMeta> {
+    const meta = await this.#redis.hgetall(this.keys.meta);
+    return {
+      watermark: meta.watermark ?? null,
+      verifiedAt: meta.verifiedAt ?? null,
+      lastFullAt: meta.lastFullAt ?? null,
+      changeKey: meta.changeKey ?? null,
+      edition: meta.edition ?? null,
+      lastRunId: meta.lastRunId ?? null,
+      // Stores written before the provider's clock existed have these in ms.
+      verifiedOpened: Number(meta.verifiedOpened ?? Number(meta.verifiedOpenedMs ?? "0") * 1_000),
+      wholeOpened: Number(meta.wholeOpened ?? Number(meta.wholeOpenedMs ?? "0") * 1_000),
+      newestFetch: Number(meta.newestFetch ?? "0"),
+    };
+  }
+
+  openRunId(): Promise<string | null> {
+    return this.#redis.get(this.keys.openRun);
+  }
+
+  async read(runId: string): Promise<RunRecord | undefined> {
+    return toRunRecord(runId, await this.#redis.hgetall(this.keys.run(runId).run));
+  }
+
+  /** How long ago the run closed, ms; undefined while it is open. After Redis' clock went back: the distance. */
+  async closedForMs(runId: string): Promise<number | undefined> {
+    const [state, endedAt] = await this.#redis.hmget(this.keys.run(runId).run, "state", "endedAt");
+    return state === "closed" && endedAt ? Math.abs((await this.now()) - Date.parse(endedAt)) : undefined;
+  }
+
+  async hasBookkeeping(runId: string): Promise<boolean> {
+    const run = this.keys.run(runId);
+    return (await this.#redis.exists(run.seen, run.regressed, run.fences, run.nameless)) > 0;
+  }
+
+  /** Closed runs whose bookkeeping is still there. */
+  uncleanRunIds(): Promise<string[]> {
+    return this.#redis.smembers(this.keys.unclean);
+  }
+
+  /** The replay run that takes letters, waiting or open. */
+  replayRunId(): Promise<string | null> {
+    return this.#redis.get(this.keys.replayRun);
+  }
+
+  /** Ids of replay runs that have opened, newest first. */
+  recentReplayIds(limit: number): Promise<string[]> {
+    return this.#redis.zrevrange(this.keys.replayRuns, 0, limit - 1);
+  }
+
+  /** Ids of ordinary runs, newest first. */
+  recentRunIds(limit: number): Promise<string[]> {
+    return this.#redis.zrevrange(this.keys.runs, 0, limit - 1);
+  }
+
   /**
    * Opens a run with its first batches unless one is open. `plan` is asked under the mode that results: incremental on a
    * store never verified is full.
@@ -72,9 +148,9 @@ export class RunStore extends RunBatches {
         ["pass", "1"],
         ["round", "1"],
       ].flat() as string[];
-      const run = this.runKeys(runId);
+      const run = this.keys.run(runId);
       const reply = (await scripts.openRun.run(
-        this.redis,
+        this.#redis,
         [this.keys.openRun, this.keys.meta, this.keys.runs, run.run, run.batches, run.status, run.order],
         [runId, meta.watermark ?? "", fields.length, ...fields, ...triples(batches)],
       )) as [number, string?];
@@ -85,10 +161,10 @@ export class RunStore extends RunBatches {
 
   /** False when batches are outstanding after all. */
   async beginClosing(attempt: Attempt, verdict: unknown): Promise<boolean> {
-    const run = this.runKeys(attempt.runId);
+    const run = this.keys.run(attempt.runId);
     const reply = Number(
       await scripts.beginClosing.run(
-        this.redis,
+        this.#redis,
         [run.run, run.fences],
         [attempt.batchKey, attempt.fence, JSON.stringify(verdict)],
       ),
@@ -99,23 +175,23 @@ export class RunStore extends RunBatches {
   }
 
   async setFields(attempt: Attempt, fields: Record<string, string>): Promise<void> {
-    const run = this.runKeys(attempt.runId);
+    const run = this.keys.run(attempt.runId);
     const reply = await scripts.setRunFields.run(
-      this.redis,
+      this.#redis,
       [run.run, run.fences],
       [attempt.batchKey, attempt.fence, ...Object.entries(fields).flat()],
     );
     accepted(Number(reply), "the note");
   }
 
-  /** A person resumes: errors are counted anew from here. */
+  /** A person resumes: errors are counted from here. */
   async resumed(runId: string, walkAgain: boolean): Promise<void> {
     const at = await this.tick();
     const run = await this.read(runId);
     if (!run || run.state === "closed") return;
     const errors = run.dead + run.deadSize;
     const processed = run.created + run.updated + run.unchanged + run.accepted + errors;
-    await this.redis.hset(this.runKeys(runId).run, {
+    await this.#redis.hset(this.keys.run(runId).run, {
       errorBaseTick: at,
       errorBaseErrors: errors,
       errorBaseProcessed: processed,
@@ -129,17 +205,17 @@ export class RunStore extends RunBatches {
     await this.close({ runId, batchKey: "", fence: 0, pass: 0 }, "stopped", error, {});
   }
 
-  /** `fence` 0: a person's word, which needs none. */
+  /** `fence` 0: an operator's request, which needs none. */
   async close(
     attempt: Attempt,
     result: "complete" | "incomplete" | "failed" | "stopped",
     error: StoredError | null,
     meta: Record<string, string>,
   ): Promise<void> {
-    const run = this.runKeys(attempt.runId);
+    const run = this.keys.run(attempt.runId);
     const fields = Object.entries(meta).flat();
     const reply = await scripts.closeRun.run(
-      this.redis,
+      this.#redis,
       [
         ...[run.run, run.fences, this.keys.meta, this.keys.openRun, run.status, run.results],
         ...[this.keys.replayRun, this.keys.unclean],
@@ -158,32 +234,44 @@ export class RunStore extends RunBatches {
     accepted(Number(reply), "closing the run");
   }
 
+  /** A record that had failed is good after all: later errors must not hide behind those that were forgiven. */
+  async errorTakenBack(runId: string): Promise<void> {
+    await scripts.clampErrorBase.run(this.#redis, [this.keys.run(runId).run], []);
+  }
+
+  /** Records that failed for good after a person's resume, but had been received before it. */
+  async forgive(runId: string, records: number): Promise<void> {
+    await scripts.forgiveErrors.run(this.#redis, [this.keys.run(runId).run], [records]);
+  }
+
   /** Counts a request that is about to be sent. Returns its fetch's time, µs by the provider's clock. */
   async countRequest(runId: string): Promise<number> {
-    return Number(await scripts.countRequest.run(this.redis, [this.runKeys(runId).run, this.keys.meta], []));
+    return Number(
+      await scripts.countRequest.run(this.#redis, [this.keys.run(runId).run, this.keys.meta], []),
+    );
   }
 
   /** The next time of the provider's clock, µs: later than all before, even while Redis' clock goes back. */
   tick(): Promise<number> {
-    return tick(this.redis, this.keys.meta);
+    return tick(this.#redis, this.keys.meta);
   }
 
   /** Says why the run waits; cleared by the next checkpoint. Informative: no fence needed. */
   async noteWaiting(runId: string, reason: string, waitMs: number): Promise<void> {
-    const key = this.runKeys(runId).run;
+    const key = this.keys.run(runId).run;
     const untilMs = (await this.now()) + waitMs;
-    await this.redis.hset(key, "waitingReason", reason, "waitingUntil", new Date(untilMs).toISOString());
+    await this.#redis.hset(key, "waitingReason", reason, "waitingUntil", new Date(untilMs).toISOString());
   }
 
   async nextFinishGeneration(runId: string): Promise<number> {
-    return this.redis.hincrby(this.runKeys(runId).run, "finishGeneration", 1);
+    return this.#redis.hincrby(this.keys.run(runId).run, "finishGeneration", 1);
   }
 
   /** A closed run needs neither its marks nor its fences: without them every late commit is refused as well. */
   async dropBookkeeping(runId: string): Promise<void> {
-    const run = this.runKeys(runId);
-    await this.redis.unlink(run.seen, run.regressed, run.fences, run.nameless, run.work, run.deaths);
-    await this.redis.srem(this.keys.unclean, runId);
+    const run = this.keys.run(runId);
+    await this.#redis.unlink(run.seen, run.regressed, run.fences, run.nameless, run.work, run.deaths);
+    await this.#redis.srem(this.keys.unclean, runId);
   }
 
   /** Forgets closed runs beyond the newest `keep`, but none that a dead letter refers to. */
@@ -193,12 +281,12 @@ export class RunStore extends RunBatches {
   }
 
   async #trim(history: string, keep: number): Promise<void> {
-    for (const runId of await this.redis.zrange(history, 0, `-${keep + 1}`)) {
-      const run = this.runKeys(runId);
-      const [state, letters] = await this.redis.hmget(run.run, "state", "letters");
+    for (const runId of await this.#redis.zrange(history, 0, `-${keep + 1}`)) {
+      const run = this.keys.run(runId);
+      const [state, letters] = await this.#redis.hmget(run.run, "state", "letters");
       if (state !== "closed" || Number(letters ?? "0") > 0) continue;
-      await this.redis.unlink(run.run, run.batches, run.status, run.results, run.order);
-      await this.redis.zrem(history, runId);
+      await this.#redis.unlink(run.run, run.batches, run.status, run.results, run.order);
+      await this.#redis.zrem(history, runId);
     }
   }
 }

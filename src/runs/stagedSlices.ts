@@ -14,7 +14,7 @@ const stageScript = loadScript(new URL("./lua/stageSlice-3.lua", import.meta.url
 const compress = promisify(gzip);
 const inflate = promisify(gunzip);
 
-export class Staging {
+export class StagedSlices {
   readonly #redis: Redis;
   readonly #keys: ProviderKeys;
 

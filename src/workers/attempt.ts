@@ -1,34 +1,16 @@
 /** What the steps of every kind of batch share: how an attempt begins, is told apart when it fails, and what it owes at its end. */
 import { UeeError } from "../core/errors.ts";
-import { formatUrn } from "../core/urn.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
 import { describeDeaths } from "../recovery/deadLetters/batchDeaths.ts";
-import type { BatchEntry } from "../runs/runs.ts";
+import type { Begun } from "../runs/batches.ts";
+import { addDueJobs } from "../runs/dueJobs.ts";
+import type { BatchKind } from "./batchKind.ts";
 import { ALONE, type ProviderContext, timed } from "./context.ts";
-import { settleReplayed } from "./replayed.ts";
 
 export type BatchSummary = Record<string, string | number | boolean>;
 
-/** After a checkpoint: the jobs it made due. A crash before this is the reconciler's. */
-export async function enqueueDue(
-  context: ProviderContext,
-  runId: string,
-  entries: BatchEntry[],
-  outstanding: number,
-): Promise<void> {
-  await context.queue.addBatches(runId, entries);
-  if (outstanding > 0) return;
-  const run = await context.runs.read(runId);
-  if (run && run.state !== "closed") {
-    await context.queue.addFinish(runId, run.pass, run.round, run.finishGeneration);
-  }
-}
-
-export const urnOf = (context: ProviderContext, id: string): string =>
-  formatUrn({ authority: context.provider.authority, type: context.provider.name, id });
-
-/** What went wrong in the name of an attempt, so that the burial happens under its fence or not at all. */
+/** What went wrong in the name of an attempt, so that the batch is marked dead under its fence or not at all. */
 export class AttemptError extends Error {
   readonly attempt: Attempt;
   constructor(attempt: Attempt, cause: unknown) {
@@ -45,6 +27,7 @@ export class AttemptError extends Error {
 export async function inAttempt(
   context: ProviderContext,
   job: BatchJob,
+  kind: BatchKind,
   signal: AbortSignal,
   steps: (attempt: Attempt) => Promise<BatchSummary>,
 ): Promise<BatchSummary> {
@@ -52,12 +35,12 @@ export async function inAttempt(
   let weight = 1;
   await company.enter(weight, signal);
   try {
-    const begun = await timed(context, () => context.runs.begin(job.runId, job.batch, "batch"));
-    if (begun.kind !== "begun") return await skipped(context, job, begun.kind);
+    const begun = await timed(context, () => context.batches.begin(job.runId, job.batch, "batch"));
+    if (begun.kind !== "begun") return await skipped(context, job, kind, begun.kind);
     const { attempt } = begun;
     try {
       if (begun.suspected) {
-        const { deaths, enough } = await context.deaths.judge(attempt, begun.left);
+        const { deaths, enough } = await context.deaths.examine(attempt, begun.left);
         if (enough) {
           const said = `${deaths.length} processes died while they worked on it: ${describeDeaths(deaths)}.`;
           throw new UeeError("RPC_BATCH_KILLS_WORKER", said);
@@ -74,7 +57,9 @@ export async function inAttempt(
         }
         await context.deaths.start(attempt);
       }
-      return await untilTold(context, attempt, signal, steps);
+      return await untilTold(context, attempt, signal, () =>
+        unlessSuperseded(context, job, kind, attempt, steps),
+      );
     } catch (error) {
       throw new AttemptError(attempt, error);
     }
@@ -103,49 +88,50 @@ async function untilTold(
   }
 }
 
-/** A replay that has nothing left to do is done: its letter is settled. */
-export async function nothingToDo(
+async function unlessSuperseded(
   context: ProviderContext,
   job: BatchJob,
+  kind: BatchKind,
   attempt: Attempt,
-  why: string,
+  steps: (attempt: Attempt) => Promise<BatchSummary>,
 ): Promise<BatchSummary> {
-  const { outstanding } = await context.runs.checkpoint(
-    attempt,
-    { urn: null, records: 0 },
-    { newest: null, more: [], changeKey: null, fetchedAt: 0 },
-  );
-  await settleReplayed(context, job);
-  await enqueueDue(context, job.runId, [], outstanding);
+  const superseded = await kind.superseded();
+  if (superseded === undefined) return await steps(attempt);
+  const { outstanding } = await context.batches.checkpoint(attempt, { urn: null, records: 0 });
+  await kind.committed();
+  await addDueJobs(context, job.runId, [], outstanding);
+  return { skipped: superseded };
+}
+
+/** The batch has nothing left to do; what its job still owes is done. */
+async function skipped(
+  context: ProviderContext,
+  job: BatchJob,
+  kind: BatchKind,
+  why: Exclude<Begun["kind"], "begun">,
+): Promise<BatchSummary> {
+  if (why === "dead") {
+    // The process was killed after the batch was marked dead and before its job reached the failed set: give up again with
+    // the stored error.
+    const result = await context.batches.result(job.runId, job.batch);
+    const { code, message } = result?.error ?? { code: "SYS_INTERNAL", message: "gave up before" };
+    throw new MarkedDeadError(code, message);
+  }
+  if (why === "committed") {
+    await kind.committed();
+    const statuses = await context.batches.statuses(job.runId);
+    const outstanding = [...statuses.values()].filter((status) => status.letter === "p").length;
+    await addDueJobs(context, job.runId, [], outstanding);
+  }
   return { skipped: why };
 }
 
-/** A first generation of an ordinary batch was never replayed. */
-export const mayBeReplay = (job: BatchJob): boolean => job.letter !== undefined || job.generation > 1;
-
-/** The batch has nothing left to do; what its job still owes is done. */
-async function skipped(context: ProviderContext, job: BatchJob, kind: string): Promise<BatchSummary> {
-  if (kind === "dead") {
-    // Killed between the burial and the failed set: give up again, with what was noted then.
-    const result = await context.runs.result(job.runId, job.batch);
-    const { code, message } = result?.error ?? { code: "SYS_INTERNAL", message: "gave up before" };
-    throw new BuriedError(code, message);
-  }
-  if (kind === "committed") {
-    if (mayBeReplay(job)) await settleReplayed(context, job);
-    const statuses = await context.runs.statuses(job.runId);
-    const outstanding = [...statuses.values()].filter((status) => status.letter === "p").length;
-    await enqueueDue(context, job.runId, [], outstanding);
-  }
-  return { skipped: kind };
-}
-
 /** The batch is already marked dead; only its job is left to fail. */
-export class BuriedError extends Error {
+export class MarkedDeadError extends Error {
   readonly code: string;
   constructor(code: string, message: string) {
     super(message.startsWith(code) ? message : `${code}: ${message}`);
-    this.name = "BuriedError";
+    this.name = "MarkedDeadError";
     this.code = code;
   }
 }

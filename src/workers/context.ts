@@ -4,17 +4,9 @@ import type { Fetcher } from "../core/fetching.ts";
 import type { Logger } from "../core/logger.ts";
 import type { WeightedGate } from "../core/semaphore.ts";
 import type { LoadReporter } from "../permits/optimizer/loadReporter.ts";
-import type { AnyProvider } from "../providers/contract.ts";
-import type { ProviderQueue } from "../queues/providerQueue.ts";
-import type { ProviderRecords } from "../records/contract.ts";
-import type { ActionLog } from "../recovery/deadLetters/actionLog.ts";
-import type { BadRecords } from "../recovery/deadLetters/badRecords.ts";
 import type { BatchDeaths } from "../recovery/deadLetters/batchDeaths.ts";
-import type { LetterStore } from "../recovery/deadLetters/deadLetterStore.ts";
-import type { ReplayRuns } from "../recovery/deadLetters/replayRuns.ts";
+import type { DeadLetterParts } from "../recovery/deadLetters/parts.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
-import type { RunStore } from "../runs/runs.ts";
-import type { Staging } from "../runs/stagedSlices.ts";
 import type { Governor } from "./governor.ts";
 import type { AdaptivePageSize } from "./pageSize.ts";
 
@@ -37,27 +29,17 @@ export interface UpstreamHandle {
   fetcher(options: { signal: AbortSignal; logger: Logger; onRequest: () => Promise<number> }): Fetcher;
 }
 
-export interface ProviderContext {
-  provider: AnyProvider;
+export interface ProviderContext extends DeadLetterParts {
   /** Effective address of the upstream. */
   url: string;
   apiKey: string | undefined;
   /** Provider version and fingerprint of the address: what a change key holds under. */
   source: string;
-  runs: RunStore;
-  records: ProviderRecords;
-  queue: ProviderQueue;
   upstream: UpstreamHandle;
   /** Shut while Redis is in trouble: nothing is fetched. One for all providers of this process. */
   gate: TroubleGate;
-  staging: Staging;
-  badRecords: BadRecords;
   /** Processes that died at work, by batch. */
   deaths: BatchDeaths;
-  letters: LetterStore;
-  /** What people did with them. */
-  letterActions: ActionLog;
-  replayRuns: ReplayRuns;
   governor: Governor;
   /** Of the worker that this context is for: tells how long control operations take, and what was settled. */
   reporter: LoadReporter | undefined;
@@ -75,6 +57,5 @@ export interface ProviderContext {
   budget: WeightedGate;
   /** Multiplies throttle waits, retry and back-off delays. */
   waitScale: number;
-  logger: Logger;
   onStep: StepObserver;
 }

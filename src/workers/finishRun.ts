@@ -9,14 +9,15 @@ import { UeeError } from "../core/errors.ts";
 import { parseTime } from "../core/time.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
-import { isRecordKey, letterIdOf } from "../recovery/deadLetters/deadLetter.ts";
-import { LetterSweeper } from "../recovery/deadLetters/sweeper.ts";
-import type { RunRecord, StoredError } from "../runs/runs.ts";
-import { type BatchSummary, enqueueDue } from "./attempt.ts";
-import { cleanUp } from "./cleanUp.ts";
+import { cleanUp } from "../recovery/closedRuns.ts";
+import { deadLetterIdOf, isRecordKey } from "../recovery/deadLetters/deadLetter.ts";
+import { openReplays, replayDeadLetters } from "../recovery/deadLetters/replays.ts";
+import { DeadLetterSweeper } from "../recovery/deadLetters/sweeper.ts";
+import { addDueJobs } from "../runs/dueJobs.ts";
+import { processActor } from "../runs/processIdentity.ts";
+import type { RunRecord, StoredError } from "../runs/runRecord.ts";
+import type { BatchSummary } from "./attempt.ts";
 import type { ProviderContext } from "./context.ts";
-import { processActor } from "./governor.ts";
-import { openReplays, replayLetters } from "./replays.ts";
 
 /** Passes over an upstream before a run ends incomplete. */
 const MAX_PASSES = 5;
@@ -57,7 +58,7 @@ export async function finishRun(
   job: BatchJob,
   signal: AbortSignal,
 ): Promise<BatchSummary> {
-  const begun = await context.runs.begin(job.runId, job.batch, "finish");
+  const begun = await context.batches.begin(job.runId, job.batch, "finish");
   const run = await context.runs.read(job.runId);
   if (run === undefined) return { skipped: "run gone" };
   if (begun.kind !== "begun") {
@@ -110,7 +111,7 @@ async function judgeRun(
     if (run.retriesDeadBefore > 0 && (await retryDeadBatches(context, run, attempt))) return "walks on";
     return await afterDeadBatches(context, run);
   }
-  const results = await context.runs.results(run.id, run.pass);
+  const results = await context.batches.results(run.id, run.pass);
   const found = results.map(({ result }) => result);
   const older = found.find((result) => result.older !== undefined)?.older;
   if (older !== undefined) return incomplete(stored("PROV_OLDER_EDITION", older));
@@ -143,8 +144,8 @@ async function judgeRun(
     const { mode, startedAt, watermarkBefore: watermark } = run;
     const batches = context.provider.plan({ mode, startedAt, watermark, pass });
     await context.runs.setFields(attempt, { walkAgain: "0" });
-    const entries = await context.runs.extend(attempt, pass, "resumed after too many errors", batches);
-    await enqueueDue(context, run.id, entries, entries.length);
+    const entries = await context.batches.extend(attempt, pass, "resumed after too many errors", batches);
+    await addDueJobs(context, run.id, entries, entries.length);
     return "walks on";
   }
   if (verdict.kind === "verified") {
@@ -154,12 +155,12 @@ async function judgeRun(
   if (pass > MAX_PASSES || run.round >= MAX_ROUNDS) {
     return incomplete(stored("PROV_NOT_VERIFIED", `After ${run.pass} passes: ${verdict.reason}.`));
   }
-  const entries = await context.runs.extend(attempt, pass, verdict.reason, verdict.batches);
+  const entries = await context.batches.extend(attempt, pass, verdict.reason, verdict.batches);
   context.logger.info(
     { event: "run_extended", runId: run.id, kind: verdict.kind, pass, reason: verdict.reason },
     verdict.kind === "again" ? "walking again" : "walking on",
   );
-  await enqueueDue(context, run.id, entries, entries.length);
+  await addDueJobs(context, run.id, entries, entries.length);
   return "walks on";
 }
 
@@ -181,15 +182,15 @@ async function retryDeadBatches(
   attempt: Attempt,
 ): Promise<boolean> {
   await context.runs.setFields(attempt, { retriesDeadBefore: "0" });
-  const dead = [...(await context.runs.statuses(run.id))].filter(
+  const dead = [...(await context.batches.statuses(run.id))].filter(
     ([key, { letter }]) => letter === "d" && !isRecordKey(key),
   );
-  const letters = await context.letters.many(dead.map(([key]) => letterIdOf(run.id, key)));
+  const letters = await context.deadLetters.many(dead.map(([key]) => deadLetterIdOf(run.id, key)));
   const ids = letters.filter(({ lastMs }) => lastMs < run.retriesDeadBefore).map(({ id }) => id);
   const by = { actor: processActor().name, reason: "the run was resumed" };
   let taken = 0;
   for (let i = 0; i < ids.length; i += RETRIED_TOGETHER) {
-    const takes = await replayLetters(context, ids.slice(i, i + RETRIED_TOGETHER), by);
+    const takes = await replayDeadLetters(context, ids.slice(i, i + RETRIED_TOGETHER), by);
     taken += takes.filter(({ kind }) => kind === "taken").length;
   }
   return taken > 0;
@@ -268,9 +269,9 @@ function judgeReplays(run: RunRecord): KeptVerdict {
 
 /** A run of which nothing could be had failed, with the reason; one that lacks batches is incomplete. */
 async function afterDeadBatches(context: ProviderContext, run: RunRecord): Promise<KeptVerdict> {
-  const statuses = [...(await context.runs.statuses(run.id))];
+  const statuses = [...(await context.batches.statuses(run.id))];
   const dead = statuses.find(([key, status]) => status.letter === "d" && !key.startsWith("bad/"));
-  const cause = dead ? (await context.runs.result(run.id, dead[0]))?.error : undefined;
+  const cause = dead ? (await context.batches.result(run.id, dead[0]))?.error : undefined;
   if (cause && !statuses.some(([, status]) => status.letter === "c")) {
     return { ...incomplete(cause), result: "failed" };
   }
@@ -349,7 +350,7 @@ async function ended(context: ProviderContext, runId: string): Promise<void> {
 
 /** Replays that the end of the run cancelled are dead letters again; those that waited for its end may begin. */
 async function replaysAfter(context: ProviderContext, runId: string): Promise<void> {
-  await new LetterSweeper(context).sweepReplays(runId);
+  await new DeadLetterSweeper(context).sweepReplays(runId);
   await openReplays(context);
 }
 

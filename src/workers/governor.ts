@@ -6,8 +6,6 @@
  * Nothing here decides what is written: fences and the run's door do. A transition that is missed (a crash, a lost reply)
  * makes the state late, never a record wrong; `align` mends it.
  */
-
-import { hostname } from "node:os";
 import type { Actor } from "../core/actor.ts";
 import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
@@ -17,17 +15,12 @@ import type { MachineFacts } from "../machines/request.ts";
 import { holdPermit, isWaiting, type PermitHolder } from "../permits/permitHolder.ts";
 import type { ControlTiming, PermitPool } from "../permits/permitPool.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
-import type { LetterStore } from "../recovery/deadLetters/deadLetterStore.ts";
-import type { RunRecord, RunStore } from "../runs/runs.ts";
-import {
-  capLevel,
-  capReason,
-  capShare,
-  type ErrorLimits,
-  type Letters,
-  type PauseReason,
-  tooManyErrors,
-} from "./limits.ts";
+import { type CountedDeadLetters, capLevel, capReason, capShare } from "../recovery/deadLetters/cap.ts";
+import type { DeadLetterStore } from "../recovery/deadLetters/deadLetterStore.ts";
+import { processActor } from "../runs/processIdentity.ts";
+import type { RunRecord } from "../runs/runRecord.ts";
+import type { Runs } from "../runs/runs.ts";
+import { type ErrorLimits, type PauseReason, tooManyErrors } from "./errorRate.ts";
 
 /** A batch waits so long in its place for a permit before it goes back; it is back within the second. */
 const PERMIT_WAIT_MS = 800;
@@ -41,15 +34,12 @@ export interface GovernorOptions {
   provider: string;
   machine: ProviderMachineStore;
   pool: PermitPool;
-  runs: RunStore;
+  runs: Runs;
   queue: ProviderQueue;
-  letters: LetterStore;
+  deadLetters: DeadLetterStore;
   limits: ErrorLimits;
   logger: Logger;
 }
-
-/** This process among those who hold permits and move machines. */
-export const processActor = (): Actor => ({ kind: "engine", name: `${hostname()}:${process.pid}` });
 
 const working: ReadonlySet<ProviderState> = new Set([
   "ACQUIRING",
@@ -213,26 +203,26 @@ export class Governor {
   }
 
   /** A batch was buried: warns when the dead letters come near their cap, and pauses the provider at it. */
-  async watchLetters(now: Letters & { isNew: boolean }): Promise<void> {
-    const { letters, provider, logger } = this.#o;
+  async watchDeadLetters(now: CountedDeadLetters & { isNew: boolean }): Promise<void> {
+    const { deadLetters, provider, logger } = this.#o;
     if (!now.isNew) return;
-    const level = capLevel(now, letters.limits);
+    const level = capLevel(now, deadLetters.limits);
     if (level === "full") return await this.#pauseAtCap(now);
-    if (level === "near" && capLevel({ ...now, letters: now.letters - 1 }, letters.limits) === "ok") {
-      const { reason, details } = capReason(now, letters.limits);
+    if (level === "near" && capLevel({ ...now, letters: now.letters - 1 }, deadLetters.limits) === "ok") {
+      const { reason, details } = capReason(now, deadLetters.limits);
       const line = {
         event: "dead_letters_near_cap",
         provider,
-        share: capShare(now, letters.limits),
+        share: capShare(now, deadLetters.limits),
         ...details,
       };
       logger.warn(line, `near the cap at which ${provider} pauses: ${reason.replace(/^\w+: /, "")}`);
     }
   }
 
-  async #pauseAtCap(now: Letters): Promise<void> {
-    await this.#pauseByItself(capReason(now, this.#o.letters.limits), {});
-    await this.#o.letters.pausedForFull();
+  async #pauseAtCap(now: CountedDeadLetters): Promise<void> {
+    await this.#pauseByItself(capReason(now, this.#o.deadLetters.limits), {});
+    await this.#o.deadLetters.pausedForFull();
   }
 
   async #pauseByItself(pause: PauseReason, facts: MachineFacts): Promise<void> {
@@ -250,7 +240,7 @@ export class Governor {
 
   /** Mends what a crash left between machine, run and queue. */
   async align(): Promise<string[]> {
-    const { machine, runs, queue, letters, pool, provider } = this.#o;
+    const { machine, runs, queue, deadLetters, pool, provider } = this.#o;
     const repairs: string[] = [];
     const [snapshot, openRunId] = await Promise.all([machine.read(), runs.openRunId()]);
     const { state } = snapshot;
@@ -281,7 +271,7 @@ export class Governor {
       if (held === 0 && since > LOOK_AGAIN_MS)
         await mend("recover", "a provider said to run without a permit");
     }
-    const counts = await letters.counts();
+    const counts = await deadLetters.counts();
     if (counts.fullDue) {
       // Somebody buried the letter that filled them, and died.
       const { dead, replaying } = counts.byState;

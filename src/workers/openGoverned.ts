@@ -8,12 +8,12 @@ export async function openGoverned(
   context: ProviderContext,
   request: { mode: RunMode; allowShrink?: boolean; allowOlder?: boolean; actor: Actor; reason?: string },
 ): Promise<OpenedRun> {
-  const { provider, source, runs, queue, governor } = context;
+  const { provider, source, queue, governor } = context;
   // @safeguard pause-refuses-runs
   await governor.refuseIfPaused();
   const { mode, allowShrink = false, allowOlder = false, actor, reason } = request;
   const wanted = { mode, allowShrink, allowOlder, actor, reason };
-  const opened = await openRun(provider, source, runs, queue, wanted);
+  const opened = await openRun(provider, source, context, queue, wanted);
   // Paused in between: the run is open and stands still, as any run of a paused provider.
   await governor.runOpened(actor, reason);
   return opened;

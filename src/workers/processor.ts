@@ -7,24 +7,15 @@ import { type BatchJob, batchJob } from "../queues/jobCatalog.ts";
 import type { TakenJob } from "../queues/takenJob.ts";
 import { classOf } from "../recovery/deadLetters/deadLetter.ts";
 import { mapRedisError } from "../redis/errors.ts";
-import { AttemptError, type BatchSummary, BuriedError, enqueueDue } from "./attempt.ts";
+import { addDueJobs } from "../runs/dueJobs.ts";
+import { AttemptError, type BatchSummary, MarkedDeadError } from "./attempt.ts";
 import type { ProviderContext } from "./context.ts";
-import { failRun, finishRun } from "./finishRun.ts";
+import { failRun } from "./finishRun.ts";
 import { LOOK_AGAIN_MS } from "./governor.ts";
+import { stepsOf } from "./jobSteps.ts";
 import { backoffMs, type Outcome, outcomeOf } from "./outcome.ts";
-import { runBatch } from "./runBatch.ts";
-import { runRecord } from "./runRecord.ts";
 import { refuseWhileMigrating } from "./storeMigration.ts";
 import { throughTrouble } from "./throughTrouble.ts";
-
-type Steps = (
-  context: ProviderContext,
-  job: BatchJob,
-  signal: AbortSignal,
-  lastAttempt: boolean,
-) => Promise<BatchSummary>;
-
-const stepsOf: Record<string, Steps> = { batch: runBatch, record: runRecord, finish: finishRun };
 
 /** Deferrals that say something of the upstream: the whole provider waits. */
 const heldUp = ({ class: of, code }: UeeError): boolean =>
@@ -112,7 +103,7 @@ export class BatchProcessor {
   }
 
   async #afterFailure(job: TakenJob, data: BatchJob, thrown: unknown, signal: AbortSignal): Promise<Outcome> {
-    if (thrown instanceof BuriedError) {
+    if (thrown instanceof MarkedDeadError) {
       return { kind: "dead", error: new UeeError("PROV_BATCH_DEAD", thrown.message) };
     }
     const attempt = thrown instanceof AttemptError ? thrown.attempt : undefined;
@@ -129,7 +120,7 @@ export class BatchProcessor {
       const delayMs = backoffMs(failed, this.#context.waitScale);
       const { code, detail: message } = error;
       const note = { batch: data.batch, code, message, attempt: failed, attempts, delayMs };
-      await this.#context.runs.noteRetry(data.runId, note);
+      await this.#context.batches.noteRetry(data.runId, note);
       return { ...outcome, delayMs };
     }
     if (outcome.kind === "defer") {
@@ -145,26 +136,26 @@ export class BatchProcessor {
     }
     if (!attempt || (outcome.kind !== "dead" && outcome.kind !== "fatal")) return outcome;
     if (job.name !== "finish")
-      await this.#bury(job, data, attempt.fence, { error, fatal: outcome.kind === "fatal" });
+      await this.#markDead(job, data, attempt.fence, { error, fatal: outcome.kind === "fatal" });
     if (job.name === "finish" || outcome.kind === "fatal") await failRun(this.#context, attempt, error);
     return outcome;
   }
 
   /** Under the attempt's fence: the batch is dead in its run and among the dead letters before the queue hears of it. */
-  async #bury(
+  async #markDead(
     job: TakenJob,
     data: BatchJob,
     fence: number,
     { error, fatal }: { error: UeeError; fatal: boolean },
   ): Promise<void> {
-    const { letters, badRecords, governor } = this.#context;
+    const { deadLetters, badRecords, governor } = this.#context;
     const kind = job.name === "record" ? "record" : "batch";
     const { deadLetterId } = (data.payload ?? {}) as { deadLetterId?: string };
     const isRecord = kind === "record" && deadLetterId !== undefined;
     const [facts, rawBytes] = isRecord
       ? await Promise.all([badRecords.facts(deadLetterId), badRecords.size(deadLetterId)])
       : [undefined, 0];
-    const marked = await letters.markBatchDead(
+    const marked = await deadLetters.markBatchDead(
       data.runId,
       {
         ...{ key: data.batch, kind, size: data.size, subject: facts?.id ?? data.batch },
@@ -179,7 +170,7 @@ export class BatchProcessor {
         rawBytes,
       },
     );
-    await governor.watchLetters(marked);
+    await governor.watchDeadLetters(marked);
     if (fatal) return;
     const latest = [{ code: error.code, message: error.detail }];
     // A bad record was counted when it was met; a fence is the time at which its attempt began.
@@ -187,7 +178,7 @@ export class BatchProcessor {
       ? { records: 0, receivedAt: facts?.fetchedAt ?? fence }
       : { records: data.size, receivedAt: fence };
     await governor.watchErrors(data.runId, latest, counted);
-    await enqueueDue(this.#context, data.runId, [], marked.outstanding);
+    await addDueJobs(this.#context, data.runId, [], marked.outstanding);
   }
 
   #say(data: BatchJob, outcome: Outcome, cause: unknown): void {

@@ -1,5 +1,5 @@
 /**
- * A batch through its steps: fence → fetch → judge → commit → bad records → checkpoint. Nothing here knows BullMQ.
+ * The steps of a batch: fetch → validate → commit → set bad records aside → checkpoint. Nothing here knows BullMQ.
  *
  * Killed at any point the batch is repeated whole; what was committed before compares equal and is counted once.
  */
@@ -7,15 +7,18 @@ import { describeEdition, type Edition, isOlderEdition } from "../core/edition.t
 import { toUeeError, UeeError } from "../core/errors.ts";
 import type { WeightedGate } from "../core/semaphore.ts";
 import { SourceText } from "../core/sourceText.ts";
-import type { ExtractContext, Extracted, PlannedBatch } from "../providers/contract.ts";
+import { formatUrn } from "../core/urn.ts";
+import type { ExtractContext, Extracted } from "../providers/contract.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
 import { mapRedisError } from "../redis/errors.ts";
-import { type RunRecord, toEntries } from "../runs/runs.ts";
-import { type BatchSummary, enqueueDue, inAttempt, mayBeReplay, nothingToDo, urnOf } from "./attempt.ts";
+import { toEntries } from "../runs/batches.ts";
+import { addDueJobs } from "../runs/dueJobs.ts";
+import type { RunRecord } from "../runs/runRecord.ts";
+import type { BatchSummary } from "./attempt.ts";
+import type { BatchKind } from "./batchKind.ts";
 import { type ProviderContext, timed } from "./context.ts";
-import { Intake } from "./intake.ts";
-import { batchSuperseded, refuseOutdated, settleReplayed } from "./replayed.ts";
+import { ReceivedRecords } from "./receivedRecords.ts";
 
 /** The stored change key, if it holds under today's provider version and address and this run may use it. */
 async function usableChangeKey(
@@ -59,8 +62,9 @@ type ExtractLimits = Pick<ExtractContext, "signal" | "lastAttempt">;
 async function extract(
   context: ProviderContext,
   job: BatchJob,
+  kind: BatchKind,
   run: RunRecord,
-  intake: Intake,
+  received: ReceivedRecords,
   { signal, lastAttempt }: ExtractLimits,
 ): Promise<{ extracted: Extracted<unknown>; bytes: number; most: number }> {
   const { provider } = context;
@@ -101,16 +105,16 @@ async function extract(
     lastAttempt,
     logger,
     pageSize: context.pageSize.seenBy(logger),
-    stage: (name, slice) => named(() => context.staging.stage(job.runId, name, slice)),
+    stage: (name, slice) => named(() => context.stagedSlices.stage(job.runId, name, slice)),
     loadStaged: async (name) => {
-      const loaded = await named(() => context.staging.load(job.letter?.runId ?? job.runId, name));
+      const loaded = await named(() => context.stagedSlices.load(kind.slicesOf, name));
       holds(loaded.bytes);
       return loaded.slice;
     },
-    noteWrong: (sha256) => named(() => context.staging.noteWrong(job.runId, sha256)),
+    noteWrong: (sha256) => named(() => context.stagedSlices.noteWrong(job.runId, sha256)),
     handOver: async (records, fetchedAt) => {
       holds(bytesOf(records));
-      await named(() => inLane(context.workLane, signal, () => intake.take(records, fetchedAt)));
+      await named(() => inLane(context.workLane, signal, () => received.take(records, fetchedAt)));
       bytes = 0;
     },
   };
@@ -158,46 +162,38 @@ async function named<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Throws UeeErrors; what they mean for the job is outcome.ts's. */
+/** The steps of a batch in the name of its attempt. Throws UeeErrors; outcome.ts says what they mean for the job. */
 export async function runBatch(
   context: ProviderContext,
   job: BatchJob,
-  signal: AbortSignal,
-  lastAttempt: boolean,
-): Promise<BatchSummary> {
-  return await inAttempt(context, job, signal, (attempt) =>
-    batchSteps(context, job, attempt, { signal, lastAttempt }),
-  );
-}
-
-async function batchSteps(
-  context: ProviderContext,
-  job: BatchJob,
+  kind: BatchKind,
   attempt: Attempt,
-  { signal, lastAttempt }: ExtractLimits,
+  limits: ExtractLimits,
 ): Promise<BatchSummary> {
+  const { signal } = limits;
   const run = await context.runs.read(job.runId);
   if (run === undefined) return { skipped: "run gone" };
-  const superseded = await batchSuperseded(context, job);
-  if (superseded !== undefined) return await nothingToDo(context, job, attempt, superseded);
   // @safeguard letter-outlives-its-replay
-  const intake = new Intake(context, run, attempt, signal);
-  const fetched = await fetchStep(context, job, run, intake, { signal, lastAttempt });
+  const received = new ReceivedRecords(context, run, attempt, signal);
+  const fetched = await fetchStep(context, job, kind, run, received, limits);
   try {
-    await refuseOutdated(context, job, fetched.extracted.fetchedAt);
+    await kind.checkFetched(fetched.extracted.fetchedAt);
     const older = await olderThanVerified(context, run, fetched.extracted.facts?.edition);
     return await inLane(context.workLane, signal, () =>
-      workStep(context, job, attempt, intake, older === undefined ? fetched.extracted : nothingOf(older)),
+      workStep(
+        context,
+        job,
+        kind,
+        attempt,
+        received,
+        older === undefined ? fetched.extracted : nothingOf(older),
+      ),
     );
   } finally {
     context.buffer.records -= fetched.extracted.records.length;
     context.budget.leave(fetched.weight);
   }
 }
-
-/** Of another run than the batch's own the keys would not be unique: what several batches discover there may be named alike. */
-const keyedUnder = (job: BatchJob, more: PlannedBatch<unknown>[]): PlannedBatch<unknown>[] =>
-  job.letter ? more.map((batch) => ({ ...batch, key: `${job.batch}/${batch.key}` })) : more;
 
 async function inLane<T>(lane: WeightedGate, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   await lane.enter(1, signal);
@@ -212,8 +208,9 @@ async function inLane<T>(lane: WeightedGate, signal: AbortSignal, work: () => Pr
 async function fetchStep(
   context: ProviderContext,
   job: BatchJob,
+  kind: BatchKind,
   run: RunRecord,
-  intake: Intake,
+  received: ReceivedRecords,
   limits: ExtractLimits,
 ): Promise<{ extracted: Extracted<unknown>; weight: number }> {
   const { signal } = limits;
@@ -223,7 +220,7 @@ async function fetchStep(
     await context.budget.enter(guess, signal);
     try {
       context.onStep("fetch", "before", job.batch);
-      const { extracted, bytes, most } = await extract(context, job, run, intake, limits);
+      const { extracted, bytes, most } = await extract(context, job, kind, run, received, limits);
       context.onStep("fetch", "after", job.batch);
       const weight = Math.max(1, bytes);
       context.buffer.records += extracted.records.length;
@@ -240,25 +237,36 @@ async function fetchStep(
 }
 
 /** What a batch received, and that it is to be left alone. */
-type Received = Extracted<unknown> & { older?: string };
+type Answer = Extracted<unknown> & { older?: string };
 
 /** Of an older edition nothing counts as received, not even that it was: replays of newer slices stay possible. */
-const nothingOf = (older: string): Received => ({ records: [], fetchedAt: 0, older });
+const nothingOf = (older: string): Answer => ({ records: [], fetchedAt: 0, older });
 
 async function workStep(
   context: ProviderContext,
   job: BatchJob,
+  kind: BatchKind,
   attempt: Attempt,
-  intake: Intake,
-  extracted: Received,
+  received: ReceivedRecords,
+  extracted: Answer,
 ): Promise<BatchSummary> {
   // @safeguard commit-before-checkpoint
-  await intake.take(extracted.records, extracted.fetchedAt);
-  const more = toEntries(keyedUnder(job, extracted.more ?? []), attempt.pass);
+  await received.take(extracted.records, extracted.fetchedAt);
+  const more = toEntries(
+    (extracted.more ?? []).map((batch) => ({ ...batch, key: kind.discoveredKey(batch.key) })),
+    attempt.pass,
+  );
   context.onStep("checkpoint", "before", job.batch);
   const result = {
-    urn: intake.last === undefined ? null : urnOf(context, intake.last),
-    records: intake.good,
+    urn:
+      received.last === undefined
+        ? null
+        : formatUrn({
+            authority: context.provider.authority,
+            type: context.provider.name,
+            id: received.last,
+          }),
+    records: received.good,
     ...(extracted.facts ? { facts: extracted.facts } : {}),
     ...(extracted.notModified ? { notModified: true } : {}),
     ...(extracted.older === undefined ? {} : { older: extracted.older }),
@@ -268,27 +276,27 @@ async function workStep(
     : null;
   // @safeguard checkpoint
   const { outstanding } = await timed(context, () =>
-    context.runs.checkpoint(attempt, result, {
-      newest: intake.newest,
+    context.batches.checkpoint(attempt, result, {
+      newest: received.newest,
       more,
       changeKey,
       fetchedAt: extracted.fetchedAt,
     }),
   );
   context.onStep("checkpoint", "after", job.batch);
-  if (mayBeReplay(job)) await settleReplayed(context, job);
-  await enqueueDue(context, job.runId, more, outstanding);
-  const { committed } = intake;
+  await kind.committed();
+  await addDueJobs(context, job.runId, more, outstanding);
+  const { committed } = received;
   context.logger.debug(
-    { event: "batch_done", runId: job.runId, batch: job.batch, bad: intake.bad, ...committed },
+    { event: "batch_done", runId: job.runId, batch: job.batch, bad: received.bad, ...committed },
     "batch committed",
   );
   return {
-    records: intake.good,
+    records: received.good,
     created: committed.created,
     updated: committed.updated,
     unchanged: committed.unchanged + committed.stale,
-    bad: intake.bad,
+    bad: received.bad,
     bytes: committed.bytesWritten,
   };
 }

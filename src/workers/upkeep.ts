@@ -7,16 +7,16 @@ import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
 import type { QueueConsumer } from "../queues/consumer.ts";
 import type { RunsQueue } from "../queues/runsQueue.ts";
+import { sweepClosedRuns } from "../recovery/closedRuns.ts";
 import { releaseDeadHolders } from "../recovery/deadHolders.ts";
-import { LetterSweeper } from "../recovery/deadLetters/sweeper.ts";
+import { openReplays } from "../recovery/deadLetters/replays.ts";
+import { DeadLetterSweeper } from "../recovery/deadLetters/sweeper.ts";
 import { Reconciler } from "../recovery/reconciler.ts";
 import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
 import { type ActiveBatches, keyOf } from "./activeBatches.ts";
 import type { ProviderContext } from "./context.ts";
-import { sweepLeftovers } from "./leftovers.ts";
-import { openReplays } from "./replays.ts";
 import type { ScheduleDuty } from "./scheduleDuty.ts";
 import { StoreMigration } from "./storeMigration.ts";
 
@@ -45,16 +45,16 @@ export interface UpkeepOptions {
 export class Upkeep {
   readonly #o: UpkeepOptions;
   readonly #reconcilers: Reconciler[];
-  readonly #sweepers: ReadonlyMap<ProviderContext, LetterSweeper>;
+  readonly #sweepers: ReadonlyMap<ProviderContext, DeadLetterSweeper>;
   #timers: NodeJS.Timeout[] = [];
   #reconciling: Promise<void> = Promise.resolve();
   readonly #migration: StoreMigration;
 
   constructor(options: UpkeepOptions) {
     this.#o = options;
-    this.#reconcilers = options.contexts.map((c) => new Reconciler(c, options.logger));
+    this.#reconcilers = options.contexts.map((c) => new Reconciler({ ...c, logger: options.logger }));
     this.#migration = new StoreMigration(options);
-    this.#sweepers = new Map(options.contexts.map((c) => [c, new LetterSweeper(c)]));
+    this.#sweepers = new Map(options.contexts.map((c) => [c, new DeadLetterSweeper(c)]));
   }
 
   start(): void {
@@ -82,7 +82,7 @@ export class Upkeep {
       for (const reconciler of this.#reconcilers) await reconciler.runOnce();
       for (const context of this.#o.contexts) {
         const { governor, provider } = context;
-        const swept = await sweepLeftovers(context);
+        const swept = await sweepClosedRuns(context);
         const letters = await this.#sweepers.get(context)!.runOnce();
         await openReplays(context);
         const repairs = [

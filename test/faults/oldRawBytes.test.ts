@@ -4,7 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { makeKeys } from "../../src/redis/keys.ts";
-import { RunStore } from "../../src/runs/runs.ts";
+import { Runs } from "../../src/runs/runs.ts";
 import { type Mirror, startMirror } from "../integration/deadLetters/support.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { exported } from "../support/testEngine.ts";
@@ -48,7 +48,7 @@ async function replayAllDuring(mode: "full" | "incremental", ended: object): Pro
 
 const stopped = async (_runId: string): Promise<void> => void (await mirror.uee.engine.stop("cve"));
 const stoppedAndDied = (runId: string): Promise<void> =>
-  new RunStore(redis.client(), makeKeys("uee").provider("cve")).stop(runId, {
+  new Runs(redis.client(), makeKeys("uee").provider("cve")).stop(runId, {
     code: "PROV_STOPPED",
     message: "",
   });

@@ -3,7 +3,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/gl
 import { z } from "zod";
 import { defineProvider, type PlannedBatch } from "../../src/providers/contract.ts";
 import { makeKeys } from "../../src/redis/keys.ts";
-import { RunStore, toEntries } from "../../src/runs/runs.ts";
+import { Batches, toEntries } from "../../src/runs/batches.ts";
+import { Runs } from "../../src/runs/runs.ts";
 import { idleProvider } from "../support/idleProvider.ts";
 import { makeRecords, startListing } from "../support/listingServer.ts";
 import { answerFrom } from "../support/oddListing.ts";
@@ -54,7 +55,9 @@ describe("a batch that finds too many others", () => {
   });
 
   test("never makes a run hold more than its cap, checkpoint by checkpoint", async () => {
-    const runs = new RunStore(redis.client(), makeKeys(`plan${prefix++}`).provider("greedy"));
+    const keys = makeKeys(`plan${prefix++}`).provider("greedy");
+    const runs = new Runs(redis.client(), keys);
+    const batches = new Batches(redis.client(), keys);
     const { runId } = await runs.open({
       provider: "greedy",
       mode: "full",
@@ -66,13 +69,13 @@ describe("a batch that finds too many others", () => {
       plan: () => [{ key: "head", size: 1, payload: {} }],
     });
     const plan = async (from: number, count: number): Promise<void> => {
-      const begun = await runs.begin(runId, "head", "batch");
+      const begun = await batches.begin(runId, "head", "batch");
       if (begun.kind !== "begun") throw new Error(begun.kind);
       const entries = toEntries(
         Array.from({ length: count }, (_, i) => ({ key: `more/${from + i}`, size: 1, payload: {} })),
         1,
       ).map((entry) => ({ ...entry, kind: "batch" as const }));
-      await runs.planRecords(begun.attempt, entries, []);
+      await batches.planRecords(begun.attempt, entries, []);
     };
     for (let from = 0; from < 50_000; from += 10_000) await plan(from, Math.min(10_000, 49_999 - from));
     await expect(plan(60_000, 1)).rejects.toMatchObject({ code: "PROV_PLAN_TOO_LARGE" });

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { WorkerHandle } from "../../src/engine/api.ts";
 import { makeKeys } from "../../src/redis/keys.ts";
-import { RunStore } from "../../src/runs/runs.ts";
+import { Batches } from "../../src/runs/batches.ts";
 import { type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { openTestEngine, type TestEngine } from "../support/testEngine.ts";
@@ -90,17 +90,17 @@ describe("a batch that failed and is tried again", () => {
   });
 
   test("is forgotten when the run is stopped, and of very many only some are noted", async () => {
-    const runs = new RunStore(uee.redis.commands, makeKeys("uee").provider("cve"));
+    const batches = new Batches(uee.redis.commands, makeKeys("uee").provider("cve"));
     const { runId } = await uee.engine.openRun({ provider: "cve", mode: "full" });
     for (let n = 0; n < 30; n++) {
       const note = { batch: `b${n}`, code: "PROV_HTML", message: "x".repeat(5_000), attempt: 1, attempts: 8 };
-      await runs.noteRetry(runId, { ...note, delayMs: 60_000 - n });
+      await batches.noteRetry(runId, { ...note, delayMs: 60_000 - n });
     }
     const { retrying } = await uee.engine.runProgress("cve", runId);
     expect(retrying).toHaveLength(20);
     expect(retrying[0]).toMatchObject({ batch: "b19", message: "x".repeat(500) });
     // One that is noted already may be noted again.
-    await runs.noteRetry(runId, {
+    await batches.noteRetry(runId, {
       ...{ batch: "b0", code: "PROV_HTML", message: "again", attempt: 2, attempts: 8, delayMs: 1 },
     });
     expect((await uee.engine.runProgress("cve", runId)).retrying[0]).toMatchObject({
@@ -109,7 +109,7 @@ describe("a batch that failed and is tried again", () => {
     });
     await uee.engine.stop("cve");
     expect((await fieldsOf(runId)).filter((field) => field.startsWith("retry"))).toEqual([]);
-    await runs.noteRetry(runId, {
+    await batches.noteRetry(runId, {
       ...{ batch: "late", code: "PROV_HTML", message: "late", attempt: 2, attempts: 8, delayMs: 1 },
     });
     expect((await uee.engine.runProgress("cve", runId)).retrying).toEqual([]);

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { makeKeys } from "../../src/redis/keys.ts";
-import { RunStore } from "../../src/runs/runs.ts";
+import { Runs } from "../../src/runs/runs.ts";
 import { type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { openTestEngine, type TestEngine } from "../support/testEngine.ts";
@@ -8,7 +8,7 @@ import { openTestEngine, type TestEngine } from "../support/testEngine.ts";
 let redis: TestRedis;
 let listing: ListingServer;
 let uee: TestEngine;
-let runs: RunStore;
+let runs: Runs;
 
 beforeAll(async () => {
   redis = await startRedis({});
@@ -18,7 +18,7 @@ beforeEach(async () => {
   listing = await startListing(makeRecords(20));
   await redis.client().flushall();
   uee = await openTestEngine(redis.url, { providers: { cve: { url: listing.url, rate: "unlimited" } } });
-  runs = new RunStore(uee.redis.commands, makeKeys("uee").provider("cve"));
+  runs = new Runs(uee.redis.commands, makeKeys("uee").provider("cve"));
 });
 afterEach(async () => {
   await uee.close();

@@ -1,8 +1,8 @@
 /** Every metric of the fleet: its name, description, labels (all bounded) and the source of its values. */
 
 import type { ProviderTotals } from "../../engine/api.ts";
-import type { DeadLetterStats } from "../../engine/apiDeadLetters.ts";
 import type { AuditHistory } from "../../permits/auditor.ts";
+import type { DeadLetterStats } from "../../recovery/deadLetters/api.ts";
 import type { FleetLook } from "../live/fleetView.ts";
 
 export interface MetricsLook extends FleetLook {

@@ -1,5 +1,5 @@
 /** Dead letters: number, kind, and share of the cap at which their provider pauses. */
-import type { DeadLetterStats } from "../../engine/apiDeadLetters.ts";
+import type { DeadLetterStats } from "../../recovery/deadLetters/api.ts";
 import { type Definition, each, gauge, type MetricsLook, type Sample } from "./definitions.ts";
 
 const ofLetters =

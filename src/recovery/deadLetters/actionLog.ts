@@ -6,7 +6,7 @@ import { type PageRequest, readNewestFirst, type StreamPage } from "../../redis/
 /** Some more while Redis trims by whole blocks. */
 const ACTIONS_KEPT = 1_000;
 
-export interface LetterAction {
+export interface OperatorAction {
   at: string;
   /** `replay begun`, `replayed 12 of 14`, … */
   what: string;
@@ -16,7 +16,7 @@ export interface LetterAction {
   reason: string | null;
 }
 
-export class ActionLog {
+export class OperatorActionLog {
   readonly #redis: Redis;
   readonly #keys: ProviderKeys;
 
@@ -25,9 +25,9 @@ export class ActionLog {
     this.#keys = keys;
   }
 
-  async add({ at, what, selection, actor, reason }: LetterAction): Promise<void> {
+  async add({ at, what, selection, actor, reason }: OperatorAction): Promise<void> {
     await this.#redis.xadd(
-      this.#keys.letters.actions,
+      this.#keys.deadLetters.actions,
       "MAXLEN",
       "~",
       ACTIONS_KEPT,
@@ -37,8 +37,8 @@ export class ActionLog {
   }
 
   /** Newest first. */
-  read(page: PageRequest): Promise<StreamPage<LetterAction>> {
-    return readNewestFirst(this.#redis, this.#keys.letters.actions, page, (_id, fields) => ({
+  read(page: PageRequest): Promise<StreamPage<OperatorAction>> {
+    return readNewestFirst(this.#redis, this.#keys.deadLetters.actions, page, (_id, fields) => ({
       at: fields.at ?? "",
       what: fields.what ?? "",
       selection: fields.selection ?? "",

@@ -75,7 +75,7 @@ export class BadRecords {
       const id = record.deadLetterId;
       const [known, state] = await Promise.all([
         this.facts(id),
-        this.#redis.hget(this.#keys.letters.one(id), "state"),
+        this.#redis.hget(this.#keys.deadLetters.one(id), "state"),
       ]);
       if (state === "accepted") acceptedIds.add(id);
       else if (state === null && known?.plannedIn !== run.runId) fresh.add(id);

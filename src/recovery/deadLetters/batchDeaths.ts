@@ -64,8 +64,8 @@ export class BatchDeaths {
     this.#registry = registry;
   }
 
-  /** Judges what an earlier attempt left (`left`: its mark), and returns what is held against the batch now. */
-  async judge({ runId, batchKey }: Attempt, left: string | null): Promise<Suspicion> {
+  /** Classifies what an earlier attempt left (`left`: its mark), and returns what is held against the batch now. */
+  async examine({ runId, batchKey }: Attempt, left: string | null): Promise<Suspicion> {
     const run = this.#keys.run(runId);
     const died = left === null ? undefined : await this.#deathOf(left);
     const nowMs = await redisMs(this.#redis);
@@ -105,7 +105,7 @@ export class BatchDeaths {
     const workers = (await this.#registry.all()).filter(
       (worker) => JSON.stringify(worker.process) === process,
     );
-    // On another machine only its silence tells; one that nobody remembers has been silent for ten minutes.
+    // On another machine only its silence tells; one that is no longer registered has been silent for ten minutes.
     const silent = workers.length > 0 && workers.every(({ alive }) => !alive);
     const how = workers.find(({ ended }) => ended !== undefined)?.ended ?? "";
     const dead =

@@ -10,31 +10,23 @@
  *  - a batch of an increment, since its window reaches back to the watermark, which that batch's run did not move; a batch
  *    of a full run or a snapshot only when it saw the whole upstream as well.
  */
-import type { ProviderRecords } from "../../records/contract.ts";
-import type { RunRecord, RunStore } from "../../runs/runs.ts";
-import type { Staging } from "../../runs/stagedSlices.ts";
-import type { BadRecordFacts, BadRecords } from "./badRecords.ts";
-import type { Letter } from "./deadLetter.ts";
-import type { LetterPlace } from "./deadLetterReads.ts";
-import type { LetterStore } from "./deadLetterStore.ts";
-import { coverLetter } from "./settle.ts";
+import { processActor } from "../../runs/processIdentity.ts";
+import type { RunRecord } from "../../runs/runRecord.ts";
+import type { BadRecordFacts } from "./badRecords.ts";
+import type { StoredDeadLetter } from "./deadLetter.ts";
+import type { IndexPlace } from "./deadLetterReads.ts";
+import type { DeadLetterParts } from "./parts.ts";
+import { coverDeadLetter } from "./settle.ts";
 
 /** Dead letters looked at together. */
 const PAGE = 200;
-
-export interface CoveringParts {
-  runs: RunStore;
-  records: ProviderRecords;
-  letters: LetterStore;
-  badRecords: BadRecords;
-  staging: Staging;
-  provider: { kind: "windowed" | "snapshot" };
-  queue: { remove(jobId: string): Promise<boolean>; missing(ids: readonly string[]): Promise<Set<string>> };
-}
+const NOTED_TOGETHER = 500;
+/** Dead letters that the history names of those that a run settled. */
+const NAMED = 5;
 
 /** A run that opened later was verified and has seen all that a batch of `runId` stood for. */
 export async function batchIsCovered(
-  { runs, provider }: Pick<CoveringParts, "runs" | "provider">,
+  { runs, provider }: Pick<DeadLetterParts, "runs" | "provider">,
   runId: string,
 ): Promise<boolean> {
   const [origin, meta] = await Promise.all([runs.read(runId), runs.meta()]);
@@ -49,16 +41,16 @@ export async function batchIsCovered(
  * Settles the dead letters that a closed run has covered, and returns their ids. The run must still have its marks. Does
  * nothing for a run that was not verified. May be repeated.
  */
-export async function settleCovered(parts: CoveringParts, runId: string): Promise<string[]> {
-  const { runs, letters } = parts;
+async function settleCovered(parts: DeadLetterParts, runId: string): Promise<string[]> {
+  const { runs, deadLetters } = parts;
   const [run, meta] = await Promise.all([runs.read(runId), runs.meta()]);
   if (run?.kind !== "ordinary" || meta.verifiedOpened !== run.opened) return [];
   const seesAll = meta.wholeOpened === meta.verifiedOpened;
   const settled: string[] = [];
   for (const state of ["dead", "accepted"] as const) {
-    let from: LetterPlace | null = null;
+    let from: IndexPlace | null = null;
     for (;;) {
-      const page: Letter[] = await letters.page({ state }, from, PAGE);
+      const page: StoredDeadLetter[] = await deadLetters.page({ state }, from, PAGE);
       for (const letter of await coveredOf(parts, run, seesAll, page)) {
         if (await cover(parts, letter)) settled.push(letter.id);
       }
@@ -71,12 +63,12 @@ export async function settleCovered(parts: CoveringParts, runId: string): Promis
 }
 
 async function coveredOf(
-  parts: CoveringParts,
+  parts: DeadLetterParts,
   run: RunRecord,
   seesAll: boolean,
-  page: readonly Letter[],
-): Promise<Letter[]> {
-  const covered: Letter[] = [];
+  page: readonly StoredDeadLetter[],
+): Promise<StoredDeadLetter[]> {
+  const covered: StoredDeadLetter[] = [];
   const ofRecords = page.filter(({ kind }) => kind === "record");
   const facts = await parts.badRecords.manyFacts(ofRecords.map(({ id }) => id));
   const byId = new Map(facts.map((one) => [one.deadLetterId, one]));
@@ -87,9 +79,9 @@ async function coveredOf(
   );
   const goodAt = new Map(named.map(({ id }, i) => [id, marks[i]?.good ? marks[i].fetchedAt : 0]));
   const seenIds = new Set(named.filter((_, i) => marks[i] !== undefined).map(({ id }) => id));
-  const metIn = await parts.runs.entries(run.id, [...new Set(facts.map(({ batch }) => batch))]);
+  const metIn = await parts.batches.entries(run.id, [...new Set(facts.map(({ batch }) => batch))]);
   const passOf = new Map(metIn.map(({ key, pass }) => [key, pass]));
-  const gone = (one: BadRecordFacts, state: Letter["state"]): boolean => {
+  const gone = (one: BadRecordFacts, state: StoredDeadLetter["state"]): boolean => {
     if (!seesAll) return false;
     // An accepted one stays while its record is bad: its content may come back.
     if (state === "accepted" && (isNotModified(run) || (one.id !== null && seenIds.has(one.id))))
@@ -115,10 +107,55 @@ const isNotModified = ({ verdict }: RunRecord): boolean =>
   verdict !== null && (JSON.parse(verdict) as { notModified?: boolean }).notModified === true;
 
 /** The failed job first: one without a dead letter would get a new one. */
-async function cover(parts: CoveringParts, letter: Letter): Promise<boolean> {
+async function cover(parts: DeadLetterParts, letter: StoredDeadLetter): Promise<boolean> {
   if (letter.jobId !== "") {
     await parts.queue.remove(letter.jobId);
     if ((await parts.queue.missing([letter.jobId])).size === 0) return false;
   }
-  return await coverLetter(parts, letter);
+  return await coverDeadLetter(parts, letter);
+}
+
+/** Settles what the run has covered, and records that in the history of operators' actions. */
+export async function settleCoveredDeadLetters(parts: DeadLetterParts, runId: string): Promise<void> {
+  const settled = await settleCovered(parts, runId);
+  if (settled.length === 0) return;
+  const what = `settled ${settled.length}`;
+  parts.logger.info(
+    { event: "dead_letters_settled", runId, letters: settled.length },
+    `dead letters: ${what}`,
+  );
+  const named = settled.slice(0, NAMED).join(", ");
+  const more = settled.length - NAMED;
+  await parts.operatorActions.add({
+    at: new Date(await parts.runs.now()).toISOString(),
+    what,
+    selection: more > 0 ? `${named} and ${more} more` : named,
+    actor: processActor().name,
+    reason: `settled by run ${runId}: it stored these records, no longer saw them, or covered these batches`,
+  });
+}
+
+/**
+ * Notes the dead letters whose record this run received in a good version. No replay of their older bytes may overwrite that
+ * version, even where it equalled the stored one and left no trace but its mark.
+ */
+export async function noteSeenAgain(
+  { deadLetters, badRecords, records }: DeadLetterParts,
+  runId: string,
+): Promise<void> {
+  for await (const ids of deadLetters.idsOfClass("bad-record", NOTED_TOGETHER)) {
+    const facts = (await badRecords.manyFacts(ids)).filter((one) => one.id !== null);
+    const seen = await records.seen(
+      runId,
+      facts.map(({ id }) => id as string),
+    );
+    await deadLetters.supersede(
+      facts.flatMap(({ deadLetterId, fetchedAt }, i) => {
+        const mark = seen[i];
+        return mark?.good && mark.fetchedAt > fetchedAt
+          ? [{ id: deadLetterId, fetchedAt: mark.fetchedAt }]
+          : [];
+      }),
+    );
+  }
 }

@@ -2,17 +2,16 @@
 import { createHash } from "node:crypto";
 import { errorCatalog } from "../../core/errorCatalog.ts";
 import type { StoredError } from "../../runs/runRecord.ts";
+import type { DeadLetterClass, DeadLetterState } from "./api.ts";
 
-export type LetterClass = "exhausted" | "permanent" | "stalled" | "bad-record";
-export type LetterState = "dead" | "replaying" | "accepted";
 /** job: something in the queue that is none of ours. */
-export type LetterKind = "batch" | "record" | "job";
+export type DeadLetterKind = "batch" | "record" | "job";
 
-export interface Letter {
+export interface StoredDeadLetter {
   id: string;
-  kind: LetterKind;
-  class: LetterClass;
-  state: LetterState;
+  kind: DeadLetterKind;
+  class: DeadLetterClass;
+  state: DeadLetterState;
   code: string;
   message: string;
   runId: string;
@@ -38,7 +37,7 @@ export interface Letter {
 /** What the failure of a job tells of its letter. */
 export interface Failure {
   error: StoredError;
-  class: LetterClass;
+  class: DeadLetterClass;
   attempts: number;
   jobId: string;
   rawBytes: number;
@@ -46,13 +45,13 @@ export interface Failure {
 
 const MESSAGE_CHARACTERS = 500;
 
-/** Of a batch: the same whatever its generation. That of a bad record is made from its content (badRecords.ts). */
-const batchLetterId = (runId: string, batch: string): string =>
+/** Id of a batch's dead letter, the same in every generation. The id of a bad record is made from its content (badRecords.ts). */
+const batchDeadLetterId = (runId: string, batch: string): string =>
   `d-${createHash("sha256").update(`${runId}\n${batch}`).digest("hex").slice(0, 24)}`;
 
-/** The letter of a bad record is known by its batch's key, which names it. */
-export const letterIdOf = (runId: string, batch: string): string =>
-  batch.startsWith(RECORD_KEY) ? batch.slice(RECORD_KEY.length) : batchLetterId(runId, batch);
+/** The dead letter of a bad record is named by its batch's key. */
+export const deadLetterIdOf = (runId: string, batch: string): string =>
+  batch.startsWith(RECORD_KEY) ? batch.slice(RECORD_KEY.length) : batchDeadLetterId(runId, batch);
 
 const RECORD_KEY = "bad/";
 export const recordKey = (letterId: string): string => `${RECORD_KEY}${letterId}`;
@@ -60,7 +59,7 @@ export const isRecordKey = (batch: string): boolean => batch.startsWith(RECORD_K
 /** In a replay run. Unique there: a letter that fails again and is replayed again has another generation. */
 export const replayKey = (letterId: string, replays: number): string => `replay/${letterId}/${replays}`;
 
-export const classOf = (kind: LetterKind, code: string): LetterClass => {
+export const classOf = (kind: DeadLetterKind, code: string): DeadLetterClass => {
   if (kind === "record") return "bad-record";
   const entry = code in errorCatalog ? errorCatalog[code as keyof typeof errorCatalog] : undefined;
   return entry?.class === "permanent" || entry?.class === "refused" ? "permanent" : "exhausted";
@@ -81,14 +80,14 @@ export const failureFields = (failure: Failure): (string | number)[] => [
   failure.rawBytes,
 ];
 
-export function toLetter(id: string, h: Record<string, string>): Letter | undefined {
+export function toStoredDeadLetter(id: string, h: Record<string, string>): StoredDeadLetter | undefined {
   if (!h.state) return undefined;
   const lastMs = Number(h.lastMs);
   return {
     id,
-    kind: h.kind as LetterKind,
-    class: h.class as LetterClass,
-    state: h.state as LetterState,
+    kind: h.kind as DeadLetterKind,
+    class: h.class as DeadLetterClass,
+    state: h.state as DeadLetterState,
     code: h.code ?? "",
     message: h.message ?? "",
     runId: h.run ?? "",

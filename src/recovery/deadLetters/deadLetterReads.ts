@@ -1,7 +1,8 @@
 /** What the index of dead letters tells: pages, counts, single letters. Never loads the set: a page at a time. */
 import type { Redis } from "ioredis";
 import type { ProviderKeys } from "../../redis/keys.ts";
-import { type Letter, type LetterClass, type LetterState, toLetter } from "./deadLetter.ts";
+import type { DeadLetterClass, DeadLetterState } from "./api.ts";
+import { type StoredDeadLetter, toStoredDeadLetter } from "./deadLetter.ts";
 
 /** Letters read at a time, at most. */
 const PAGE = 200;
@@ -9,10 +10,10 @@ const PAGE = 200;
 const LEAST = 20;
 
 /** Everything given must hold; times are those of the last failure, ms. */
-export interface LetterFilter {
+export interface IndexFilter {
   code?: string;
-  class?: LetterClass;
-  state?: LetterState;
+  class?: DeadLetterClass;
+  state?: DeadLetterState;
   /** Failed last before this. */
   before?: number;
   /** Failed last at this time or later. */
@@ -20,20 +21,20 @@ export interface LetterFilter {
 }
 
 /** A place in the order: newest failure first, then by id downwards. */
-export interface LetterPlace {
+export interface IndexPlace {
   ms: number;
   id: string;
 }
 
-export interface LetterCounts {
+export interface DeadLetterCounts {
   total: number;
-  byState: Record<LetterState, number>;
+  byState: Record<DeadLetterState, number>;
   byCode: Record<string, number>;
   byClass: Record<string, number>;
   replays: number;
   maxReplays: number;
   rawBytes: number;
-  /** Of letters that are not accepted: what counts towards the cap. */
+  /** Raw bytes of dead letters that are not accepted: what counts towards the cap. */
   countedBytes: number;
   /** A letter was born at the cap, and the provider was not paused for it yet. */
   fullDue: boolean;
@@ -41,10 +42,10 @@ export interface LetterCounts {
   newest: string | null;
 }
 
-const after = (letter: LetterPlace, from: LetterPlace | null): boolean =>
+const after = (letter: IndexPlace, from: IndexPlace | null): boolean =>
   from === null || letter.ms < from.ms || (letter.ms === from.ms && letter.id < from.id);
 
-export class LetterReads {
+export class DeadLetterReads {
   readonly keys: ProviderKeys;
   protected readonly redis: Redis;
 
@@ -53,46 +54,46 @@ export class LetterReads {
     this.keys = keys;
   }
 
-  async get(id: string): Promise<Letter | undefined> {
-    return toLetter(id, await this.redis.hgetall(this.keys.letters.one(id)));
+  async get(id: string): Promise<StoredDeadLetter | undefined> {
+    return toStoredDeadLetter(id, await this.redis.hgetall(this.keys.deadLetters.one(id)));
   }
 
   /** In the order asked for; without those that are gone. */
-  async many(ids: readonly string[]): Promise<Letter[]> {
+  async many(ids: readonly string[]): Promise<StoredDeadLetter[]> {
     const found = await Promise.all(ids.map((id) => this.get(id)));
-    return found.filter((letter): letter is Letter => letter !== undefined);
+    return found.filter((letter): letter is StoredDeadLetter => letter !== undefined);
   }
 
   /** Jobs in the failed set that letters speak of. */
   jobCount(): Promise<number> {
-    return this.redis.hlen(this.keys.letters.jobs);
+    return this.redis.hlen(this.keys.deadLetters.jobs);
   }
 
   async jobsWithoutLetter(jobIds: readonly string[]): Promise<string[]> {
     if (jobIds.length === 0) return [];
-    const known = await this.redis.hmget(this.keys.letters.jobs, ...jobIds);
+    const known = await this.redis.hmget(this.keys.deadLetters.jobs, ...jobIds);
     return jobIds.filter((_, i) => known[i] === null);
   }
 
   /** The letter whose job lies in the failed set under this id. */
   idOfJob(jobId: string): Promise<string | null> {
-    return this.redis.hget(this.keys.letters.jobs, jobId);
+    return this.redis.hget(this.keys.deadLetters.jobs, jobId);
   }
 
   /** Letters after `from` that fit, the newest failure first, at most `limit`. Fewer mean that there are no more. */
-  async page(filter: LetterFilter, from: LetterPlace | null, limit: number): Promise<Letter[]> {
+  async page(filter: IndexFilter, from: IndexPlace | null, limit: number): Promise<StoredDeadLetter[]> {
     const index = await this.#narrowest(filter);
     const min = filter.after === undefined ? "-inf" : String(filter.after);
     let max = filter.before === undefined ? "+inf" : `(${filter.before}`;
     if (from && (filter.before === undefined || from.ms < filter.before)) max = String(from.ms);
     let offset = 0;
-    const found: Letter[] = [];
+    const found: StoredDeadLetter[] = [];
     // What is kept by one property holds nothing else: little more is read than is wanted.
     const sieves = [filter.code, filter.class, filter.state].filter((wanted) => wanted !== undefined).length;
     for (;;) {
       const page = sieves < 2 ? Math.min(PAGE, Math.max(LEAST, limit - found.length)) : PAGE;
       const flat = await this.redis.zrevrangebyscore(index, max, min, "WITHSCORES", "LIMIT", offset, page);
-      const places: LetterPlace[] = [];
+      const places: IndexPlace[] = [];
       for (let i = 0; i + 1 < flat.length; i += 2) places.push({ id: flat[i]!, ms: Number(flat[i + 1]) });
       const letters = await this.many(places.filter((place) => after(place, from)).map(({ id }) => id));
       for (const letter of letters) {
@@ -112,10 +113,10 @@ export class LetterReads {
   }
 
   /** Ids of one class, some at a time, in no order; one may come twice. */
-  async *idsOfClass(name: LetterClass, count: number): AsyncGenerator<string[]> {
+  async *idsOfClass(name: DeadLetterClass, count: number): AsyncGenerator<string[]> {
     let cursor = "0";
     do {
-      const [next, flat] = await this.redis.zscan(this.keys.letters.class(name), cursor, "COUNT", count);
+      const [next, flat] = await this.redis.zscan(this.keys.deadLetters.class(name), cursor, "COUNT", count);
       cursor = next;
       const ids = flat.filter((_, i) => i % 2 === 0);
       if (ids.length > 0) yield ids;
@@ -123,8 +124,8 @@ export class LetterReads {
   }
 
   /** The shortest list that holds all that fit. */
-  async #narrowest(filter: LetterFilter): Promise<string> {
-    const { letters } = this.keys;
+  async #narrowest(filter: IndexFilter): Promise<string> {
+    const { deadLetters: letters } = this.keys;
     const lists = [
       ...(filter.code === undefined ? [] : [letters.code(filter.code)]),
       ...(filter.class === undefined ? [] : [letters.class(filter.class)]),
@@ -135,8 +136,8 @@ export class LetterReads {
     return lists[sizes.indexOf(Math.min(...sizes))]!;
   }
 
-  async counts(): Promise<LetterCounts> {
-    const { letters } = this.keys;
+  async counts(): Promise<DeadLetterCounts> {
+    const { deadLetters: letters } = this.keys;
     const [total, h, oldest, newest, replayed] = await Promise.all([
       this.redis.zcard(letters.index),
       this.redis.hgetall(letters.counts),

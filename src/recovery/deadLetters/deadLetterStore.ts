@@ -8,8 +8,14 @@ import { loadScript } from "../../redis/scripts.ts";
 import { redisMs } from "../../redis/time.ts";
 import { accepted, CHECKPOINTS_KEPT } from "../../runs/batches.ts";
 import type { BatchEntry, BatchResult } from "../../runs/runRecord.ts";
-import { type Failure, failureFields, type Letter, type LetterKind, letterIdOf } from "./deadLetter.ts";
-import { LetterReads } from "./deadLetterReads.ts";
+import {
+  type DeadLetterKind,
+  deadLetterIdOf,
+  type Failure,
+  failureFields,
+  type StoredDeadLetter,
+} from "./deadLetter.ts";
+import { DeadLetterReads } from "./deadLetterReads.ts";
 
 const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
 const scripts = {
@@ -21,16 +27,16 @@ const scripts = {
 };
 
 /** What fills a provider's dead letters, whichever comes first. */
-export interface LetterLimits {
+export interface DeadLetterLimits {
   entries: number;
   rawBytes: number;
 }
 
-export const LETTER_LIMITS: LetterLimits = { entries: 10_000, rawBytes: 256_000_000 };
+export const DEAD_LETTER_LIMITS: DeadLetterLimits = { entries: 10_000, rawBytes: 256_000_000 };
 
 /** A batch that is given up. */
 export type DeadBatch = Pick<BatchEntry, "key" | "kind" | "size" | "letter"> & {
-  /** Of a bad record its id, where it has one. */
+  /** The id of a bad record, where it has one. */
   subject?: string;
 };
 
@@ -49,10 +55,10 @@ export interface Dropped {
   runClosed: boolean;
 }
 
-export class LetterStore extends LetterReads {
-  readonly limits: LetterLimits;
+export class DeadLetterStore extends DeadLetterReads {
+  readonly limits: DeadLetterLimits;
 
-  constructor(redis: Redis, keys: ProviderKeys, limits: LetterLimits = LETTER_LIMITS) {
+  constructor(redis: Redis, keys: ProviderKeys, limits: DeadLetterLimits = DEAD_LETTER_LIMITS) {
     super(redis, keys);
     this.limits = limits;
   }
@@ -76,7 +82,7 @@ export class LetterStore extends LetterReads {
     ];
     const reply = (await scripts.markBatchDead.run(
       this.redis,
-      [run.run, run.status, run.fences, run.results, this.keys.checkpoints, this.keys.letters.index],
+      [run.run, run.status, run.fences, run.results, this.keys.checkpoints, this.keys.deadLetters.index],
       [
         entry.key,
         fence ?? "",
@@ -89,7 +95,7 @@ export class LetterStore extends LetterReads {
         CHECKPOINTS_KEPT,
         // A letter that is replayed elsewhere was counted when it died first.
         entry.letter ? 0 : entry.size,
-        entry.letter?.letter ?? letterIdOf(runId, entry.key),
+        entry.letter?.letter ?? deadLetterIdOf(runId, entry.key),
         now,
         this.limits.entries,
         this.limits.rawBytes,
@@ -104,22 +110,22 @@ export class LetterStore extends LetterReads {
   }
 
   /** The replay committed. Undefined when the letter does not wait for that replay (any more). */
-  settle(letter: Letter, replay: { runId: string; key: string }): Promise<Dropped | undefined> {
+  settle(letter: StoredDeadLetter, replay: { runId: string; key: string }): Promise<Dropped | undefined> {
     return this.#drop(letter, "settle", replay);
   }
 
   /** For ever. Undefined when it is gone or being replayed. Its job goes first: without a letter it would get a new one. */
-  purge(letter: Letter): Promise<Dropped | undefined> {
+  purge(letter: StoredDeadLetter): Promise<Dropped | undefined> {
     return this.#drop(letter, "purge", { runId: "", key: "" });
   }
 
   /** A verified run has covered it. Undefined when it is not as it was read. */
-  cover(letter: Letter): Promise<Dropped | undefined> {
+  cover(letter: StoredDeadLetter): Promise<Dropped | undefined> {
     return this.#drop(letter, "cover", { runId: letter.state, key: String(letter.replays) });
   }
 
   async #drop(
-    letter: Letter,
+    letter: StoredDeadLetter,
     how: "settle" | "purge" | "cover",
     replay: { runId: string; key: string },
   ): Promise<Dropped | undefined> {
@@ -127,7 +133,7 @@ export class LetterStore extends LetterReads {
     const run = keys.run(letter.runId);
     const reply = (await scripts.drop.run(
       this.redis,
-      [keys.letters.index, keys.badRecords, keys.badRecordRaw(letter.id), run.run, run.status],
+      [keys.deadLetters.index, keys.badRecords, keys.badRecordRaw(letter.id), run.run, run.status],
       [letter.id, how, replay.runId, replay.key, letter.batch],
     )) as [number, number | string, string];
     if (reply[0] !== 1) return undefined;
@@ -143,7 +149,7 @@ export class LetterStore extends LetterReads {
     const conditions = Object.entries(expected);
     const [reply] = (await scripts.change.run(
       this.redis,
-      [this.keys.letters.index],
+      [this.keys.deadLetters.index],
       [id, conditions.length, ...conditions.flat(), ...Object.entries(fields).flat()],
     )) as [number];
     return reply === 1 ? "changed" : reply === 0 ? "moved" : "gone";
@@ -161,7 +167,7 @@ export class LetterStore extends LetterReads {
   }
 
   /** The replay will not happen: its run was stopped. The letter is as it was, but that it was replayed once more. */
-  async giveBack(letter: Letter): Promise<boolean> {
+  async giveBack(letter: StoredDeadLetter): Promise<boolean> {
     const { replay } = letter;
     if (replay === null) return false;
     const outcome = await this.change(
@@ -180,7 +186,7 @@ export class LetterStore extends LetterReads {
   /** A failed job without a letter gets one. False when it has one. */
   async adopt(letter: {
     id: string;
-    kind: LetterKind;
+    kind: DeadLetterKind;
     runId: string;
     batch: string;
     subject: string;
@@ -194,7 +200,7 @@ export class LetterStore extends LetterReads {
     ];
     const [reply] = (await scripts.adopt.run(
       this.redis,
-      [this.keys.letters.index, this.keys.run(letter.runId).run],
+      [this.keys.deadLetters.index, this.keys.run(letter.runId).run],
       [
         letter.id,
         letter.failure.jobId,
@@ -213,13 +219,13 @@ export class LetterStore extends LetterReads {
     if (seen.length === 0) return;
     await scripts.supersede.run(
       this.redis,
-      [this.keys.letters.index],
+      [this.keys.deadLetters.index],
       seen.flatMap(({ id, fetchedAt }) => [id, fetchedAt]),
     );
   }
 
   /** The provider was paused for being full; another letter at the cap will pause it again. */
   async pausedForFull(): Promise<void> {
-    await this.redis.hdel(this.keys.letters.counts, "fullDue");
+    await this.redis.hdel(this.keys.deadLetters.counts, "fullDue");
   }
 }

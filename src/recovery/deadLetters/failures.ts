@@ -1,6 +1,6 @@
-/** What a failed job tells of its failure, where nobody was there to say it. */
+/** The failure of a job that BullMQ or a crash failed, read from the job itself. */
 import type { FailedJob } from "../../queues/providerQueue.ts";
-import { classOf, type Failure, type LetterKind } from "./deadLetter.ts";
+import { classOf, type DeadLetterKind, type Failure } from "./deadLetter.ts";
 
 /** A failed reason begins with our code; BullMQ's own do not. */
 const CODE = /^[A-Z]+_[A-Z_]+/;
@@ -10,7 +10,7 @@ const STALLED = /\bstalled\b/i;
 export function failureOf(job: FailedJob, rawBytes: number): Failure {
   const reason = job.reason ?? "the job failed";
   const code = CODE.exec(reason)?.[0] ?? "SYS_INTERNAL";
-  const kind: LetterKind = job.name === "record" ? "record" : "batch";
+  const kind: DeadLetterKind = job.name === "record" ? "record" : "batch";
   const spent = job.attempts.made >= job.attempts.allowed;
   const usual = classOf(kind, code);
   return {

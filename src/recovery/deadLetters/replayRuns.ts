@@ -1,9 +1,9 @@
 /**
- * Replays of dead letters. A replay is: take the letter and plan its batch anew (one script), add the job from the plan,
+ * Replays of dead letters. A replay is: take the dead letter and plan its batch again (one script), add the job from the plan,
  * remove the old failed job. Each step may be repeated by anybody; after the first one the plan says what is still to be
  * done, and the reconciler does it where the process that asked died.
  *
- * A batch whose run is open is planned there again, as its next generation. The door of a closed run stays shut: what died
+ * A batch whose run is open is planned there again, as its next generation. A closed run accepts nothing more: what died
  * in one is planned in the provider's replay run, a run of its own that opens when no other is open. So a replay never
  * writes beside an ordinary run, and what ordinary runs have seen is known before older bytes are written.
  */
@@ -12,9 +12,10 @@ import type { Redis } from "ioredis";
 import type { ProviderKeys } from "../../redis/keys.ts";
 import { loadScript } from "../../redis/scripts.ts";
 import { type BatchEntry, toRunRecord } from "../../runs/runRecord.ts";
+import type { DeadLetterState } from "./api.ts";
 import { BadRecords } from "./badRecords.ts";
-import { type Letter, type LetterState, recordKey, replayKey } from "./deadLetter.ts";
-import { LetterReads } from "./deadLetterReads.ts";
+import { recordKey, replayKey, type StoredDeadLetter } from "./deadLetter.ts";
+import { DeadLetterReads } from "./deadLetterReads.ts";
 
 const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
 const replayScript = script("replayDeadLetter-10");
@@ -25,20 +26,20 @@ const MAX_TRIES = 20;
 
 export interface Taken {
   kind: "taken";
-  letter: Letter;
+  letter: StoredDeadLetter;
   runId: string;
   key: string;
   generation: number;
   runState: "open" | "waiting";
 }
 
-/** planless: neither its run nor its raw bytes are there, so nobody knows what to do again. */
-export type Take = Taken | { kind: "refused"; why: LetterState | "gone" | "planless" | "busy" };
+/** planless: neither its run nor its raw bytes are there, so there is nothing to do again. */
+export type Take = Taken | { kind: "refused"; why: DeadLetterState | "gone" | "planless" | "busy" };
 
 /** What to do again. */
 interface Plan {
   entry: BatchEntry;
-  /** Of a bad record with an id: µs at which its bytes were received last; else 0. */
+  /** When the bytes of a bad record with an id were received last, µs; else 0. */
   metAt: number;
 }
 
@@ -52,7 +53,7 @@ export class ReplayRuns {
   readonly #keys: ProviderKeys;
   readonly #provider: string;
   readonly #source: string;
-  readonly #letters: LetterReads;
+  readonly #letters: DeadLetterReads;
   readonly #badRecords: BadRecords;
 
   constructor(redis: Redis, keys: ProviderKeys, provider: string, source: string) {
@@ -60,7 +61,7 @@ export class ReplayRuns {
     this.#keys = keys;
     this.#provider = provider;
     this.#source = source;
-    this.#letters = new LetterReads(redis, keys);
+    this.#letters = new DeadLetterReads(redis, keys);
     this.#badRecords = new BadRecords(redis, keys);
   }
 
@@ -84,12 +85,12 @@ export class ReplayRuns {
         return { kind: "taken", letter, runId, key, generation: Number(generation), runState };
       }
       if (reply[0] === -1) return { kind: "refused", why: "gone" };
-      if (reply[0] === 0) return { kind: "refused", why: reply[1] as LetterState };
+      if (reply[0] === 0) return { kind: "refused", why: reply[1] as DeadLetterState };
     }
     return { kind: "refused", why: "busy" };
   }
 
-  async #planOf(letter: Letter): Promise<Plan | undefined> {
+  async #planOf(letter: StoredDeadLetter): Promise<Plan | undefined> {
     if (letter.kind === "record") {
       const [facts, bytes] = await Promise.all([
         this.#badRecords.facts(letter.id),
@@ -106,7 +107,7 @@ export class ReplayRuns {
   }
 
   async #plan(
-    letter: Letter,
+    letter: StoredDeadLetter,
     { entry, metAt }: Plan,
     { openId, pointer, by, nowMs }: { openId: string; pointer: string; by: Asker; nowMs: number },
   ): Promise<[number, ...(string | number)[]]> {
@@ -140,7 +141,7 @@ export class ReplayRuns {
     return (await replayScript.run(
       this.#redis,
       [
-        ...[this.#keys.letters.index, this.#keys.openRun, this.#keys.replayRun],
+        ...[this.#keys.deadLetters.index, this.#keys.openRun, this.#keys.replayRun],
         ...[open.run, open.batches, open.status],
         ...[replay.run, replay.batches, replay.status, replay.order],
       ],

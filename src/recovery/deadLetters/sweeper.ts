@@ -10,38 +10,32 @@
  *  | … whose batch is planned and has no job           | nothing here: the reconciler gives a planned batch its job   |
  *  | a failed job without a letter                     | it gets one; a finish step of a run that is over goes        |
  *  | a failed job of an older generation of a letter   | the job goes                                                 |
- *  | a letter whose failed job somebody removed        | it stays: what a replay needs lies in its run, or its bytes  |
+ *  | a letter whose failed job was removed by hand     | it stays: what a replay needs lies in its run, or its bytes  |
  */
 import { createHash } from "node:crypto";
 import { batchJob } from "../../queues/jobCatalog.ts";
-import type { FailedJob, ProviderQueue } from "../../queues/providerQueue.ts";
-import type { RunStore } from "../../runs/runs.ts";
-import type { Staging } from "../../runs/stagedSlices.ts";
-import type { BadRecords } from "./badRecords.ts";
-import { type Letter, letterIdOf } from "./deadLetter.ts";
-import type { LetterPlace } from "./deadLetterReads.ts";
-import type { LetterStore } from "./deadLetterStore.ts";
+import type { FailedJob } from "../../queues/providerQueue.ts";
+import { deadLetterIdOf, type StoredDeadLetter } from "./deadLetter.ts";
+import type { IndexPlace } from "./deadLetterReads.ts";
 import { failureOf } from "./failures.ts";
-import { settleLetter } from "./settle.ts";
+import type { DeadLetterParts } from "./parts.ts";
+import { settleDeadLetter } from "./settle.ts";
 
 const PAGE = 200;
 /** Every so often the failed set is looked through even where the counts agree. */
 const THOROUGH_EVERY = 20;
 
-export interface LetterRepair {
+export interface DeadLetterRepair {
   letter: string;
   repair: string;
 }
 
-export interface SweeperParts {
-  runs: RunStore;
-  queue: ProviderQueue;
-  letters: LetterStore;
-  badRecords: BadRecords;
-  staging: Staging;
-}
+type SweeperParts = Pick<
+  DeadLetterParts,
+  "batches" | "queue" | "deadLetters" | "badRecords" | "stagedSlices"
+>;
 
-export class LetterSweeper {
+export class DeadLetterSweeper {
   readonly #p: SweeperParts;
   #round = 0;
 
@@ -49,7 +43,7 @@ export class LetterSweeper {
     this.#p = parts;
   }
 
-  async runOnce(): Promise<LetterRepair[]> {
+  async runOnce(): Promise<DeadLetterRepair[]> {
     const thorough = this.#round++ % THOROUGH_EVERY === 0;
     const repairs = await this.sweepReplays();
     repairs.push(...(await this.#adoptFailed(thorough)));
@@ -58,8 +52,8 @@ export class LetterSweeper {
   }
 
   /** Finishes replays that a crash, or the end of their run, left half done; of one run, or of all. */
-  async sweepReplays(runId?: string): Promise<LetterRepair[]> {
-    const repairs: LetterRepair[] = [];
+  async sweepReplays(runId?: string): Promise<DeadLetterRepair[]> {
+    const repairs: DeadLetterRepair[] = [];
     for await (const letters of this.#pages({ state: "replaying" })) {
       const mine = letters.filter(({ replay }) => replay && (runId === undefined || replay.runId === runId));
       const found = await Promise.all(mine.map((letter) => this.#finishReplay(letter)));
@@ -70,33 +64,33 @@ export class LetterSweeper {
     return repairs;
   }
 
-  async #finishReplay(letter: Letter): Promise<string[]> {
-    const { runs, queue, letters } = this.#p;
+  async #finishReplay(letter: StoredDeadLetter): Promise<string[]> {
+    const { batches, queue, deadLetters } = this.#p;
     const repairs: string[] = [];
     const replay = letter.replay!;
     if (letter.jobId !== "") {
       await queue.remove(letter.jobId);
-      await letters.forgetJob(letter.id, letter.jobId);
+      await deadLetters.forgetJob(letter.id, letter.jobId);
       repairs.push("the failed job of a letter that is replayed went");
     }
-    const { runState, status } = await runs.stateOf(replay.runId, replay.key);
+    const { runState, status } = await batches.stateOf(replay.runId, replay.key);
     if (status === "c") {
-      if (await settleLetter(this.#p, letter, replay)) repairs.push("settled after its replay");
+      if (await settleDeadLetter(this.#p, letter, replay)) repairs.push("settled after its replay");
     } else if (status !== "p" || runState === null || runState === "closed") {
-      if (await letters.giveBack(letter)) repairs.push("its replay was cancelled: dead again");
+      if (await deadLetters.giveBack(letter)) repairs.push("its replay was cancelled: dead again");
     }
     return repairs;
   }
 
-  async #adoptFailed(thorough: boolean): Promise<LetterRepair[]> {
-    const { queue, letters } = this.#p;
-    const [{ failed }, known] = await Promise.all([queue.counts(), letters.jobCount()]);
+  async #adoptFailed(thorough: boolean): Promise<DeadLetterRepair[]> {
+    const { queue, deadLetters } = this.#p;
+    const [{ failed }, known] = await Promise.all([queue.counts(), deadLetters.jobCount()]);
     if (!thorough && failed === known) return [];
-    const repairs: LetterRepair[] = [];
+    const repairs: DeadLetterRepair[] = [];
     // What is removed on the way moves the rest up: the next round meets what this one passed over.
     for (let start = 0; ; start += PAGE) {
       const ids = await queue.failedIds(start, start + PAGE - 1);
-      for (const id of await letters.jobsWithoutLetter(ids)) {
+      for (const id of await deadLetters.jobsWithoutLetter(ids)) {
         const repair = await this.#adopt(id);
         if (repair) repairs.push(repair);
       }
@@ -104,8 +98,8 @@ export class LetterSweeper {
     }
   }
 
-  async #adopt(jobId: string): Promise<LetterRepair | undefined> {
-    const { runs, queue, letters, badRecords } = this.#p;
+  async #adopt(jobId: string): Promise<DeadLetterRepair | undefined> {
+    const { batches, queue, deadLetters, badRecords } = this.#p;
     const job = await queue.failedJob(jobId);
     if (!job) return undefined;
     const parsed = batchJob.safeParse(job.data);
@@ -113,27 +107,27 @@ export class LetterSweeper {
       return await this.#adoptForeign(jobId, job);
     }
     const { runId, batch, letter, size } = parsed.data;
-    const { runState, status } = await runs.stateOf(runId, batch);
+    const { runState, status } = await batches.stateOf(runId, batch);
     if (job.name === "finish") {
       // It is no batch: what went wrong stands in its run.
       if (runState !== null && runState !== "closed") return undefined;
       await queue.remove(jobId);
       return { letter: "", repair: "the failed last step of a run that is over went" };
     }
-    // The reconciler buries it under its run.
+    // The reconciler marks it dead in its run.
     if (status === "p" && runState === "open") return undefined;
-    const id = letter?.letter ?? letterIdOf(runId, batch);
-    const existing = await letters.get(id);
+    const id = letter?.letter ?? deadLetterIdOf(runId, batch);
+    const existing = await deadLetters.get(id);
     if (existing) {
       if (existing.state === "dead" && existing.jobId === "") {
-        await letters.change(id, { state: "dead", job: "" }, { job: jobId });
+        await deadLetters.change(id, { state: "dead", job: "" }, { job: jobId });
         return { letter: id, repair: "found its failed job again" };
       }
       await queue.remove(jobId);
       return { letter: id, repair: "the failed job of an older generation went" };
     }
     const facts = job.name === "record" ? await badRecords.facts(id) : undefined;
-    const adopted = await letters.adopt({
+    const adopted = await deadLetters.adopt({
       id,
       kind: job.name,
       runId: letter?.runId ?? runId,
@@ -146,9 +140,9 @@ export class LetterSweeper {
     return adopted ? { letter: id, repair: "a failed job got its letter" } : undefined;
   }
 
-  async #adoptForeign(jobId: string, job: FailedJob): Promise<LetterRepair | undefined> {
+  async #adoptForeign(jobId: string, job: FailedJob): Promise<DeadLetterRepair | undefined> {
     const id = `j-${createHash("sha256").update(jobId).digest("hex").slice(0, 24)}`;
-    const adopted = await this.#p.letters.adopt({
+    const adopted = await this.#p.deadLetters.adopt({
       id,
       kind: "job",
       runId: "",
@@ -161,28 +155,30 @@ export class LetterSweeper {
     return adopted ? { letter: id, repair: "a failed job that is none of ours got a letter" } : undefined;
   }
 
-  async #missingJobs(): Promise<LetterRepair[]> {
-    const { queue, letters } = this.#p;
-    const repairs: LetterRepair[] = [];
+  async #missingJobs(): Promise<DeadLetterRepair[]> {
+    const { queue, deadLetters } = this.#p;
+    const repairs: DeadLetterRepair[] = [];
     for await (const page of this.#pages({})) {
       const withJob = page.filter(({ jobId, state }) => jobId !== "" && state !== "replaying");
       const missing = await queue.missing(withJob.map(({ jobId }) => jobId));
       for (const letter of withJob) {
         if (!missing.has(letter.jobId)) continue;
-        await letters.forgetJob(letter.id, letter.jobId);
+        await deadLetters.forgetJob(letter.id, letter.jobId);
         repairs.push({
           letter: letter.id,
-          repair: "its failed job was removed by somebody: the letter stays",
+          repair: "its failed job was removed by hand: the dead letter stays",
         });
       }
     }
     return repairs;
   }
 
-  async *#pages(filter: Parameters<LetterStore["page"]>[0]): AsyncGenerator<Letter[]> {
-    let from: LetterPlace | null = null;
+  async *#pages(
+    filter: Parameters<DeadLetterParts["deadLetters"]["page"]>[0],
+  ): AsyncGenerator<StoredDeadLetter[]> {
+    let from: IndexPlace | null = null;
     for (;;) {
-      const page: Letter[] = await this.#p.letters.page(filter, from, PAGE);
+      const page: StoredDeadLetter[] = await this.#p.deadLetters.page(filter, from, PAGE);
       if (page.length > 0) yield page;
       const last = page.at(-1);
       if (last === undefined || page.length < PAGE) return;

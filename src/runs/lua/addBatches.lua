@@ -1,7 +1,9 @@
 --[[
-  Included by scripts that plan batches. Adds those not planned yet, in order; counts them as outstanding.
-  Expects the locals runKey, batchesKey, statusKey, orderKey.
-  addBatches(pass, first, last): ARGV[first..last] = key, JSON, ordered ("1" takes a place in the plan's order), …
+  Included by scripts that plan batches.
+  Expects the locals args (ARGV), runKey, batchesKey, statusKey, orderKey.
+
+  addBatches(pass, first, last): plans the batches of ARGV[first..last] that are not planned yet, in order, and counts
+  them as outstanding. Three arguments a batch: its key, its JSON, and "1" when it takes a place in the plan's order.
   Returns how many were new; -4, with nothing planned, when the run would have more batches than it may.
 ]]
 --- @include "countBatch.lua"
@@ -12,9 +14,9 @@ local function exceedsPlan(first, last)
   if planned + (last - first + 1) / 3 <= MAX_BATCHES then
     return false
   end
-  -- Those that an earlier attempt planned count once.
+  -- A batch that an earlier attempt planned counts once.
   for i = first, last, 3 do
-    planned = planned + 1 - redis.call("HEXISTS", batchesKey, ARGV[i])
+    planned = planned + 1 - redis.call("HEXISTS", batchesKey, args[i])
   end
   return planned > MAX_BATCHES
 end
@@ -26,7 +28,7 @@ local function addBatches(pass, first, last)
   end
   local added = 0
   for i = first, last, 3 do
-    local key, json, ordered = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    local key, json, ordered = args[i], args[i + 1], args[i + 2]
     if redis.call("HSETNX", batchesKey, key, json) == 1 then
       redis.call("HSET", statusKey, key, "p1")
       if ordered == "1" then

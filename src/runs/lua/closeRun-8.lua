@@ -1,69 +1,89 @@
 --[[
-  Closes the run for ever; moves watermark and change key when it was verified. Batches still planned are cancelled with
-  the run's error (a run that a wrong configuration failed at once).
-  KEYS[1] run HASH  KEYS[2] fences HASH  KEYS[3] meta HASH  KEYS[4] open run STRING  KEYS[5] status HASH
-  KEYS[6] results HASH  KEYS[7] replay run STRING  KEYS[8] unclean runs SET
-  ARGV[1] key of the acting step  ARGV[2] its fence (0: a person stops the run)  ARGV[3] run id  ARGV[4] result  ARGV[5] error JSON ("" none)
-  ARGV[6] ISO time  ARGV[7] number of meta fields  ARGV[8..] field, value, … of meta ("" deletes)
+  Closes a run for good, and stores watermark and change key when it was verified. Batches that are still planned are
+  cancelled with the run's error, as when a wrong configuration failed the run.
+
+  KEYS[1] run: HASH
+  KEYS[2] fences: HASH
+  KEYS[3] meta: HASH
+  KEYS[4] open run: STRING
+  KEYS[5] status: HASH
+  KEYS[6] results: HASH
+  KEYS[7] replay run: STRING
+  KEYS[8] unclean runs: SET
+  ARGV[1] key of the acting step
+  ARGV[2] its fence; "0" when an operator stops the run
+  ARGV[3] run id
+  ARGV[4] result
+  ARGV[5] error: JSON; "" none
+  ARGV[6] time: ISO
+  ARGV[7] how many arguments follow for meta
+  ARGV[8..] field and value, of each field of meta; "" deletes it
+
   Returns 1; -1 run closed; -2 superseded.
 ]]
+local args = ARGV
+local runKey, fencesKey, metaKey, openRunKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local statusKey, replayRunKey, uncleanKey = KEYS[5], KEYS[7], KEYS[8]
+local stepKey, fence, runId, result, runError = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local time, FIRST_FIELD, fieldCount = ARGV[6], 8, tonumber(ARGV[7])
 --- @include "checkFence.lua"
-if ARGV[2] == "0" then
-  local state = redis.call("HGET", KEYS[1], "state")
+
+if fence == "0" then
+  local state = redis.call("HGET", runKey, "state")
   if not state or state == "closed" then
     return -1
   end
 else
-  local refused = checkFence(KEYS[1], KEYS[2], ARGV[1], ARGV[2], { open = true, closing = true })
+  local refused = checkFence(runKey, fencesKey, stepKey, fence, { open = true, closing = true })
   if refused ~= 0 then
     return refused
   end
 end
--- Does nothing but to go first: out of memory, Redis takes the writes of a script whose first write frees. Whoever stops a
--- run because memory is short must be able to.
-redis.call("HDEL", KEYS[1], "")
-local statuses = redis.call("HGETALL", KEYS[5])
+-- Has no effect, but must come first: out of memory, Redis accepts the writes of a script whose first write frees
+-- memory. An operator must be able to stop a run because memory is short.
+redis.call("HDEL", runKey, "")
+local statuses = redis.call("HGETALL", statusKey)
 local cancelled = 0
 for i = 1, #statuses, 2 do
   if string.sub(statuses[i + 1], 1, 1) == "p" then
-    redis.call("HSET", KEYS[5], statuses[i], "x" .. string.sub(statuses[i + 1], 2))
+    redis.call("HSET", statusKey, statuses[i], "x" .. string.sub(statuses[i + 1], 2))
     cancelled = cancelled + 1
   end
 end
-redis.call("HSET", KEYS[1], "state", "closed", "result", ARGV[4], "endedAt", ARGV[6], "cancelled", cancelled)
-redis.call("HDEL", KEYS[1], "waitingReason", "waitingUntil", "retrying")
-for _, field in ipairs(redis.call("HKEYS", KEYS[1])) do
+redis.call("HSET", runKey, "state", "closed", "result", result, "endedAt", time, "cancelled", cancelled)
+redis.call("HDEL", runKey, "waitingReason", "waitingUntil", "retrying")
+for _, field in ipairs(redis.call("HKEYS", runKey)) do
   if string.sub(field, 1, 6) == "retry:" then
-    redis.call("HDEL", KEYS[1], field)
+    redis.call("HDEL", runKey, field)
   end
 end
-if ARGV[5] ~= "" then
-  redis.call("HSET", KEYS[1], "error", ARGV[5])
+if runError ~= "" then
+  redis.call("HSET", runKey, "error", runError)
 end
-for i = 8, 7 + tonumber(ARGV[7]), 2 do
-  if ARGV[i + 1] == "" then
-    redis.call("HDEL", KEYS[3], ARGV[i])
+for i = FIRST_FIELD, FIRST_FIELD + fieldCount - 1, 2 do
+  if args[i + 1] == "" then
+    redis.call("HDEL", metaKey, args[i])
   else
-    redis.call("HSET", KEYS[3], ARGV[i], ARGV[i + 1])
+    redis.call("HSET", metaKey, args[i], args[i + 1])
   end
 end
--- What all closed runs did together, for counters that never fall; in this step, so that a run is counted once, here or there.
+-- The sums of all closed runs, for counters that never fall. In this step, so that a run is counted exactly once.
 for _, name in ipairs({ "created", "updated", "unchanged", "removed", "dead", "done", "doneRecords", "deadBatches",
   "requests" }) do
-  local count = redis.call("HGET", KEYS[1], name)
+  local count = redis.call("HGET", runKey, name)
   if count then
-    redis.call("HINCRBY", KEYS[3], "total:" .. name, count)
+    redis.call("HINCRBY", metaKey, "total:" .. name, count)
   end
 end
-redis.call("HINCRBY", KEYS[3], "runs:" .. redis.call("HGET", KEYS[1], "mode") .. ":" .. ARGV[4], 1)
-for _, pointer in ipairs({ KEYS[4], KEYS[7] }) do
-  if redis.call("GET", pointer) == ARGV[3] then
+redis.call("HINCRBY", metaKey, "runs:" .. redis.call("HGET", runKey, "mode") .. ":" .. result, 1)
+for _, pointer in ipairs({ openRunKey, replayRunKey }) do
+  if redis.call("GET", pointer) == runId then
     redis.call("DEL", pointer)
   end
 end
-local newest = redis.call("HGET", KEYS[1], "newestFetch")
-if newest and tonumber(newest) > tonumber(redis.call("HGET", KEYS[3], "newestFetch") or "0") then
-  redis.call("HSET", KEYS[3], "newestFetch", newest)
+local newest = redis.call("HGET", runKey, "newestFetch")
+if newest and tonumber(newest) > tonumber(redis.call("HGET", metaKey, "newestFetch") or "0") then
+  redis.call("HSET", metaKey, "newestFetch", newest)
 end
-redis.call("SADD", KEYS[8], ARGV[3])
+redis.call("SADD", uncleanKey, runId)
 return 1

@@ -1,10 +1,11 @@
 --[[
-  Included by scripts that take errors of a run back: what failed and is tried again is no error any more, nor one of those
-  that were forgiven when a person last resumed. The base never exceeds what is there, or later errors would hide behind it.
+  Included by scripts that take errors of a run back: what failed and is tried again is no error any more, nor one of
+  those that were forgiven when a person last resumed. The base never exceeds what is there, or later errors would
+  hide behind it.
 ]]
 local function clampErrorBase(runKey)
-  local r = redis.call("HMGET", runKey, "errorBaseErrors", "errorBaseProcessed", "dead", "deadSize", "created", "updated",
-    "unchanged", "accepted")
+  local r = redis.call("HMGET", runKey, "errorBaseErrors", "errorBaseProcessed", "dead", "deadSize", "created",
+    "updated", "unchanged", "accepted")
   if not r[1] then
     return
   end

@@ -1,30 +1,42 @@
 --[[
-  Opens a run unless one is open. The plan was computed from what ARGV says of the store; when that moved meanwhile,
-  nothing happens and the caller plans anew.
-  KEYS[1] open run STRING  KEYS[2] meta HASH  KEYS[3] runs ZSET  KEYS[4] run HASH  KEYS[5] batches HASH
-  KEYS[6] status HASH  KEYS[7] order HASH
-  ARGV[1] run id  ARGV[2] watermark the plan rests on ("" none)  ARGV[3] number of field values
-  ARGV[4..] field, value, … of the run HASH; then key, JSON, ordered, … of the first batches
-  Returns {1, run id} opened; {0, id of the open run}; {2} the watermark moved: plan anew.
+  Opens a run unless one is open. The plan was computed from a watermark; when that moved meanwhile,
+  nothing happens and the caller plans again.
+
+  KEYS[1] open run: STRING
+  KEYS[2] meta: HASH
+  KEYS[3] runs: ZSET
+  KEYS[4] run: HASH
+  KEYS[5] batches: HASH
+  KEYS[6] status: HASH
+  KEYS[7] order: HASH
+  ARGV[1] run id
+  ARGV[2] watermark that the plan rests on; "" none
+  ARGV[3] how many arguments follow for the run
+  ARGV[4..] field and value, of each field of the run; then the first batches: see addBatches.lua
+
+  Returns {1, run id} opened; {0, id of the open run}; {2} the watermark moved.
 ]]
+local args = ARGV
+local openRunKey, metaKey, runsKey = KEYS[1], KEYS[2], KEYS[3]
 local runKey, batchesKey, statusKey, orderKey = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local runId, watermark, FIRST_FIELD, fieldCount = ARGV[1], ARGV[2], 4, tonumber(ARGV[3])
 --- @include "addBatches.lua"
 --- @include "../../redis/lua/clock.lua"
-local open = redis.call("GET", KEYS[1])
+
+local open = redis.call("GET", openRunKey)
 if open then
   return { 0, open }
 end
-if (redis.call("HGET", KEYS[2], "watermark") or "") ~= ARGV[2] then
+if (redis.call("HGET", metaKey, "watermark") or "") ~= watermark then
   return { 2 }
 end
-local fields = tonumber(ARGV[3])
-for i = 4, 3 + fields, 2 do
-  redis.call("HSET", runKey, ARGV[i], ARGV[i + 1])
+for i = FIRST_FIELD, FIRST_FIELD + fieldCount - 1, 2 do
+  redis.call("HSET", runKey, args[i], args[i + 1])
 end
-addBatches("1", 4 + fields, #ARGV)
-local opened = string.format("%.0f", tick(KEYS[2]))
+addBatches("1", FIRST_FIELD + fieldCount, #args)
+local opened = string.format("%.0f", tick(metaKey))
 redis.call("HSET", runKey, "opened", opened)
-redis.call("SET", KEYS[1], ARGV[1])
-redis.call("ZADD", KEYS[3], opened, ARGV[1])
-redis.call("HSET", KEYS[2], "lastRunId", ARGV[1])
-return { 1, ARGV[1] }
+redis.call("SET", openRunKey, runId)
+redis.call("ZADD", runsKey, opened, runId)
+redis.call("HSET", metaKey, "lastRunId", runId)
+return { 1, runId }

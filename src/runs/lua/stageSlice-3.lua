@@ -1,12 +1,20 @@
 --[[
-Lays down a staged slice of a run that is open. The name first: a slice that nobody can find would never be cleaned.
-KEYS[1] run HASH  KEYS[2] SET of staged names  KEYS[3] the slice, STRING
-ARGV[1] name  ARGV[2] compressed bytes
-Returns 1; -1 the run is not open: a process that slept leaves nothing behind that nobody would clean.
+  Stores a staged slice of a run that is open. The name is stored first: a slice that is not listed would never be
+  cleaned.
+
+  KEYS[1] run: HASH
+  KEYS[2] names of staged slices: SET
+  KEYS[3] slice: STRING
+  ARGV[1] name
+  ARGV[2] compressed bytes
+
+  Returns 1; -1 the run is not open, so nothing is stored.
 ]]
-if redis.call("HGET", KEYS[1], "state") ~= "open" then
+local runKey, namesKey, sliceKey, name, bytes = KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2]
+
+if redis.call("HGET", runKey, "state") ~= "open" then
   return -1
 end
-redis.call("SADD", KEYS[2], ARGV[1])
-redis.call("SET", KEYS[3], ARGV[2])
+redis.call("SADD", namesKey, name)
+redis.call("SET", sliceKey, bytes)
 return 1

@@ -97,7 +97,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         at: "letter-outlives-its-replay",
-        statement: "if (mayBeReplay(job)) await settleReplayed(context, job);\n  $",
+        statement: "await kind.committed();\n  $",
       },
     ],
     caughtBy: [{ test: "test/integration/deadLetters" }],

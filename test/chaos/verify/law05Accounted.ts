@@ -1,5 +1,5 @@
 /** Law 5: every batch ever planned is committed, a dead letter, or cancelled by a person; and no dead letter is dropped. */
-import { letterIdOf } from "../../../src/recovery/deadLetters/deadLetter.ts";
+import { deadLetterIdOf } from "../../../src/recovery/deadLetters/deadLetter.ts";
 import type { FinalProvider } from "../history.ts";
 import type { LawMaker } from "./law.ts";
 import { byText } from "./model.ts";
@@ -18,7 +18,7 @@ export const accounted: LawMaker = ({ model, facts }, { breach, looked }) => {
 
   /** The letter that speaks for a batch that gave up; of a replay, the letter that was replayed. */
   const letterOf = (run: string, batch: string): string =>
-    /^replay\/([^/]+)\/\d+$/.exec(batch)?.[1] ?? letterIdOf(run, batch);
+    /^replay\/([^/]+)\/\d+$/.exec(batch)?.[1] ?? deadLetterIdOf(run, batch);
 
   const checkStatuses = (p: string, f: FinalProvider, id: string, statuses: Iterable<string>): void => {
     const kept = f.runs[id];

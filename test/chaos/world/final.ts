@@ -73,7 +73,7 @@ export async function readFinal(
       generation: data.generation ?? 0,
     });
   }
-  const letters = await lettersOf(redis, keys.letters.index, keys.letters.one);
+  const letters = await lettersOf(redis, keys.deadLetters.index, keys.deadLetters.one);
   for (const [id, { kind }] of Object.entries(letters)) {
     if (kind === "record" && !(await redis.exists(keys.badRecordRaw(id)))) rawMissing.push(id);
   }

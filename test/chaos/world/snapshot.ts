@@ -55,7 +55,7 @@ async function providerSnapshot(redis: Redis, prefix: string, name: Upstream): P
     meta: { ...meta, changeSeq },
     versions: await indexOf(redis, keys),
     failed: await redis.zrange(`${keys.queue.prefix}:${keys.queue.name}:failed`, "0", "-1"),
-    letters: await lettersOf(redis, keys.letters.index, keys.letters.one),
+    letters: await lettersOf(redis, keys.deadLetters.index, keys.deadLetters.one),
     runs,
   };
 }

@@ -4,11 +4,11 @@ import { Queue, Worker } from "bullmq";
 import { openQueue } from "../../../src/queues/bullmqQueue.ts";
 import { ProviderQueue } from "../../../src/queues/providerQueue.ts";
 import { BadRecords } from "../../../src/recovery/deadLetters/badRecords.ts";
-import { LetterStore } from "../../../src/recovery/deadLetters/deadLetterStore.ts";
-import { LetterSweeper } from "../../../src/recovery/deadLetters/sweeper.ts";
+import { DeadLetterStore } from "../../../src/recovery/deadLetters/deadLetterStore.ts";
+import { DeadLetterSweeper } from "../../../src/recovery/deadLetters/sweeper.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
-import { RunStore } from "../../../src/runs/runs.ts";
-import { Staging } from "../../../src/runs/stagedSlices.ts";
+import { Batches } from "../../../src/runs/batches.ts";
+import { StagedSlices } from "../../../src/runs/stagedSlices.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { openTestEngine } from "../../support/testEngine.ts";
 import { until } from "../../support/until.ts";
@@ -64,17 +64,17 @@ test("a person who replays and one who purges do not both have their way", async
 
 describe("the sweeper", () => {
   const keys = makeKeys("uee").provider("cve");
-  let sweeper: LetterSweeper;
+  let sweeper: DeadLetterSweeper;
   let queue: ProviderQueue;
-  let letters: LetterStore;
+  let letters: DeadLetterStore;
 
   beforeEach(() => {
     const client = mirror.uee.redis.commands;
     queue = new ProviderQueue("cve", keys, client);
-    letters = new LetterStore(client, keys);
-    sweeper = new LetterSweeper({
-      ...{ queue, letters, runs: new RunStore(client, keys) },
-      ...{ badRecords: new BadRecords(client, keys), staging: new Staging(client, keys) },
+    letters = new DeadLetterStore(client, keys);
+    sweeper = new DeadLetterSweeper({
+      ...{ queue, deadLetters: letters, batches: new Batches(client, keys) },
+      ...{ badRecords: new BadRecords(client, keys), stagedSlices: new StagedSlices(client, keys) },
     });
   });
   afterEach(() => queue.close());
@@ -138,7 +138,7 @@ describe("the sweeper", () => {
   test("leaves a letter whose failed job somebody removed: it can be replayed all the same", async () => {
     const [letter] = await mirror.all();
     await queue.remove(letter!.jobId!);
-    expect(await repairs()).toEqual(["its failed job was removed by somebody: the letter stays"]);
+    expect(await repairs()).toEqual(["its failed job was removed by hand: the dead letter stays"]);
     expect((await mirror.letters.show(letter!.id)).letter).toMatchObject({ state: "dead", jobId: null });
     mirror.lenient = true;
     const { runs } = await mirror.letters.replay({ ids: [letter!.id] });

@@ -17,15 +17,15 @@ import type {
   QuotaEvent,
   RunProgress,
 } from "../../../src/engine/api.ts";
+import type { KernelSample } from "../../../src/permits/optimizer/kernelHistory.ts";
+import type { KernelMetrics } from "../../../src/permits/optimizer/kernelMetrics.ts";
+import type { PoolView } from "../../../src/permits/report.ts";
 import type {
   DeadLetter,
   DeadLetterActionOptions,
   DeadLetterSelection,
   DeadLetters,
-} from "../../../src/engine/apiDeadLetters.ts";
-import type { KernelSample } from "../../../src/permits/optimizer/kernelHistory.ts";
-import type { KernelMetrics } from "../../../src/permits/optimizer/kernelMetrics.ts";
-import type { PoolView } from "../../../src/permits/report.ts";
+} from "../../../src/recovery/deadLetters/api.ts";
 import type { WorkerView } from "../../../src/recovery/workerView.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
 import { builtPage } from "./builtPage.ts";

@@ -8,10 +8,10 @@ import type {
   QuotaEvent,
   RunProgress,
 } from "../../../src/engine/api.ts";
-import type { DeadLetter, DeadLetterCap } from "../../../src/engine/apiDeadLetters.ts";
 import type { KernelSample } from "../../../src/permits/optimizer/kernelHistory.ts";
 import type { KernelMetrics } from "../../../src/permits/optimizer/kernelMetrics.ts";
 import type { PoolView } from "../../../src/permits/report.ts";
+import type { DeadLetter, DeadLetterCap } from "../../../src/recovery/deadLetters/api.ts";
 import type { WorkerView } from "../../../src/recovery/workerView.ts";
 
 export const iso = (ms: number): string => new Date(ms).toISOString();

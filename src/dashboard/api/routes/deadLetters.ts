@@ -1,7 +1,7 @@
 /** Dead letters: list, show, replay, accept, purge. */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
-import type { DeadLetterActionOptions, DeadLetterSelection } from "../../../engine/apiDeadLetters.ts";
+import type { DeadLetterActionOptions, DeadLetterSelection } from "../../../recovery/deadLetters/api.ts";
 import type { App, RouteSurroundings } from "../../app.ts";
 import { askerGone } from "../../deadline.ts";
 import {

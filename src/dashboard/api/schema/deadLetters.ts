@@ -7,7 +7,7 @@ import type {
   DeadLetterStats as EngineDeadLetterStats,
   PurgeReport as EnginePurgeReport,
   ReplayReport as EngineReplayReport,
-} from "../../../engine/apiDeadLetters.ts";
+} from "../../../recovery/deadLetters/api.ts";
 import { isoTime, reasonSchema, shows } from "./common.ts";
 
 export const deadLetterClassSchema = z.enum(["exhausted", "permanent", "stalled", "bad-record"]);

@@ -8,7 +8,7 @@ import { ErrorText } from "../ui/outcome.tsx";
 import { Fact, Loading, Moment } from "../ui/parts.tsx";
 import { useMedia } from "../ui/useStore.ts";
 import type { BulkAction } from "./bulkDialog.tsx";
-import { LetterState } from "./letterState.tsx";
+import { DeadLetterState } from "./letterState.tsx";
 import { hexLines, readable } from "./rawText.ts";
 
 export function LetterDialog({
@@ -66,7 +66,7 @@ function Facts({ letter }: { letter: DeadLetter }) {
   return (
     <>
       <p class="letter-says">
-        <LetterState letter={letter} /> <code>{letter.code}</code> {letter.message}
+        <DeadLetterState letter={letter} /> <code>{letter.code}</code> {letter.message}
       </p>
       <dl class="facts facts-letter">
         <Fact label="Provider">{letter.provider}</Fact>

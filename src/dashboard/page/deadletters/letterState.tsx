@@ -7,7 +7,7 @@ const looks = {
   accepted: { tone: "quiet", sign: "check" },
 } as const;
 
-export function LetterState({ letter: { state, class: kind } }: { letter: DeadLetter }) {
+export function DeadLetterState({ letter: { state, class: kind } }: { letter: DeadLetter }) {
   const { tone, sign } = looks[state];
   return (
     <span class={`badge tone-${tone}`}>

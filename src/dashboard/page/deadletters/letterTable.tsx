@@ -1,7 +1,7 @@
 /** One page of dead letters. On a phone each row is a card; ARIA roles still mark a table. */
 import type { DeadLetter } from "../../api/schemas.ts";
 import { Moment } from "../ui/parts.tsx";
-import { LetterState } from "./letterState.tsx";
+import { DeadLetterState } from "./letterState.tsx";
 
 export function LetterTable({
   letters,
@@ -62,7 +62,7 @@ export function LetterTable({
             <td class="letter-why">
               <span class="letter-code">
                 <code>{letter.code}</code>
-                <LetterState letter={letter} />
+                <DeadLetterState letter={letter} />
               </span>
               <span class="muted letter-message" title={letter.message}>
                 {letter.message}

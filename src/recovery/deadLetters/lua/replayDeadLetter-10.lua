@@ -1,88 +1,112 @@
 --[[
-  The first step of a replay: takes a dead letter, raises its generation and plans its batch anew, all or nothing. Whoever
-  comes second finds it taken. The job is added afterwards, from the plan, by this caller or by whoever mends.
-    - in the open run, when that is the letter's own, or when it has met the bad record itself;
+  The first step of a replay: takes a dead letter, raises its generation and plans its batch again, all or nothing. A
+  second caller finds it taken. The job is added afterwards from the plan, by this caller or by the reconciler.
+    - in the open run, when that is the dead letter's own run, or when that run has received the bad record itself;
     - else in the replay run, which is created when there is none, and opens when no other run is open.
-  KEYS[1] letters ZSET  KEYS[2] open run STRING  KEYS[3] replay run STRING
-  KEYS[4] run HASH  KEYS[5] batches HASH  KEYS[6] status HASH    of the open run
-  KEYS[7] run HASH  KEYS[8] batches HASH  KEYS[9] status HASH  KEYS[10] order HASH  of the replay run
-  ARGV[1] letter id  ARGV[2] replays that were read  ARGV[3] open run that was read ("" none)
-  ARGV[4] replay run that was read ("" none)  ARGV[5] id of the replay run to use
-  ARGV[6] its key in the open run ("" it cannot be there)  ARGV[7] JSON of that batch, where it may be new there
-  ARGV[8] "record" for a bad record, else "batch"
-  ARGV[9] its key in the replay run  ARGV[10] JSON of that batch
-  ARGV[11] actor  ARGV[12] ISO time  ARGV[13] reason ("" none)  ARGV[14] records the batch was planned with
-  ARGV[15..] field, value, … of a new replay run
-  Returns {1, run id, batch key, generation, state of the run}; {0, state of the letter}; {-1} there is no such letter;
-  {-2} something moved: read again.
+
+  KEYS[1] dead letters: ZSET
+  KEYS[2] open run: STRING
+  KEYS[3] replay run: STRING
+  KEYS[4] run, of the open run: HASH
+  KEYS[5] batches, of the open run: HASH
+  KEYS[6] status, of the open run: HASH
+  KEYS[7] run, of the replay run: HASH
+  KEYS[8] batches, of the replay run: HASH
+  KEYS[9] status, of the replay run: HASH
+  KEYS[10] order, of the replay run: HASH
+  ARGV[1] dead letter id
+  ARGV[2] replays that were read
+  ARGV[3] open run that was read; "" none
+  ARGV[4] replay run that was read; "" none
+  ARGV[5] id of the replay run to use
+  ARGV[6] batch key in the open run; "" when it cannot be there
+  ARGV[7] JSON of that batch, where it may be new there
+  ARGV[8] kind: "record" for a bad record, else "batch"
+  ARGV[9] batch key in the replay run
+  ARGV[10] JSON of that batch
+  ARGV[11] actor
+  ARGV[12] time: ISO
+  ARGV[13] reason; "" none
+  ARGV[14] records that the batch was planned with
+  ARGV[15..] field and value, of each field of a new replay run
+
+  Returns {1, run id, batch key, generation, state of the run}; {0, state of the dead letter}; {-1} there is no such
+  dead letter; {-2} something moved: read again.
 ]]
-local letters = KEYS[1]
+local args = ARGV
+local deadLetters, openRunKey, replayRunKey = KEYS[1], KEYS[2], KEYS[3]
+local openKey, openBatchesKey, openStatusKey = KEYS[4], KEYS[5], KEYS[6]
+local replayKey, replayBatchesKey, replayStatusKey, replayOrderKey = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local id, replaysRead, open, replayRunRead, replayRunId = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local key, json, kind, keyInReplay, jsonInReplay = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+local actor, time, reason, size, FIRST_FIELD = ARGV[11], ARGV[12], ARGV[13], tonumber(ARGV[14]), 15
 --- @include "deadLetters.lua"
 --- @include "../../../runs/lua/errorBase.lua"
 --- @include "../../../runs/lua/countBatch.lua"
-local id, open, key = ARGV[1], ARGV[3], ARGV[6]
-local read = redis.call("HMGET", letterKey(id), "state", "replays")
+
+local read = redis.call("HMGET", deadLetterKey(id), "state", "replays")
 if not read[1] then
   return { -1 }
 elseif read[1] ~= "dead" then
   return { 0, read[1] }
-elseif read[2] ~= ARGV[2] or (redis.call("GET", KEYS[2]) or "") ~= open or (redis.call("GET", KEYS[3]) or "") ~= ARGV[4] then
+elseif read[2] ~= replaysRead or (redis.call("GET", openRunKey) or "") ~= open
+  or (redis.call("GET", replayRunKey) or "") ~= replayRunRead then
   return { -2 }
 end
 
-local function taken(run, batch, generation, state)
-  local replays = tonumber(ARGV[2]) + 1
-  saveLetter(id, { "state", "replaying", "replays", replays, "replayRun", run, "replayKey", batch,
-    "replayGeneration", generation, "action", "replay", "actor", ARGV[11], "actionAt", ARGV[12], "reason", ARGV[13] })
-  return { 1, run, batch, generation, state }
+local function taken(run, batch, generation, runState)
+  local replays = tonumber(replaysRead) + 1
+  saveDeadLetter(id, { "state", "replaying", "replays", replays, "replayRun", run, "replayKey", batch,
+    "replayGeneration", generation, "action", "replay", "actor", actor, "actionAt", time, "reason", reason })
+  return { 1, run, batch, generation, runState }
 end
 
-if open ~= "" and key ~= "" and redis.call("HGET", KEYS[4], "state") == "open" then
-  local status = redis.call("HGET", KEYS[6], key)
-  local letter = status and string.sub(status, 1, 1)
+if open ~= "" and key ~= "" and redis.call("HGET", openKey, "state") == "open" then
+  local status = redis.call("HGET", openStatusKey, key)
+  local code = status and string.sub(status, 1, 1)
   -- A record may be new to the run that has met it; of a batch only the dead one is taken up again.
-  local again = letter == "d"
-  if ARGV[8] == "record" then
-    again = letter ~= "p"
+  local again = code == "d"
+  if kind == "record" then
+    again = code ~= "p"
   end
   if again then
     local generation = status and tonumber(string.sub(status, 2)) + 1 or 1
     if not status then
-      redis.call("HSET", KEYS[5], key, ARGV[7])
-      countBatch(KEYS[4], key, "planned", 1)
+      redis.call("HSET", openBatchesKey, key, json)
+      countBatch(openKey, key, "planned", 1)
     else
-      countBatch(KEYS[4], key, "done", -1)
+      countBatch(openKey, key, "done", -1)
     end
-    redis.call("HSET", KEYS[6], key, "p" .. generation)
-    if redis.call("HINCRBY", KEYS[4], "outstanding", 1) == 1 then
+    redis.call("HSET", openStatusKey, key, "p" .. generation)
+    if redis.call("HINCRBY", openKey, "outstanding", 1) == 1 then
       -- The run's last step may have been added already: the next one is another job.
-      redis.call("HINCRBY", KEYS[4], "finishGeneration", 1)
+      redis.call("HINCRBY", openKey, "finishGeneration", 1)
     end
-    if ARGV[8] == "batch" then
-      redis.call("HINCRBY", KEYS[4], "deadBatches", -1)
-      redis.call("HINCRBY", KEYS[4], "deadSize", -tonumber(ARGV[14]))
-      clampErrorBase(KEYS[4])
+    if kind == "batch" then
+      redis.call("HINCRBY", openKey, "deadBatches", -1)
+      redis.call("HINCRBY", openKey, "deadSize", -size)
+      clampErrorBase(openKey)
     end
     return taken(open, key, generation, "open")
   end
 end
 
-local state = redis.call("HGET", KEYS[7], "state")
+local state = redis.call("HGET", replayKey, "state")
 if not state then
-  for i = 15, #ARGV, 2 do
-    redis.call("HSET", KEYS[7], ARGV[i], ARGV[i + 1])
+  for i = FIRST_FIELD, #args, 2 do
+    redis.call("HSET", replayKey, args[i], args[i + 1])
   end
-  redis.call("SET", KEYS[3], ARGV[5])
+  redis.call("SET", replayRunKey, replayRunId)
   state = "waiting"
 elseif state ~= "waiting" and state ~= "open" then
   return { -2 }
 end
-redis.call("HSET", KEYS[8], ARGV[9], ARGV[10])
-redis.call("HSET", KEYS[9], ARGV[9], "p1")
-local ordinal = redis.call("HINCRBY", KEYS[7], "ordinals:1", 1)
-redis.call("HSET", KEYS[10], "1:" .. ordinal, ARGV[9])
-if redis.call("HINCRBY", KEYS[7], "outstanding", 1) == 1 then
-  redis.call("HINCRBY", KEYS[7], "finishGeneration", 1)
+redis.call("HSET", replayBatchesKey, keyInReplay, jsonInReplay)
+redis.call("HSET", replayStatusKey, keyInReplay, "p1")
+local ordinal = redis.call("HINCRBY", replayKey, "ordinals:1", 1)
+redis.call("HSET", replayOrderKey, "1:" .. ordinal, keyInReplay)
+if redis.call("HINCRBY", replayKey, "outstanding", 1) == 1 then
+  redis.call("HINCRBY", replayKey, "finishGeneration", 1)
 end
-redis.call("HINCRBY", KEYS[7], "planned", 1)
-return taken(ARGV[5], ARGV[9], 1, state)
+redis.call("HINCRBY", replayKey, "planned", 1)
+return taken(replayRunId, keyInReplay, 1, state)

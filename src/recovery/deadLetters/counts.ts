@@ -6,10 +6,10 @@
  * letters, when its own job has run. While the provider is paused these jobs wait. Such records are counted all the same, so
  * that the number agrees with what the run reports as dead-lettered.
  */
-import type { LetterCounts, LetterPlace } from "../../recovery/deadLetters/deadLetterReads.ts";
-import type { ProviderContext } from "../../workers/context.ts";
+import type { DeadLetterCounts, IndexPlace } from "./deadLetterReads.ts";
+import type { DeadLetterParts } from "./parts.ts";
 
-export interface DeadLetterCounts extends LetterCounts {
+export interface ProviderCounts extends DeadLetterCounts {
   /** Bad records of the open run that are not in the list yet. */
   waiting: number;
 }
@@ -17,22 +17,25 @@ export interface DeadLetterCounts extends LetterCounts {
 /** Dead letters read together. */
 const PAGE = 200;
 
-export async function deadLetterCounts(context: ProviderContext): Promise<DeadLetterCounts> {
-  const { runs, letters } = context;
+export async function deadLetterCounts(parts: DeadLetterParts): Promise<ProviderCounts> {
+  const { runs, deadLetters } = parts;
   const runId = await runs.openRunId();
-  const [run, counts] = await Promise.all([runId === null ? undefined : runs.read(runId), letters.counts()]);
+  const [run, counts] = await Promise.all([
+    runId === null ? undefined : runs.read(runId),
+    deadLetters.counts(),
+  ]);
   const unfinished = run?.unfinishedRecords ?? 0;
   if (!run || unfinished === 0) return { ...counts, waiting: 0 };
-  const replayed = counts.byState.replaying === 0 ? 0 : await recordsReplayedIn(context, run.id);
+  const replayed = counts.byState.replaying === 0 ? 0 : await recordsReplayedIn(parts, run.id);
   return { ...counts, waiting: Math.max(0, unfinished - replayed) };
 }
 
 /** Bad records that are in the list already and are tried again in this run. */
-async function recordsReplayedIn({ letters }: ProviderContext, runId: string): Promise<number> {
+async function recordsReplayedIn({ deadLetters }: DeadLetterParts, runId: string): Promise<number> {
   let found = 0;
-  let from: LetterPlace | null = null;
+  let from: IndexPlace | null = null;
   for (;;) {
-    const page: Awaited<ReturnType<typeof letters.page>> = await letters.page(
+    const page: Awaited<ReturnType<typeof deadLetters.page>> = await deadLetters.page(
       { state: "replaying" },
       from,
       PAGE,
@@ -45,5 +48,5 @@ async function recordsReplayedIn({ letters }: ProviderContext, runId: string): P
 }
 
 /** Dead letters that are not accepted: what counts towards the cap, and what an operator has to decide about. */
-export const undecided = ({ byState, waiting }: DeadLetterCounts): number =>
+export const undecided = ({ byState, waiting }: ProviderCounts): number =>
   byState.dead + byState.replaying + waiting;

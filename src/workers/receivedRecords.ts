@@ -1,15 +1,15 @@
 /**
- * What a batch has received: judges it, commits the good, sets the bad aside, and keeps the sums for the checkpoint.
- * Usually all at once; a provider whose batch is too large for that hands it over piece by piece while it fetches on.
+ * The records that a batch has received: validates them, commits good ones, sets bad ones aside and adds up what the
+ * checkpoint needs. A provider hands over a large batch piece by piece while it fetches the rest.
  */
 import { SourceText } from "../core/sourceText.ts";
 import type { TransformedRecord } from "../providers/contract.ts";
 import type { Attempt, CommitResult, IncomingRecord } from "../records/contract.ts";
 import type { BadRecord } from "../recovery/deadLetters/badRecords.ts";
 import { recordKey } from "../recovery/deadLetters/deadLetter.ts";
-import type { BatchEntry, RunRecord } from "../runs/runs.ts";
+import type { BatchEntry, RunRecord } from "../runs/runRecord.ts";
 import type { ProviderContext } from "./context.ts";
-import { judge, newestOf, portionsOf, type Received } from "./judge.ts";
+import { newestOf, portionsOf, type Received, validateRecords } from "./validate.ts";
 
 /** Records whose source text is the stored one. */
 interface Unchanged {
@@ -19,7 +19,7 @@ interface Unchanged {
   readonly newest: readonly TransformedRecord[];
 }
 
-export class Intake {
+export class ReceivedRecords {
   readonly committed: CommitResult = { created: 0, updated: 0, unchanged: 0, stale: 0, bytesWritten: 0 };
   good = 0;
   bad = 0;
@@ -52,7 +52,7 @@ export class Intake {
     const windowed = context.provider.kind === "windowed";
     context.onStep("commit", "before", attempt.batchKey);
     const { rest, unchanged } = await this.#recognise(records, fetchedAt);
-    const { good, bad } = await judge(context, rest, fetchedAt, this.#signal);
+    const { good, bad } = await validateRecords(context, rest, fetchedAt, this.#signal);
     for (const [copy, same] of windowed ? this.#byCopy(good) : [[0, good] as const]) {
       const result = await context.records.commit({ ...attempt, copy }, same, {
         staleness: windowed ? "latest-wins" : "fetch-order",
@@ -172,7 +172,7 @@ async function setAside(
     accepted: accepted.has(record.deadLetterId),
   }));
   const nameless = marks.filter((one) => one.nameless).map((one) => `${one.accepted ? "a:" : ""}${one.mark}`);
-  await context.runs.planRecords(attempt, entries, nameless);
+  await context.batches.planRecords(attempt, entries, nameless);
   await context.queue.addBatches(attempt.runId, entries);
   await context.badRecords.planned(attempt.runId, [...fresh]);
   const marked = (as: boolean) => marks.filter((one) => one.accepted === as).map(({ mark }) => mark);

@@ -1,18 +1,11 @@
 /** Dead letters as people and scripts ask for them: reads. What they do with them is in actions.ts. */
 import { UeeError } from "../../core/errors.ts";
-import type { Letter } from "../../recovery/deadLetters/deadLetter.ts";
-import type { ProviderContext } from "../../workers/context.ts";
-import { capLevel, capShare } from "../../workers/limits.ts";
-import type {
-  DeadLetterCap,
-  DeadLetterFilter,
-  DeadLetterPage,
-  DeadLetterStats,
-  DeadLetters,
-} from "../apiDeadLetters.ts";
-import { contextOf, type EngineParts } from "../parts.ts";
-import { makeLetterActions } from "./actions.ts";
-import { type DeadLetterCounts, deadLetterCounts, undecided } from "./counts.ts";
+import type { DeadLetterCap, DeadLetterFilter, DeadLetterPage, DeadLetterStats, DeadLetters } from "./api.ts";
+import { capLevel, capShare } from "./cap.ts";
+import { deadLetterCounts, type ProviderCounts, undecided } from "./counts.ts";
+import type { StoredDeadLetter } from "./deadLetter.ts";
+import { makeOperatorActions } from "./operatorActions.ts";
+import type { DeadLetterParts } from "./parts.ts";
 import {
   before,
   type Cursor,
@@ -23,20 +16,24 @@ import {
   writeCursor,
 } from "./view.ts";
 
-export function makeDeadLetters(parts: EngineParts): DeadLetters {
-  const wanted = (provider?: string): ProviderContext[] =>
-    provider === undefined ? [...parts.contexts.values()] : [contextOf(parts, provider)];
+/** @param providerOf throws UeeError PROV_UNKNOWN */
+export function makeDeadLetters(
+  providers: readonly DeadLetterParts[],
+  providerOf: (name: string) => DeadLetterParts,
+): DeadLetters {
+  const wanted = (provider?: string): readonly DeadLetterParts[] =>
+    provider === undefined ? providers : [providerOf(provider)];
 
-  const find = async (id: string): Promise<{ context: ProviderContext; letter: Letter }> => {
+  const find = async (id: string): Promise<{ context: DeadLetterParts; letter: StoredDeadLetter }> => {
     for (const context of wanted()) {
-      const letter = (await context.letters.get(id)) ?? (await byJob(context, id));
+      const letter = (await context.deadLetters.get(id)) ?? (await byJob(context, id));
       if (letter) return { context, letter };
     }
     throw new UeeError("API_NOT_FOUND", `There is no dead letter ${id}; see \`uee dlq list\`.`);
   };
   const raw = async (
     id: string,
-  ): Promise<{ letter: Letter; context: ProviderContext; raw: Buffer | null }> => {
+  ): Promise<{ letter: StoredDeadLetter; context: DeadLetterParts; raw: Buffer | null }> => {
     const { context, letter } = await find(id);
     return {
       context,
@@ -57,28 +54,28 @@ export function makeDeadLetters(parts: EngineParts): DeadLetters {
       const counts = await Promise.all(wanted(provider).map(deadLetterCounts));
       return counts.reduce((sum, one) => sum + undecided(one), 0);
     },
-    ...makeLetterActions(parts),
+    ...makeOperatorActions(wanted),
   };
 }
 
-async function byJob({ letters }: ProviderContext, jobId: string): Promise<Letter | undefined> {
-  const id = await letters.idOfJob(jobId);
-  return id === null ? undefined : await letters.get(id);
+async function byJob({ deadLetters }: DeadLetterParts, jobId: string): Promise<StoredDeadLetter | undefined> {
+  const id = await deadLetters.idOfJob(jobId);
+  return id === null ? undefined : await deadLetters.get(id);
 }
 
 /** Merges the providers' lists, each a page at a time. */
 async function list(
-  contexts: ProviderContext[],
+  providers: readonly DeadLetterParts[],
   filter: DeadLetterFilter,
   { limit, cursor: text }: { limit: number; cursor?: string },
 ): Promise<DeadLetterPage> {
   const from = text === undefined ? undefined : readCursor(text);
-  const now = await contexts[0]?.runs.now();
+  const now = await providers[0]?.runs.now();
   const fitting = toLetterFilter(filter, now ?? 0);
   // One more than asked for tells whether there is more.
   const found = await Promise.all(
-    contexts.map(async ({ letters, provider }) => {
-      const page = await letters.page(fitting, placeAfter(from, provider.name), limit + 1);
+    providers.map(async ({ deadLetters, provider }) => {
+      const page = await deadLetters.page(fitting, placeAfter(from, provider.name), limit + 1);
       return page.map((letter) => ({
         place: { ms: letter.lastMs, provider: provider.name, id: letter.id } satisfies Cursor,
         letter,
@@ -95,30 +92,30 @@ async function list(
 }
 
 /** How near a provider is to the bound at which it pauses. */
-export function capOf({ provider, letters }: ProviderContext, counts: DeadLetterCounts): DeadLetterCap {
+export function capOf({ provider, deadLetters }: DeadLetterParts, counts: ProviderCounts): DeadLetterCap {
   const now = { letters: undecided(counts), rawBytes: counts.countedBytes };
   return {
     provider: provider.name,
     entries: now.letters,
-    maxEntries: letters.limits.entries,
+    maxEntries: deadLetters.limits.entries,
     rawBytes: now.rawBytes,
-    maxRawBytes: letters.limits.rawBytes,
-    share: capShare(now, letters.limits),
-    level: capLevel(now, letters.limits),
+    maxRawBytes: deadLetters.limits.rawBytes,
+    share: capShare(now, deadLetters.limits),
+    level: capLevel(now, deadLetters.limits),
   };
 }
 
-async function stats(contexts: ProviderContext[]): Promise<DeadLetterStats> {
-  const counts = await Promise.all(contexts.map(deadLetterCounts));
-  const sum = (pick: (one: DeadLetterCounts) => number): number =>
+async function stats(providers: readonly DeadLetterParts[]): Promise<DeadLetterStats> {
+  const counts = await Promise.all(providers.map(deadLetterCounts));
+  const sum = (pick: (one: ProviderCounts) => number): number =>
     counts.reduce((all, one) => all + pick(one), 0);
-  const group = (pick: (one: DeadLetterCounts) => Record<string, number>): Record<string, number> => {
+  const group = (pick: (one: ProviderCounts) => Record<string, number>): Record<string, number> => {
     const all: Record<string, number> = {};
     for (const one of counts)
       for (const [name, n] of Object.entries(pick(one))) all[name] = (all[name] ?? 0) + n;
     return Object.fromEntries(Object.entries(all).sort((a, b) => b[1] - a[1]));
   };
-  const times = (pick: (one: DeadLetterCounts) => string | null): string[] =>
+  const times = (pick: (one: ProviderCounts) => string | null): string[] =>
     counts
       .map(pick)
       .filter((at): at is string => at !== null)
@@ -136,13 +133,13 @@ async function stats(contexts: ProviderContext[]): Promise<DeadLetterStats> {
     byCode: group((one) => one.byCode),
     byClass: group((one) => one.byClass),
     byProvider: Object.fromEntries(
-      contexts.map(({ provider }, i) => [provider.name, counts[i]!.total + counts[i]!.waiting]),
+      providers.map(({ provider }, i) => [provider.name, counts[i]!.total + counts[i]!.waiting]),
     ),
     rawBytes: sum((one) => one.rawBytes),
     oldest: times((one) => one.oldest)[0] ?? null,
     newest: times((one) => one.newest).at(-1) ?? null,
     maxReplays: Math.max(0, ...counts.map(({ maxReplays }) => maxReplays)),
     meanReplays: listed === 0 ? 0 : sum(({ replays }) => replays) / listed,
-    caps: contexts.map((context, i) => capOf(context, counts[i]!)),
+    caps: providers.map((context, i) => capOf(context, counts[i]!)),
   };
 }

@@ -1,10 +1,10 @@
 /** A dead letter as people and scripts see it, and where lists of them go on. */
 import { UeeError } from "../../core/errors.ts";
-import type { Letter } from "../../recovery/deadLetters/deadLetter.ts";
-import type { LetterFilter, LetterPlace } from "../../recovery/deadLetters/deadLetterReads.ts";
-import type { DeadLetter, DeadLetterFilter } from "../apiDeadLetters.ts";
+import type { DeadLetter, DeadLetterFilter } from "./api.ts";
+import type { StoredDeadLetter } from "./deadLetter.ts";
+import type { IndexFilter, IndexPlace } from "./deadLetterReads.ts";
 
-export const toDeadLetter = (provider: string, letter: Letter): DeadLetter => ({
+export const toDeadLetter = (provider: string, letter: StoredDeadLetter): DeadLetter => ({
   id: letter.id,
   provider,
   kind: letter.kind,
@@ -27,7 +27,7 @@ export const toDeadLetter = (provider: string, letter: Letter): DeadLetter => ({
 });
 
 /** Ages become times, by Redis' clock. */
-export const toLetterFilter = (filter: DeadLetterFilter, nowMs: number): LetterFilter => ({
+export const toLetterFilter = (filter: DeadLetterFilter, nowMs: number): IndexFilter => ({
   ...(filter.code === undefined ? {} : { code: filter.code }),
   ...(filter.class === undefined ? {} : { class: filter.class }),
   ...(filter.state === undefined ? {} : { state: filter.state }),
@@ -58,7 +58,7 @@ export function readCursor(text: string): Cursor {
 }
 
 /** Where a provider's letters go on after the cursor. Ids are ASCII: `~` is greater than all of them. */
-export function placeAfter(cursor: Cursor | undefined, provider: string): LetterPlace | null {
+export function placeAfter(cursor: Cursor | undefined, provider: string): IndexPlace | null {
   if (cursor === undefined) return null;
   if (provider === cursor.provider) return { ms: cursor.ms, id: cursor.id };
   return { ms: cursor.ms, id: provider > cursor.provider ? "~" : "" };

@@ -1,6 +1,6 @@
 /**
- * What came of a fetch, record by record: transformed, or set aside as bad. Before anything of a record is committed it is
- * held against the bounds of core/bounds.ts here, and nowhere else, so that store and readers can rely on them.
+ * Validates what was fetched, record by record: a record is transformed, or set aside as bad. The bounds of core/bounds.ts are
+ * checked here and nowhere else, before anything of a record is committed, so that the store and its readers rely on them.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { bounds } from "../core/bounds.ts";
@@ -13,7 +13,7 @@ import type { IncomingRecord } from "../records/contract.ts";
 import { type BadRecord, deadLetterId } from "../recovery/deadLetters/badRecords.ts";
 import type { ProviderContext } from "./context.ts";
 
-export interface Judged {
+export interface Validated {
   good: IncomingRecord[];
   bad: BadRecord[];
 }
@@ -21,8 +21,8 @@ export interface Judged {
 /** Redis would hold U+FFFD for it, which is another id. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** Judging goes on for so long at a time, ms: requests, lock renewals and heartbeats of this process come in between. */
-const JUDGING_MS = 8;
+/** Validation yields to the event loop after this time, ms, so that requests, lock renewals and heartbeats are not delayed. */
+const SLICE_MS = 8;
 
 /** A raw record, and what the store has found out about its source text. */
 export interface Received {
@@ -32,22 +32,22 @@ export interface Received {
 }
 
 /** Validates every raw record: good ones are transformed, a bad one is set aside alone. */
-export async function judge(
+export async function validateRecords(
   context: ProviderContext,
   received: readonly Received[],
   fetchedAt: number,
   signal: AbortSignal,
-): Promise<Judged> {
+): Promise<Validated> {
   const good: IncomingRecord[] = [];
   const bad: BadRecord[] = [];
-  let pauseAt = performance.now() + JUDGING_MS;
+  let pauseAt = performance.now() + SLICE_MS;
   for (const { item, ...known } of received) {
     if (performance.now() > pauseAt) {
       await nextTurn();
       signal.throwIfAborted();
-      pauseAt = performance.now() + JUDGING_MS;
+      pauseAt = performance.now() + SLICE_MS;
     }
-    const record = transformed(context.provider, item);
+    const record = validateRecord(context.provider, item);
     if (record instanceof UeeError) bad.push(badRecord(context.provider, item, record, fetchedAt));
     else good.push({ ...record, ...known, fetchedAt });
   }
@@ -55,7 +55,7 @@ export async function judge(
 }
 
 /** The record, or why it is bad. Throws what is a fault of the provider's. */
-export function transformed(provider: AnyProvider, item: unknown): TransformedRecord | UeeError {
+export function validateRecord(provider: AnyProvider, item: unknown): TransformedRecord | UeeError {
   const source = item instanceof SourceText ? item : undefined;
   const facts = source?.facts ?? measure(item);
   const refusal = source ? source.refusal : refusalOf(facts);
@@ -158,7 +158,7 @@ function badRecord(provider: AnyProvider, item: unknown, error: UeeError, fetche
 /** Values that may be in memory at once: a record has 250 on average, a page 500,000. */
 const PORTION_VALUES = 600_000;
 
-/** Cuts records into portions that are judged and committed one after the other, however rich they are. */
+/** Cuts records into portions that are validated and committed one after the other, however rich they are. */
 export function* portionsOf(records: readonly unknown[]): Generator<readonly unknown[]> {
   let from = 0;
   let values = 0;

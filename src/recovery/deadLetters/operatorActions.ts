@@ -3,12 +3,6 @@
  * what was done stays done when the caller goes away. Who asked and why is kept before anything is touched.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Letter } from "../../recovery/deadLetters/deadLetter.ts";
-import type { LetterFilter, LetterPlace } from "../../recovery/deadLetters/deadLetterReads.ts";
-import type { Asker, Taken } from "../../recovery/deadLetters/replayRuns.ts";
-import { purgeLetter } from "../../recovery/deadLetters/settle.ts";
-import type { ProviderContext } from "../../workers/context.ts";
-import { openReplays, replayLetters } from "../../workers/replays.ts";
 import type {
   DeadLetterActionOptions,
   DeadLetterFilter,
@@ -17,8 +11,13 @@ import type {
   DeadLetters,
   PurgeReport,
   ReplayReport,
-} from "../apiDeadLetters.ts";
-import { contextOf, type EngineParts } from "../parts.ts";
+} from "./api.ts";
+import type { StoredDeadLetter } from "./deadLetter.ts";
+import type { IndexFilter, IndexPlace } from "./deadLetterReads.ts";
+import type { DeadLetterParts } from "./parts.ts";
+import type { Asker, Taken } from "./replayRuns.ts";
+import { openReplays, replayDeadLetters } from "./replays.ts";
+import { purgeDeadLetter } from "./settle.ts";
 import { toDeadLetter, toLetterFilter } from "./view.ts";
 
 /** Letters acted on together. */
@@ -26,22 +25,26 @@ const PAGE = 100;
 /** Letters shown in a report. */
 const SAMPLE = 20;
 
-/** What became of a letter: done, or why not. */
+/** The provider of that name, or all. Throws PROV_UNKNOWN. */
+export type Wanted = (provider?: string) => readonly DeadLetterParts[];
+
+/** What became of a dead letter: done, or why not. */
 type Outcome = "done" | string;
 
 interface Action {
   verb: "replay" | "accept" | "purge";
   past: string;
   /** What the selection must also hold, where it says nothing of it. */
-  usual: LetterFilter;
+  usual: IndexFilter;
   /** Why this letter cannot be acted on, as far as can be told beforehand. */
-  refuses(letter: Letter): string | undefined;
-  perform(context: ProviderContext, letters: Letter[], by: Asker): Promise<Outcome[]>;
+  refuses(letter: StoredDeadLetter): string | undefined;
+  perform(parts: DeadLetterParts, letters: StoredDeadLetter[], by: Asker): Promise<Outcome[]>;
 }
 
-const stateOf = (letter: Letter): string | undefined => (letter.state === "dead" ? undefined : letter.state);
+const stateOf = (letter: StoredDeadLetter): string | undefined =>
+  letter.state === "dead" ? undefined : letter.state;
 
-export function makeLetterActions(parts: EngineParts): Pick<DeadLetters, "replay" | "accept" | "purge"> {
+export function makeOperatorActions(wanted: Wanted): Pick<DeadLetters, "replay" | "accept" | "purge"> {
   return {
     async replay(selection, options = {}) {
       const runs = new Map<string, ReplayReport["runs"][number]>();
@@ -51,37 +54,37 @@ export function makeLetterActions(parts: EngineParts): Pick<DeadLetters, "replay
         past: "replayed",
         usual: { state: "dead" },
         refuses: (letter) => (letter.kind === "job" ? "not ours" : stateOf(letter)),
-        async perform(context, letters, by) {
-          const takes = await replayLetters(
-            context,
+        async perform(parts, letters, by) {
+          const takes = await replayDeadLetters(
+            parts,
             letters.map(({ id }) => id),
             by,
           );
-          for (const take of takes) if (take.kind === "taken") noteRun(runs, context, take);
+          for (const take of takes) if (take.kind === "taken") noteRun(runs, parts, take);
           return takes.map((take) => (take.kind === "taken" ? "done" : take.why));
         },
       };
-      const report = await act(parts, selection, options, action, ({ kind }) => {
+      const report = await act(wanted, selection, options, action, ({ kind }) => {
         if (kind === "record") badRecords += 1;
       });
       for (const run of runs.values()) {
-        const now = await openReplays(contextOf(parts, run.provider));
+        const now = await openReplays(wanted(run.provider)[0]!);
         if (now?.runId === run.runId) run.waitingFor = now.waitingFor;
       }
       return { ...report, badRecords, runs: [...runs.values()] };
     },
 
     accept: (selection, options = {}) =>
-      act(parts, selection, options, {
+      act(wanted, selection, options, {
         verb: "accept",
         past: "accepted",
         usual: { state: "dead", class: "bad-record" },
         refuses: (letter) => (letter.kind === "record" ? stateOf(letter) : "not a bad record"),
-        perform: (context, letters, by) =>
+        perform: (parts, letters, by) =>
           Promise.all(
             letters.map(async ({ id }) => {
-              const at = new Date(await context.runs.now()).toISOString();
-              const outcome = await context.letters.accept(id, { ...by, at });
+              const at = new Date(await parts.runs.now()).toISOString();
+              const outcome = await parts.deadLetters.accept(id, { ...by, at });
               return outcome === "changed" ? "done" : outcome;
             }),
           ),
@@ -89,14 +92,14 @@ export function makeLetterActions(parts: EngineParts): Pick<DeadLetters, "replay
 
     async purge(selection, options = {}) {
       const lost: PurgeReport["lost"] = { batches: 0, batchRecords: 0, records: 0, rawBytes: 0 };
-      const lose = (letter: Letter): void => {
+      const lose = (letter: StoredDeadLetter): void => {
         if (letter.kind === "record") lost.records += 1;
         else lost.batches += 1;
         lost.batchRecords += letter.kind === "batch" ? letter.size : 0;
         lost.rawBytes += letter.rawBytes;
       };
       const report = await act(
-        parts,
+        wanted,
         selection,
         options,
         {
@@ -104,7 +107,7 @@ export function makeLetterActions(parts: EngineParts): Pick<DeadLetters, "replay
           past: "purged",
           usual: {},
           refuses: (letter) => (letter.state === "replaying" ? "replaying" : undefined),
-          perform: (context, letters) => Promise.all(letters.map((letter) => purge(context, letter))),
+          perform: (parts, letters) => Promise.all(letters.map((letter) => purge(parts, letter))),
         },
         lose,
       );
@@ -114,17 +117,17 @@ export function makeLetterActions(parts: EngineParts): Pick<DeadLetters, "replay
 }
 
 /** The failed job first: one without a letter would get a new one. */
-async function purge(context: ProviderContext, letter: Letter): Promise<Outcome> {
+async function purge(parts: DeadLetterParts, letter: StoredDeadLetter): Promise<Outcome> {
   if (letter.jobId !== "") {
-    await context.queue.remove(letter.jobId);
-    if ((await context.queue.missing([letter.jobId])).size === 0) return "its job is at work";
+    await parts.queue.remove(letter.jobId);
+    if ((await parts.queue.missing([letter.jobId])).size === 0) return "its job is at work";
   }
-  return (await purgeLetter(context, letter)) ? "done" : "moved";
+  return (await purgeDeadLetter(parts, letter)) ? "done" : "moved";
 }
 
 function noteRun(
   runs: Map<string, ReplayReport["runs"][number]>,
-  { provider }: ProviderContext,
+  { provider }: DeadLetterParts,
   take: Taken,
 ): void {
   const known = runs.get(take.runId);
@@ -133,11 +136,11 @@ function noteRun(
 }
 
 async function act(
-  parts: EngineParts,
+  wanted: Wanted,
   selection: DeadLetterSelection,
   options: DeadLetterActionOptions,
   action: Action,
-  onDone: (letter: Letter) => void = () => undefined,
+  onDone: (letter: StoredDeadLetter) => void = () => undefined,
 ): Promise<DeadLetterReport> {
   const report: DeadLetterReport = {
     dryRun: options.dryRun ?? false,
@@ -148,8 +151,8 @@ async function act(
   };
   const by: Asker = { actor: options.actor ?? "library", reason: options.reason ?? null };
   const perPage = Math.min(PAGE, options.rate?.max ?? PAGE);
-  const told = new Map<ProviderContext, number>();
-  for await (const { context, letters, gone } of pages(parts, selection, action.usual, perPage)) {
+  const told = new Map<DeadLetterParts, number>();
+  for await (const { parts, letters, gone } of pages(wanted, selection, action.usual, perPage)) {
     const room = (options.limit ?? Number.POSITIVE_INFINITY) - report.matched;
     if (room <= 0 || options.signal?.aborted) break;
     if (gone > 0) skip(report, "gone", gone);
@@ -161,11 +164,11 @@ async function act(
       return why === undefined;
     });
     if (able.length === 0) continue;
-    if (!report.dryRun && !told.has(context)) {
-      await say(context, `${action.verb} begun`, selection, by);
-      told.set(context, 0);
+    if (!report.dryRun && !told.has(parts)) {
+      await say(parts, `${action.verb} begun`, selection, by);
+      told.set(parts, 0);
     }
-    const outcomes = report.dryRun ? able.map(() => "done") : await action.perform(context, able, by);
+    const outcomes = report.dryRun ? able.map(() => "done") : await action.perform(parts, able, by);
     for (const [i, letter] of able.entries()) {
       if (outcomes[i] !== "done") {
         skip(report, outcomes[i]!, 1);
@@ -173,13 +176,13 @@ async function act(
       }
       report.done += 1;
       onDone(letter);
-      if (report.sample.length < SAMPLE) report.sample.push(toDeadLetter(context.provider.name, letter));
-      if (!report.dryRun) told.set(context, told.get(context)! + 1);
+      if (report.sample.length < SAMPLE) report.sample.push(toDeadLetter(parts.provider.name, letter));
+      if (!report.dryRun) told.set(parts, told.get(parts)! + 1);
     }
     options.onProgress?.(report.done);
     if (options.rate && !report.dryRun) await pace(options.rate, able.length, options.signal);
   }
-  for (const [context, done] of told) await say(context, `${action.past} ${done}`, selection, by);
+  for (const [parts, done] of told) await say(parts, `${action.past} ${done}`, selection, by);
   return report;
 }
 
@@ -196,13 +199,13 @@ async function pace(
 }
 
 async function say(
-  context: ProviderContext,
+  parts: DeadLetterParts,
   what: string,
   selection: DeadLetterSelection,
   by: Asker,
 ): Promise<void> {
-  const at = new Date(await context.runs.now()).toISOString();
-  await context.letterActions.add({ at, what, selection: inWords(selection), ...by });
+  const at = new Date(await parts.runs.now()).toISOString();
+  await parts.operatorActions.add({ at, what, selection: inWords(selection), ...by });
 }
 
 /** `all`, `code VAL_RECORD_FIELD, older than 24 h`, or the ids. */
@@ -218,44 +221,43 @@ function inWords(selection: DeadLetterSelection): string {
 }
 
 interface Page {
-  context: ProviderContext;
-  letters: Letter[];
+  parts: DeadLetterParts;
+  letters: StoredDeadLetter[];
   /** Ids of the selection that no provider knows. */
   gone: number;
 }
 
 async function* pages(
-  parts: EngineParts,
+  wanted: Wanted,
   selection: DeadLetterSelection,
-  usual: LetterFilter,
+  usual: IndexFilter,
   size: number,
 ): AsyncGenerator<Page> {
-  if ("ids" in selection) return yield* named(parts, [...new Set(selection.ids)], size);
+  if ("ids" in selection) return yield* named(wanted, [...new Set(selection.ids)], size);
   const { provider } = selection satisfies DeadLetterFilter;
-  const contexts = provider === undefined ? [...parts.contexts.values()] : [contextOf(parts, provider)];
-  for (const context of contexts) {
-    const filter = { ...usual, ...toLetterFilter(selection, await context.runs.now()) };
-    let from: LetterPlace | null = null;
+  for (const parts of wanted(provider)) {
+    const filter = { ...usual, ...toLetterFilter(selection, await parts.runs.now()) };
+    let from: IndexPlace | null = null;
     for (;;) {
-      const letters: Letter[] = await context.letters.page(filter, from, size);
+      const letters: StoredDeadLetter[] = await parts.deadLetters.page(filter, from, size);
       const last = letters.at(-1);
       if (last === undefined) break;
-      yield { context, letters, gone: 0 };
+      yield { parts, letters, gone: 0 };
       if (letters.length < size) break;
       from = { ms: last.lastMs, id: last.id };
     }
   }
 }
 
-async function* named(parts: EngineParts, ids: string[], size: number): AsyncGenerator<Page> {
-  const contexts = [...parts.contexts.values()];
+async function* named(wanted: Wanted, ids: string[], size: number): AsyncGenerator<Page> {
+  const providers = wanted();
   for (let i = 0; i < ids.length; i += size) {
     const some = ids.slice(i, i + size);
-    const found = await Promise.all(contexts.map(({ letters }) => letters.many(some)));
+    const found = await Promise.all(providers.map(({ deadLetters }) => deadLetters.many(some)));
     let gone = some.length - found.reduce((sum, letters) => sum + letters.length, 0);
-    for (const [n, context] of contexts.entries()) {
-      if (found[n]!.length === 0 && !(gone > 0 && n === contexts.length - 1)) continue;
-      yield { context, letters: found[n]!, gone };
+    for (const [n, parts] of providers.entries()) {
+      if (found[n]!.length === 0 && !(gone > 0 && n === providers.length - 1)) continue;
+      yield { parts, letters: found[n]!, gone };
       gone = 0;
     }
   }

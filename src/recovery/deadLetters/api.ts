@@ -2,7 +2,7 @@
  * Dead letters as CLI, dashboard and scripts see them: batches and records that gave up, kept until a person replays,
  * accepts or purges them. docs/dead-letters.md says what each of these means.
  */
-import type { PersonRequest } from "../core/actor.ts";
+import type { PersonRequest } from "../../core/actor.ts";
 
 /**
  * exhausted: all attempts were used up · permanent: it can never work as it is · stalled: BullMQ itself failed the job ·
@@ -61,9 +61,9 @@ export type DeadLetterSelection = DeadLetterFilter | { ids: readonly string[] };
 export interface DeadLetterActionOptions extends PersonRequest {
   /** Only say what would be done. */
   dryRun?: boolean;
-  /** At most so many letters. */
+  /** At most so many dead letters. */
   limit?: number;
-  /** At most so many letters in any such time; the call lasts as long as that takes. */
+  /** At most so many dead letters in any such time; the call lasts as long as that takes. */
   rate?: { max: number; windowMs: number };
   /** Ends the call between two letters; what was done stays done. */
   signal?: AbortSignal;

@@ -1,47 +1,47 @@
 /**
  * Replays of dead letters, as far as they touch queue and runs. The protocol, of each letter: take it and plan its batch
- * anew (one script); add the job, from the plan; remove the old failed job. A crash after the first step leaves a planned
+ * again (one script); add the job, from the plan; remove the old failed job. A crash after the first step leaves a planned
  * batch without a job, which the reconciler mends, and an old job, which the sweeper removes.
  */
 
-import type { Asker, Take, Taken } from "../recovery/deadLetters/replayRuns.ts";
-import type { BatchEntry } from "../runs/runs.ts";
-import { cleanUp } from "./cleanUp.ts";
-import type { ProviderContext } from "./context.ts";
-import { processActor } from "./governor.ts";
+import { processActor } from "../../runs/processIdentity.ts";
+import type { BatchEntry } from "../../runs/runRecord.ts";
+import { cleanUp } from "../closedRuns.ts";
+import type { DeadLetterParts } from "./parts.ts";
+import type { Asker, Take, Taken } from "./replayRuns.ts";
 
 /** Jobs added at once. */
 const AT_ONCE = 100;
 
 /** Letters, all at once; a page of them at most. Says of each whether it was taken, in the order given. */
-export async function replayLetters(
-  context: ProviderContext,
+export async function replayDeadLetters(
+  parts: DeadLetterParts,
   ids: readonly string[],
   by: Asker,
 ): Promise<Take[]> {
-  const now = await context.runs.now();
+  const now = await parts.runs.now();
   // The first one alone: it may create the replay run that the others then find.
   const takes: Take[] = [];
-  if (ids[0] !== undefined) takes.push(await context.replayRuns.take(ids[0], by, now));
-  takes.push(...(await Promise.all(ids.slice(1).map((id) => context.replayRuns.take(id, by, now)))));
+  if (ids[0] !== undefined) takes.push(await parts.replayRuns.take(ids[0], by, now));
+  takes.push(...(await Promise.all(ids.slice(1).map((id) => parts.replayRuns.take(id, by, now)))));
   const taken = takes.filter((take): take is Taken => take.kind === "taken");
   await addJobs(
-    context,
+    parts,
     taken.filter(({ runState }) => runState === "open"),
   );
-  // Whoever opens the run that waits adds all that is planned in it by then: these, too.
-  if (taken.some(({ runState }) => runState === "waiting")) await openReplays(context);
+  // The process that opens the waiting run adds all jobs that are planned in it by then, these included.
+  if (taken.some(({ runState }) => runState === "waiting")) await openReplays(parts);
   await Promise.all(
     taken.map(async ({ letter }) => {
       if (letter.jobId === "") return;
-      await context.queue.remove(letter.jobId);
-      await context.letters.forgetJob(letter.id, letter.jobId);
+      await parts.queue.remove(letter.jobId);
+      await parts.deadLetters.forgetJob(letter.id, letter.jobId);
     }),
   );
   return takes;
 }
 
-async function addJobs(context: ProviderContext, taken: readonly Taken[]): Promise<void> {
+async function addJobs(parts: DeadLetterParts, taken: readonly Taken[]): Promise<void> {
   const groups = new Map<string, Taken[]>();
   for (const one of taken) {
     const name = `${one.runId} ${one.generation}`;
@@ -49,11 +49,11 @@ async function addJobs(context: ProviderContext, taken: readonly Taken[]): Promi
   }
   for (const group of groups.values()) {
     const { runId, generation } = group[0]!;
-    const entries = await context.runs.entries(
+    const entries = await parts.batches.entries(
       runId,
       group.map(({ key }) => key),
     );
-    await context.queue.addBatches(runId, entries, generation);
+    await parts.queue.addBatches(runId, entries, generation);
   }
 }
 
@@ -65,8 +65,8 @@ export interface ReplaysNow {
 }
 
 /** Opens the replay run that waits, when nothing stands in its way, and adds its jobs. Safe at any time, from any pod. */
-export async function openReplays(context: ProviderContext): Promise<ReplaysNow | null> {
-  const { runs, replayRuns, governor } = context;
+export async function openReplays(parts: DeadLetterParts): Promise<ReplaysNow | null> {
+  const { runs, replayRuns, governor } = parts;
   for (;;) {
     const runId = await runs.replayRunId();
     if (runId === null) return null;
@@ -83,21 +83,21 @@ export async function openReplays(context: ProviderContext): Promise<ReplaysNow 
       return { runId, open: false, waitingFor: `the run ${await runs.openRunId()} is open` };
     }
     if (outcome === "unclean") {
-      for (const unclean of await runs.uncleanRunIds()) await cleanUp(context, unclean);
+      for (const unclean of await runs.uncleanRunIds()) await cleanUp(parts, unclean);
       continue;
     }
     await governor.runOpened(processActor(), "dead letters are replayed");
-    await addPlanned(context, runId);
+    await addPlanned(parts, runId);
     return { runId, open: true, waitingFor: null };
   }
 }
 
 /** The jobs of all that was planned while the run waited. */
-async function addPlanned(context: ProviderContext, runId: string): Promise<void> {
-  const planned = [...(await context.runs.statuses(runId))].filter(([, { letter }]) => letter === "p");
+async function addPlanned(parts: DeadLetterParts, runId: string): Promise<void> {
+  const planned = [...(await parts.batches.statuses(runId))].filter(([, { letter }]) => letter === "p");
   for (let i = 0; i < planned.length; i += AT_ONCE) {
     const keys = planned.slice(i, i + AT_ONCE).map(([key]) => key);
-    const entries: BatchEntry[] = await context.runs.entries(runId, keys);
-    await context.queue.addBatches(runId, entries);
+    const entries: BatchEntry[] = await parts.batches.entries(runId, keys);
+    await parts.queue.addBatches(runId, entries);
   }
 }

@@ -1,7 +1,5 @@
-/** When a provider is paused by itself: too many errors, or its dead letters at their cap. Pure. */
-import type { LetterLimits } from "../recovery/deadLetters/deadLetterStore.ts";
-import { failedRecords } from "../runs/runRecord.ts";
-import type { RunRecord } from "../runs/runs.ts";
+/** When a provider is paused automatically because too many records failed. Pure. */
+import { failedRecords, type RunRecord } from "../runs/runRecord.ts";
 
 export interface ErrorLimits {
   /** Share of the records processed that may fail for good. */
@@ -38,32 +36,4 @@ export function tooManyErrors(
     `PROV_ERROR_RATE: ${errors} of ${processed} records (${share} %) failed for good; ` +
     `${top.map(([code, n]) => `${code} ×${n}`).join(", ")}; for example ${latest[0]?.message ?? "none"}`;
   return { reason, details: { errors, processed, codes: Object.fromEntries(top) } };
-}
-
-/** From this share of the cap on people are warned. */
-const NEAR = 0.9;
-
-export type CapLevel = "ok" | "near" | "full";
-
-export interface Letters {
-  /** Those that are not accepted. */
-  letters: number;
-  rawBytes: number;
-}
-
-/** The greater of both shares; 1 is full. */
-export const capShare = (now: Letters, limits: LetterLimits): number =>
-  Math.max(now.letters / limits.entries, now.rawBytes / limits.rawBytes);
-
-export function capLevel(now: Letters, limits: LetterLimits): CapLevel {
-  const share = capShare(now, limits);
-  if (share >= 1) return "full";
-  return share >= NEAR ? "near" : "ok";
-}
-
-export function capReason(now: Letters, limits: LetterLimits): PauseReason {
-  const reason =
-    `PROV_DLQ_FULL: ${now.letters} dead letters (of ${limits.entries}) with ${now.rawBytes} raw bytes ` +
-    `(of ${limits.rawBytes}); replay, accept or purge some, then resume`;
-  return { reason, details: { ...now, maxLetters: limits.entries, maxRawBytes: limits.rawBytes } };
 }
