@@ -55,7 +55,7 @@ export interface ExtractContext {
   lastAttempt: boolean;
   /** How many records to ask for at once. Shared by all batches of this process; shrinks and grows back. */
   pageSize: PageSize;
-  /** Claim-check slices of this run (compressed at rest). StagedSlices the same name again replaces it. */
+  /** Claim-check slices of this run (compressed at rest). Staging the same name again replaces it. */
   stage(name: string, slice: StagedSlice): Promise<void>;
   loadStaged(name: string): Promise<StagedSlice>;
   /** Notes that bytes of this digest were read and are wrong; true when this run has met them before. */
