@@ -42,7 +42,7 @@ import { Runs } from "./runs/runs.ts";
 import { StagedSlices } from "./runs/stagedSlices.ts";
 import { makeUpstream, type Upstream } from "./upstream/client.ts";
 import { ALONE, type ProviderContext } from "./workers/context.ts";
-import { governedPool } from "./workers/fleetDuties.ts";
+import { governedPool } from "./workers/fleetServices.ts";
 import { Governor } from "./workers/governor.ts";
 import { AdaptivePageSize } from "./workers/pageSize.ts";
 import { ShutdownHooks, STOP_DEADLINE_MS, shutDown } from "./workers/shutdown.ts";

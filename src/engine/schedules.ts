@@ -3,7 +3,7 @@ import { parseSchedule, type ScheduleSetting } from "../core/schedule.ts";
 import type { RunMode } from "../providers/contract.ts";
 import { schedulesOf } from "../providers/contract.ts";
 import { type PlannedSchedule, scheduleId } from "../queues/schedulePlan.ts";
-import { ScheduleDuty } from "../workers/scheduleDuty.ts";
+import { FleetSchedules } from "../workers/fleetSchedules.ts";
 import type { ProviderStatus, ScheduleView } from "./api.ts";
 import { contextOf, type EngineParts } from "./parts.ts";
 
@@ -29,9 +29,9 @@ function defaultOf(
   throw new Error(`provider ${provider.name}: its default schedule cannot be read: ${read.problem}`);
 }
 
-export function makeScheduleDuty(parts: EngineParts): ScheduleDuty {
+export function makeFleetSchedules(parts: EngineParts): FleetSchedules {
   const { runsQueue, schedulePlan, logger } = parts;
-  return new ScheduleDuty({
+  return new FleetSchedules({
     plan: schedulePlan,
     mine: planOf(parts),
     logger,

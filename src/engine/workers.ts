@@ -5,12 +5,12 @@ import { toWorkerView, WorkerRegistry } from "../recovery/workerRegistry.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { Upstream } from "../upstream/client.ts";
 import { ActiveBatches } from "../workers/activeBatches.ts";
-import { FleetDuties } from "../workers/fleetDuties.ts";
+import { FleetServices } from "../workers/fleetServices.ts";
 import { type ShutdownStep, STOP_DEADLINE_MS } from "../workers/shutdown.ts";
 import { BatchWorker } from "../workers/worker.ts";
 import type { Engine, StopOptions, WorkerHandle, WorkerStatus } from "./api.ts";
 import type { EngineParts } from "./parts.ts";
-import { makeScheduleDuty } from "./schedules.ts";
+import { makeFleetSchedules } from "./schedules.ts";
 import { version } from "./version.ts";
 
 /** How long a dead process stays registered with an upstream: its registration must expire before ours is accepted. */
@@ -58,7 +58,7 @@ export function makeWorkers(parts: EngineParts): EngineWorkers {
         openBlocking: () => connections.open("blocking"),
         contexts: mine,
         gate: parts.gate,
-        fleet: new FleetDuties({
+        fleet: new FleetServices({
           redis,
           keys,
           macro,
@@ -71,7 +71,7 @@ export function makeWorkers(parts: EngineParts): EngineWorkers {
         takesRuns: wanted.providers === undefined,
         runsQueue: parts.runsQueue,
         schedulePlan: parts.schedulePlan,
-        schedules: wanted.schedules ? makeScheduleDuty(parts) : undefined,
+        schedules: wanted.schedules ? makeFleetSchedules(parts) : undefined,
         registry,
         pool,
         active,

@@ -10,7 +10,7 @@ import type { TroubleGate } from "../redis/troubleGate.ts";
 import type { Governor } from "./governor.ts";
 import type { AdaptivePageSize } from "./pageSize.ts";
 
-/** Does a control operation and has its time told, where somebody listens. */
+/** Does a control operation and reports its duration, where there is a reporter. */
 export const timed = <T>(
   context: Pick<ProviderContext, "reporter">,
   operation: () => Promise<T>,
@@ -41,7 +41,7 @@ export interface ProviderContext extends DeadLetterParts {
   /** Processes that died at work, by batch. */
   deaths: BatchDeaths;
   governor: Governor;
-  /** Of the worker that this context is for: tells how long control operations take, and what was settled. */
+  /** The reporter of this context's worker: durations of control operations, and messages that ended. */
   reporter: LoadReporter | undefined;
   /** Records fetched and not yet committed, over all providers of that worker. */
   buffer: { records: number };

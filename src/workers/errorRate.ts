@@ -15,7 +15,7 @@ export interface PauseReason {
 
 /**
  * Too many records failed for good since the run began or was resumed? `latest` are those that failed just now.
- * Of a replay run only fresh bad records count: what fails again was counted when it failed first.
+ * In a replay run only new bad records count: what fails again was counted when it failed first.
  */
 export function tooManyErrors(
   run: RunRecord,

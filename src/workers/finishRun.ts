@@ -1,8 +1,8 @@
 /**
- * The last step of a run, when every batch has settled: is it the whole truth? If so close the door, remove what the
- * upstream no longer has, move watermark and change key; if not, walk on, or end honestly as incomplete.
+ * The last step of a run, when every batch has ended: verifies what was received. A verified run begins to close, removes what
+ * the upstream no longer has and moves watermark and change key. Any other is extended, or ends as incomplete.
  *
- * Killed anywhere it is repeated: an open run is judged anew; a closing one goes on with the verdict that it kept.
+ * After a crash the step is repeated: an open run is verified again, a closing run continues with its stored verdict.
  */
 import type { Edition } from "../core/edition.ts";
 import { UeeError } from "../core/errors.ts";
@@ -34,7 +34,7 @@ interface KeptVerdict {
   /** Watermark and change key move. */
   verified: boolean;
   watermark: string | null;
-  /** Of a snapshot, where it names one. */
+  /** The edition of a snapshot that names one. */
   edition?: Edition;
   removals: boolean;
   notModified?: boolean;
@@ -286,7 +286,7 @@ async function removeUnseen(
   verdict: KeptVerdict,
   signal: AbortSignal,
 ): Promise<KeptVerdict> {
-  // The guard judges once; a repeated finish step must not judge the rest of a removal that was allowed as a whole.
+  // The guard decides once: a repeated finish step must not refuse the rest of a removal that was allowed as a whole.
   if (run.removal === null) {
     let candidates = 0;
     for await (const ids of context.records.unseen(run.id, run.pass)) candidates += ids.length;
@@ -302,7 +302,7 @@ async function removeUnseen(
       );
     }
     await context.runs.setFields(attempt, { removal: String(candidates) });
-    // The door is shut: nobody can come to miss any more.
+    // The run is closing: no commit can change which records are missing.
     if (candidates === 0) return verdict;
   }
   for await (const ids of context.records.unseen(run.id, run.pass)) {

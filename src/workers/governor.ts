@@ -1,10 +1,10 @@
 /**
  * What stands between a provider's jobs and their steps: the provider's machine and the permit pool. A batch asks to be
- * admitted; whoever is paused, waits, or gets no permit goes back without spending an attempt. What happens to batches is
- * told to the machine, so that its state is true for the whole fleet.
+ * admitted; a batch whose provider is paused or waits, or that gets no permit, goes back without spending an attempt. What happens to batches
+ * moves the machine, so that its state is true for the whole fleet.
  *
- * Nothing here decides what is written: fences and the run's door do. A transition that is missed (a crash, a lost reply)
- * makes the state late, never a record wrong; `align` mends it.
+ * Nothing here decides what is written: fences and the run's state do. A transition that is missed (a crash, a lost reply)
+ * makes the state late, never a record wrong; `align` repairs it.
  */
 import type { Actor } from "../core/actor.ts";
 import { UeeError } from "../core/errors.ts";
@@ -112,7 +112,7 @@ export class Governor {
     }
   }
 
-  /** A batch of an open run came before the word of whoever opened it: who and why is told here, too. */
+  /** A batch of an open run came before the transition of the caller that opened it: this one names that caller and its reason. */
   async #openedBefore(runId: string): Promise<ProviderState> {
     return (await this.#o.machine.attempt("open_run", await this.#openerOf(runId))).snapshot.state;
   }
@@ -202,7 +202,7 @@ export class Governor {
     if (pause) await this.#pauseByItself(pause, factsOf(run));
   }
 
-  /** A batch was buried: warns when the dead letters come near their cap, and pauses the provider at it. */
+  /** A batch was marked dead: warns when the dead letters come near their cap, and pauses the provider at it. */
   async watchDeadLetters(now: CountedDeadLetters & { isNew: boolean }): Promise<void> {
     const { deadLetters, provider, logger } = this.#o;
     if (!now.isNew) return;
@@ -249,7 +249,7 @@ export class Governor {
       repair: string,
       by: { actor: Actor; reason: string | undefined } = { actor: this.#actor, reason: "repaired" },
     ): Promise<void> => {
-      // Judged on what was read: whoever moved it meanwhile knew better.
+      // Decided on what was read: a transition in between stands.
       const result = await machine.attempt(event, {
         ...by,
         expect: { version: snapshot.version },
@@ -273,7 +273,7 @@ export class Governor {
     }
     const counts = await deadLetters.counts();
     if (counts.fullDue) {
-      // Somebody buried the letter that filled them, and died.
+      // A process created the dead letter that reached the cap, and died before it paused the provider.
       const { dead, replaying } = counts.byState;
       await this.#pauseAtCap({ letters: dead + replaying, rawBytes: counts.countedBytes });
       repairs.push("dead letters at their cap whose provider was not paused");

@@ -1,6 +1,6 @@
 /**
- * A worker's word to the fleet: renewed every few seconds, measured anew every 10 s and whenever its state changes. A word
- * that Redis does not take is missed; the next one comes.
+ * A worker's registration: renewed every few seconds, with new measurements every 10 s and whenever its state changes. One that
+ * Redis does not take is missed; the next follows.
  */
 import type { Redis } from "ioredis";
 import { HEARTBEAT_MS, LIVE_MS, type WorkerFacts, type WorkerRegistry } from "../recovery/workerRegistry.ts";

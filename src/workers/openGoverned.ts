@@ -1,4 +1,4 @@
-/** Opens a run unless its provider is paused: a person's word stands, whoever asks. */
+/** Opens a run unless its provider is paused: a pause by an operator holds for every caller. */
 import type { Actor } from "../core/actor.ts";
 import type { RunMode } from "../providers/contract.ts";
 import { type OpenedRun, openRun } from "../runs/openRun.ts";

@@ -27,7 +27,7 @@ const byClass: Record<ErrorClass, Verdict> = {
   refused: "dead",
 };
 
-/** Codes that end an attempt without a word to the queue: somebody else has the batch or the run is over. */
+/** Codes that end an attempt without a report to the queue: another attempt has the batch, or the run is over. */
 const superseded = new Set(["STOR_FENCED", "RPC_LOCK_LOST", "RPC_JOB_GONE"]);
 
 /**

@@ -1,6 +1,6 @@
 /**
- * From a BullMQ job to an outcome: chooses the steps by the job's name, and does what a failure owes the run (burial,
- * failing) under the attempt's own fence before the queue hears of it.
+ * From a BullMQ job to an outcome: chooses the steps by the job's name, and does what a failure requires (marks the batch
+ * dead, fails the run) under the attempt's own fence before the queue hears of it.
  */
 import { toUeeError, UeeError } from "../core/errors.ts";
 import { type BatchJob, batchJob } from "../queues/jobCatalog.ts";
@@ -108,7 +108,7 @@ export class BatchProcessor {
     }
     const attempt = thrown instanceof AttemptError ? thrown.attempt : undefined;
     const cause = thrown instanceof AttemptError ? thrown.cause : thrown;
-    // Of Redis, not of the batch.
+    // A fault of Redis, not of the batch.
     if (!signal.aborted && this.#context.gate.met(cause)) throw cause;
     // Whatever an aborted step throws, the reason of the abort is the reason.
     const error = signal.aborted ? toUeeError(signal.reason) : toUeeError(mapRedisError(cause));

@@ -239,7 +239,7 @@ async function fetchStep(
 /** What a batch received, and that it is to be left alone. */
 type Answer = Extracted<unknown> & { older?: string };
 
-/** Of an older edition nothing counts as received, not even that it was: replays of newer slices stay possible. */
+/** An older edition counts as not received at all, so that replays of newer slices stay possible. */
 const nothingOf = (older: string): Answer => ({ records: [], fetchedAt: 0, older });
 
 async function workStep(

@@ -6,7 +6,7 @@
 import { toUeeError, UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 
-/** What a whole stop may take where nobody said otherwise, ms. */
+/** What a whole stop may take by default, ms. */
 export const STOP_DEADLINE_MS = 25_000;
 const HOOK_TIMEOUT_MS = 5_000;
 const HOOK_ORDER = 100;

@@ -1,6 +1,6 @@
 /**
- * A job's work and its word to the queue, through whatever trouble Redis has meanwhile. Trouble spends no attempt: it is
- * waited for at the gate, and while the job's lock is still ours all of it is done anew. That harms nothing: an attempt
+ * A job's work and the report of its outcome, through any trouble that Redis has meanwhile. Trouble spends no attempt: the job
+ * waits at the gate, and while its lock is still held all of it is done again. That harms nothing: an attempt
  * takes a new fence, and what was committed before compares equal.
  */
 import { UeeError } from "../core/errors.ts";
@@ -13,7 +13,7 @@ import { type Outcome, outcomeOf } from "./outcome.ts";
 export interface GatedWork {
   gate: TroubleGate;
   job: TakenJob;
-  /** Fires when the job is to be given up here: its lock is lost, the process shuts down, somebody paused. */
+  /** Fires when the job is to be given up here: its lock is lost, the process shuts down, an operator paused the provider. */
   signal: AbortSignal;
   work(): Promise<Outcome>;
 }
@@ -24,7 +24,7 @@ export async function throughTrouble(options: GatedWork): Promise<void> {
   for (let waited = gate.trouble !== undefined; ; ) {
     try {
       await gate.whenOpen(signal);
-      // Nobody could renew the lock meanwhile.
+      // The lock could not be renewed meanwhile.
       const kept = !waited || (await job.extendLock());
       const outcome = kept ? await work() : outcomeOf(new UeeError("RPC_LOCK_LOST"), job.attempts);
       return await job.report(outcome);

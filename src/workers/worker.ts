@@ -17,14 +17,15 @@ import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
 import type { Keys } from "../redis/keys.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
 import type { ActiveBatches } from "./activeBatches.ts";
+import { type ConsumedQueue, Consumers } from "./consumers.ts";
 import type { ProviderContext } from "./context.ts";
-import type { FleetDuties } from "./fleetDuties.ts";
+import type { FleetSchedules } from "./fleetSchedules.ts";
+import type { FleetServices } from "./fleetServices.ts";
 import type { WorkerReport } from "./handle.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { Maintenance } from "./maintenance.ts";
 import { BatchProcessor } from "./processor.ts";
-import { QueueTaker, type TakenQueue } from "./queueTaker.ts";
 import { RunsConsumer } from "./runsConsumer.ts";
-import type { ScheduleDuty } from "./scheduleDuty.ts";
 import {
   type OnShutdown,
   ShutdownHooks,
@@ -34,7 +35,6 @@ import {
   shutDown,
 } from "./shutdown.ts";
 import { watchTrouble } from "./troubleWatch.ts";
-import { Upkeep } from "./upkeep.ts";
 
 /** Jobs of the queue `runs` in one worker at once. */
 const RUNS_CONCURRENCY = 4;
@@ -56,16 +56,16 @@ export interface WorkerDependencies {
   /** Shut while Redis is in trouble. */
   gate: TroubleGate;
   /** What every worker does for the fleet beside its batches. */
-  fleet: FleetDuties;
+  fleet: FleetServices;
   /** Takes the jobs of the queue `runs` too; only for workers of all providers. */
   takesRuns: boolean;
   runsQueue: RunsQueue;
   schedulePlan: SchedulePlan;
   /** Keeps the fleet's schedules. */
-  schedules: ScheduleDuty | undefined;
+  schedules: FleetSchedules | undefined;
   registry: WorkerRegistry;
   pool: PermitPool;
-  /** Of all workers of this process. */
+  /** The batches at work of all workers of this process. */
   active: ActiveBatches;
   /** Batches of one provider in this process at once, the prefetched one included. */
   concurrency: number;
@@ -79,10 +79,10 @@ export class BatchWorker {
   readonly onShutdown: OnShutdown;
   readonly #deps: WorkerDependencies;
   readonly #logger: Logger;
-  readonly #queues: readonly TakenQueue[];
-  readonly #taker: QueueTaker;
+  readonly #queues: readonly ConsumedQueue[];
+  readonly #consumers: Consumers;
   readonly #hooks = new ShutdownHooks();
-  readonly #upkeep: Upkeep;
+  readonly #maintenance: Maintenance;
   readonly #reporter: LoadReporter;
   readonly #heartbeat: Heartbeat;
   /** Batches that a stop could not give back, because Redis was away. */
@@ -105,9 +105,9 @@ export class BatchWorker {
     const logger = this.#logger;
     this.onShutdown = this.#hooks.add;
     this.#queues = queuesOf(deps, logger);
-    this.#taker = new QueueTaker({ ...deps, workerId: id, queues: this.#queues, logger });
-    const { consumers } = this.#taker;
-    this.#upkeep = new Upkeep({
+    this.#consumers = new Consumers({ ...deps, workerId: id, queues: this.#queues, logger });
+    const { consumers } = this.#consumers;
+    this.#maintenance = new Maintenance({
       ...{ ...deps, workerId: id, consumers, logger },
       runsQueue: deps.takesRuns ? deps.runsQueue : undefined,
     });
@@ -117,7 +117,7 @@ export class BatchWorker {
       serves: { providers: contexts.map(({ provider }) => provider.name), runs: deps.takesRuns },
       measured: () => ({
         activeBatches: this.#batches().length,
-        lastFetchAgeMs: this.#taker.fetchAgeMs(),
+        lastFetchAgeMs: this.#consumers.fetchAgeMs(),
       }),
     });
   }
@@ -128,12 +128,12 @@ export class BatchWorker {
     try {
       await this.#heartbeat.start();
       for (const queue of this.#queues) await boundEvents(redis, queue);
-      await this.#upkeep.reconcile();
+      await this.#maintenance.reconcile();
       // Stopped before it took anything.
       if (this.#stopping !== undefined) return;
-      this.#unwatch = watchTrouble({ gate, consumers: this.#taker.consumers, contexts });
-      this.#taker.run();
-      this.#upkeep.start();
+      this.#unwatch = watchTrouble({ gate, consumers: this.#consumers.consumers, contexts });
+      this.#consumers.run();
+      this.#maintenance.start();
       await fleet.start(this.id, this.#reporter);
     } catch (error) {
       await this.stop({ deadlineMs: LOCK_MS });
@@ -146,7 +146,7 @@ export class BatchWorker {
 
   report(): WorkerReport {
     const { state } = this.#heartbeat;
-    const ageMs = this.#taker.fetchAgeMs();
+    const ageMs = this.#consumers.fetchAgeMs();
     const { trouble } = this.#deps.gate;
     const stale = ageMs > FETCH_STALE_MS && this.#heartbeat.answersForMs() > FETCH_STALE_MS;
     const reasons = [
@@ -168,8 +168,8 @@ export class BatchWorker {
     const { fleet, pool } = this.#deps;
     this.#heartbeat.enter("stopping");
     this.#unwatch();
-    const stopped = this.#taker.stop(new UeeError("SYS_SHUTDOWN"));
-    const mended = this.#upkeep.stop();
+    const stopped = this.#consumers.stop(new UeeError("SYS_SHUTDOWN"));
+    const mended = this.#maintenance.stop();
     const report = await shutDown(
       [
         {
@@ -184,12 +184,12 @@ export class BatchWorker {
         { name: "repairs", timeoutMs: 1_000, run: () => mended },
         { name: "permits", timeoutMs: 2_000, run: () => pool.settled() },
         { name: "heartbeat", timeoutMs: 1_000, run: () => this.#heartbeat.withdraw() },
-        { name: "fleet duties", timeoutMs: 2_000, run: () => fleet.stop(this.id) },
+        { name: "fleet services", timeoutMs: 2_000, run: () => fleet.stop(this.id) },
         ...this.#hooks.steps(),
       ],
       { deadlineMs, logger: this.#logger },
     );
-    this.#taker.disconnect();
+    this.#consumers.disconnect();
     return report;
   }
 
@@ -209,25 +209,25 @@ export class BatchWorker {
     }
     if (done) return;
     this.#stranded = this.#batches();
-    this.#taker.giveUp();
+    this.#consumers.giveUp();
     // Not for BullMQ to have closed: it would wait for connections to end that are between two attempts.
     while (this.#batches().length > 0) await sleep(LOOK_MS);
   }
 
   /** The batches at work, without the jobs of the queue `runs`. */
   #batches(): string[] {
-    return this.#taker.atWork(...this.#deps.contexts.map(({ runs }) => runs.keys.queue.name));
+    return this.#consumers.atWork(...this.#deps.contexts.map(({ runs }) => runs.keys.queue.name));
   }
 }
 
-function queuesOf(deps: WorkerDependencies, logger: Logger): TakenQueue[] {
+function queuesOf(deps: WorkerDependencies, logger: Logger): ConsumedQueue[] {
   const { contexts, concurrency, schedulePlan, gate, keys } = deps;
-  const queues = contexts.map((context): TakenQueue => {
+  const queues = contexts.map((context): ConsumedQueue => {
     const processor = new BatchProcessor(context);
     return { ...context.runs.keys.queue, concurrency, process: (...args) => processor.process(...args) };
   });
   if (!deps.takesRuns) return queues;
   const consumer = new RunsConsumer(contexts, schedulePlan, gate, logger);
-  const process: TakenQueue["process"] = (...args) => consumer.process(...args);
+  const process: ConsumedQueue["process"] = (...args) => consumer.process(...args);
   return [...queues, { ...keys.runsQueue, concurrency: RUNS_CONCURRENCY, process }];
 }

@@ -2,7 +2,7 @@
 import type { EventEmitter } from "node:events";
 import { isPing, type Pong } from "./messages.ts";
 
-/** The process as it is here; no `send` where nobody supervises it. */
+/** The process as it is here; no `send` where it has no supervisor. */
 export type SupervisedEnd = EventEmitter & Pick<NodeJS.Process, "send">;
 
 export interface Answering {

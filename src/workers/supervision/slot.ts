@@ -6,7 +6,7 @@ import type { Pong } from "./messages.ts";
 import { RestartBudget, type RestartPolicy } from "./restartBudget.ts";
 import { entryOf, type SlotEvent, type SlotState, workerMachine } from "./workerMachine.ts";
 
-/** What happened to a worker, for the log and for whoever watches. */
+/** What happened to a worker, for the log and for observers. */
 export type SupervisionEvent =
   | { event: "worker_started"; slot: number; pid: number }
   | { event: "worker_lost"; slot: number; pid: number; worker: string | null; how: string }

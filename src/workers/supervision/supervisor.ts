@@ -4,7 +4,7 @@
  * others go on.
  *
  * Misses are counted in rounds of ours that were on time: after a sleep of the whole machine, or while Redis is away or has
- * only just come back, nobody is killed for not having spoken.
+ * only just come back, no worker is killed for missing heartbeats.
  */
 import type { Logger } from "../../core/logger.ts";
 import { HEARTBEAT_MS } from "../../recovery/workerRegistry.ts";
@@ -82,7 +82,7 @@ export class Supervisor {
     this.#timer = setInterval(() => this.#round(), this.#timing.pingMs);
   }
 
-  /** Of the processes that run now. */
+  /** The processes that run now. */
   get pids(): number[] {
     return this.#slots.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   }

@@ -14,7 +14,7 @@ export const workerMachine = defineMachine({
     killing: "It got SIGKILL; its end is awaited.",
     stopping: "It got SIGTERM; its batches commit or go back.",
     forcing: "It did not stop in time and got SIGKILL.",
-    gave_up: "It died too often; it stays away until `uee up` is started anew.",
+    gave_up: "It died too often; it stays away until `uee up` is started again.",
     ended: "It was told to stop and is gone.",
   },
   events: {
@@ -42,9 +42,9 @@ export const workerMachine = defineMachine({
     },
     working: {
       silent: { to: "killing", why: "It can do nothing any more, not even stop: others take its batches." },
-      beats_missed: { to: "killing", why: "The fleet does not hear of it; what it does, nobody knows." },
+      beats_missed: { to: "killing", why: "The fleet receives nothing from it; what it does is unknown." },
       deaf: { to: "killing", why: "Only a new process fetches again." },
-      exited: { to: "waiting", why: "Killed, out of memory, crashed, or stopped by somebody else." },
+      exited: { to: "waiting", why: "Killed, out of memory, crashed, or stopped by another process." },
       stop: { to: "stopping", why: "Its batches commit or go back." },
     },
     killing: {

@@ -4,7 +4,7 @@ import type { Redis } from "ioredis";
 import { silentLogger } from "../../../src/core/logger.ts";
 import { type PlannedSchedule, SchedulePlan } from "../../../src/queues/schedulePlan.ts";
 import { ScheduleReconciler } from "../../../src/queues/scheduleReconciler.ts";
-import { ScheduleDuty } from "../../../src/workers/scheduleDuty.ts";
+import { FleetSchedules } from "../../../src/workers/fleetSchedules.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { ageSchedule, runsQueueOf, slotsOf } from "../../support/schedules.ts";
 
@@ -219,7 +219,7 @@ describe("when the configuration changes", () => {
 
 describe("of pods with different configurations", () => {
   const duty = (schedule: PlannedSchedule["schedule"]) =>
-    new ScheduleDuty({ plan, reconciler, mine: [{ ...twoHourly, schedule }], logger: silentLogger() });
+    new FleetSchedules({ plan, reconciler, mine: [{ ...twoHourly, schedule }], logger: silentLogger() });
   const every = async () => (await queue.getJobScheduler(id))?.every;
 
   test("the one that started last holds, also when the others look after it", async () => {

@@ -1,6 +1,6 @@
 /**
  * Law 4 where Redis goes away in the middle of an admission: a permit that was granted to a batch which then cannot begin is
- * given back. Nobody else would: its holder renews it for as long as the process lives. (Found by a hunt: a failover right
+ * given back. Nothing else would do so: its holder renews it for as long as the process lives. (Found by a hunt: a failover right
  * after a grant left a pool of one standing still.)
  */
 import { expect, test } from "@jest/globals";

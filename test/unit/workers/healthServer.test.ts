@@ -55,7 +55,7 @@ describe("the health port", () => {
     expect(posted.headers.get("allow")).toBe("GET, HEAD");
   });
 
-  test("is not opened where somebody else has it, with a code", async () => {
+  test("is not opened where another process has it, with a code", async () => {
     const other = createServer().listen(0, "127.0.0.1");
     await once(other, "listening");
     const { port } = other.address() as { port: number };

@@ -192,8 +192,8 @@ describe("a worker process that", () => {
   });
 });
 
-describe("nobody is killed for what is not a worker's fault:", () => {
-  test("heartbeats that nobody could take while Redis was away, or just came back", async () => {
+describe("no worker is killed for what is not its fault:", () => {
+  test("heartbeats that could not arrive while Redis was away, or just came back", async () => {
     let away = true;
     supervise({
       missedBeats: async () => {

@@ -3,7 +3,7 @@ import type { Logger } from "../core/logger.ts";
 import type { PlannedSchedule, SchedulePlan } from "../queues/schedulePlan.ts";
 import type { ScheduleReconciler } from "../queues/scheduleReconciler.ts";
 
-export class ScheduleDuty {
+export class FleetSchedules {
   readonly #plan: SchedulePlan;
   readonly #reconciler: ScheduleReconciler;
   readonly #mine: PlannedSchedule[];

@@ -15,7 +15,7 @@ import type { PermitPool } from "../permits/permitPool.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { Keys } from "../redis/keys.ts";
 
-export interface FleetDutiesOptions {
+export interface FleetServicesOptions {
   redis: Redis;
   keys: Keys;
   macro: MacroMachineStore;
@@ -28,7 +28,7 @@ export interface FleetDutiesOptions {
   logger: Logger;
 }
 
-/** The pool as the optimizer sees it; `seed`: what it will have once somebody uses it. */
+/** The pool as the optimizer sees it; `seed`: its size once it is used. */
 export const governedPool = (pool: PermitPool, actor: string, seed = 0): GovernedPool => ({
   async show() {
     const { configured, effective, allocated } = await pool.show({ holders: 1 });
@@ -39,11 +39,11 @@ export const governedPool = (pool: PermitPool, actor: string, seed = 0): Governe
   restore: (n, reason) => pool.restore(n, { actor, reason }),
 });
 
-export class FleetDuties {
-  readonly #o: FleetDutiesOptions;
+export class FleetServices {
+  readonly #o: FleetServicesOptions;
   #services: { start(): void; stop(): Promise<void> }[] = [];
 
-  constructor(options: FleetDutiesOptions) {
+  constructor(options: FleetServicesOptions) {
     this.#o = options;
   }
 

@@ -17,16 +17,16 @@ import { mapRedisError } from "../redis/errors.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
 import { type ActiveBatches, keyOf } from "./activeBatches.ts";
 import type { ProviderContext } from "./context.ts";
-import type { ScheduleDuty } from "./scheduleDuty.ts";
+import type { FleetSchedules } from "./fleetSchedules.ts";
 import { StoreMigration } from "./storeMigration.ts";
 
 const RECONCILE_MS = 15_000;
 /** How often jobs of processes that are known to be dead are looked for, and locks that last too long: a few small reads. */
 const DEAD_HOLDERS_MS = 2_000;
-/** How often a process with batches at work asks whether somebody paused or stopped them. */
+/** How often a process with batches at work asks whether an operator paused or stopped them. */
 const HEED_MS = 1_000;
 
-export interface UpkeepOptions {
+export interface MaintenanceOptions {
   redis: Redis;
   registry: WorkerRegistry;
   contexts: ProviderContext[];
@@ -34,23 +34,23 @@ export interface UpkeepOptions {
   active: ActiveBatches;
   /** Nothing is mended behind a shut gate. */
   gate: TroubleGate;
-  /** Of a worker that takes its jobs. */
+  /** The queue `runs`, for a worker that takes its jobs. */
   runsQueue: Pick<RunsQueue, "resumeLeftPaused"> | undefined;
   /** Keeps the fleet's schedules. */
-  schedules: ScheduleDuty | undefined;
+  schedules: FleetSchedules | undefined;
   workerId: string;
   logger: Logger;
 }
 
-export class Upkeep {
-  readonly #o: UpkeepOptions;
+export class Maintenance {
+  readonly #o: MaintenanceOptions;
   readonly #reconcilers: Reconciler[];
   readonly #sweepers: ReadonlyMap<ProviderContext, DeadLetterSweeper>;
   #timers: NodeJS.Timeout[] = [];
   #reconciling: Promise<void> = Promise.resolve();
   readonly #migration: StoreMigration;
 
-  constructor(options: UpkeepOptions) {
+  constructor(options: MaintenanceOptions) {
     this.#o = options;
     this.#reconcilers = options.contexts.map((c) => new Reconciler({ ...c, logger: options.logger }));
     this.#migration = new StoreMigration(options);

@@ -22,7 +22,7 @@ const REENTRY_MS = 1_000;
 
 export type Process = (job: TakenJob, signal: AbortSignal) => Promise<void>;
 
-export interface TakenQueue {
+export interface ConsumedQueue {
   name: string;
   prefix: string;
   /** Jobs of it in this worker at once. */
@@ -30,30 +30,30 @@ export interface TakenQueue {
   process: Process;
 }
 
-export interface QueueTakerOptions {
+export interface ConsumersOptions {
   workerId: string;
-  queues: readonly TakenQueue[];
+  queues: readonly ConsumedQueue[];
   /** A fresh connection that waits for ever. */
   openBlocking(): Redis;
   /** Shut while Redis is in trouble. */
   gate: TroubleGate;
-  /** Of all workers of this process. */
+  /** The batches at work of all workers of this process. */
   active: ActiveBatches;
   waitScale: number;
   logger: Logger;
 }
 
-export class QueueTaker {
+export class Consumers {
   readonly consumers: readonly QueueConsumer[];
-  readonly #o: QueueTakerOptions;
+  readonly #o: ConsumersOptions;
   readonly #connections: Redis[] = [];
   /** Keys of the jobs that this worker took, among those of the process. */
   readonly #mine = new Set<string>();
-  /** Aborted when nobody waits for Redis any more. */
+  /** Aborted when jobs no longer wait for Redis. */
   readonly #gaveUp = new AbortController();
   #stopping = false;
 
-  constructor(options: QueueTakerOptions) {
+  constructor(options: ConsumersOptions) {
     this.#o = options;
     this.consumers = options.queues.map((queue) => this.#open(queue));
   }
@@ -85,12 +85,12 @@ export class QueueTaker {
     return names.length === 0 ? keys : keys.filter((key) => names.some((n) => key.startsWith(keyOf(n, ""))));
   }
 
-  /** Of the queue that was heard of longest ago, ms. */
+  /** Since the queue that answered least recently last answered, ms. */
   fetchAgeMs(): number {
     return Math.max(0, ...this.consumers.map((consumer) => consumer.fetchAgeMs()));
   }
 
-  #open({ name, prefix, concurrency, process }: TakenQueue): QueueConsumer {
+  #open({ name, prefix, concurrency, process }: ConsumedQueue): QueueConsumer {
     const { workerId, openBlocking, waitScale, active, gate, logger } = this.#o;
     const connection = openBlocking();
     this.#connections.push(connection);
