@@ -14,7 +14,10 @@ export async function takeImage(redis: Redis): Promise<RedisImage> {
     async restore() {
       await redis.flushall();
       await Promise.all(
-        entries.map(({ key, dump, ttl }) => redis.restore(key, Math.max(0, ttl), dump as unknown as string)),
+        entries.map(({ key, dump, ttl }) =>
+          // REPLACE: a process that starts at this moment may have written the schema's key after the flush.
+          redis.restore(key, Math.max(0, ttl), dump as unknown as string, "REPLACE"),
+        ),
       );
     },
   };
