@@ -10,7 +10,7 @@ import { history } from "./engine/history.ts";
 import { makeObserving } from "./engine/observe.ts";
 import { contextOf, type EngineParts, machineOf } from "./engine/parts.ts";
 import { checkpoints, providerStatus } from "./engine/reads.ts";
-import { exportRecords, lookUp, readChanges } from "./engine/records.ts";
+import { exportRecords, lookUp, readChanges, recordsAbout } from "./engine/records.ts";
 import { makeRuns } from "./engine/runs.ts";
 import { nextRun, scheduleViews, staleAfter } from "./engine/schedules.ts";
 import type { OpenEngineOptions } from "./engine/settings.ts";
@@ -264,7 +264,9 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     deadLetters: makeDeadLetters([...contexts.values()], context),
 
     records: {
-      get: (text) => lookUp([...contexts.values()], text),
+      get: (text, { provider } = {}) =>
+        lookUp(provider === undefined ? [...contexts.values()] : [context(provider)], text),
+      about: (text) => recordsAbout([...contexts.values()], text),
       export: (provider, wanted) => exportRecords(context(provider), wanted),
       changes: (wanted) => {
         for (const name of wanted.providers ?? []) context(name);

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { dist } from "./places.mjs";
+import { dist, fromDist } from "./places.mjs";
 import { tracked } from "./processes.mjs";
 
 /** Starts one with these flags, hands it to `work`, ends it. */
@@ -23,6 +23,7 @@ export async function withSimulator(flags, work) {
       gone.then(() => Promise.reject(new Error("the simulator ended at its start"))),
     ]);
     const { url, urls } = JSON.parse(first);
+    const { upstreamNames: names } = await fromDist("simulator/types.js");
     return await work({
       url,
       urls,
@@ -33,10 +34,7 @@ export async function withSimulator(flags, work) {
       /** The whole content of one upstream, as NDJSON text. */
       content: async (provider) => (await fetch(`${url}/_sim/content/${provider}`)).text(),
       environment: {
-        UEE_CVE_URL: urls.cve,
-        UEE_CWE_URL: urls.cwe,
-        UEE_CAPEC_URL: urls.capec,
-        UEE_ATTACK_URL: urls.attack,
+        ...Object.fromEntries(names.map((name) => [`UEE_${name.toUpperCase()}_URL`, urls[name]])),
       },
     });
   } finally {

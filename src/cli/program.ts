@@ -26,7 +26,8 @@ import { EXIT, exitOfError } from "./exitCodes.ts";
 import { printFailure } from "./failures.ts";
 import { allSettings, commonSettings, type SettingFlag } from "./settingFlags.ts";
 
-const description = `UEE keeps a complete, current mirror of CVE, CWE, CAPEC and ATT&CK in Redis.`;
+const description =
+  "UEE keeps a complete, current mirror of public security catalogues in Redis. Providers: <providers>.";
 
 const footer = `
 Examples:
@@ -39,15 +40,26 @@ Exit codes: 0 done; 1 a run ended other than complete, refused, not found; 2 wro
 3 Redis unreachable; 130/143 interrupted.
 Settings come from the environment, a file and flags; \`uee config\` shows them all.`;
 
+interface ProgramFacts {
+  moreSettings?: readonly SettingFlag[];
+  /** For help: `<providers>` in a text stands for them. */
+  providerNames?: readonly string[];
+}
+
 function buildProgram(
   context: CliContext,
   finish: Finish,
-  moreSettings: readonly SettingFlag[] = [],
+  { moreSettings = [], providerNames = [] }: ProgramFacts = {},
 ): Command {
+  const named = (text: string): string => text.replace("<providers>", providerNames.join(", "));
   const program = new Command("uee")
     .description(description)
     .version(version(), "-V, --version", "print the version")
     .helpOption("-h, --help", "show help")
+    .configureHelp({
+      argumentDescription: (argument) => named(argument.description),
+      commandDescription: (command) => named(command.description()),
+    })
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void context.stdout.write(text),
@@ -103,7 +115,9 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
     exitCode = code;
   };
   const json = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : undefined).includes("--json");
-  let program = buildProgram(context, finish);
+  // Only help names the providers: a common start does not load them.
+  const providerNames = wantsHelp(argv) ? await context.providerNames() : [];
+  let program = buildProgram(context, finish, { providerNames });
   if (argv.length === 0) {
     program.outputHelp({ error: true });
     return EXIT.usage;
@@ -114,7 +128,7 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
     } catch (error) {
       if (!(error instanceof CommanderError) || error.code !== "commander.unknownOption") throw error;
       // No command has begun: commander parses options before actions. The flag may be one of the rarer settings.
-      program = buildProgram(context, finish, await allSettings());
+      program = buildProgram(context, finish, { moreSettings: await allSettings(), providerNames });
       await program.parseAsync(argv, { from: "user" });
     }
     return exitCode;
@@ -130,6 +144,9 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
     return exitOfError(error);
   }
 }
+
+const wantsHelp = (argv: readonly string[]): boolean =>
+  argv.length < 2 || argv[0] === "help" || argv.includes("--help") || argv.includes("-h");
 
 /** The deepest command on the command line: its help is relevant. */
 function helpCommandFor(program: Command, argv: readonly string[]): string {

@@ -20,6 +20,8 @@ export interface Edition extends EditionName {
   lastModified?: string;
   /** Digest of the bytes: equal bytes are the same edition, whatever its name. */
   digest?: string;
+  /** What else the source says about the edition, under the source's own names: `model_version`, `score_date`. */
+  metadata?: Record<string, string>;
   /** For editions of several files with separate names: part → its name. */
   parts?: Record<string, EditionName>;
 }

@@ -308,6 +308,16 @@ export const errorCatalog = {
   PROV_BAD_XML: entry("corrupt", "The answer is not well-formed XML.", whenWell),
   PROV_BAD_ZIP: entry("corrupt", "The answer is not a valid zip file.", whenWell),
   PROV_BAD_TAR: entry("corrupt", "The answer is not a valid tar file.", whenWell),
+  PROV_DAMAGED: entry(
+    "transient",
+    "Records of the upstream's file cannot be read.",
+    "Run the provider again; what is wrong then too is set aside alone.",
+  ),
+  PROV_NOT_PUBLISHED: entry(
+    "transient",
+    "The upstream's newest file is not published yet.",
+    "Run the provider again when the upstream has published it; a scheduled run gets it too.",
+  ),
   PROV_BAD_CSV: entry("corrupt", "The answer is not valid CSV.", whenWell),
   PROV_WRONG_SHAPE: entry(
     "corrupt",

@@ -365,7 +365,16 @@ export interface Engine {
   deadLetters: DeadLetters;
   records: {
     /** By URN, id or alias. */
-    get(text: string): Promise<{ record: StoredRecord } | { removed: Tombstone; urn: string } | undefined>;
+    /**
+     * By URN, id or alias. KEV and EPSS share CVE's ids: without `provider` an id means the record of the provider whose
+     * own ids have its form.
+     */
+    get(
+      text: string,
+      options?: { provider?: string },
+    ): Promise<{ record: StoredRecord } | { removed: Tombstone; urn: string } | undefined>;
+    /** Every record with this id or about it, of all providers; the subject's own first. */
+    about(text: string): Promise<StoredRecord[]>;
     export(
       provider: string,
       options: { since?: number; allowPartial?: boolean; signal?: AbortSignal },

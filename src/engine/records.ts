@@ -10,7 +10,29 @@ import type { Engine } from "./api.ts";
 const FOLLOW_MS = 500;
 const PAGE = 1000;
 
-/** By URN, id or alias. Rejects with VAL_URN for what no provider could know. */
+/** The provider whose own records have the ids of `provider`'s: itself, unless its records are about another's. */
+const subjectOf = ({ provider }: ProviderContext, contexts: readonly ProviderContext[]): string =>
+  contexts.find((one) => one.provider.name === provider.subject)?.provider.name ?? provider.name;
+
+/** Every record with this id or about it: the subject's own first, then in the order of the providers. */
+export async function recordsAbout(contexts: ProviderContext[], text: string): Promise<StoredRecord[]> {
+  const name = parseUrn(text.trim())?.id ?? text.trim();
+  const own = (one: ProviderContext): number => (subjectOf(one, contexts) === one.provider.name ? 0 : 1);
+  const found = await Promise.all(
+    [...contexts]
+      .sort((a, b) => own(a) - own(b))
+      .map(async (context) => {
+        const id = context.provider.normalizeId(name);
+        return (id === undefined ? undefined : await context.records.get(id)) ?? byAlias(context, name);
+      }),
+  );
+  return found.filter((record) => record !== undefined);
+}
+
+/**
+ * By URN, id or alias. An id that several providers share means the record of the provider whose own ids have this form.
+ * Rejects with VAL_URN for a URN of no provider.
+ */
 export async function lookUp(
   contexts: ProviderContext[],
   text: string,
@@ -18,7 +40,7 @@ export async function lookUp(
   const urn = parseUrn(text.trim());
   const candidates = urn
     ? contexts.filter(({ provider }) => provider.authority === urn.authority && provider.name === urn.type)
-    : contexts;
+    : contexts.filter((one) => subjectOf(one, contexts) === one.provider.name);
   if (urn && candidates.length === 0) throw new UeeError("VAL_URN", `No provider has URNs like ${text}.`);
   const name = urn?.id ?? text.trim();
   for (const context of candidates) {

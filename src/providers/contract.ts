@@ -180,7 +180,27 @@ export interface Provider<Payload = unknown> {
     rate: { max: number; windowMs: number };
     rateWithKey?: { max: number; windowMs: number };
     apiKeyEnv?: string;
+    /** Query parameters that keep the answer to the one request of `uee doctor` small. */
+    probe?: Readonly<Record<string, string>>;
   };
+  /** What people call the source, for help and documentation. Default: the name in capitals. */
+  readonly title?: string;
+  /** A well-known record: its id or alias for help texts, and its content, which the contract test checks. */
+  readonly example?: { readonly id: string; readonly record: JsonObject };
+  /** The complete mirror's size, by which `uee doctor` tells whether it fits into Redis. */
+  readonly expected?: { readonly records: number; readonly bytesPerRecord: number };
+  /**
+   * The name of the provider whose records these are about. They share its ids: `get` answers with that provider's record
+   * where both are mirrored, and with all of them under `--all`.
+   */
+  readonly subject?: string;
+  /**
+   * What the change feed keeps: an entry for every changed record (`all`, the default), one for each edition (`summary`),
+   * or nothing (`off`). For sources of very many small records that nearly all change with every edition.
+   */
+  readonly changes?: "all" | "summary" | "off";
+  /** Top-level fields whose texts are numbers: another text of the same number is no change. */
+  readonly numbers?: readonly string[];
   /**
    * When runs open by themselves unless the configuration says otherwise: `2h`, a cron expression (UTC) or `off`.
    * Left out: see `schedulesOf`.
@@ -205,6 +225,8 @@ export interface Provider<Payload = unknown> {
   verify(input: VerifyInput): Verdict<Payload>;
   /** Is this id (not URN) one of ours, and how is it spelled? `cve-2021-44228` → `CVE-2021-44228`. */
   normalizeId(text: string): string | undefined;
+  /** Spellings that were perhaps meant by a text that is no id, for `Did you mean`. */
+  nearIds?(text: string): string[];
   /** Among records that share an alias, the one it means. */
   preferAlias?(candidates: JsonObject[]): JsonObject | undefined;
 }

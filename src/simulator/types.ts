@@ -1,12 +1,12 @@
 /** The simulator's vocabulary: what may be asked of it and what it tells. */
 
-/** Stand-ins for the upstreams of the built-in providers, by the provider's name. */
-export const upstreamNames = ["cve", "cwe", "capec", "attack"] as const;
-export type Upstream = (typeof upstreamNames)[number];
-
 /** All stand-ins. `feeds` are NVD's year feeds, which show the same CVEs as `cve`. */
-export const standIns = [...upstreamNames, "feeds", "kev", "epss"] as const;
+export const standIns = ["cve", "cwe", "capec", "attack", "feeds", "kev", "epss"] as const;
 export type StandIn = (typeof standIns)[number];
+
+/** Those that are the upstream of a built-in provider, by the provider's name. */
+export type Upstream = Exclude<StandIn, "feeds">;
+export const upstreamNames = standIns.filter((name): name is Upstream => name !== "feeds");
 
 /** The feeds exist at two points in time; `after` is some days later than `before`. */
 export type Point = "before" | "after";

@@ -59,7 +59,7 @@ export interface Plan {
   permits: number;
   /** UEE_WAIT_SCALE: every fourth seed waits as long as it is told, the others a tenth of it. */
   waitScale: number;
-  content: Record<Upstream, number>;
+  content: Record<"cve" | "cwe" | "capec" | "attack", number>;
   rates: Record<Upstream, { max: number; windowMs: number }>;
   actions: PlannedAction[];
 }
@@ -268,6 +268,8 @@ export function makePlan(options: { seed: number; minutes: number; mode?: Mode; 
       cwe: { max: 4, windowMs: 2_000 },
       capec: { max: 4, windowMs: 2_000 },
       attack: { max: 6, windowMs: 2_000 },
+      kev: { max: 4, windowMs: 2_000 },
+      epss: { max: 4, windowMs: 2_000 },
     },
     actions,
   };

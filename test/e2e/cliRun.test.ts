@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { environmentOf } from "../../src/cli/commands/simulate.ts";
 import { canonicalJson } from "../../src/core/json.ts";
+import { providers as registered } from "../../src/providers/registry.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/index.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { bareEnv, bin, isAlive, killAll, startUee, uee, until } from "./cliSupport.ts";
@@ -70,12 +71,9 @@ describe("mirroring", () => {
     const first = await uee(["run", "all", "--wait", "--json"], { env });
     expect(first.code).toBe(0);
     const { runs } = JSON.parse(first.stdout) as Runs;
-    expect(runs.map(({ provider, mode, state }) => [provider, mode, state])).toEqual([
-      ["cve", "full", "complete"],
-      ["cwe", "full", "complete"],
-      ["capec", "full", "complete"],
-      ["attack", "full", "complete"],
-    ]);
+    expect(runs.map(({ provider, mode, state }) => [provider, mode, state])).toEqual(
+      registered.map(({ name }) => [name, "full", "complete"]),
+    );
     for (const one of runs) {
       expect(one.fetched).toBe(one.created + one.updated + one.unchanged);
       expect(one.fetched).toBeGreaterThan(0);

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Queue } from "bullmq";
 import type { EngineSettings } from "../../src/engine.ts";
 import type { AnyProvider } from "../../src/providers/contract.ts";
+import { providers as registered } from "../../src/providers/registry.ts";
 import { idleProvider } from "../support/idleProvider.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { ageSchedule, runsQueueOf, slotsOf } from "../support/schedules.ts";
@@ -48,13 +49,7 @@ describe("a worker that serves", () => {
   test("keeps one next run for every schedule of every provider, and so do ten that start at once", async () => {
     const ten = await Promise.all(Array.from({ length: 10 }, () => engine()));
     await Promise.all(ten.map(({ engine }) => engine.startWorker({ schedules: true })));
-    const ids = [
-      "uee-attack-incremental",
-      "uee-capec-incremental",
-      "uee-cve-full",
-      "uee-cve-incremental",
-      "uee-cwe-incremental",
-    ];
+    const ids = ["uee-cve-full", ...registered.map(({ name }) => `uee-${name}-incremental`)].sort();
     expect((await queue.getJobSchedulers()).map(({ key }) => key).sort()).toEqual(ids);
     for (const schedule of ids) expect(await slotsOf(queue, schedule)).toHaveLength(1);
 
@@ -62,9 +57,9 @@ describe("a worker that serves", () => {
     expect(views.filter(({ enabled }) => enabled)).toMatchObject([
       { provider: "cve", mode: "incremental", everyMs: 2 * HOUR, cron: null, last: null },
       { provider: "cve", mode: "full", everyMs: 168 * HOUR },
-      { provider: "cwe", mode: "incremental", everyMs: 24 * HOUR },
-      { provider: "capec", mode: "incremental", everyMs: 24 * HOUR },
-      { provider: "attack", mode: "incremental", everyMs: 24 * HOUR },
+      ...registered
+        .filter(({ kind }) => kind === "snapshot")
+        .map(({ name }) => ({ provider: name, mode: "incremental", everyMs: 24 * HOUR })),
     ]);
     const { providers, stranded } = await ten[0]!.engine.status();
     const nearest = views.find(({ provider }) => provider === "cve")!.next;

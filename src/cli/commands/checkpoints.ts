@@ -23,7 +23,7 @@ export function defineCheckpoints(program: Command, context: CliContext, finish:
     .command("checkpoints")
     .summary("list a provider's checkpoints, newest first")
     .description("Lists the committed batches, newest first: each checkpoint is a URN.")
-    .argument("<provider>", "cve, cwe, capec or attack")
+    .argument("<provider>", "<providers>")
     .addOption(new Option("--limit <n>", "at most this many").default("20", "20"))
     .option("--failed", "only batches that failed")
     .option("--json", "print one JSON document")

@@ -24,7 +24,7 @@ export function defineDemo(program: Command, context: CliContext, finish: Finish
     .command("demo")
     .summary("show the main job end to end against a local simulator, in under a minute")
     .description(
-      "Starts a simulator and a Redis of its own, mirrors all four providers while the upstreams fail on purpose, " +
+      "Starts a simulator and a Redis of its own, mirrors every provider while the upstreams fail on purpose, " +
         "follows their changes, compares, and removes everything again. Needs no network and touches no settings.",
     )
     .addOption(new Option("--cves <n>", "generated CVEs").default("5000", "5000"))
@@ -41,7 +41,7 @@ async function demo(context: CliContext, cves: number): Promise<number> {
   const interrupts = context.interrupts();
   const stage = makeStage(context);
   stage.say(
-    `${stage.style.bold("UEE demo.")} A simulator stands in for NVD, CWE, CAPEC and ATT&CK; nothing leaves this machine, nothing stays.`,
+    `${stage.style.bold("UEE demo.")} A simulator stands in for every upstream; nothing leaves this machine, nothing stays.`,
   );
   const simulator = await startSimulator({ cves, faults: demoFaults });
   const surroundings = await makeSurroundings(context.env, environmentOf(simulator));

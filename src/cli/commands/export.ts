@@ -23,7 +23,7 @@ export function defineExport(program: Command, context: CliContext, finish: Fini
       'Prints every record as one JSON line {"urn","provider","id","firstSeen","lastChanged","data"}, sorted by id. ' +
         "Refused (exit 1) if the provider was never verified complete.",
     )
-    .argument("<provider>", "cve, cwe, capec or attack")
+    .argument("<provider>", "<providers>")
     .option(
       "--since <time>",
       "only records changed at or after this time: ISO 8601, or how long ago (24h, 7d)",

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { isUeeError, UeeError } from "../../core/errors.ts";
 import type { Engine } from "../../engine/api.ts";
+import { parseProvider } from "../arguments.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
 import { printJson } from "../failures.ts";
@@ -12,6 +13,8 @@ import type { GlobalFlags } from "../sessionTypes.ts";
 import { withSession } from "../withSession.ts";
 
 interface GetFlags extends GlobalFlags {
+  provider?: string;
+  all?: boolean;
   json?: boolean;
 }
 
@@ -21,6 +24,8 @@ export function defineGet(program: Command, context: CliContext, finish: Finish)
     .summary("print one record, or when and why it was removed")
     .description("Prints one record as JSON; for a removed record, when and why it was removed (exit 1).")
     .argument("<id|urn>", "an id, a URN, or an ATT&CK id")
+    .option("--provider <name>", "the record of this provider; KEV and EPSS have the ids of CVE")
+    .option("--all", "every record of the subject, one JSON document a line; with --json a list")
     .option("--json", "print one JSON document in every case")
     .addHelpText(
       "after",
@@ -28,6 +33,8 @@ export function defineGet(program: Command, context: CliContext, finish: Finish)
 Examples:
   $ uee get CVE-2021-44228
   $ uee get T1059.001 | jq .data.name
+  $ uee get CVE-2021-44228 --provider epss
+  $ uee get CVE-2021-44228 --all
   $ uee get v2e::mitre::cwe::CWE-79`,
     )
     .action(async (text: string, _options: unknown, command: Command) => {
@@ -36,8 +43,19 @@ Examples:
 }
 
 async function get(context: CliContext, text: string, flags: GetFlags): Promise<number> {
+  const provider =
+    flags.provider === undefined ? undefined : parseProvider(flags.provider, await context.providerNames());
   return withSession(context, { redis: "existing", flags }, async ({ engine }) => {
-    const found = await lookUp(engine, text);
+    if (flags.all) {
+      const records = (await engine.records.about(text)).filter(
+        (record) => provider === undefined || record.provider === provider,
+      );
+      if (records.length === 0) throw new UeeError("STOR_NOT_FOUND", await whyNotFound(engine, text));
+      if (flags.json) printJson(context, { records });
+      else for (const record of records) context.stdout.write(`${JSON.stringify(record)}\n`);
+      return EXIT.done;
+    }
+    const found = await lookUp(engine, text, provider);
     if (!found) throw new UeeError("STOR_NOT_FOUND", await whyNotFound(engine, text));
     if ("record" in found) {
       const { urn, provider, id, firstSeen, lastChanged, data } = found.record;
@@ -57,9 +75,9 @@ async function get(context: CliContext, text: string, flags: GetFlags): Promise<
 }
 
 /** Undefined for a missing record and for an invalid id: both are "not found" to the user. */
-async function lookUp(engine: Engine, text: string): ReturnType<Engine["records"]["get"]> {
+async function lookUp(engine: Engine, text: string, provider?: string): ReturnType<Engine["records"]["get"]> {
   try {
-    return await engine.records.get(text);
+    return await engine.records.get(text, provider === undefined ? {} : { provider });
   } catch (error) {
     if (isUeeError(error, "VAL_URN")) return undefined;
     throw error;
@@ -67,8 +85,13 @@ async function lookUp(engine: Engine, text: string): ReturnType<Engine["records"
 }
 
 async function whyNotFound(engine: Engine, text: string): Promise<string> {
+  const about = [...new Set((await engine.records.about(text)).map((record) => record.provider))];
+  if (about.length > 0) {
+    return `There is no record '${text}' of its own; ${about.join(" and ")} know it: use --all or --provider.`;
+  }
   const near: string[] = [];
-  for (const spelling of nearSpellings(text)) {
+  const { providers: known } = await import("../../providers/registry.ts");
+  for (const spelling of nearSpellings(text, known)) {
     const found = await lookUp(engine, spelling);
     if (found && "record" in found) near.push(spelling);
     if (near.length === 3) break;

@@ -24,7 +24,7 @@ export function defineHistory(program: Command, context: CliContext, finish: Fin
       "Lists the transitions of a provider and of its upstream's circuit breaker, with actor and reason; without a provider " +
         "those of all providers, of the fleet, and the decisions about permits. Newest first.",
     )
-    .argument("[provider]", "cve, cwe, capec or attack; default: everything")
+    .argument("[provider]", "<providers>; default: everything")
     .addOption(new Option("--limit <n>", "at most this many").default("50", "50"))
     .option("--json", "print one JSON document")
     .addHelpText(

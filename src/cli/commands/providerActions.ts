@@ -81,7 +81,7 @@ export function defineProviderActions(program: Command, context: CliContext, fin
       .command(action.name)
       .summary(action.summary)
       .description(action.description)
-      .argument("<provider...>", "cve, cwe, capec, attack or all")
+      .argument("<provider...>", "<providers> or all")
       .option("--reason <text>", action.reasonFor)
       .option("--json", "print one JSON document")
       .addHelpText(

@@ -43,7 +43,7 @@ export function defineRun(program: Command, context: CliContext, finish: Finish)
         "this process, which then waits for the end. After any interruption the same command continues. A provider " +
         "that is paused ends the wait with the reason (exit 1).",
     )
-    .argument("<provider...>", "cve, cwe, capec, attack or all")
+    .argument("<provider...>", "<providers> or all")
     .option("--full", "fetch everything again; waits for an open incremental run first")
     .option("--wait", "help, show progress, end with a summary")
     .option(

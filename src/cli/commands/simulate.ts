@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { UeeError } from "../../core/errors.ts";
 import type { Simulator } from "../../simulator/index.ts";
+import { upstreamNames } from "../../simulator/types.ts";
 import { parseCount } from "../arguments.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
@@ -28,8 +29,8 @@ export function defineSimulate(program: Command, context: CliContext, finish: Fi
     .command("simulate")
     .summary("local stand-ins for every upstream, with faults on demand")
     .description(
-      "Serves stand-ins for NVD (API and year feeds), CWE, CAPEC, ATT&CK, KEV and EPSS on loopback until Ctrl-C and prints the environment that points " +
-        "UEE to them. Generated data of any size, the same for the same seed; or the real records of a folder.",
+      "Serves a stand-in for the upstream of every provider, and for NVD's year feeds, on loopback until Ctrl-C, and " +
+        "prints the environment that points UEE to them. Generated data of any size, the same for the same seed; or the real records of a folder.",
     )
     .option("--cves <n>", "generated CVEs (default: 3000)")
     .option("--port <port>", "port to listen on (default: a free one)")
@@ -99,10 +100,7 @@ function asArguments(flags: SimulateFlags): string[] {
 
 /** The settings that make UEE use a simulator instead of the real upstreams. */
 export const environmentOf = ({ urls }: Pick<Simulator, "urls">): Record<string, string> => ({
-  UEE_CVE_URL: urls.cve,
-  UEE_CWE_URL: urls.cwe,
-  UEE_CAPEC_URL: urls.capec,
-  UEE_ATTACK_URL: urls.attack,
+  ...Object.fromEntries(upstreamNames.map((name) => [`UEE_${name.toUpperCase()}_URL`, urls[name]])),
   UEE_CVE_RATE: "unlimited",
 });
 
@@ -114,7 +112,7 @@ function printAddresses(context: CliContext, simulator: Simulator): void {
     "",
     ...Object.entries(environmentOf(simulator)).map(([name, value]) => `export ${name}=${value}`),
     "",
-    `${style.dim("Also served:      ")}${[urls.feeds, urls.kev, urls.epss].join(" ")}`,
+    `${style.dim("Also served:      ")}${urls.feeds}`,
     `${style.dim("Some days later:  ")}curl -X POST ${url}/_sim/point -d '{"point":"after"}'`,
     `${style.dim("Other faults:     ")}curl -X POST ${url}/_sim/faults -d '{"faults":["status-503@0.1"]}'`,
     `${style.dim("What was asked:   ")}curl ${url}/_sim/counts`,

@@ -16,10 +16,9 @@ import { engineSettings } from "../../session/engineSettings.ts";
 import { makeUpstream } from "../../upstream/client.ts";
 import { formatBytes } from "../render/numbers.ts";
 import type { Session } from "../sessionTypes.ts";
-import { expectedLoads } from "./expectedLoad.ts";
 import { type Finding, note, ok, problem } from "./finding.ts";
 import { checkClock, checkFleet } from "./fleetChecks.ts";
-import { predictFit } from "./memoryFit.ts";
+import { type ExpectedLoad, predictFit } from "./memoryFit.ts";
 import { checkUpstream } from "./upstreamCheck.ts";
 
 export async function* examine(session: Session, env: NodeJS.ProcessEnv): AsyncGenerator<Finding> {
@@ -50,13 +49,17 @@ async function* examineRedis(session: Session): AsyncGenerator<Finding> {
       : problem(`redis ${check}`, message, "Or set UEE_REDIS_CHECKS=off to skip this check.");
   }
   const { providers: states } = await session.engine.status();
-  yield predictFit(expectedLoads, new Map(states.map((one) => [one.provider, one.records])), {
+  yield predictFit(expectedLoads(), new Map(states.map((one) => [one.provider, one.records])), {
     usedMemory: used,
     maxMemory: Number(info.maxmemory ?? 0),
     systemMemory: Number(info.total_system_memory ?? 0),
     ...(isHere(session) ? { freeMemory: freemem() } : {}),
   });
 }
+
+/** Of the providers that say how large their mirrors become. */
+const expectedLoads = (): ExpectedLoad[] =>
+  providers.flatMap(({ name, expected }) => (expected ? [{ provider: name, ...expected }] : []));
 
 async function examineClock({ redis }: Session): Promise<Finding> {
   const asked = Date.now();
@@ -103,6 +106,7 @@ async function examineUpstream(session: Session, name: string, env: NodeJS.Proce
   try {
     return await checkUpstream({
       provider: name,
+      probe: provider.upstream.probe ?? {},
       url,
       apiKey: own.apiKey,
       fetcher: (signal) => upstream.fetcher({ signal, onRequest: () => undefined }),

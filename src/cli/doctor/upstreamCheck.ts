@@ -12,6 +12,8 @@ import { type Finding, note, ok, problem } from "./finding.ts";
 
 export interface UpstreamProbe {
   provider: string;
+  /** Query parameters that keep the answer small. */
+  probe: Readonly<Record<string, string>>;
   url: string;
   apiKey: string | undefined;
   /** Sends the single request. */
@@ -77,17 +79,22 @@ const breakerRemedy = (provider: string): string =>
   "The fleet retries automatically with one request at a time; `uee breakers` says when. If you know that it works again: " +
   `uee breakers reset ${provider}`;
 
-function requestFor({ provider, apiKey }: UpstreamProbe, target: URL): FetchRequest {
+function requestFor({ probe, apiKey }: UpstreamProbe, target: URL): FetchRequest {
   const url = new URL(target);
-  // NVD would otherwise send 2,000 records.
-  if (provider === "cve") url.searchParams.set("resultsPerPage", "1");
+  for (const [name, value] of Object.entries(probe)) url.searchParams.set(name, value);
   const { pathname } = target;
   return {
     url: url.href,
     headers: apiKey === undefined ? {} : { apiKey },
     maxBytes: Number.MAX_SAFE_INTEGER,
-    expect: pathname.endsWith(".zip") ? "zip" : pathname.endsWith(".xml") ? "xml" : "json",
+    expect: expectedBy(pathname),
   };
+}
+
+function expectedBy(path: string): FetchRequest["expect"] {
+  if (path.endsWith(".zip")) return "zip";
+  if (path.endsWith(".xml")) return "xml";
+  return path.endsWith(".gz") ? "binary" : "json";
 }
 
 function judge(

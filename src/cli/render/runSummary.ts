@@ -1,5 +1,6 @@
 /** The end of `uee run`: the result of each provider and the next steps. */
 import type { RunState, RunSummary } from "../../engine/api.ts";
+import { findProvider } from "../../providers/registry.ts";
 import { formatCount, formatDuration, plural } from "./numbers.ts";
 import type { Style } from "./style.ts";
 import { type Column, renderTable } from "./table.ts";
@@ -83,21 +84,15 @@ export const runErrors = (runs: readonly RunSummary[], style: Style): string[] =
       : [],
   );
 
-const sampleIds: Record<string, string> = {
-  cve: "CVE-2021-44228",
-  cwe: "CWE-79",
-  capec: "CAPEC-66",
-  attack: "T1059.001",
-};
-
 /** Useful next commands. */
 export function nextCommands(runs: readonly RunSummary[], uee: string): { command: string; why: string }[] {
   const commands: { command: string; why: string }[] = [];
   const complete = runs.filter((run) => run.state === "complete");
   const first = complete[0];
   if (first) {
-    const sample = sampleIds[first.provider];
-    if (sample) commands.push({ command: `${uee} get ${sample}`, why: "one record" });
+    const { example, subject } = findProvider(first.provider) ?? {};
+    const ofProvider = subject === undefined ? "" : ` --provider ${first.provider}`;
+    if (example) commands.push({ command: `${uee} get ${example.id}${ofProvider}`, why: "one record" });
     commands.push({
       command: `${uee} export ${first.provider} > ${first.provider}.ndjson`,
       why: "all of them, one JSON line each",

@@ -14,6 +14,7 @@ import {
   attackRecord,
   identifyStix,
   laterThan,
+  nearAttackIds,
   normalizeStixId,
   preferStix,
   transformStix,
@@ -56,6 +57,17 @@ export const attack = snapshotProvider<string | null>({
     urlEnv: "UEE_ATTACK_URL",
     rate: { max: 30, windowMs: 60_000 },
   },
+  title: "ATT&CK",
+  expected: { records: 30_000, bytesPerRecord: 2_400 },
+  example: {
+    id: "T1059.001",
+    record: {
+      type: "tool",
+      id: "tool--01a5a209-b94c-450b-b7f9-946497d91055",
+      modified: "2025-04-25T14:42:00.000Z",
+      external_references: [{ source_name: "mitre-attack", external_id: "S0001" }],
+    },
+  },
   record: attackRecord,
   maxBytes: bounds.documentBytes,
   expect: "json",
@@ -65,6 +77,7 @@ export const attack = snapshotProvider<string | null>({
   identify: identifyStix,
   normalizeId: normalizeStixId,
   preferAlias: preferStix,
+  nearIds: nearAttackIds,
   // Domains come in order of precedence, so a later copy must be newer to stand, not just as new.
   versionOf,
   supersedes: laterThan,

@@ -90,3 +90,16 @@ export function preferStix(candidates: JsonObject[]): JsonObject | undefined {
     undefined,
   );
 }
+
+/** `T1059.1` → `T1059.001`, `g16` → `G0016`; `text` is in capitals. */
+export function nearAttackIds(text: string): string[] {
+  const technique = /^T-*(\d{1,4})(?:[.-](\d{1,3}))?$/.exec(text);
+  if (technique) {
+    const [, number, sub] = technique as unknown as [string, string, string | undefined];
+    const parent = `T${number.padStart(4, "0")}`;
+    return sub ? [`${parent}.${sub.padStart(3, "0")}`, parent] : [parent];
+  }
+  const other = /^(TA|G|S|M|DS|C)-*(\d{1,4})$/.exec(text);
+  if (other) return [`${other[1]}${other[2]!.padStart(4, "0")}`];
+  return /^[A-Z-]+--[0-9A-F-]{36}$/.test(text) ? [text.toLowerCase()] : [];
+}

@@ -3,6 +3,7 @@ import { UeeError } from "../../core/errors.ts";
 import { parseTime } from "../../core/time.ts";
 import { defineProvider, type ExtractContext, type Extracted, type PlannedBatch } from "../contract.ts";
 import { dictionaries } from "./dictionaries.ts";
+import { nearCveIds } from "./nearIds.ts";
 import type { Page } from "./page.ts";
 import { BATCH_RECORDS, type CvePayload, cvePayload, headBatch, restOf } from "./payload.ts";
 import { cveRecord, identify, transform } from "./record.ts";
@@ -71,12 +72,26 @@ export const cve = defineProvider<CvePayload>({
   authority: "nvd",
   version: 1,
   kind: "windowed",
+  title: "CVE",
+  expected: { records: 361_000, bytesPerRecord: 3_900 },
+  example: {
+    id: "CVE-2021-44228",
+    record: {
+      id: "CVE-2021-44228",
+      published: "2021-12-10T10:15:09.143",
+      lastModified: "2025-10-27T17:35:16.080",
+      descriptions: [{ lang: "en", value: "Apache Log4j2 …" }],
+      references: [],
+    },
+  },
   upstream: {
     defaultUrl: "https://services.nvd.nist.gov/rest/json/cves/2.0",
     urlEnv: "UEE_CVE_URL",
     rate: { max: 5, windowMs: 30_000 },
     rateWithKey: { max: 50, windowMs: 30_000 },
     apiKeyEnv: "NVD_API_KEY",
+    // NVD would send 2,000 records.
+    probe: { resultsPerPage: "1" },
   },
   // NVD asks for no more than one look in two hours; it edits silently, which only a full walk finds.
   schedule: { incremental: "2h", full: "7d" },
@@ -94,4 +109,5 @@ export const cve = defineProvider<CvePayload>({
     const id = text.toUpperCase();
     return identify({ id });
   },
+  nearIds: nearCveIds,
 });

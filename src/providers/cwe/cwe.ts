@@ -19,6 +19,9 @@ export const cwe = snapshotProvider({
     urlEnv: "UEE_CWE_URL",
     rate: { max: 30, windowMs: 60_000 },
   },
+  title: "CWE",
+  expected: { records: 1_500, bytesPerRecord: 5_700 },
+  example: { id: "CWE-79", record: { ID: "79", Name: "x", Content_History: { Submission: {} } } },
   record: cweRecord,
   ...numberedIds("CWE"),
   read: (bytes) =>

@@ -6,10 +6,13 @@ export interface NumberedIds {
   identify(raw: unknown): string | undefined;
   /** Of what a person writes: `cwe-079` → `CWE-79`. */
   normalizeId(text: string): string | undefined;
+  /** `79` and `CWE79` → `CWE-79`. */
+  nearIds(text: string): string[];
 }
 
 export function numberedIds(prefix: string): NumberedIds {
   const written = new RegExp(`^${prefix}-0*([1-9]\\d{0,9})$`, "i");
+  const near = new RegExp(`^(?:${prefix})?-*0*(\\d{1,6})$`);
   const withPrefix = (number: string | undefined): string | undefined =>
     number === undefined ? undefined : `${prefix}-${number}`;
   return {
@@ -19,5 +22,9 @@ export function numberedIds(prefix: string): NumberedIds {
       return withPrefix(/^\s*0*([1-9]\d{0,9})\s*$/.exec(String(id))?.[1]);
     },
     normalizeId: (text) => withPrefix(written.exec(text.trim())?.[1]),
+    nearIds: (text) => {
+      const number = near.exec(text)?.[1];
+      return number === undefined ? [] : [`${prefix}-${number}`];
+    },
   };
 }

@@ -1,7 +1,9 @@
-/** The shallow check every record passes; deeper content is the upstream's own affair. */
+/** The shallow check of every record; UEE does not interpret deeper content. */
 import { z } from "zod";
 import { type ErrorCode, UeeError } from "../../core/errors.ts";
 import { isObject, type JsonObject } from "../../core/json.ts";
+
+const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 
 /**
  * The schema of a record whose declared lists are lists and declared objects are objects. Nulls pass, absent and unknown
@@ -10,10 +12,13 @@ import { isObject, type JsonObject } from "../../core/json.ts";
 export function recordShape(declared: {
   lists: readonly string[];
   objects: readonly string[];
+  /** Texts that must be numbers where they are not null; for sources whose values are all texts, like CSV. */
+  numbers?: readonly string[];
 }): z.ZodType<JsonObject> {
   const shape: Record<string, z.ZodType> = {};
   for (const name of declared.lists) shape[name] = z.array(z.unknown()).nullish();
   for (const name of declared.objects) shape[name] = z.looseObject({}).nullish();
+  for (const name of declared.numbers ?? []) shape[name] = z.string().regex(NUMBER, "not a number").nullish();
   return z.looseObject(shape);
 }
 

@@ -69,6 +69,13 @@ export interface SnapshotSource<Version = null> extends Described {
   readonly expect?: "json" | "xml" | "zip" | "binary";
   /** Records of one slice, at most 2,500. Default: 400. More where records are small. */
   readonly sliceRecords?: number;
+  /**
+   * A file with rows that the reader refused (CSV of another width) is probably damaged: it is downloaded a second time,
+   * and only the same bytes again are taken as they are.
+   */
+  readonly rereadRefused?: boolean;
+  /** The address redirects to the newest file, which may not be published yet: a 404 there is PROV_NOT_PUBLISHED. */
+  readonly mayBeLate?: boolean;
   /** For snapshots of several files: reads the document at the address, which names them. */
   index?(document: Buffer): SnapshotIndex;
   /** Reads one file. `file` is given where there is an index. Throws PROV_* errors. */
@@ -121,11 +128,14 @@ class Stage<Version> {
   /** The file is held as it was downloaded: its digest is the change key, and is known before anything is staged. */
   async oneFile(): Promise<Extracted<SnapshotPayload>> {
     const context = this.#context;
-    const { body, status, fetchedAt, headers } = await context.fetcher.stream({
+    const answer = context.fetcher.stream({
       url: context.url,
       headers: conditionalHeaders(context),
       maxBytes: this.#source.maxBytes ?? bounds.catalogueBytes,
       expect: this.#source.expect ?? "binary",
+    });
+    const { body, status, fetchedAt, headers } = await answer.catch((error: unknown) => {
+      throw this.#source.mayBeLate ? notPublished(error, context.url) : error;
     });
     const file = await HeldFile.of(body);
     if (status === 304) return unchanged(fetchedAt, { ...this.#known });
@@ -137,7 +147,12 @@ class Stage<Version> {
     let edition: Edition | undefined;
     let more: Extracted<SnapshotPayload>["more"];
     try {
-      ({ edition } = await this.#read(this.#source.read(file.pieces()), stager));
+      const read = await this.#read(this.#source.read(file.pieces()), stager);
+      edition = read.edition;
+      if (read.refused > 0 && this.#source.rereadRefused && !(await context.noteWrong(sha256))) {
+        const detail = `${read.refused} records cannot be read; only the same bytes a second time are believed.`;
+        throw new UeeError("PROV_DAMAGED", detail);
+      }
       more = await stager.finish();
     } catch (error) {
       throw await wrongBytes(error, () => sha256, context);
@@ -208,18 +223,20 @@ class Stage<Version> {
   async #read(
     reading: SnapshotReading,
     stager: SliceStager<Version>,
-  ): Promise<{ edition: Edition | undefined; records: number }> {
+  ): Promise<{ edition: Edition | undefined; records: number; refused: number }> {
     const { identify, versionOf } = this.#source;
     let records = 0;
+    let refused = 0;
     try {
       for (;;) {
         const next = await reading.next();
-        if (next.done) return { edition: next.value, records };
+        if (next.done) return { edition: next.value, records, refused };
         this.#context.signal.throwIfAborted();
         records += next.value.length;
         for (const entry of next.value) {
           const isText = entry instanceof SourceText;
           const raw = isText ? entry.known : entry;
+          if (isText && entry.refusal) refused += 1;
           const version = versionOf ? versionOf(raw) : (null as Version);
           await stager.add(isText ? entry : JSON.stringify(entry), identify(raw), version);
         }
@@ -235,6 +252,20 @@ class Stage<Version> {
     return new SliceStager({ context: this.#context, fetchedAt, pass: this.#pass, sliceRecords, supersedes });
   }
 }
+
+/** The first address is right where the 404 came from another one, to which it redirects. */
+function notPublished(error: unknown, asked: string): unknown {
+  if (!isUeeError(error, "PROV_NOT_FOUND") || typeof error.data.url !== "string") return error;
+  if (!isElsewhere(error.data.url, asked)) return error;
+  const detail = `${error.data.url} is not there yet.`;
+  return new UeeError("PROV_NOT_PUBLISHED", detail, { cause: error, data: error.data });
+}
+
+const isElsewhere = (url: string, asked: string): boolean => {
+  if (!URL.canParse(url) || !URL.canParse(asked)) return false;
+  const [there, here] = [new URL(url), new URL(asked)];
+  return there.host !== here.host || there.pathname !== here.pathname;
+};
 
 const unchanged = (fetchedAt: number, changeKey: JsonObject): Extracted<SnapshotPayload> => ({
   records: [],

@@ -1,5 +1,6 @@
 /** Circuit breakers over HTTP, in the events and in the metrics. */
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { providers as registered } from "../../../src/providers/registry.ts";
 import { followEvents } from "../../support/eventStream.ts";
 import { readMetrics, sampleOf } from "../../support/promText.ts";
 import { until } from "../../support/until.ts";
@@ -22,7 +23,7 @@ const transitions = async (query = "") =>
 
 test("every upstream has one, closed at first", async () => {
   expect(await breakers()).toEqual(
-    ["cve", "cwe", "capec", "attack"].map((upstream) =>
+    registered.map(({ name: upstream }) =>
       expect.objectContaining({ upstream, state: "closed", consecutiveFailures: 0, lastFailure: null }),
     ),
   );

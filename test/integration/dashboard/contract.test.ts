@@ -1,5 +1,6 @@
 /** The answers of the contract, field by field, over a mirror that has something to show. */
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { providers as registered } from "../../../src/providers/registry.ts";
 import { type ListingServer, makeRecords, startListing } from "../../support/listingServer.ts";
 import { until } from "../../support/until.ts";
 import { startDashboard, type TestDashboard } from "./support.ts";
@@ -28,7 +29,7 @@ describe("/api/etl-tree", () => {
     expect(names(json)).toEqual(["macro_fsm", "providers", "total_checkpoints"]);
     expect(names(json.macro_fsm)).toEqual(["created_at", "id", "state", "updated_at"]);
     const providers = json.providers as Record<string, unknown>[];
-    expect(providers.map(({ id }) => id)).toEqual(["cve", "cwe", "capec", "attack"]);
+    expect(providers.map(({ id }) => id)).toEqual(registered.map(({ name }) => name));
     for (const provider of providers) {
       expect(names(provider)).toEqual(
         [

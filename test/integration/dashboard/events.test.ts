@@ -1,5 +1,6 @@
 /** What followers of /events get: the present state, then what changes, and after a lost connection what they missed. */
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { providers as registered } from "../../../src/providers/registry.ts";
 import { type EventStream, followEvents } from "../../support/eventStream.ts";
 import { until } from "../../support/until.ts";
 import { bearer, startDashboard, type TestDashboard, token } from "./support.ts";
@@ -39,7 +40,9 @@ describe("a new follower", () => {
     await until(() => stream.of("pulse").length > 2);
     const names = stream.events.map(({ name }) => name).filter((name) => name !== "pulse");
     expect(names).toEqual(["reset", "overview", "kernel", "permits", "workers", "breakers"]);
-    expect(stream.of("overview")[0]!.data).toMatchObject({ providers: [{ provider: "cve" }, {}, {}, {}] });
+    expect(stream.of("overview")[0]!.data).toMatchObject({
+      providers: [{ provider: "cve" }, ...registered.slice(1).map(() => ({}))],
+    });
     expect(stream.of("pulse")[0]!.data).toEqual({
       at: expect.any(String),
       redis: "ok",

@@ -3,9 +3,13 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { parse } from "yaml";
 import { definitions } from "../../../src/dashboard/metrics/metrics.ts";
+import { providers as registered } from "../../../src/providers/registry.ts";
 import { type ListingServer, makeRecords, startListing } from "../../support/listingServer.ts";
 import { type Metric, readMetrics, sampleOf } from "../../support/promText.ts";
 import { startDashboard, type TestDashboard } from "./support.ts";
+
+const registeredNames = registered.map(({ name }) => name);
+const oneOf = (names: readonly string[]): RegExp => new RegExp(`^(${names.join("|")})$`);
 
 let dashboard: TestDashboard;
 let listing: ListingServer;
@@ -105,9 +109,9 @@ describe("metrics tell", () => {
 
 describe("metrics keep to the conventions", () => {
   const boundedLabels: Record<string, RegExp> = {
-    provider: /^(cve|cwe|capec|attack)$/,
-    upstream: /^(cve|cwe|capec|attack)$/,
-    queue: /^(cve|cwe|capec|attack|runs)$/,
+    provider: oneOf(registeredNames),
+    upstream: oneOf(registeredNames),
+    queue: oneOf([...registeredNames, "runs"]),
     state: /^([A-Z_]{4,20}|[a-z_]{4,12})$/,
     code: /^(SYS|RPC|PROV|STOR|PERM|VAL|API)_[A-Z_]+$/,
     mode: /^(full|incremental|replay)$/,

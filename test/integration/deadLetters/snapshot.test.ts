@@ -2,9 +2,9 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
-import { kev } from "../../../examples/kev/kev.ts";
 import { UeeError } from "../../../src/core/errors.ts";
 import type { DeadLetter, RunProgress } from "../../../src/engine/api.ts";
+import { kev } from "../../../src/providers/kev/kev.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { exported, openTestEngine, type TestEngine } from "../../support/testEngine.ts";
 

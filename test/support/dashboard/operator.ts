@@ -1,5 +1,6 @@
 /** A fleet as an operator has it: `uee up` with two workers, a Redis that keeps its data, and upstreams that obey the test. */
 
+import { environmentOf } from "../../../src/cli/commands/simulate.ts";
 import type { Simulator } from "../../../src/simulator/index.ts";
 import { startSimulator } from "../../../src/simulator/index.ts";
 import { bareEnv, startUee, type UeeProcess } from "../../e2e/cliSupport.ts";
@@ -28,10 +29,7 @@ export async function startOperatorFleet(): Promise<OperatorFleet> {
       UEE_HOST: "127.0.0.1",
       UEE_SCHEDULES: "off",
       UEE_WAIT_SCALE: "0.01",
-      UEE_CVE_URL: simulator.urls.cve,
-      UEE_CWE_URL: simulator.urls.cwe,
-      UEE_CAPEC_URL: simulator.urls.capec,
-      UEE_ATTACK_URL: simulator.urls.attack,
+      ...environmentOf(simulator),
       // A run that lasts long enough to be watched, also on a machine that is busy: ten batches, one a second.
       UEE_CVE_RATE: "1/1s",
     }),

@@ -94,6 +94,7 @@ describe("doctor's look at an upstream", () => {
   });
   const probe = (fetcher: Fetcher, env: NodeJS.ProcessEnv = {}) =>
     checkUpstream({
+      probe: { resultsPerPage: "1" },
       provider: "cve",
       url: "https://127.0.0.1:1/rest",
       apiKey: "k",

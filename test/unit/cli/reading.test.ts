@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { nearSpellings } from "../../../src/cli/nearIds.ts";
 import { UeeError } from "../../../src/core/errors.ts";
 import type { Engine, MachineStatus } from "../../../src/engine/api.ts";
+import { providers } from "../../../src/providers/registry.ts";
 import type { StoredRecord } from "../../../src/records/contract.ts";
 import {
   closed,
@@ -95,11 +96,11 @@ describe("uee get", () => {
 });
 
 test("near spellings add prefixes and zeros that were forgotten", () => {
-  expect(nearSpellings("79")).toEqual(["CWE-79", "CAPEC-79"]);
-  expect(nearSpellings("cwe79")).toEqual(["CWE-79"]);
-  expect(nearSpellings("T1059.1")).toEqual(["T1059.001", "T1059"]);
-  expect(nearSpellings("g16")).toEqual(["G0016"]);
-  expect(nearSpellings("nonsense")).toEqual([]);
+  expect(nearSpellings("79", providers)).toEqual(["CWE-79", "CAPEC-79"]);
+  expect(nearSpellings("cwe79", providers)).toEqual(["CWE-79"]);
+  expect(nearSpellings("T1059.1", providers)).toEqual(["T1059.001", "T1059"]);
+  expect(nearSpellings("g16", providers)).toEqual(["G0016"]);
+  expect(nearSpellings("nonsense", providers)).toEqual([]);
 });
 
 describe("uee export", () => {

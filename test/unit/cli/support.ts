@@ -184,6 +184,7 @@ export function fakeEngine(over: Partial<Engine> = {}): Engine {
     },
     records: {
       get: async () => undefined,
+      about: async () => [],
       export: unexpected("records.export"),
       changes: unexpected("records.changes"),
       changesEnd: unexpected("records.changesEnd"),

@@ -15,11 +15,21 @@ export function recordRoutes(app: App, { engine }: RouteSurroundings): void {
         tags: ["records"],
         summary: "One record, by URN, id or ATT&CK id",
         params: z.object({ urn: z.string().max(400).describe("For example CVE-2021-44228") }),
+        querystring: z.object({
+          provider: z
+            .string()
+            .max(64)
+            .optional()
+            .describe("Where several providers share an id: whose record"),
+        }),
         response: { 200: recordSchema, 404: errorSchema, 410: errorSchema, ...commonErrors },
       },
     },
-    async ({ params }) => {
-      const found = await engine().records.get(params.urn);
+    async ({ params, query }) => {
+      const found = await engine().records.get(
+        params.urn,
+        query.provider === undefined ? {} : { provider: query.provider },
+      );
       if (found === undefined) throw new UeeError("STOR_NOT_FOUND", `There is no record '${params.urn}'.`);
       if ("record" in found) return found.record;
       const { id, removedAt, reason, runId } = found.removed;
@@ -27,6 +37,19 @@ export function recordRoutes(app: App, { engine }: RouteSurroundings): void {
         data: { removed: { urn: found.urn, id, removedAt, reason, runId } },
       });
     },
+  );
+  app.get(
+    "/api/records",
+    {
+      schema: {
+        operationId: "listRecordsAbout",
+        tags: ["records"],
+        summary: "Every record about one subject: a CVE with its KEV entry and EPSS score",
+        querystring: z.object({ subject: z.string().max(400).describe("For example CVE-2021-44228") }),
+        response: { 200: z.object({ records: z.array(recordSchema) }), ...commonErrors },
+      },
+    },
+    async ({ query }) => ({ records: await engine().records.about(query.subject) }),
   );
   app.get(
     "/api/changes",

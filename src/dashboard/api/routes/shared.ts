@@ -18,7 +18,7 @@ export const commonErrors = {
 export const bodyErrors = { ...commonErrors, 413: errorSchema, 415: errorSchema } as const;
 
 export const providerParams = z.object({
-  id: z.string().max(64).describe("Name of the provider: cve, cwe, …"),
+  id: z.string().max(64).describe("Name of the provider"),
 });
 
 export const optionalProvider = z.string().max(64).optional().describe("Only this provider");
