@@ -264,7 +264,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     deadLetters: makeDeadLetters([...contexts.values()], context),
 
     records: {
-      get: (text, { provider } = {}) =>
+      get: async (text, { provider } = {}) =>
         lookUp(provider === undefined ? [...contexts.values()] : [context(provider)], text),
       about: (text) => recordsAbout([...contexts.values()], text),
       export: (provider, wanted) => exportRecords(context(provider), wanted),
