@@ -1,15 +1,32 @@
 /** Records by any accepted name, and the change feed. */
+import { serializerCompiler } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { UeeError } from "../../../core/errors.ts";
+import { canonicalJson } from "../../../core/json.ts";
 import type { ChangeEntry } from "../../../records/contract.ts";
 import type { App, RouteSurroundings } from "../../app.ts";
 import { changesSchema, errorSchema, recordSchema } from "../schemas.ts";
 import { commonErrors } from "./shared.ts";
 
+/** Older versions stored records of any depth: `JSON.stringify` recurses, and fails on one that is nested thousands deep. */
+const serializeRecord = ({
+  schema,
+  ...route
+}: {
+  schema: unknown;
+  httpStatus?: string;
+  method: string;
+  url: string;
+}) =>
+  route.httpStatus === "200"
+    ? (record: unknown) => canonicalJson(record)
+    : serializerCompiler({ ...route, schema: schema as z.ZodType });
+
 export function recordRoutes(app: App, { engine }: RouteSurroundings): void {
   app.get(
     "/api/records/:urn",
     {
+      serializerCompiler: serializeRecord,
       schema: {
         operationId: "getRecord",
         tags: ["records"],
