@@ -1,7 +1,7 @@
 /** Parses command arguments; an error names the problem and the allowed values. */
 
-import { didYouMean } from "../config/suggest.ts";
 import { UeeError } from "../core/errors.ts";
+import { didYouMean } from "../core/suggest.ts";
 import { parseDuration, parseTime } from "../core/time.ts";
 
 /** `all` or names, each once, in the registry's order. */

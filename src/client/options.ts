@@ -1,7 +1,8 @@
 /** What `connect` takes, and the configuration that comes of it. */
-import { type Config, didYouMean, type LoadedConfig, loadConfig } from "../config/index.ts";
+import { type Config, type LoadedConfig, loadConfig } from "../config/index.ts";
 import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import { didYouMean } from "../core/suggest.ts";
 import type { AnyProvider } from "../providers/contract.ts";
 
 /** Any setting of docs/config.md by its name there, as text or number; plain options of `connect` have their own place. */

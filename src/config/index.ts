@@ -8,6 +8,5 @@ export {
 } from "./describe.ts";
 export { effectiveRate } from "./effectiveRate.ts";
 export { loadConfig } from "./load.ts";
-export { didYouMean, suggest } from "./suggest.ts";
 export type { Config, LoadedConfig, LoadInput, Origin, ProviderConfig } from "./types.ts";
 export { formatRate, parseBytes, parseRate, type Rate, type RateSetting } from "./values.ts";

@@ -3,11 +3,11 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import { UeeError } from "../core/errors.ts";
 import type { ScheduleSetting } from "../core/schedule.ts";
+import { didYouMean } from "../core/suggest.ts";
 import { providers as registered } from "../providers/registry.ts";
 import { crossFieldNotes } from "./crossField.ts";
 import { allFields, type CommonConfig, type Fields, flagOf, metaOf, type ProviderFacts } from "./fields.ts";
 import { type ConfigFile, readConfigFile } from "./file.ts";
-import { didYouMean } from "./suggest.ts";
 import type { Config, LoadedConfig, LoadInput, Origin, ProviderConfig } from "./types.ts";
 import type { RateSetting } from "./values.ts";
 

@@ -1,6 +1,6 @@
 /**
- * Audits the permit pool every minute and mends what disagrees, whichever pod comes first; what it found is kept for people
- * and metrics. One audit is one script: any number of pods may do it.
+ * Audits the permit pool every minute and repairs differences; any pod may do it first. The findings are kept for
+ * operators and metrics. One audit is one script, so any number of pods may run it.
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
@@ -9,16 +9,16 @@ import type { Keys } from "../redis/keys.ts";
 import type { PermitPool } from "./permitPool.ts";
 
 const EVERY_MS = 60_000;
-/** The next audit comes a little later than the others' turn is kept. */
+/** Slightly shorter than the interval, so that the next audit finds the turn free. */
 const TURN_MS = 55_000;
 
 export interface AuditHistory {
-  /** When it was last audited, ISO; null when never. */
+  /** Time of the last audit, ISO; null before the first. */
   at: string | null;
   audits: number;
   /** Findings of the last audit. */
   drift: number;
-  /** Findings of all audits, mended ones. */
+  /** Total findings of all audits, all repaired. */
   driftTotal: number;
 }
 
@@ -43,7 +43,7 @@ export class PermitAuditor {
     const round = () => {
       this.#running ??= this.runOnce()
         .catch((error: unknown) => {
-          // An audit that fails is missed; the next one comes.
+          // A failed audit is skipped; the next one follows.
           const { code, message } = mapRedisError(error);
           this.#o.logger.debug({ event: "permit_audit_failed", code }, message);
         })
@@ -61,12 +61,12 @@ export class PermitAuditor {
     await this.#running;
   }
 
-  /** Findings that were mended; undefined when another pod's audit is fresh. */
+  /** Number of repaired findings; undefined when another pod has just audited. */
   async runOnce(): Promise<number | undefined> {
     const { redis, keys, pool, actor, logger } = this.#o;
     const turn = keys.permitAuditTurn;
     if ((await redis.set(turn, actor, "PX", TURN_MS, "NX")) === null) {
-      // A turn that lasts longer than one can was taken before Redis' clock went back.
+      // A turn longer than the maximum was taken before Redis' clock went back.
       if ((await redis.pttl(turn)) > TURN_MS) await redis.pexpire(turn, TURN_MS);
       return undefined;
     }

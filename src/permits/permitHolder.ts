@@ -1,9 +1,9 @@
 /**
- * Holds a permit while work goes on: renews the lease at a third of its life, tells the work when the pool wants the permit
- * back, and ends it when the lease is lost. Redis may be away for as long as the lease lasts.
+ * Holds a permit during work: renews the lease after a third of its life, informs the work when the pool asks for the
+ * permit, and aborts it when the lease is lost. Redis may be unreachable for as long as the lease lasts.
  *
- * All by the monotonic clock, from before each request was sent: what this process believes ends before the store's lease
- * does. A process that slept (SIGSTOP) finds its deadline past.
+ * All deadlines use the monotonic clock, from before each request was sent: they end before the lease in the store
+ * does. A process that slept (SIGSTOP) finds its deadline passed.
  */
 import { isUeeError, UeeError } from "../core/errors.ts";
 import type {
@@ -21,17 +21,17 @@ export interface PermitHolder {
   readonly fence: number;
   /** On the pool's monotonic clock, ms. */
   readonly deadline: number;
-  /** Aborts with PERM_LEASE_LOST when the lease ended: what still goes on has no permit. */
+  /** Aborts with PERM_LEASE_LOST when the lease has ended: further work has no permit. */
   readonly signal: AbortSignal;
-  /** Aborts with PERM_REVOKED when the pool wants the permit back: finish at the next safe point, within the grace. */
+  /** Aborts with PERM_REVOKED when the pool asks for the permit: finish at the next safe point, within the grace. */
   readonly windDown: AbortSignal;
-  /** Ends renewals and gives the permit back, without waiting for the answer (PermitPool.giveBack). */
+  /** Stops renewals and returns the permit, without waiting for the answer (PermitPool.giveBack). */
   release(): void;
 }
 
 export const isWaiting = (got: PermitHolder | PermitWait): got is PermitWait => "waiting" in got;
 
-/** Acquires and holds. */
+/** Acquires a permit and holds it. */
 export async function holdPermit(
   pool: PermitPool,
   request: PermitRequest,
@@ -118,7 +118,7 @@ class Holder implements PermitHolder {
     });
   }
 
-  /** Throws PERM_LEASE_LOST; anything else (Redis is away) leaves the holder with the deadline that it has. */
+  /** Throws PERM_LEASE_LOST; any other error (Redis is unreachable) leaves the deadline unchanged. */
   async #renew(): Promise<void> {
     try {
       const state = await this.#pool.renew(this);

@@ -1,10 +1,11 @@
 /**
- * The permit pool: one for the whole fleet. A permit is the right to work on one batch; it is held under a lease that ends
+ * The permit pool, one for the whole fleet. A permit is the right to process one batch, held under a lease that ends
  * by Redis TIME unless it is renewed. docs/permits.md has the rules and the bounds.
  *
- * Why it is never over-granted: every grant is one script that counts what is held; a lease counts until it was given back
- * or has ended by Redis TIME, and its holder's own deadline is earlier: the same span, counted on the monotonic clock from
- * before the request was sent. No client's wall clock is ever read. A Redis that restarted waits one lease (restart.lua).
+ * Why it is never over-granted: every grant is one script that counts the held permits; a lease counts until it was
+ * returned or has ended by Redis TIME, and its holder's own deadline is earlier: the same duration, counted on the
+ * monotonic clock from before the request was sent. No client's wall clock is ever read. After a restart of Redis the
+ * pool waits one lease (restart.lua).
  */
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
@@ -20,41 +21,41 @@ import { makeWakeups } from "./wakeups.ts";
 export interface PermitPoolOptions {
   /** A connection that fails fast: a command whose connection breaks is rejected. */
   redis: Redis;
-  /** Gives one more connection, for hints to waiters, when somebody waits first; its owner closes it. Without: polling. */
+  /** Opens one more connection, for hints to waiters, at the first wait; its owner closes it. Without it: polling. */
   blocking?: () => Redis;
   keys: PermitKeys;
   logger: Logger;
   /** Size of a pool that has none stored (UEE_PERMITS). Default 10. */
   size?: number;
-  /** A lease's life. Default 12,000. The same in every process. */
+  /** Life of a lease. Default 12,000. The same in every process. */
   leaseMs?: number;
-  /** What a holder that was asked for permits has, from being told, to give them back. Default 12,000. */
+  /** Time for a holder to return a permit after it was asked. Default 12,000. */
   graceMs?: number;
-  /** For how long a waiter that does not come again keeps its place. Default 2,500. */
+  /** Time after which an inactive waiter loses its place. Default 2,500. */
   waiterMs?: number;
-  /** Longest time between two looks of a waiter. Default 1,000. */
+  /** Maximum interval between two attempts of a waiter. Default 1,000. */
   pollMs?: number;
-  /** Entries that the log keeps, about. Default 20,000. */
+  /** Approximate number of log entries. Default 20,000. */
   logLength?: number;
   /** STRING of µs, set right before a clean shutdown of a managed server. */
   cleanStopKey?: string;
-  /** ms that only grow. Default performance.now(). */
+  /** Monotonic ms. Default performance.now(). */
   monotonic?: () => number;
 }
 
 export interface PermitRequest {
-  /** One for every attempt; asking again under it gives the same grant. */
+  /** One per attempt; a repeated request with it returns the same grant. */
   lease: string;
   provider: string;
-  /** How long to wait for the turn. Default 0: one look, which takes a place all the same. */
+  /** Maximum wait. Default 0: one attempt, which takes a place in the queue. */
   waitMs?: number;
-  /** Who waits, over several requests; keeps the place. Never two at a time under one name. Default: the lease. */
+  /** Name of the waiter across several requests; keeps its place. Use a name once at a time. Default: the lease. */
   waiter?: string;
-  /** Shown to people. */
+  /** Shown to operators. */
   owner?: string;
   /** Ends the wait and gives up the place; rejects with its reason. */
   signal?: AbortSignal;
-  /** Told how long Redis took for every acquire, renewal and release of this lease, ms, also where it failed. */
+  /** Called with the duration of every acquire, renewal and release of this lease, ms, also after a failure. */
   onControl?: ControlTiming;
 }
 
@@ -66,15 +67,15 @@ export interface PermitGrant {
   readonly provider: string;
   /** As requested. */
   readonly onControl?: ControlTiming;
-  /** Only ever grows: max(last + 1, TIME in µs). */
+  /** Strictly increasing: max(last + 1, TIME in µs). */
   readonly fence: number;
-  /** ms since the epoch by Redis TIME. For people: no process compares it with its own clock. */
+  /** ms since the epoch by Redis TIME. For display: no process compares it with its own clock. */
   readonly expiresAt: number;
-  /** On this process's monotonic clock, ms: by then it is renewed or work has stopped. */
+  /** On this process's monotonic clock, ms: until then it must be renewed or work must stop. */
   readonly deadline: number;
   /** False when the pool shrank and the permit is asked back. */
   readonly mayKeep: boolean;
-  /** ms in which to give it back; 0 when it may be kept. */
+  /** Time to return it, ms; 0 when it may be kept. */
   readonly graceMs: number;
 }
 
@@ -82,9 +83,9 @@ export interface PermitWait {
   readonly waiting: true;
   /** Waiters of the same provider before this one. */
   readonly ahead: number;
-  /** `full`; `turn`: others go first; `restart`: Redis restarted a moment ago. */
+  /** `full`; `turn`: other waiters come first; `restart`: Redis restarted a moment ago. */
   readonly reason: WaitReason;
-  /** ms until something frees for certain; earlier where a holder is done earlier. */
+  /** ms until a permit frees for certain; earlier if a holder finishes earlier. */
   readonly retryAfterMs: number;
 }
 
@@ -101,13 +102,13 @@ export interface Decision {
 }
 
 export interface PoolSize {
-  /** What a person set. */
+  /** Size that an operator set. */
   readonly configured: number;
-  /** What may be held: configured less what is revoked. At least 1. */
+  /** Permits that may be held: configured minus revoked. At least 1. */
   readonly effective: number;
   readonly effectiveBefore: number;
   readonly allocated: number;
-  /** Of those held, permits that holders were or will be asked for. */
+  /** Held permits that holders were or will be asked for. */
   readonly askedBack: number;
   readonly changed: boolean;
 }
@@ -124,31 +125,31 @@ export interface PermitPool {
   readonly graceMs: number;
   readonly monotonic: () => number;
   readonly logger: Logger;
-  /** Sets the size only where none is stored: a person's resize persists. */
+  /** Sets the size only if none is stored: an operator's resize persists. */
   seed(size: number): Promise<PoolSize>;
   acquire(request: PermitRequest): Promise<PermitGrant | PermitWait>;
-  /** Throws PERM_LEASE_LOST: stop. */
+  /** Throws PERM_LEASE_LOST: stop working. */
   renew(lease: HeldLease): Promise<LeaseState>;
-  /** False when the lease had ended; then nothing is taken from another holder. */
+  /** False when the lease had ended; then no other holder is affected. */
   release(lease: HeldLease): Promise<boolean>;
   /**
-   * Gives back without waiting for the answer; where Redis does not take it, the lease ends by itself. Sent at the end of
-   * this turn of the event loop, or with an acquire of the same provider before that: one step for both.
+   * Returns the lease without waiting for the answer; if Redis does not receive it, the lease ends by itself. Sent at
+   * the end of this turn of the event loop, or together with an acquire of the same provider before that.
    */
   giveBack(lease: HeldLease & { fence: number; provider: string }): void;
-  /** Resolves when everything that was given back so far is answered. */
+  /** Resolves when all returns so far have been answered. */
   settled(): Promise<void>;
   /** Gives up a waiter's place. */
   leave(provider: string, waiter: string): Promise<boolean>;
-  /** 1 to 4096, at any time. What is over it decays within one lease and one grace. */
+  /** 1 to 4096, at any time. Excess permits are returned within one lease and one grace. */
   resize(size: number, by: Decision): Promise<PoolSize>;
-  /** Takes `count` of the permits that are held out of the pool, down to 1. Nothing held: nothing revoked. */
+  /** Removes `count` of the held permits from the pool, down to 1. Without held permits nothing is revoked. */
   revoke(count: number, by: Decision): Promise<PoolSize>;
   /** Brings back what was revoked. */
   restore(count: number, by: Decision): Promise<PoolSize>;
-  /** One bounded look; writes nothing. */
+  /** One bounded read; writes nothing. */
   show(options?: { holders?: number }): Promise<PoolView>;
-  /** Counts everything anew; with `repair` mends what disagrees. */
+  /** Recounts everything; with `repair` it corrects differences. */
   audit(options: { repair: boolean; actor: string }): Promise<AuditReport>;
   /** Ends waits of this process with `waiting: true`. Await `settled()` before the connection ends. */
   close(): void;
@@ -178,8 +179,8 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
   const returns = makeReturns(release, logger);
   let closed = false;
 
-  // A Redis that came back without its data learns of its former life before newcomers make use of an empty pool. No
-  // process has this lease: asking is telling.
+  // A Redis that came back without its data learns about earlier grants before new processes use an empty pool. No
+  // process has this lease: the request itself carries the information.
   const onReady = (): void => {
     scripts.renew({ lease: `reconnected:${randomUUID()}` }).catch(() => {});
   };
@@ -230,7 +231,7 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     for (;;) {
       const found = await lookOnce(full);
       if (signal?.aborted) {
-        // Given back in the background: who ends a wait does not wait again.
+        // Returned in the background, so that ending a wait does not wait again.
         const giveUp = found.waiting
           ? scripts.leave(full.provider, full.waiter)
           : release({ ...full, fence: found.fence });
@@ -241,7 +242,7 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
       const left = until - monotonic();
       const { hint, ...wait } = found;
       if (left <= 0 || closed) return wait;
-      // The jitter keeps the fleet's waiters from asking all at the same instant.
+      // The jitter spreads the waiters of the fleet.
       const sleepMs = Math.min(pollMs, wait.retryAfterMs + 1) * (1 - Math.random() / 4) + Math.random() * 5;
       await wakeups.wait(place, hint, Math.max(1, Math.min(sleepMs, left)), signal);
     }

@@ -1,4 +1,4 @@
-/** The pool's scripts (lua/*.lua), typed. Times are µs by Redis TIME; every error is a UeeError. */
+/** Typed wrappers of the pool's scripts (lua/*.lua). Times are µs by Redis TIME; every error is a UeeError. */
 import type { Redis } from "ioredis";
 import { mapRedisError } from "../redis/errors.ts";
 import type { PermitKeys } from "../redis/keys.ts";
@@ -61,7 +61,7 @@ export interface LeaseName {
 }
 
 export interface PoolScripts {
-  /** `instead` is given back in the same step, first. */
+  /** `instead` is returned first, in the same step. */
   acquire(args: AcquireArgs, instead?: { lease: string; fence: number }): Promise<AcquireReply>;
   renew(lease: LeaseName): Promise<RenewReply>;
   release(lease: LeaseName): Promise<{ given: boolean; nowUs: number }>;

@@ -1,9 +1,9 @@
-/** What `show` and `audit` answer, read from the scripts' flat replies. */
+/** The replies of `show` and `audit`, decoded from the scripts' flat lists. */
 
 export interface PermitHolding {
   readonly lease: string;
   readonly provider: string;
-  /** Its holder was or will be asked to give it back. */
+  /** Its holder was or will be asked to return it. */
   readonly askedBack: boolean;
   readonly fence: number;
   /** ms since the epoch by Redis TIME, as all times here. */
@@ -17,17 +17,17 @@ export interface ProviderPermits {
   readonly held: number;
   readonly askedBack: number;
   readonly waiting: number;
-  /** How long its first waiter has stood there, ms. */
+  /** Waiting time of its first waiter, ms. */
   readonly waitingMs: number;
-  /** Permit time that it had, ms; comparable among providers that are busy. */
+  /** Its permit time, ms; comparable among active providers. */
   readonly permitTimeMs: number;
 }
 
 export interface PoolView {
   readonly at: number;
-  /** What a person set; null before the pool was first used. */
+  /** Size that an operator set; null before the pool was first used. */
   readonly configured: number | null;
-  /** Configured less what is revoked. */
+  /** Configured minus revoked. */
   readonly effective: number;
   readonly revoked: number;
   readonly allocated: number;
@@ -39,7 +39,7 @@ export interface PoolView {
   /** Grants wait until then, because Redis restarted; null when they do not. */
   readonly holdUntil: number | null;
   readonly providers: readonly ProviderPermits[];
-  /** The oldest first. */
+  /** Oldest first. */
   readonly holders: readonly PermitHolding[];
   /** There are more holders than listed. */
   readonly truncated: boolean;
@@ -63,7 +63,7 @@ export interface AuditReport {
   readonly repaired: boolean;
 }
 
-/** Values of a provider in show's reply, its name included. */
+/** Values of a provider in the reply of show, including its name. */
 const PROVIDER_VALUES = 6;
 
 export function readView(reply: unknown[]): PoolView {

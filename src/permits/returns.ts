@@ -1,6 +1,6 @@
 /**
- * Leases that are given back in the background. A worker that goes from one batch to the next gives back and asks in one
- * step; everything else is sent at the end of the turn of the event loop.
+ * Leases that are returned in the background. A worker that moves from one batch to the next returns and acquires in
+ * one step; everything else is sent at the end of the turn of the event loop.
  */
 import type { Logger } from "../core/logger.ts";
 
@@ -13,11 +13,13 @@ export interface Returned {
 
 export interface Returns {
   add(old: Returned): void;
-  /** One of the provider's that is not sent yet, for the caller that asks now and adds it again where that failed. */
+  /**
+   * Takes an unsent return of the provider for a caller that acquires now; the caller adds it again after a failure.
+   */
   take(provider: string): Returned | undefined;
-  /** Sends what is not sent yet. */
+  /** Sends all unsent returns. */
   flush(): void;
-  /** Resolves when all is answered. */
+  /** Resolves when all are answered. */
   settled(): Promise<void>;
 }
 

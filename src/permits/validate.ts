@@ -1,4 +1,4 @@
-/** What the pool takes as numbers and names; everything else is PERM_INVALID. */
+/** Numbers and names that the pool accepts; all others are PERM_INVALID. */
 import { UeeError } from "../core/errors.ts";
 
 export function checkNumber(name: string, value: number, least: number, most: number): number {
@@ -9,7 +9,7 @@ export function checkNumber(name: string, value: number, least: number, most: nu
   );
 }
 
-/** The pool's keys put names between bars. */
+/** The pool's keys separate names with bars. */
 export function checkProvider(name: string): string {
   if (/^[a-z0-9][a-z0-9_-]{0,63}$/i.test(name)) return name;
   throw new UeeError("PERM_INVALID", `'${name}' is not a provider's name.`);

@@ -1,6 +1,6 @@
 /**
- * Hints that a waiter's turn may have come: one reader a process, only while somebody in it waits. A hint may be lost or
- * come for nothing; waiters poll behind it.
+ * Hints that a waiter's turn may have come: one reader per process, only while it has waiters. A hint may be lost or
+ * unnecessary; waiters poll as well.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
@@ -59,7 +59,7 @@ export function makeWakeups(options: { connect?: () => Redis; key: string; logge
 
   return {
     wait(place, since, ms, signal) {
-      // A lower number than we know: the pool began anew.
+      // A lower number than the known one: the pool was created again.
       if (since < last) last = since;
       if ((seen.get(place) ?? 0) > since) {
         seen.delete(place);

@@ -1,4 +1,4 @@
-/** A running simulator, as tests and the CLI hold it. */
+/** A running simulator, as tests and the CLI use it. */
 import type {
   BadRecord,
   Change,
@@ -17,7 +17,7 @@ export interface SimulatorUrls {
   feeds: string;
   kev: string;
   epss: string;
-  /** The zip, or the JSON catalogue where real data is served. */
+  /** The zip, or the JSON catalogue when real data is served. */
   cwe: string;
   cweZip: string;
   cweXml: string;
@@ -29,18 +29,18 @@ export interface SimulatorUrls {
 
 export interface Simulator {
   readonly url: string;
-  /** Another host, as far as clients can tell; `redirect-elsewhere` leads there. */
+  /** Another host from the clients' view; target of `redirect-elsewhere`. */
   readonly elsewhereUrl: string;
   readonly urls: SimulatorUrls;
-  /** Moves all upstreams to a point in time; changes made since are undone. Says what changed. */
+  /** Moves all upstreams to a point in time; changes made since are undone. Returns the changes. */
   setPoint(point: Point): Record<StandIn, ChangeReport>;
-  /** Replaces all faults. Throws SYS_USAGE for a spec it cannot read. */
+  /** Replaces all faults. Throws SYS_USAGE for an invalid spec. */
   setFaults(faults: readonly string[]): void;
   clearFaults(): void;
   mutate(change: Change): ChangeReport;
-  /** Resolves when it has happened, with what changed at the upstream it waited for. */
+  /** Resolves when the change has happened, with the changes of the upstream it waited for. */
   scheduleChange(change: ScheduledChange): Promise<ChangeReport>;
-  /** The clock goes on from this time (ms or ISO); undefined: the true time again. */
+  /** The clock continues from this time (ms or ISO); undefined: the true time again. */
   setClock(now: number | string | undefined): void;
   /** Entries with a number above `since`. */
   log(since?: number): LogEntry[];

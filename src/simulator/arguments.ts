@@ -1,4 +1,4 @@
-/** Flags of the standalone simulator. The environment says the same: UEE_SIM_CVES for --cves, and so on. */
+/** Flags of the standalone simulator, also available as environment variables: UEE_SIM_CVES for --cves, and so on. */
 import { parseArgs } from "node:util";
 import { UeeError } from "../core/errors.ts";
 import { parseDuration } from "../core/time.ts";
@@ -6,7 +6,7 @@ import type { SimulatorOptions } from "./types.ts";
 
 export interface SimulatorArguments {
   options: SimulatorOptions;
-  /** End when standard input ends, as it does when the parent dies. */
+  /** Exit when standard input ends, which happens when the parent dies. */
   exitWithParent: boolean;
 }
 
@@ -80,7 +80,7 @@ export function readArguments(argv: readonly string[], env: NodeJS.ProcessEnv): 
   };
 }
 
-/** What was given, by flag; a flag goes before the environment. */
+/** The given values, by flag; a flag takes precedence over the environment. */
 function readFlags(argv: readonly string[], env: NodeJS.ProcessEnv): Map<string, string[]> {
   const given = new Map<string, string[]>();
   for (const name of Object.keys(flags)) {

@@ -1,4 +1,4 @@
-/** The simulator's own clock: the true time, or another that goes on as fast. */
+/** The simulator's own clock: the true time, or another one at the same pace. */
 import { UeeError } from "../core/errors.ts";
 import { parseTime } from "../core/time.ts";
 

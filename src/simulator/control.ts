@@ -92,7 +92,7 @@ const changes: Record<string, (simulator: Controlled, body: unknown) => Reply> =
       const now = read(changeOrPoint, body) as ChangeOrPoint;
       return jsonReply("point" in now ? simulator.setPoint(now.point) : simulator.mutate(now));
     }
-    // The log and the counts tell when it has happened.
+    // The log and the counts show when it has happened.
     simulator.scheduleChange(read(scheduled, body) as ScheduledChange).catch(() => {});
     return jsonReply({ scheduled: true }, 202);
   },
@@ -125,7 +125,7 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-/** Lets other requests in now and then: a catalogue of 400,000 records takes seconds to print. */
+/** Yields to other requests now and then: printing 400,000 records takes seconds. */
 async function* lines(source: Iterable<string>): AsyncGenerator<string> {
   let count = 0;
   for (const line of source) {

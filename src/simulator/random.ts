@@ -1,6 +1,6 @@
 /**
- * Deterministic randomness. `mix` is a pure hash: whoever asks for the same (seed, a, b) gets the same number, in any
- * order and without state, so a record can be generated alone. `Random` is a sequence for building pools.
+ * Deterministic randomness. `mix` is a pure hash: the same (seed, a, b) gives the same number, in any order and
+ * without state, so a record can be generated alone. `Random` is a sequence for building pools.
  */
 
 /** A well-mixed unsigned 32-bit number out of up to three 32-bit ones. */
@@ -26,7 +26,7 @@ export function hashText(text: string): number {
   return h >>> 0;
 }
 
-/** Remembers what was made from the last few seeds: tests start many simulators of one seed in one process. */
+/** Caches the results of the last few seeds: tests start many simulators of one seed in one process. */
 export function bySeed<T>(make: (seed: number) => T, keep = 4): (seed: number) => T {
   const made = new Map<number, T>();
   return (seed) => {

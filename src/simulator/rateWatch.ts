@@ -1,5 +1,5 @@
 /**
- * Watches what clients must keep to: NVD's rolling window, measured at arrival, and every Retry-After that was sent.
+ * Watches the limits for clients: NVD's rolling window, measured at arrival, and every Retry-After that was sent.
  * Times are monotonic ms.
  */
 import type { NvdRate, StandIn } from "./types.ts";
@@ -16,7 +16,7 @@ export class RateWatch {
     this.#rate = rate;
   }
 
-  /** True when the request exceeds the window's limit. `client` is the key, or nothing for those without one. */
+  /** True when the request exceeds the window's limit. `client` is the key, or empty for clients without one. */
   arrived(client: string | undefined, now: number): boolean {
     if (!this.#rate) return false;
     const { max, windowMs, keyMax = max } = this.#rate;
@@ -39,7 +39,7 @@ export class RateWatch {
       this.#waitUntil.set(upstream, Math.max(this.#waitUntil.get(upstream) ?? 0, now + seconds * 1_000));
   }
 
-  /** True when a request arrives before the time told. */
+  /** True when a request arrives before the required time. */
   tooEarly(upstream: StandIn, now: number): boolean {
     const early = now < (this.#waitUntil.get(upstream) ?? 0);
     if (early) this.whileToldToWait += 1;

@@ -1,4 +1,4 @@
-/** Every request, for tests to judge by. The oldest fall out beyond the bound; counts never do. */
+/** Every request, for tests to check. The oldest are dropped beyond the bound; counts never are. */
 import { type Counts, type LogEntry, type StandIn, standIns } from "./types.ts";
 
 const MAX_ENTRIES = 200_000;
@@ -41,7 +41,7 @@ export class RequestLog {
     return entry;
   }
 
-  /** Copies, so that what was read does not change. */
+  /** Copies, so that a result does not change later. */
   entries(since = 0): LogEntry[] {
     return this.#entries.filter((entry) => entry.n > since).map((entry) => ({ ...entry }));
   }

@@ -1,4 +1,4 @@
-/** Changes of content that happen while a client pages: after so many more requests, before the next is answered. */
+/** Content changes while a client pages: after a number of requests, before the next one is answered. */
 import type { ChangeReport, ScheduledChange, StandIn } from "./types.ts";
 
 interface Waiting {
@@ -16,7 +16,7 @@ export class Schedule {
     this.#apply = apply;
   }
 
-  /** Resolves with what changed, once it did. */
+  /** Resolves with the changes, once they happened. */
   add(scheduled: ScheduledChange): Promise<ChangeReport> {
     const { change } = scheduled;
     const upstream = scheduled.upstream ?? ("point" in change ? "cve" : (change.provider ?? "cve"));

@@ -1,6 +1,6 @@
 /**
- * The HTTP side: finds whose address it is, keeps the log, lets due changes happen, asks the injector, and sends what the
- * upstream says, or what the fault makes of it. A second listener on another port stands for "another host".
+ * The HTTP side: finds the upstream of an address, keeps the log, applies due changes, asks the injector, and sends
+ * the upstream's answer or the fault's. A second listener on another port stands for "another host".
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
@@ -47,7 +47,7 @@ export class SimulatorServer {
   #make(elsewhere: boolean): Server {
     const server = createServer({ keepAlive: true, noDelay: true }, (request, response) => {
       this.#handle(request, response, elsewhere).catch((error: unknown) => {
-        // A mistake of the simulator itself must not look like a fault that was asked for.
+        // An error of the simulator itself must not look like a requested fault.
         const { message } = toUeeError(error);
         process.stderr.write(`simulator: ${request.method} ${request.url}: ${message}\n`);
         if (!response.headersSent) response.writeHead(599, { "content-type": "text/plain" });
@@ -134,7 +134,7 @@ export class SimulatorServer {
     return reply(403, { "content-type": "text/html" }, firewallPage);
   }
 
-  /** The answer of a `respond` fault, if one was drawn. Where a redirect led nobody is redirected again. */
+  /** The answer of a `respond` fault, if one was drawn. The target of a redirect does not redirect again. */
   #instead(
     drawn: Drawn,
     { moved, elsewhere }: { moved: boolean; elsewhere: boolean },

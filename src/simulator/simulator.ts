@@ -1,4 +1,4 @@
-/** Puts the simulator together. */
+/** Assembles the simulator. */
 
 import type { Simulator, SimulatorUrls } from "./api.ts";
 import { ATTACK_INDEX, AttackUpstream } from "./attack/upstream.ts";

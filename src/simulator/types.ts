@@ -1,4 +1,4 @@
-/** The simulator's vocabulary: what may be asked of it and what it tells. */
+/** Types of the simulator's requests and reports. */
 
 /** All stand-ins. `feeds` are NVD's year feeds, which show the same CVEs as `cve`. */
 export const standIns = ["cve", "cwe", "capec", "attack", "feeds", "kev", "epss"] as const;
@@ -34,20 +34,20 @@ export interface SimulatorOptions {
   point?: Point;
   /** Fault specs, e.g. `["status-503@0.05", "reset#3:cve"]`. */
   faults?: readonly string[];
-  /** NVD's rolling-window limit. Refuses what exceeds it; with `enforce: false` only counts it. Default: none. */
+  /** NVD's rolling-window limit. Refuses requests beyond it; with `enforce: false` only counts them. Default: none. */
   nvdRate?: NvdRate;
   /** Accepted NVD keys. Default: any. */
   apiKeys?: readonly string[];
   /** Waits before every answer, ms. */
   latencyMs?: number;
   /**
-   * About how many bytes a generated CVE has (4,000 on average). More: each is padded. Below 3,000: each is as small as
-   * it gets, about 1,700, without configurations and further references.
+   * Approximate bytes of a generated CVE (4,000 on average). More: each is padded. Below 3,000: each has its minimum,
+   * about 1,700, without configurations and further references.
    */
   recordBytes?: number;
   /**
-   * Adds records that no real feed has, or hardly any: lone surrogates, nulls, deep nesting, 684 KB, odd numbers and keys.
-   * Default false: every record is one that real clients accept.
+   * Adds records that real feeds never or hardly have: lone surrogates, nulls, deep nesting, 684 KB, odd numbers and
+   * keys. Default false: every record is one that correct clients accept.
    */
   extremes?: boolean;
   /** Times with 0 to 9 fraction digits, with and without a zone. Default false: 3 digits, no zone. */
@@ -56,7 +56,7 @@ export interface SimulatorOptions {
   drift?: boolean;
   /** Order of the NVD listing; it promises none. Default `id`. */
   order?: "id" | "shuffled";
-  /** Compress answers where the client allows it. Default true. */
+  /** Compress answers if the client allows it. Default true. */
   gzip?: boolean;
 }
 
@@ -68,7 +68,7 @@ export interface NvdRate {
   enforce?: boolean;
 }
 
-/** What happened to an upstream's content, by record id. */
+/** The changes of an upstream's content, by record id. */
 export interface ChangeReport {
   added: string[];
   modified: string[];
@@ -110,11 +110,11 @@ export interface Change {
 
 export type ChangeOrPoint = Change | { point: Point };
 
-/** Applied when so many more requests have reached the change's upstream (default cve), before the next is answered. */
+/** Applied after this many more requests to the change's upstream (default cve), before the next is answered. */
 export interface ScheduledChange {
   afterRequests: number;
   change: ChangeOrPoint;
-  /** Whose requests count. Default: the change's own upstream. */
+  /** The upstream whose requests count. Default: the change's own. */
   upstream?: StandIn;
 }
 
@@ -142,7 +142,7 @@ export interface LogEntry {
   status: number;
   /** The faults applied, joined by `+`; null when none. */
   fault: string | null;
-  /** An API key came with it (never its value). */
+  /** The request carried an API key (its value is not logged). */
   apiKey: boolean;
   /** Body bytes handed to the socket. */
   bytes: number;
@@ -154,7 +154,7 @@ export interface LogEntry {
   answeredMs: number | null;
   /** Refused or counted as over the limit. */
   overLimit: boolean;
-  /** It came while an earlier answer's Retry-After told to wait. */
+  /** It arrived before the end of an earlier answer's Retry-After. */
   whileToldToWait: boolean;
 }
 
@@ -166,14 +166,14 @@ export interface Counts {
   violations: {
     /** Requests over the rolling window's limit. */
     overLimit: number;
-    /** Requests sent while told to wait. */
+    /** Requests sent during a required wait. */
     whileToldToWait: number;
     /** Requests to another host that carried the API key. */
     keyLeaks: number;
   };
 }
 
-/** A record served broken by `bad-record`. */
+/** A record that `bad-record` broke. */
 export interface BadRecord {
   id: string;
   kind: BadKind;

@@ -1,4 +1,4 @@
-/** What each simulated upstream is to the server. */
+/** The interface between each simulated upstream and the server. */
 import type { IncomingHttpHeaders } from "node:http";
 import type { Drawn } from "./faults/injector.ts";
 import type { Reply } from "./http/reply.ts";
@@ -21,7 +21,7 @@ export interface SimulatedUpstream {
   content(): Iterable<ContentEntry>;
   /** The same as JSON texts of ContentEntry. */
   contentLines(): Iterable<string>;
-  /** What `bad-record` breaks at present. */
+  /** The records that `bad-record` currently breaks. */
   badRecords(): BadRecord[];
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import { didYouMean } from "../../config/suggest.ts";
 import { type ErrorEntry, errorCatalog, errorClasses, retryable } from "../../core/errorCatalog.ts";
 import { UeeError } from "../../core/errors.ts";
+import { didYouMean } from "../../core/suggest.ts";
 import type { CliContext, Finish } from "../context.ts";
 import { EXIT } from "../exitCodes.ts";
 import { printJson } from "../failures.ts";

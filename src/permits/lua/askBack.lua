@@ -1,8 +1,8 @@
 --[[
-  Included after upkeep.lua by the scripts that may find more held than the pool has: whose permits are asked back.
-  Proportional: every provider keeps its part of what remains, `use x remaining / used`, rounded down; the few that rounding
-  leaves over go to those with the fewest. Inside a provider the newest leases give first. One pass over all leases; their
-  number is bounded by the greatest size.
+  Included after upkeep.lua by the scripts that may find more permits held than the pool has: selects the permits to
+  ask back. Proportional: every provider keeps its part of the remainder, `use x remaining / used`, rounded down; the
+  few left over by rounding go to the providers with the fewest. Within a provider the newest leases are asked first.
+  One pass over all leases; their number is bounded by the maximum pool size.
 ]]
 --- Asks the provider's newest leases until it keeps `keep` of those not asked back yet.
 local function askUntil(p, keep, leases)

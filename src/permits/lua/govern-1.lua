@@ -32,7 +32,7 @@ if operation == "resize" then
   pool.size = value
   pool.taken = math.min(pool.taken, value - 1)
 elseif operation == "revoke" then
-  -- Of what is held: a size above that could be lowered without an effect.
+  -- Lower than the held permits: a revocation above them would have no effect.
   local held = math.min(before, pool.used)
   local target = math.max(1, held - value)
   changed = held > 0 and target < before

@@ -1,14 +1,14 @@
 --[[
-  Included after upkeep.lua by the scripts that grant or free permits: the waiters' rules.
+  Included after upkeep.lua by the scripts that grant or free permits: the rules for waiters.
 
-  Whose turn it is: first come, first served inside a provider; among providers:
-    1. who has less than the whole part of its share (size / providers that hold or wait) goes first, the fewest permits
-       first;
-    2. then who has less than its share rounded up, the least permit time (`pass`) first: a stride whose step is the time
-       really held, so that slow and quick holders get the same;
-    3. then anybody, the fewest permits first.
-  No provider's permit time counts for more than one longest hold above the least of those that wait, so that no credit of
-  the past starves anybody.
+  Order: first come, first served within a provider; among providers:
+  1. providers below the whole part of their share (size / providers that hold or wait) come first, fewest permits
+  first;
+  2. then providers below their share rounded up, least permit time (`pass`) first: a stride whose step is the time
+  really held, so that slow and fast holders get the same;
+  3. then all others, fewest permits first.
+  No provider's permit time counts for more than one longest hold above the lowest of the waiting providers, so that
+  past credit starves no provider.
 ]]
 --- Permits that one call deals at most.
 local STEPS = 256

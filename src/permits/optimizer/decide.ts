@@ -1,21 +1,21 @@
 /**
- * Whether the fleet shall work less or may work more: a pure function of what was seen, what is remembered and the time,
- * so that every run of it can be repeated. The rules and their figures are docs/optimizer.md's.
+ * Decides whether the fleet must reduce or may increase its work: a pure function of the metrics, the memory and the
+ * time, so that every decision can be reproduced. docs/optimizer.md has the rules and their figures.
  */
 export interface OptimizerSettings {
-  /** Between two checks, ms. */
+  /** Interval between two checks, ms. */
   intervalMs: number;
-  /** More than this is a breach, ms. */
+  /** A latency above this is a breach, ms. */
   p99LimitMs: number;
-  /** More than this is a breach; 1 = full. */
+  /** A saturation above this is a breach; 1 = full. */
   saturationLimit: number;
-  /** Breaches in a row before anything is revoked. */
+  /** Consecutive breaches before a revocation. */
   breachesToRevoke: number;
-  /** Of what is allocated, at least one permit. */
+  /** Share of the allocated permits, at least one permit. */
   revokeShare: number;
-  /** After a revocation neither another one nor a return, ms. */
+  /** Time after a revocation without another one or a return, ms. */
   coolDownMs: number;
-  /** Of the configured size, at least one permit: given back by every healthy check. */
+  /** Share of the configured size, at least one permit, that every healthy check returns. */
   giveBackShare: number;
 }
 
@@ -30,11 +30,11 @@ export const optimizerDefaults: OptimizerSettings = {
 };
 
 export interface OptimizerMemory {
-  /** Breaches in a row up to the last check. */
+  /** Consecutive breaches up to the last check. */
   breaches: number;
   /** End of the cool-down, ms by Redis TIME. */
   coolUntilMs: number;
-  /** Of the last check, ms by Redis TIME; 0 before the first. */
+  /** Time of the last check, ms by Redis TIME; 0 before the first. */
   checkedAtMs: number;
 }
 
@@ -43,9 +43,9 @@ export const blankMemory: OptimizerMemory = { breaches: 0, coolUntilMs: 0, check
 export interface Sight {
   /** Redis TIME, ms. */
   nowMs: number;
-  /** Over the control operations of the last five minutes, the last 1,000 at most. */
+  /** Over the control operations of the last five minutes, at most the last 1,000. */
   p99Ms: number;
-  /** Over those of them that are newer than the last check; null when there are none. */
+  /** Over the operations since the last check; null when there are none. */
   freshP99Ms: number | null;
   saturation: number;
   pool: { size: number; effective: number; allocated: number };
@@ -59,7 +59,7 @@ export interface Decision {
   healthy: boolean;
 }
 
-/** Undefined when the last check is too recent for this one to count: two looks at one moment are one check. */
+/** Undefined when the last check is too recent: two looks at one moment are one check. */
 export function decide(
   memory: OptimizerMemory,
   sight: Sight,
@@ -67,7 +67,8 @@ export function decide(
 ): { memory: OptimizerMemory; decision: Decision } | undefined {
   const since = sight.nowMs - memory.checkedAtMs;
   if (since >= 0 && since < settings.intervalMs / 2) return undefined;
-  // Nobody looked for a while, or the clock of a new Redis is behind: what was seen then is not "in a row" with now.
+  // No check happened for a while, or the clock of a new Redis is behind: earlier breaches are not consecutive with
+  // this one.
   const inARow = since >= 0 && since <= settings.intervalMs * 3;
   const coolUntilMs = Math.min(memory.coolUntilMs, sight.nowMs + settings.coolDownMs);
   const breach = breachOf(sight, settings);
@@ -85,9 +86,9 @@ export function decide(
 }
 
 /**
- * Why this check is a breach. Latency must be above the limit over the last minutes and over the operations that are fresh
- * since the last check: in a fleet that does little, one slow moment stays among the recent ones for many checks and is
- * still one moment.
+ * Why this check is a breach. Latency must exceed the limit over the last minutes and over the operations since the
+ * last check: in an idle fleet one slow moment stays among the recent samples for many checks, and is still one
+ * moment.
  */
 function breachOf({ p99Ms, freshP99Ms, saturation }: Sight, settings: OptimizerSettings): string | undefined {
   const said: string[] = [];
@@ -112,7 +113,7 @@ function decideOn(
     const seen = `${breach}, ${breaches} in a row`;
     if (breaches < settings.breachesToRevoke) return hold(`${seen}: not yet enough`);
     if (cooling) return hold(`${seen}: ${left}`);
-    // What is held beyond the effective size was asked back already.
+    // Permits beyond the effective size have already been asked back.
     const held = Math.min(pool.allocated, pool.effective);
     if (held <= 1) return hold(`${seen}: ${held} permits held, and one always stays`);
     const permits = Math.max(1, Math.floor(held * settings.revokeShare + TINY));
@@ -130,15 +131,15 @@ function decideOn(
   };
 }
 
-/** Permits given back by one healthy check. */
+/** Permits returned by one healthy check. */
 export const giveBackStep = (size: number, settings: OptimizerSettings): number =>
   Math.max(1, Math.ceil(size * settings.giveBackShare - TINY));
 
-/** Healthy checks in a row after which any pool, whatever was revoked of it, has its full size again. */
+/** Consecutive healthy checks after which any pool has its full size again. */
 export const checksToFullSize = (settings: OptimizerSettings): number =>
   Math.ceil(settings.coolDownMs / settings.intervalMs) + Math.ceil(1 / settings.giveBackShare);
 
-/** 70 * 0.1 is a little more than 7: not to be rounded up to 8. */
+/** 70 * 0.1 is slightly more than 7 and must not be rounded up to 8. */
 const TINY = 1e-9;
 
 const percent = (share: number): string => `${Math.round(share * 100)} %`;

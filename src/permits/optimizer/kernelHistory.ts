@@ -1,16 +1,16 @@
 /**
- * The kernel metrics of the last hours, for the plot. The elected pod keeps one sample at each of its checks, so the series
- * is the same whichever dashboard shows it and goes on while none runs. Where it has a gap, no worker lived.
+ * The kernel metrics of the last hours, for the plot. The elected pod stores one sample at each check, so the series
+ * is the same in every dashboard and continues while none runs. A gap means that no worker was live.
  */
 import type { Redis } from "ioredis";
 import type { Keys } from "../../redis/keys.ts";
 import { optimizerDefaults } from "./decide.ts";
 import type { KernelMetrics } from "./kernelMetrics.ts";
 
-/** Two hours; some more while Redis trims by whole blocks. */
+/** Two hours; Redis trims by blocks and may keep a few more. */
 const KERNEL_SAMPLES_KEPT = 1_440;
 
-/** Between two samples, ms. */
+/** Interval between two samples, ms. */
 export const KERNEL_SAMPLE_MS = optimizerDefaults.intervalMs;
 
 export interface KernelSample extends KernelMetrics {
@@ -27,7 +27,7 @@ export async function keepKernelSample(
   await redis.xadd(keys.kernelHistory, "MAXLEN", "~", KERNEL_SAMPLES_KEPT, "*", "sample", sample);
 }
 
-/** The oldest first; at most `limit`, the newest ones. */
+/** Oldest first; at most `limit`, the newest ones. */
 export async function kernelHistory(redis: Redis, keys: Keys, limit: number): Promise<KernelSample[]> {
   const rows = await redis.xrevrange(keys.kernelHistory, "+", "-", "COUNT", limit);
   return rows.reverse().map(([, fields]) => JSON.parse(fields[1] ?? "{}") as KernelSample);

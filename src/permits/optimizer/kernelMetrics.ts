@@ -1,22 +1,25 @@
-/** The fleet's figures, read from what its workers told. */
+/** The fleet's metrics, computed from the reports of its workers. */
 import type { Redis } from "ioredis";
 import type { Keys } from "../../redis/keys.ts";
 import { redisMs } from "../../redis/time.ts";
 import { BUCKET_MS, BUCKETS_IN_RING, SAMPLES_KEPT, SAMPLES_LAST_MS } from "./loadReporter.ts";
 
-/** What the optimizer and the metrics need of the permit pool. */
+/** The interface of the permit pool for the optimizer and the metrics. */
 export interface GovernedPool {
-  /** size: as configured. effective: what of it may be given at present. allocated: what is held. */
+  /** size: configured. effective: what may be granted now. allocated: held. */
   show(): Promise<{ size: number; effective: number; allocated: number }>;
-  /** Lowers what may be held to n below what is held, never under one. */
+  /** Lowers the effective size to n below the held permits, never below one. */
   revoke(n: number, why: string): Promise<unknown>;
-  /** Gives back n of what was revoked, never more than that. */
+  /** Returns n revoked permits, never more than were revoked. */
   restore(n: number, why: string): Promise<unknown>;
 }
 
 /** Snake case follows v2e; times in ms, rates per second, saturation as a share (1 = full). */
 export interface KernelMetrics {
-  /** 99th percentile of the fleet's control operations of the last five minutes, the last 1,000 at most; 0 of none. */
+  /**
+   * 99th percentile of the fleet's control operations of the last five minutes, at most the last 1,000; 0 without
+   * any.
+   */
   p99_latency_ms: number;
   /** Fetched and not yet committed, as a share of its bound, over all live workers. */
   buffer_saturation: number;
@@ -24,20 +27,20 @@ export interface KernelMetrics {
   /** The pool's configured size. */
   total_permits: number;
   allocated_permits: number;
-  /** What may be given at once: none while more is held than a revocation left. */
+  /** Permits that may be granted at once: none while more are held than a revocation left. */
   available_permits: number;
-  /** Jobs settled per second, over the last minute. */
+  /** Finished jobs per second, over the last minute. */
   message_rate: number;
-  /** Of those, the ones that spent an attempt or gave up. */
+  /** Failed jobs per second: they spent an attempt or failed permanently. */
   error_rate: number;
 }
 
 export interface FleetFigures {
   nowMs: number;
   p99Ms: number;
-  /** Of the last five minutes, newest first, at most 1,000. */
+  /** From the last five minutes, newest first, at most 1,000. */
   samples: number[];
-  /** Samples ever taken. */
+  /** Number of samples ever taken. */
   samplesTaken: number;
   saturation: number;
   messageRate: number;
@@ -49,18 +52,18 @@ export interface KernelMetricsOptions {
   redis: Redis;
   keys: Keys;
   pool: Pick<GovernedPool, "show">;
-  /** Ids of the workers that live, as they report their load. */
+  /** Ids of the live workers, as in their load reports. */
   liveWorkers: () => Promise<string[]>;
 }
 
-/** Buckets that a rate looks back on: the last minute, without the one that is being filled. */
+/** Buckets of a rate: the last minute, without the bucket in progress. */
 const RATE_BUCKETS = 60_000 / BUCKET_MS;
-/** The word of a worker that is not known to live is forgotten after this long. */
+/** The report of a worker that is not live is removed after this long. */
 const FORGET_MS = 60_000;
-/** A worker tells its load every second: what is older than this says nothing of now. */
+/** A worker reports its load every second: an older report is ignored. */
 const LOAD_FRESH_MS = 15_000;
 
-/** The smallest value that at least `share` of all are not above (nearest rank); 0 of none. */
+/** The smallest value that at least this share of all values does not exceed (nearest rank); 0 without values. */
 export function percentile(values: readonly number[], share: number): number {
   if (values.length === 0) return 0;
   const sorted = [...values].sort((a, b) => a - b);
@@ -119,7 +122,7 @@ export class KernelMetricsReader {
   }
 }
 
-/** The times of the last minutes in ms; as stored: `<ms by Redis TIME> <ms>`. Older versions stored no moment. */
+/** Decodes the times of the last minutes in ms; stored as `<ms by Redis TIME> <ms>`. Older versions stored no time. */
 function recent(samples: readonly string[], nowMs: number): number[] {
   return samples.flatMap((sample) => {
     const [at, ms] = sample.split(" ").map(Number);

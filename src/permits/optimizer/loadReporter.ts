@@ -1,6 +1,6 @@
 /**
- * What one worker tells the fleet, in batches: how long its control operations took (scripts of permits, fences and
- * checkpoints, as their caller feels them), what it holds in memory uncommitted, and how many messages it settled.
+ * Reports one worker's load to the fleet, in batches: the duration of its control operations (scripts of permits,
+ * fences and checkpoints, as their caller sees them), its uncommitted records, and its finished jobs.
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "../../core/logger.ts";
@@ -10,23 +10,23 @@ import { loadScript } from "../../redis/scripts.ts";
 
 const reportScript = loadScript(new URL("./lua/reportLoad-3.lua", import.meta.url));
 
-/** Samples of the fleet over which the 99th percentile is taken; older ones are forgotten. */
+/** Samples of the fleet for the 99th percentile; older ones are removed. */
 export const SAMPLES_KEPT = 1_000;
-/** Older ones say nothing of now, ms. */
+/** Older samples are ignored, ms. */
 export const SAMPLES_LAST_MS = 300_000;
-/** Messages and errors are counted in buckets of this length, ms. */
+/** Length of a bucket of jobs and errors, ms. */
 export const BUCKET_MS = 5_000;
-/** One more than a rate looks back on, for the bucket that is being filled, and some against late looks. */
+/** One more than a rate needs, for the bucket in progress, plus some for late reads. */
 export const BUCKETS_IN_RING = 16;
 
 const INTERVAL_MS = 1_000;
-/** Enough samples not to wait for the interval. */
+/** This many samples are sent without waiting for the interval. */
 const FLUSH_AT = 200;
 
 export interface Load {
   /** Fetched and not yet committed. */
   buffered: number;
-  /** How much of that there may be, in the same unit. */
+  /** Its maximum, in the same unit. */
   bound: number;
 }
 
@@ -51,14 +51,14 @@ export class LoadReporter {
     this.#options = options;
   }
 
-  /** A control operation took this long, ms. */
+  /** Records the duration of a control operation, ms. */
   sample(ms: number): void {
     this.#samples.push(ms);
     if (this.#samples.length > SAMPLES_KEPT) this.#samples.splice(0, this.#samples.length - SAMPLES_KEPT);
     if (this.#samples.length >= FLUSH_AT && this.#timer !== undefined) this.#round();
   }
 
-  /** Does a control operation and takes its time, also where it fails: a Redis in trouble is what is looked for. */
+  /** Runs a control operation and measures its duration, also if it fails: trouble of Redis must show. */
   async timed<T>(operation: () => Promise<T>): Promise<T> {
     const from = performance.now();
     try {
@@ -68,7 +68,7 @@ export class LoadReporter {
     }
   }
 
-  /** A job was settled; `failed`: it spent an attempt or gave up. */
+  /** A job has ended; `failed`: it spent an attempt or failed permanently. */
   countMessage(failed: boolean): void {
     this.#messages++;
     if (failed) this.#errors++;
@@ -80,7 +80,7 @@ export class LoadReporter {
     this.#timer.unref();
   }
 
-  /** Tells what is left, and that this worker holds nothing any more. */
+  /** Sends the remaining samples, and that this worker holds nothing any more. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#timer = undefined;
@@ -91,7 +91,7 @@ export class LoadReporter {
       .catch(() => undefined);
   }
 
-  /** What Redis did not take is told next time. */
+  /** Data that Redis did not accept is sent with the next report. */
   async runOnce(): Promise<void> {
     const { redis, keys, workerId, load } = this.#options;
     const { buffered, bound } = load();

@@ -1,9 +1,10 @@
 /**
- * Checks the fleet every few seconds, in one elected pod. The election is a lease; that only one decides does not rest on
- * it: what a check found is kept on condition that nobody else checked since it read, and only then is it done.
+ * Checks the fleet every few seconds, in one elected pod. The election is a lease, but safety does not depend on it:
+ * the result of a check is stored only if no other check happened since it read, and only then is it executed.
  *
- * What a crash leaves: between keeping and doing, a decision that is published and not done. A revocation is then decided
- * anew after the cool-down if it is still needed, a return at the next healthy check. Never is one done twice.
+ * A crash between storing and executing leaves a decision that is published but not executed. A revocation is then
+ * decided again after the cool-down if it is still needed, a return at the next healthy check. No decision is
+ * executed twice.
  */
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
@@ -39,10 +40,10 @@ export interface OptimizerServiceOptions {
   pool: GovernedPool;
   metrics: Pick<KernelMetricsReader, "figures">;
   logger: Logger;
-  /** Who decides: the worker's id. */
+  /** Id of the worker that decides. */
   actor: string;
   settings?: Partial<OptimizerSettings>;
-  /** A dead elected pod is replaced after this long, ms. Default: two checks and a half. */
+  /** A dead elected pod is replaced after this long, ms. Default: two and a half checks. */
   leaseMs?: number;
 }
 
@@ -50,7 +51,7 @@ export type CheckResult =
   | { kind: "checked"; decision: Decision; sight: Sight }
   /** Another pod is elected. */
   | { kind: "not_elected" }
-  /** Somebody checked just now. */
+  /** Another check has just happened. */
   | { kind: "too_soon" }
   /** Another pod was first. */
   | { kind: "lost" };
@@ -85,7 +86,7 @@ export class OptimizerService {
     this.#timer.unref();
   }
 
-  /** Lets another pod be elected at once. */
+  /** Releases the lease, so that another pod is elected at once. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#timer = undefined;
@@ -162,16 +163,16 @@ export class OptimizerService {
     try {
       await this.runOnce();
     } catch (error) {
-      // A check that fails is missed; the next one comes.
+      // A failed check is skipped; the next one follows.
       const { code, message } = mapRedisError(error);
       this.#options.logger.debug({ event: "quota_check_failed", code }, message);
     }
   }
 }
 
-/** The 99th percentile of the samples that came since `seen` had been taken. */
+/** The 99th percentile of the samples since number `seen`. */
 function freshP99({ samples, samplesTaken }: FleetFigures, seen: number): number | null {
-  // Fewer than had been seen: Redis forgot. What is there counts as fresh.
+  // Fewer samples than before: Redis lost some. The remaining ones count as new.
   const fresh = samplesTaken >= seen ? samplesTaken - seen : samples.length;
   return fresh === 0 || samples.length === 0 ? null : p99(samples.slice(0, fresh));
 }

@@ -1,29 +1,29 @@
-/** Decisions about the pool as they are published: what, how much, on which figures, why, by which pod or person. */
+/** Published decisions about the pool: what, how much, the metrics, the reason, and the pod or operator. */
 import type { Redis } from "ioredis";
 import type { Keys } from "../../redis/keys.ts";
 import { type PageRequest, readNewestFirst, type StreamPage } from "../../redis/newestFirst.ts";
 import type { Decision, Sight } from "./decide.ts";
 
-/** Some more while Redis trims by whole blocks. */
+/** Redis trims by blocks and may keep a few more. */
 export const QUOTA_EVENTS_KEPT = 1_000;
 
 export interface QuotaEvent {
-  /** Its place in the stream; pages. */
+  /** Its position in the stream, for paging. */
   id: string;
   at: string;
-  /** `resize` is a person's. */
+  /** `resize` is an operator's action. */
   kind: "revoke" | "restore" | "resize";
-  /** How many were taken or given; of a resize: the new size. */
+  /** Number of permits taken or returned; for a resize the new size. */
   permits: number;
   reason: string;
-  /** What the optimizer saw; null where a person decided. */
+  /** The optimizer's metrics; null for an operator's decision. */
   p99Ms: number | null;
   saturation: number | null;
   /** The pool before the decision. */
   size: number;
   effective: number;
   allocated: number;
-  /** The elected pod, or the person. */
+  /** The elected pod, or the operator. */
   actor: string;
 }
 
@@ -45,7 +45,7 @@ export function quotaEventFields(decision: Decision, sight: Sight, actor: string
 
 const numberOrNull = (text: string | undefined): number | null => (text === undefined ? null : Number(text));
 
-/** A person's resize, for the history; the pool has it already. */
+/** Adds an operator's resize to the history; the pool has stored it already. */
 export async function publishResize(
   redis: Redis,
   keys: Keys,

@@ -1,6 +1,7 @@
 /**
- * Generated ATT&CK: STIX 2.1 objects of all types, in three domains that share some of them. A shared object may be newer
- * in one domain than in another; the truth is the copy with the greatest `modified`, of equals enterprise's, then mobile's.
+ * Generated ATT&CK: STIX 2.1 objects of all types, in three domains that share some of them. A shared object may be
+ * newer in one domain than in another; the true copy is the one with the greatest `modified`, and among equals that
+ * of enterprise, then mobile.
  */
 import type { JsonObject } from "../../core/json.ts";
 import { mix, Random } from "../random.ts";
@@ -11,7 +12,7 @@ export type Domain = (typeof domains)[number];
 
 const MITRE = "identity--c78cb6e5-0c4b-4611-8297-d1b8b55e40b5";
 const MARKING = "marking-definition--fa42a846-8d90-4e51-bc29-71d5b4802168";
-/** Weight among a hundred objects that are not relationships, prefix of the ATT&CK id, and fields of the type's own. */
+/** Weight among 100 objects other than relationships, prefix of the ATT&CK id, and fields of the type. */
 interface TypeOf {
   weight: number;
   prefix?: string;
@@ -85,7 +86,7 @@ const FIXED = 2;
 export function typeOf(seed: number, slot: number): string {
   if (slot === 0) return "identity";
   if (slot === 1) return "marking-definition";
-  // Small catalogues have every type once before chance decides.
+  // Small catalogues contain every type once before the random choice begins.
   if (slot < FIXED + typeNames.length) return typeNames[slot - FIXED]!;
   if (mix(seed, slot, 0xa0) % 100 < 70) return "relationship";
   let dice = mix(seed, slot, 0xa1) % 100;
@@ -134,7 +135,7 @@ function attackId(seed: number, slot: number, type: string): string | undefined 
   return `${prefix}${String(number).padStart(4, "0")}${sub}`;
 }
 
-/** The object as this domain has it. Editions differ in description and `modified`. */
+/** The object in this domain. Editions differ in description and `modified`. */
 export function makeStix(
   seed: number,
   slot: number,

@@ -124,7 +124,7 @@ export class AttackUpstream extends SnapshotUpstream {
       .map(({ slot, edition }) => makeStix(seed, slot, edition, domain, count));
   }
 
-  /** One object per STIX id: the greatest `modified`; of equals the first domain's. */
+  /** One object per STIX id: the greatest `modified`; among equals that of the first domain. */
   protected *records(): Generator<ContentEntry> {
     const found = new Map<string, JsonObject>();
     for (const domain of domains) {

@@ -10,7 +10,7 @@ import { byText } from "../upstream.ts";
 import { matcher } from "./match.ts";
 import { type CveSource, type CveState, copyState, LIVE, type Part, REJECTED } from "./state.ts";
 
-/** All bounds are inclusive, ms; together they must all hold. */
+/** All bounds are inclusive, ms; all must match. */
 export interface Filter {
   modifiedFrom?: number;
   modifiedTo?: number;
@@ -18,7 +18,7 @@ export interface Filter {
   publishedTo?: number;
   ids?: readonly string[];
   noRejected?: boolean;
-  /** What is asked of the record itself, by the parameter's name in lower case; see match.ts. */
+  /** Conditions on the record itself, by the parameter's name in lower case; see match.ts. */
   match?: Readonly<Record<string, string>>;
 }
 
@@ -31,13 +31,13 @@ export class CveCatalog {
   readonly #clock: () => number;
   #state: CveState;
   #earlier: CveState | undefined;
-  /** What the year feeds show, where that is not the present content. */
+  /** Content of the year feeds, if it is not the current one. */
   #published: CveState | undefined;
   #mutations = 0;
   #selections = new Map<string, Uint32Array>();
-  /** Moves with every change of content. */
+  /** Changes with the content. */
   revision = 1;
-  /** Moves with every change of what the feeds show. */
+  /** Changes with the content of the feeds. */
   feedRevision = 1;
 
   constructor(
@@ -75,7 +75,7 @@ export class CveCatalog {
     return this.#published ?? this.#state;
   }
 
-  /** The feeds are made anew from the present content. */
+  /** Builds the feeds again from the current content. */
   publish(): void {
     this.#published = undefined;
     this.feedRevision += 1;

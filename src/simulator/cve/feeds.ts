@@ -1,7 +1,7 @@
 /**
- * NVD's year feeds, `/feeds/json/cve/2.0/nvdcve-2.0-{2002…,modified,recent}.{json.gz,meta}`, and the `cache.properties` that
- * mirrors of them add. They show the CVEs as last published. A feed is made when it is first asked for and then kept
- * packed; its records are written in slices, so 425,000 CVEs never lie in memory as text.
+ * NVD's year feeds, `/feeds/json/cve/2.0/nvdcve-2.0-{2002…,modified,recent}.{json.gz,meta}`, and the
+ * `cache.properties` that mirrors of them add. They contain the CVEs as last published. A feed is built at its first
+ * request and kept compressed; its records are written in slices, so 425,000 CVEs are never in memory as text.
  */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -19,13 +19,13 @@ import { badRecordsOf, contentOf, linesOf } from "./truth.ts";
 export const FEEDS_PATH = "/feeds/json/cve/2.0";
 const FIRST_YEAR = 2002;
 const DAYS = 86_400_000;
-/** What `modified` and `recent` hold. */
+/** Contents of `modified` and `recent`. */
 const RECENT = 8 * DAYS;
 const AT_ONCE = 500;
 
 interface Feed {
   gz: StaticFile;
-  /** Of the JSON text. */
+  /** Bytes of the JSON text. */
   size: number;
   sha256: string;
 }
@@ -37,7 +37,7 @@ export class CveFeeds implements SimulatedUpstream {
   #made = new Map<string, Promise<Feed>>();
   #madeFor = "";
   #years: { key: string; slots: Map<number, Uint32Array> } | undefined;
-  /** Feeds are made one at a time. */
+  /** Feeds are built one at a time. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(catalog: CveCatalog, options: { injector: Injector; oddTimes: boolean }) {
@@ -79,7 +79,7 @@ export class CveFeeds implements SimulatedUpstream {
   }
 
   async #meta(name: string, state: CveState, drawn: Drawn): Promise<StaticFile> {
-    // The file is already newer than what is said of it.
+    // The file is already newer than its meta data.
     const stale = drawn.take("feed-newer") !== undefined;
     const of = stale ? this.#catalog.earlier : state;
     const feed = stale ? await this.#make(name, of) : await this.#feed(name, of);
@@ -116,13 +116,13 @@ export class CveFeeds implements SimulatedUpstream {
   #slots(name: string, state: CveState): Uint32Array {
     if (name === "modified") return this.#catalog.select({ modifiedFrom: state.asOf - RECENT }, state);
     if (name === "recent") return this.#catalog.select({ publishedFrom: state.asOf - RECENT }, state);
-    // A state is changed in place; the revision tells.
+    // A state is changed in place; the revision shows it.
     const key = `${this.#catalog.feedRevision} ${state.asOf}`;
     if (this.#years?.key !== key) this.#years = { key, slots: this.#byYear(state) };
     return this.#years.slots.get(Number(name)) ?? new Uint32Array();
   }
 
-  /** The year is the id's; the first feed takes what is older. */
+  /** The year comes from the id; the first feed includes older ones. */
   #byYear(state: CveState): Map<number, Uint32Array> {
     const groups = new Map<number, number[]>();
     for (const slot of this.#catalog.select({}, state)) {
@@ -172,7 +172,7 @@ export class CveFeeds implements SimulatedUpstream {
     return { added: [], modified: [], rejected: [], silent: [], removed: [] };
   }
 
-  /** Any change of the feeds is that they are made anew from the CVEs as they are. */
+  /** The feeds change when they are built again from the current CVEs. */
   mutate(_change: Change): ChangeReport {
     this.#catalog.publish();
     return this.setPoint();
@@ -193,7 +193,7 @@ export class CveFeeds implements SimulatedUpstream {
 
 const gzReply = ({ gz }: Feed): Reply => reply(200, { "content-type": gz.contentType }, gz.body);
 
-/** As NVD writes it: New York's time with its offset. */
+/** In NVD's format: New York time with its offset. */
 function newYork(ms: number): string {
   const month = new Date(ms).getUTCMonth();
   const offset = month > 2 && month < 10 ? 4 : 5;

@@ -1,6 +1,6 @@
 /**
- * Generated CVEs: record n of a seed is the same text whenever it is made, and an edition (version) of it differs from
- * the one before in exactly one field. Nothing but the state's few bytes is kept per record.
+ * Generated CVEs. Record n of a seed is the same text at every generation, and each edition (version) differs from
+ * the previous one in exactly one field. Only the few bytes of the state are kept per record.
  */
 import type { JsonObject } from "../../core/json.ts";
 import { fraction, mix, Random } from "../random.ts";
@@ -82,7 +82,7 @@ export class GeneratedCves implements CveSource {
 
   #placeSpecials(): void {
     const { count } = this.#options;
-    // A small catalogue takes the small ones only, and not in every place.
+    // A small catalogue contains only the small specials, and not in every place.
     const chosen = this.#specials.filter((s) => count >= 1_000 || s.rest.length < 64_000);
     const room = Math.min(chosen.length, Math.floor(count / 3));
     for (let i = 0; i < room; i++) this.#specialAt.set(Math.floor(((i + 0.5) / room) * count), chosen[i]!);
@@ -118,7 +118,7 @@ export class GeneratedCves implements CveSource {
       state.flags[slot] =
         LIVE | (fraction(seed, slot, 3) < 0.05 && !this.#specialAt.has(slot) ? REJECTED : 0);
     }
-    // One record marks the end exactly, so a first load's watermark is known.
+    // One record marks the end exactly, so the watermark of a first load is known.
     if (count > 0) state.modified[count - 1] = this.#endOfBefore;
     return point === "before" ? state : this.#advance(state, now);
   }
@@ -222,7 +222,7 @@ export class GeneratedCves implements CveSource {
     };
   }
 
-  /** The shared fragments of an ordinary record; where it has none the pool's name is absent. */
+  /** The shared fragments of an ordinary record; omitted pools have no name. */
   #fragments(slot: number, state: CveState): Partial<Record<PoolName, Fragment>> {
     const { seed } = this.#options;
     const editions = countEditions(seed, slot, state.version[slot]!);
@@ -334,7 +334,7 @@ function countEditions(seed: number, slot: number, version: number): number[] {
   return editions;
 }
 
-/** What brings every record to the size asked for: one shared block of configuration matches. */
+/** Pads every record to the requested size: one shared block of configuration matches. */
 function makeFiller({ seed, recordBytes }: GeneratedOptions): Buffer {
   const missing = (recordBytes ?? 0) - 4_000;
   if (missing <= 0) return Buffer.alloc(0);

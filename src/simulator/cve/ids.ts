@@ -1,4 +1,4 @@
-/** Which id a slot of the generated catalogue has. Ids ascend with their slots, year by year. */
+/** The id of each slot of the generated catalogue. Ids ascend with their slots, year by year. */
 import { mix } from "../random.ts";
 
 const FIRST_YEAR = 1999;
@@ -31,7 +31,7 @@ export class IdSpace {
     this.#yearStart.push(count);
   }
 
-  /** The slot's year, the year's first slot and its number of slots. What is added later belongs to the last year. */
+  /** The slot's year, the year's first slot and its number of slots. Later additions belong to the last year. */
   yearOf(slot: number): { year: number; start: number; size: number } {
     let low = 0;
     let high = this.#yearStart.length - 2;

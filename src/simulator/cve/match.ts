@@ -84,7 +84,7 @@ const tests = new Map<string, (value: string, all: Parameters) => Test>([
   ["haskev", () => (record) => typeof record.cisaExploitAdd === "string"],
   ["hascertalerts", () => (record) => referencesTo(record, /us-cert\.(gov|cisa\.gov)\/.*alerts/)],
   ["hascertnotes", () => (record) => referencesTo(record, /kb\.cert\.org\/vuls/)],
-  // NVD carries no OVAL references any more.
+  // NVD no longer has OVAL references.
   ["hasoval", () => () => false],
   [
     "kevstartdate",
@@ -97,7 +97,7 @@ const tests = new Map<string, (value: string, all: Parameters) => Test>([
   ["virtualmatchstring", (value, all) => cpeTest(value, all)],
 ]);
 
-/** Holds where all of them hold. Names without a test of their own belong to another one. */
+/** True if all conditions match. Names without a test of their own belong to another one. */
 export function matcher(all: Parameters): Test {
   const chosen = Object.entries(all).flatMap(([name, value]) => tests.get(name)?.(value, all) ?? []);
   return (record) => chosen.every((test) => test(record));
@@ -166,7 +166,7 @@ function reaches(a: Bounds, b: Bounds): boolean {
   return order < 0 || (order === 0 && !a.fromOpen && !b.toOpen);
 }
 
-/** Numbers as numbers, everything else as text; a missing part is least. */
+/** Numbers as numbers, everything else as text; a missing part is smallest. */
 function compareVersions(a: string, b: string): number {
   const [left, right] = [a, b].map((one) => one.toLowerCase().split(/[^a-z0-9]+|(?<=\d)(?=[a-z])/));
   for (let i = 0; i < Math.max(left!.length, right!.length); i++) {

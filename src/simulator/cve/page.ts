@@ -1,6 +1,6 @@
 /**
- * Pages as bytes. A page of ordinary size becomes one Buffer, worth caching; a huge one (100 KB records) stays a list of
- * references to shared fragments and never exists as a whole.
+ * Pages as bytes. An ordinary page becomes one Buffer, which is cached; a huge one (100 KB records) stays a list of
+ * references to shared fragments and is never built as a whole.
  */
 import { breakJson } from "../faults/badRecord.ts";
 import type { BadKind } from "../types.ts";

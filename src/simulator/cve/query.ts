@@ -1,6 +1,6 @@
 /**
- * NVD's parameters and what it answers to wrong ones: 404, no body, the reason (or nothing) in the header `message`.
- * Names and values are case-insensitive; booleans carry no value.
+ * NVD's parameters and its answers to invalid ones: 404, no body, the reason (or nothing) in the header `message`.
+ * Names and values are case-insensitive; booleans have no value.
  */
 import type { Filter } from "./catalog.ts";
 import { cpeAttributes } from "./match.ts";
@@ -64,7 +64,7 @@ const matched: Record<string, (value: string) => boolean> = {
 };
 const matchedNames = new Map(Object.keys(matched).map((name) => [name.toLowerCase(), name]));
 
-/** Each is useless, and refused, without the other. */
+/** Each is useless without the other, and refused. */
 const needs: [string, string][] = [
   ["keywordexactmatch", "keywordsearch"],
   ["isvulnerable", "cpename"],

@@ -1,7 +1,7 @@
 /**
- * The records that break mirrors: the greatest sizes ever seen in the feed, text that no editor would let pass, and what
- * JSON allows but programs forget. Each is the rest of a record after its usual head, as raw JSON text where the point
- * is the text itself (escaped lone surrogates, `__proto__`, 1e21, -0, duplicate keys).
+ * Records that break mirrors: the largest sizes ever seen in the feed, unusual text, and valid JSON that programs
+ * often mishandle. Each is the remainder of a record after its usual head, as raw JSON text where the notation
+ * matters (escaped lone surrogates, `__proto__`, 1e21, -0, duplicate keys).
  */
 import { bySeed, Random } from "../random.ts";
 import { cpeMatch } from "./pools.ts";

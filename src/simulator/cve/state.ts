@@ -1,6 +1,6 @@
 /**
- * What is true of every CVE right now, in a few bytes a record; the text itself is made when asked for.
- * A slot is a record's place in the catalogue: slots never move and are never given to another id.
+ * The current state of every CVE in a few bytes per record; the text is generated on request. A slot is a record's
+ * position in the catalogue: slots never move and are never reused for another id.
  */
 import type { JsonObject } from "../../core/json.ts";
 
@@ -15,7 +15,7 @@ export interface CveState {
   modified: Float64Array;
   /** published, ms; NaN where the record has none. */
   published: Float64Array;
-  /** When this became true, ms. */
+  /** When this state began, ms. */
   asOf: number;
 }
 
@@ -73,20 +73,20 @@ export function oddTime(ms: number, dice: number): string {
   return `${nvdTime(ms).slice(0, 19)}${fraction === "" ? "" : `.${fraction}`}${zone}`;
 }
 
-/** Where the texts come from: generated, or real records. */
+/** The source of the texts: generated, or real records. */
 export interface CveSource {
   /** The state at a point in time, fresh. */
   at(point: "before" | "after"): CveState;
   /** Slots at the point before. */
   readonly slots: number;
   id(slot: number): string;
-  /** Does CISA know it to be exploited? Of generated CVEs only; real ones have a real KEV. */
+  /** Is it in CISA's catalogue of exploited vulnerabilities? For generated CVEs only; real ones have a real KEV. */
   isExploited(slot: number): boolean;
-  /** The slot of an id, if it ever was one. */
+  /** The slot of an id, if it ever had one. */
   slotOf(id: string): number | undefined;
   /** Appends the record's JSON text. */
   parts(slot: number, state: CveState, out: Part[]): void;
-  /** Those fields of the record that NVD's parameters look into. They may be shared and are never written to. */
+  /** The fields that NVD's parameters examine. They may be shared and are never written to. */
   fields(slot: number, state: CveState): JsonObject;
   /** What one more edit adds to a record's version. */
   readonly editionStep: number;

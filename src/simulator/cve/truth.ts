@@ -1,4 +1,4 @@
-/** What the CVEs really are, record by record in plain string order of their ids; faults change nothing here. */
+/** The true CVEs, record by record in plain string order of their ids; faults change nothing here. */
 import type { BadKind, BadRecord, ContentEntry } from "../types.ts";
 import type { CveCatalog } from "./catalog.ts";
 import type { CveState } from "./state.ts";

@@ -25,7 +25,7 @@ export class CveUpstream implements SimulatedUpstream {
   #answers = 0;
   readonly #pages = new LRUCache<string, PageBody>({
     maxSize: CACHE_BYTES,
-    // A page above a third of the bound would push out everything else.
+    // A page above a third of the bound would displace all others.
     maxEntrySize: CACHE_BYTES / 3,
     sizeCalculation: ({ bytes }) => Math.max(1, bytes),
   });
@@ -61,7 +61,7 @@ export class CveUpstream implements SimulatedUpstream {
 
   #pageCap(query: NvdQuery, drawn: Drawn): Reply | undefined {
     if (!drawn.has("page-cap")) return undefined;
-    // Peek first: a page within the cap is not struck.
+    // Checked without counting first: a page within the cap is not affected.
     const max = Number(drawn.peek("page-cap", "500"));
     if (query.resultsPerPage <= max) return undefined;
     drawn.take("page-cap");
@@ -102,7 +102,7 @@ export class CveUpstream implements SimulatedUpstream {
   }
 
   #envelope(query: NvdQuery, total: number, now: number, returned: number, chunks: Buffer[]): Reply {
-    // resultsPerPage echoes what came back, not what was asked for: it is no stride.
+    // resultsPerPage is the number of returned records, not the requested one: it is no stride.
     const time = this.#oddTimes ? oddTime(now, mix(this.#answers++, 0x71)) : nvdTime(now);
     const head =
       `{"resultsPerPage":${returned},"startIndex":${query.startIndex},"totalResults":${total},"format":"NVD_CVE",` +

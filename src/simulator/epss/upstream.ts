@@ -103,7 +103,7 @@ export class EpssUpstream extends SnapshotUpstream {
     }
   }
 
-  /** Of real data no ids are told: nearly every one of 300,000 rows changes. */
+  /** For real data no ids are reported: nearly all of 300,000 rows change. */
   override setPoint(point: Point): ChangeReport {
     if (this.options.sharedData === undefined) return super.setPoint(point);
     this.point = point;

@@ -1,4 +1,4 @@
-/** Records as they must not be. */
+/** Invalid records. */
 import type { JsonObject } from "../../core/json.ts";
 import type { BadKind } from "../types.ts";
 
@@ -19,7 +19,7 @@ export function breakJson(text: string, kind: BadKind, shape: RecordShape): stri
   return JSON.stringify(record);
 }
 
-/** An XML record can only lose its id, or have a wrong one: XML knows no types. */
+/** An XML record can only lose its id, or have a wrong one: XML has no types. */
 export const breakXml = (xml: string, kind: BadKind): string =>
   xml.replace(
     / ID=("[^"]*"|'[^']*')/,

@@ -1,11 +1,11 @@
 /**
- * Every fault the simulator knows, as a table: where it can happen, when in an answer's making it acts, and what it
- * costs a client that is right. Groups for tests are read from here.
+ * Every fault of the simulator, as a table: where it applies, in which phase of an answer, and its cost for a correct
+ * client. Groups for tests are derived from it.
  *
- * Phases: `respond` answers instead of the upstream; `content` changes what the answer says; `deliver` breaks a right
- * answer on its way.
- * Cost: `retry` one more request mends it; `pass` a listing must be walked again; `lasting` it stays as long as it is
- * switched on and the client must refuse or set aside what it got; `benign` a right client does not even notice.
+ * Phases: `respond` answers instead of the upstream; `content` changes the content of the answer; `deliver` breaks a
+ * correct answer during delivery.
+ * Cost: `retry` one more request is needed; `pass` a listing must be walked again; `lasting` it stays as long as it
+ * is enabled, and the client must refuse or set aside what it received; `benign` a correct client does not notice it.
  */
 import { type StandIn, standIns } from "../types.ts";
 
@@ -16,7 +16,7 @@ export interface FaultEntry {
   phase: Phase;
   on: readonly StandIn[];
   cost: Cost;
-  /** What the argument in parentheses means, with its default; absent: takes none. */
+  /** The meaning of the argument in parentheses, with its default; absent: no argument. */
   arg?: string;
   does: string;
 }
@@ -125,7 +125,7 @@ export const faultEntry = (name: FaultName): FaultEntry => faultCatalog[name];
 const where = (test: (entry: FaultEntry, name: FaultName) => boolean): FaultName[] =>
   faultNames.filter((name) => test(faultCatalog[name], name));
 
-/** After each of these, at a rate, a right client's run still ends complete. */
+/** After any of these, at a rate, the run of a correct client still ends complete. */
 export const transientFaults = Object.fromEntries(
   standIns.map((name) => [name, where((entry) => entry.cost !== "lasting" && entry.on.includes(name))]),
 ) as Record<StandIn, FaultName[]>;
@@ -133,9 +133,9 @@ export const transientFaults = Object.fromEntries(
 /** A run under one of these at rate 1 must not end complete, and must not harm the store. */
 export const lastingFaults: FaultName[] = where((entry) => entry.cost === "lasting");
 
-/** They hold a connection until the client's own time-out ends it. */
+/** They hold a connection until the client's time-out. */
 export const stallingFaults: FaultName[] = ["stall", "stall-headers"];
 
-/** `all@0.10` draws from these: what mends itself, without those that stall. */
+/** `all@0.10` draws from these: faults that a retry resolves, without stalls. */
 export const allFaults = (upstream: StandIn): FaultName[] =>
   transientFaults[upstream].filter((name) => !stallingFaults.includes(name));

@@ -1,7 +1,7 @@
 /**
- * Decides which faults strike a request. Draws are a pure hash of (seed, spec, how many requests the spec has seen), so a
- * run with the same requests in the same order meets the same faults. A drawn fault is counted only when it was really
- * applied: `short-page` drawn for an empty page injects nothing.
+ * Decides which faults apply to a request. Draws are a pure hash of (seed, spec, number of requests that the spec has
+ * seen), so a run with the same requests in the same order meets the same faults. A drawn fault is counted only if it
+ * was applied: `short-page` drawn for an empty page injects nothing.
  */
 import { fraction, hashText, mix } from "../random.ts";
 import { type BadKind, badKinds, type StandIn } from "../types.ts";
@@ -33,7 +33,7 @@ export class Drawn {
     this.#record = record;
   }
 
-  /** Is this fault to strike? Call it only where it can; it counts. The argument or its default comes back. */
+  /** Should this fault apply? Call it only where it can; it counts. Returns the argument or its default. */
   take(name: FaultName, fallback = ""): string | undefined {
     const index = this.#faults.findIndex((fault) => fault.name === name);
     if (index < 0) return undefined;
@@ -46,7 +46,7 @@ export class Drawn {
     return arg ?? fallback;
   }
 
-  /** The argument of a fault that may strike, or its default; nothing is counted. */
+  /** The argument of a fault that may apply, or its default; counts nothing. */
   peek(name: FaultName, fallback: string): string {
     return this.#faults.find((fault) => fault.name === name)?.arg ?? fallback;
   }
@@ -66,7 +66,7 @@ export class Injector {
   #armed: Armed[] = [];
   #badRecords: FaultSpec[] = [];
   readonly injected: Record<string, number> = {};
-  /** Moves whenever the faults are set. */
+  /** Changes whenever the faults are set. */
   generation = 0;
 
   constructor(seed: number, faults: readonly string[]) {
@@ -74,7 +74,7 @@ export class Injector {
     this.set(faults);
   }
 
-  /** Replaces all faults; counting of `nth` and `xcount` starts anew. What was injected stays counted. */
+  /** Replaces all faults; the counts of `nth` and `xcount` restart. Earlier injections stay counted. */
   set(faults: readonly string[]): void {
     const specs = parseFaults(faults);
     this.generation += 1;
@@ -114,7 +114,7 @@ export class Injector {
     return names[mix(this.#seed, armed.salt ^ 0xa11, armed.seen) % names.length]!;
   }
 
-  /** The rule by which this upstream's records are broken at present; undefined when they are not. */
+  /** The rule by which this upstream's records are currently broken; undefined when they are not. */
   badRecords(upstream: StandIn): ((id: string) => BadKind | undefined) | undefined {
     const specs = this.#badRecords.filter(
       (spec) => spec.rate > 0 && (spec.upstream === undefined || spec.upstream === upstream),

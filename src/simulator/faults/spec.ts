@@ -7,17 +7,18 @@
  * `all@0.10` everything transient, a tenth of the requests in total. Without rate, nth and count: every request.
  */
 import { UeeError } from "../../core/errors.ts";
+import { didYouMean } from "../../core/suggest.ts";
 import { badKinds, type StandIn, standIns } from "../types.ts";
 import { type FaultName, faultCatalog, faultEntry, faultNames } from "./catalog.ts";
 
 export interface FaultSpec {
   name: FaultName | "all";
   arg: string | undefined;
-  /** Probability; 1 where nothing was said. */
+  /** Probability; 1 if not given. */
   rate: number;
-  /** Of the requests this spec could strike, counted from when it was set; 1 is the first. Empty: any. */
+  /** Numbers of the requests this spec could apply to, counted from when it was set; 1 is the first. Empty: any. */
   nth: readonly number[];
-  /** At most so many times. */
+  /** Maximum number of applications. */
   count: number;
   upstream: StandIn | undefined;
   /** Exact path. */
@@ -41,7 +42,10 @@ export function parseFault(text: string): FaultSpec {
     countText = glued[2];
   }
   if (name !== "all" && !(name in faultCatalog))
-    throw new UeeError("SYS_USAGE", `There is no fault '${name}'.${suggest(name)}`);
+    throw new UeeError(
+      "SYS_USAGE",
+      `There is no fault '${name}'.${didYouMean(name, faultNames)} Known: all, ${faultNames.join(", ")}.`,
+    );
   const known = name as FaultName | "all";
   if (arg !== undefined && (known === "all" || faultEntry(known).arg === undefined))
     throw new UeeError("SYS_USAGE", `The fault '${name}' takes no argument.`);
@@ -105,23 +109,3 @@ function readTarget(
 }
 
 export const parseFaults = (texts: readonly string[]): FaultSpec[] => texts.map(parseFault);
-
-function suggest(name: string): string {
-  const near = faultNames
-    .map((candidate) => ({ candidate, distance: distance(name, candidate) }))
-    .sort((a, b) => a.distance - b.distance)[0];
-  const hint = near && near.distance <= 4 ? ` Did you mean '${near.candidate}'?` : "";
-  return `${hint} Known: all, ${faultNames.join(", ")}.`;
-}
-
-/** Levenshtein. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    row = next;
-  }
-  return row[b.length]!;
-}

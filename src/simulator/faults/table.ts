@@ -1,4 +1,4 @@
-/** The fault table of docs/simulator.md; a test holds the page to it. */
+/** The fault table of docs/simulator.md; a test compares them. */
 import { standIns } from "../types.ts";
 import { faultEntry, faultNames } from "./catalog.ts";
 

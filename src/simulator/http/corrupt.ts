@@ -23,7 +23,7 @@ const bombEntities = Array.from(
   (_, i) => `<!ENTITY lol${i + 1} "${`&lol${i};`.repeat(10)}">`,
 ).join("\n");
 
-/** bad-utf8, bad-xml, truncated-xml, wrong-root, xml-bomb, xml-external-entity. Undefined: none of them struck. */
+/** bad-utf8, bad-xml, truncated-xml, wrong-root, xml-bomb, xml-external-entity. Undefined: none applied. */
 export function corruptXml(xml: Buffer, drawn: Drawn): Buffer | undefined {
   if (drawn.take("bad-utf8") !== undefined) {
     const at = xml.indexOf(">", Math.floor(xml.length / 2)) + 1;

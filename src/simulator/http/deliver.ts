@@ -1,6 +1,6 @@
 /**
- * Sends an answer, whole or broken on its way. Everything is written with backpressure; nothing is buffered beyond what
- * the socket takes.
+ * Sends an answer, complete or broken during delivery. All writes respect backpressure; nothing is buffered beyond
+ * the socket's own buffer.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
@@ -27,11 +27,11 @@ export interface Delivery {
   fault?: DeliveryFault;
   arg: string;
   gzip: boolean;
-  /** Told how many body bytes went to the socket. */
+  /** Called with the number of body bytes written to the socket. */
   sent: (bytes: number) => void;
 }
 
-/** Resolves once the answer has ended, one way or the other. */
+/** Resolves once the answer has ended in any way. */
 export async function deliver(
   request: IncomingMessage,
   response: ServerResponse,
@@ -158,7 +158,7 @@ class Sender {
     }
   }
 
-  /** What was written leaves first, then the connection breaks. */
+  /** Written data leaves first, then the connection breaks. */
   async #destroy(): Promise<void> {
     const { socket } = this.#response;
     if (socket && !socket.destroyed)
@@ -188,7 +188,7 @@ export function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-/** Flips bytes in the middle and cuts the checksum off. */
+/** Flips bytes in the middle and removes the checksum. */
 function damage(zipped: Buffer): Buffer {
   const out = Buffer.from(zipped);
   for (let i = Math.floor(out.length / 2); i < out.length; i += 97) out[i] = out[i]! ^ 0x5a;

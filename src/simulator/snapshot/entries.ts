@@ -1,4 +1,4 @@
-/** Which entries of a generated snapshot feed exist, and in which edition. A slot keeps its id for ever. */
+/** The existing entries of a generated snapshot feed, and their editions. A slot keeps its id for ever. */
 import { UeeError } from "../../core/errors.ts";
 import { mix } from "../random.ts";
 import { amountOf, type Change, type ChangeReport, isList, type Point } from "../types.ts";

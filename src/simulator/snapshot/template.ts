@@ -18,7 +18,7 @@ export interface Section {
   xml: string;
   /** The property and item of the JSON form; absent: XML only. A text instead of an object stands as it is. */
   json?: readonly [name: string, item: unknown];
-  /** At most so many items; at least `least` (default 0). */
+  /** Maximum number of items; minimum `least` (default 0). */
   most: number;
   least?: number;
 }
@@ -47,7 +47,7 @@ function blocks(random: Random): Block[] {
 const escapes: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 export const escapeXml = (text: string): string => text.replace(/[&<>"]/g, (c) => escapes[c]!);
 
-/** Character data in one of the ways XML allows. */
+/** Character data in one of the forms that XML allows. */
 function characters(text: string, random: Random): string {
   if (/[&<]/.test(text) && random.chance(0.3)) return `<![CDATA[${text}]]>`;
   if (!random.chance(0.1)) return escapeXml(text);

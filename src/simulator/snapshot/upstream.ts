@@ -1,6 +1,6 @@
 /**
- * What all snapshot feeds have in common: files that are made once a release and fault setting, changes of content, the
- * truth, and the release before the present one, which stays available.
+ * Common parts of all snapshot feeds: files that are built once per release and fault setting, changes of content,
+ * the true records, and the previous release, which stays available.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ export abstract class SnapshotUpstream implements SimulatedUpstream {
   protected readonly options: SnapshotOptions;
   protected readonly entries: SnapshotEntries;
   protected point: Point;
-  /** Files of the release before the present one, by path. */
+  /** Files of the previous release, by path. */
   protected older = new Map<string, StaticFile>();
   readonly #name: StandIn;
   #files = new Map<string, StaticFile>();
@@ -46,10 +46,10 @@ export abstract class SnapshotUpstream implements SimulatedUpstream {
   abstract reply(request: SimRequest, drawn: Drawn): Reply | undefined;
   /** The true records in any order. */
   protected abstract records(): Iterable<ContentEntry>;
-  /** Files that clients may still ask for, or be served by a stale cache, after the next release. */
+  /** Files that clients may still request, or get from a stale cache, after the next release. */
   protected abstract kept(): Iterable<[path: string, file: StaticFile]>;
 
-  /** ms: when the present release came out. */
+  /** ms: when the current release was published. */
   protected get releasedAt(): number {
     return this.options.now - (60 - this.entries.release) * 86_400_000;
   }
@@ -58,7 +58,7 @@ export abstract class SnapshotUpstream implements SimulatedUpstream {
     return this.options.injector.badRecords(this.#name);
   }
 
-  /** Made once a release and fault setting. */
+  /** Built once per release and fault setting. */
   protected file(path: string, contentType: string, make: () => string | Buffer): StaticFile {
     const { generation } = this.options.injector;
     if (generation !== this.#generation) this.#files = new Map();
@@ -80,7 +80,7 @@ export abstract class SnapshotUpstream implements SimulatedUpstream {
     }
   }
 
-  /** The present files become those of the release before. */
+  /** The current files become those of the previous release. */
   protected forget(): void {
     this.older = new Map(this.kept());
     this.#files = new Map();
@@ -113,7 +113,7 @@ export abstract class SnapshotUpstream implements SimulatedUpstream {
     for (const entry of this.content()) yield JSON.stringify(entry);
   }
 
-  /** What can be broken; real XML is served as it is. */
+  /** Records that can be broken; real XML is served unchanged. */
   protected breakable(): Iterable<{ id: string }> {
     return this.content();
   }

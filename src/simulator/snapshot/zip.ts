@@ -1,4 +1,4 @@
-/** Zip files, right ones and wrong ones. */
+/** Zip files, valid and invalid ones. */
 import { crc32, deflateRawSync } from "node:zlib";
 
 interface Entry {
@@ -7,7 +7,7 @@ interface Entry {
   data: Buffer;
 }
 
-/** One deflated entry. `claim` lies about the size it inflates to. */
+/** One deflated entry. `claim` states a wrong inflated size. */
 export function zip({ name, data }: Entry, claim: { size?: number; crc?: number } = {}): Buffer {
   return assemble(name, deflateRawSync(data), claim.crc ?? crc32(data), claim.size ?? data.length);
 }
@@ -57,9 +57,9 @@ export function brokenZip(kind: BrokenZip, entry: Entry): Buffer {
   }
 }
 
-/** Well-formed XML that goes on for `megabytes`, packed into about a thousandth, and claiming to be small. */
+/** Well-formed XML of many `megabytes`, compressed to about a thousandth, with a small stated size. */
 export function zipBomb(megabytes: number, name: string, head: string, tail: string): Buffer {
-  // Deflate blocks of a repeated megabyte are equal after the first, so the stream is put together from one of them.
+  // Deflate blocks of a repeated megabyte are equal after the first, so the stream is built from one of them.
   const block = Buffer.alloc(1_048_576, 0x20);
   const once = deflateRawSync(block, { finishFlush: SYNC });
   const packed = Buffer.concat([

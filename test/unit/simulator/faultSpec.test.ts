@@ -37,7 +37,7 @@ describe("A fault spec", () => {
   });
 
   test("is refused with what is wrong and what would be right", () => {
-    expect(refusal("stats-503@0.1")).toMatch(/no fault 'stats-503'\. Did you mean 'status-503'\?/);
+    expect(refusal("stats-503@0.1")).toMatch(/no fault 'stats-503'\. Did you mean status-503\?/);
     expect(refusal("reset@1.5")).toMatch(/between 0 and 1/);
     expect(refusal("reset@200%")).toMatch(/between 0 and 1/);
     expect(refusal("reset#0")).toMatch(/count from 1/);

@@ -1,9 +1,19 @@
 --[[
-  A worker tells what it measured since its last word.
-  KEYS[1] control samples LIST  KEYS[2] worker loads HASH  KEYS[3] fleet counts HASH
-  ARGV[1] worker id  ARGV[2] buffered  ARGV[3] bound (records fetched and not yet committed, and how many may be)
-  ARGV[4] messages  ARGV[5] errors  ARGV[6] samples kept  ARGV[7] ms of a bucket of the counts  ARGV[8] buckets in the ring
-  ARGV[9..] times of control operations in ms, oldest first; kept with the moment of this word
+  Stores what a worker measured since its last report.
+
+  KEYS[1]   control samples LIST
+  KEYS[2]   worker loads HASH
+  KEYS[3]   fleet counts HASH
+  ARGV[1]   worker id
+  ARGV[2]   buffered: records fetched and not yet committed
+  ARGV[3]   bound of the buffered records
+  ARGV[4]   messages
+  ARGV[5]   errors
+  ARGV[6]   samples kept
+  ARGV[7]   length of a bucket of the counts, ms
+  ARGV[8]   buckets in the ring
+  ARGV[9..] durations of control operations in ms, oldest first; stored with the time of this report
+
   Returns Redis TIME in ms.
 ]]
 --- @include "../../../redis/lua/time.lua"
@@ -18,7 +28,7 @@ if #ARGV > 8 then
   redis.call("LTRIM", KEYS[1], 0, tonumber(ARGV[6]) - 1)
   redis.call("HINCRBY", KEYS[3], "samples", #ARGV - 8)
 end
--- A ring: a bucket's place is taken over by the one that comes a whole turn later, so nothing has to be cleaned up.
+-- A ring: a bucket's place is reused one turn later, so no clean-up is needed.
 local bucket = math.floor(now / tonumber(ARGV[7]))
 local place = "bucket:" .. (bucket % tonumber(ARGV[8]))
 local messages, errors = tonumber(ARGV[4]), tonumber(ARGV[5])
