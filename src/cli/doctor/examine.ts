@@ -57,7 +57,7 @@ async function* examineRedis(session: Session): AsyncGenerator<Finding> {
   });
 }
 
-/** Of the providers that say how large their mirrors become. */
+/** The expected sizes, for the providers that state one. */
 const expectedLoads = (): ExpectedLoad[] =>
   providers.flatMap(({ name, expected }) => (expected ? [{ provider: name, ...expected }] : []));
 
