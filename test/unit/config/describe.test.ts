@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { describeConfig, effectiveRate, loadConfig, redactedView } from "../../../src/config/index.ts";
-import { suggest } from "../../../src/core/suggest.ts";
 import { formatRate, parseBytes, parseRate } from "../../../src/config/values.ts";
+import { suggest } from "../../../src/core/suggest.ts";
 import { providers } from "../../../src/providers/registry.ts";
 
 describe("the reference of the configuration", () => {
