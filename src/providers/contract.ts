@@ -160,7 +160,7 @@ export type Verdict<Payload> =
   | { kind: "verified"; watermark: string | null }
   /** Walk everything again, as a new pass. */
   | { kind: "again"; reason: string; batches: PlannedBatch<Payload>[] }
-  /** More batches in the same pass before the question is asked anew. */
+  /** More batches in the same pass before the verification is repeated. */
   | { kind: "extend"; reason: string; batches: PlannedBatch<Payload>[] };
 
 export interface Provider<Payload = unknown> {

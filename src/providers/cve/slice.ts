@@ -238,7 +238,7 @@ export class SliceReader {
     const at = describeGaps(this.#gaps);
     if (this.#received === 0) {
       const nothing = `None of the ${missing} records at ${at} was served.`;
-      // Of a listing that has more than this slice only these places are lost.
+      // A listing that has more than this slice loses only these places.
       const elsewhere = this.#payload.start > 0 && missing <= FEW_MISSING;
       if (!elsewhere) throw new UeeError("PROV_EMPTY_LIE", nothing);
     } else if (missing > FEW_MISSING && !this.#context.lastAttempt) {

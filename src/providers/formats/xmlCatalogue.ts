@@ -79,7 +79,7 @@ export class XmlCatalogueReader {
 
   /** Records that ended in this piece of text. */
   write(piece: string): (JsonObject | SourceText)[] {
-    // Of a record that is too large nothing more is kept.
+    // Nothing more is kept of a record that is too large.
     const letGo = this.#refusal !== undefined && this.#source.length >= bounds.record.bytes;
     if (!letGo) this.#source += piece;
     this.#guard(() => this.#parser.write(piece));
