@@ -43,7 +43,7 @@ async function removeCancelled(parts: DeadLetterParts, runId: string): Promise<v
   const { runs, queue, deadLetters, badRecords } = parts;
   // A run that its last step closed has nothing outstanding, and may have many batches.
   if (((await runs.read(runId))?.outstanding ?? 0) === 0) return;
-  const cancelled = [...(await parts.batches.statuses(runId))].filter(([, { letter }]) => letter === "x");
+  const cancelled = [...(await parts.batches.statuses(runId))].filter(([, { code }]) => code === "x");
   for (let i = 0; i < cancelled.length; i += AT_ONCE) {
     await Promise.all(
       cancelled.slice(i, i + AT_ONCE).map(async ([key, { generation }]) => {

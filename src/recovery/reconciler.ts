@@ -37,7 +37,7 @@ export class Reconciler {
     if (run === undefined || run.state === "closed") return [];
     const repairs: Repair[] = [];
     const statuses = await this.#p.batches.statuses(runId);
-    const planned = [...statuses].filter(([, status]) => status.letter === "p");
+    const planned = [...statuses].filter(([, status]) => status.code === "p");
     for (let i = 0; i < planned.length; i += AT_ONCE) {
       const some = planned.slice(i, i + AT_ONCE);
       const mended = await Promise.all(some.map(([key, status]) => this.#mendBatch(runId, key, status)));

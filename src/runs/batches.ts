@@ -212,16 +212,16 @@ export class Batches {
     return new Map(
       Object.entries(raw).map(([key, text]) => [
         key,
-        { letter: text[0] as BatchStatus["letter"], generation: Number(text.slice(1)), raw: text },
+        { code: text[0] as BatchStatus["code"], generation: Number(text.slice(1)), raw: text },
       ]),
     );
   }
 
-  /** State of a run and letter of one of its batches; null where there is none. */
+  /** State of a run and code of one of its batches; null where there is none. */
   async stateOf(
     runId: string,
     batch: string,
-  ): Promise<{ runState: RunRecord["state"] | null; status: BatchStatus["letter"] | null }> {
+  ): Promise<{ runState: RunRecord["state"] | null; status: BatchStatus["code"] | null }> {
     const run = this.#keys.run(runId);
     const [runState, status] = await Promise.all([
       this.#redis.hget(run.run, "state"),
@@ -229,7 +229,7 @@ export class Batches {
     ]);
     return {
       runState: runState as RunRecord["state"] | null,
-      status: (status?.[0] ?? null) as BatchStatus["letter"] | null,
+      status: (status?.[0] ?? null) as BatchStatus["code"] | null,
     };
   }
 

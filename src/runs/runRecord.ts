@@ -2,7 +2,7 @@
 import { parseTime } from "../core/time.ts";
 import type { BatchFacts, RunMode } from "../providers/contract.ts";
 
-/** Says which letter a batch of a replay run stands for, and where that gave up. */
+/** Says which dead letter a batch of a replay run stands for, and where that gave up. */
 export interface LetterOrigin {
   letter: string;
   runId: string;
@@ -38,7 +38,7 @@ export interface StoredError {
 }
 
 /** p planned, c committed, d dead, x cancelled by a person, r dead once and then replayed elsewhere */
-export type BatchStatus = { letter: "p" | "c" | "d" | "x" | "r"; generation: number; raw: string };
+export type BatchStatus = { code: "p" | "c" | "d" | "x" | "r"; generation: number; raw: string };
 
 /** Why a batch is tried again, and when. */
 export interface RetryNote {

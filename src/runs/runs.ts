@@ -93,7 +93,7 @@ export class Runs {
     return this.#redis.smembers(this.keys.unclean);
   }
 
-  /** The replay run that takes letters, waiting or open. */
+  /** The replay run that takes dead letters, waiting or open. */
   replayRunId(): Promise<string | null> {
     return this.#redis.get(this.keys.replayRun);
   }

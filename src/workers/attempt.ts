@@ -120,7 +120,7 @@ async function skipped(
   if (why === "committed") {
     await kind.committed();
     const statuses = await context.batches.statuses(job.runId);
-    const outstanding = [...statuses.values()].filter((status) => status.letter === "p").length;
+    const outstanding = [...statuses.values()].filter((status) => status.code === "p").length;
     await addDueJobs(context, job.runId, [], outstanding);
   }
   return { skipped: why };

@@ -1,4 +1,4 @@
-/** What people did with dead letters, who and why: kept, bounded, beside the letters of their provider. */
+/** What operators did with dead letters, who and why: kept, bounded, beside the dead letters of their provider. */
 import type { Redis } from "ioredis";
 import type { ProviderKeys } from "../../redis/keys.ts";
 import { type PageRequest, readNewestFirst, type StreamPage } from "../../redis/newestFirst.ts";
@@ -10,7 +10,7 @@ export interface OperatorAction {
   at: string;
   /** `replay begun`, `replayed 12 of 14`, … */
   what: string;
-  /** Which letters were meant. */
+  /** Which dead letters were meant. */
   selection: string;
   actor: string;
   reason: string | null;

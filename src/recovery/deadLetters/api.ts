@@ -65,17 +65,17 @@ export interface DeadLetterActionOptions extends PersonRequest {
   limit?: number;
   /** At most so many dead letters in any such time; the call lasts as long as that takes. */
   rate?: { max: number; windowMs: number };
-  /** Ends the call between two letters; what was done stays done. */
+  /** Ends the call between two dead letters; what was done stays done. */
   signal?: AbortSignal;
   onProgress?: (done: number) => void;
 }
 
-/** What an action on many letters did. */
+/** What an action on many dead letters did. */
 export interface DeadLetterReport {
   dryRun: boolean;
-  /** Letters that the selection names and the limit allows. */
+  /** Dead letters that the selection names and the limit allows. */
   matched: number;
-  /** Matched letters on which the action was done; with dryRun, on which it would be. */
+  /** Matched dead letters on which the action was done; with dryRun, on which it would be. */
   done: number;
   /** Matched letters that were left as they were, by reason: `replaying`, `accepted`, `not a bad record`, `not ours`, `gone`. */
   skipped: Record<string, number>;
@@ -101,7 +101,7 @@ export interface DeadLetterPage {
   cursor: string | null;
 }
 
-/** How near a provider is to the bound at which it pauses (law 5). Accepted letters do not count. */
+/** How near a provider is to the bound at which it pauses (law 5). Accepted dead letters do not count. */
 export interface DeadLetterCap {
   provider: string;
   entries: number;
@@ -110,7 +110,7 @@ export interface DeadLetterCap {
   maxRawBytes: number;
   /** The greater of both shares, 0 to 1 and beyond. */
   share: number;
-  /** near: from 90 % on · full: the provider pauses with the next letter. */
+  /** near: from 90 % on · full: the provider pauses with the next dead letter. */
   level: "ok" | "near" | "full";
 }
 
@@ -124,9 +124,9 @@ export interface DeadLetterStats {
   byClass: Record<string, number>;
   byProvider: Record<string, number>;
   rawBytes: number;
-  /** First failure of the letter that failed first. */
+  /** First failure of the dead letter that failed first. */
   oldest: string | null;
-  /** Last failure of the letter that failed last. */
+  /** Last failure of the dead letter that failed last. */
   newest: string | null;
   maxReplays: number;
   meanReplays: number;
@@ -145,12 +145,12 @@ export interface DeadLetters {
   /** Dead letters that are not accepted, those that wait to enter the list included. */
   count(provider?: string): Promise<number>;
   /**
-   * Gives each letter a new job with fresh attempts: in its own run while that is open, else in a replay run, which opens
-   * as soon as no other run is open and the provider is not paused. However often this is asked, a letter gets one new job.
+   * Gives each dead letter a new job with fresh attempts: in its own run while that is open, else in a replay run, which opens
+   * as soon as no other run is open and the provider is not paused. However often this is asked, a dead letter gets one new job.
    */
   replay(selection: DeadLetterSelection, options?: DeadLetterActionOptions): Promise<ReplayReport>;
   /** Bad records only: runs no longer count them, until the upstream sends other content. */
   accept(selection: DeadLetterSelection, options?: DeadLetterActionOptions): Promise<DeadLetterReport>;
-  /** Forgets letters for ever. */
+  /** Forgets dead letters for ever. */
   purge(selection: DeadLetterSelection, options?: DeadLetterActionOptions): Promise<PurgeReport>;
 }

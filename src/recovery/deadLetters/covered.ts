@@ -5,7 +5,7 @@
  * A verified run covers
  *  - a bad record when it received a good version of it after the bytes that were set aside; or when it saw the whole
  *    upstream and its last pass did not meet these bytes. An unchanged snapshot (304, the same change key) says that of
- *    letters that count, not of accepted ones: these were in the edition that it names. Bytes that gave way to other bad
+ *    dead letters that count, not of accepted ones: these were in the edition that it names. Bytes that gave way to other bad
  *    ones are settled as well, since the new ones are a dead letter; accepted ones are kept, since they may come back;
  *  - a batch of an increment, since its window reaches back to the watermark, which that batch's run did not move; a batch
  *    of a full run or a snapshot only when it saw the whole upstream as well.

@@ -34,7 +34,7 @@ export interface StoredDeadLetter {
   lastAction: { what: "replay" | "accept"; actor: string; at: string; reason: string | null } | null;
 }
 
-/** What the failure of a job tells of its letter. */
+/** What the failure of a job tells of its dead letter. */
 export interface Failure {
   error: StoredError;
   class: DeadLetterClass;
@@ -56,7 +56,7 @@ export const deadLetterIdOf = (runId: string, batch: string): string =>
 const RECORD_KEY = "bad/";
 export const recordKey = (letterId: string): string => `${RECORD_KEY}${letterId}`;
 export const isRecordKey = (batch: string): boolean => batch.startsWith(RECORD_KEY);
-/** In a replay run. Unique there: a letter that fails again and is replayed again has another generation. */
+/** In a replay run. Unique there: a dead letter that fails again and is replayed again has another generation. */
 export const replayKey = (letterId: string, replays: number): string => `replay/${letterId}/${replays}`;
 
 export const classOf = (kind: DeadLetterKind, code: string): DeadLetterClass => {

@@ -1,10 +1,10 @@
-/** What the index of dead letters tells: pages, counts, single letters. Never loads the set: a page at a time. */
+/** What the index of dead letters tells: pages, counts, single dead letters. Never loads the set: a page at a time. */
 import type { Redis } from "ioredis";
 import type { ProviderKeys } from "../../redis/keys.ts";
 import type { DeadLetterClass, DeadLetterState } from "./api.ts";
 import { type StoredDeadLetter, toStoredDeadLetter } from "./deadLetter.ts";
 
-/** Letters read at a time, at most. */
+/** Dead letters read at a time, at most. */
 const PAGE = 200;
 /** And at least: many may have failed in the same millisecond, and those before a place are passed over. */
 const LEAST = 20;
@@ -36,7 +36,7 @@ export interface DeadLetterCounts {
   rawBytes: number;
   /** Raw bytes of dead letters that are not accepted: what counts towards the cap. */
   countedBytes: number;
-  /** A letter was born at the cap, and the provider was not paused for it yet. */
+  /** A dead letter was created at the cap, and the provider was not paused for it yet. */
   fullDue: boolean;
   oldest: string | null;
   newest: string | null;
@@ -64,7 +64,7 @@ export class DeadLetterReads {
     return found.filter((letter): letter is StoredDeadLetter => letter !== undefined);
   }
 
-  /** Jobs in the failed set that letters speak of. */
+  /** Jobs in the failed set that dead letters speak of. */
   jobCount(): Promise<number> {
     return this.redis.hlen(this.keys.deadLetters.jobs);
   }
@@ -75,7 +75,7 @@ export class DeadLetterReads {
     return jobIds.filter((_, i) => known[i] === null);
   }
 
-  /** The letter whose job lies in the failed set under this id. */
+  /** The dead letter whose job lies in the failed set under this id. */
   idOfJob(jobId: string): Promise<string | null> {
     return this.redis.hget(this.keys.deadLetters.jobs, jobId);
   }

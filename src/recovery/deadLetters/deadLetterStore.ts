@@ -50,7 +50,7 @@ export interface MarkedDead {
 }
 
 export interface Dropped {
-  /** Letters that still refer to staged slices of the run in which it gave up. */
+  /** Dead letters that still refer to staged slices of the run in which it gave up. */
   slicesHeld: number;
   runClosed: boolean;
 }
@@ -93,7 +93,7 @@ export class DeadLetterStore extends DeadLetterReads {
         new Date(now).toISOString(),
         runId,
         CHECKPOINTS_KEPT,
-        // A letter that is replayed elsewhere was counted when it died first.
+        // A dead letter that is replayed elsewhere was counted when it died first.
         entry.letter ? 0 : entry.size,
         entry.letter?.letter ?? deadLetterIdOf(runId, entry.key),
         now,
@@ -109,12 +109,12 @@ export class DeadLetterStore extends DeadLetterReads {
     return { outstanding, letters: reply[1], rawBytes: reply[2], isNew: reply[3] === 1 };
   }
 
-  /** The replay committed. Undefined when the letter does not wait for that replay (any more). */
+  /** The replay committed. Undefined when the dead letter does not wait for that replay (any more). */
   settle(letter: StoredDeadLetter, replay: { runId: string; key: string }): Promise<Dropped | undefined> {
     return this.#drop(letter, "settle", replay);
   }
 
-  /** For ever. Undefined when it is gone or being replayed. Its job goes first: without a letter it would get a new one. */
+  /** For ever. Undefined when it is gone or being replayed. Its job goes first: without a dead letter it would get a new one. */
   purge(letter: StoredDeadLetter): Promise<Dropped | undefined> {
     return this.#drop(letter, "purge", { runId: "", key: "" });
   }
@@ -166,7 +166,7 @@ export class DeadLetterStore extends DeadLetterReads {
     );
   }
 
-  /** The replay will not happen: its run was stopped. The letter is as it was, but that it was replayed once more. */
+  /** The replay will not happen: its run was stopped. The dead letter is as it was, but that it was replayed once more. */
   async giveBack(letter: StoredDeadLetter): Promise<boolean> {
     const { replay } = letter;
     if (replay === null) return false;
@@ -183,7 +183,7 @@ export class DeadLetterStore extends DeadLetterReads {
     await this.change(id, { job: jobId }, { job: "" });
   }
 
-  /** A failed job without a letter gets one. False when it has one. */
+  /** A failed job without a dead letter gets one. False when it has one. */
   async adopt(letter: {
     id: string;
     kind: DeadLetterKind;
@@ -224,7 +224,7 @@ export class DeadLetterStore extends DeadLetterReads {
     );
   }
 
-  /** The provider was paused for being full; another letter at the cap will pause it again. */
+  /** The provider was paused for being full; another dead letter at the cap will pause it again. */
   async pausedForFull(): Promise<void> {
     await this.redis.hdel(this.keys.deadLetters.counts, "fullDue");
   }

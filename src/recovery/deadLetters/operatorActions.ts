@@ -20,9 +20,9 @@ import { openReplays, replayDeadLetters } from "./replays.ts";
 import { purgeDeadLetter } from "./settle.ts";
 import { toDeadLetter, toLetterFilter } from "./view.ts";
 
-/** Letters acted on together. */
+/** Dead letters acted on together. */
 const PAGE = 100;
-/** Letters shown in a report. */
+/** Dead letters shown in a report. */
 const SAMPLE = 20;
 
 /** The provider of that name, or all. Throws PROV_UNKNOWN. */
@@ -36,7 +36,7 @@ interface Action {
   past: string;
   /** What the selection must also hold, where it says nothing of it. */
   usual: IndexFilter;
-  /** Why this letter cannot be acted on, as far as can be told beforehand. */
+  /** Why this dead letter cannot be acted on, as far as can be told beforehand. */
   refuses(letter: StoredDeadLetter): string | undefined;
   perform(parts: DeadLetterParts, letters: StoredDeadLetter[], by: Asker): Promise<Outcome[]>;
 }
@@ -116,7 +116,7 @@ export function makeOperatorActions(wanted: Wanted): Pick<DeadLetters, "replay" 
   };
 }
 
-/** The failed job first: one without a letter would get a new one. */
+/** The failed job first: one without a dead letter would get a new one. */
 async function purge(parts: DeadLetterParts, letter: StoredDeadLetter): Promise<Outcome> {
   if (letter.jobId !== "") {
     await parts.queue.remove(letter.jobId);

@@ -65,7 +65,7 @@ export class ReplayRuns {
     this.#badRecords = new BadRecords(redis, keys);
   }
 
-  /** The first step. Of any number who ask for one letter at once, one takes it. */
+  /** The first step. Of several callers that ask for one dead letter at once, one takes it. */
   async take(id: string, by: Asker, nowMs: number): Promise<Take> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const letter = await this.#letters.get(id);
@@ -162,7 +162,7 @@ export class ReplayRuns {
     return run !== undefined && metAt >= run.opened;
   }
 
-  /** The one that takes letters; a new one where there is none, or the last one is about to close. */
+  /** The one that takes dead letters; a new one where there is none, or the last one is about to close. */
   async #replayRunId(pointer: string, now: string): Promise<string> {
     const state = pointer === "" ? null : await this.#redis.hget(this.#keys.run(pointer).run, "state");
     if (state === "waiting" || state === "open") return pointer;

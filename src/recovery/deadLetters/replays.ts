@@ -13,7 +13,7 @@ import type { Asker, Take, Taken } from "./replayRuns.ts";
 /** Jobs added at once. */
 const AT_ONCE = 100;
 
-/** Letters, all at once; a page of them at most. Says of each whether it was taken, in the order given. */
+/** Dead letters, all at once; a page of them at most. Says of each whether it was taken, in the order given. */
 export async function replayDeadLetters(
   parts: DeadLetterParts,
   ids: readonly string[],
@@ -94,7 +94,7 @@ export async function openReplays(parts: DeadLetterParts): Promise<ReplaysNow | 
 
 /** The jobs of all that was planned while the run waited. */
 async function addPlanned(parts: DeadLetterParts, runId: string): Promise<void> {
-  const planned = [...(await parts.batches.statuses(runId))].filter(([, { letter }]) => letter === "p");
+  const planned = [...(await parts.batches.statuses(runId))].filter(([, { code }]) => code === "p");
   for (let i = 0; i < planned.length; i += AT_ONCE) {
     const keys = planned.slice(i, i + AT_ONCE).map(([key]) => key);
     const entries: BatchEntry[] = await parts.batches.entries(runId, keys);

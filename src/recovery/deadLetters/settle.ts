@@ -5,7 +5,7 @@ import type { DeadLetterParts } from "./parts.ts";
 
 export type SettlingParts = Pick<DeadLetterParts, "deadLetters" | "stagedSlices">;
 
-/** False when the letter does not wait for this replay. */
+/** False when the dead letter does not wait for this replay. */
 export async function settleDeadLetter(
   parts: SettlingParts,
   letter: StoredDeadLetter,

@@ -2,15 +2,15 @@
  * Holds the index of dead letters against the failed set and the runs, and finishes what a crash left. Every repair is a
  * compare-and-set or may be done twice, so any number of pods may sweep at once.
  *
- *  | found                                             | done                                                         |
- *  |---------------------------------------------------|--------------------------------------------------------------|
- *  | a letter being replayed, its old job still failed | the old job goes                                             |
- *  | … whose batch is committed                        | the letter is settled                                        |
- *  | … whose batch was cancelled, or its run is over   | the letter is dead again, as it was                          |
- *  | … whose batch is planned and has no job           | nothing here: the reconciler gives a planned batch its job   |
- *  | a failed job without a letter                     | it gets one; a finish step of a run that is over goes        |
- *  | a failed job of an older generation of a letter   | the job goes                                                 |
- *  | a letter whose failed job was removed by hand     | it stays: what a replay needs lies in its run, or its bytes  |
+ *  | found                                                  | done                                                        |
+ *  |--------------------------------------------------------|-------------------------------------------------------------|
+ *  | a dead letter being replayed, its old job still failed | the old job goes                                            |
+ *  | … whose batch is committed                             | the dead letter is settled                                  |
+ *  | … whose batch was cancelled, or its run is over        | the dead letter is dead again, as it was                    |
+ *  | … whose batch is planned and has no job                | nothing here: the reconciler gives a planned batch its job  |
+ *  | a failed job without a dead letter                     | it gets one; a finish step of a run that is over goes       |
+ *  | a failed job of an older generation of a dead letter   | the job goes                                                |
+ *  | a dead letter whose failed job was removed by hand     | it stays: what a replay needs lies in its run, or its bytes |
  */
 import { createHash } from "node:crypto";
 import { batchJob } from "../../queues/jobCatalog.ts";

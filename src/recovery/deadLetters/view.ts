@@ -35,7 +35,7 @@ export const toLetterFilter = (filter: DeadLetterFilter, nowMs: number): IndexFi
   ...(filter.newerThanMs === undefined ? {} : { after: nowMs - filter.newerThanMs }),
 });
 
-/** The last letter of a page: newest failures first, then providers by name, then ids downwards. */
+/** The last dead letter of a page: newest failures first, then providers by name, then ids downwards. */
 export interface Cursor {
   ms: number;
   provider: string;
