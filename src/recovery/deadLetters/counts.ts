@@ -6,16 +6,13 @@
  * letters, when its own job has run. While the provider is paused these jobs wait. Such records are counted all the same, so
  * that the number agrees with what the run reports as dead-lettered.
  */
-import type { DeadLetterCounts, IndexPlace } from "./deadLetterReads.ts";
+import type { DeadLetterCounts } from "./deadLetterReads.ts";
 import type { DeadLetterParts } from "./parts.ts";
 
 export interface ProviderCounts extends DeadLetterCounts {
   /** Bad records of the open run that are not in the list yet. */
   waiting: number;
 }
-
-/** Dead letters read together. */
-const PAGE = 200;
 
 export async function deadLetterCounts(parts: DeadLetterParts): Promise<ProviderCounts> {
   const { runs, deadLetters } = parts;
@@ -33,18 +30,10 @@ export async function deadLetterCounts(parts: DeadLetterParts): Promise<Provider
 /** Bad records that are in the list already and are tried again in this run. */
 async function recordsReplayedIn({ deadLetters }: DeadLetterParts, runId: string): Promise<number> {
   let found = 0;
-  let from: IndexPlace | null = null;
-  for (;;) {
-    const page: Awaited<ReturnType<typeof deadLetters.page>> = await deadLetters.page(
-      { state: "replaying" },
-      from,
-      PAGE,
-    );
+  for await (const page of deadLetters.pages({ state: "replaying" })) {
     found += page.filter(({ kind, replay }) => kind === "record" && replay?.runId === runId).length;
-    const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) return found;
-    from = { ms: last.lastMs, id: last.id };
   }
+  return found;
 }
 
 /** Dead letters that are not accepted: what counts towards the cap, and what an operator has to decide about. */

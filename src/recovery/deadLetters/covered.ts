@@ -14,12 +14,9 @@ import { processActor } from "../../runs/processIdentity.ts";
 import type { RunRecord } from "../../runs/runRecord.ts";
 import type { BadRecordFacts } from "./badRecords.ts";
 import type { StoredDeadLetter } from "./deadLetter.ts";
-import type { IndexPlace } from "./deadLetterReads.ts";
 import type { DeadLetterParts } from "./parts.ts";
-import { coverDeadLetter } from "./settle.ts";
+import { coverDeadLetter, removeFailedJob } from "./settle.ts";
 
-/** Dead letters looked at together. */
-const PAGE = 200;
 const NOTED_TOGETHER = 500;
 /** Dead letters that the history names of those that a run settled. */
 const NAMED = 5;
@@ -48,15 +45,11 @@ async function settleCovered(parts: DeadLetterParts, runId: string): Promise<str
   const seesAll = meta.wholeOpened === meta.verifiedOpened;
   const settled: string[] = [];
   for (const state of ["dead", "accepted"] as const) {
-    let from: IndexPlace | null = null;
-    for (;;) {
-      const page: StoredDeadLetter[] = await deadLetters.page({ state }, from, PAGE);
+    for await (const page of deadLetters.pages({ state })) {
       for (const letter of await coveredOf(parts, run, seesAll, page)) {
-        if (await cover(parts, letter)) settled.push(letter.id);
+        if ((await removeFailedJob(parts, letter)) && (await coverDeadLetter(parts, letter)))
+          settled.push(letter.id);
       }
-      const last = page.at(-1);
-      if (last === undefined || page.length < PAGE) break;
-      from = { ms: last.lastMs, id: last.id };
     }
   }
   return settled;
@@ -105,15 +98,6 @@ async function coveredOf(
 
 const isNotModified = ({ verdict }: RunRecord): boolean =>
   verdict !== null && (JSON.parse(verdict) as { notModified?: boolean }).notModified === true;
-
-/** The failed job first: one without a dead letter would get a new one. */
-async function cover(parts: DeadLetterParts, letter: StoredDeadLetter): Promise<boolean> {
-  if (letter.jobId !== "") {
-    await parts.queue.remove(letter.jobId);
-    if ((await parts.queue.missing([letter.jobId])).size === 0) return false;
-  }
-  return await coverDeadLetter(parts, letter);
-}
 
 /** Settles what the run has covered, and records that in the history of operators' actions. */
 export async function settleCoveredDeadLetters(parts: DeadLetterParts, runId: string): Promise<void> {

@@ -112,6 +112,18 @@ export class DeadLetterReads {
     }
   }
 
+  /** All dead letters that fit, in this order, a page at a time. */
+  async *pages(filter: IndexFilter, size = PAGE): AsyncGenerator<StoredDeadLetter[]> {
+    let from: IndexPlace | null = null;
+    for (;;) {
+      const page: StoredDeadLetter[] = await this.page(filter, from, size);
+      if (page.length > 0) yield page;
+      const last = page.at(-1);
+      if (last === undefined || page.length < size) return;
+      from = { ms: last.lastMs, id: last.id };
+    }
+  }
+
   /** Ids of one class, some at a time, in no order; one may come twice. */
   async *idsOfClass(name: DeadLetterClass, count: number): AsyncGenerator<string[]> {
     let cursor = "0";

@@ -13,11 +13,11 @@ import type {
   ReplayReport,
 } from "./api.ts";
 import type { StoredDeadLetter } from "./deadLetter.ts";
-import type { IndexFilter, IndexPlace } from "./deadLetterReads.ts";
+import type { IndexFilter } from "./deadLetterReads.ts";
 import type { DeadLetterParts } from "./parts.ts";
 import type { Asker, Taken } from "./replayRuns.ts";
 import { openReplays, replayDeadLetters } from "./replays.ts";
-import { purgeDeadLetter } from "./settle.ts";
+import { purgeDeadLetter, removeFailedJob } from "./settle.ts";
 import { toDeadLetter, toLetterFilter } from "./view.ts";
 
 /** Dead letters acted on together. */
@@ -116,12 +116,8 @@ export function makeOperatorActions(wanted: Wanted): Pick<DeadLetters, "replay" 
   };
 }
 
-/** The failed job first: one without a dead letter would get a new one. */
 async function purge(parts: DeadLetterParts, letter: StoredDeadLetter): Promise<Outcome> {
-  if (letter.jobId !== "") {
-    await parts.queue.remove(letter.jobId);
-    if ((await parts.queue.missing([letter.jobId])).size === 0) return "its job is at work";
-  }
+  if (!(await removeFailedJob(parts, letter))) return "its job is at work";
   return (await purgeDeadLetter(parts, letter)) ? "done" : "moved";
 }
 
@@ -237,15 +233,7 @@ async function* pages(
   const { provider } = selection satisfies DeadLetterFilter;
   for (const parts of wanted(provider)) {
     const filter = { ...usual, ...toLetterFilter(selection, await parts.runs.now()) };
-    let from: IndexPlace | null = null;
-    for (;;) {
-      const letters: StoredDeadLetter[] = await parts.deadLetters.page(filter, from, size);
-      const last = letters.at(-1);
-      if (last === undefined) break;
-      yield { parts, letters, gone: 0 };
-      if (letters.length < size) break;
-      from = { ms: last.lastMs, id: last.id };
-    }
+    for await (const letters of parts.deadLetters.pages(filter, size)) yield { parts, letters, gone: 0 };
   }
 }
 

@@ -3,7 +3,7 @@ import type { StoredDeadLetter } from "./deadLetter.ts";
 import type { Dropped } from "./deadLetterStore.ts";
 import type { DeadLetterParts } from "./parts.ts";
 
-export type SettlingParts = Pick<DeadLetterParts, "deadLetters" | "stagedSlices">;
+type SettlingParts = Pick<DeadLetterParts, "deadLetters" | "stagedSlices">;
 
 /** False when the dead letter does not wait for this replay. */
 export async function settleDeadLetter(
@@ -22,6 +22,16 @@ export async function coverDeadLetter(parts: SettlingParts, letter: StoredDeadLe
 /** Its job must be gone from the failed set before. False when it is gone, or being replayed. */
 export async function purgeDeadLetter(parts: SettlingParts, letter: StoredDeadLetter): Promise<boolean> {
   return await ended(parts, letter, await parts.deadLetters.purge(letter));
+}
+
+/** To be called before: a failed job without a dead letter would get a new one. False when the job is at work. */
+export async function removeFailedJob(
+  { queue }: Pick<DeadLetterParts, "queue">,
+  { jobId }: StoredDeadLetter,
+): Promise<boolean> {
+  if (jobId === "") return true;
+  await queue.remove(jobId);
+  return (await queue.missing([jobId])).size > 0;
 }
 
 /** Slices of a closed run are kept while a dead letter refers to them. */

@@ -16,7 +16,6 @@ import { createHash } from "node:crypto";
 import { batchJob } from "../../queues/jobCatalog.ts";
 import type { FailedJob } from "../../queues/providerQueue.ts";
 import { deadLetterIdOf, type StoredDeadLetter } from "./deadLetter.ts";
-import type { IndexPlace } from "./deadLetterReads.ts";
 import { failureOf } from "./failures.ts";
 import type { DeadLetterParts } from "./parts.ts";
 import { settleDeadLetter } from "./settle.ts";
@@ -54,7 +53,7 @@ export class DeadLetterSweeper {
   /** Finishes replays that a crash, or the end of their run, left half done; of one run, or of all. */
   async sweepReplays(runId?: string): Promise<DeadLetterRepair[]> {
     const repairs: DeadLetterRepair[] = [];
-    for await (const letters of this.#pages({ state: "replaying" })) {
+    for await (const letters of this.#p.deadLetters.pages({ state: "replaying" })) {
       const mine = letters.filter(({ replay }) => replay && (runId === undefined || replay.runId === runId));
       const found = await Promise.all(mine.map((letter) => this.#finishReplay(letter)));
       mine.forEach((letter, i) => {
@@ -158,7 +157,7 @@ export class DeadLetterSweeper {
   async #missingJobs(): Promise<DeadLetterRepair[]> {
     const { queue, deadLetters } = this.#p;
     const repairs: DeadLetterRepair[] = [];
-    for await (const page of this.#pages({})) {
+    for await (const page of this.#p.deadLetters.pages({})) {
       const withJob = page.filter(({ jobId, state }) => jobId !== "" && state !== "replaying");
       const missing = await queue.missing(withJob.map(({ jobId }) => jobId));
       for (const letter of withJob) {
@@ -171,18 +170,5 @@ export class DeadLetterSweeper {
       }
     }
     return repairs;
-  }
-
-  async *#pages(
-    filter: Parameters<DeadLetterParts["deadLetters"]["page"]>[0],
-  ): AsyncGenerator<StoredDeadLetter[]> {
-    let from: IndexPlace | null = null;
-    for (;;) {
-      const page: StoredDeadLetter[] = await this.#p.deadLetters.page(filter, from, PAGE);
-      if (page.length > 0) yield page;
-      const last = page.at(-1);
-      if (last === undefined || page.length < PAGE) return;
-      from = { ms: last.lastMs, id: last.id };
-    }
   }
 }
