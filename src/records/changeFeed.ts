@@ -5,7 +5,7 @@ import { formatTime } from "../core/time.ts";
 import { formatUrn } from "../core/urn.ts";
 import type { Keys } from "../redis/keys.ts";
 import { formatCursor, type Position, type Positions, parseCursor } from "./changeCursor.ts";
-import type { ChangeEntry, ChangeFeed } from "./contract.ts";
+import type { ChangeCounts, ChangeEntry, ChangeFeed } from "./contract.ts";
 
 export interface ChangeFeedOptions {
   redis: Redis;
@@ -22,7 +22,7 @@ interface StoredChange {
 
 type RawEntry = [id: string, fields: string[]];
 
-const OPS: Record<string, ChangeEntry["op"]> = { c: "created", u: "updated", r: "removed" };
+const OPS: Record<string, ChangeEntry["op"]> = { c: "created", u: "updated", r: "removed", s: "summary" };
 
 export function makeChangeFeed(options: ChangeFeedOptions): ChangeFeed {
   const { redis, keys, providers } = options;
@@ -136,7 +136,8 @@ function parseChange(provider: { name: string; authority: string }, raw: RawEntr
       urn: formatUrn({ authority: provider.authority, type: provider.name, id }),
       id,
       op,
-      fields: fields === "" ? [] : (JSON.parse(fields) as string[]),
+      fields: op === "summary" || fields === "" ? [] : (JSON.parse(fields) as string[]),
+      ...(op === "summary" ? { counts: JSON.parse(fields) as ChangeCounts } : {}),
       at: formatTime(Math.floor(Number(at) / 1000)),
       runId: fieldOf(raw, "r"),
     },

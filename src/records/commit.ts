@@ -223,7 +223,13 @@ class Commit {
     );
     const packer = new StepPacker<Candidate>(this.#context, this.#tools.frame);
     changed.forEach((compared, i) => {
-      packer.add(compared.prepared.candidate, this.#updateWrite(compared, stored[i]));
+      const { candidate } = compared.prepared;
+      const write = this.#updateWrite(compared, stored[i]);
+      // Other texts of the same numbers in a small record: the stored texts stay.
+      const sameAliases = write.addAliases.length + write.removeAliases.length === 0;
+      if (write.op === "q" && sameAliases && compared.entry?.inline !== undefined) {
+        this.#mark({ candidate, id: candidate.id, base: compared.base, outcome: "unchanged" });
+      } else packer.add(candidate, write);
     });
     await this.#runSteps(packer.finish());
   }
@@ -318,7 +324,7 @@ class Commit {
     const { prepared, base, tombstone, yields } = compared;
     const { candidate, bytes, fields } = prepared;
     const entry = compared.entry!;
-    const diff = diffFields(stored.data, bytes, fields);
+    const diff = diffFields(stored.data, bytes, fields, this.#context.provider.numbers);
     const addAliases = candidate.aliases.filter((alias) => !stored.aliases.includes(alias));
     const removeAliases = stored.aliases.filter((alias) => !candidate.aliases.includes(alias));
     const sameAliases = addAliases.length + removeAliases.length === 0;

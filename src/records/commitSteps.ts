@@ -5,7 +5,7 @@ import type { Attempt } from "./contract.ts";
 import type { FrameWriter } from "./frame.ts";
 import { copyName } from "./seenMarks.ts";
 import { markTime } from "./staleness.ts";
-import { assertAllowed, STEP_RECORDS, type StoreContext } from "./storeContext.ts";
+import { assertAllowed, recordChangesKept, STEP_RECORDS, type StoreContext } from "./storeContext.ts";
 
 const commitScript = loadScript(new URL("./lua/commit-n.lua", import.meta.url));
 
@@ -126,7 +126,7 @@ export async function runStep<T>(
       attempt.fence,
       attempt.pass,
       attempt.runId,
-      context.changesLimit,
+      recordChangesKept(context),
       step.items.length,
       step.frame,
       copyName(attempt),

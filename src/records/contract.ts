@@ -97,15 +97,24 @@ export interface Tombstone {
   firstSeen: string;
 }
 
+export interface ChangeCounts {
+  created: number;
+  updated: number;
+  removed: number;
+}
+
 export interface ChangeEntry {
   /** Position after this entry; give it back to go on. */
   cursor: string;
   provider: string;
   urn: string;
   id: string;
-  op: "created" | "updated" | "removed";
+  /** summary: what a whole run changed, of a provider whose feed tells of no single record; its id is `*`. */
+  op: "created" | "updated" | "removed" | "summary";
   /** Top-level fields that changed (updated only). */
   fields: string[];
+  /** How many records the run changed (summary only). */
+  counts?: ChangeCounts;
   at: string;
   runId: string;
 }
@@ -125,6 +134,8 @@ export interface ProviderRecords {
    * marked as seen and unchanged here. One result a record, in order.
    */
   recognise(attempt: Attempt, records: readonly SourceRecord[], signal?: AbortSignal): Promise<Recognised[]>;
+  /** Tells the change feed what a closing run has changed, once, where it tells of no single record. */
+  summarise(attempt: Attempt, counts: ChangeCounts): Promise<void>;
   /** Writes what changed, marks all as seen, counts. Splits into atomic steps of ≤ 64 records or 256 KB. */
   commit(attempt: Attempt, records: IncomingRecord[], options: CommitOptions): Promise<CommitResult>;
   /** Marks ids as seen without a good record behind them: bad records, those a person has accepted apart. Fenced. */

@@ -11,19 +11,35 @@ export interface FieldDiff {
   readonly drop: readonly string[];
 }
 
-/** `bytes` and `fields`: the incoming record as CanonicalWriter wrote it. */
-export function diffFields(stored: JsonObject, bytes: Buffer, fields: readonly CanonicalField[]): FieldDiff {
+/**
+ * `bytes` and `fields`: the incoming record as CanonicalWriter wrote it. `numbers`: fields whose texts are numbers; another
+ * text of the same number is no change, and the stored text stays.
+ */
+export function diffFields(
+  stored: JsonObject,
+  bytes: Buffer,
+  fields: readonly CanonicalField[],
+  numbers: readonly string[] = [],
+): FieldDiff {
   const set: CanonicalField[] = [];
   const names = new Set<string>();
   for (const field of fields) {
     names.add(field.name);
-    const same =
-      Object.hasOwn(stored, field.name) &&
-      canonicalJson(stored[field.name]) === bytes.toString("utf8", field.start, field.end);
-    if (!same) set.push(field);
+    if (!Object.hasOwn(stored, field.name)) {
+      set.push(field);
+      continue;
+    }
+    const [before, now] = [canonicalJson(stored[field.name]), bytes.toString("utf8", field.start, field.end)];
+    if (before !== now && !(numbers.includes(field.name) && isSameNumber(before, now))) set.push(field);
   }
   const drop = Object.keys(stored)
     .filter((name) => !names.has(name))
     .sort();
   return { changed: [...set.map(({ name }) => name), ...drop].sort(), set, drop };
+}
+
+/** Both are JSON texts of a string or a number that holds the same number. */
+function isSameNumber(before: string, now: string): boolean {
+  const [a, b] = [before, now].map((text) => text.replaceAll('"', ""));
+  return a!.trim() !== "" && b!.trim() !== "" && Number(a) === Number(b);
 }

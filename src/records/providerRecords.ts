@@ -33,13 +33,14 @@ import { exportRecords, getRecord, recordsByAlias } from "./queries.ts";
 import { recognise } from "./recognise.ts";
 import { removeRecords, unseenIds } from "./removal.ts";
 import { MARKS_A_CALL, markSeen, parseMark } from "./seenMarks.ts";
-import { chunksOf, type StoreContext } from "./storeContext.ts";
+import { chunksOf, type RecordsProvider, type StoreContext } from "./storeContext.ts";
+import { summariseRun } from "./summary.ts";
 import { readTombstone } from "./tombstones.ts";
 
 export interface ProviderRecordsOptions {
   redis: Redis;
   keys: ProviderKeys;
-  provider: { name: string; authority: string; version: number; dictionaries?: readonly string[] };
+  provider: RecordsProvider;
   /** Entries that the change feed keeps, at least. */
   changesLimit: number;
 }
@@ -49,6 +50,7 @@ export function makeProviderRecords(options: ProviderRecordsOptions): ProviderRe
   const { redis, keys } = context;
   const tools = { context, writer: new CanonicalWriter(), frame: new FrameWriter() };
   return {
+    summarise: (attempt, counts) => summariseRun(context, attempt, counts),
     recognise: (attempt, records, signal) => recognise(context, attempt, records, signal),
     commit: (attempt, records, commitOptions) => commitRecords(tools, attempt, records, commitOptions),
     async markDead(attempt, ids, as = "dead") {

@@ -10,6 +10,7 @@ import {
   chunksOf,
   contended,
   MAX_ROUNDS,
+  recordChangesKept,
   STEP_RECORDS,
   type StoreContext,
 } from "./storeContext.ts";
@@ -91,7 +92,7 @@ async function removeStep(
   const [code, outcomes] = (await removeScript.run(
     redis,
     [run.run, run.fences, keys.tombstones, keys.changes, keys.meta, ...recordKeys],
-    [attempt.batchKey, attempt.fence, attempt.runId, context.changesLimit, ids.length, frame.cut()],
+    [attempt.batchKey, attempt.fence, attempt.runId, recordChangesKept(context), ids.length, frame.cut()],
   )) as [number, string];
   assertAllowed(code, attempt);
   return outcomes;

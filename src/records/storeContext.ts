@@ -6,10 +6,20 @@ import type { ProviderKeys } from "../redis/keys.ts";
 import type { ContentCodec } from "./content.ts";
 import type { Attempt } from "./contract.ts";
 
+/** What the store must know of a provider (providers/contract.ts). */
+export interface RecordsProvider {
+  readonly name: string;
+  readonly authority: string;
+  readonly version: number;
+  readonly dictionaries?: readonly string[];
+  readonly changes?: "all" | "summary" | "off";
+  readonly numbers?: readonly string[];
+}
+
 export interface StoreContext {
   readonly redis: Redis;
   readonly keys: ProviderKeys;
-  readonly provider: { readonly name: string; readonly authority: string; readonly version: number };
+  readonly provider: RecordsProvider;
   readonly content: ContentCodec;
   /** Entries that the change feed keeps, at least. */
   readonly changesLimit: number;
@@ -66,3 +76,7 @@ export async function inParallel<T>(
   await Promise.all(Array.from({ length: Math.min(width, items.length) }, lane));
   if (failure) throw failure.error;
 }
+
+/** Entries that the change feed keeps of single records; 0 where it keeps none. */
+export const recordChangesKept = ({ provider, changesLimit }: StoreContext): number =>
+  (provider.changes ?? "all") === "all" ? changesLimit : 0;

@@ -48,6 +48,8 @@ export async function finishRun(
   verdict = await stillNamed(context, verdict);
   context.onStep("remove", "before", job.batch);
   if (verdict.removals) verdict = await removeUnseen(context, run, attempt, verdict, signal);
+  const counted = await context.runs.read(run.id);
+  if (counted) await context.records.summarise(attempt, counted);
   context.onStep("remove", "after", job.batch);
 
   context.onStep("close", "before", job.batch);

@@ -92,7 +92,8 @@ export async function fetchPage(
   const wrong = parsed.success
     ? []
     : parsed.error.issues.map(({ path, message }) => `${path.join(".")} (${message})`);
-  if (!splitter.arrays.has("vulnerabilities")) wrong.push("vulnerabilities");
+  const empty = parsed.success && parsed.data.totalResults === 0;
+  if (!splitter.arrays.has("vulnerabilities") && !empty) wrong.push("vulnerabilities");
   if (!parsed.success || wrong.length > 0) {
     const where = wrong.join(", ");
     throw new UeeError("PROV_WRONG_SHAPE", `This is no answer of the NVD CVE API 2.0: wrong at ${where}.`);

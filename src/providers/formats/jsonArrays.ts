@@ -36,7 +36,7 @@ export interface JsonArraysOptions {
 }
 
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
-const [BACKSLASH, OPEN_LIST, OPEN_OBJECT] = [0x5c, 0x5b, 0x7b];
+const [BACKSLASH, OPEN_LIST, OPEN_OBJECT, NULL] = [0x5c, 0x5b, 0x7b, 0x6e];
 /** No wanted name is longer. */
 const NAME_BYTES = 256;
 const ID_BYTES = 1024;
@@ -200,6 +200,8 @@ export class JsonArraySplitter implements JsonWatcher {
   #memberBegins(at: number, first: number): void {
     const name = this.#name;
     if (this.#options.arrays.includes(name)) {
+      // A list that is null is a list that is not there.
+      if (first === NULL) return;
       if (first !== OPEN_LIST) throw new UeeError("PROV_WRONG_SHAPE", `The JSON's '${name}' is not a list.`);
       if (this.arrays.has(name)) throw new UeeError("PROV_WRONG_SHAPE", `The JSON has '${name}' twice.`);
       this.arrays.add(name);

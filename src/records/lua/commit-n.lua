@@ -15,7 +15,7 @@
   ARGV[2] fence
   ARGV[3] pass
   ARGV[4] run id
-  ARGV[5] entries that the change feed keeps
+  ARGV[5] entries that the change feed keeps; 0 where it tells of no single record
   ARGV[6] number of records
   ARGV[7] frame, of each record: op (c created, u updated, q rewritten without a change of content), flags (1
     replaces all content, 2 yields to a later fetch seen by this run), id, index entry compared with, tombstone
@@ -32,7 +32,7 @@
 local RUN, FENCES, SEEN, TOMBSTONES = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local CHANGES, META, keys = KEYS[5], KEYS[6], KEYS
 local batch, fence, pass, run_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local changes_kept, total, frame = ARGV[5], tonumber(ARGV[6]), ARGV[7]
+local changes_kept, total, frame = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local tag = tag_of(ARGV[8])
 local REPLACES, YIELDS = 1, 2
 local HEADER = ">c1BI4c0I4c0I4c0I4c0I4c0I6I6I4c0I4c0I4c0I2I2"
@@ -73,7 +73,7 @@ for i, r in ipairs(records) do
     mark_seen(r.id, seen[i], "n", pass, r.fetched, tag, false)
   else
     outcome[i] = "w"
-    if r.op ~= "q" then
+    if r.op ~= "q" and changes_kept > 0 then
       change_count = change_count + 1
     end
     if r.base == "" then
@@ -93,7 +93,7 @@ local buried = {}
 
 for i, r in ipairs(records) do
   if outcome[i] == "w" then
-    if r.op ~= "q" then
+    if r.op ~= "q" and changes_kept > 0 then
       seq = seq + 1
       add_change(CHANGES, seq, r.op, r.id, r.fields, at, run_id)
     end

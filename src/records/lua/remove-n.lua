@@ -10,7 +10,7 @@
   ARGV[1] batch key
   ARGV[2] fence
   ARGV[3] run id
-  ARGV[4] entries that the change feed keeps
+  ARGV[4] entries that the change feed keeps; 0 where it tells of no single record
   ARGV[5] number of records
   ARGV[6] frame, of each record: id, index entry read, the tombstone's JSON after its time, number of aliases
   Returns {0, a letter for each record: r removed, g gone already, x conflict}; {-1, ""} run not closing; {-2, ""}
@@ -20,7 +20,7 @@
 --- @include "changes.lua"
 --- @include "../../redis/lua/clock.lua"
 local RUN, FENCES, TOMBSTONES, CHANGES, META, keys = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS
-local batch, fence, run_id, changes_kept = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local batch, fence, run_id, changes_kept = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local total, frame = tonumber(ARGV[5]), ARGV[6]
 
 local refused = refusal(RUN, FENCES, "closing", batch, fence)
@@ -48,9 +48,12 @@ end
 if #removed > 0 then
   -- @safeguard removal-drops-key
   forget_change_key(META)
-  local seq = reserve_changes(CHANGES, META, #removed)
+  local tells = changes_kept > 0
+  local seq = tells and reserve_changes(CHANGES, META, #removed) or 0
   for i, r in ipairs(removed) do
-    add_change(CHANGES, seq + i, "r", r.id, "", at, run_id)
+    if tells then
+      add_change(CHANGES, seq + i, "r", r.id, "", at, run_id)
+    end
     redis.call("HDEL", keys[r.key], r.id)
     redis.call("UNLINK", keys[r.key + 1])
     for k = r.key + 2, r.aliases_end do
@@ -60,6 +63,8 @@ if #removed > 0 then
   end
   redis.call("HINCRBY", META, "live", -#removed)
   redis.call("HINCRBY", RUN, "removed", #removed)
-  trim_changes(CHANGES, changes_kept)
+  if tells then
+    trim_changes(CHANGES, changes_kept)
+  end
 end
 return { 0, table.concat(outcome) }

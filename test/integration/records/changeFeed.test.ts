@@ -3,7 +3,7 @@ import type { Redis } from "ioredis";
 import { makeChangeFeed, makeProviderRecords } from "../../../src/records/index.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
-import { incoming, latestWins, openStore } from "./support.ts";
+import { fetchOrder, incoming, latestWins, openStore } from "./support.ts";
 
 let server: TestRedis;
 let redis: Redis;
@@ -128,5 +128,45 @@ describe("the change feed", () => {
       "capec-2",
     ]);
     expect((await feed.read(first.cursor, 9)).entries.map(({ id }) => id)).toEqual(["capec-2"]);
+  });
+});
+
+describe("the feed of a provider that tells of no single record", () => {
+  test("has one entry a run with its counts, told once however often the last step is repeated", async () => {
+    const keys = makeKeys("summaries");
+    const own = {
+      name: "epss",
+      authority: "first",
+      version: 1,
+      changes: "summary",
+      numbers: ["epss"],
+    } as const;
+    const providerKeys = keys.provider(own.name);
+    const records = makeProviderRecords({ redis, keys: providerKeys, provider: own, changesLimit: 100 });
+    const feed = makeChangeFeed({ redis, keys, providers: [own] });
+    const run = providerKeys.run("r1");
+    await redis.hset(run.run, "state", "open");
+    await redis.hset(run.fences, "b", 1);
+    const attempt = { runId: "r1", batchKey: "b", fence: 1, pass: 1 };
+    await records.commit(
+      attempt,
+      [incoming("CVE-1", { epss: "0.10" }), incoming("CVE-2", { epss: "1" })],
+      fetchOrder,
+    );
+    const again = [
+      incoming("CVE-1", { epss: "0.1" }, { fetchedAt: 2 }),
+      incoming("CVE-2", { epss: "2" }, { fetchedAt: 2 }),
+    ];
+    expect(await records.commit(attempt, again, fetchOrder)).toMatchObject({ unchanged: 1, updated: 1 });
+    expect((await records.get("CVE-1"))?.data.epss).toBe("0.10");
+    expect((await feed.read(undefined, 10)).entries).toEqual([]);
+    await redis.hset(run.run, "state", "closing");
+    const counts = { created: 2, updated: 0, removed: 0 };
+    for (let i = 0; i < 2; i++) await records.summarise(attempt, counts);
+    expect((await feed.read(undefined, 10)).entries).toMatchObject([
+      { provider: "epss", op: "summary", id: "*", fields: [], counts, runId: "r1" },
+    ]);
+    await redis.hset(run.fences, "b", 2);
+    await expect(records.summarise(attempt, counts)).rejects.toMatchObject({ code: "STOR_FENCED" });
   });
 });

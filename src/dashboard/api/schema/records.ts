@@ -50,8 +50,14 @@ export const changeSchema = shows<ChangeEntry>()(
       provider: z.string(),
       urn: z.string(),
       id: z.string(),
-      op: z.enum(["created", "updated", "removed"]),
+      op: z
+        .enum(["created", "updated", "removed", "summary"])
+        .describe("summary: what a whole run changed, of a provider whose feed tells of no single record"),
       fields: z.array(z.string()).describe("Top-level fields that changed (updated only)"),
+      counts: z
+        .object({ created: z.int(), updated: z.int(), removed: z.int() })
+        .optional()
+        .describe("How many records the run changed (summary only)"),
       at: isoTime,
       runId: z.string(),
     })
