@@ -58,7 +58,7 @@ inBrowser("the dashboard's page", ({ visit }) => {
     const quiet = await visit(quietPaper());
     await quiet.page.getByText("Nothing needs you.").waitFor();
     await until(async () => (await quiet.page.title()) === "orchestrating · UEE");
-    await quiet.page.getByText("No dead letters").waitFor();
+    await quiet.page.getByText("No dead letters", { exact: true }).waitFor();
     await provider(quiet.page, "cwe").getByText("Its dead letters are settled").waitFor();
     await provider(quiet.page, "cwe").getByText("Replays since").waitFor();
     await examine(quiet.page, "quiet");
