@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { environmentOf } from "../../src/cli/commands/simulate.ts";
+import { providers } from "../../src/providers/registry.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/index.ts";
 import { bareEnv, killAll, startUee, uee, until } from "./cliSupport.ts";
 
@@ -62,12 +63,9 @@ describe("without REDIS_URL", () => {
     const opened = await uee(["run", "all", "--json"], { env });
     expect(opened.code).toBe(0);
     // Without --wait and with a live worker the command only opens the runs.
-    expect(JSON.parse(opened.stdout).runs.map(({ error }: { error: unknown }) => error)).toEqual([
-      null,
-      null,
-      null,
-      null,
-    ]);
+    expect(JSON.parse(opened.stdout).runs.map(({ error }: { error: unknown }) => error)).toEqual(
+      providers.map(() => null),
+    );
     expect((await uee(["run", "all", "--wait", "--json"], { env })).code).toBe(0);
     expect((await uee(["status", "--check", "--max-age", "1h"], { env })).code).toBe(0);
     up.kill("SIGTERM");

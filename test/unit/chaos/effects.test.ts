@@ -52,8 +52,8 @@ test("what a script writes is told in the name of its attempt, and only until th
 
 test("other stores' keys, and reads, are no effects", () => {
   const reader = new EffectReader({ prefix: "chaos", scripts });
-  expect(reader.read(line("1:1", "HSET", "{other:cve}:index", "a", "b"))?.effects).toEqual([]);
-  expect(reader.read(line("1:1", "HGETALL", "{chaos:cve}:index"))?.effects).toEqual([]);
+  expect(reader.read(line("1:1", "HSET", "{other:cve}:i:7", "a", "b"))?.effects).toEqual([]);
+  expect(reader.read(line("1:1", "HGETALL", "{chaos:cve}:i:7"))?.effects).toEqual([]);
 });
 
 test("a release is told with the lease and the fence that its script got", () => {
