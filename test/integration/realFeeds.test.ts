@@ -13,6 +13,13 @@ import { hasSharedData, sharedData } from "../unit/providers/support.ts";
 const describeReal = hasSharedData ? describe : describe.skip;
 if (!hasSharedData) process.stderr.write("skipped: no real feeds (UEE_SHARED_DATA or ../shared/data)\n");
 
+/** One day writes a score as 6e-05 and the next as 0.00006: that is no change, so the record keeps its first text. */
+function withNumbers(provider: string, data: unknown): unknown {
+  if (provider !== "epss") return data;
+  const row = data as Record<string, string>;
+  return { ...row, epss: Number(row.epss), percentile: Number(row.percentile) };
+}
+
 let redis: TestRedis;
 let simulator: Simulator;
 let uee: TestEngine;
@@ -33,25 +40,26 @@ describeReal("the real feeds", () => {
     await redis?.stop();
   });
 
-  test.each(["before", "after"] as const)(
-    "come back equal to their sources at the point %s",
-    async (point) => {
+  const points = ["before", "after"] as const;
+  test.each(points.flatMap((point) => upstreamNames.map((provider) => ({ point, provider }))))(
+    "$provider comes back equal to its source at the point $point",
+    async ({ point, provider }) => {
       simulator.setPoint(point);
-      for (const provider of upstreamNames) {
-        const run = await uee.run(provider, "full", { allowShrink: true });
-        expect(run).toMatchObject({ state: "complete", deadLettered: 0 });
-        const store = await exported(uee.engine, provider);
-        let count = 0;
-        for (const { id, data, xml } of simulator.content(provider)) {
-          count += 1;
-          const stored = store.get(id);
-          if (xml !== undefined)
-            expect(factsOfData(stored).sort()).toEqual(factsOfNode(parseTree(xml)).sort());
-          else if (canonicalJson(stored) !== canonicalJson(data)) expect(stored).toEqual(data);
-        }
-        expect(store.size).toBe(count);
-        expect(count).toBeGreaterThan(500);
+      const run = await uee.run(provider, "full", { allowShrink: true });
+      expect(run).toMatchObject({ state: "complete", deadLettered: 0 });
+      const store = await exported(uee.engine, provider);
+      let count = 0;
+      for (const { id, data, xml } of simulator.content(provider)) {
+        count += 1;
+        const stored = store.get(id);
+        if (xml !== undefined) expect(factsOfData(stored).sort()).toEqual(factsOfNode(parseTree(xml)).sort());
+        else if (canonicalJson(stored) !== canonicalJson(data))
+          expect(withNumbers(provider, stored)).toEqual(withNumbers(provider, data));
       }
+      expect(store.size).toBe(count);
+      expect(count).toBeGreaterThan(500);
     },
+    // The scores of one day of EPSS are 300,000 rows: they take minutes on a machine that runs other tests beside.
+    600_000,
   );
 });
