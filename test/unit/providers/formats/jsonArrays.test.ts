@@ -96,7 +96,6 @@ describe("A large JSON document, element by element", () => {
     ["12", "PROV_WRONG_SHAPE"],
     [`"text"`, "PROV_WRONG_SHAPE"],
     [`{"objects":{}}`, "PROV_WRONG_SHAPE"],
-    [`{"objects":null}`, "PROV_WRONG_SHAPE"],
     [`{"objects":[1],"objects":[2]}`, "PROV_WRONG_SHAPE"],
     ["<html>", "PROV_BAD_JSON"],
     [`{"objects":[1]} x`, "PROV_BAD_JSON"],
@@ -124,6 +123,15 @@ describe("A large JSON document, element by element", () => {
     [Buffer.from([0xef, 0x7b, 0x7d]), "PROV_NOT_UTF8"],
   ])("refuses %p as %s", (document, code) => {
     for (const chunkBytes of [1, 3, 10_000]) expect(codeOf(() => split(document, chunkBytes))).toBe(code);
+  });
+
+  test("takes a list that is null for one that is not there", () => {
+    for (const chunkBytes of [1, 3, 10_000]) {
+      const { elements, splitter } = split(`{"objects":null,"type":"bundle"}`, chunkBytes);
+      expect(elements).toEqual([]);
+      expect(splitter.arrays.has("objects")).toBe(false);
+      expect(splitter.members.type).toBe("bundle");
+    }
   });
 
   test("says at which byte and in which element it is wrong, and quotes nothing", () => {
