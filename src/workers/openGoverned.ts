@@ -14,7 +14,7 @@ export async function openGoverned(
   const { mode, allowShrink = false, allowOlder = false, actor, reason } = request;
   const wanted = { mode, allowShrink, allowOlder, actor, reason };
   const opened = await openRun(provider, source, context, queue, wanted);
-  // Paused in between: the run is open and stands still, as any run of a paused provider.
+  // An operator may have paused the provider since the check: the run is then open and waits, like other runs of a paused provider.
   await governor.runOpened(actor, reason);
   return opened;
 }

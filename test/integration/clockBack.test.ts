@@ -228,7 +228,7 @@ describe("the fleet", () => {
     const now = await redisMs(redis);
     expect(found!.expires).toBeLessThanOrEqual(now + WorkerRegistry.holdsMs);
     expect(found!.lastBeat).toBeLessThanOrEqual(now);
-    // Stored so, not only shown: its word runs out although nobody speaks any more.
+    // The stored time itself is corrected, not only the shown one: the report expires although no worker reports any more.
     expect(Number(await redis.zscore(keys.workers, "w-dead"))).toBe(found!.expires);
   });
 

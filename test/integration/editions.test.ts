@@ -152,7 +152,7 @@ test("the first write drops what said that the store equals an edition, in the s
   };
   await expectTrue(await uee.run("cwe"));
   await Promise.all(looks);
-  // Of the batch that stages, which writes nothing; then of the one that commits.
+  // The first is of the batch that stages and writes nothing, the second of the batch that commits.
   expect([typeof kept[0], typeof kept.at(-1)]).toEqual(["string", "undefined"]);
 });
 

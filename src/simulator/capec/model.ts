@@ -3,7 +3,7 @@ import { mix, Random } from "../random.ts";
 import { escapeXml, fillSections, type Section } from "../snapshot/template.ts";
 import { vendors } from "../words.ts";
 
-export const kinds = ["Attack_Pattern", "Category", "View"] as const;
+const kinds = ["Attack_Pattern", "Category", "View"] as const;
 export type CapecKind = (typeof kinds)[number];
 
 export interface CapecEntry {

@@ -1,13 +1,13 @@
 /** MITRE's CAPEC: one XML file, generated or the real 3.9. */
-import { breakXml } from "../faults/badRecord.ts";
 import type { Drawn } from "../faults/injector.ts";
 import { corruptXml } from "../http/corrupt.ts";
 import { type Reply, reply } from "../http/reply.ts";
 import { type StaticFile, serveFile } from "../snapshot/files.ts";
 import { type SnapshotOptions, SnapshotUpstream } from "../snapshot/upstream.ts";
+import { xmlLists } from "../snapshot/xmlLists.ts";
 import type { ContentEntry } from "../types.ts";
 import type { SimRequest } from "../upstream.ts";
-import { type CapecEntry, capecHead, capecNumber, kinds, makeCapec } from "./model.ts";
+import { type CapecEntry, capecHead, capecNumber, makeCapec } from "./model.ts";
 
 export const CAPEC_XML = "/data/xml/capec_latest.xml";
 const lists = { Attack_Pattern: "Attack_Patterns", Category: "Categories", View: "Views" } as const;
@@ -46,19 +46,9 @@ export class CapecUpstream extends SnapshotUpstream {
     return this.file(CAPEC_XML, "text/xml", () => {
       if (this.options.sharedData !== undefined)
         return this.shared("capec", "capec_contents_latest-3.9.xml.gz");
-      const isBad = this.isBad();
-      const all = this.#generated();
-      const groups = kinds.map((kind) => {
-        const elements = all
-          .filter((entry) => entry.kind === kind)
-          .map(({ id, xml }) => {
-            const bad = isBad?.(id);
-            return bad ? breakXml(xml, bad) : xml;
-          });
-        return `<${lists[kind]}>\n${elements.join("\n")}\n</${lists[kind]}>\n`;
-      });
+      const groups = xmlLists(lists, this.#generated(), this.isBad());
       const date = new Date(this.releasedAt).toISOString().slice(0, 10);
-      return `${capecHead(`3.${9 + this.entries.release}`, date)}${groups.join("")}${tail}`;
+      return `${capecHead(`3.${9 + this.entries.release}`, date)}${groups}${tail}`;
     });
   }
 

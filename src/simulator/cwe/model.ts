@@ -4,7 +4,7 @@ import { mix, Random } from "../random.ts";
 import { escapeXml, fillSections, type Section } from "../snapshot/template.ts";
 import { products, vendors } from "../words.ts";
 
-export const kinds = ["Weakness", "Category", "View"] as const;
+const kinds = ["Weakness", "Category", "View"] as const;
 export type CweKind = (typeof kinds)[number];
 
 export interface CweEntry {

@@ -1,15 +1,16 @@
 /** MITRE's CWE: the zip, the XML and a JSON catalogue of the REST API's shape, all of one content. */
 import type { JsonObject } from "../../core/json.ts";
-import { breakJson, breakXml } from "../faults/badRecord.ts";
+import { breakJson } from "../faults/badRecord.ts";
 import type { Drawn } from "../faults/injector.ts";
 import { corruptJson, corruptXml } from "../http/corrupt.ts";
 import { type Reply, reply } from "../http/reply.ts";
 import { type StaticFile, serveFile } from "../snapshot/files.ts";
 import { type SnapshotOptions, SnapshotUpstream } from "../snapshot/upstream.ts";
+import { xmlLists } from "../snapshot/xmlLists.ts";
 import { brokenZip, brokenZipKinds, zip, zipBomb } from "../snapshot/zip.ts";
 import type { ContentEntry } from "../types.ts";
 import type { SimRequest } from "../upstream.ts";
-import { type CweEntry, cweHead, cweNumber, kinds, makeCwe } from "./model.ts";
+import { type CweEntry, cweHead, cweNumber, makeCwe } from "./model.ts";
 
 export const CWE_ZIP = "/data/xml/cwec_latest.xml.zip";
 export const CWE_XML = "/data/xml/cwec_latest.xml";
@@ -92,18 +93,8 @@ export class CweUpstream extends SnapshotUpstream {
 
   #xml(): StaticFile {
     return this.file(CWE_XML, "text/xml", () => {
-      const isBad = this.isBad();
-      const all = this.#generated();
-      const groups = kinds.map((kind) => {
-        const elements = all
-          .filter((entry) => entry.kind === kind)
-          .map(({ id, xml }) => {
-            const bad = isBad?.(id);
-            return bad ? breakXml(xml, bad) : xml;
-          });
-        return `<${lists[kind]}>\n${elements.join("\n")}\n</${lists[kind]}>\n`;
-      });
-      return `${cweHead(this.#version, this.#date)}${groups.join("")}${tail}`;
+      const groups = xmlLists(lists, this.#generated(), this.isBad());
+      return `${cweHead(this.#version, this.#date)}${groups}${tail}`;
     });
   }
 

@@ -12,7 +12,7 @@ const PURGE_MS = 20_000;
 export const accounted: LawMaker = ({ model, facts }, { breach, looked }) => {
   const lastEnd = new Map<string, number>();
   const purges = new Map<string, number>();
-  /** Jobs of dead letters that left the failed set with nobody purging: their letters must be settled by a run's end. */
+  /** Jobs of dead letters that left the failed set without a purge: their dead letters must be settled by a run's end. */
   const taken = new Map<string, { p: string; id: string; command: string; by: string; t: number }>();
   const verifiedAt = new Map<string, number>();
 

@@ -60,7 +60,7 @@ while (!told.signal.aborted) {
     await serve();
   } catch (error) {
     if (told.signal.aborted) break;
-    // Redis went away between connecting and taking batches; it is waited for anew.
+    // Redis went away between connecting and taking batches; the worker waits for it again.
     if (!isUeeError(error, "SYS_REDIS_UNREACHABLE", "SYS_REDIS_TROUBLE")) throw error;
     await sleep(1_000, undefined, { signal: told.signal }).catch(() => {});
   }

@@ -84,7 +84,7 @@ describe("the migration of records of schema version 1", () => {
     expect(await records.recordsToMigrate()).toBe(0);
   });
 
-  test("tells nobody of a change, and the next commit finds everything unchanged", async () => {
+  test("adds nothing to the change feed, and the next commit finds everything unchanged", async () => {
     const { records, keys, begin, feed } = openStore(redis);
     await records.commit(await begin("r0"), [incoming("CVE-X", { n: 1, text: LARGE })], latestWins);
     const { cursor, entries } = await feed.read(undefined, 10);
