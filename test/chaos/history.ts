@@ -103,7 +103,8 @@ export interface FinalProvider {
   tombstones: string[];
   index: string[];
   recordKeys: string[];
-  changes: { seq: number; op: string; id: string; run: string }[];
+  /** `fields`: names of the changed fields as JSON; of a run's summary its counts. */
+  changes: { seq: number; op: string; id: string; run: string; fields: string }[];
   runs: Record<string, { fields: Record<string, string>; statuses: Record<string, string> }>;
   machine: { state: string; version: number };
   /** Failed jobs. */

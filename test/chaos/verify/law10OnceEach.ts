@@ -1,11 +1,12 @@
 /** Law 10: work is done at least once, and every effect counts once: what runs count is what the feed and the store hold. */
+import { findProvider } from "../../../src/providers/registry.ts";
 import type { FinalProvider } from "../history.ts";
 import type { LawMaker } from "./law.ts";
 
+const countNames = ["created", "updated", "removed"] as const;
+
 export const onceEach: LawMaker = ({ facts, events }, { breach, looked }) => {
-  const checkFeed = (p: string, f: FinalProvider): void => {
-    const { changes } = f;
-    const alive = new Map<string, boolean>();
+  const checkSequence = (p: string, { changes }: FinalProvider): void => {
     let seq = changes[0]?.seq ?? 1;
     for (const change of changes) {
       looked();
@@ -14,6 +15,13 @@ export const onceEach: LawMaker = ({ facts, events }, { breach, looked }) => {
         seq = change.seq;
       }
       seq++;
+    }
+  };
+
+  const checkRecords = (p: string, f: FinalProvider): void => {
+    const alive = new Map<string, boolean>();
+    for (const change of f.changes) {
+      looked();
       const was = alive.get(change.id) ?? false;
       if (change.op === "c" && was)
         breach(`${p}: ${change.id} is created while it lives (change ${change.seq})`);
@@ -47,7 +55,7 @@ export const onceEach: LawMaker = ({ facts, events }, { breach, looked }) => {
       // A record that was good in one pass and bad in another counts as dead and keeps its change.
       if (Number(fields.dead ?? 0) > 0) continue;
       const own = byRun.get(id);
-      for (const name of ["created", "updated", "removed"] as const) {
+      for (const name of countNames) {
         looked();
         const said = Number(fields[name] ?? 0);
         const made = own?.[name].size ?? 0;
@@ -56,10 +64,38 @@ export const onceEach: LawMaker = ({ facts, events }, { breach, looked }) => {
     }
   };
 
+  /** A feed of summaries tells of each run that ended by itself once, with the counts of the run. */
+  const checkSummaries = (p: string, f: FinalProvider): void => {
+    const told = new Map<string, string>();
+    for (const { seq, op, id, run, fields } of f.changes) {
+      looked();
+      if (op !== "s" || id !== "*") breach(`${p}: a feed of summaries has '${op}' of ${id} (change ${seq})`);
+      if (told.has(run)) breach(`${p}: ${run} is summarised twice (change ${seq})`);
+      told.set(run, fields);
+    }
+    for (const [id, { fields }] of Object.entries(f.runs)) {
+      looked();
+      const counts = Object.fromEntries(countNames.map((name) => [name, Number(fields[name] ?? 0)]));
+      const changed = countNames.some((name) => counts[name] !== 0);
+      const said = told.get(id);
+      if (said === undefined && changed && ["complete", "incomplete"].includes(fields.result ?? "")) {
+        breach(`${p}: ${id} changed records and has no summary`);
+      }
+      if (said !== undefined && said !== JSON.stringify(counts)) {
+        breach(`${p}: ${id} counts ${JSON.stringify(counts)}, its summary says ${said}`);
+      }
+    }
+  };
+
   return {
     end() {
       for (const { p, f } of facts.finals("full")) {
-        checkFeed(p, f);
+        checkSequence(p, f);
+        if (findProvider(p)?.changes === "summary") {
+          checkSummaries(p, f);
+          continue;
+        }
+        checkRecords(p, f);
         checkCounters(p, f);
       }
       for (const event of events) {

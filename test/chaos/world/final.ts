@@ -90,8 +90,8 @@ export async function readFinal(
     index: (await indexOf(redis, keys)).map(({ id }) => id),
     recordKeys: [...new Set(recordKeys)],
     changes: (await stream(keys.changes)).map(([id, flat]) => {
-      const { o = "", i = "", r = "" } = pairsOf(flat);
-      return { seq: Number(id.split("-")[0]), op: o, id: i, run: r };
+      const { o = "", i = "", r = "", f = "" } = pairsOf(flat);
+      return { seq: Number(id.split("-")[0]), op: o, id: i, run: r, fields: f };
     }),
     runs,
     machine: { state: status.machine.state, version: status.machine.version },

@@ -188,10 +188,24 @@ export const onceEach: Doctored[] = [
     how: "a record is created twice",
     doctor: (events) => {
       const { changes } = final(events);
-      changes.push({ seq: 7, op: "c", id: changes[0]!.id, run: runOf("cve") });
+      changes.push({ seq: 7, op: "c", id: changes[0]!.id, run: runOf("cve"), fields: "" });
     },
   },
   { how: "the feed has a hole", doctor: (events) => void final(events).changes.splice(2, 1) },
+  {
+    how: "a run's summary tells other counts",
+    doctor: (events) => {
+      final(events, "epss").changes[0]!.fields = JSON.stringify({ created: 5, updated: 0, removed: 0 });
+    },
+  },
+  {
+    how: "a run is summarised twice",
+    doctor: (events) => {
+      const { changes } = final(events, "epss");
+      changes.push({ ...changes[0]!, seq: 2 });
+    },
+  },
+  { how: "a run's summary is missing", doctor: (events) => void final(events, "epss").changes.splice(0) },
   {
     how: "a run's sums are not the upstream's",
     doctor: (events) => {

@@ -1,4 +1,5 @@
-/** A small history in which every law holds: four providers, each mirrored once in full. Tests doctor it. */
+/** A small history in which every law holds: each provider is mirrored once in full. Tests doctor it. */
+import { findProvider } from "../../../src/providers/registry.ts";
 import { jobId } from "../../../src/queues/jobCatalog.ts";
 import { type Upstream, upstreamNames } from "../../../src/simulator/types.ts";
 import type { By, Effect, FinalProvider, HistoryEvent } from "../../chaos/history.ts";
@@ -142,9 +143,12 @@ export function request(p: Upstream, t: number): Extract<HistoryEvent, { k: "req
 
 function finalOf(p: Upstream): FinalProvider {
   const digests = Object.fromEntries(idsOf(p).map((id) => [id, `digest of ${id}`]));
+  const perRecord = idsOf(p).map((id, i) => ({ seq: i + 1, op: "c", id, run: runOf(p), fields: "" }));
+  const counts = JSON.stringify({ created: 6, updated: 0, removed: 0 });
+  const summary = { seq: 1, op: "s", id: "*", run: runOf(p), fields: counts };
   return {
     ...{ store: digests, upstream: { ...digests }, tombstones: [], index: idsOf(p), recordKeys: idsOf(p) },
-    changes: idsOf(p).map((id, i) => ({ seq: i + 1, op: "c", id, run: runOf(p) })),
+    changes: findProvider(p)?.changes === "summary" ? [summary] : perRecord,
     runs: {
       [runOf(p)]: {
         fields: {
