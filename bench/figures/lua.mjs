@@ -95,12 +95,13 @@ function beatYardstick(redis) {
 /** Name of each of our scripts by its digest, without BullMQ's. */
 async function scriptNames() {
   const { loadScript } = await fromDist("redis/scripts.js");
+  const { luaTables } = await fromDist("machines/luaTables.js");
   const files = readdirSync(dist, { recursive: true }).filter((file) => /-(\d+|n)\.lua$/.test(file));
   const yardstickSha = createHash("sha1").update(yardstick).digest("hex");
   return new Map([
     [yardstickSha, YARDSTICK],
     ...files.map((file) => {
-      const script = loadScript(pathToFileURL(join(dist, file)));
+      const script = loadScript(pathToFileURL(join(dist, file)), luaTables);
       return [script.sha, script.name];
     }),
   ]);

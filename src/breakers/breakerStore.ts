@@ -6,11 +6,12 @@
 import type { Redis } from "ioredis";
 import type { NamedRequest } from "../core/actor.ts";
 import type { ErrorCode } from "../core/errors.ts";
+import { luaTables } from "../machines/luaTables.ts";
 import { HISTORY_KEPT } from "../machines/request.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { UpstreamKeys } from "../redis/keys.ts";
 import { type PageRequest, readNewestFirst, type StreamPage } from "../redis/newestFirst.ts";
-import { loadScript } from "../redis/scripts.ts";
+import { loadScripts, type Script } from "../redis/scripts.ts";
 import { redisMs } from "../redis/time.ts";
 import {
   type BreakerReply,
@@ -21,13 +22,7 @@ import {
   toView,
 } from "./report.ts";
 
-const lua = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
-const scripts = {
-  admit: lua("admit-2"),
-  report: lua("report-2"),
-  renew: lua("renew-1"),
-  reset: lua("reset-2"),
-};
+const scripts = loadScripts(import.meta.url, ["admit-2", "report-2", "renew-1", "reset-2"], luaTables);
 
 export interface Admission {
   mode: "call" | "again" | "probe";
@@ -106,7 +101,7 @@ export class BreakerStore {
     );
   }
 
-  async #ask(script: (typeof scripts)["admit"], request: Record<string, unknown>): Promise<BreakerReply> {
+  async #ask(script: Script, request: Record<string, unknown>): Promise<BreakerReply> {
     const { redis, keys } = this.#o;
     const asked = JSON.stringify({ ...request, kept: HISTORY_KEPT });
     const reply = await this.#run(script.run(redis, [keys.breaker, keys.breakerTransitions], [asked]));

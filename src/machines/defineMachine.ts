@@ -1,7 +1,7 @@
 /**
  * State machines are tables: for every state, the effect of each event. Combinations that are not listed are illegal.
- * Scripts (lua/*.lua), diagrams and docs/state-machines.md are generated from the tables; `npm run check` compares
- * them.
+ * The scripts get these tables (luaTables.ts); diagrams and docs/state-machines.md are generated from them, and
+ * `npm run check` compares them.
  */
 
 /** Moves the machine to another state. */

@@ -87,8 +87,8 @@ export function describeMachines(): string {
   return `# State machines
 
 There are three machines: one for every provider, one for the fleet and one for every upstream's circuit breaker. Each is a
-table in \`src/machines/\` (\`providerMachine.ts\`, \`macroMachine.ts\`, \`breakerMachine.ts\`). This page and the tables of the
-Lua scripts are generated from them.
+table in \`src/machines/\` (\`providerMachine.ts\`, \`macroMachine.ts\`, \`breakerMachine.ts\`). This page and the tables in the
+Lua scripts are made from them.
 
 - **Legal transitions only.** A request names an event; one script looks the event up under the stored state and moves the machine, or refuses. Any pod may ask. A caller that decided on the basis of what it read passes the version (\`expect\`); if the machine has moved meanwhile, the request has no effect and the caller reads again.
 - **Every transition is logged** by the process that requested it (\`event: "fsm_transition"\`, for a breaker \`"breaker_transition"\`) and appended, in the same step, to the machine's history, which keeps the newest 1,000.

@@ -10,9 +10,10 @@ import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Keys, ProviderKeys } from "../redis/keys.ts";
 import { type PageRequest, readNewestFirst, type StreamPage } from "../redis/newestFirst.ts";
-import { loadScript, type Script } from "../redis/scripts.ts";
+import { loadScripts, type Script } from "../redis/scripts.ts";
 import { redisMs } from "../redis/time.ts";
 import { type Machine, statesThatAllow, stepOf } from "./defineMachine.ts";
+import { luaTables } from "./luaTables.ts";
 import { type MacroEvent, type MacroState, macroMachine } from "./macroMachine.ts";
 import { type ProviderEvent, type ProviderState, providerMachine } from "./providerMachine.ts";
 import {
@@ -28,8 +29,7 @@ import {
 } from "./request.ts";
 import { logTransition } from "./transitionLog.ts";
 
-const requestProvider = loadScript(new URL("./lua/requestProvider-3.lua", import.meta.url));
-const requestMacro = loadScript(new URL("./lua/requestMacro-2.lua", import.meta.url));
+const scripts = loadScripts(import.meta.url, ["requestProvider-3", "requestMacro-2"], luaTables);
 
 export interface MachineStoreOptions<State extends string, Event extends string> {
   redis: Redis;
@@ -196,7 +196,7 @@ export const openProviderMachine = (
     kept,
     machine: providerMachine,
     providerId,
-    script: requestProvider,
+    script: scripts.requestProvider,
     keys: providerMachineKeys(keys),
   });
 
@@ -207,6 +207,6 @@ export const openMacroMachine = (keys: Keys, { redis, logger, kept }: StoreSurro
     kept,
     machine: macroMachine,
     providerId: null,
-    script: requestMacro,
+    script: scripts.requestMacro,
     keys: [keys.macroMachine, keys.macroTransitions],
   });

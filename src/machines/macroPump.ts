@@ -14,11 +14,12 @@ import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { Keys } from "../redis/keys.ts";
-import { loadScript } from "../redis/scripts.ts";
+import { loadScripts } from "../redis/scripts.ts";
+import { luaTables } from "./luaTables.ts";
 import type { MacroMachineStore } from "./machineStore.ts";
 import { encodeRequest, HISTORY_KEPT } from "./request.ts";
 
-const applyScript = loadScript(new URL("./lua/applyProviderEvents-2.lua", import.meta.url));
+const scripts = loadScripts(import.meta.url, ["applyProviderEvents-2"], luaTables);
 
 /** Events applied in one step. */
 const BATCH = 64;
@@ -98,7 +99,7 @@ export class MacroPump {
       onStep?.("read", provider);
       const last = events.at(-1);
       if (last === undefined) break;
-      const reply = await applyScript.run(
+      const reply = await scripts.applyProviderEvents.run(
         redis,
         [keys.macroMachine, keys.macroTransitions],
         [provider, cursor, this.#request, ...events.flatMap(([id, flat]) => eventArguments(id, flat))],

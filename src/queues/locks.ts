@@ -1,10 +1,9 @@
 /** The locks of jobs at work. */
 import type { Redis } from "ioredis";
-import { loadScript } from "../redis/scripts.ts";
+import { loadScripts } from "../redis/scripts.ts";
 import { type QueueAddress, queueKey } from "./bullmqQueue.ts";
 
-const dropScript = loadScript(new URL("./lua/dropLock-3.lua", import.meta.url));
-const shortenScript = loadScript(new URL("./lua/shortenLocks-2.lua", import.meta.url));
+const scripts = loadScripts(import.meta.url, ["dropLock-3", "shortenLocks-2"]);
 
 /** Life of a job's lock and interval of the stalled check, ms: the same in every pod, since all pods share one throttle. */
 export const LOCK_MS = 9_000;
@@ -23,7 +22,7 @@ export async function dropLocksOf(
     // A lock's token is the id of the BullMQ worker that took the job, and a counter.
     if (token === null || !owners.some((owner) => token.startsWith(`${owner}:`))) continue;
     const keys = [lock, queueKey(queue, "stalled"), queueKey(queue, "stalled-check")];
-    dropped += Number(await dropScript.run(redis, keys, [token, id]));
+    dropped += Number(await scripts.dropLock.run(redis, keys, [token, id]));
   }
   return dropped;
 }
@@ -31,5 +30,7 @@ export async function dropLocksOf(
 /** After Redis' clock went back: no lock of a job lasts longer than one may. Returns how many did. */
 export async function shortenLocks(redis: Redis, queue: QueueAddress): Promise<number> {
   const keys = [queueKey(queue, "active"), queueKey(queue, "stalled-check")];
-  return Number(await shortenScript.run(redis, keys, [queueKey(queue, ""), LOCK_MS, STALLED_CHECK_MS]));
+  return Number(
+    await scripts.shortenLocks.run(redis, keys, [queueKey(queue, ""), LOCK_MS, STALLED_CHECK_MS]),
+  );
 }

@@ -8,12 +8,11 @@
  */
 import type { Redis } from "ioredis";
 import type { Keys } from "../redis/keys.ts";
-import { loadScript } from "../redis/scripts.ts";
+import { loadScripts } from "../redis/scripts.ts";
 import { isDead, type ProcessIdentity } from "../runs/processIdentity.ts";
 import type { WorkerHealth, WorkerState, WorkerView, WorkerVitals } from "./workerView.ts";
 
-const beatScript = loadScript(new URL("./lua/beat-3.lua", import.meta.url));
-const workersScript = loadScript(new URL("./lua/workers-3.lua", import.meta.url));
+const scripts = loadScripts(import.meta.url, ["beat-3", "workers-3"]);
 
 /** How often a worker renews its registration, and how long each holds. */
 export const LIVE_MS = 3_000;
@@ -69,7 +68,7 @@ export class WorkerRegistry {
   /** `heartbeat`: what the facts tell was measured just now. */
   async beat(worker: WorkerFacts, { heartbeat }: { heartbeat: boolean }): Promise<void> {
     const { workers, workerFacts, workerBeats } = this.#keys;
-    await beatScript.run(
+    await scripts.beat.run(
       this.#redis,
       [workers, workerFacts, workerBeats],
       [worker.id, JSON.stringify(worker), HOLDS_MS, FORGET_MS, heartbeat ? "1" : "0"],
@@ -93,7 +92,7 @@ export class WorkerRegistry {
   /** Everyone known, the dead included. */
   async all(): Promise<RegisteredWorker[]> {
     const { workers, workerFacts, workerBeats } = this.#keys;
-    const reply = await workersScript.run(this.#redis, [workers, workerFacts, workerBeats], [HOLDS_MS]);
+    const reply = await scripts.workers.run(this.#redis, [workers, workerFacts, workerBeats], [HOLDS_MS]);
     const [now, scores, ...hashes] = reply as [number, string[], string[], string[]];
     const [facts, beats] = hashes.map(toRecord) as [Record<string, string>, Record<string, string>];
     const found: RegisteredWorker[] = [];

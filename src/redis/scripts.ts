@@ -1,6 +1,7 @@
 /**
- * Lua scripts live in `.lua` files beside their typed wrappers, named `<command>-<number of keys>.lua`; a number of keys
- * that varies is written `-n`. A line `--- @include "name.lua"` is replaced by that file's text; the name is a path from the including file.
+ * Lua scripts live in `.lua` files beside their typed wrappers, named `<command>-<number of keys>.lua`; a number of
+ * keys that varies is written `-n`. A line `--- @include "name.lua"` is replaced by that file's text; the name is a
+ * path from the including file. A line `--- @define name` is replaced by the local of that name out of `Definitions`.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -19,20 +20,42 @@ export interface Script {
   runBuffer(redis: Redis, keys: string[], args: ScriptArg[]): Promise<unknown>;
 }
 
-const includeLine = /^--- @include "([\w./-]+)"$/gm;
+/** Values that scripts define as locals: name → Lua expression. */
+export type Definitions = Readonly<Record<string, string>>;
 
-function readSource(url: URL): string {
-  return readFileSync(url, "utf8").replace(includeLine, (_line, name: string) =>
-    readSource(new URL(name, url)),
-  );
+const includeLine = /^--- @include "([\w./-]+)"$/gm;
+const defineLine = /^--- @define (\w+)$/gm;
+
+function readSource(url: URL, definitions: Definitions): string {
+  return readFileSync(url, "utf8")
+    .replace(includeLine, (_line, name: string) => readSource(new URL(name, url), definitions))
+    .replace(defineLine, (_line, name: string) => {
+      if (definitions[name] === undefined) throw new Error(`${url.pathname}: no definition of ${name}`);
+      return `local ${name} = ${definitions[name]}`;
+    });
 }
 
+type Command<FileName extends string> = FileName extends `${infer Name}-${number | "n"}` ? Name : never;
+
+/** The scripts of the folder `lua` beside the caller, by command: `loadScripts(import.meta.url, ["commit-4"]).commit`. */
+export const loadScripts = <const FileName extends string>(
+  caller: string,
+  names: readonly FileName[],
+  definitions?: Definitions,
+): Readonly<Record<Command<FileName>, Script>> =>
+  Object.fromEntries(
+    names.map((name) => [
+      name.replace(/-\w+$/, ""),
+      loadScript(new URL(`./lua/${name}.lua`, caller), definitions),
+    ]),
+  ) as Record<Command<FileName>, Script>;
+
 /** `loadScript(new URL("./lua/commit-4.lua", import.meta.url))` */
-export function loadScript(url: URL): Script {
+export function loadScript(url: URL, definitions: Definitions = {}): Script {
   const name = basename(url.pathname, ".lua");
   const count = /-(\d+|n)$/.exec(name)?.[1];
   if (count === undefined) throw new Error(`${name}.lua: the file name must end in its number of keys`);
-  const source = readSource(url);
+  const source = readSource(url, definitions);
   const sha = createHash("sha1").update(source).digest("hex");
   const call = async (method: "call" | "callBuffer", redis: Redis, keys: string[], args: ScriptArg[]) => {
     if (count !== "n" && keys.length !== Number(count)) {

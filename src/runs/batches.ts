@@ -7,7 +7,7 @@ import { UeeError } from "../core/errors.ts";
 import type { PlannedBatch } from "../providers/contract.ts";
 import type { Attempt } from "../records/contract.ts";
 import type { ProviderKeys } from "../redis/keys.ts";
-import { loadScript } from "../redis/scripts.ts";
+import { loadScripts } from "../redis/scripts.ts";
 import { redisMs } from "../redis/time.ts";
 import { processKey } from "./processIdentity.ts";
 import {
@@ -19,15 +19,14 @@ import {
   type RunRecord,
 } from "./runRecord.ts";
 
-const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
-const scripts = {
-  beginAttempt: script("beginAttempt-4"),
-  planRecords: script("planRecords-6"),
-  checkpoint: script("checkpoint-7"),
-  extendRun: script("extendRun-5"),
-  raiseGeneration: script("raiseGeneration-2"),
-  noteRetry: script("noteRetry-1"),
-};
+const scripts = loadScripts(import.meta.url, [
+  "beginAttempt-4",
+  "planRecords-6",
+  "checkpoint-7",
+  "extendRun-5",
+  "raiseGeneration-2",
+  "noteRetry-1",
+]);
 
 /** Checkpoints kept per provider for `uee checkpoints`. What a run still needs lives in its own keys. */
 export const CHECKPOINTS_KEPT = 10_000;

@@ -16,7 +16,7 @@ import type { Redis } from "ioredis";
 import type { PlannedBatch, RunMode } from "../providers/contract.ts";
 import type { Attempt } from "../records/contract.ts";
 import type { ProviderKeys } from "../redis/keys.ts";
-import { loadScript } from "../redis/scripts.ts";
+import { loadScripts } from "../redis/scripts.ts";
 import { redisMs, tick } from "../redis/time.ts";
 import { accepted, toEntries, triples } from "./batches.ts";
 import {
@@ -28,16 +28,15 @@ import {
   usableWatermark,
 } from "./runRecord.ts";
 
-const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
-const scripts = {
-  openRun: script("openRun-7"),
-  beginClosing: script("beginClosing-2"),
-  setRunFields: script("setRunFields-2"),
-  closeRun: script("closeRun-8"),
-  countRequest: script("countRequest-2"),
-  clampErrorBase: script("clampErrorBase-1"),
-  forgiveErrors: script("forgiveErrors-1"),
-};
+const scripts = loadScripts(import.meta.url, [
+  "openRun-7",
+  "beginClosing-2",
+  "setRunFields-2",
+  "closeRun-8",
+  "countRequest-2",
+  "clampErrorBase-1",
+  "forgiveErrors-1",
+]);
 
 export class Runs {
   readonly keys: ProviderKeys;

@@ -31,18 +31,17 @@ import type { Logger } from "../core/logger.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { UpstreamKeys } from "../redis/keys.ts";
 import { makeRestartGuard } from "../redis/restartGuard.ts";
-import { loadScript } from "../redis/scripts.ts";
+import { loadScripts } from "../redis/scripts.ts";
 import { abortable } from "./abortable.ts";
 
-const lua = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
-const scripts = {
-  reserve: lua("reserve-2"),
-  sent: lua("sent-1"),
-  block: lua("block-1"),
-  overload: lua("overload-1"),
-  recovered: lua("recovered-1"),
-  waiting: lua("waiting-2"),
-};
+const scripts = loadScripts(import.meta.url, [
+  "reserve-2",
+  "sent-1",
+  "block-1",
+  "overload-1",
+  "recovered-1",
+  "waiting-2",
+]);
 
 /** Requests per rolling window of the whole fleet. */
 export type Rate = { max: number; windowMs: number } | "unlimited";

@@ -15,7 +15,7 @@
     asked: {actor, kind?, reason, code?, kept}
   breakerReply(keys, result): result, the fields of the HASH and the time of Redis as one JSON text.
 ]]
---- @include "../../machines/lua/breakerMachine.lua"
+--- @define breakerMachine
 --- @include "../../machines/lua/transition.lua"
 local function count(keys, what)
   redis.call("HINCRBY", keys.machine, what, 1)

@@ -11,7 +11,6 @@
 
   Returns the reply of transition.lua, JSON; {kind = "lost"} when another pod applied events meanwhile.
 ]]
---- @include "macroMachine.lua"
 --- @include "transition.lua"
 --- @include "followProviders.lua"
 local machine, history = KEYS[1], KEYS[2]

@@ -1,5 +1,5 @@
 --[[
-  Included by the scripts of the macro machine, after macroMachine.lua and transition.lua. The macro machine keeps
+  Included by the scripts of the macro machine, after transition.lua. The macro machine keeps
   what it knows about a provider in its own HASH, so that one script reads all of it:
     seen:<provider>     its state
     held:<provider>     1|0
@@ -9,6 +9,9 @@
 
   followProviders(keys, request): moves the machine until it agrees with these fields. Returns the moves.
 ]]
+--- @define macroMachine
+--- @define providerSays
+--- @define macroRules
 local function look(machineKey)
   local flat = redis.call("HGETALL", machineKey)
   local sight = { active = false, held = false, state = macroMachine.initial }

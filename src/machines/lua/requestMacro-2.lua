@@ -7,7 +7,6 @@
 
   Returns the reply of transition.lua, JSON.
 ]]
---- @include "macroMachine.lua"
 --- @include "transition.lua"
 --- @include "followProviders.lua"
 local keys = { machine = KEYS[1], history = KEYS[2] }

@@ -8,7 +8,7 @@
 
   Returns the reply of transition.lua, JSON.
 ]]
---- @include "providerMachine.lua"
+--- @define providerMachine
 --- @include "transition.lua"
 local machine, history, outbox = KEYS[1], KEYS[2], KEYS[3]
 local request = cjson.decode(ARGV[1])

@@ -7,7 +7,7 @@
              history STREAM, bounded: one entry per transition
              outbox  STREAM, optional: the same transitions for the macro machine; never trimmed by length, since none
                may be lost
-    machine  a table of providerMachine.lua or macroMachine.lua
+    machine  a table of a machine (machines/luaTables.ts)
     request  events {…}, actor, kind (person, engine, schedule, script), reason, details (JSON text), wait_ms,
                expect {version, state}, facts {urn, processed, errors, permits}, kept (history entries kept)
   Returns a table for transitionReply:

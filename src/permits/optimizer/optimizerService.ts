@@ -11,7 +11,7 @@ import type { Redis } from "ioredis";
 import type { Logger } from "../../core/logger.ts";
 import { mapRedisError } from "../../redis/errors.ts";
 import type { Keys } from "../../redis/keys.ts";
-import { loadScript } from "../../redis/scripts.ts";
+import { loadScripts } from "../../redis/scripts.ts";
 import {
   blankMemory,
   type Decision,
@@ -31,8 +31,7 @@ import {
 } from "./kernelMetrics.ts";
 import { QUOTA_EVENTS_KEPT, quotaEventFields } from "./quotaEvents.ts";
 
-const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
-const scripts = { lead: script("lead-1"), resign: script("resign-1"), remember: script("remember-3") };
+const scripts = loadScripts(import.meta.url, ["lead-1", "resign-1", "remember-3"]);
 
 export interface OptimizerServiceOptions {
   redis: Redis;

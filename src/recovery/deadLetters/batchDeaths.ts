@@ -17,18 +17,13 @@ import type { Redis } from "ioredis";
 import type { Attempt } from "../../records/contract.ts";
 import { readInfo } from "../../redis/info.ts";
 import type { ProviderKeys } from "../../redis/keys.ts";
-import { loadScript } from "../../redis/scripts.ts";
+import { loadScripts } from "../../redis/scripts.ts";
 import { redisMs } from "../../redis/time.ts";
 import { accepted } from "../../runs/batches.ts";
 import { isDead, processKey, processOf } from "../../runs/processIdentity.ts";
 import type { WorkerRegistry } from "../workerRegistry.ts";
 
-const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
-const scripts = {
-  noteDeath: script("noteDeath-4"),
-  startWork: script("startWork-3"),
-  endWork: script("endWork-2"),
-};
+const scripts = loadScripts(import.meta.url, ["noteDeath-4", "startWork-3", "endWork-2"]);
 
 const ENOUGH = 3;
 /** Further deaths that are asked for where processes die of something else. */

@@ -4,7 +4,7 @@
  */
 import type { Redis } from "ioredis";
 import type { ProviderKeys } from "../../redis/keys.ts";
-import { loadScript } from "../../redis/scripts.ts";
+import { loadScripts } from "../../redis/scripts.ts";
 import { redisMs } from "../../redis/time.ts";
 import { accepted, CHECKPOINTS_KEPT } from "../../runs/batches.ts";
 import type { BatchEntry, BatchResult } from "../../runs/runRecord.ts";
@@ -17,14 +17,13 @@ import {
 } from "./deadLetter.ts";
 import { DeadLetterReads } from "./deadLetterReads.ts";
 
-const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
-const scripts = {
-  markBatchDead: script("markBatchDead-6"),
-  drop: script("dropDeadLetter-5"),
-  change: script("changeDeadLetter-1"),
-  adopt: script("adoptDeadLetter-2"),
-  supersede: script("supersedeDeadLetters-1"),
-};
+const scripts = loadScripts(import.meta.url, [
+  "markBatchDead-6",
+  "dropDeadLetter-5",
+  "changeDeadLetter-1",
+  "adoptDeadLetter-2",
+  "supersedeDeadLetters-1",
+]);
 
 /** What fills a provider's dead letters, whichever comes first. */
 export interface DeadLetterLimits {
@@ -131,7 +130,7 @@ export class DeadLetterStore extends DeadLetterReads {
   ): Promise<Dropped | undefined> {
     const { keys } = this;
     const run = keys.run(letter.runId);
-    const reply = (await scripts.drop.run(
+    const reply = (await scripts.dropDeadLetter.run(
       this.redis,
       [keys.deadLetters.index, keys.badRecords, keys.badRecordRaw(letter.id), run.run, run.status],
       [letter.id, how, replay.runId, replay.key, letter.batch],
@@ -147,7 +146,7 @@ export class DeadLetterStore extends DeadLetterReads {
     fields: Record<string, string | number>,
   ): Promise<"changed" | "moved" | "gone"> {
     const conditions = Object.entries(expected);
-    const [reply] = (await scripts.change.run(
+    const [reply] = (await scripts.changeDeadLetter.run(
       this.redis,
       [this.keys.deadLetters.index],
       [id, conditions.length, ...conditions.flat(), ...Object.entries(fields).flat()],
@@ -198,7 +197,7 @@ export class DeadLetterStore extends DeadLetterReads {
       ...failureFields(letter.failure),
       ...["run", letter.runId, "batch", letter.batch, "subject", letter.subject, "size", letter.size],
     ];
-    const [reply] = (await scripts.adopt.run(
+    const [reply] = (await scripts.adoptDeadLetter.run(
       this.redis,
       [this.keys.deadLetters.index, this.keys.run(letter.runId).run],
       [
@@ -217,7 +216,7 @@ export class DeadLetterStore extends DeadLetterReads {
   /** Notes when good versions of records were fetched (µs), so that no replay of older bytes takes them back. */
   async supersede(seen: { id: string; fetchedAt: number }[]): Promise<void> {
     if (seen.length === 0) return;
-    await scripts.supersede.run(
+    await scripts.supersedeDeadLetters.run(
       this.redis,
       [this.keys.deadLetters.index],
       seen.flatMap(({ id, fetchedAt }) => [id, fetchedAt]),

@@ -10,16 +10,14 @@
 import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
 import type { ProviderKeys } from "../../redis/keys.ts";
-import { loadScript } from "../../redis/scripts.ts";
+import { loadScripts } from "../../redis/scripts.ts";
 import { type BatchEntry, toRunRecord } from "../../runs/runRecord.ts";
 import type { DeadLetterState } from "./api.ts";
 import { BadRecords } from "./badRecords.ts";
 import { recordKey, replayKey, type StoredDeadLetter } from "./deadLetter.ts";
 import { DeadLetterReads } from "./deadLetterReads.ts";
 
-const script = (name: string) => loadScript(new URL(`./lua/${name}.lua`, import.meta.url));
-const replayScript = script("replayDeadLetter-10");
-const openScript = script("openReplayRun-6");
+const scripts = loadScripts(import.meta.url, ["replayDeadLetter-10", "openReplayRun-6"]);
 
 /** The open run and the replay run move seldom; who meets one that does reads again. */
 const MAX_TRIES = 20;
@@ -138,7 +136,7 @@ export class ReplayRuns {
       pass: "1",
       round: "1",
     };
-    return (await replayScript.run(
+    return (await scripts.replayDeadLetter.run(
       this.#redis,
       [
         ...[this.#keys.deadLetters.index, this.#keys.openRun, this.#keys.replayRun],
@@ -180,7 +178,7 @@ export class ReplayRuns {
   ): Promise<"opened" | "open" | "over" | "another run is open" | "unclean"> {
     const run = this.#keys.run(runId);
     const reply = Number(
-      await openScript.run(
+      await scripts.openReplayRun.run(
         this.#redis,
         [
           this.#keys.openRun,

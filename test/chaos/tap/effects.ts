@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
+import { luaTables } from "../../../src/machines/luaTables.ts";
 import { unpackIndexEntry } from "../../../src/records/indexEntry.ts";
 import { loadScript } from "../../../src/redis/scripts.ts";
 import type { By, Effect, Version } from "../history.ts";
@@ -30,7 +31,7 @@ export function ownScripts(src: URL): Map<string, string> {
   for (const entry of readdirSync(src, { recursive: true, encoding: "utf8" })) {
     const name = /([^/]+)-(?:\d+|n)\.lua$/.exec(entry)?.[1];
     if (name === undefined || !entry.includes("lua/")) continue;
-    found.set(loadScript(new URL(entry, src)).sha, name);
+    found.set(loadScript(new URL(entry, src), luaTables).sha, name);
   }
   return found;
 }

@@ -13,6 +13,7 @@ import {
   statesOf,
   stepOf,
 } from "../../../src/machines/defineMachine.ts";
+import { luaTables } from "../../../src/machines/luaTables.ts";
 import type { MachineStore } from "../../../src/machines/machineStore.ts";
 import { providerMachineKeys } from "../../../src/machines/machineStore.ts";
 import { macroMachine } from "../../../src/machines/macroMachine.ts";
@@ -233,7 +234,7 @@ describe("the macro machine among eight pods", () => {
 
 describe("a script that carries a transition", () => {
   test("does its work and moves the machine in one step, or neither", async () => {
-    const script = loadScript(new URL("./lua/openThing-4.lua", import.meta.url));
+    const script = loadScript(new URL("./lua/openThing-4.lua", import.meta.url), luaTables);
     const keys = freshKeys().provider("cve");
     const store = providerStore(clients[0]!, freshKeys());
     const work = `${keys.tag}:work`;

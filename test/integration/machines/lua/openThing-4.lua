@@ -5,7 +5,7 @@
   ARGV[1] request JSON
   Returns the reply of transition.lua, JSON.
 ]]
---- @include "../../../../src/machines/lua/providerMachine.lua"
+--- @define providerMachine
 --- @include "../../../../src/machines/lua/transition.lua"
 local keys = { machine = KEYS[1], history = KEYS[2], outbox = KEYS[3] }
 local result = transition(keys, providerMachine, cjson.decode(ARGV[1]))
