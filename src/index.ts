@@ -4,7 +4,7 @@ export type { ChangesOptions } from "./client/following.ts";
 export type { ClientOptions, ClientSettings } from "./client/options.ts";
 export type { RunHandle, RunOptions, RunsHandle, WaitOptions } from "./client/runs.ts";
 export { bounds } from "./core/bounds.ts";
-export type { Edition, EditionName } from "./core/edition.ts";
+export { type Edition, type EditionName, editionOf } from "./core/edition.ts";
 export type { ErrorClass, ErrorCode } from "./core/errors.ts";
 export { isUeeError, UeeError } from "./core/errors.ts";
 export type { Fetched, FetchedStream, Fetcher, FetchRequest } from "./core/fetching.ts";
@@ -18,19 +18,14 @@ export type { EngineSettings, OpenEngineOptions, ProviderSettings } from "./engi
 export { openEngine } from "./engine.ts";
 export type * from "./providers/contract.ts";
 export { defineProvider } from "./providers/contract.ts";
+export { collect, readGzip, readTar, readZip } from "./providers/formats/archives.ts";
 export { readCatalogue } from "./providers/formats/catalogue.ts";
-export { catalogueSchema } from "./providers/formats/catalogueSchema.ts";
-export { collect } from "./providers/formats/collect.ts";
-export { readCsv } from "./providers/formats/csv.ts";
-export { readGzip } from "./providers/formats/gzip.ts";
 export { JsonArraySplitter, readJsonArrays } from "./providers/formats/jsonArrays.ts";
-export { readJsonLines, splitFirstLine } from "./providers/formats/lines.ts";
-export { checkRecord, recordShape } from "./providers/formats/recordShape.ts";
+export { checkRecord, recordShape } from "./providers/formats/records.ts";
 export { recognise } from "./providers/formats/sniff.ts";
-export { readTar } from "./providers/formats/tar.ts";
-export { readZip } from "./providers/formats/zip.ts";
+export { readCsv, readJsonLines, splitFirstLine } from "./providers/formats/text.ts";
+export { catalogueSchema } from "./providers/formats/xmlElement.ts";
 export { providers } from "./providers/registry.ts";
-export { editionOf } from "./providers/snapshot/edition.ts";
 export type {
   SnapshotFile,
   SnapshotIndex,

@@ -26,6 +26,18 @@ export interface Edition extends EditionName {
   parts?: Record<string, EditionName>;
 }
 
+/** Names of editions are stored and shown. A longer one is a mistake of the source and is cut. */
+const MAX_NAME = 100;
+
+/** The members that are non-empty texts; all others are left out. */
+export function editionOf<Name extends string>(names: Record<Name, unknown>): Partial<Record<Name, string>> {
+  const known: Partial<Record<Name, string>> = {};
+  for (const [name, value] of Object.entries(names) as [Name, unknown][]) {
+    if (typeof value === "string" && value !== "") known[name] = value.slice(0, MAX_NAME);
+  }
+  return known;
+}
+
 /** A date this far in the future is an error of the source and is ignored in the order. */
 const DATE_SLACK_MS = 48 * 3_600_000;
 

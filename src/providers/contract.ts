@@ -61,7 +61,7 @@ export interface ExtractContext {
   /** Notes that bytes of this digest were read and are wrong; true when this run has met them before. */
   noteWrong(sha256: string): Promise<boolean>;
   /**
-   * Gives records away before extract ends: they are judged and committed in the batch's name, so that a large batch is
+   * Gives records away before extract ends: they are validated and committed in the batch's name, so that a large batch is
    * never in memory whole. Those returned come on top. Not for snapshots, which commit nothing before all is read.
    */
   handOver(records: unknown[], fetchedAt: number): Promise<void>;

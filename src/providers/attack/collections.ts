@@ -1,10 +1,9 @@
 /** ATT&CK's index of collections: which bundle of each domain is the newest. */
 
-import { compareVersions, type EditionName } from "../../core/edition.ts";
+import { compareVersions, type EditionName, editionOf } from "../../core/edition.ts";
 import { UeeError } from "../../core/errors.ts";
 import { isObject, type JsonObject } from "../../core/json.ts";
 import { parseTime } from "../../core/time.ts";
-import { editionOf } from "../snapshot/edition.ts";
 
 /** In the order of precedence: of equally new copies of an object the first domain's stands. */
 export const domains = ["enterprise", "mobile", "ics"] as const;

@@ -2,40 +2,20 @@
 import { isObject, type JsonObject } from "../../core/json.ts";
 import { parseTime } from "../../core/time.ts";
 import type { TransformedRecord } from "../contract.ts";
-import { checkRecord, recordShape } from "../formats/recordShape.ts";
+import { checkRecord, names, recordShape } from "../formats/records.ts";
 
 const stixId = /^[a-z0-9]+(?:-[a-z0-9]+)*--[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const aliasSources = new Set(["mitre-attack", "mitre-mobile-attack", "mitre-ics-attack"]);
 
 export const attackRecord = recordShape({
-  lists: [
-    "external_references",
-    "object_marking_refs",
-    "granular_markings",
-    "kill_chain_phases",
-    "labels",
-    "aliases",
-    "tactic_refs",
-    "x_mitre_platforms",
-    "x_mitre_domains",
-    "x_mitre_contributors",
-    "x_mitre_data_sources",
-    "x_mitre_aliases",
-    "x_mitre_contents",
-    "x_mitre_collection_layers",
-    "x_mitre_permissions_required",
-    "x_mitre_effective_permissions",
-    "x_mitre_defense_bypassed",
-    "x_mitre_system_requirements",
-    "x_mitre_impact_type",
-    "x_mitre_tactic_type",
-    "x_mitre_sectors",
-    "x_mitre_related_assets",
-    "x_mitre_analytic_refs",
-    "x_mitre_log_sources",
-    "x_mitre_log_source_references",
-    "x_mitre_mutable_elements",
-  ],
+  lists: names(`
+    external_references object_marking_refs granular_markings kill_chain_phases labels aliases tactic_refs
+    x_mitre_platforms x_mitre_domains x_mitre_contributors x_mitre_data_sources x_mitre_aliases
+    x_mitre_contents x_mitre_collection_layers x_mitre_permissions_required x_mitre_effective_permissions
+    x_mitre_defense_bypassed x_mitre_system_requirements x_mitre_impact_type x_mitre_tactic_type
+    x_mitre_sectors x_mitre_related_assets x_mitre_analytic_refs x_mitre_log_sources
+    x_mitre_log_source_references x_mitre_mutable_elements
+  `),
   objects: ["definition", "extensions"],
 });
 

@@ -1,8 +1,48 @@
 /** MITRE's Common Attack Pattern Enumeration: attack patterns, categories and views of one XML (or zipped XML) file. */
 import { readCatalogue } from "../formats/catalogue.ts";
-import { numberedIds } from "../formats/numbered.ts";
+import { names, numberedIds, recordShape } from "../formats/records.ts";
+import { catalogueSchema } from "../formats/xmlElement.ts";
 import { snapshotProvider } from "../snapshot/provider.ts";
-import { capecRecord, capecSchema } from "./schema.ts";
+
+/** MITRE's ap_schema v3 (3.0 to 3.5), as far as it shapes `data`; see cwe/cwe.ts. */
+export const capecSchema = catalogueSchema({
+  root: "Attack_Pattern_Catalog",
+  groups: ["Attack_Patterns", "Categories", "Views"],
+  repeatable: names(`
+    Alternate_Terms/Alternate_Term Related_Attack_Patterns/Related_Attack_Pattern
+    Related_Attack_Pattern/Exclude_Related Execution_Flow/Attack_Step Attack_Step/Technique
+    Prerequisites/Prerequisite Skills_Required/Skill Resources_Required/Resource Indicators/Indicator
+    Consequences/Consequence Consequence/Scope Consequence/Impact Mitigations/Mitigation
+    Example_Instances/Example Related_Weaknesses/Related_Weakness Taxonomy_Mappings/Taxonomy_Mapping
+    References/Reference Notes/Note Content_History/Modification Content_History/Contribution
+    Content_History/Previous_Entry_Name Relationships/Member_Of Relationships/Has_Member Members/Member_Of
+    Members/Has_Member Member_Of/Exclude_Related Has_Member/Exclude_Related Audience/Stakeholder
+  `),
+  object: names(`
+    Alternate_Terms Alternate_Term Related_Attack_Patterns Related_Attack_Pattern Exclude_Related
+    Execution_Flow Attack_Step Prerequisites Skills_Required Resources_Required Indicators Consequences
+    Consequence Mitigations Example_Instances Related_Weaknesses Related_Weakness Taxonomy_Mappings
+    Taxonomy_Mapping References Reference Notes Content_History Submission Modification Contribution
+    Relationships Members Member_Of Has_Member Audience Stakeholder
+  `),
+  annotated: ["Skill", "Notes/Note", "Previous_Entry_Name"],
+  text: names(`
+    Description Extended_Description Term Likelihood_Of_Attack Typical_Severity Step Phase Technique
+    Prerequisite Resource Indicator Scope Impact Likelihood Note Mitigation Example Entry_ID Entry_Name
+    Mapping_Fit Summary Objective Filter Type Submission_Name Submission_Organization Submission_Date
+    Submission_Comment Modification_Name Modification_Organization Modification_Date Modification_Importance
+    Modification_Comment Contribution_Name Contribution_Organization Contribution_Date Contribution_Comment
+  `),
+});
+
+const record = recordShape({
+  lists: [],
+  objects: names(`
+    Alternate_Terms Related_Attack_Patterns Execution_Flow Prerequisites Skills_Required Resources_Required
+    Indicators Consequences Mitigations Example_Instances Related_Weaknesses Taxonomy_Mappings References
+    Notes Content_History Relationships Members Audience
+  `),
+});
 
 // Entries have no time of their own that changes with every edit: 3.9 changed 2,307 of them with old dates.
 export const capec = snapshotProvider({
@@ -17,7 +57,7 @@ export const capec = snapshotProvider({
   title: "CAPEC",
   expected: { records: 700, bytesPerRecord: 4_600 },
   example: { id: "CAPEC-66", record: { ID: "66", Name: "x", Consequences: { Consequence: [] } } },
-  record: capecRecord,
+  record,
   ...numberedIds("CAPEC"),
   read: (bytes) => readCatalogue(bytes, { schema: capecSchema, jsonArrays: [] }),
 });

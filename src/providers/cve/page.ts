@@ -24,7 +24,7 @@ export interface Page {
   total: number;
   /** The upstream's clock; undefined where the answer has none that can be read. */
   timestamp: string | undefined;
-  /** Each item's `cve`; an item without one stands for itself and is judged as a bad record. */
+  /** Each item's `cve`; an item without one stands for itself and becomes a bad record. */
   records: SourceText[];
   /** How many records the page must hold by its own total. */
   expected: number;

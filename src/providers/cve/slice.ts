@@ -76,7 +76,7 @@ export class SliceReader {
   #differed = false;
   #requestsLeft = NARROWING_REQUESTS;
   #received = 0;
-  /** Of the records that were not handed over; unset as long as no page was asked for again. */
+  /** Ids of the records that were not handed over; unset as long as no page was asked for again. */
   #ids: Set<string> | undefined;
   readonly #gaps: Gap[] = [];
   readonly #payload: CvePayload;

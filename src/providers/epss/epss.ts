@@ -2,14 +2,13 @@
  * FIRST's EPSS: the probability that a CVE is exploited, of all CVEs, as the gzipped CSV file of one day. The address of
  * the newest file redirects to it. Nearly every one of more than 300,000 scores changes every day.
  */
+
+import { editionOf } from "../../core/edition.ts";
 import { UeeError } from "../../core/errors.ts";
-import { readCsv } from "../formats/csv.ts";
-import { cveIds } from "../formats/cveIds.ts";
-import { readGzip } from "../formats/gzip.ts";
-import { splitFirstLine } from "../formats/lines.ts";
-import { recordShape } from "../formats/recordShape.ts";
+import { readGzip } from "../formats/archives.ts";
+import { cveIds, recordShape } from "../formats/records.ts";
 import { recognise } from "../formats/sniff.ts";
-import { editionOf } from "../snapshot/edition.ts";
+import { readCsv, splitFirstLine } from "../formats/text.ts";
 import { type SnapshotReading, snapshotProvider } from "../snapshot/provider.ts";
 
 /** `#model_version:v2025.03.14,score_date:2026-01-30T12:55:00Z` (`+0000` instead of `Z` in older files). */

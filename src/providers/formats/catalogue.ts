@@ -2,14 +2,15 @@
  * Reads a catalogue that is one file: CWE and CAPEC. The file is recognised by its content: zip with one XML file in it,
  * XML, or JSON where the source knows its shape.
  */
+
+import { editionOf } from "../../core/edition.ts";
 import { UeeError } from "../../core/errors.ts";
-import { editionOf } from "../snapshot/edition.ts";
 import type { SnapshotReading } from "../snapshot/provider.ts";
-import type { CatalogueSchema } from "./catalogueSchema.ts";
+import { readZip } from "./archives.ts";
 import { JsonArraySplitter, readJsonArrays } from "./jsonArrays.ts";
 import { recognise } from "./sniff.ts";
 import { readXmlCatalogue, XmlCatalogueReader } from "./xmlCatalogue.ts";
-import { readZip } from "./zip.ts";
+import type { CatalogueSchema } from "./xmlElement.ts";
 
 export interface CatalogueFile {
   schema: CatalogueSchema;

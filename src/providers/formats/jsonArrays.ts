@@ -15,7 +15,7 @@ import { isUeeError, UeeError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
 import { JsonMachine, type JsonWatcher } from "../../core/jsonMachine.ts";
 import { type SourceFacts, SourceText } from "../../core/sourceText.ts";
-import { lastCharacterEnd } from "./chunks.ts";
+import { lastCharacterEnd } from "./text.ts";
 
 export interface JsonElement {
   /** The list's key. */
@@ -66,7 +66,7 @@ export class JsonArraySplitter implements JsonWatcher {
   #markChecked = false;
 
   #name = "";
-  /** Of the list that is open. */
+  /** Key of the list that is open. */
   #list: string | undefined;
   #inner: { start: number; end: number; facts: SourceFacts } | undefined;
   #innerOpen = false;
@@ -277,7 +277,7 @@ class Span {
   #open = false;
   start = 0;
 
-  /** Of one that outgrew `most` the first `kept` bytes stay. */
+  /** When it outgrows `most`, its first `kept` bytes stay. */
   constructor(most: number, kept: number) {
     this.#most = most;
     this.#kept = kept;

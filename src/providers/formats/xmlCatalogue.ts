@@ -11,13 +11,17 @@
 import { SaxesParser, type SaxesTagNS } from "saxes";
 import { bounds } from "../../core/bounds.ts";
 import { fromForeign, UeeError } from "../../core/errors.ts";
+import type { ForeignTable } from "../../core/foreignErrors.ts";
 import type { JsonObject } from "../../core/json.ts";
 import { type Refusal, SourceText, tooLarge } from "../../core/sourceText.ts";
-import type { CatalogueSchema } from "./catalogueSchema.ts";
-import { decodeUtf8 } from "./chunks.ts";
-import { xmlErrors } from "./formatErrors.ts";
+import { decodeUtf8 } from "./text.ts";
 import { XmlBudget } from "./xmlBudget.ts";
-import { elementValue, isMixed, type OpenElement } from "./xmlElement.ts";
+import { type CatalogueSchema, elementValue, isMixed, type OpenElement } from "./xmlElement.ts";
+
+export const xmlErrors: ForeignTable = {
+  library: "saxes",
+  patterns: [{ when: {}, as: "PROV_BAD_XML", says: "The answer is not well-formed XML ({})." }],
+};
 
 const XHTML = "http://www.w3.org/1999/xhtml";
 /** Open elements around a record: root and group. */
@@ -35,7 +39,7 @@ export class XmlCatalogueReader {
   readonly #open: OpenElement[] = [];
   readonly #budget = new XmlBudget(this.#parser);
   #records: (JsonObject | SourceText)[] = [];
-  /** Of the open record: where its source begins, its values so far, its ID as it is read, and why it is refused. */
+  /** Where the source of the open record begins, its values so far, its ID as it is read, and why it is refused. */
   #recordStart = 0;
   #values = 0;
   #stub: JsonObject = {};

@@ -1,9 +1,9 @@
 /** CISA's Known Exploited Vulnerabilities: one JSON catalogue, published whole. */
+
+import { editionOf } from "../../core/edition.ts";
 import { UeeError } from "../../core/errors.ts";
-import { cveIds } from "../formats/cveIds.ts";
 import { JsonArraySplitter, readJsonArrays } from "../formats/jsonArrays.ts";
-import { recordShape } from "../formats/recordShape.ts";
-import { editionOf } from "../snapshot/edition.ts";
+import { cveIds, recordShape } from "../formats/records.ts";
 import { type SnapshotReading, snapshotProvider } from "../snapshot/provider.ts";
 
 async function* read(bytes: AsyncIterable<Buffer>): SnapshotReading {

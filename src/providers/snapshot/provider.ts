@@ -7,7 +7,7 @@
  */
 import { createHash, type Hash } from "node:crypto";
 import { bounds } from "../../core/bounds.ts";
-import { compareVersions, type Edition, type EditionName } from "../../core/edition.ts";
+import { compareVersions, type Edition, type EditionName, editionOf } from "../../core/edition.ts";
 import { isUeeError, UeeError } from "../../core/errors.ts";
 import type { FetchedHead } from "../../core/fetching.ts";
 import { canonicalJson, type JsonObject } from "../../core/json.ts";
@@ -21,17 +21,16 @@ import {
   type TransformedRecord,
 } from "../contract.ts";
 import { digested, HeldFile, wrongBytes } from "../formats/download.ts";
-import { checkRecord } from "../formats/recordShape.ts";
-import { conditionalHeaders, editionOf, validators } from "./edition.ts";
+import { checkRecord } from "../formats/records.ts";
 import {
   planSnapshot,
   SLICE_RECORDS,
   type SnapshotPayload,
   snapshotFacts,
   snapshotPayload,
-} from "./payload.ts";
+  verifySnapshot,
+} from "./batches.ts";
 import { extractSlice, SliceStager } from "./stager.ts";
-import { verifySnapshot } from "./verify.ts";
 
 /** A record as the source wrote it (best: it is measured before it is parsed), or as an object. */
 export type SnapshotEntry = SourceText | JsonObject;
@@ -266,6 +265,20 @@ const isElsewhere = (url: string, asked: string): boolean => {
   const [there, here] = [new URL(url), new URL(asked)];
   return there.host !== here.host || there.pathname !== here.pathname;
 };
+
+/** What a change key keeps of an answer, so that the next request can be conditional. */
+export const validators = ({ etag }: Record<string, string>): JsonObject => (etag ? { etag } : {});
+
+/**
+ * Headers that make a request conditional; none in a full run. Only an ETag names the exact bytes: servers answer
+ * `If-Modified-Since` with 304 for every older file, so a file that was rolled back would seem unchanged.
+ */
+export function conditionalHeaders(
+  context: Pick<ExtractContext, "mode" | "changeKey">,
+): Record<string, string> {
+  const { etag } = (context.mode === "incremental" && context.changeKey) || {};
+  return typeof etag === "string" ? { "if-none-match": etag } : {};
+}
 
 const unchanged = (fetchedAt: number, changeKey: JsonObject): Extracted<SnapshotPayload> => ({
   records: [],

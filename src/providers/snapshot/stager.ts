@@ -11,7 +11,7 @@ import {
   type SlicePayload,
   type SnapshotPayload,
   snapshotFacts,
-} from "./payload.ts";
+} from "./batches.ts";
 
 const SLICE_BYTES = 512 * 1024;
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
+import { editionOf } from "../../../src/core/edition.ts";
 import type { VerifyInput } from "../../../src/providers/contract.ts";
-import { conditionalHeaders, editionOf, validators } from "../../../src/providers/snapshot/edition.ts";
-import { planSnapshot, snapshotPayload } from "../../../src/providers/snapshot/payload.ts";
+import { planSnapshot, snapshotPayload, verifySnapshot } from "../../../src/providers/snapshot/batches.ts";
+import { conditionalHeaders, validators } from "../../../src/providers/snapshot/provider.ts";
 import { SliceStager } from "../../../src/providers/snapshot/stager.ts";
-import { verifySnapshot } from "../../../src/providers/snapshot/verify.ts";
 import { FETCHED_AT, fakeUpstream } from "./support.ts";
 
 const makeStager = (pass = 1) => {

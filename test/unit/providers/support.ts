@@ -14,7 +14,7 @@ import type {
   RunMode,
   StagedSlice,
 } from "../../../src/providers/contract.ts";
-import type { SnapshotPayload } from "../../../src/providers/snapshot/payload.ts";
+import type { SnapshotPayload } from "../../../src/providers/snapshot/batches.ts";
 
 export interface Answer {
   body: Buffer | string;

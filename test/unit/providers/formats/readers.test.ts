@@ -4,11 +4,9 @@ import { describe, expect, test } from "@jest/globals";
 import { pack } from "tar-stream";
 import { isUeeError } from "../../../../src/core/errors.ts";
 import { SourceText } from "../../../../src/core/sourceText.ts";
-import { readCsv } from "../../../../src/providers/formats/csv.ts";
-import { readGzip } from "../../../../src/providers/formats/gzip.ts";
-import { readJsonLines, splitFirstLine } from "../../../../src/providers/formats/lines.ts";
+import { readGzip, readTar } from "../../../../src/providers/formats/archives.ts";
 import { recognise } from "../../../../src/providers/formats/sniff.ts";
-import { readTar } from "../../../../src/providers/formats/tar.ts";
+import { readCsv, readJsonLines, splitFirstLine } from "../../../../src/providers/formats/text.ts";
 import { pieces } from "../support.ts";
 
 async function all<T>(source: AsyncIterable<T>): Promise<T[]> {

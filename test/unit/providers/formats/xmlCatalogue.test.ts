@@ -4,9 +4,9 @@ import { bounds } from "../../../../src/core/bounds.ts";
 import { isUeeError } from "../../../../src/core/errors.ts";
 import type { JsonObject } from "../../../../src/core/json.ts";
 import { SourceText } from "../../../../src/core/sourceText.ts";
-import { capecSchema } from "../../../../src/providers/capec/schema.ts";
-import { cweSchema } from "../../../../src/providers/cwe/schema.ts";
-import { decodeUtf8 } from "../../../../src/providers/formats/chunks.ts";
+import { capecSchema } from "../../../../src/providers/capec/capec.ts";
+import { cweSchema } from "../../../../src/providers/cwe/cwe.ts";
+import { decodeUtf8 } from "../../../../src/providers/formats/text.ts";
 import { readXmlCatalogue, XmlCatalogueReader } from "../../../../src/providers/formats/xmlCatalogue.ts";
 import { pieces } from "../support.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { isUeeError } from "../../../../src/core/errors.ts";
+import { readZip } from "../../../../src/providers/formats/archives.ts";
 import { sniffContent } from "../../../../src/providers/formats/sniff.ts";
-import { readZip } from "../../../../src/providers/formats/zip.ts";
 import { makeZip, pieces } from "../support.ts";
 
 const content = Buffer.from("<a>".padEnd(200_000, "x"));

@@ -1,7 +1,10 @@
-/** The shallow check of every record; UEE does not interpret deeper content. */
+/** Records of the formats: the shallow check of each (UEE does not interpret deeper content), and common forms of ids. */
 import { z } from "zod";
 import { type ErrorCode, UeeError } from "../../core/errors.ts";
 import { isObject, type JsonObject } from "../../core/json.ts";
+
+/** A table of names, written as one text. */
+export const names = (text: string): string[] => text.trim().split(/\s+/);
 
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 
@@ -56,4 +59,38 @@ const bad = (code: ErrorCode, detail: string, data?: Record<string, unknown>): U
 function nameOf(value: unknown): string {
   if (value === null) return "null";
   return Array.isArray(value) ? "a list" : `a ${typeof value}`;
+}
+
+const CVE_ID = /^CVE-\d{4}-\d{4,19}$/;
+
+/** Identities that are CVE ids, for sources whose records are about CVEs. `field` is the member that holds the id. */
+export const cveIds = (field: string) => ({
+  identify(raw: unknown): string | undefined {
+    const id = isObject(raw) ? raw[field] : undefined;
+    return typeof id === "string" && CVE_ID.test(id) ? id : undefined;
+  },
+  /** `cve-2021-44228` → `CVE-2021-44228`. */
+  normalizeId(text: string): string | undefined {
+    const id = text.trim().toUpperCase();
+    return CVE_ID.test(id) ? id : undefined;
+  },
+});
+
+/** `CWE-79` and `CAPEC-66`: identities that are a prefix and the entry's `ID`, which is text (XML) or a number (JSON). */
+export function numberedIds(prefix: string) {
+  const written = new RegExp(`^${prefix}-0*([1-9]\\d{0,9})$`, "i");
+  const near = new RegExp(`^(?:${prefix})?-*0*(\\d{1,6})$`);
+  const withPrefix = (number: string | undefined): string | undefined =>
+    number === undefined ? undefined : `${prefix}-${number}`;
+  return {
+    identify(raw: unknown): string | undefined {
+      const id = isObject(raw) ? raw.ID : undefined;
+      if (typeof id !== "string" && typeof id !== "number") return undefined;
+      return withPrefix(/^\s*0*([1-9]\d{0,9})\s*$/.exec(String(id))?.[1]);
+    },
+    /** `cwe-079` → `CWE-79`. */
+    normalizeId: (text: string): string | undefined => withPrefix(written.exec(text.trim())?.[1]),
+    /** `79` and `CWE79` → `CWE-79`. */
+    nearIds: (text: string): string[] => [withPrefix(near.exec(text)?.[1]) ?? []].flat(),
+  };
 }
