@@ -6,11 +6,7 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import luaparse from "luaparse";
 
-const repository = fileURLToPath(new URL("..", import.meta.url));
-const root = process.argv[2] ?? repository;
-
-/** Files whose header, keys and style are not converted yet. Remove a file from the list when you convert it. */
-const pending = new Set(root === repository ? readPending() : []);
+const root = process.argv[2] ?? fileURLToPath(new URL("..", import.meta.url));
 
 const LINE_LENGTH = 120;
 const includeLine = /^--- @include "([\w./-]+)"$/gm;
@@ -32,19 +28,8 @@ for (const file of files) {
   if (!isEntry(file) && !included.has(file))
     findings.push({ file, line: 1, text: "no script includes this file" });
 }
-const failed = findings.filter(({ file, always }) => always || !pending.has(file));
-for (const file of pending) {
-  if (files.includes(file) && !findings.some((one) => one.file === file)) {
-    failed.push({ file, line: 1, text: "is converted: remove it from scripts/lint-lua-pending.txt" });
-  }
-}
-for (const { file, line, text } of failed) process.stdout.write(`${file}:${line}: ${text}\n`);
-process.exitCode = failed.length > 0 ? 1 : 0;
-
-function readPending() {
-  const text = readFileSync(join(repository, "scripts/lint-lua-pending.txt"), "utf8");
-  return text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-}
+for (const { file, line, text } of findings) process.stdout.write(`${file}:${line}: ${text}\n`);
+process.exitCode = findings.length > 0 ? 1 : 0;
 
 function isEntry(file) {
   return /-(\d+|n)\.lua$/.test(file);
@@ -52,13 +37,13 @@ function isEntry(file) {
 
 function checkFile(file) {
   const text = readFileSync(join(root, file), "utf8");
-  const say = (line, what, always = false) => findings.push({ file, line, text: what, always });
+  const say = (line, what) => findings.push({ file, line, text: what });
   checkWhole(file, say);
   let tree;
   try {
     tree = luaparse.parse(text, { luaVersion: "5.1", locations: true, comments: false, ranges: true });
   } catch (error) {
-    say(error.line ?? 1, `is no Lua 5.1 by itself: ${error.message}`, true);
+    say(error.line ?? 1, `is no Lua 5.1 by itself: ${error.message}`);
     return;
   }
   const body = checkHeader(file, text, say);
@@ -79,10 +64,10 @@ function checkWhole(file, say) {
     });
     const defined = new Set([...whole.matchAll(defineLine)].map(([, name]) => name));
     for (const { name } of globals) {
-      if (!known.has(name) && !defined.has(name)) say(1, `uses the global ${name}`, true);
+      if (!known.has(name) && !defined.has(name)) say(1, `uses the global ${name}`);
     }
   } catch (error) {
-    say(1, `is no Lua 5.1 with its includes: ${error.message}`, true);
+    say(1, `is no Lua 5.1 with its includes: ${error.message}`);
   }
 }
 

@@ -12,8 +12,8 @@
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
-import { mapRedisError } from "../redis/errors.ts";
 import type { Keys } from "../redis/keys.ts";
+import { Rounds } from "../redis/rounds.ts";
 import { loadScripts } from "../redis/scripts.ts";
 import { luaTables } from "./luaTables.ts";
 import type { MacroMachineStore } from "./machineStore.ts";
@@ -45,31 +45,24 @@ export interface MacroPumpOptions {
 export class MacroPump {
   readonly #options: MacroPumpOptions;
   readonly #request: string;
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> | undefined;
+  readonly #rounds: Rounds;
 
   constructor(options: MacroPumpOptions) {
     this.#options = options;
     const actor = { kind: "engine", name: options.actor } as const;
     this.#request = encodeRequest([], { actor }, options.kept ?? HISTORY_KEPT);
+    const { intervalMs: everyMs = INTERVAL_MS, logger } = options;
+    // After a failed round the next one reads from the same cursor.
+    this.#rounds = new Rounds({ everyMs, work: () => this.runOnce(), failed: "macro_pump_failed", logger });
   }
 
   start(): void {
-    if (this.#timer !== undefined) return;
-    const round = () => {
-      this.#running ??= this.#round().finally(() => {
-        this.#running = undefined;
-      });
-    };
-    this.#timer = setInterval(round, this.#options.intervalMs ?? INTERVAL_MS);
-    this.#timer.unref();
-    round();
+    this.#rounds.start();
+    this.#rounds.now();
   }
 
-  async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    await this.#running;
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** Applies all entries of the outboxes. Returns the number of events that this pump applied. */
@@ -77,16 +70,6 @@ export class MacroPump {
     let applied = 0;
     for (const provider of this.#options.providers) applied += await this.#drain(provider);
     return applied;
-  }
-
-  async #round(): Promise<void> {
-    try {
-      await this.runOnce();
-    } catch (error) {
-      // The next round reads from the same cursor.
-      const { code, message } = mapRedisError(error);
-      this.#options.logger.debug({ event: "macro_pump_failed", code }, message);
-    }
   }
 
   async #drain(provider: string): Promise<number> {

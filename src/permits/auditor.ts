@@ -4,8 +4,8 @@
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
-import { mapRedisError } from "../redis/errors.ts";
 import type { Keys } from "../redis/keys.ts";
+import { Rounds } from "../redis/rounds.ts";
 import type { PermitPool } from "./permitPool.ts";
 
 const EVERY_MS = 60_000;
@@ -32,33 +32,22 @@ export interface AuditorOptions {
 
 export class PermitAuditor {
   readonly #o: AuditorOptions;
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<unknown> | undefined;
+  readonly #rounds: Rounds;
 
   constructor(options: AuditorOptions) {
     this.#o = options;
+    const { logger } = options;
+    const work = () => this.runOnce();
+    this.#rounds = new Rounds({ everyMs: EVERY_MS, work, failed: "permit_audit_failed", logger });
   }
 
   start(): void {
-    const round = () => {
-      this.#running ??= this.runOnce()
-        .catch((error: unknown) => {
-          // A failed audit is skipped; the next one follows.
-          const { code, message } = mapRedisError(error);
-          this.#o.logger.debug({ event: "permit_audit_failed", code }, message);
-        })
-        .finally(() => {
-          this.#running = undefined;
-        });
-    };
-    this.#timer ??= setInterval(round, EVERY_MS).unref();
-    round();
+    this.#rounds.start();
+    this.#rounds.now();
   }
 
-  async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    await this.#running;
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** Number of repaired findings; undefined when another pod has just audited. */

@@ -12,10 +12,9 @@ import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { PermitKeys } from "../redis/keys.ts";
-import { type AcquireReply, type GovernOperation, makePoolScripts, type WaitReason } from "./poolScripts.ts";
+import { type GovernOperation, makePoolScripts, type WaitReason } from "./poolScripts.ts";
 import { type AuditReport, type PoolView, readAudit, readView } from "./report.ts";
 import { makeReturns } from "./returns.ts";
-import { checkNumber, checkProvider, checkText } from "./validate.ts";
 import { makeWakeups } from "./wakeups.ts";
 
 export interface PermitPoolOptions {
@@ -61,7 +60,18 @@ export interface PermitRequest {
 
 export type ControlTiming = (ms: number) => void;
 
-export interface PermitGrant {
+export interface LeaseState {
+  /** False when the pool shrank and the permit is asked back. */
+  readonly mayKeep: boolean;
+  /** Time to return it, ms; 0 when it may be kept. */
+  readonly graceMs: number;
+  /** ms since the epoch by Redis TIME. For display: no process compares it with its own clock. */
+  readonly expiresAt: number;
+  /** On this process's monotonic clock, ms: until then it must be renewed or work must stop. */
+  readonly deadline: number;
+}
+
+export interface PermitGrant extends LeaseState {
   readonly waiting: false;
   readonly lease: string;
   readonly provider: string;
@@ -69,14 +79,6 @@ export interface PermitGrant {
   readonly onControl?: ControlTiming;
   /** Strictly increasing: max(last + 1, TIME in µs). */
   readonly fence: number;
-  /** ms since the epoch by Redis TIME. For display: no process compares it with its own clock. */
-  readonly expiresAt: number;
-  /** On this process's monotonic clock, ms: until then it must be renewed or work must stop. */
-  readonly deadline: number;
-  /** False when the pool shrank and the permit is asked back. */
-  readonly mayKeep: boolean;
-  /** Time to return it, ms; 0 when it may be kept. */
-  readonly graceMs: number;
 }
 
 export interface PermitWait {
@@ -87,13 +89,6 @@ export interface PermitWait {
   readonly reason: WaitReason;
   /** ms until a permit frees for certain; earlier if a holder finishes earlier. */
   readonly retryAfterMs: number;
-}
-
-export interface LeaseState {
-  readonly mayKeep: boolean;
-  readonly graceMs: number;
-  readonly expiresAt: number;
-  readonly deadline: number;
 }
 
 export interface Decision {
@@ -192,22 +187,13 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     const askedAt = monotonic();
     const instead = returns.take(request.provider);
     returns.flush();
-    let reply: AcquireReply;
-    try {
-      reply = await timed(request.onControl, () => scripts.acquire(request, instead));
-    } catch (error) {
+    const reply = await timed(request.onControl, () => scripts.acquire(request, instead)).catch((error) => {
       if (instead) returns.add(instead);
       throw error;
-    }
+    });
     if (!reply.granted) {
       const { ahead, reason, hint } = reply;
-      return {
-        waiting: true,
-        ahead,
-        reason,
-        hint,
-        retryAfterMs: Math.ceil(reply.askAgainUs / 1000),
-      };
+      return { waiting: true, ahead, reason, hint, retryAfterMs: Math.ceil(reply.askAgainUs / 1000) };
     }
     return {
       waiting: false,
@@ -215,10 +201,7 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
       provider: request.provider,
       ...(request.onControl ? { onControl: request.onControl } : {}),
       fence: reply.fence,
-      expiresAt: (reply.nowUs + reply.lifeUs) / 1000,
-      deadline: askedAt + reply.lifeUs / 1000,
-      mayKeep: reply.mayKeep,
-      graceMs: reply.graceUs / 1000,
+      ...stateOf(reply, askedAt),
     };
   };
 
@@ -251,14 +234,7 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
   const govern = async (operation: GovernOperation, value: number, by: Decision): Promise<PoolSize> => {
     await returns.settled();
     const { nowUs: _nowUs, ...size } = await scripts.govern(operation, value, by.actor, by.reason);
-    const facts = {
-      event: "permit_pool",
-      operation,
-      value,
-      actor: by.actor,
-      reason: by.reason,
-      ...size,
-    };
+    const facts = { event: "permit_pool", operation, value, actor: by.actor, reason: by.reason, ...size };
     if (size.changed) logger.info(facts, `permit pool: ${operation} ${value}`);
     return size;
   };
@@ -280,12 +256,7 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
           data: { lease: held.lease },
         });
       }
-      return {
-        mayKeep: reply.mayKeep,
-        graceMs: reply.graceUs / 1000,
-        expiresAt: (reply.nowUs + reply.lifeUs) / 1000,
-        deadline: askedAt + reply.lifeUs / 1000,
-      };
+      return stateOf(reply, askedAt);
     },
     giveBack: returns.add,
     settled: returns.settled,
@@ -312,6 +283,17 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
   };
 }
 
+/** `askedAt`: on the monotonic clock, from before the request was sent. */
+const stateOf = (
+  reply: { lifeUs: number; mayKeep: boolean; graceUs: number; nowUs: number },
+  askedAt: number,
+): LeaseState => ({
+  mayKeep: reply.mayKeep,
+  graceMs: reply.graceUs / 1000,
+  expiresAt: (reply.nowUs + reply.lifeUs) / 1000,
+  deadline: askedAt + reply.lifeUs / 1000,
+});
+
 type CompleteRequest = ReturnType<typeof complete>;
 
 function complete(request: PermitRequest) {
@@ -322,4 +304,21 @@ function complete(request: PermitRequest) {
     owner: request.owner ?? "",
     onControl: request.onControl,
   };
+}
+
+function checkNumber(name: string, value: number, least: number, most: number): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  const said = `${name} must be a whole number from ${least} to ${most}, not ${value}.`;
+  throw new UeeError("PERM_INVALID", said);
+}
+
+/** The pool's keys separate names with bars. */
+function checkProvider(name: string): string {
+  if (/^[a-z0-9][a-z0-9_-]{0,63}$/i.test(name)) return name;
+  throw new UeeError("PERM_INVALID", `'${name}' is not a provider's name.`);
+}
+
+function checkText(name: string, text: string): string {
+  if (text.length > 0 && text.length <= 512) return text;
+  throw new UeeError("PERM_INVALID", `${name} must have 1 to 512 characters.`);
 }

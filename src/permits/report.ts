@@ -63,42 +63,30 @@ export interface AuditReport {
   readonly repaired: boolean;
 }
 
-/** Values of a provider in the reply of show, including its name. */
-const PROVIDER_VALUES = 6;
+/** A flat list cut into rows. */
+function rows(flat: string[], width: number): string[][] {
+  return Array.from({ length: flat.length / width }, (_, i) => flat.slice(i * width, (i + 1) * width));
+}
 
 export function readView(reply: unknown[]): PoolView {
-  const [now, flatPool, flatProviders, flatHolders, ended] = reply as [
-    string,
-    string[],
-    string[],
-    string[],
-    string,
-  ];
-  const pool = toMap(flatPool);
-  const number = (field: string): number => Number(pool.get(field) ?? 0);
-  const nowUs = Number(now);
-  const holders: PermitHolding[] = [];
-  for (let i = 0; i + 1 < flatHolders.length; i += 2) {
-    const holding = readHolding(flatHolders[i]!, flatHolders[i + 1]!);
-    if (holding) holders.push(holding);
-  }
-  const providers: ProviderPermits[] = [];
-  for (let i = 0; i < flatProviders.length; i += PROVIDER_VALUES) {
-    const [provider, ...rest] = flatProviders.slice(i, i + PROVIDER_VALUES);
-    const [held, askedBack, waiting, permitTimeUs, waitingUs] = rest.map(Number) as [...number[]];
-    providers.push({
-      provider: provider!,
-      held: held!,
-      askedBack: askedBack!,
-      waiting: waiting!,
-      waitingMs: waitingUs! / 1000,
-      permitTimeMs: permitTimeUs! / 1000,
-    });
-  }
+  const [now, pool, members, leases, ended] = reply as [string, string[], string[], string[], string];
+  const fields = new Map(rows(pool, 2) as [string, string][]);
+  const number = (field: string): number => Number(fields.get(field) ?? 0);
+  const providers = rows(members, 6).map(([provider, ...values]): ProviderPermits => {
+    const [held = 0, askedBack = 0, waiting = 0, timeUs = 0, waitingUs = 0] = values.map(Number);
+    const times = { waitingMs: waitingUs / 1000, permitTimeMs: timeUs / 1000 };
+    return { provider: provider!, held, askedBack, waiting, ...times };
+  });
+  const holders = rows(leases, 7).map(
+    ([lease, provider, asked, fence, since, deadline, owner]): PermitHolding => ({
+      ...{ lease: lease!, provider: provider!, askedBack: asked === "1", fence: Number(fence) },
+      ...{ since: Number(since) / 1000, expiresAt: Number(deadline) / 1000, owner: owner! },
+    }),
+  );
   const effective = number("size") - number("taken");
   const allocated = number("used") - Number(ended);
   return {
-    at: nowUs / 1000,
+    at: Number(now) / 1000,
     configured: number("size") || null,
     effective,
     revoked: number("taken"),
@@ -107,39 +95,19 @@ export function readView(reply: unknown[]): PoolView {
     askedBack: number("marked"),
     waiting: number("waiting"),
     fence: number("fence"),
-    holdUntil: number("holdUntil") > nowUs ? number("holdUntil") / 1000 : null,
+    holdUntil: number("holdUntil") > Number(now) ? number("holdUntil") / 1000 : null,
     providers: providers.sort((a, b) => (a.provider < b.provider ? -1 : 1)),
     holders,
     truncated: holders.length < allocated,
   };
 }
 
-function readHolding(lease: string, facts: string): PermitHolding | undefined {
-  const match = /^(\d+)\|1\|([^|]+)\|(\d+)\|(\d+)\|([01])\|\d+\|(.*)$/s.exec(facts);
-  if (!match) return undefined;
-  const [deadline, fence, since] = [1, 3, 4].map((i) => Number(match[i]));
-  return {
-    lease,
-    provider: match[2]!,
-    askedBack: match[5] === "1",
-    fence: fence!,
-    since: since! / 1000,
-    expiresAt: deadline! / 1000,
-    owner: match[6]!,
-  };
-}
-
 export function readAudit(reply: unknown[], repaired: boolean): AuditReport {
   const [now, leases, waiters, flat, drift] = reply as [string, number, number, string[], number];
-  const findings: AuditFinding[] = [];
-  for (let i = 0; i + 3 < flat.length; i += 4) {
-    findings.push({ kind: flat[i]!, subject: flat[i + 1]!, stored: flat[i + 2]!, right: flat[i + 3]! });
-  }
+  const findings = rows(flat, 4).map(
+    ([kind, subject, stored, right]): AuditFinding => ({
+      ...{ kind: kind!, subject: subject!, stored: stored!, right: right! },
+    }),
+  );
   return { at: Number(now) / 1000, leases, waiters, drift, findings, repaired: repaired && drift > 0 };
-}
-
-function toMap(flat: string[]): Map<string, string> {
-  const map = new Map<string, string>();
-  for (let i = 0; i + 1 < flat.length; i += 2) map.set(flat[i]!, flat[i + 1]!);
-  return map;
 }

@@ -32,8 +32,6 @@ export interface Keys {
   readonly fleetCounts: string;
   /** HASH of the optimizer's memory. */
   readonly optimizer: string;
-  /** STRING: token of the pod that is elected as optimizer. */
-  readonly optimizerLease: string;
   /** STREAM of the optimizer's decisions. */
   readonly quotaEvents: string;
   /** STREAM of samples of the kernel metrics, one per check of the optimizer. */
@@ -208,7 +206,6 @@ export function makeKeys(prefix: string): Keys {
     workerLoads: `${fleetTag}:worker-loads`,
     fleetCounts: `${fleetTag}:fleet-counts`,
     optimizer: `${fleetTag}:optimizer`,
-    optimizerLease: `${fleetTag}:optimizer-lease`,
     quotaEvents: `${fleetTag}:quota-events`,
     kernelHistory: `${fleetTag}:kernel-history`,
     permitAuditTurn: `${fleetTag}:permit-audit-turn`,

@@ -1,7 +1,7 @@
 /**
  * What every worker does for the whole fleet beside its batches: carries provider transitions to the macro machine, tells
- * its load, audits the permit pool, and stands for election as the one that optimizes it. All of it is compare-and-set in Redis: any
- * number of workers may do it at once, and any of them may die.
+ * its load, audits the permit pool and optimizes its size. All of it is compare-and-set in Redis: any number of workers may do
+ * it at once, and any of them may die.
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";

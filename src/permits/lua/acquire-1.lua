@@ -1,6 +1,6 @@
 --[[
-  Grants one permit under a lease, or keeps the caller's place among the waiters. Idempotent by lease: one that lives gets
-  the same grant again, renewed.
+  Grants one permit under a lease, or keeps the caller's place among the waiters. Idempotent by lease: one that lives
+  gets the same grant again, renewed.
 
   KEYS[1] pool
   ARGV[1] settings, as in pool.lua
@@ -8,16 +8,15 @@
   ARGV[3] lease
   ARGV[4] waiter: who waits, over several requests
   ARGV[5] owner: text for people
-  ARGV[6] what the caller knows of restarts (redis/lua/restart.lua)
+  ARGV[6] told: what the caller knows of restarts (redis/lua/restart.lua)
   ARGV[7] lease to give back first, '' = none
   ARGV[8] its fence
 
-  Returns now                                                         granted for a whole life; the fence is `now`, and the
-                                                                      run id is as the caller told
-          {1, fence, µs to live, 1 when it may be kept else 0, µs of grace, now, run id}   granted
-          {0, waiters of this provider ahead, µs after which to ask again, last hint, reason, now}
-                                                                          reason: full | turn | restart
-          {-1}                                                            call again with ARGV[6] in full
+  Returns now: granted for a whole life; the fence is `now`, and the run id is as the caller told
+          {1, fence, µs to live, 1 when it may be kept else 0, µs of grace, now, run id}: granted
+          {0, waiters of this provider ahead, µs after which to ask again, last hint, reason, now}: reason is full, turn
+            or restart
+          {-1}: call again with `told` in full
 ]]
 --- @include "pool.lua"
 local p, lease, waiter, owner, told = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]

@@ -1,7 +1,7 @@
 --[[
-  Counts everything again and compares: number of leases = used = sum of the providers' use; what is asked back likewise;
-  every lease has facts and a deadline that a lease can have; every waiter its place and deadline. It reads every lease and
-  waiter, when a person or a timer asks.
+  Counts everything again and compares: number of leases = used = sum of the providers' use; what is asked back
+  likewise; every lease has facts and a deadline that a lease can have; every waiter its place and deadline. It reads
+  every lease and waiter, when a person or a timer asks.
 
   KEYS[1] pool
   ARGV[1] settings, as in pool.lua
@@ -62,8 +62,9 @@ end
 local queue, waiting, standing = {}, 0, {}
 local places, stays = pairsOf(redis.call("HGETALL", PLACES)), pairsOf(redis.call("ZRANGE", UNTIL, 0, -1, "WITHSCORES"))
 for _, member in ipairs(redis.call("ZRANGE", WAITERS, 0, -1)) do
-  local p, waiter = string.match(member, "^([^|]+)|%d+|%d+|%d+|%d+|(.*)$")
-  if not p or places[p .. "|" .. waiter] ~= member then
+  local waiter = readWaiter(member)
+  local p = waiter and waiter.p
+  if not p or places[p .. "|" .. waiter.waiter] ~= member then
     find("waiter-without-place", member, "standing", "nothing")
     if repair then
       redis.call("ZREM", WAITERS, member)

@@ -1,30 +1,30 @@
 --[[
-  Included by the scripts that read the pool's numbers: how they are packed, as doubles, which hold whole µs until the year
-  2255. Packed, since every script of the pool reads and writes them all.
-    size configured; taken of it by revocation; used: held; marked: asked back of that; waiting; seq of the last arrival;
-    wake: last hint; fence: last given; lastGrantAt; holdUntil: no grants before; nextEnd: no lease ends before;
-    clock: when a script changed the pool last
-    a provider's: use: held; marked; cap, weight: of older versions, always none and 1; queue: its waiters; pass: permit time
-    had, µs; at: pass is counted up to then; hold: its longest recent hold, µs
-  The places never change: workers of this version and of older ones share one pool during an upgrade.
+  Included by the scripts that read the pool's numbers: how they are packed, as doubles, which hold whole µs until the
+  year 2255. They are packed because every script of the pool reads and writes them all, and unpacked without a loop
+  over the fields, which would cost several times as much. The places never change: workers of this version and of older
+  ones share one pool during an upgrade.
+
+    pool      size configured; taken of it by revocation; used: held; marked: asked back of that; waiting; seq of the
+              last arrival; wake: last hint; fence: last given; lastGrantAt; holdUntil: no grants before; nextEnd: no
+              lease ends before; clock: when a script changed the pool last (older versions pack none)
+    provider  use: held; marked; cap and weight of older versions, always none and 1; queue: its waiters; pass: permit
+              time had, µs; at: pass is counted up to then; hold: its longest recent hold, µs
 ]]
 local POOL_FORMAT, PROVIDER_FORMAT = "<dddddddddddd", "<dddddddd"
 local NEVER = 9007199254740991
 
---- Straight from and to the packed text: a loop over the fields would cost several times as much, in every script.
+--- What is not stored reads as zeros.
+local function unpackDoubles(format, packed)
+  local missing = 8 * (#format - 1) - (packed and #packed or 0)
+  return struct.unpack(format, missing > 0 and (packed or "") .. string.rep("\0", missing) or packed)
+end
+
 local function unpackPool(packed)
-  if not packed then
-    return {
-      size = 0, taken = 0, used = 0, marked = 0, waiting = 0, seq = 0, wake = 0, fence = 0, lastGrantAt = 0, holdUntil = 0,
-      nextEnd = NEVER, clock = 0,
-    }
-  end
-  -- Older versions pack no clock.
   local size, taken, used, marked, waiting, seq, wake, fence, lastGrantAt, holdUntil, nextEnd, clock =
-    struct.unpack(POOL_FORMAT, #packed < 96 and packed .. struct.pack("<d", 0) or packed)
+    unpackDoubles(POOL_FORMAT, packed)
   return {
     size = size, taken = taken, used = used, marked = marked, waiting = waiting, seq = seq, wake = wake, fence = fence,
-    lastGrantAt = lastGrantAt, holdUntil = holdUntil, nextEnd = nextEnd, clock = clock,
+    lastGrantAt = lastGrantAt, holdUntil = holdUntil, nextEnd = packed and nextEnd or NEVER, clock = clock,
   }
 end
 
@@ -34,10 +34,7 @@ local function packPool(p)
 end
 
 local function unpackProvider(packed)
-  if not packed then
-    return { use = 0, marked = 0, queue = 0, pass = 0, at = 0, hold = 0 }
-  end
-  local use, marked, _, _, queue, pass, at, hold = struct.unpack(PROVIDER_FORMAT, packed)
+  local use, marked, _, _, queue, pass, at, hold = unpackDoubles(PROVIDER_FORMAT, packed)
   return { use = use, marked = marked, queue = queue, pass = pass, at = at, hold = hold }
 end
 

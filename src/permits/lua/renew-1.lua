@@ -6,11 +6,11 @@
   ARGV[2] its provider, '' = not known
   ARGV[3] lease
   ARGV[4] its fence, 0 = whichever
-  ARGV[5] what the caller knows of restarts (redis/lua/restart.lua)
+  ARGV[5] told: what the caller knows of restarts (redis/lua/restart.lua)
 
   Returns {1, 1 when it may be kept else 0, µs to live, µs of grace, now}
           {0, now}   no such lease: its holder must stop
-          {-1}       call again with ARGV[5] in full
+          {-1}       call again with `told` in full
 ]]
 --- @include "pool.lua"
 --- @include "upkeep.lua"

@@ -1,7 +1,7 @@
 --[[
   Included after pool.lua by the scripts that grant, or that find a lease unknown.
-  restarted(told): 'ask' when the caller must tell all that redis/lua/restart.lua wants, else the server's run id. After a
-  restart no permit is given until every lease that may have been given before has ended by its holder's own clock.
+  restarted(told): 'ask' when the caller must tell all that redis/lua/restart.lua wants, else the server's run id. After
+  a restart no permit is given until every lease that may have been given before has ended by its holder's own clock.
 ]]
 --- @include "../../redis/lua/restart.lua"
 local function restarted(told)

@@ -1,5 +1,5 @@
 --[[
-  What the pool is like now. Writes nothing, and answers no more than ARGV[3] holders.
+  What the pool is like now. Writes nothing, and lists a bounded number of holders.
 
   KEYS[1] pool
   ARGV[1] settings, as in pool.lua
@@ -7,26 +7,31 @@
   ARGV[3] holders to list, at most
 
   Returns {now, {field, value, …} of the pool, {provider, held, asked back, waiting, permit time µs, µs its first waiter
-           stands there, …}, {lease, facts, …} the oldest first, permits of leases past their time and not reaped yet}
+  stands there, …}, {lease, provider, asked, fence, since, deadline, owner, …} the oldest first, permits of leases that
+  are past their time and were not ended yet}
 ]]
 --- @include "pool.lua"
 --- @include "upkeep.lua"
-local listed = tonumber(ARGV[3])
-local numbers, members, living, ended = {}, {}, {}, 0
+local most = tonumber(ARGV[3])
+
+local function append(list, ...)
+  for _, value in ipairs({ ... }) do
+    list[#list + 1] = type(value) == "number" and int(value) or value
+  end
+end
+
+local numbers, members, holders, living, ended = {}, {}, {}, {}, 0
 for field, value in pairs(pool) do
-  numbers[#numbers + 1] = field
-  numbers[#numbers + 1] = int(value)
+  append(numbers, field, value)
 end
 for p in each() do
   local its = of(p)
   local first = redis.call("ZRANGEBYLEX", WAITERS, "[" .. p .. "|", "(" .. p .. "}", "LIMIT", 0, 1)[1]
   local waited = first and math.max(0, now - tonumber(readWaiter(first).since)) or 0
-  for _, value in ipairs({ p, int(its.use), int(its.marked), int(its.queue), int(passOf(p)), int(waited) }) do
-    members[#members + 1] = value
-  end
+  append(members, p, its.use, its.marked, its.queue, passOf(p), waited)
 end
 -- Without holders to list, leases are only looked at when one may have ended.
-if listed > 0 or now >= pool.nextEnd then
+if most > 0 or now >= pool.nextEnd then
   for _, held in ipairs(allLeases()) do
     held.deadline = nearest(held.deadline, now, LIFE)
     if held.deadline > now then
@@ -39,9 +44,8 @@ if listed > 0 or now >= pool.nextEnd then
     return a.fence < b.fence
   end)
 end
-local holders = {}
-for i = 1, math.min(#living, listed) do
-  holders[#holders + 1] = living[i].lease
-  holders[#holders + 1] = redis.call("HGET", LEASES, living[i].lease)
+for i = 1, math.min(#living, most) do
+  local held = living[i]
+  append(holders, held.lease, held.p, held.asked, held.fence, held.since, held.deadline, held.owner)
 end
 return { int(now), numbers, members, holders, int(ended) }

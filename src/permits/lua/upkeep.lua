@@ -1,12 +1,12 @@
 --[[
-  Included after pool.lua by the scripts that look at more than one lease: a pool's first size, its providers, what is past
-  its time, what is asked back, and the places of waiters.
+  Included after pool.lua by the scripts that look at more than one lease: a pool's first size, its providers, what is
+  past its time, what is asked back, and the places of waiters.
 ]]
 --- @include "../../redis/lua/time.lua"
 local WAITERS, PLACES, UNTIL = base .. "waiters", base .. "waiter-places", base .. "waiter-deadlines"
 --- Leases and waiters that one call ends at most.
 local REAP = 64
-local FIRST_SIZE, GRACE, STAY = string.match(ARGV[1], "^%d+ %d+ (%d+) (%d+) (%d+)$")
+local FIRST_SIZE, GRACE, STAY = string.match(settings, "^%d+ %d+ (%d+) (%d+) (%d+)$")
 FIRST_SIZE, GRACE, STAY = tonumber(FIRST_SIZE), tonumber(GRACE), tonumber(STAY)
 local found = redis.call("HMGET", POOL, "names", "settledRunId")
 local names, settledRunId = found[1] or "", found[2] or ""
@@ -37,7 +37,8 @@ local function passOf(p)
 end
 
 local function rewriteLease(lease, held)
-  writeLease(lease, int(held.deadline), held.p, int(held.fence), int(held.since), held.asked, int(held.grace), held.owner)
+  local fence, since = int(held.fence), int(held.since)
+  writeLease(lease, int(held.deadline), held.p, fence, since, held.asked, int(held.grace), held.owner)
 end
 
 --- Asks a lease back (1), or no longer (-1).
@@ -63,9 +64,10 @@ local function lapse(lease, held)
   drop(lease, held, held and held.grace > 0 and "enforce" or "expire", held and held.deadline)
 end
 
+--- nil when it is not readable.
 local function readWaiter(member)
-  local p, seq, since, waiter = string.match(member, "^([^|]+)|(%d+)|%d+|%d+|(%d+)|(.*)$")
-  return { member = member, p = p, seq = seq, since = since, waiter = waiter }
+  local p, since, waiter = string.match(member, "^([^|]+)|%d+|%d+|%d+|(%d+)|(.*)$")
+  return p and { member = member, p = p, since = since, waiter = waiter }
 end
 
 local function removeWaiter(member, p, waiter)
@@ -75,8 +77,8 @@ local function removeWaiter(member, p, waiter)
   of(p).queue, pool.waiting = of(p).queue - 1, pool.waiting - 1
 end
 
---- Redis' clock is behind the one by which the pool was changed last: whatever ends farther away than it can, ends one life,
---- grace, stay or hold from now. So a step back never keeps a dead holder's permit for longer than one lease.
+--- Redis' clock is behind the one by which the pool was changed last: whatever ends farther away than it can, ends one
+--- life, grace, stay or hold from now. So a step back never keeps a dead holder's permit for longer than one lease.
 local function clockWentBack()
   redis.call("HDEL", LEASES, "")
   pool.nextEnd = NEVER
@@ -97,8 +99,8 @@ local function clockWentBack()
   pool.holdUntil, pool.lastGrantAt = nearest(pool.holdUntil, now, LIFE), math.min(pool.lastGrantAt, now)
 end
 
---- Ends what is past its time: at most REAP leases and waiters a call, the oldest first. Leases are only looked at when the
---- earliest of all deadlines (`nextEnd`, which renewals leave behind) has passed. Returns how many leases ended.
+--- Ends what is past its time: at most REAP leases and waiters a call, the oldest first. Leases are only looked at when
+--- the earliest of all deadlines (`nextEnd`, which renewals leave behind) has passed. Returns how many leases ended.
 local function reap()
   if quiet then
     return 0
@@ -162,8 +164,8 @@ local function extend(held)
   pool.nextEnd = math.min(pool.nextEnd, held.deadline)
 end
 
---- Is a lease that was asked back still wanted? Tells its holder, and renews it. Returns µs to live, 1 when it may be kept
---- else 0, µs of grace.
+--- Is a lease that was asked back still wanted? Tells its holder, and renews it. Returns µs to live, 1 when it may be
+--- kept else 0, µs of grace.
 local function renewed(lease, held)
   if held.asked > 0 then
     if pool.used - (pool.marked - 1) <= effective() then

@@ -1,5 +1,5 @@
 /**
- * The kernel metrics of the last hours, for the plot. The elected pod stores one sample at each check, so the series
+ * The kernel metrics of the last hours, for the plot. The pod that checks the fleet stores one sample, so the series
  * is the same in every dashboard and continues while none runs. A gap means that no worker was live.
  */
 import type { Redis } from "ioredis";

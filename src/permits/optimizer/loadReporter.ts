@@ -4,8 +4,8 @@
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "../../core/logger.ts";
-import { mapRedisError } from "../../redis/errors.ts";
 import type { Keys } from "../../redis/keys.ts";
+import { Rounds } from "../../redis/rounds.ts";
 import { loadScript } from "../../redis/scripts.ts";
 
 const reportScript = loadScript(new URL("./lua/reportLoad-3.lua", import.meta.url));
@@ -36,7 +36,6 @@ export interface LoadReporterOptions {
   workerId: string;
   load: () => Load;
   logger: Logger;
-  intervalMs?: number;
 }
 
 export class LoadReporter {
@@ -44,18 +43,20 @@ export class LoadReporter {
   #samples: number[] = [];
   #messages = 0;
   #errors = 0;
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> | undefined;
+  readonly #rounds: Rounds;
 
   constructor(options: LoadReporterOptions) {
     this.#options = options;
+    const { logger } = options;
+    const work = () => this.runOnce();
+    this.#rounds = new Rounds({ everyMs: INTERVAL_MS, work, failed: "load_report_failed", logger });
   }
 
   /** Records the duration of a control operation, ms. */
   sample(ms: number): void {
     this.#samples.push(ms);
     if (this.#samples.length > SAMPLES_KEPT) this.#samples.splice(0, this.#samples.length - SAMPLES_KEPT);
-    if (this.#samples.length >= FLUSH_AT && this.#timer !== undefined) this.#round();
+    if (this.#samples.length >= FLUSH_AT && this.#rounds.started) this.#rounds.now();
   }
 
   /** Runs a control operation and measures its duration, also if it fails: trouble of Redis must show. */
@@ -75,16 +76,12 @@ export class LoadReporter {
   }
 
   start(): void {
-    if (this.#timer !== undefined) return;
-    this.#timer = setInterval(() => this.#round(), this.#options.intervalMs ?? INTERVAL_MS);
-    this.#timer.unref();
+    this.#rounds.start();
   }
 
   /** Sends the remaining samples, and that this worker holds nothing any more. */
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    await this.#running;
+    await this.#rounds.stop();
     await this.runOnce().catch(() => undefined);
     await this.#options.redis
       .hdel(this.#options.keys.workerLoads, this.#options.workerId)
@@ -114,16 +111,5 @@ export class LoadReporter {
       this.#errors += errors;
       throw error;
     }
-  }
-
-  #round(): void {
-    this.#running ??= this.runOnce()
-      .catch((error: unknown) => {
-        const { code, message } = mapRedisError(error);
-        this.#options.logger.debug({ event: "load_report_failed", code }, message);
-      })
-      .finally(() => {
-        this.#running = undefined;
-      });
   }
 }

@@ -1,16 +1,15 @@
 /**
- * Checks the fleet every few seconds, in one elected pod. The election is a lease, but safety does not depend on it:
- * the result of a check is stored only if no other check happened since it read, and only then is it executed.
+ * Checks the fleet every few seconds, in whichever pod comes first. The result of a check is stored only if no other
+ * check happened since it read, and only then is it executed; a check too soon after the last one has no result.
  *
  * A crash between storing and executing leaves a decision that is published but not executed. A revocation is then
  * decided again after the cool-down if it is still needed, a return at the next healthy check. No decision is
  * executed twice.
  */
-import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import type { Logger } from "../../core/logger.ts";
-import { mapRedisError } from "../../redis/errors.ts";
 import type { Keys } from "../../redis/keys.ts";
+import { Rounds } from "../../redis/rounds.ts";
 import { loadScripts } from "../../redis/scripts.ts";
 import {
   blankMemory,
@@ -31,7 +30,7 @@ import {
 } from "./kernelMetrics.ts";
 import { QUOTA_EVENTS_KEPT, quotaEventFields } from "./quotaEvents.ts";
 
-const scripts = loadScripts(import.meta.url, ["lead-1", "resign-1", "remember-3"]);
+const scripts = loadScripts(import.meta.url, ["remember-2"]);
 
 export interface OptimizerServiceOptions {
   redis: Redis;
@@ -42,15 +41,11 @@ export interface OptimizerServiceOptions {
   /** Id of the worker that decides. */
   actor: string;
   settings?: Partial<OptimizerSettings>;
-  /** A dead elected pod is replaced after this long, ms. Default: two and a half checks. */
-  leaseMs?: number;
 }
 
 export type CheckResult =
   | { kind: "checked"; decision: Decision; sight: Sight }
-  /** Another pod is elected. */
-  | { kind: "not_elected" }
-  /** Another check has just happened. */
+  /** The last check, of this pod or another one, is too recent. */
   | { kind: "too_soon" }
   /** Another pod was first. */
   | { kind: "lost" };
@@ -64,44 +59,26 @@ interface Remembered {
 export class OptimizerService {
   readonly #options: OptimizerServiceOptions;
   readonly #settings: OptimizerSettings;
-  readonly #token = randomUUID();
-  readonly #leaseMs: number;
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> | undefined;
+  readonly #rounds: Rounds;
 
   constructor(options: OptimizerServiceOptions) {
     this.#options = options;
     this.#settings = { ...optimizerDefaults, ...options.settings };
-    this.#leaseMs = options.leaseMs ?? this.#settings.intervalMs * 2.5;
+    const { intervalMs: everyMs } = this.#settings;
+    const { logger } = options;
+    this.#rounds = new Rounds({ everyMs, work: () => this.runOnce(), failed: "quota_check_failed", logger });
   }
 
   start(): void {
-    if (this.#timer !== undefined) return;
-    this.#timer = setInterval(() => {
-      this.#running ??= this.#round().finally(() => {
-        this.#running = undefined;
-      });
-    }, this.#settings.intervalMs);
-    this.#timer.unref();
+    this.#rounds.start();
   }
 
-  /** Releases the lease, so that another pod is elected at once. */
-  async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    await this.#running;
-    const { redis, keys } = this.#options;
-    await scripts.resign.run(redis, [keys.optimizerLease], [this.#token]).catch(() => undefined);
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   async runOnce(): Promise<CheckResult> {
     const { redis, keys, pool, metrics, actor, logger } = this.#options;
-    const elected = await scripts.lead.run(
-      redis,
-      [keys.optimizerLease],
-      [this.#token, Math.ceil(this.#leaseMs)],
-    );
-    if (Number(elected) !== 1) return { kind: "not_elected" };
     const remembered = await this.#recall();
     const [figures, shown] = await Promise.all([metrics.figures(), pool.show()]);
     const { size, effective, allocated } = shown;
@@ -112,9 +89,9 @@ export class OptimizerService {
       saturation: figures.saturation,
       pool: { size, effective, allocated },
     };
-    const judged = decide(remembered.memory, sight, this.#settings);
-    if (judged === undefined) return { kind: "too_soon" };
-    const { decision, memory } = judged;
+    const result = decide(remembered.memory, sight, this.#settings);
+    if (result === undefined) return { kind: "too_soon" };
+    const { decision, memory } = result;
     const event = decision.kind === "hold" ? [] : quotaEventFields(decision, sight, actor);
     const kept = [
       ...["breaches", memory.breaches, "coolUntilMs", memory.coolUntilMs],
@@ -122,8 +99,8 @@ export class OptimizerService {
     ];
     const first = await scripts.remember.run(
       redis,
-      [keys.optimizer, keys.quotaEvents, keys.optimizerLease],
-      [this.#token, remembered.version, QUOTA_EVENTS_KEPT, kept.length, ...kept, ...event],
+      [keys.optimizer, keys.quotaEvents],
+      [remembered.version, QUOTA_EVENTS_KEPT, kept.length, ...kept, ...event],
     );
     if (Number(first) !== 1) return { kind: "lost" };
     await keepKernelSample(redis, keys, figures.nowMs, toKernelMetrics(figures, shown));
@@ -156,16 +133,6 @@ export class OptimizerService {
         checkedAtMs: number("checkedAtMs"),
       },
     };
-  }
-
-  async #round(): Promise<void> {
-    try {
-      await this.runOnce();
-    } catch (error) {
-      // A failed check is skipped; the next one follows.
-      const { code, message } = mapRedisError(error);
-      this.#options.logger.debug({ event: "quota_check_failed", code }, message);
-    }
   }
 }
 

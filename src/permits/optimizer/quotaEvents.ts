@@ -23,7 +23,7 @@ export interface QuotaEvent {
   size: number;
   effective: number;
   allocated: number;
-  /** The elected pod, or the operator. */
+  /** The pod that decided, or the operator. */
   actor: string;
 }
 

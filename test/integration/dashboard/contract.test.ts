@@ -87,7 +87,7 @@ describe("/api/kernel-metrics", () => {
     }
   });
 
-  test("keeps a history that the elected worker writes", async () => {
+  test("keeps a history that the workers write", async () => {
     const worker = await dashboard.test.engine.startWorker();
     try {
       await until(async () => {

@@ -24,7 +24,6 @@ test("permits are revoked while Redis is overloaded and all given back when it i
       metrics: metricsReader(redis, keys, pool),
       logger: silentLogger(),
       actor: "w-1",
-      leaseMs: 600_000,
       settings: { intervalMs: INTERVAL_MS, coolDownMs: 3 * INTERVAL_MS },
     });
     // A check's worth of control operations, then the check; the clock of the memory is moved on by one interval.

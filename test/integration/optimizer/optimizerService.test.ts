@@ -22,7 +22,7 @@ function pod(
   keys: Keys,
   pool: PoolInMemory,
   actor: string,
-  options: { leaseMs?: number; coolDownMs?: number; intervalMs?: number } = {},
+  options: { coolDownMs?: number; intervalMs?: number } = {},
 ) {
   return new OptimizerService({
     redis,
@@ -31,7 +31,6 @@ function pod(
     metrics: metricsReader(redis, keys, pool),
     logger: silentLogger(),
     actor,
-    leaseMs: options.leaseMs ?? 60_000,
     settings: { intervalMs: options.intervalMs ?? INTERVAL_MS, coolDownMs: options.coolDownMs ?? 3_600_000 },
   });
 }
@@ -119,39 +118,21 @@ describe("the optimizer", () => {
     });
   });
 
-  test("checks in one pod only, and in another one as soon as that one stops", async () => {
+  test("checks once an interval, in whichever pod comes first, without forgetting what another one saw", async () => {
     const keys = freshKeys();
     const pool = new PoolInMemory();
     const pods = ["w-1", "w-2", "w-3"].map((actor) => pod(keys, pool, actor));
-    const results = await Promise.all(pods.map((one) => one.runOnce()));
-    expect(results.map(({ kind }) => kind).sort()).toEqual(["checked", "not_elected", "not_elected"]);
-    const elected = results.findIndex(({ kind }) => kind === "checked");
-    const rest = pods.filter((_, i) => i !== elected);
-    await pods[elected]!.stop();
-    await makeDue(keys);
-    expect((await rest[0]!.runOnce()).kind).toBe("checked");
-    // A late resignation takes nothing from the one elected since.
-    await pods[elected]!.stop();
-    expect((await rest[1]!.runOnce()).kind).toBe("not_elected");
-  });
-
-  test("goes on in another pod when the elected one dies, without forgetting what was seen", async () => {
-    const keys = freshKeys();
-    const pool = new PoolInMemory();
-    const dying = pod(keys, pool, "w-1", { leaseMs: 50 });
     await slowOperations(keys, 90);
-    await check(dying);
-    const heir = pod(keys, pool, "w-2");
-    let result = await heir.runOnce();
-    while (result.kind === "not_elected") {
-      await slowOperations(keys, 90);
-      await makeDue(keys);
-      result = await heir.runOnce();
-    }
-    expect(result).toMatchObject({ kind: "checked", decision: { kind: "revoke", permits: 2 } });
+    const results = await Promise.all(pods.map((one) => one.runOnce()));
+    expect(results.filter(({ kind }) => kind === "checked")).toHaveLength(1);
+    const rest = pods.filter((_, i) => results[i]!.kind !== "checked");
+    await slowOperations(keys, 90);
+    await makeDue(keys);
+    expect((await check(rest[0]!)).decision).toMatchObject({ kind: "revoke", permits: 2 });
+    expect((await rest[1]!.runOnce()).kind).toBe("too_soon");
   });
 
-  test("does nothing in a pod that slept through its lease while another one decided", async () => {
+  test("does nothing in a pod that slept while another one decided", async () => {
     const keys = freshKeys();
     const pool = new PoolInMemory();
     const sleeper = pod(keys, pool, "w-1");
@@ -164,7 +145,6 @@ describe("the optimizer", () => {
     pool.onShow = async () => {
       if (!asleep) return;
       asleep = false;
-      await redis.del(keys.optimizerLease);
       expect(await other.runOnce()).toMatchObject({ kind: "checked", decision: { kind: "revoke" } });
     };
     expect((await sleeper.runOnce()).kind).toBe("lost");
@@ -172,26 +152,6 @@ describe("the optimizer", () => {
     expect((await quotaEvents(redis, keys, { limit: 10 })).entries.map(({ actor }) => actor)).toEqual([
       "w-2",
     ]);
-  });
-
-  test("does nothing in a pod that another one was elected after, though that one has not checked yet", async () => {
-    const keys = freshKeys();
-    const pool = new PoolInMemory();
-    pool.onShow = async () => {
-      await redis.set(keys.optimizerLease, "another");
-    };
-    expect((await pod(keys, pool, "w-1").runOnce()).kind).toBe("lost");
-    expect(await redis.exists(keys.optimizer)).toBe(0);
-  });
-
-  test("does nothing either when it is elected again meanwhile, but somebody checked in between", async () => {
-    const keys = freshKeys();
-    const pool = new PoolInMemory();
-    const service = pod(keys, pool, "w-1");
-    pool.onShow = async () => {
-      await redis.hset(keys.optimizer, "version", 41);
-    };
-    expect((await service.runOnce()).kind).toBe("lost");
   });
 
   test("takes two looks at one moment for one check", async () => {
@@ -206,7 +166,7 @@ describe("the optimizer", () => {
     expect(pool.asked).toEqual([]);
   });
 
-  test("checks by itself until it is stopped, and then leaves the election", async () => {
+  test("checks by itself until it is stopped", async () => {
     const keys = freshKeys();
     const pool = new PoolInMemory();
     const service = pod(keys, pool, "w-1", { intervalMs: 20 });
@@ -216,7 +176,6 @@ describe("the optimizer", () => {
     service.start();
     await looked;
     await service.stop();
-    expect(await redis.exists(keys.optimizerLease)).toBe(0);
     expect(Number(await redis.hget(keys.optimizer, "version"))).toBeGreaterThanOrEqual(1);
   });
 });

@@ -187,8 +187,8 @@ describe("a check", () => {
   const remembered = { breaches: 1, coolUntilMs: 0, checkedAtMs: 100_000 };
 
   test("right after another one does not count", () => {
-    expect(decide(remembered, { ...sight, nowMs: 102_499 }, settings)).toBeUndefined();
-    expect(decide(remembered, { ...sight, nowMs: 102_500 }, settings)?.decision.kind).toBe("revoke");
+    expect(decide(remembered, { ...sight, nowMs: 103_999 }, settings)).toBeUndefined();
+    expect(decide(remembered, { ...sight, nowMs: 104_000 }, settings)?.decision.kind).toBe("revoke");
   });
 
   test("long after the last one is not in a row with it", () => {
