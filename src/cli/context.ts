@@ -1,10 +1,14 @@
 /** The environment of a command. `main.ts` provides the real process; tests provide a fake one. */
 import type { Writable } from "node:stream";
+import type { Redis } from "ioredis";
+import type { Config } from "../config/index.ts";
+import type { Logger } from "../core/logger.ts";
+import type { Engine, StopOptions, StopReport } from "../engine/api.ts";
+import type { RedisChoice } from "../session/openMirror.ts";
 import type { HealthSubject } from "../workers/healthServer.ts";
 import type { Answering } from "../workers/supervision/answer.ts";
-import type { Session, SessionRequest } from "./sessionTypes.ts";
 
-export type Terminal = Writable & { isTTY?: boolean; columns?: number };
+export type Terminal = Writable & { isTTY?: boolean; columns?: number; rows?: number };
 
 /** The signals with which a user or a platform stops the process. */
 export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
@@ -15,6 +19,15 @@ export interface Interrupts {
   readonly caught: StopSignal | undefined;
   /** Stops listening: the next signal has its default effect. */
   release(): void;
+}
+
+/** Options of every command; they override environment and file. */
+export interface GlobalFlags {
+  config?: string;
+  redisUrl?: string;
+  dataDir?: string;
+  prefix?: string;
+  logLevel?: string;
 }
 
 export interface CliContext {
@@ -34,5 +47,36 @@ export interface CliContext {
   open(request: SessionRequest): Promise<Session>;
 }
 
-/** Set by a command: the exit code of the process. */
-export type Finish = (exitCode: number) => void;
+export interface SessionRequest extends RedisChoice {
+  /** command: gives up on Redis after 5 s at start and 120 s later; service: waits without limit. */
+  patience: "command" | "service";
+  flags: GlobalFlags;
+  /** Skips the check of the server; the caller checks. */
+  anyRedis?: boolean;
+  /** Replaces the process's environment. */
+  env?: NodeJS.ProcessEnv;
+  /** Destination of formatted log lines; default: stderr. */
+  logTo?: (line: string) => void;
+  /** Called once, before the wait for Redis: for services that answer meanwhile. */
+  onConfig?: (known: { config: Config; logger: Logger }) => Promise<void>;
+}
+
+export interface Session {
+  readonly engine: Engine;
+  readonly config: Config;
+  /** For commands that only look at the server. */
+  readonly redis: Redis;
+  readonly logger: Logger;
+  /** For child processes. */
+  readonly redisUrl: string;
+  /** The same for display, without secrets. */
+  readonly redisDisplay: string;
+  /** Path of the local server's data, when one is used. */
+  readonly localStore: string | undefined;
+  /** Set when cve loads from NVD itself without an API key. */
+  readonly keyless: boolean;
+  /** Fires, with SYS_REDIS_UNREACHABLE as reason, when Redis stayed away for too long. */
+  readonly lost: AbortSignal;
+  /** Releases everything; a second call has no further effect. Never rejects. */
+  close(options?: StopOptions): Promise<StopReport>;
+}

@@ -1,9 +1,8 @@
 /** The process behind `uee`: real streams, real signals, one exit. */
 import { answerPings } from "../workers/supervision/answer.ts";
 import type { CliContext } from "./context.ts";
-import { EXIT } from "./exitCodes.ts";
-import { printFailure } from "./failures.ts";
-import { watchSignals } from "./interrupts.ts";
+import { EXIT, watchSignals } from "./exits.ts";
+import { printFailure } from "./output.ts";
 import { runCli } from "./program.ts";
 
 const context: CliContext = {
@@ -39,7 +38,7 @@ function leave(code: number): never {
 }
 
 // A child of `uee up` must not outlive it: its channel closes however the parent ends. A service that handles signals
-// stops in order (interrupts.ts); any other command exits.
+// stops in order (exits.ts); any other command exits.
 if (process.channel) {
   process.once("disconnect", () => {
     if (process.listenerCount("SIGTERM") === 0) process.kill(process.pid, "SIGTERM");

@@ -1,30 +1,40 @@
 /** The command tree, and the only place that turns an outcome into an exit code. */
 import { Command, CommanderError, Option } from "commander";
 import { version } from "../engine/version.ts";
-import { defineBreakers } from "./commands/breakers.ts";
-import { defineChanges } from "./commands/changes.ts";
-import { defineCheckpoints } from "./commands/checkpoints.ts";
-import { defineConfig } from "./commands/config.ts";
-import { defineDashboard } from "./commands/dashboard.ts";
-import { defineDemo } from "./commands/demo.ts";
-import { defineDlq } from "./commands/dlq.ts";
-import { defineDoctor } from "./commands/doctor.ts";
-import { defineErrors } from "./commands/errors.ts";
-import { defineExport } from "./commands/export.ts";
-import { defineGet } from "./commands/get.ts";
-import { defineHistory } from "./commands/history.ts";
-import { definePermits } from "./commands/permits.ts";
-import { defineProviderActions } from "./commands/providerActions.ts";
-import { defineRun } from "./commands/run.ts";
-import { defineSchedules } from "./commands/schedules.ts";
-import { defineSimulate } from "./commands/simulate.ts";
-import { defineStatus } from "./commands/status.ts";
-import { defineUp } from "./commands/up.ts";
-import { defineWorker } from "./commands/worker.ts";
-import type { CliContext, Finish } from "./context.ts";
-import { EXIT, exitOfError } from "./exitCodes.ts";
-import { printFailure } from "./failures.ts";
-import { allSettings, commonSettings, type SettingFlag } from "./settingFlags.ts";
+import { addCommand, type CommandSpec } from "./command.ts";
+import { breakers } from "./commands/breakers.ts";
+import { changes } from "./commands/changes.ts";
+import { checkpoints } from "./commands/checkpoints.ts";
+import { config } from "./commands/config.ts";
+import { dashboard } from "./commands/dashboard.ts";
+import { demo } from "./commands/demo.ts";
+import { dlq } from "./commands/dlqActions.ts";
+import { doctor } from "./commands/doctor.ts";
+import { errors } from "./commands/errors.ts";
+import { exportCommand } from "./commands/export.ts";
+import { get } from "./commands/get.ts";
+import { history } from "./commands/history.ts";
+import { permits } from "./commands/permits.ts";
+import { providerActions } from "./commands/providerActions.ts";
+import { run } from "./commands/run.ts";
+import { schedules } from "./commands/schedules.ts";
+import { simulate } from "./commands/simulate.ts";
+import { status } from "./commands/status.ts";
+import { up } from "./commands/up.ts";
+import { worker } from "./commands/worker.ts";
+import type { CliContext } from "./context.ts";
+import { EXIT, exitOfError } from "./exits.ts";
+import { printFailure } from "./output.ts";
+
+/** The order of the help. */
+const groups: Readonly<Record<string, readonly CommandSpec[]>> = {
+  "Mirror:": [run, status, history, checkpoints, dlq],
+  "Govern:": [...providerActions, permits, breakers, schedules],
+  "Read:": [get, exportCommand, changes],
+  "Services:": [up, worker, dashboard],
+  "Find out:": [doctor, config, errors],
+  "Try out:": [demo, simulate],
+};
 
 const description =
   "UEE keeps a complete, current mirror of public security catalogues in Redis. Providers: <providers>.";
@@ -40,6 +50,32 @@ Exit codes: 0 done; 1 a run ended other than complete, refused, not found; 2 wro
 3 Redis unreachable; 130/143 interrupted.
 Settings come from the environment, a file and flags; \`uee config\` shows them all.`;
 
+interface SettingFlag {
+  /** In commander's notation: `--data-dir <path>`. */
+  flags: string;
+  description: string;
+}
+
+/**
+ * Every setting is also a flag. The frequent ones are always known; the others are looked up in the configuration's
+ * schema only when a flag is unknown to the command, so that a usual start loads no schema.
+ */
+const commonSettings: readonly SettingFlag[] = [
+  { flags: "--redis-url <url>", description: "Redis to use, instead of REDIS_URL" },
+  { flags: "--data-dir <path>", description: "where a local Redis keeps its data (default: ./.uee)" },
+  { flags: "--prefix <name>", description: "prefix of all keys and queues (default: uee)" },
+  { flags: "--log-level <level>", description: "fatal, error, warn, info, debug, trace or silent" },
+];
+
+async function allSettings(): Promise<SettingFlag[]> {
+  const { allFields, flagOf, metaOf } = await import("../config/fields.ts");
+  const { providers } = await import("../providers/registry.ts");
+  return Object.entries(allFields(providers)).map(([key, type]) => ({
+    flags: `${flagOf(key)} <value>`,
+    description: metaOf(type).description,
+  }));
+}
+
 interface ProgramFacts {
   moreSettings?: readonly SettingFlag[];
   /** For help: `<providers>` in a text stands for them. */
@@ -48,7 +84,7 @@ interface ProgramFacts {
 
 function buildProgram(
   context: CliContext,
-  finish: Finish,
+  finish: (exitCode: number) => void,
   { moreSettings = [], providerNames = [] }: ProgramFacts = {},
 ): Command {
   const named = (text: string): string => text.replace("<providers>", providerNames.join(", "));
@@ -78,40 +114,18 @@ function buildProgram(
     if (!common.has(flags.split(" ")[0])) program.addOption(new Option(flags, description).hideHelp());
   }
 
-  program.commandsGroup("Mirror:");
-  defineRun(program, context, finish);
-  defineStatus(program, context, finish);
-  defineHistory(program, context, finish);
-  defineCheckpoints(program, context, finish);
-  defineDlq(program, context, finish);
-  program.commandsGroup("Govern:");
-  defineProviderActions(program, context, finish);
-  definePermits(program, context, finish);
-  defineBreakers(program, context, finish);
-  defineSchedules(program, context, finish);
-  program.commandsGroup("Read:");
-  defineGet(program, context, finish);
-  defineExport(program, context, finish);
-  defineChanges(program, context, finish);
-  program.commandsGroup("Services:");
-  defineUp(program, context, finish);
-  defineWorker(program, context, finish);
-  defineDashboard(program, context, finish);
-  program.commandsGroup("Find out:");
-  program.helpCommand("help [command]", "show help of a command");
-  defineDoctor(program, context, finish);
-  defineConfig(program, context, finish);
-  defineErrors(program, context, finish);
-  program.commandsGroup("Try out:");
-  defineDemo(program, context, finish);
-  defineSimulate(program, context, finish);
+  for (const [group, commands] of Object.entries(groups)) {
+    program.commandsGroup(group);
+    if (group === "Find out:") program.helpCommand("help [command]", "show help of a command");
+    for (const one of commands) addCommand(program, one, context, finish);
+  }
   return program;
 }
 
 /** Runs one command line (without node and script) and returns the exit code. */
 export async function runCli(argv: readonly string[], context: CliContext): Promise<number> {
   let exitCode: number = EXIT.done;
-  const finish: Finish = (code) => {
+  const finish = (code: number): void => {
     exitCode = code;
   };
   const json = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : undefined).includes("--json");

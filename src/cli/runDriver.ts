@@ -13,8 +13,8 @@ import { asRunError, nothingYet, pausedSummary, summaryOf } from "../session/run
 import { outlastingRedis, seeThrough, workHere } from "../session/seeThrough.ts";
 import { gaveUpWaiting, waitedFor, waitedForRedis } from "../session/waitedFor.ts";
 import { orAborted } from "../session/within.ts";
-import type { ProgressView } from "./progressView.ts";
-import type { Session } from "./sessionTypes.ts";
+import type { Session } from "./context.ts";
+import type { ProgressView } from "./render/progress.ts";
 
 export interface DriveOptions {
   mode: RunMode;

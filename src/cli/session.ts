@@ -3,12 +3,10 @@
  * so that help and usage errors appear at once.
  */
 import { type Config, type LoadedConfig, loadConfig } from "../config/index.ts";
-import { isKeyless } from "../session/engineSettings.ts";
-import { openMirror } from "../session/openMirror.ts";
-import type { CliContext } from "./context.ts";
+import { isKeyless, openMirror } from "../session/openMirror.ts";
+import type { CliContext, Session, SessionRequest } from "./context.ts";
 import { type CommandLog, type LogLook, makeCommandLog } from "./logging.ts";
-import { styleFor, wantsColours } from "./render/style.ts";
-import type { Session, SessionRequest } from "./sessionTypes.ts";
+import { styleFor, wantsColours } from "./render/text.ts";
 
 /** How long closing waits for a Redis that may be gone, ms. */
 const closeDeadlineMs = 5_000;
@@ -33,7 +31,7 @@ export async function openSession(
       // Reading is allowed wherever the mirror is; only writers require a safe configuration of Redis.
       fit: request.redis !== "existing" && !request.anyRedis,
       onChosen: async () => request.onConfig?.({ config, logger: log.logger }),
-      ...(request.signal === undefined ? {} : { signal: request.signal }),
+      signal: request.signal,
     });
     return {
       engine: mirror.engine,

@@ -1,15 +1,64 @@
 /** Opens the mirror: the chosen Redis, a connection that reports outages, and the engine on top. */
 import type { Config } from "../config/index.ts";
-import { isUeeError } from "../core/errors.ts";
+import { isUeeError, UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import { formatRough } from "../core/time.ts";
 import type { Engine, StopOptions, StopReport } from "../engine/api.ts";
-import { openEngine } from "../engine.ts";
+import { type EngineSettings, openEngine } from "../engine.ts";
 import type { AnyProvider } from "../providers/contract.ts";
+import { providers as registered } from "../providers/registry.ts";
 import { assertRedisFit } from "../redis/checks.ts";
 import { type ConnectOptions, connectRedis, type RedisConnections } from "../redis/connect.ts";
-import { chooseRedis, type RedisChoice } from "./chooseRedis.ts";
-import { engineSettings } from "./engineSettings.ts";
-import { watchOutages } from "./outageWatch.ts";
+
+export interface RedisChoice {
+  /**
+   * managed: without REDIS_URL a local server is started (and created if there is none);
+   * existing: without REDIS_URL the local store is read if there is one, else SYS_NO_STORE;
+   * required: without REDIS_URL SYS_REDIS_REQUIRED;
+   * private: a local server of the data directory, stopped at close.
+   */
+  redis: "managed" | "existing" | "required" | "private";
+  /** Stops the wait for Redis. */
+  signal?: AbortSignal;
+}
+
+interface ChosenRedis {
+  url: string;
+  /** The local server's data directory. */
+  localStore: string | undefined;
+  /** Releases a local server: it stops when no process uses it any more, a private one at once. */
+  release(): Promise<void>;
+}
+
+/** Which Redis a command uses: the one named, or the local server of the data directory. */
+export async function chooseRedis(
+  request: RedisChoice,
+  config: Config,
+  say: (message: string) => void,
+): Promise<ChosenRedis> {
+  const isPrivate = request.redis === "private";
+  if (config.redisUrl !== undefined && !isPrivate) {
+    return { url: config.redisUrl, localStore: undefined, release: async () => {} };
+  }
+  if (request.redis === "required") throw new UeeError("SYS_REDIS_REQUIRED");
+  const { localRedis, stopLocalRedis } = await import("../redis/local/localRedis.ts");
+  const local = await localRedis({
+    dataDir: config.dataDir,
+    create: request.redis !== "existing",
+    idleMs: config.localRedisIdle,
+    onLoading: () => say("The local Redis is loading its data."),
+    maxMemoryBytes: config.localRedisMaxMemory,
+    signal: request.signal,
+  });
+  return {
+    url: local.url,
+    localStore: local.path,
+    release: async () => {
+      local.release();
+      if (isPrivate) await stopLocalRedis(config.dataDir);
+    },
+  };
+}
 
 export interface MirrorRequest extends RedisChoice {
   config: Config;
@@ -55,8 +104,8 @@ export async function openMirror(request: MirrorRequest): Promise<OpenMirror> {
       url: chosen.url,
       name: request.name,
       onState: watch.onState,
-      ...(config.redisTlsCa === undefined ? {} : { tlsCaFile: config.redisTlsCa }),
-      ...(signal === undefined ? {} : { signal }),
+      tlsCaFile: config.redisTlsCa,
+      signal,
     });
     connections = redis;
     const assertFit = async (): Promise<void> => {
@@ -66,7 +115,7 @@ export async function openMirror(request: MirrorRequest): Promise<OpenMirror> {
     };
     if (request.fit) await assertFit();
     const settings = engineSettings(config, providers);
-    const engine = await openEngine({ settings, redis, logger, ...(providers ? { providers } : {}) });
+    const engine = await openEngine({ settings, redis, logger, providers });
     let closing: Promise<StopReport> | undefined;
     return {
       engine,
@@ -109,4 +158,81 @@ async function connect(
       if (!told) say(`${error.detail} Waiting for it.`);
     }
   }
+}
+
+interface OutageWatch {
+  /** Fires, with the error as reason, when one outage lasted longer than the limit. */
+  readonly lost: AbortSignal;
+  onState(state: "lost" | "back", reason: string): void;
+  close(): void;
+}
+
+/**
+ * Redis may be away for a while during a run; this decides when an outage has lasted too long.
+ *
+ * @param limitMs Infinity: waits for ever
+ */
+export function watchOutages(limitMs: number, say: (message: string) => void): OutageWatch {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    lost: controller.signal,
+    onState(state, reason) {
+      clearTimeout(timer);
+      timer = undefined;
+      if (state === "back") return say("Redis is back; going on.");
+      const patience = Number.isFinite(limitMs) ? ` for up to ${formatRough(limitMs)}` : "";
+      say(`Redis is away (${reason}); waiting${patience}.`);
+      if (!Number.isFinite(limitMs)) return;
+      timer = setTimeout(() => {
+        controller.abort(
+          new UeeError("SYS_REDIS_UNREACHABLE", `Redis stayed away for ${formatRough(limitMs)} (${reason}).`),
+        );
+      }, limitMs);
+    },
+    close: () => clearTimeout(timer),
+  };
+}
+
+export const isKeyless = ({ nvdApiKey, providers: own }: Config): boolean =>
+  nvdApiKey === undefined && own.cve?.url === undefined && own.cve?.rate === undefined;
+
+/**
+ * The engine's settings as the configuration has them.
+ *
+ * @param providers those that the configuration was read for
+ */
+export function engineSettings(
+  config: Config,
+  providers: readonly AnyProvider[] = registered,
+): EngineSettings {
+  const own = Object.fromEntries(
+    providers.map(({ name, upstream }) => {
+      const { url, rate, pageSize, schedule, fullSchedule } = config.providers[name] ?? {};
+      const apiKey = upstream.apiKeyEnv === "NVD_API_KEY" ? config.nvdApiKey : undefined;
+      const scheduled = schedule || fullSchedule ? { incremental: schedule, full: fullSchedule } : undefined;
+      return [name, { url, apiKey, rate, pageSize, schedule: scheduled }];
+    }),
+  );
+  return {
+    prefix: config.prefix,
+    providers: own,
+    concurrency: config.concurrency,
+    inflightBytes: config.inflightBytes,
+    permits: config.permits,
+    errorRate: config.errorRate,
+    errorMinimum: config.errorMinimum,
+    deadLetterLimit: config.deadLetterLimit,
+    deadLetterBytes: config.deadLetterBytes,
+    bufferRecords: config.bufferRecords,
+    schedules: config.schedules === "on",
+    waitScale: config.waitScale,
+    changesLimit: config.changesLimit,
+    timeouts: {
+      connectMs: config.connectTimeout,
+      headersMs: config.headersTimeout,
+      idleMs: config.idleTimeout,
+      totalMs: config.totalTimeout,
+    },
+  };
 }

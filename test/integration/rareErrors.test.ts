@@ -7,7 +7,7 @@ import { makeLogger, silentLogger } from "../../src/core/logger.ts";
 import { listenDashboard } from "../../src/dashboard/listen.ts";
 import type { EngineSettings, OpenEngineOptions } from "../../src/engine.ts";
 import type { AnyProvider, ExtractContext, Extracted } from "../../src/providers/contract.ts";
-import { chooseRedis } from "../../src/session/chooseRedis.ts";
+import { chooseRedis } from "../../src/session/openMirror.ts";
 import { idleProvider } from "../support/idleProvider.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { openTestEngine, type TestEngine } from "../support/testEngine.ts";

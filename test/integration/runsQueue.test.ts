@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { Queue, QueueEvents } from "bullmq";
-import { checkFleet } from "../../src/cli/doctor/fleetChecks.ts";
+import { checkFleet } from "../../src/cli/doctor/checks.ts";
 import { fleetProblems } from "../../src/session/problems.ts";
 import { type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";

@@ -1,43 +1,43 @@
-import { type Command, Option } from "commander";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { ChangeEntry } from "../../records/contract.ts";
 import type { Simulator } from "../../simulator/index.ts";
-import { personHere } from "../actor.ts";
-import { parseCount } from "../arguments.ts";
-import type { CliContext, Finish, Interrupts } from "../context.ts";
-import { changeLine, closingLine, comparisonLine, demoFaults, faultLine, movedLine } from "../demo/story.ts";
-import { EXIT, exitOfRuns, exitOfSignal } from "../exitCodes.ts";
-import { invocation } from "../invocation.ts";
-
-import { makeProgressView, type ProgressView } from "../progressView.ts";
+import { parseCount, person } from "../arguments.ts";
+import { command, lookOf } from "../command.ts";
+import type { CliContext, Interrupts, Session } from "../context.ts";
+import {
+  changeLine,
+  closingLine,
+  compareWithUpstream,
+  comparisonLine,
+  demoFaults,
+  faultLine,
+  movedLine,
+} from "../demoStory.ts";
+import { EXIT, exitOfRuns, exitOfSignal } from "../exits.ts";
+import { invocation } from "../output.ts";
+import { makeProgressView, type ProgressView } from "../render/progress.ts";
 import { nextLines, runErrors, runTable } from "../render/runSummary.ts";
-import { type Style, styleFor, widthOf } from "../render/style.ts";
+import { type Style, styleFor } from "../render/text.ts";
 import { driveRuns } from "../runDriver.ts";
-import type { Session } from "../sessionTypes.ts";
 import { environmentOf } from "./simulate.ts";
 
-interface DemoFlags {
-  cves: string;
-}
+export const demo = command({
+  name: "demo",
+  summary: "show the main job end to end against a local simulator, in under a minute",
+  description:
+    "Starts a simulator and a Redis of its own, mirrors every provider while the upstreams fail on purpose, " +
+    "follows their changes, compares, and removes everything again. Needs no network and touches no settings.",
+  options: { "--cves <n>": "generated CVEs (default: 5000)" },
+  examples: ["uee demo", "uee demo --cves 50000"],
+  run: (context, flags) =>
+    perform(context, parseCount(flags.cves ?? "5000", "--cves", { min: 100, max: 400_000 })),
+});
 
-export function defineDemo(program: Command, context: CliContext, finish: Finish): void {
-  program
-    .command("demo")
-    .summary("show the main job end to end against a local simulator, in under a minute")
-    .description(
-      "Starts a simulator and a Redis of its own, mirrors every provider while the upstreams fail on purpose, " +
-        "follows their changes, compares, and removes everything again. Needs no network and touches no settings.",
-    )
-    .addOption(new Option("--cves <n>", "generated CVEs").default("5000", "5000"))
-    .addHelpText("after", "\nExamples:\n  $ uee demo\n  $ uee demo --cves 50000")
-    .action(async (options: DemoFlags) => {
-      finish(await demo(context, parseCount(options.cves, "--cves", { min: 100, max: 400_000 })));
-    });
-}
-
-async function demo(context: CliContext, cves: number): Promise<number> {
+async function perform(context: CliContext, cves: number): Promise<number> {
   const startedAt = context.now();
   const { startSimulator, upstreamNames } = await import("../../simulator/index.ts");
-  const { makeSurroundings } = await import("../demo/surroundings.ts");
   const interrupts = context.interrupts();
   const stage = makeStage(context);
   stage.say(
@@ -59,8 +59,14 @@ async function demo(context: CliContext, cves: number): Promise<number> {
       signal: interrupts.signal,
     });
     try {
-      const acts = { context, session, simulator, interrupts, stage, providers: upstreamNames };
-      const exitCode = await play(acts);
+      const exitCode = await play({
+        context,
+        session,
+        simulator,
+        interrupts,
+        stage,
+        providers: upstreamNames,
+      });
       if (interrupts.caught) return exitOfSignal(interrupts.caught);
       if (exitCode !== EXIT.done) return exitCode;
       const { providers } = await session.engine.status();
@@ -132,19 +138,15 @@ async function mirror(acts: Acts, mode: "full" | "incremental"): Promise<number>
   stage.show(view);
   try {
     const { runs } = await driveRuns(session, providers, {
-      mode,
-      allowShrink: false,
-      actor: personHere(context.env),
-      reason: "uee demo",
-      allowOlder: false,
-      wait: true,
+      ...{ mode, allowShrink: false, allowOlder: false, wait: true },
+      ...person(context, "uee demo"),
       interrupted: interrupts.signal,
       view,
       say: view.log,
     });
     view.stop();
     if (interrupts.caught) return exitOfSignal(interrupts.caught);
-    stage.say(...runTable(runs, stage.style, widthOf(context.stdout)), ...runErrors(runs, stage.style));
+    stage.say(...runTable(runs, lookOf(context)), ...runErrors(runs, stage.style));
     return exitOfRuns(runs);
   } finally {
     view.stop();
@@ -153,7 +155,6 @@ async function mirror(acts: Acts, mode: "full" | "incremental"): Promise<number>
 }
 
 async function isEqual({ session, simulator, stage, providers }: Acts): Promise<boolean> {
-  const { compareWithUpstream } = await import("../demo/compare.ts");
   const results = [];
   for (const provider of providers)
     results.push(await compareWithUpstream(session.engine, simulator, provider));
@@ -197,12 +198,10 @@ function makeStage(context: CliContext): Stage {
 
 function farewell(context: CliContext, style: Style): string[] {
   const uee = invocation(context);
+  const real = "the real upstreams: about 19 min without NVD_API_KEY, a few with it";
   return nextLines(
     [
-      {
-        command: `${uee} run all --wait`,
-        why: "the real upstreams: about 19 min without NVD_API_KEY, a few with it",
-      },
+      { command: `${uee} run all --wait`, why: real },
       { command: `${uee} doctor`, why: "check first that everything is ready" },
       { command: `${uee} simulate --cves 50000`, why: "try the simulator and its faults" },
       { command: `${uee} up --workers 4`, why: "a fleet on this machine" },
@@ -210,4 +209,41 @@ function farewell(context: CliContext, style: Style): string[] {
     ],
     style,
   );
+}
+
+/**
+ * An isolated environment: it uses none of the caller's settings, store or network, and leaves nothing behind.
+ */
+interface Surroundings {
+  env: NodeJS.ProcessEnv;
+  remove(): Promise<void>;
+}
+
+async function makeSurroundings(
+  caller: NodeJS.ProcessEnv,
+  upstreams: Record<string, string>,
+): Promise<Surroundings> {
+  const directory = await mkdtemp(join(tmpdir(), "uee-demo-"));
+  // An empty file, so that the configuration of the working directory is not read.
+  const file = join(directory, "config.json");
+  await writeFile(file, "{}");
+  const env = Object.fromEntries(
+    Object.entries(caller).filter(
+      ([name]) =>
+        !name.startsWith("UEE_") && name !== "REDIS_URL" && name !== "REDIS_TLS_CA" && name !== "NVD_API_KEY",
+    ),
+  );
+  return {
+    env: {
+      ...env,
+      ...upstreams,
+      UEE_CONFIG: file,
+      UEE_DATA_DIR: join(directory, "data"),
+      // The upstreams fail on purpose here; production waits would only delay the demo.
+      UEE_WAIT_SCALE: "0.02",
+      // These failures are summarised in one line at the end.
+      UEE_LOG_LEVEL: caller.UEE_LOG_LEVEL ?? "error",
+    },
+    remove: () => rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }),
+  };
 }

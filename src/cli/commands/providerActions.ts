@@ -1,34 +1,21 @@
 /** `uee pause`, `resume` and `stop`: an operator's actions on a provider. */
-
-import type { Command } from "commander";
 import type { NamedRequest } from "../../core/actor.ts";
 import { isUeeError } from "../../core/errors.ts";
 import type { Engine, MachineStatus } from "../../engine/api.ts";
 import { isRedisTrouble } from "../../redis/errors.ts";
 import { asRunError } from "../../session/runSummaries.ts";
-import { personHere } from "../actor.ts";
-import { parseProviders, parseReason } from "../arguments.ts";
-import type { CliContext, Finish } from "../context.ts";
-import { EXIT } from "../exitCodes.ts";
-import { printFailure, printJson } from "../failures.ts";
-import { oneLine, paintMachineState, situationWithReason } from "../render/machine.ts";
-import { styleFor } from "../render/style.ts";
-import type { GlobalFlags } from "../sessionTypes.ts";
-import { withSession } from "../withSession.ts";
-
-interface ActionFlags extends GlobalFlags {
-  reason?: string;
-  json?: boolean;
-}
-
-type ActionName = "pause" | "resume" | "stop";
+import { parseProviders, person } from "../arguments.ts";
+import { type CommandSpec, command, jsonOption, lookOf, withSession } from "../command.ts";
+import type { CliContext } from "../context.ts";
+import { EXIT } from "../exits.ts";
+import { printFailure, printJson } from "../output.ts";
+import { oneLine, paintMachineState, situationWithReason, styleFor } from "../render/text.ts";
 
 interface Action {
-  name: ActionName;
+  name: "pause" | "resume" | "stop";
   summary: string;
   description: string;
-  reasonFor: string;
-  examples: string;
+  examples: readonly string[];
   /** The next steps that follow from the new state. */
   consequence: (provider: string, machine: MachineStatus) => string;
 }
@@ -40,10 +27,7 @@ const actions: readonly Action[] = [
     description:
       "New batches stop at once, running ones at their next safe point. The pause outlasts restarts, deploys and " +
       "schedules. A provider that is already paused keeps its first reason and author.",
-    reasonFor: "reason; `uee status` and `uee history` show it",
-    examples: `
-  $ uee pause cve --reason "NVD announced maintenance"
-  $ uee pause all`,
+    examples: ['uee pause cve --reason "NVD announced maintenance"', "uee pause all"],
     consequence: (provider) => `nothing starts until \`uee resume ${provider}\``,
   },
   {
@@ -52,10 +36,7 @@ const actions: readonly Action[] = [
     description:
       "Ends a pause, set by an operator or after too many errors. An open run continues from its checkpoint; if none is " +
       "open the next one may open.",
-    reasonFor: "reason; `uee history` shows it",
-    examples: `
-  $ uee resume cve --reason "maintenance is over"
-  $ uee resume cve && uee run cve --wait`,
+    examples: ['uee resume cve --reason "maintenance is over"', "uee resume cve && uee run cve --wait"],
     consequence: (_provider, { state }) =>
       state === "TERMINATED" || state === "IDLE"
         ? "no run is open; the next one may open"
@@ -67,59 +48,47 @@ const actions: readonly Action[] = [
     description:
       "Cancels the planned batches of the open run and closes it as stopped: it cannot be resumed. Committed batches stay, " +
       "the watermark does not move, and the next `uee run` opens a new run.",
-    reasonFor: "reason; `uee history` shows it",
-    examples: `
-  $ uee stop cve --reason "wrong upstream configured"
-  $ uee stop cve cwe --json | jq '.providers[] | {provider, state: .machine.state}'`,
+    examples: [
+      'uee stop cve --reason "wrong upstream configured"',
+      "uee stop cve cwe --json | jq '.providers[] | {provider, state: .machine.state}'",
+    ],
     consequence: () => "no run is open; committed batches stay",
   },
 ];
 
-export function defineProviderActions(program: Command, context: CliContext, finish: Finish): void {
-  for (const action of actions) {
-    program
-      .command(action.name)
-      .summary(action.summary)
-      .description(action.description)
-      .argument("<provider...>", "<providers> or all")
-      .option("--reason <text>", action.reasonFor)
-      .option("--json", "print one JSON document")
-      .addHelpText(
-        "after",
-        `\nA provider whose state does not allow it is refused: exit 1, with the states that would.\n\nExamples:${action.examples}`,
-      )
-      .action(async (words: string[], _options: unknown, command: Command) => {
-        finish(await act(context, action, words, command.optsWithGlobals<ActionFlags>()));
+export const providerActions: readonly CommandSpec[] = actions.map((action) =>
+  command({
+    ...action,
+    arguments: { "<provider...>": "<providers> or all" },
+    options: { "--reason <text>": "reason; `uee status` and `uee history` show it", ...jsonOption },
+    note: "A provider whose state does not allow it is refused: exit 1, with the states that would.",
+    async run(context, flags, words) {
+      const names = await parseProviders(context, words);
+      const by = person(context, flags.reason);
+      return withSession(context, { redis: "existing", flags }, async ({ engine }) => {
+        const results: Result[] = [];
+        for (const provider of names) results.push(await ask(engine, action.name, provider, by));
+        if (flags.json) printJson(context, { providers: results.map(jsonOf) });
+        for (const result of results) {
+          if ("error" in result) printFailure(context, result.error, { json: false });
+          else if (!flags.json) context.stdout.write(textOf(context, action, result));
+        }
+        if (action.name === "resume") await warnWithoutWorker(context, engine, results);
+        return results.some((result) => "error" in result) ? EXIT.failed : EXIT.done;
       });
-  }
-}
+    },
+  }),
+);
 
 type Result = { provider: string } & ({ machine: MachineStatus } | { error: unknown });
 
-async function act(
-  context: CliContext,
-  action: Action,
-  words: string[],
-  flags: ActionFlags,
-): Promise<number> {
-  const names = parseProviders(words, await context.providerNames());
-  const reason = parseReason(flags.reason);
-  const by = { actor: personHere(context.env), ...(reason === undefined ? {} : { reason }) };
-  return withSession(context, { redis: "existing", flags }, async ({ engine }) => {
-    const results: Result[] = [];
-    for (const provider of names) results.push(await ask(engine, action.name, provider, by));
-    if (flags.json) printJson(context, { providers: results.map(jsonOf) });
-    for (const result of results) {
-      if ("error" in result) printFailure(context, result.error, { json: false });
-      else if (!flags.json) context.stdout.write(lineOf(context, action, result));
-    }
-    if (action.name === "resume") await warnWhenNobodyWorks(context, engine, results);
-    return results.some((result) => "error" in result) ? EXIT.failed : EXIT.done;
-  });
-}
-
 /** A refusal for one provider does not prevent the request to the others; an unreachable Redis ends all. */
-async function ask(engine: Engine, action: ActionName, provider: string, by: NamedRequest): Promise<Result> {
+async function ask(
+  engine: Engine,
+  action: Action["name"],
+  provider: string,
+  by: NamedRequest,
+): Promise<Result> {
   try {
     return { provider, machine: await engine[action](provider, by) };
   } catch (error) {
@@ -130,33 +99,21 @@ async function ask(engine: Engine, action: ActionName, provider: string, by: Nam
 
 function jsonOf(result: Result) {
   if ("machine" in result) return { ...result, error: null };
-  const data = isUeeError(result.error) ? result.error.data : {};
-  return {
-    provider: result.provider,
-    machine: null,
-    error: {
-      ...asRunError(result.error),
-      ...(data.state === undefined ? {} : { state: data.state }),
-      ...(Array.isArray(data.allowed) ? { allowed: data.allowed } : {}),
-    },
-  };
+  const { state, allowed } = isUeeError(result.error) ? result.error.data : {};
+  return { provider: result.provider, machine: null, error: { ...asRunError(result.error), state, allowed } };
 }
 
-function lineOf(
-  context: CliContext,
-  action: Action,
-  { provider, machine }: { provider: string; machine: MachineStatus },
-): string {
-  const style = styleFor(context.stdout, context.env);
-  const state = paintMachineState(style, machine);
-  const paused = machine.state === "PAUSED" ? situationWithReason(machine, context.now()) : undefined;
+function textOf(context: CliContext, action: Action, result: { provider: string; machine: MachineStatus }) {
+  const { provider, machine } = result;
+  const { style, now } = lookOf(context);
+  const paused = machine.state === "PAUSED" ? situationWithReason(machine, now) : undefined;
   const why = machine.reason === null ? "" : `: ${oneLine(machine.reason)}`;
-  const line = `${style.bold(provider)}: ${paused ?? `${state}${why}`}`;
-  return `${line}\n  ${style.dim(action.consequence(provider, machine))}\n`;
+  const state = paused ?? `${paintMachineState(style, machine)}${why}`;
+  return `${style.bold(provider)}: ${state}\n  ${style.dim(action.consequence(provider, machine))}\n`;
 }
 
 /** Resumed, but no worker is live: the same hint as for a run that no worker processes. */
-async function warnWhenNobodyWorks(
+async function warnWithoutWorker(
   context: CliContext,
   engine: Engine,
   results: readonly Result[],

@@ -1,31 +1,17 @@
-import type { Command } from "commander";
 import { UeeError } from "../../core/errors.ts";
 import type { RunSummary } from "../../engine/api.ts";
 import { mapRedisError } from "../../redis/errors.ts";
 import { asRunError, nothingYet } from "../../session/runSummaries.ts";
 import { gaveUpWaiting } from "../../session/waitedFor.ts";
-import { personHere } from "../actor.ts";
-import { parseDurationOption, parseProviders, parseReason } from "../arguments.ts";
-import type { CliContext, Finish } from "../context.ts";
-import { EXIT, exitOfRuns, exitOfSignal } from "../exitCodes.ts";
-import { printFailure, printJson } from "../failures.ts";
-import { invocation } from "../invocation.ts";
-
-import { makeProgressView } from "../progressView.ts";
-import { renderRunSummary } from "../render/runSummary.ts";
-import { styleFor, widthOf } from "../render/style.ts";
+import { parseDurationOption, parseProviders, person } from "../arguments.ts";
+import { command, type FlagsOf, lookOf } from "../command.ts";
+import type { CliContext } from "../context.ts";
+import { EXIT, exitOfRuns, exitOfSignal } from "../exits.ts";
+import { invocation, printFailure, printJson } from "../output.ts";
+import { makeProgressView } from "../render/progress.ts";
+import { renderRunSummary, runErrors } from "../render/runSummary.ts";
+import { styleFor } from "../render/text.ts";
 import { driveRuns } from "../runDriver.ts";
-import type { GlobalFlags } from "../sessionTypes.ts";
-
-interface RunFlags extends GlobalFlags {
-  full?: boolean;
-  wait?: boolean;
-  timeout?: string;
-  allowShrink?: boolean;
-  reason?: string;
-  allowOlder?: boolean;
-  json?: boolean;
-}
 
 /** What the command waits for before a run exists. */
 const startClause = "Redis to answer, at start";
@@ -33,45 +19,41 @@ const startClause = "Redis to answer, at start";
 export const keylessNote =
   "No NVD_API_KEY: 5 requests in 30 s, about 19 min for a first load; Ctrl-C is safe";
 
-export function defineRun(program: Command, context: CliContext, finish: Finish): void {
-  program
-    .command("run")
-    .summary("mirror providers: open a run, or join the open one")
-    .description(
-      "Opens a run of each provider, or joins the open one, and processes it. A provider that was never " +
-        "verified complete is loaded in full; later runs fetch changes. Without a live worker the work is done in " +
-        "this process, which then waits for the end. After any interruption the same command continues. A provider " +
-        "that is paused ends the wait with the reason (exit 1).",
-    )
-    .argument("<provider...>", "<providers> or all")
-    .option("--full", "fetch everything again; waits for an open incremental run first")
-    .option("--wait", "help, show progress, end with a summary")
-    .option(
-      "--timeout <duration>",
-      "with --wait: give up waiting after e.g. 30m (exit 1; the run stays open)",
-    )
-    .option("--allow-shrink", "accept that the upstream lost more than 5 % of its records")
-    .option("--reason <text>", "reason; `uee status` and `uee history` show it")
-    .option("--allow-older", "accept a catalogue that is older than the edition in the store")
-    .option("--json", "print one JSON document with the contract's fields")
-    .addHelpText(
-      "after",
-      `
-Examples:
-  $ uee run all --wait                  mirror everything
-  $ uee run cve --full --wait           walk all of CVE again, removals included
-  $ uee run cwe capec                   let the running workers do it
-  $ uee run all --wait --json | jq '.runs[] | {provider, state}'`,
-    )
-    .action(async (words: string[], _options: unknown, command: Command) => {
-      finish(await run(context, words, command.optsWithGlobals<RunFlags>()));
-    });
-}
+const options = {
+  "--full": "fetch everything again; waits for an open incremental run first",
+  "--wait": "help, show progress, end with a summary",
+  "--timeout <duration>": "with --wait: give up waiting after e.g. 30m (exit 1; the run stays open)",
+  "--allow-shrink": "accept that the upstream lost more than 5 % of its records",
+  "--reason <text>": "reason; `uee status` and `uee history` show it",
+  "--allow-older": "accept a catalogue that is older than the edition in the store",
+  "--json": "print one JSON document with the contract's fields",
+} as const;
+type RunFlags = FlagsOf<typeof options>;
 
-async function run(context: CliContext, words: string[], flags: RunFlags): Promise<number> {
-  const names = parseProviders(words, await context.providerNames());
-  const timeoutMs = flags.timeout === undefined ? undefined : parseDurationOption(flags.timeout, "--timeout");
-  const reason = parseReason(flags.reason);
+export const run = command({
+  name: "run",
+  summary: "mirror providers: open a run, or join the open one",
+  description:
+    "Opens a run of each provider, or joins the open one, and processes it. A provider that was never " +
+    "verified complete is loaded in full; later runs fetch changes. Without a live worker the work is done in " +
+    "this process, which then waits for the end. After any interruption the same command continues. A provider " +
+    "that is paused ends the wait with the reason (exit 1).",
+  arguments: { "<provider...>": "<providers> or all" },
+  options,
+  examples: [
+    "uee run all --wait                  mirror everything",
+    "uee run cve --full --wait           walk all of CVE again, removals included",
+    "uee run cwe capec                   let the running workers do it",
+    "uee run all --wait --json | jq '.runs[] | {provider, state}'",
+  ],
+  run: mirror,
+});
+
+async function mirror(context: CliContext, flags: RunFlags, words: string[]): Promise<number> {
+  const names = await parseProviders(context, words);
+  const timeoutMs = parseDurationOption(flags.timeout, "--timeout");
+  const mode = flags.full ? "full" : "incremental";
+  const by = person(context, flags.reason);
   const style = styleFor(context.stderr, context.env);
   const interrupts = context.interrupts();
   const view = await makeProgressView(context, names);
@@ -90,10 +72,8 @@ async function run(context: CliContext, words: string[], flags: RunFlags): Promi
       if (session.keyless && names.includes("cve")) view.log(keylessNote);
       if (session.localStore) view.log(style.dim(`Local store: ${session.localStore}`));
       const result = await driveRuns(session, names, {
-        mode: flags.full ? "full" : "incremental",
+        ...{ mode, ...by },
         allowShrink: flags.allowShrink === true,
-        actor: personHere(context.env),
-        reason,
         allowOlder: flags.allowOlder === true,
         wait: flags.wait === true,
         timeUp: time.signal,
@@ -128,7 +108,6 @@ async function run(context: CliContext, words: string[], flags: RunFlags): Promi
       printFailure(context, new UeeError("SYS_INTERRUPTED"), { json: flags.json === true });
       return exitOfSignal(interrupts.caught);
     }
-    const mode = flags.full ? "full" : "incremental";
     const tooLate = asRunError(time.signal.reason);
     const runs = names.map((name) => ({ ...nothingYet(name, { runId: "", mode }), error: tooLate }));
     print(context, runs, { json: flags.json === true, waited: true });
@@ -149,23 +128,19 @@ function print(
     printJson(context, { runs });
     return;
   }
-  const style = styleFor(context.stdout, context.env);
+  const look = lookOf(context);
+  const { style } = look;
   if (waited) {
-    context.stdout.write(
-      `\n${renderRunSummary(runs, { style, width: widthOf(context.stdout), uee: invocation(context) })}`,
-    );
+    context.stdout.write(`\n${renderRunSummary(runs, { ...look, uee: invocation(context) })}`);
     return;
   }
-  for (const one of runs) {
-    context.stdout.write(
-      one.error
-        ? `${style.bold(one.provider)}: ${style.red(`${one.error.code}:`)} ${one.error.message}\n` +
-            `  ${style.dim(one.error.remedy)}\n`
-        : `${style.bold(one.provider)}: ${one.mode} run ${one.runId} is open; workers take it from here.\n`,
-    );
-  }
-  if (runs.every((one) => one.error)) return;
-  context.stdout.write(`${style.dim("Watch it: uee status, or the same command with --wait.")}\n`);
+  const lines = runs.flatMap((one) => {
+    const open = `${style.bold(one.provider)}: ${one.mode} run ${one.runId} is open; workers take it from here.`;
+    return one.error ? runErrors([one], style) : [open];
+  });
+  const hint = style.dim("Watch it: uee status, or the same command with --wait.");
+  const shown = runs.every((one) => one.error) ? lines : [...lines, hint];
+  context.stdout.write(`${shown.join("\n")}\n`);
 }
 
 function sameCommand(words: readonly string[], flags: RunFlags): string {

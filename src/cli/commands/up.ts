@@ -1,140 +1,151 @@
-import { type Command, Option } from "commander";
-import type { Config } from "../../config/index.ts";
-import type { Logger } from "../../core/logger.ts";
+import { isUeeError } from "../../core/errors.ts";
+import type { RunningDashboard } from "../../dashboard/listen.ts";
+import { workerSpawner } from "../../workers/supervision/childProcess.ts";
+import { inWords, type SupervisionEvent, Supervisor } from "../../workers/supervision/supervisor.ts";
 import { parseCount } from "../arguments.ts";
-import type { CliContext, Finish } from "../context.ts";
-import { dashboardService } from "../dashboardService.ts";
-import { endInTime } from "../endInTime.ts";
-import { EXIT } from "../exitCodes.ts";
-import { type Style, styleFor } from "../render/style.ts";
-import { runServices, type Service } from "../services.ts";
-import type { GlobalFlags, Session } from "../sessionTypes.ts";
-import { sayStopped, serviceStopMs } from "../stopping.ts";
-import { workersService } from "../workersService.ts";
+import { command } from "../command.ts";
+import type { CliContext, GlobalFlags, Session } from "../context.ts";
+import { EXIT } from "../exits.ts";
+import { plural, type Style, styleFor } from "../render/text.ts";
+import { runService, sayStopped } from "../service.ts";
+import { backendOf, listenAs } from "./dashboard.ts";
 
 /** Each worker has the whole deadline for itself; this is the extra time for this process, ms. */
 const OURS_MS = 5_000;
 
-interface UpFlags extends GlobalFlags {
-  workers: string;
-  port?: string;
-  host?: string;
+export const up = command({
+  name: "up",
+  summary: "everything on one machine: Redis if none is given, workers, schedules and the dashboard",
+  description:
+    "Starts a local Redis unless REDIS_URL names one, worker processes and the dashboard around it; stops them all on " +
+    "Ctrl-C or SIGTERM. Runs open by their schedules, on the dashboard, or with `uee run` from another terminal.",
+  options: {
+    "--workers <n>": "worker processes (default: 2)",
+    "--port <port>": "port of the dashboard (default: 8330, or any that is free where it is in use)",
+    "--host <address>": "address of the dashboard (default: this machine only)",
+  },
+  examples: ["uee up", "uee up --workers 4 &  uee run all --wait"],
+  async run(context, flags) {
+    const count = parseCount(flags.workers ?? "2", "--workers", { max: 256 });
+    const anyPort = flags.port === undefined && !context.env.UEE_PORT;
+    const interrupts = context.interrupts();
+    try {
+      return await runService(context, interrupts, {
+        request: { redis: "managed", flags },
+        extraMs: OURS_MS,
+        serve: (session, signal) => serve({ context, flags, session, signal, count, anyPort }),
+      });
+    } finally {
+      interrupts.release();
+    }
+  },
+});
+
+interface Setting {
+  context: CliContext;
+  flags: GlobalFlags;
+  session: Session;
+  signal: AbortSignal;
+  /** Workers. */
+  count: number;
+  /** The port is the default: if it is in use, another one is taken. */
+  anyPort: boolean;
 }
 
-export function defineUp(program: Command, context: CliContext, finish: Finish): void {
-  program
-    .command("up")
-    .summary("everything on one machine: Redis if none is given, workers, schedules and the dashboard")
-    .description(
-      "Starts a local Redis unless REDIS_URL names one, worker processes and the dashboard around it; stops them all on " +
-        "Ctrl-C or SIGTERM. Runs open by their schedules, on the dashboard, or with `uee run` from another terminal.",
-    )
-    .addOption(new Option("--workers <n>", "worker processes").default("2", "2"))
-    .addOption(
-      new Option(
-        "--port <port>",
-        "port of the dashboard (default: 8330, or any that is free where it is in use)",
-      ),
-    )
-    .addOption(new Option("--host <address>", "address of the dashboard (default: this machine only)"))
-    .addHelpText("after", "\nExamples:\n  $ uee up\n  $ uee up --workers 4 &  uee run all --wait")
-    .action(async (_options: unknown, command: Command) => {
-      finish(await up(context, command.optsWithGlobals<UpFlags>()));
-    });
-}
-
-async function up(context: CliContext, flags: UpFlags): Promise<number> {
-  const count = parseCount(flags.workers, "--workers", { max: 256 });
-  const interrupts = context.interrupts();
-  const { signal } = interrupts;
-  const now: { config?: Config; logger?: Logger } = {};
-  try {
-    const serving = serve(context, flags, count, signal, now);
-    return await endInTime(
-      signal,
-      () => serviceStopMs(now.config).hardMs + OURS_MS,
-      serving,
-      () => sayStopped(now.logger, ["some work did not end and is abandoned"]),
-    );
-  } catch (error) {
-    if (signal.aborted) return EXIT.done;
-    throw error;
-  } finally {
-    interrupts.release();
-  }
-}
-
-async function serve(
-  context: CliContext,
-  flags: UpFlags,
-  count: number,
-  signal: AbortSignal,
-  now: { config?: Config; logger?: Logger },
-): Promise<number> {
+/** The dashboard first, then the workers; they stop in reverse order. */
+async function serve({ context, flags, session, signal, count, anyPort }: Setting): Promise<number> {
   const style = styleFor(context.stderr, context.env);
   const say = (text: string) => void context.stderr.write(`${text}\n`);
-  const onConfig = async (known: { config: Config; logger: Logger }) => {
-    Object.assign(now, known);
-  };
-  const session = await context.open({ redis: "managed", patience: "service", flags, signal, onConfig });
-  const { hardMs } = serviceStopMs(session.config);
+  const { redisDisplay, localStore, config, logger } = session;
+  say(`${style.bold("Redis")}    ${redisDisplay}${localStore ? `, data in ${localStore}` : ""}`);
+  const dashboard = await startDashboard(session, anyPort);
+  say(`${style.bold("Dashboard")} ${dashboard.server.url}${dashboard.note}`);
+  const workers = workersOf(context, flags, session, count, say);
+  const killNow = () => workers.kill();
   try {
-    say(
-      `${style.bold("Redis")}    ${session.redisDisplay}${session.localStore ? `, data in ${session.localStore}` : ""}`,
-    );
-    const { lost, left } = await runServices(servicesOf(context, flags, count, session, style, say), {
-      signal,
-      deadlineMs: hardMs + OURS_MS / 2,
-      onStarted: () =>
-        say(
-          style.dim(
-            "Open a run on the dashboard, or here in another terminal: uee run all. Ctrl-C stops everything.",
-          ),
-        ),
-    });
-    if (lost === undefined) return sayStopped(session.logger, left);
-    say(style.red(`SYS_CRASH_LOOP: of the ${lost} none is left; see their messages above.`));
+    process.once("exit", killNow);
+    if (!signal.aborted) {
+      workers.start();
+      say(`${style.bold("Workers")}  ${plural(count, "process", "processes")}: ${workers.pids.join(", ")}`);
+      const hint =
+        "Open a run on the dashboard, or here in another terminal: uee run all. Ctrl-C stops everything.";
+      say(style.dim(hint));
+    }
+    const lost = await Promise.race([workers.gone().then(() => true), whenAborted(signal).then(() => false)]);
+    const { forced } = await workers.stop(config.stopDeadline + OURS_MS / 2);
+    if (!lost)
+      return sayStopped(
+        logger,
+        forced === 0 ? [] : [`${plural(forced, "worker")} did not stop and were killed`],
+      );
+    say(style.red("SYS_CRASH_LOOP: of the workers none is left; see their messages above."));
     return EXIT.failed;
   } finally {
-    await session.close();
+    process.off("exit", killNow);
+    await dashboard.server.close();
   }
 }
 
-/** In the order of their start; they stop in reverse order. */
-function servicesOf(
-  context: CliContext,
-  flags: UpFlags,
-  count: number,
+const whenAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+
+async function startDashboard(
   session: Session,
-  style: Style,
+  anyPort: boolean,
+): Promise<{ server: RunningDashboard; note: string }> {
+  const { config, logger } = session;
+  let note = "";
+  const server = await listenAs(config, logger).catch((error: unknown) => {
+    if (!anyPort || !isUeeError(error, "API_CANNOT_LISTEN")) throw error;
+    note = ` (port ${config.port} is in use)`;
+    return listenAs(config, logger, 0);
+  });
+  server.attach(backendOf(session));
+  return { server, note };
+}
+
+/** Child processes under a supervisor. On a terminal a user reads what happens to them; elsewhere the log has it. */
+function workersOf(
+  context: CliContext,
+  flags: GlobalFlags,
+  { engine, logger, redisUrl }: Session,
+  count: number,
   say: (text: string) => void,
-): Service[] {
-  return [
-    dashboardService({
-      session,
-      anyPort: flags.port === undefined && !context.env.UEE_PORT,
-      style,
-      say,
-    }),
-    workersService({
-      count,
+): Supervisor {
+  const terminal = context.stderr.isTTY === true;
+  const style = styleFor(context.stderr, context.env);
+  return new Supervisor({
+    count,
+    spawn: workerSpawner({
       script: context.script,
       args: ["worker", ...childFlags(flags)],
-      env: { ...context.env, REDIS_URL: session.redisUrl },
-      engine: session.engine,
-      logger: session.logger,
-      style,
-      say,
-      terminal: context.stderr.isTTY === true,
+      env: { ...context.env, REDIS_URL: redisUrl },
     }),
-  ];
+    missedBeats: async () =>
+      new Map((await engine.workers()).map(({ id, missedBeats }) => [id, missedBeats])),
+    logger: terminal ? logger.child({}, { level: "silent" }) : logger,
+    onEvent: (happened) => {
+      if (terminal) say(forPeople(happened, style));
+      if (happened.event === "worker_lost" && happened.worker !== null) {
+        // Only for the text of a dead letter: the death of a process is detected without it.
+        void engine.noteWorkerEnd(happened.worker, happened.how).catch(() => undefined);
+      }
+    },
+  });
+}
+
+function forPeople(happened: SupervisionEvent, style: Style): string {
+  const text = inWords(happened);
+  const sentence = `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+  const good = happened.event === "worker_started" || happened.event === "worker_restarted";
+  return good ? style.dim(sentence) : style.red(sentence);
 }
 
 /** Settings given as flags must reach the workers as flags; they inherit the environment. */
-function childFlags(flags: GlobalFlags): string[] {
-  return [
-    ...(flags.config === undefined ? [] : ["--config", flags.config]),
-    ...(flags.prefix === undefined ? [] : ["--prefix", flags.prefix]),
-    ...(flags.logLevel === undefined ? [] : ["--log-level", flags.logLevel]),
-  ];
-}
+const childFlags = ({ config, prefix, logLevel }: GlobalFlags): string[] =>
+  Object.entries({ "--config": config, "--prefix": prefix, "--log-level": logLevel }).flatMap(
+    ([flag, value]) => (value === undefined ? [] : [flag, value]),
+  );

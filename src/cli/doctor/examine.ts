@@ -6,25 +6,23 @@ import { makeObserver } from "../../breakers/observer.ts";
 import { effectiveRate } from "../../config/index.ts";
 import { toUeeError } from "../../core/errors.ts";
 import { fingerprint } from "../../core/secrets.ts";
-import type { Engine } from "../../engine/api.ts";
+import type { AnyProvider } from "../../providers/contract.ts";
 import { providers } from "../../providers/registry.ts";
 import { inspectRedis } from "../../redis/checks.ts";
 import { readInfo } from "../../redis/info.ts";
 import { makeKeys } from "../../redis/keys.ts";
 import { redisMicros } from "../../redis/time.ts";
-import { engineSettings } from "../../session/engineSettings.ts";
+import { engineSettings } from "../../session/openMirror.ts";
 import { makeUpstream } from "../../upstream/client.ts";
-import { formatBytes } from "../render/numbers.ts";
-import type { Session } from "../sessionTypes.ts";
-import { type Finding, note, ok, problem } from "./finding.ts";
-import { checkClock, checkFleet } from "./fleetChecks.ts";
-import { type ExpectedLoad, predictFit } from "./memoryFit.ts";
+import type { Session } from "../context.ts";
+import { formatBytes } from "../render/text.ts";
+import { checkClock, checkFleet, type Finding, note, ok, predictFit, problem } from "./checks.ts";
 import { checkUpstream } from "./upstreamCheck.ts";
 
 export async function* examine(session: Session, env: NodeJS.ProcessEnv): AsyncGenerator<Finding> {
   yield* examineRedis(session);
   yield await examineClock(session);
-  yield* examineFleet(session.engine);
+  yield* checkFleet(await session.engine.status());
   if (session.keyless) {
     yield note(
       "key",
@@ -32,7 +30,7 @@ export async function* examine(session: Session, env: NodeJS.ProcessEnv): AsyncG
       "Ask for one at nvd.nist.gov/developers/request-an-api-key; it makes that about 2 min.",
     );
   }
-  const checks = providers.map((provider) => examineUpstream(session, provider.name, env));
+  const checks = providers.map((provider) => examineUpstream(session, provider, env));
   for (const check of checks) yield await check;
 }
 
@@ -49,17 +47,15 @@ async function* examineRedis(session: Session): AsyncGenerator<Finding> {
       : problem(`redis ${check}`, message, "Or set UEE_REDIS_CHECKS=off to skip this check.");
   }
   const { providers: states } = await session.engine.status();
-  yield predictFit(expectedLoads(), new Map(states.map((one) => [one.provider, one.records])), {
+  // The expected sizes, for the providers that state one.
+  const load = providers.flatMap(({ name, expected }) => (expected ? [{ provider: name, ...expected }] : []));
+  yield predictFit(load, new Map(states.map((one) => [one.provider, one.records])), {
     usedMemory: used,
     maxMemory: Number(info.maxmemory ?? 0),
     systemMemory: Number(info.total_system_memory ?? 0),
     ...(isHere(session) ? { freeMemory: freemem() } : {}),
   });
 }
-
-/** The expected sizes, for the providers that state one. */
-const expectedLoads = (): ExpectedLoad[] =>
-  providers.flatMap(({ name, expected }) => (expected ? [{ provider: name, ...expected }] : []));
 
 async function examineClock({ redis }: Session): Promise<Finding> {
   const asked = Date.now();
@@ -74,12 +70,12 @@ const isHere = ({ redisUrl, localStore }: Session): boolean =>
   redisUrl.startsWith("unix:") ||
   /^rediss?:\/\/([^@/]*@)?(localhost|127\.|\[::1\])/.test(redisUrl);
 
-async function* examineFleet(engine: Engine): AsyncGenerator<Finding> {
-  yield* checkFleet(await engine.status());
-}
-
-async function examineUpstream(session: Session, name: string, env: NodeJS.ProcessEnv): Promise<Finding> {
-  const provider = providers.find((one) => one.name === name)!;
+async function examineUpstream(
+  session: Session,
+  provider: AnyProvider,
+  env: NodeJS.ProcessEnv,
+): Promise<Finding> {
+  const { name } = provider;
   const settings = engineSettings(session.config);
   const own = settings.providers[name] ?? {};
   const url = own.url ?? provider.upstream.defaultUrl;

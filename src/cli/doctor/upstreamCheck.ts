@@ -7,8 +7,8 @@ import { lookup } from "node:dns/promises";
 import { toUeeError, type UeeError } from "../../core/errors.ts";
 import type { Fetcher, FetchRequest } from "../../core/fetching.ts";
 import { proxyFor, type UpstreamProxy } from "../../upstream/client.ts";
-import { formatDuration, formatRough } from "../render/numbers.ts";
-import { type Finding, note, ok, problem } from "./finding.ts";
+import { formatDuration, formatRough } from "../render/text.ts";
+import { type Finding, note, ok, problem } from "./checks.ts";
 
 export interface UpstreamProbe {
   provider: string;
@@ -64,7 +64,7 @@ export async function checkUpstream(probe: UpstreamProbe): Promise<Finding> {
         slowRemedy,
       );
     }
-    return judge(check, toUeeError(error), {
+    return findingOf(check, toUeeError(error), {
       ...{ provider: probe.provider, host: target.host, via },
       proxied: proxy !== undefined,
     });
@@ -97,7 +97,7 @@ function expectedBy(path: string): FetchRequest["expect"] {
   return path.endsWith(".gz") ? "binary" : "json";
 }
 
-function judge(
+function findingOf(
   check: string,
   error: UeeError,
   where: { provider: string; host: string; via: string; proxied: boolean },

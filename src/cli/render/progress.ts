@@ -1,9 +1,18 @@
-/** One line for a run in progress; the same figures for bars, log lines and `status`. */
+/** The progress of runs: bars on a terminal, sampled lines elsewhere, with the same figures as `status`. */
+import type { SingleBar } from "cli-progress";
 import type { RunProgress } from "../../engine/api.ts";
-import { doneRatio } from "../../engine/pace.ts";
+import { doneRatio, Pace } from "../../engine/pace.ts";
 import { retryText } from "../../session/waitedFor.ts";
-import { formatCount, formatPercent, formatRough, plural } from "./numbers.ts";
-import { type Style, visibleLength } from "./style.ts";
+import type { CliContext } from "../context.ts";
+import {
+  formatCount,
+  formatPercent,
+  formatRough,
+  plural,
+  type Style,
+  styleFor,
+  visibleLength,
+} from "./text.ts";
 
 const phaseWords: Record<RunProgress["phase"], string> = {
   planning: "planning",
@@ -31,7 +40,7 @@ export function progressText(run: RunProgress, perSecond?: number): string {
 }
 
 /** No client waits for it any longer: it is closed, or paused until an operator resumes. */
-export const waitIsOver = (run: RunProgress): boolean => run.phase === "closed" || run.state === "paused";
+const waitIsOver = (run: RunProgress): boolean => run.phase === "closed" || run.state === "paused";
 
 /** `waits for …, 26 s` or an empty text. */
 export function waitingText(run: RunProgress, now: number): string | undefined {
@@ -40,7 +49,7 @@ export function waitingText(run: RunProgress, now: number): string | undefined {
   return `waits: ${run.waiting.reason}${left > 0 ? `, ${formatRough(left)} more` : ""}`;
 }
 
-export interface BarInput {
+interface BarInput {
   provider: string;
   /** Width of the provider column. */
   nameWidth: number;
@@ -93,4 +102,92 @@ export function clip(line: string, columns: number): string {
     }
   }
   return cut;
+}
+
+export interface ProgressView {
+  update(run: RunProgress): void;
+  /** A line that must not break the bars. */
+  log(line: string): void;
+  stop(): void;
+}
+
+export async function makeProgressView(
+  context: CliContext,
+  providers: readonly string[],
+): Promise<ProgressView> {
+  return context.stderr.isTTY ? bars(context, providers) : lines(context);
+}
+
+async function bars(context: CliContext, providers: readonly string[]): Promise<ProgressView> {
+  const { default: cliProgress } = await import("cli-progress");
+  const style = styleFor(context.stderr, context.env);
+  const nameWidth = Math.max(...providers.map((name) => name.length));
+  const newest = new Map<string, RunProgress>();
+  const paces = new Map(providers.map((name) => [name, new Pace()]));
+  const multi = new cliProgress.MultiBar({
+    stream: context.stderr,
+    hideCursor: true,
+    clearOnComplete: true,
+    // The command that owns the bars handles signals and stops them.
+    gracefulExit: false,
+    format: (_options, _params, payload: { provider: string }) =>
+      barLine({
+        provider: payload.provider,
+        nameWidth,
+        run: newest.get(payload.provider),
+        perSecond: paces.get(payload.provider)?.perSecond,
+        now: context.now(),
+        columns: context.stderr.columns ?? 80,
+        style,
+      }),
+  });
+  const bar = new Map<string, SingleBar>(
+    providers.map((provider) => [provider, multi.create(1_000, 0, { provider })]),
+  );
+  let stopped = false;
+  return {
+    update(run) {
+      newest.set(run.provider, run);
+      paces.get(run.provider)?.add(run.fetched, context.now());
+      bar.get(run.provider)?.update(Math.round((doneRatio(run) ?? 0) * 1_000));
+    },
+    log(line) {
+      if (stopped) context.stderr.write(`${line}\n`);
+      else multi.log(`${line}\n`);
+    },
+    stop() {
+      if (stopped) return;
+      stopped = true;
+      multi.update();
+      multi.stop();
+    },
+  };
+}
+
+const lineEveryMs = 10_000;
+
+/** One line per phase, per wait, every ten seconds and at the end. */
+function lines(context: CliContext): ProgressView {
+  const last = new Map<string, { key: string; at: number }>();
+  const paces = new Map<string, Pace>();
+  return {
+    update(run) {
+      const now = context.now();
+      const pace = paces.get(run.provider) ?? new Pace();
+      paces.set(run.provider, pace);
+      pace.add(run.fetched, now);
+      const [retry] = run.retrying;
+      const { runId, state, phase, pass, waiting } = run;
+      const key = [runId, state, phase, pass, waiting?.reason, retry?.batch, retry?.attempt].join(" ");
+      const before = last.get(run.provider);
+      if (before?.key === key && now - before.at < lineEveryMs) return;
+      last.set(run.provider, { key, at: now });
+      const over = waitIsOver(run);
+      const failing = retry === undefined ? "" : `; ${retryText(retry, now)}`;
+      const text = over ? run.state : (waitingText(run, now) ?? progressText(run, pace.perSecond)) + failing;
+      context.stderr.write(`${run.provider}: ${over ? "" : `${run.mode} run: `}${text}\n`);
+    },
+    log: (line) => void context.stderr.write(`${line}\n`),
+    stop() {},
+  };
 }

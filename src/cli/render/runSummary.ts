@@ -1,9 +1,9 @@
 /** The end of `uee run`: the result of each provider and the next steps. */
 import type { RunState, RunSummary } from "../../engine/api.ts";
 import { findProvider } from "../../providers/registry.ts";
-import { formatCount, formatDuration, plural } from "./numbers.ts";
-import type { Style } from "./style.ts";
+import type { Look } from "../command.ts";
 import { type Column, renderTable } from "./table.ts";
+import { formatCount, formatDuration, plural, type Style } from "./text.ts";
 
 const paintState = (style: Style, state: RunState, text: string): string =>
   state === "complete" ? style.green(text) : state === "running" ? style.cyan(text) : style.red(text);
@@ -22,11 +22,14 @@ const count = (
   ...(dropFirst === undefined ? {} : { dropFirst }),
 });
 
-export function runTable(runs: readonly RunSummary[], style: Style, width: number): string[] {
+export function runTable(
+  runs: readonly RunSummary[],
+  { style, width }: Pick<Look, "style" | "width">,
+): string[] {
   return renderTable<RunSummary>(
     runs,
     [
-      { title: "provider", value: (run) => run.provider, paint: (text) => style.bold(text) },
+      { title: "provider", value: (run) => run.provider, paint: style.bold },
       { title: "mode", value: (run) => run.mode, dropFirst: 6 },
       {
         title: "result",
@@ -48,7 +51,7 @@ export function runTable(runs: readonly RunSummary[], style: Style, width: numbe
         dropFirst: 7,
       },
     ],
-    { width, header: style.dim },
+    { width, style },
   );
 }
 
@@ -129,11 +132,12 @@ export function nextLines(commands: readonly { command: string; why: string }[],
 
 export function renderRunSummary(
   runs: readonly RunSummary[],
-  { style, width, uee }: { style: Style; width: number; uee: string },
+  look: Pick<Look, "style" | "width"> & { uee: string },
 ): string {
+  const { style, uee } = look;
   const errors = runErrors(runs, style);
   return [
-    ...runTable(runs, style, width),
+    ...runTable(runs, look),
     "",
     runVerdict(runs, style),
     ...(errors.length > 0 ? ["", ...errors] : []),

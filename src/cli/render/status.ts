@@ -3,19 +3,26 @@
 import type { BreakerView, EngineStatus, ProviderStatus, RunProgress, WorkerView } from "../../engine/api.ts";
 import { problemsOf } from "../../session/problems.ts";
 import { retryText } from "../../session/waitedFor.ts";
-import { breakerTrouble } from "./breakers.ts";
-import { isWaiting, oneLine, paintMachineState, situation, wrap } from "./machine.ts";
-import { formatAge, formatBytes, formatCount, formatDuration, formatPercent, plural } from "./numbers.ts";
+import type { Look } from "../command.ts";
+import { breakerTrouble } from "../commands/breakers.ts";
 import { clip, progressText, waitingText } from "./progress.ts";
-import type { Style } from "./style.ts";
-import { formatAhead, formatLocal } from "./times.ts";
-import { workersTable } from "./workers.ts";
-
-interface Look {
-  style: Style;
-  now: number;
-  width: number;
-}
+import { type Column, renderTable } from "./table.ts";
+import {
+  formatAge,
+  formatAhead,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatLocal,
+  formatPercent,
+  isWaiting,
+  oneLine,
+  paintMachineState,
+  plural,
+  type Style,
+  situation,
+  wrap,
+} from "./text.ts";
 
 /** `2026-03-15T09:00:00Z (2 h ago)`: the upstream's time verbatim, and its age. */
 function timeText(iso: string | null, now: number): string {
@@ -175,32 +182,28 @@ function workersText(workers: readonly WorkerView[]): string {
   return `${plural(live, "live worker")}${late > 0 ? `, ${formatCount(late)} late` : ""}`;
 }
 
-export function renderStatus(
-  status: EngineStatus,
-  look: Look,
-  breakers: readonly BreakerView[] = [],
-): string {
-  const { style, width } = look;
+/** The ages are relative to the time of the status. */
+export function statusLines(
+  status: EngineStatus & { breakers: readonly BreakerView[] },
+  { style, width }: Pick<Look, "style" | "width">,
+): string[] {
+  const look = { style, width, now: Date.parse(status.at) };
   const lines = [head(status, style)];
   if (status.redis.trouble !== null) {
     const trouble = `Redis is in trouble: ${status.redis.trouble}. Work continues automatically when Redis works again.`;
     lines.push(style.red(trouble));
   }
   if (status.runsPaused) {
-    lines.push(
-      style.red(
-        "The queue `runs` is paused: jobs of scripts and schedules wait. A worker resumes it within seconds.",
-      ),
-    );
+    const paused = "The queue `runs` is paused: jobs of scripts and schedules wait.";
+    lines.push(style.red(`${paused} A worker resumes it within seconds.`));
   }
   if (status.stranded) {
-    lines.push(
-      style.yellow("Warning: jobs wait and no worker is live. Start one: uee worker, or uee run … --wait."),
-    );
+    const stranded = "Warning: jobs wait and no worker is live. Start one: uee worker, or uee run … --wait.";
+    lines.push(style.yellow(stranded));
   }
   status.providers.forEach((provider, i) => {
     const last = i === status.providers.length - 1;
-    const breaker = breakers.find(({ upstream }) => upstream === provider.provider);
+    const breaker = status.breakers.find(({ upstream }) => upstream === provider.provider);
     providerLines(provider, look, breaker).forEach((line, j) => {
       const branch = j === 0 ? (last ? "└─ " : "├─ ") : last ? "   " : "│  ";
       lines.push(style.dim(branch) + line);
@@ -208,5 +211,35 @@ export function renderStatus(
   });
   const workers = workersTable(status.workers, look);
   if (workers.length > 0) lines.push("", ...workers);
-  return `${lines.map((line) => clip(line, width)).join("\n")}\n`;
+  return lines.map((line) => clip(line, width));
+}
+
+const none = "–";
+
+/** `ready`, `starting`, or that the worker no longer answers. */
+function standing({ state, health, missedBeats }: WorkerView): string {
+  if (health === "live") return state;
+  return missedBeats > 0 ? `${health}, ${formatCount(missedBeats)} missed` : health;
+}
+
+function workersTable(workers: readonly WorkerView[], look: Look): string[] {
+  if (workers.length === 0) return [];
+  const { style, now } = look;
+  const figure = (show: (vitals: NonNullable<WorkerView["vitals"]>) => string) => (worker: WorkerView) =>
+    worker.vitals === null ? none : show(worker.vitals);
+  const paint = (text: string, { health }: WorkerView) =>
+    health === "live" ? style.green(text) : health === "late" ? style.yellow(text) : style.red(text);
+  const columns: Column<WorkerView>[] = [
+    { title: "worker", value: ({ id }) => id },
+    { title: "state", value: standing, paint },
+    { title: "batches", value: figure((v) => formatCount(v.activeBatches)), align: "right" },
+    { title: "response", value: figure((v) => `${v.responseMs} ms`), align: "right" },
+    { title: "loop delay p99", value: figure((v) => `${v.loopDelayP99Ms} ms`), align: "right", dropFirst: 3 },
+    { title: "memory", value: figure((v) => formatBytes(v.rssBytes)), align: "right" },
+    { title: "last fetch", value: figure((v) => formatDuration(v.lastFetchAgeMs)), align: "right" },
+    { title: "heartbeat", value: ({ lastBeatAt }) => formatAge(lastBeatAt, now) },
+    { title: "started", value: ({ startedAt }) => formatAge(startedAt, now), dropFirst: 2 },
+    { title: "process", value: ({ host, pid }) => `${host}:${pid}`, shrinkTo: 12, dropFirst: 1 },
+  ];
+  return renderTable(workers, columns, look);
 }

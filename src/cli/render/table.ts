@@ -1,5 +1,5 @@
 import { oneLine } from "../../core/printable.ts";
-import { visibleLength } from "./style.ts";
+import { type Style, visibleLength } from "./text.ts";
 
 export interface Column<Row> {
   title: string;
@@ -47,11 +47,11 @@ function fitColumns<Row>(sized: Sized<Row>[], width: number): Sized<Row>[] {
   return kept;
 }
 
-/** Lines of a table no wider than `width` columns, as far as possible; `header` colours the header. */
+/** Lines of a table no wider than `width` columns, as far as possible. */
 export function renderTable<Row>(
   rows: readonly Row[],
   columns: readonly Column<Row>[],
-  { width = Number.POSITIVE_INFINITY, header = (text: string) => text } = {},
+  { width = Number.POSITIVE_INFINITY, style }: { width?: number; style?: Style } = {},
 ): string[] {
   const sized = fitColumns(
     columns.map((column) => {
@@ -75,5 +75,6 @@ export function renderTable<Row>(
       .join(gap)
       .trimEnd(),
   );
-  return [header(titles.trimEnd()), ...lines];
+  const header = titles.trimEnd();
+  return [style?.dim(header) ?? header, ...lines];
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { visibleLength } from "../../../src/cli/render/style.ts";
+import { visibleLength } from "../../../src/cli/render/text.ts";
 import type { BreakerView, Engine } from "../../../src/engine/api.ts";
 import { engineStatus, fakeCli, fakeEngine, machineStatus, now, providerStatus } from "./support.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { predictFit } from "../../../src/cli/doctor/memoryFit.ts";
+import { predictFit } from "../../../src/cli/doctor/checks.ts";
 
 const load = [{ provider: "cve", records: 361_000, bytesPerRecord: 2_000 }];
 const GB = 1024 ** 3;

@@ -1,7 +1,6 @@
 import { EventEmitter } from "node:events";
 import { describe, expect, test } from "@jest/globals";
-import { exitOfError, exitOfRuns, exitOfSignal, worst } from "../../../src/cli/exitCodes.ts";
-import { watchSignals } from "../../../src/cli/interrupts.ts";
+import { exitOfError, exitOfRuns, exitOfSignal, watchSignals } from "../../../src/cli/exits.ts";
 import { UeeError } from "../../../src/core/errors.ts";
 import { closed } from "./support.ts";
 
@@ -35,8 +34,6 @@ describe("exit codes", () => {
     for (const state of ["incomplete", "paused", "stopped", "failed", "running"] as const) {
       expect(exitOfRuns([closed("cve"), closed("cwe", { state })])).toBe(1);
     }
-    expect(worst([0, 3, 1])).toBe(3);
-    expect(worst([])).toBe(0);
   });
 
   test("signals end with 128 and their number", () => {

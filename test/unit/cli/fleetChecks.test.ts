@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { checkClock, checkFleet } from "../../../src/cli/doctor/fleetChecks.ts";
+import { checkClock, checkFleet } from "../../../src/cli/doctor/checks.ts";
 import type { EngineStatus, WorkerView } from "../../../src/engine/api.ts";
 import { closed, engineStatus, now, paused, providerStatus } from "./support.ts";
 

@@ -1,6 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { makeCommandLog } from "../../../src/cli/logging.ts";
-import { sampleLines } from "../../../src/cli/logSampling.ts";
+import { makeCommandLog, sampleLines } from "../../../src/cli/logging.ts";
 
 const line = (code: string | undefined, level = 40) => `${JSON.stringify({ level, code, msg: "x" })}\n`;
 

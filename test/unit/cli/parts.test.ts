@@ -1,14 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
-import { compareWithUpstream } from "../../../src/cli/demo/compare.ts";
-import { comparisonLine, faultLine, movedLine } from "../../../src/cli/demo/story.ts";
+import { compareWithUpstream, comparisonLine, faultLine, movedLine } from "../../../src/cli/demoStory.ts";
 import { checkUpstream } from "../../../src/cli/doctor/upstreamCheck.ts";
-import { invocation } from "../../../src/cli/invocation.ts";
-import { makeStyle } from "../../../src/cli/render/style.ts";
+import { invocation } from "../../../src/cli/output.ts";
+import { makeStyle } from "../../../src/cli/render/text.ts";
 import { loadConfig } from "../../../src/config/index.ts";
 import { type ErrorCode, UeeError } from "../../../src/core/errors.ts";
 import type { Fetcher } from "../../../src/core/fetching.ts";
-import { engineSettings, isKeyless } from "../../../src/session/engineSettings.ts";
-import { watchOutages } from "../../../src/session/outageWatch.ts";
+import { engineSettings, isKeyless, watchOutages } from "../../../src/session/openMirror.ts";
 import { each, fakeEngine } from "./support.ts";
 
 const plain = makeStyle(false);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { nearSpellings } from "../../../src/cli/nearIds.ts";
+import { nearSpellings } from "../../../src/cli/commands/get.ts";
 import { UeeError } from "../../../src/core/errors.ts";
 import type { Engine, MachineStatus } from "../../../src/engine/api.ts";
 import { providers } from "../../../src/providers/registry.ts";

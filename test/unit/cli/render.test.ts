@@ -1,10 +1,15 @@
 import { describe, expect, test } from "@jest/globals";
-import { formatBytes, formatDuration, formatRough } from "../../../src/cli/render/numbers.ts";
 import { barLine, clip, progressText } from "../../../src/cli/render/progress.ts";
 import { nextCommands, renderRunSummary } from "../../../src/cli/render/runSummary.ts";
-import { renderStatus } from "../../../src/cli/render/status.ts";
-import { makeStyle, visibleLength, wantsColours } from "../../../src/cli/render/style.ts";
 import { renderTable } from "../../../src/cli/render/table.ts";
+import {
+  formatBytes,
+  formatDuration,
+  formatRough,
+  makeStyle,
+  visibleLength,
+  wantsColours,
+} from "../../../src/cli/render/text.ts";
 import type { RunProgress, RunState, WorkerView } from "../../../src/engine/api.ts";
 import { doneRatio, Pace } from "../../../src/engine/pace.ts";
 import {
@@ -16,6 +21,7 @@ import {
   paused,
   progress,
   providerStatus,
+  renderStatus,
 } from "./support.ts";
 
 const plain = makeStyle(false);

@@ -1,9 +1,15 @@
 import { describe, expect, test } from "@jest/globals";
-import { renderStatus } from "../../../src/cli/render/status.ts";
-import { makeStyle, visibleLength } from "../../../src/cli/render/style.ts";
-import { formatAhead, formatLocal } from "../../../src/cli/render/times.ts";
+import { formatAhead, formatLocal, makeStyle, visibleLength } from "../../../src/cli/render/text.ts";
 import type { ScheduleView } from "../../../src/engine/api.ts";
-import { engineStatus, fakeCli, fakeEngine, machineStatus, now, providerStatus } from "./support.ts";
+import {
+  engineStatus,
+  fakeCli,
+  fakeEngine,
+  machineStatus,
+  now,
+  providerStatus,
+  renderStatus,
+} from "./support.ts";
 
 const at = (ms: number): string => new Date(now + ms).toISOString();
 const HOUR = 3_600_000;

@@ -1,10 +1,10 @@
 /** A command line without a process: fake streams, fake signals, a fake engine that says what the test wants. */
 import { EventEmitter } from "node:events";
 import { Writable } from "node:stream";
-import type { CliContext, Terminal } from "../../../src/cli/context.ts";
-import { watchSignals } from "../../../src/cli/interrupts.ts";
+import type { CliContext, Session, SessionRequest, Terminal } from "../../../src/cli/context.ts";
+import { watchSignals } from "../../../src/cli/exits.ts";
 import { runCli } from "../../../src/cli/program.ts";
-import type { Session, SessionRequest } from "../../../src/cli/sessionTypes.ts";
+import { statusLines } from "../../../src/cli/render/status.ts";
 import { silentLogger } from "../../../src/core/logger.ts";
 import type {
   Engine,
@@ -130,6 +130,10 @@ export function engineStatus(over: Partial<EngineStatus> = {}): EngineStatus {
     ...over,
   };
 }
+
+/** `uee status` without open breakers. */
+export const renderStatus = (status: EngineStatus, look: Parameters<typeof statusLines>[1]): string =>
+  `${statusLines({ ...status, breakers: [] }, look).join("\n")}\n`;
 
 const unexpected = (name: string) => () => {
   throw new Error(`the test did not expect ${name} to be called`);

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "@jest/globals";
-import { visibleLength } from "../../../src/cli/render/style.ts";
-import { watchScreen } from "../../../src/cli/watchScreen.ts";
+import { watchScreen } from "../../../src/cli/output.ts";
+import { visibleLength } from "../../../src/cli/render/text.ts";
 import { UeeError } from "../../../src/core/errors.ts";
 import { until } from "../../support/until.ts";
 import { engineStatus, FakeTerminal, fakeCli, fakeEngine, providerStatus } from "./support.ts";

@@ -1,9 +1,9 @@
-/** The texts of the demo; pure functions of its figures. */
-import type { ChangeEntry } from "../../records/contract.ts";
-import type { ChangeReport } from "../../simulator/index.ts";
-import { formatCount, formatDuration, plural } from "../render/numbers.ts";
-import type { Style } from "../render/style.ts";
-import type { Comparison } from "./compare.ts";
+/** What the demo tells: its texts, and how the mirror compares with the simulator's data. */
+import { canonicalJson } from "../core/json.ts";
+import type { Engine } from "../engine/api.ts";
+import type { ChangeEntry } from "../records/contract.ts";
+import type { ChangeReport, Simulator, Upstream } from "../simulator/index.ts";
+import { formatCount, formatDuration, plural, type Style } from "./render/text.ts";
 
 /** One fault of each kind on the first requests, so that the demo always shows them. */
 export const demoFaults = [
@@ -69,3 +69,44 @@ export function changeLine(change: ChangeEntry | undefined, style: Style): strin
 
 export const closingLine = (totalMs: number, records: number): string =>
   `That was UEE in ${formatDuration(totalMs)}: ${formatCount(records)} records, three runs, nothing lost. Everything it started is stopped and removed.`;
+
+interface Comparison {
+  provider: string;
+  records: number;
+  /** Records whose content was compared too. */
+  contents: number;
+  /** Ids that exist on one side only, or whose content differs. */
+  different: string[];
+}
+
+/** Both sides are sorted by id. XML sources have no JSON to compare with: there only the ids are compared. */
+export async function compareWithUpstream(
+  engine: Engine,
+  simulator: Pick<Simulator, "content">,
+  provider: Upstream,
+): Promise<Comparison> {
+  const different: string[] = [];
+  const theirs = simulator.content(provider)[Symbol.iterator]();
+  let their = theirs.next();
+  let records = 0;
+  let contents = 0;
+  for await (const { id, data } of engine.records.export(provider, {})) {
+    records++;
+    while (!their.done && their.value.id < id) {
+      different.push(their.value.id);
+      their = theirs.next();
+    }
+    if (their.done || their.value.id > id) {
+      different.push(id);
+      continue;
+    }
+    const entry = their.value;
+    if (entry.xml === undefined) {
+      contents++;
+      if (canonicalJson(entry.data) !== canonicalJson(data)) different.push(id);
+    }
+    their = theirs.next();
+  }
+  for (; !their.done; their = theirs.next()) different.push(their.value.id);
+  return { provider, records, contents, different };
+}
