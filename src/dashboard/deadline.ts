@@ -5,7 +5,7 @@
  * The result or error of a handler after the deadline is dropped: the answer has been sent. Handlers therefore return
  * their result and never call `reply.send` after a wait.
  */
-import type { FastifyReply, RouteHandlerMethod } from "fastify";
+import type { RouteHandlerMethod } from "fastify";
 import { UeeError } from "../core/errors.ts";
 import type { App } from "./app.ts";
 
@@ -43,13 +43,4 @@ async function orLate(work: Promise<unknown>, limitMs: number): Promise<unknown>
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Fires when the client disconnects before the answer is complete. (`request.signal` fires once the body was read.) */
-export function askerGone(reply: Pick<FastifyReply, "raw">): AbortSignal {
-  const gone = new AbortController();
-  reply.raw.once("close", () => {
-    if (!reply.raw.writableFinished) gone.abort();
-  });
-  return gone.signal;
 }

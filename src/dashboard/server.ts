@@ -6,17 +6,13 @@ import { type FastifyRequest, fastify, LogController } from "fastify";
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
 import { UeeError } from "../core/errors.ts";
 import { installOpenApi, openApiRoute } from "./api/openapi.ts";
-import { breakerRoutes } from "./api/routes/breakers.ts";
+import { addRoutes } from "./api/route.ts";
 import { deadLetterRoutes } from "./api/routes/deadLetters.ts";
-import { eventRoutes } from "./api/routes/events.ts";
 import { fleetRoutes } from "./api/routes/fleet.ts";
-import { healthRoutes } from "./api/routes/health.ts";
-import { metricsRoutes } from "./api/routes/metrics.ts";
 import { pageRoutes } from "./api/routes/page.ts";
 import { providerRoutes } from "./api/routes/providers.ts";
 import { recordRoutes } from "./api/routes/records.ts";
-import { sessionRoutes } from "./api/routes/session.ts";
-import { treeRoutes } from "./api/routes/tree.ts";
+import { eventRoutes, healthRoutes, metricsRoutes, sessionRoutes } from "./api/routes/service.ts";
 import type { App } from "./app.ts";
 import { installBoard } from "./board/board.ts";
 import { installDeadline } from "./deadline.ts";
@@ -102,12 +98,7 @@ export async function buildDashboard(options: DashboardOptions): Promise<App> {
   });
   healthRoutes(app, surroundings, () => stopping);
   sessionRoutes(app, { guard, token, tokens, ended, logins: limits.logins });
-  treeRoutes(app, surroundings);
-  providerRoutes(app, surroundings);
-  fleetRoutes(app, surroundings);
-  breakerRoutes(app, surroundings);
-  deadLetterRoutes(app, surroundings);
-  recordRoutes(app, surroundings);
+  addRoutes(app, [...fleetRoutes, ...providerRoutes, ...deadLetterRoutes, ...recordRoutes], surroundings);
   metricsRoutes(
     app,
     new Metrics({

@@ -2,14 +2,7 @@
  * The requests and answers of the HTTP API as zod schemas with their types. Routes, the OpenAPI document and the page
  * use only these. When the engine has a contract for an answer, `satisfies` compares the schema with it.
  */
-export * from "./schema/actions.ts";
-export * from "./schema/breakers.ts";
 export * from "./schema/common.ts";
 export * from "./schema/deadLetters.ts";
-export * from "./schema/events.ts";
 export * from "./schema/fleet.ts";
-export * from "./schema/overview.ts";
 export * from "./schema/records.ts";
-export * from "./schema/session.ts";
-export * from "./schema/tree.ts";
-export * from "./schema/workers.ts";

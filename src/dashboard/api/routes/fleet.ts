@@ -1,96 +1,124 @@
-/** Permits, workers, schedules, transitions and the optimizer's decisions. */
+/** The tree, permits, workers, schedules, breakers, transitions and the optimizer's decisions. */
 import { z } from "zod";
-import type { App, RouteSurroundings } from "../../app.ts";
+import { KERNEL_SAMPLE_MS } from "../../../permits/optimizer/kernelHistory.ts";
+import { optionalProvider, type Route, route } from "../route.ts";
 import {
+  breakerResetSchema,
+  breakersSchema,
+  breakerTransitionsSchema,
+  etlTreeSchema,
+  kernelHistorySchema,
+  kernelMetricsSchema,
   limitQuery,
+  overviewSchema,
   permitSizeSchema,
   permitsSchema,
   quotaEventsSchema,
+  reasonBodySchema,
   resizeBodySchema,
   schedulesSchema,
   transitionsSchema,
   workersSchema,
 } from "../schemas.ts";
-import { bodyErrors, commonErrors, optionalProvider, person } from "./shared.ts";
 
-export function fleetRoutes(app: App, { engine }: RouteSurroundings): void {
-  app.get(
-    "/api/permits",
-    {
-      schema: {
-        operationId: "getPermits",
-        tags: ["permits"],
-        summary: "The permit pool: size, holders, waiters",
-        response: { 200: permitsSchema, ...commonErrors },
-      },
+const upstreamName = z.string().max(64);
+
+export const fleetRoutes: readonly Route[] = [
+  route({
+    path: "GET /api/etl-tree",
+    about: ["getEtlTree", "fleet", "The fleet's machine and every provider's"],
+    answer: etlTreeSchema,
+    handle: ({ engine }) => engine.etlTree(),
+  }),
+  route({
+    path: "GET /api/overview",
+    about: ["getOverview", "fleet", "Everything that the dashboard's tree shows"],
+    description:
+      "At most 250 ms old, and never older than the last change asked of this process; `at` tells when it was taken.",
+    answer: overviewSchema,
+    handle: async ({ view, limits }) => (await view.tree(limits.freshMs)).overview,
+  }),
+  route({
+    path: "GET /api/kernel-metrics",
+    about: ["getKernelMetrics", "fleet", "Latency, saturation, permits and rates of the fleet"],
+    answer: kernelMetricsSchema,
+    handle: ({ engine }) => engine.kernelMetrics(),
+  }),
+  route({
+    path: "GET /api/kernel-metrics/history",
+    about: ["getKernelMetricsHistory", "fleet", "The kernel metrics of the last two hours"],
+    query: z.object({ limit: limitQuery(1_440, 720) }),
+    answer: kernelHistorySchema,
+    handle: async ({ engine, query }) => ({
+      intervalMs: KERNEL_SAMPLE_MS,
+      samples: await engine.kernelHistory(query),
+    }),
+  }),
+  route({
+    path: "GET /api/permits",
+    about: ["getPermits", "permits", "The permit pool: size, holders, waiters"],
+    answer: permitsSchema,
+    handle: ({ engine }) => engine.permits.show(),
+  }),
+  route({
+    path: "PUT /api/permits/size",
+    about: ["resizePermits", "permits", "Set the size of the permit pool; it persists"],
+    body: resizeBodySchema,
+    status: 202,
+    answer: permitSizeSchema,
+    handle: ({ engine, body, by }) => engine.permits.resize(body.size, by),
+  }),
+  route({
+    path: "GET /api/workers",
+    about: ["listWorkers", "fleet", "Every worker that is known, with its last heartbeat"],
+    answer: workersSchema,
+    handle: async ({ engine }) => ({ workers: await engine.workers() }),
+  }),
+  route({
+    path: "GET /api/schedules",
+    about: ["listSchedules", "fleet", "Next scheduled run of each provider, and the result of the last one"],
+    answer: schedulesSchema,
+    handle: async ({ engine }) => ({ schedules: await engine.schedules() }),
+  }),
+  route({
+    path: "GET /api/transitions",
+    about: ["listTransitions", "history", "Transitions of the machines with actor and reason"],
+    query: z.object({ provider: optionalProvider, limit: limitQuery(1_000, 100) }),
+    answer: transitionsSchema,
+    handle: async ({ engine, query }) => ({ transitions: await engine.transitions(query) }),
+  }),
+  route({
+    path: "GET /api/quota-events",
+    about: ["listQuotaEvents", "history", "Decisions about the permit pool, by the optimizer and operators"],
+    query: z.object({ limit: limitQuery(1_000, 100) }),
+    answer: quotaEventsSchema,
+    handle: async ({ engine, query }) => ({ quotaEvents: await engine.quotaEvents(query) }),
+  }),
+  route({
+    path: "GET /api/breakers",
+    about: ["listBreakers", "breakers", "The circuit breaker of every upstream"],
+    answer: breakersSchema,
+    handle: async ({ engine }) => ({ breakers: await engine.breakers() }),
+  }),
+  route({
+    path: "GET /api/breakers/transitions",
+    about: ["listBreakerTransitions", "breakers", "When breakers opened and closed, and why"],
+    query: z.object({ upstream: upstreamName.optional(), limit: limitQuery(1_000, 100) }),
+    errors: [404],
+    answer: breakerTransitionsSchema,
+    handle: async ({ engine, query }) => ({ transitions: await engine.breakerTransitions(query) }),
+  }),
+  route({
+    path: "POST /api/breakers/:upstream/reset",
+    about: ["resetBreaker", "breakers", "Close a breaker; it opens again if calls continue to fail"],
+    params: z.object({ upstream: upstreamName.describe("Name of the provider that it feeds") }),
+    body: reasonBodySchema,
+    errors: [404, 409],
+    status: 202,
+    answer: breakerResetSchema,
+    async handle({ engine, params, by }) {
+      const { changed, view } = await engine.resetBreaker(params.upstream, by);
+      return { changed, breaker: view };
     },
-    () => engine().permits.show(),
-  );
-  app.put(
-    "/api/permits/size",
-    {
-      schema: {
-        operationId: "resizePermits",
-        tags: ["permits"],
-        summary: "Set the size of the permit pool; it persists",
-        body: resizeBodySchema,
-        response: { 202: permitSizeSchema, ...bodyErrors },
-      },
-    },
-    async (request, reply) => {
-      const { size, reason } = request.body;
-      void reply.code(202);
-      return await engine().permits.resize(size, person(request, reason));
-    },
-  );
-  app.get(
-    "/api/workers",
-    {
-      schema: {
-        operationId: "listWorkers",
-        tags: ["fleet"],
-        summary: "Every worker that is known, with its last heartbeat",
-        response: { 200: workersSchema, ...commonErrors },
-      },
-    },
-    async () => ({ workers: await engine().workers() }),
-  );
-  app.get(
-    "/api/schedules",
-    {
-      schema: {
-        operationId: "listSchedules",
-        tags: ["fleet"],
-        summary: "Next scheduled run of each provider, and the result of the last one",
-        response: { 200: schedulesSchema, ...commonErrors },
-      },
-    },
-    async () => ({ schedules: await engine().schedules() }),
-  );
-  app.get(
-    "/api/transitions",
-    {
-      schema: {
-        operationId: "listTransitions",
-        tags: ["history"],
-        summary: "Transitions of the machines with actor and reason",
-        querystring: z.object({ provider: optionalProvider, limit: limitQuery(1_000, 100) }),
-        response: { 200: transitionsSchema, ...commonErrors },
-      },
-    },
-    async ({ query }) => ({ transitions: await engine().transitions(query) }),
-  );
-  app.get(
-    "/api/quota-events",
-    {
-      schema: {
-        operationId: "listQuotaEvents",
-        tags: ["history"],
-        summary: "Decisions about the permit pool, by the optimizer and operators",
-        querystring: z.object({ limit: limitQuery(1_000, 100) }),
-        response: { 200: quotaEventsSchema, ...commonErrors },
-      },
-    },
-    async ({ query }) => ({ quotaEvents: await engine().quotaEvents(query) }),
-  );
-}
+  }),
+];

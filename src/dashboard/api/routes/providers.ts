@@ -2,18 +2,16 @@
 import { z } from "zod";
 import { isUeeError, UeeError } from "../../../core/errors.ts";
 import type { Engine, ProviderAction } from "../../../engine/api.ts";
-import type { App, RouteSurroundings } from "../../app.ts";
+import { optionalProvider, providerParams, type Route, route } from "../route.ts";
 import {
   acceptedSchema,
   checkpointsSchema,
-  errorSchema,
   limitQuery,
   reasonBodySchema,
   runsSchema,
   startBodySchema,
   startedSchema,
 } from "../schemas.ts";
-import { bodyErrors, commonErrors, optionalProvider, person, providerParams } from "./shared.ts";
 
 const summaries = {
   pause:
@@ -22,90 +20,61 @@ const summaries = {
   stop: "Cancel the planned batches of the open run and close it as stopped",
 } as const;
 
-const actionErrors = { ...bodyErrors, 404: errorSchema, 409: errorSchema } as const;
-
-export function providerRoutes(app: App, { engine }: RouteSurroundings): void {
-  app.get(
-    "/api/providers/:id/checkpoints",
-    {
-      schema: {
-        operationId: "listCheckpoints",
-        tags: ["providers"],
-        summary: "Committed and failed batches",
-        params: providerParams,
-        querystring: z.object({
-          limit: limitQuery(1_000, 50),
-          success_only: z.stringbool().default(false).describe("Omit failed ones"),
-        }),
-        response: { 200: checkpointsSchema, 404: errorSchema, ...commonErrors },
-      },
-    },
-    async ({ params, query }) => ({
-      checkpoints: await engine().checkpoints(params.id, {
-        limit: query.limit,
-        successOnly: query.success_only,
-      }),
+const changing = (action: keyof typeof summaries): Route =>
+  route({
+    path: `POST /api/providers/:id/${action}`,
+    about: [`${action}Provider`, "providers", summaries[action]],
+    params: providerParams,
+    body: reasonBodySchema,
+    errors: [404, 409],
+    status: 202,
+    answer: acceptedSchema,
+    handle: async ({ engine, params: { id }, by }) => ({
+      machine: await explained(engine, action, id, () => engine[action](id, by)),
     }),
-  );
-  app.get(
-    "/api/runs",
-    {
-      schema: {
-        operationId: "listRuns",
-        tags: ["providers"],
-        summary: "Open and closed runs",
-        querystring: z.object({ provider: optionalProvider, limit: limitQuery(200, 20) }),
-        response: { 200: runsSchema, 404: errorSchema, ...commonErrors },
-      },
-    },
-    async ({ query }) => ({ runs: await engine().runs(query) }),
-  );
-  app.post(
-    "/api/providers/:id/start",
-    {
-      schema: {
-        operationId: "startRun",
-        tags: ["providers"],
-        summary: "Open a run, or join the open one",
-        params: providerParams,
-        body: startBodySchema,
-        response: { 202: startedSchema, ...actionErrors },
-      },
-    },
-    async (request, reply) => {
-      const { reason, ...run } = request.body;
-      const wanted = { provider: request.params.id, ...run, ...person(request, reason) };
-      const opened = await judged(engine(), "start", wanted.provider, () => engine().openRun(wanted));
-      void reply.code(202);
-      return opened;
-    },
-  );
-  for (const action of ["pause", "resume", "stop"] as const) {
-    app.post(
-      `/api/providers/:id/${action}`,
-      {
-        schema: {
-          operationId: `${action}Provider`,
-          tags: ["providers"],
-          summary: summaries[action],
-          params: providerParams,
-          body: reasonBodySchema,
-          response: { 202: acceptedSchema, ...actionErrors },
-        },
-      },
-      async (request, reply) => {
-        const { id } = request.params;
-        const by = person(request, request.body.reason);
-        const machine = await judged(engine(), action, id, () => engine()[action](id, by));
-        void reply.code(202);
-        return { machine };
-      },
-    );
-  }
-}
+  });
+
+export const providerRoutes: readonly Route[] = [
+  route({
+    path: "GET /api/providers/:id/checkpoints",
+    about: ["listCheckpoints", "providers", "Committed and failed batches"],
+    params: providerParams,
+    query: z.object({
+      limit: limitQuery(1_000, 50),
+      success_only: z.stringbool().default(false).describe("Omit failed ones"),
+    }),
+    errors: [404],
+    answer: checkpointsSchema,
+    handle: async ({ engine, params, query: { limit, success_only: successOnly } }) => ({
+      checkpoints: await engine.checkpoints(params.id, { limit, successOnly }),
+    }),
+  }),
+  route({
+    path: "GET /api/runs",
+    about: ["listRuns", "providers", "Open and closed runs"],
+    query: z.object({ provider: optionalProvider, limit: limitQuery(200, 20) }),
+    errors: [404],
+    answer: runsSchema,
+    handle: async ({ engine, query }) => ({ runs: await engine.runs(query) }),
+  }),
+  route({
+    path: "POST /api/providers/:id/start",
+    about: ["startRun", "providers", "Open a run, or join the open one"],
+    params: providerParams,
+    body: startBodySchema,
+    errors: [404, 409],
+    status: 202,
+    answer: startedSchema,
+    handle: ({ engine, params: { id }, body: { reason: _by, ...run }, by }) =>
+      explained(engine, "start", id, () => engine.openRun({ provider: id, ...run, ...by })),
+  }),
+  changing("pause"),
+  changing("resume"),
+  changing("stop"),
+];
 
 /** A refusal names the provider's state and the states that would allow the action. */
-async function judged<Result>(
+async function explained<Result>(
   engine: Engine,
   action: ProviderAction,
   provider: string,
@@ -118,7 +87,7 @@ async function judged<Result>(
     const [newest] = await engine.transitions({ provider, limit: 1 });
     throw new UeeError(error.code, error.detail, {
       cause: error,
-      ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+      retryAfterMs: error.retryAfterMs,
       data: { state: newest?.newState ?? "IDLE", allowed: engine.statesFor(action), ...error.data },
     });
   }

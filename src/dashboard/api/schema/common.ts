@@ -1,4 +1,4 @@
-/** Shared parts of the answers. An unknown value is null; a field is omitted only where its schema says so. */
+/** Shared parts of the answers, the requests for actions, and the login. An unknown value is null; a field is omitted only where its schema says so. */
 import { z } from "zod";
 import type {
   MachineStatus as EngineMachineStatus,
@@ -8,11 +8,21 @@ import type {
 /** Both types must be assignable to each other. */
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 
-/** Compares a schema with the engine's type: a missing, extra or differently typed field does not compile. */
-export const shows =
+/** A named schema of an object. */
+export const named = <Shape extends z.ZodRawShape>(id: string, shape: Shape) => z.object(shape).meta({ id });
+
+/** The same for a type of the engine: a missing, extra or differently typed field does not compile. */
+export const shown =
   <Shown>() =>
-  <Schema extends z.ZodType>(schema: Same<z.output<Schema>, Shown> extends true ? Schema : never): Schema =>
-    schema;
+  <Shape extends z.ZodRawShape>(
+    id: string,
+    shape: Same<z.output<z.ZodObject<Shape>>, Shown> extends true ? Shape : never,
+  ) =>
+    named(id, shape);
+
+/** Several fields of one type. */
+export const fields = <Type extends z.ZodType, Name extends string>(type: Type, ...names: Name[]) =>
+  Object.fromEntries(names.map((name) => [name, type])) as Record<Name, Type>;
 
 /** ISO 8601, UTC. */
 export const isoTime = z.string().describe("ISO 8601 time, UTC");
@@ -38,73 +48,56 @@ export const errorSchema = z
   .meta({ id: "Error", description: "Every answer that is not a success" });
 export type ApiError = z.output<typeof errorSchema>;
 
-export const machineStatusSchema = shows<EngineMachineStatus>()(
-  z
-    .object({
-      state: z.string(),
-      since: isoTime.nullable(),
-      reason: z.string().nullable(),
-      actor: z.string().nullable().describe("Actor of the transition"),
-      until: isoTime.nullable().describe("End of a wait"),
-      remainingMs: z.number().describe("Remaining wait, ms"),
-      version: z.number().describe("Counts the machine's transitions"),
-    })
-    .meta({ id: "MachineStatus" }),
-);
+export const machineStatusSchema = shown<EngineMachineStatus>()("MachineStatus", {
+  state: z.string(),
+  since: isoTime.nullable(),
+  reason: z.string().nullable(),
+  actor: z.string().nullable().describe("Actor of the transition"),
+  until: isoTime.nullable().describe("End of a wait"),
+  remainingMs: z.number().describe("Remaining wait, ms"),
+  version: z.number().describe("Counts the machine's transitions"),
+});
 export type MachineStatus = z.output<typeof machineStatusSchema>;
 
 export const runStateSchema = z.enum(["running", "complete", "incomplete", "paused", "stopped", "failed"]);
 export const runModeSchema = z.enum(["incremental", "full"]);
 
-export const runSchema = shows<EngineRunProgress>()(
-  z
-    .object({
-      provider: z.string(),
-      runId: z.string(),
-      kind: z.enum(["ordinary", "replay"]).describe("replay: dead letters of closed runs, tried again"),
-      mode: runModeSchema,
-      state: runStateSchema,
-      phase: z.enum(["planning", "loading", "removing", "verifying", "closed"]),
-      pass: z.number(),
-      expected: z
-        .number()
-        .nullable()
-        .describe("Records expected in this pass; null before the upstream has said"),
-      fetched: z.number().describe("Unique ids received"),
-      created: z.number(),
-      updated: z.number(),
-      unchanged: z.number(),
-      removed: z.number(),
-      deadLettered: z.number(),
-      accepted: z.number().describe("Bad records that an operator has accepted"),
-      requests: z.number(),
-      batches: z.number(),
-      batchesDone: z.number(),
-      batchesPlanned: z.number(),
-      actor: z.string().describe("Who opened it"),
-      reason: z.string().nullable().describe("Why, where that was said"),
-      startedAt: isoTime,
-      endedAt: isoTime.nullable(),
-      durationMs: z.number(),
-      checkpoint: z.string().nullable().describe("URN up to which everything is committed"),
-      watermark: z.string().nullable(),
-      waiting: z.object({ reason: z.string(), until: isoTime }).nullable(),
-      retrying: z
-        .array(
-          z.object({
-            batch: z.string(),
-            code: z.string(),
-            message: z.string(),
-            attempt: z.number().describe("Number of the failed attempt, from 1"),
-            attempts: z.number().describe("After the last attempt the batch is a dead letter"),
-            nextAt: isoTime.describe("In the past while the next attempt waits for its turn or is under way"),
-          }),
-        )
-        .describe("Failed batches that are retried, the next one first; at most 20"),
-      error: z.object({ code: z.string(), message: z.string(), remedy: z.string() }).nullable(),
-    })
-    .meta({ id: "Run" }),
-);
+export const runSchema = shown<EngineRunProgress>()("Run", {
+  provider: z.string(),
+  runId: z.string(),
+  kind: z.enum(["ordinary", "replay"]).describe("replay: dead letters of closed runs, tried again"),
+  mode: runModeSchema,
+  state: runStateSchema,
+  phase: z.enum(["planning", "loading", "removing", "verifying", "closed"]),
+  pass: z.number(),
+  expected: z
+    .number()
+    .nullable()
+    .describe("Records expected in this pass; null before the upstream has said"),
+  fetched: z.number().describe("Unique ids received"),
+  ...fields(z.number(), "created", "updated", "unchanged", "removed", "deadLettered"),
+  accepted: z.number().describe("Bad records that an operator has accepted"),
+  ...fields(z.number(), "requests", "batches", "batchesDone", "batchesPlanned"),
+  actor: z.string().describe("Who opened it"),
+  reason: z.string().nullable().describe("Why, where that was said"),
+  startedAt: isoTime,
+  endedAt: isoTime.nullable(),
+  durationMs: z.number(),
+  checkpoint: z.string().nullable().describe("URN up to which everything is committed"),
+  watermark: z.string().nullable(),
+  waiting: z.object({ reason: z.string(), until: isoTime }).nullable(),
+  retrying: z
+    .array(
+      z.object({
+        ...fields(z.string(), "batch", "code", "message"),
+        attempt: z.number().describe("Number of the failed attempt, from 1"),
+        attempts: z.number().describe("After the last attempt the batch is a dead letter"),
+        nextAt: isoTime.describe("In the past while the next attempt waits for its turn or is under way"),
+      }),
+    )
+    .describe("Failed batches that are retried, the next one first; at most 20"),
+  error: z.object({ code: z.string(), message: z.string(), remedy: z.string() }).nullable(),
+});
 export type Run = z.output<typeof runSchema>;
 
 /** Actions on a provider, by the names of buttons and routes. */
@@ -123,3 +116,70 @@ export const limitQuery = (most: number, usual: number) =>
     .max(most)
     .default(usual)
     .describe(`Maximum number of entries, newest first; up to ${most}`);
+
+export const startBodySchema = z
+  .strictObject({
+    mode: runModeSchema.default("incremental"),
+    allowShrink: z
+      .boolean()
+      .default(false)
+      .describe("Remove records even if the upstream lost suspiciously many"),
+    allowOlder: z
+      .boolean()
+      .default(false)
+      .describe("Accept a catalogue that is older than the edition in the store"),
+    reason: reasonSchema,
+  })
+  .meta({ id: "StartRequest" });
+export type StartRequest = z.input<typeof startBodySchema>;
+
+export const reasonBodySchema = z.strictObject({ reason: reasonSchema }).meta({ id: "ActionRequest" });
+export type ActionRequest = z.input<typeof reasonBodySchema>;
+
+export const startedSchema = named("Started", {
+  runId: z.string(),
+  joined: z.boolean().describe("A run was open already"),
+  mode: runModeSchema,
+});
+export type Started = z.output<typeof startedSchema>;
+
+export const acceptedSchema = named("Accepted", { machine: machineStatusSchema });
+export type Accepted = z.output<typeof acceptedSchema>;
+
+export const resizeBodySchema = z
+  .strictObject({ size: z.number().int().min(1).max(4096), reason: reasonSchema })
+  .meta({ id: "ResizeRequest" });
+export type ResizeRequest = z.input<typeof resizeBodySchema>;
+
+export const sessionSchema = named("Session", {
+  actor: z.string().describe("Name that is kept with actions"),
+  csrfToken: z.string().describe("Send it as X-CSRF-Token with every write"),
+  tokenRequired: z.boolean().describe("False: this dashboard is open to every user of this machine"),
+  expiresAt: isoTime.nullable().describe("End of the login; null without a login"),
+});
+export type Session = z.output<typeof sessionSchema>;
+
+export const entrySchema = named("Entry", {
+  tokenRequired: z.boolean().describe("False: this dashboard is open to every user of this machine"),
+  loggedIn: z.boolean().describe("The request has a valid login, or none is required"),
+});
+export type EntryAnswer = z.output<typeof entrySchema>;
+
+export const loginBodySchema = z
+  .strictObject({
+    token: z.string().min(1).max(1024),
+    name: z
+      .string()
+      .trim()
+      .regex(
+        /^[\p{L}\p{N}][\p{L}\p{N} ._@+-]{0,63}$/u,
+        "must be 1 to 64 letters, digits, spaces or . _ @ + -",
+      ),
+  })
+  .meta({ id: "LoginRequest" });
+export type LoginRequest = z.input<typeof loginBodySchema>;
+
+export const healthSchema = named("Health", { status: z.enum(["ok"]) });
+export type Health = z.output<typeof healthSchema>;
+
+export const noContentSchema = z.null().describe("No body");

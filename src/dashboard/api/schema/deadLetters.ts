@@ -8,87 +8,72 @@ import type {
   PurgeReport as EnginePurgeReport,
   ReplayReport as EngineReplayReport,
 } from "../../../recovery/deadLetters/api.ts";
-import { isoTime, reasonSchema, shows } from "./common.ts";
+import { fields, isoTime, reasonSchema, shown } from "./common.ts";
 
 export const deadLetterClassSchema = z.enum(["exhausted", "permanent", "stalled", "bad-record"]);
 export const deadLetterStateSchema = z
   .enum(["dead", "replaying", "accepted"])
   .describe("dead: waits for a person; replaying: has its new job; accepted: no longer counts");
 
-export const deadLetterSchema = shows<EngineDeadLetter>()(
-  z
+export const deadLetterSchema = shown<EngineDeadLetter>()("DeadLetter", {
+  id: z.string().describe("Stays the same through every replay"),
+  provider: z.string(),
+  kind: z.enum(["batch", "record", "job"]),
+  class: deadLetterClassSchema,
+  state: deadLetterStateSchema,
+  code: z.string(),
+  message: z.string(),
+  subject: z.string().describe("The record's id if it has one, else the batch key"),
+  runId: z.string(),
+  batch: z.string(),
+  size: z.number().describe("Records that the batch was planned with; 1 for a record"),
+  attempts: z.number(),
+  replays: z.number(),
+  firstFailedAt: isoTime,
+  lastFailedAt: isoTime,
+  rawBytes: z.number().describe("Size of the raw bytes kept; 0 for batches"),
+  jobId: z.string().nullable(),
+  replayRunId: z.string().nullable(),
+  lastAction: z
     .object({
-      id: z.string().describe("Stays the same through every replay"),
-      provider: z.string(),
-      kind: z.enum(["batch", "record", "job"]),
-      class: deadLetterClassSchema,
-      state: deadLetterStateSchema,
-      code: z.string(),
-      message: z.string(),
-      subject: z.string().describe("The record's id if it has one, else the batch key"),
-      runId: z.string(),
-      batch: z.string(),
-      size: z.number().describe("Records that the batch was planned with; 1 for a record"),
-      attempts: z.number(),
-      replays: z.number(),
-      firstFailedAt: isoTime,
-      lastFailedAt: isoTime,
-      rawBytes: z.number().describe("Size of the raw bytes kept; 0 for batches"),
-      jobId: z.string().nullable(),
-      replayRunId: z.string().nullable(),
-      lastAction: z
-        .object({
-          what: z.enum(["replay", "accept"]),
-          actor: z.string(),
-          at: isoTime,
-          reason: z.string().nullable(),
-        })
-        .nullable(),
+      what: z.enum(["replay", "accept"]),
+      actor: z.string(),
+      at: isoTime,
+      reason: z.string().nullable(),
     })
-    .meta({ id: "DeadLetter" }),
-);
+    .nullable(),
+});
 export type DeadLetter = z.output<typeof deadLetterSchema>;
 
-export const deadLettersSchema = shows<EngineDeadLetterPage>()(
-  z
-    .object({
-      letters: z.array(deadLetterSchema).describe("The newest failure first"),
-      cursor: z.string().nullable().describe("Pass it to read the next page; null at the end"),
-    })
-    .meta({ id: "DeadLetters" }),
-);
+export const deadLettersSchema = shown<EngineDeadLetterPage>()("DeadLetters", {
+  letters: z.array(deadLetterSchema).describe("The newest failure first"),
+  cursor: z.string().nullable().describe("Pass it to read the next page; null at the end"),
+});
 export type DeadLetters = z.output<typeof deadLettersSchema>;
 
 const counts = z.record(z.string(), z.number());
 
-export const deadLetterStatsSchema = shows<EngineDeadLetterStats>()(
-  z
-    .object({
-      total: z.number().describe("Those in the list, and those that wait to enter it"),
-      waiting: z.number().describe("Bad records of an open run that enter the list when their jobs have run"),
-      byState: z.object({ dead: z.number(), replaying: z.number(), accepted: z.number() }),
-      byCode: counts,
-      byClass: counts,
-      byProvider: counts,
-      rawBytes: z.number(),
-      oldest: isoTime.nullable(),
-      newest: isoTime.nullable(),
-      maxReplays: z.number(),
-      meanReplays: z.number(),
-      caps: z.array(
-        z.object({
-          provider: z.string(),
-          entries: z.number(),
-          maxEntries: z.number(),
-          rawBytes: z.number(),
-          maxRawBytes: z.number(),
-          share: z.number().describe("The greater of both shares; 1 = full"),
-          level: z.enum(["ok", "near", "full"]).describe("full: the provider pauses with the next letter"),
-        }),
-      ),
-    })
-    .meta({ id: "DeadLetterStats" }),
-);
+export const deadLetterStatsSchema = shown<EngineDeadLetterStats>()("DeadLetterStats", {
+  total: z.number().describe("Those in the list, and those that wait to enter it"),
+  waiting: z.number().describe("Bad records of an open run that enter the list when their jobs have run"),
+  byState: z.object({ dead: z.number(), replaying: z.number(), accepted: z.number() }),
+  byCode: counts,
+  byClass: counts,
+  byProvider: counts,
+  rawBytes: z.number(),
+  oldest: isoTime.nullable(),
+  newest: isoTime.nullable(),
+  maxReplays: z.number(),
+  meanReplays: z.number(),
+  caps: z.array(
+    z.object({
+      provider: z.string(),
+      ...fields(z.number(), "entries", "maxEntries", "rawBytes", "maxRawBytes"),
+      share: z.number().describe("The greater of both shares; 1 = full"),
+      level: z.enum(["ok", "near", "full"]).describe("full: the provider pauses with the next letter"),
+    }),
+  ),
+});
 export type DeadLetterStats = z.output<typeof deadLetterStatsSchema>;
 
 /** All given conditions must match. */
@@ -110,22 +95,16 @@ export const deadLetterQuerySchema = z.object({
   cursor: z.string().max(1_000).optional().describe("From the page before"),
 });
 
-/** Either dead letter ids or a filter is required: an empty request changes nothing. */
-const selectionFields = {
-  ids: z.array(z.string().min(1).max(200)).min(1).max(1_000).optional(),
-  filter: z
-    .strictObject({
-      ...filterFields,
-      olderThanMs: z.number().int().min(0).optional(),
-      newerThanMs: z.number().int().min(0).optional(),
-    })
-    .optional()
-    .describe("{} names all letters"),
-};
+const ageMs = z.number().int().min(0).optional();
 
+/** Either dead letter ids or a filter is required: an empty request changes nothing. */
 export const deadLetterActionSchema = z
   .strictObject({
-    ...selectionFields,
+    ids: z.array(z.string().min(1).max(200)).min(1).max(1_000).optional(),
+    filter: z
+      .strictObject({ ...filterFields, ...fields(ageMs, "olderThanMs", "newerThanMs") })
+      .optional()
+      .describe("{} names all letters"),
     dryRun: z.boolean().default(false).describe("Only report what would be done"),
     limit: z.number().int().min(1).max(10_000).default(1_000).describe("At most so many letters"),
     reason: reasonSchema,
@@ -145,44 +124,29 @@ const reportFields = {
   sample: z.array(deadLetterSchema).describe("A few of those done"),
 };
 
-export const deadLetterReportSchema = shows<EngineDeadLetterReport>()(
-  z.object(reportFields).meta({ id: "DeadLetterReport" }),
-);
+export const deadLetterReportSchema = shown<EngineDeadLetterReport>()("DeadLetterReport", reportFields);
 export type DeadLetterReport = z.output<typeof deadLetterReportSchema>;
 
-export const replayReportSchema = shows<EngineReplayReport>()(
-  z
-    .object({
-      ...reportFields,
-      runs: z.array(
-        z.object({
-          provider: z.string(),
-          runId: z.string(),
-          letters: z.number(),
-          waitingFor: z.string().nullable().describe("What keeps the run from starting now"),
-        }),
-      ),
-      badRecords: z
-        .number()
-        .describe("Bad records among them: read again from their kept bytes, the upstream is not asked"),
-    })
-    .meta({ id: "ReplayReport" }),
-);
+export const replayReportSchema = shown<EngineReplayReport>()("ReplayReport", {
+  ...reportFields,
+  runs: z.array(
+    z.object({
+      provider: z.string(),
+      runId: z.string(),
+      letters: z.number(),
+      waitingFor: z.string().nullable().describe("What keeps the run from starting now"),
+    }),
+  ),
+  badRecords: z
+    .number()
+    .describe("Bad records among them: read again from their kept bytes, the upstream is not asked"),
+});
 export type ReplayReport = z.output<typeof replayReportSchema>;
 
-export const purgeReportSchema = shows<EnginePurgeReport>()(
-  z
-    .object({
-      ...reportFields,
-      lost: z
-        .object({
-          batches: z.number(),
-          batchRecords: z.number(),
-          records: z.number(),
-          rawBytes: z.number(),
-        })
-        .describe("Dead letters that can no longer be replayed"),
-    })
-    .meta({ id: "PurgeReport" }),
-);
+export const purgeReportSchema = shown<EnginePurgeReport>()("PurgeReport", {
+  ...reportFields,
+  lost: z
+    .object(fields(z.number(), "batches", "batchRecords", "records", "rawBytes"))
+    .describe("Dead letters that can no longer be replayed"),
+});
 export type PurgeReport = z.output<typeof purgeReportSchema>;

@@ -1,124 +1,380 @@
-/** Permits and history. */
+/** The fleet: its tree, permits, kernel, workers, schedules, breakers and history; and the events that tell of them. */
 import { z } from "zod";
-import type { QuotaEvent as EngineQuotaEvent, HistoryTransition } from "../../../engine/api.ts";
+import type {
+  BreakerTransition as EngineBreakerTransition,
+  BreakerView as EngineBreakerView,
+  EtlTree as EngineEtlTree,
+  KernelMetrics as EngineKernelMetrics,
+  QuotaEvent as EngineQuotaEvent,
+  HistoryTransition,
+  ScheduleView,
+  WorkerView,
+} from "../../../engine/api.ts";
 import type { PoolSize } from "../../../permits/permitPool.ts";
 import type { PoolView } from "../../../permits/report.ts";
-import { isoTime, shows } from "./common.ts";
+import { providerProblemKinds } from "../../../session/problems.ts";
+import {
+  actionSchema,
+  fields,
+  isoTime,
+  machineStatusSchema,
+  named,
+  runModeSchema,
+  runSchema,
+  shown,
+} from "./common.ts";
+
+export const etlTreeSchema = shown<EngineEtlTree>()("EtlTree", {
+  macro_fsm: z.object({
+    id: z.string(),
+    state: z.string(),
+    created_at: isoTime.nullable().describe("First transition; null before it"),
+    updated_at: isoTime.nullable().describe("Last transition; null before the first"),
+  }),
+  providers: z.array(
+    z.object({
+      ...fields(z.string(), "id", "provider_type", "state"),
+      last_checkpoint: z.string().nullable().describe("URN"),
+      processed_count: z.number().describe("Records processed by the open run, else by the last"),
+      error_count: z.number().describe("Of these, permanently failed records"),
+      permits_allocated: z.number(),
+      created_at: isoTime.nullable(),
+      updated_at: isoTime.nullable(),
+    }),
+  ),
+  total_checkpoints: z.number().describe("Number of checkpoints ever stored, all providers"),
+});
+export type EtlTree = z.output<typeof etlTreeSchema>;
+
+const kernelFields = {
+  p99_latency_ms: z.number().describe("99th percentile of the fleet's last 1,000 control operations"),
+  buffer_saturation: z.number().describe("Fetched and not yet committed, as a share of the bound; 1 = full"),
+  ...fields(z.number(), "active_workers", "total_permits", "allocated_permits", "available_permits"),
+  message_rate: z.number().describe("Finished jobs per second, over the last minute"),
+  error_rate: z.number().describe("Of these, jobs that spent an attempt or failed permanently, per second"),
+};
+
+export const kernelMetricsSchema = shown<EngineKernelMetrics>()("KernelMetrics", kernelFields);
+export type KernelMetrics = z.output<typeof kernelMetricsSchema>;
+
+export const kernelHistorySchema = named("KernelHistory", {
+  intervalMs: z.number().describe("Between two samples while workers live; where there is a gap, none lived"),
+  samples: z
+    .array(z.object({ at: isoTime, ...kernelFields }).meta({ id: "KernelSample" }))
+    .describe("The oldest first"),
+});
+export type KernelHistory = z.output<typeof kernelHistorySchema>;
+
+export const progressSchema = named("Progress", {
+  fetched: z.number(),
+  expected: z.number().nullable(),
+  share: z.number().nullable().describe("Completed share of the current pass, 0 to 1; null while unknown"),
+  perSecond: z
+    .number()
+    .nullable()
+    .describe("Records per second over the last seconds; null before it is known"),
+  remainingMs: z
+    .number()
+    .nullable()
+    .describe("At the current rate; null while unknown, or while the run waits"),
+});
+export type Progress = z.output<typeof progressSchema>;
+
+export const overviewProviderSchema = named("OverviewProvider", {
+  provider: z.string(),
+  machine: machineStatusSchema,
+  actions: z.array(actionSchema).describe("Actions that the state allows and that would have an effect"),
+  verified: z.boolean().describe("Verified complete at least once"),
+  verifiedAt: isoTime.nullable(),
+  freshMs: z.number().nullable().describe("Time since the mirror was verified complete, ms; null if never"),
+  watermark: z.string().nullable().describe("Upstream time up to which the mirror is verified complete"),
+  records: z.number(),
+  openRun: runSchema.nullable(),
+  progress: progressSchema.nullable().describe("Of the open run"),
+  lastRun: runSchema.nullable().describe("The last ordinary run that closed"),
+  lastRunSettled: z
+    .boolean()
+    .describe(
+      "The run was incomplete only because of dead letters, and all of them have been replayed, accepted or purged since",
+    ),
+  lastReplay: runSchema.nullable().describe("The last run of replayed dead letters that closed"),
+  lastCheckpoint: z.string().nullable().describe("URN"),
+  nextRun: z
+    .object({ at: isoTime, mode: runModeSchema })
+    .nullable()
+    .describe("By schedule; a paused provider opens no run"),
+  jobs: z.object({
+    ...fields(z.number(), "waiting", "active", "delayed"),
+    failed: z.number().describe("In the failed set"),
+  }),
+  deadLetters: z.object({
+    entries: z.number().describe("Without accepted ones"),
+    share: z.number().describe("Of the cap at which the provider pauses; 1 = full"),
+    level: z.enum(["ok", "near", "full"]),
+  }),
+  staleAfterMs: z
+    .number()
+    .nullable()
+    .describe(
+      "Maximum age of a verified mirror before it is stale, ms; null if its schedules have no interval",
+    ),
+  problems: z
+    .array(
+      z.object({
+        kind: z.enum(providerProblemKinds),
+        severity: z.enum(["bad", "warn"]).describe("bad: a person must act"),
+        text: z.string(),
+        remedy: z.string(),
+      }),
+    )
+    .describe("Problems, worst first; the same as in `uee status --check`, `uee doctor` and the alerts"),
+  permits: z.object({ held: z.number(), waiting: z.number(), askedBack: z.number() }),
+});
+export type OverviewProvider = z.output<typeof overviewProviderSchema>;
+
+export const overviewSchema = named("Overview", {
+  at: isoTime,
+  macro: machineStatusSchema,
+  stranded: z.boolean().describe("Jobs wait and no worker is live"),
+  runsPaused: z.boolean().describe("The queue `runs` is paused: jobs of scripts and schedules wait"),
+  workers: z.number().describe("Live ones"),
+  deadLetters: z.number(),
+  permits: z.object({
+    configured: z.number().nullable(),
+    ...fields(z.number(), "effective", "allocated", "available", "waiting"),
+  }),
+  redis: z.object({
+    version: z.string(),
+    usedMemory: z.number().describe("Bytes"),
+    maxMemory: z.number().describe("Bytes; 0: no limit"),
+    persistence: z.string(),
+    trouble: z.string().nullable().describe("Why Redis refuses writes now, as far as it reports"),
+  }),
+  providers: z.array(overviewProviderSchema),
+});
+export type Overview = z.output<typeof overviewSchema>;
 
 /** ms since the epoch by Redis' clock. */
 const epochMs = z.number().describe("ms since the epoch");
 
-export const permitsSchema = shows<PoolView>()(
-  z
-    .object({
-      at: epochMs,
-      configured: z
-        .number()
-        .nullable()
-        .describe("Size that an operator set; null before the pool was first used"),
-      effective: z.number().describe("Configured less what is revoked"),
-      revoked: z.number(),
-      allocated: z.number(),
-      available: z.number(),
-      askedBack: z.number(),
-      waiting: z.number(),
-      fence: z.number(),
-      holdUntil: epochMs.nullable().describe("Grants wait until then, because Redis restarted"),
-      providers: z
-        .array(
-          z.object({
-            provider: z.string(),
-            held: z.number(),
-            askedBack: z.number(),
-            waiting: z.number(),
-            waitingMs: z.number(),
-            permitTimeMs: z.number(),
-          }),
-        )
-        .readonly(),
-      holders: z
-        .array(
-          z.object({
-            lease: z.string(),
-            provider: z.string(),
-            askedBack: z.boolean(),
-            fence: z.number(),
-            since: epochMs,
-            expiresAt: epochMs,
-            owner: z.string(),
-          }),
-        )
-        .readonly()
-        .describe("The oldest first"),
-      truncated: z.boolean().describe("There are more holders than listed"),
-    })
-    .meta({ id: "Permits" }),
-);
+export const permitsSchema = shown<PoolView>()("Permits", {
+  at: epochMs,
+  configured: z
+    .number()
+    .nullable()
+    .describe("Size that an operator set; null before the pool was first used"),
+  effective: z.number().describe("Configured less what is revoked"),
+  ...fields(z.number(), "revoked", "allocated", "available", "askedBack", "waiting", "fence"),
+  holdUntil: epochMs.nullable().describe("Grants wait until then, because Redis restarted"),
+  providers: z
+    .array(
+      z.object({
+        provider: z.string(),
+        ...fields(z.number(), "held", "askedBack", "waiting", "waitingMs", "permitTimeMs"),
+      }),
+    )
+    .readonly(),
+  holders: z
+    .array(
+      z.object({
+        lease: z.string(),
+        provider: z.string(),
+        askedBack: z.boolean(),
+        fence: z.number(),
+        since: epochMs,
+        expiresAt: epochMs,
+        owner: z.string(),
+      }),
+    )
+    .readonly()
+    .describe("The oldest first"),
+  truncated: z.boolean().describe("There are more holders than listed"),
+});
 export type Permits = z.output<typeof permitsSchema>;
 
-export const permitSizeSchema = shows<PoolSize>()(
-  z
-    .object({
-      configured: z.number(),
-      effective: z.number(),
-      effectiveBefore: z.number(),
-      allocated: z.number(),
-      askedBack: z.number(),
-      changed: z.boolean(),
-    })
-    .meta({ id: "PermitSize" }),
-);
+export const permitSizeSchema = shown<PoolSize>()("PermitSize", {
+  ...fields(z.number(), "configured", "effective", "effectiveBefore", "allocated", "askedBack"),
+  changed: z.boolean(),
+});
 export type PermitSize = z.output<typeof permitSizeSchema>;
 
-export const transitionSchema = shows<HistoryTransition>()(
-  z
-    .object({
-      id: z.string().describe("Place in its machine's history"),
-      machine: z.string().describe("provider or macro"),
-      provider: z.string().nullable().describe("Null for the fleet's own machine"),
-      oldState: z.string(),
-      newState: z.string(),
-      trigger: z.string(),
-      version: z.number(),
-      at: isoTime,
-      actor: z.string(),
-      actorKind: z.enum(["person", "engine", "schedule", "script"]),
-      reason: z.string().nullable(),
-      urn: z.string().nullable(),
-      processed: z.number().nullable(),
-      errors: z.number().nullable(),
-      permits: z.number().nullable(),
-    })
-    .meta({ id: "Transition" }),
-);
-export const transitionsSchema = z
-  .object({ transitions: z.array(transitionSchema).describe("The newest first") })
-  .meta({ id: "Transitions" });
+export const transitionSchema = shown<HistoryTransition>()("Transition", {
+  id: z.string().describe("Place in its machine's history"),
+  machine: z.string().describe("provider or macro"),
+  provider: z.string().nullable().describe("Null for the fleet's own machine"),
+  ...fields(z.string(), "oldState", "newState", "trigger"),
+  version: z.number(),
+  at: isoTime,
+  actor: z.string(),
+  actorKind: z.enum(["person", "engine", "schedule", "script"]),
+  reason: z.string().nullable(),
+  urn: z.string().nullable(),
+  processed: z.number().nullable(),
+  errors: z.number().nullable(),
+  permits: z.number().nullable(),
+});
+export const transitionsSchema = named("Transitions", {
+  transitions: z.array(transitionSchema).describe("The newest first"),
+});
 export type Transition = z.output<typeof transitionSchema>;
 export type Transitions = z.output<typeof transitionsSchema>;
 
-export const quotaEventSchema = shows<EngineQuotaEvent>()(
-  z
-    .object({
-      id: z.string(),
-      at: isoTime,
-      kind: z.enum(["revoke", "restore", "resize"]).describe("resize is a person's"),
-      permits: z.number().describe("Number of permits taken or returned; for a resize the new size"),
-      reason: z.string(),
-      p99Ms: z
-        .number()
-        .nullable()
-        .describe("Metrics that the optimizer saw; null for an operator's decision"),
-      saturation: z.number().nullable(),
-      size: z.number(),
-      effective: z.number(),
-      allocated: z.number(),
-      actor: z.string(),
-    })
-    .meta({ id: "QuotaEvent" }),
-);
-export const quotaEventsSchema = z
-  .object({ quotaEvents: z.array(quotaEventSchema).describe("The newest first") })
-  .meta({ id: "QuotaEvents" });
+export const quotaEventSchema = shown<EngineQuotaEvent>()("QuotaEvent", {
+  id: z.string(),
+  at: isoTime,
+  kind: z.enum(["revoke", "restore", "resize"]).describe("resize is a person's"),
+  permits: z.number().describe("Number of permits taken or returned; for a resize the new size"),
+  reason: z.string(),
+  p99Ms: z.number().nullable().describe("Metrics that the optimizer saw; null for an operator's decision"),
+  saturation: z.number().nullable(),
+  ...fields(z.number(), "size", "effective", "allocated"),
+  actor: z.string(),
+});
+export const quotaEventsSchema = named("QuotaEvents", {
+  quotaEvents: z.array(quotaEventSchema).describe("The newest first"),
+});
 export type QuotaEvent = z.output<typeof quotaEventSchema>;
 export type QuotaEvents = z.output<typeof quotaEventsSchema>;
+
+export const workerSchema = shown<WorkerView>()("Worker", {
+  id: z.string(),
+  host: z.string(),
+  pid: z.number(),
+  version: z.string(),
+  startedAt: isoTime,
+  state: z.enum(["starting", "ready", "stopping"]),
+  health: z
+    .enum(["live", "late", "dead"])
+    .describe("late: a heartbeat is missing; dead: three are, or its process is known to be gone"),
+  missedBeats: z.number().describe("One is due every 10 s"),
+  lastBeatAt: isoTime,
+  vitals: z
+    .object({
+      responseMs: z.number().describe("A round trip through the worker's event loop"),
+      ...fields(z.number(), "loopDelayP99Ms", "loopDelayMaxMs", "activeBatches"),
+      rssBytes: z.number().describe("Resident memory"),
+      lastFetchAgeMs: z.number().describe("Time since the queue last answered the worker"),
+    })
+    .nullable()
+    .describe("Null until the first heartbeat with figures"),
+});
+export const workersSchema = named("Workers", {
+  workers: z
+    .array(workerSchema)
+    .describe("Oldest first; including workers that died in the last ten minutes"),
+});
+export type Worker = z.output<typeof workerSchema>;
+export type Workers = z.output<typeof workersSchema>;
+
+export const scheduleSchema = shown<ScheduleView>()("Schedule", {
+  provider: z.string(),
+  mode: runModeSchema,
+  enabled: z.boolean(),
+  everyMs: z.number().nullable().describe("Interval; null for a cron expression"),
+  cron: z.string().nullable().describe("UTC; null for an interval"),
+  next: isoTime.nullable().describe("In the past when it is overdue"),
+  last: isoTime.nullable().describe("When its last slot was taken"),
+  lastOutcome: z.enum(["opened", "joined", "paused"]).nullable(),
+  lastRunId: z.string().nullable(),
+});
+export const schedulesSchema = named("Schedules", { schedules: z.array(scheduleSchema) });
+export type Schedule = z.output<typeof scheduleSchema>;
+export type Schedules = z.output<typeof schedulesSchema>;
+
+const stateSchema = z.enum(["closed", "open", "half_open"]);
+
+export const breakerSchema = shown<EngineBreakerView>()("Breaker", {
+  upstream: z.string(),
+  state: stateSchema,
+  version: z.number().describe("Counts its transitions"),
+  consecutiveFailures: z.number().describe("Consecutive failed calls of the fleet"),
+  failedProbes: z.number(),
+  opens: z.number(),
+  openedAt: isoTime.nullable().describe("When it left closed"),
+  until: isoTime.nullable().describe("End of the present wait"),
+  remainingMs: z.number(),
+  probe: z
+    .object({ by: z.string(), since: isoTime })
+    .nullable()
+    .describe("Holder of the probe token; one in the whole fleet"),
+  lastFailure: z.object({ code: z.string(), message: z.string(), at: isoTime }).nullable(),
+  counts: z.object({
+    ...fields(z.number(), "calls", "successes", "failures", "ignored"),
+    rejections: z.number().describe("Calls that were not made"),
+    opens: z.number(),
+  }),
+});
+export const breakersSchema = named("Breakers", { breakers: z.array(breakerSchema) });
+export type Breaker = z.output<typeof breakerSchema>;
+export type Breakers = z.output<typeof breakersSchema>;
+
+export const breakerTransitionSchema = shown<EngineBreakerTransition>()("BreakerTransition", {
+  id: z.string(),
+  upstream: z.string(),
+  oldState: stateSchema,
+  newState: stateSchema,
+  trigger: z.enum([
+    ...([
+      "trip",
+      "probe_begins",
+      "probe_succeeded",
+      "probe_failed",
+      "probe_void",
+      "prober_lost",
+      "reset",
+    ] as const),
+  ]),
+  version: z.number(),
+  at: isoTime,
+  actor: z.string(),
+  actorKind: z.enum(["person", "engine", "schedule", "script"]),
+  reason: z.string().nullable(),
+  failures: z.number(),
+  failedProbes: z.number(),
+  until: isoTime.nullable(),
+});
+export const breakerTransitionsSchema = named("BreakerTransitions", {
+  transitions: z.array(breakerTransitionSchema).describe("The newest first"),
+});
+export type BreakerTransition = z.output<typeof breakerTransitionSchema>;
+export type BreakerTransitions = z.output<typeof breakerTransitionsSchema>;
+
+export const breakerResetSchema = named("BreakerReset", {
+  changed: z.boolean().describe("False: it was already closed"),
+  breaker: breakerSchema,
+});
+export type BreakerReset = z.output<typeof breakerResetSchema>;
+
+export const pulseSchema = named("Pulse", {
+  at: isoTime,
+  redis: z.enum(["ok", "away"]),
+  code: z.string().nullable(),
+  message: z.string().nullable(),
+});
+export type Pulse = z.output<typeof pulseSchema>;
+
+/**
+ * The events of `/events`: name → data. `overview`, `kernel`, `permits`, `workers` and `breakers` carry the whole
+ * current state and are sent when it changed; `transition` and `quota` are sent once per entry; `pulse` is sent every
+ * second.
+ */
+export const eventSchemas = {
+  /** First event of a connection that could not be resumed: discard the local state, the current state follows. */
+  reset: z.object({ at: isoTime }),
+  pulse: pulseSchema,
+  overview: overviewSchema,
+  kernel: z.object({ at: isoTime, metrics: kernelMetricsSchema }),
+  permits: permitsSchema,
+  workers: workersSchema,
+  breakers: breakersSchema,
+  transition: transitionSchema,
+  quota: quotaEventSchema,
+  /** Last event of a connection that this server closes: reconnect. */
+  bye: z.object({ at: isoTime }),
+} as const;
+export type EventName = keyof typeof eventSchemas;
+export type EventData = { [Name in EventName]: z.output<(typeof eventSchemas)[Name]> };
+
+export const eventStreamSchema = z
+  .string()
+  .meta({ id: "EventStream", description: `Server-sent events: ${Object.keys(eventSchemas).join(", ")}` });
