@@ -30,7 +30,6 @@ import { BadRecords } from "./recovery/deadLetters/badRecords.ts";
 import { BatchDeaths } from "./recovery/deadLetters/batchDeaths.ts";
 import { DEAD_LETTER_LIMITS, DeadLetterStore } from "./recovery/deadLetters/deadLetterStore.ts";
 import { makeDeadLetters } from "./recovery/deadLetters/operatorReads.ts";
-import { ReplayRuns } from "./recovery/deadLetters/replayRuns.ts";
 import { forgetAddresses } from "./recovery/forgetAddresses.ts";
 import { WorkerRegistry } from "./recovery/workerRegistry.ts";
 import { serverFacts } from "./redis/info.ts";
@@ -117,6 +116,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     const machine = openProviderMachine(provider.name, providerKeys, { redis: redis.commands, logger });
     machines.set(provider.name, machine);
     contexts.set(provider.name, {
+      redis: redis.commands,
       provider,
       url,
       apiKey: own.apiKey,
@@ -151,7 +151,6 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       deaths: new BatchDeaths(redis.commands, providerKeys, registry),
       deadLetters,
       operatorActions: new OperatorActionLog(redis.commands, providerKeys),
-      replayRuns: new ReplayRuns(redis.commands, providerKeys, provider.name, source),
       pageSize: new AdaptivePageSize(Math.min(own.pageSize ?? provider.pageSize, provider.pageSize)),
       fetchLane: new WeightedGate(Math.max(1, settings.concurrency - half)),
       workLane: new WeightedGate(half),

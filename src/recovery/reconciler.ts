@@ -5,7 +5,7 @@
  */
 import { finishKey, jobId } from "../queues/jobCatalog.ts";
 import type { BatchStatus, RunRecord } from "../runs/runRecord.ts";
-import { failureOf } from "./deadLetters/failures.ts";
+import { failureOf } from "./deadLetters/deadLetter.ts";
 import type { DeadLetterParts } from "./deadLetters/parts.ts";
 
 /** Batches looked at together. */

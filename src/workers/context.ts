@@ -33,8 +33,6 @@ export interface ProviderContext extends DeadLetterParts {
   /** Effective address of the upstream. */
   url: string;
   apiKey: string | undefined;
-  /** Provider version and fingerprint of the address: what a change key holds under. */
-  source: string;
   upstream: UpstreamHandle;
   /** Shut while Redis is in trouble: nothing is fetched. One for all providers of this process. */
   gate: TroubleGate;

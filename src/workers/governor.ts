@@ -15,7 +15,7 @@ import type { MachineFacts } from "../machines/request.ts";
 import { holdPermit, isWaiting, type PermitHolder } from "../permits/permitHolder.ts";
 import type { ControlTiming, PermitPool } from "../permits/permitPool.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
-import { type CountedDeadLetters, capLevel, capReason, capShare } from "../recovery/deadLetters/cap.ts";
+import { type CountedDeadLetters, capLevel, capReason, capShare } from "../recovery/deadLetters/counts.ts";
 import type { DeadLetterStore } from "../recovery/deadLetters/deadLetterStore.ts";
 import { processActor } from "../runs/processIdentity.ts";
 import type { RunRecord } from "../runs/runRecord.ts";

@@ -6,7 +6,7 @@
  * letters, when its own job has run. While the provider is paused these jobs wait. Such records are counted all the same, so
  * that the number agrees with what the run reports as dead-lettered.
  */
-import type { DeadLetterCounts } from "./deadLetterReads.ts";
+import type { DeadLetterCounts, DeadLetterLimits } from "./deadLetterStore.ts";
 import type { DeadLetterParts } from "./parts.ts";
 
 export interface ProviderCounts extends DeadLetterCounts {
@@ -39,3 +39,34 @@ async function recordsReplayedIn({ deadLetters }: DeadLetterParts, runId: string
 /** Dead letters that are not accepted: what counts towards the cap, and what an operator has to decide about. */
 export const undecided = ({ byState, waiting }: ProviderCounts): number =>
   byState.dead + byState.replaying + waiting;
+
+/** The cap of a provider's dead letters, at which the provider pauses. From this share on a warning is logged. */
+const NEAR = 0.9;
+
+export type CapLevel = "ok" | "near" | "full";
+
+export interface CountedDeadLetters {
+  /** Dead letters that are not accepted. */
+  letters: number;
+  rawBytes: number;
+}
+
+/** The greater of both shares; 1 is full. */
+export const capShare = (now: CountedDeadLetters, limits: DeadLetterLimits): number =>
+  Math.max(now.letters / limits.entries, now.rawBytes / limits.rawBytes);
+
+export function capLevel(now: CountedDeadLetters, limits: DeadLetterLimits): CapLevel {
+  const share = capShare(now, limits);
+  if (share >= 1) return "full";
+  return share >= NEAR ? "near" : "ok";
+}
+
+export function capReason(
+  now: CountedDeadLetters,
+  limits: DeadLetterLimits,
+): { reason: string; details: Record<string, unknown> } {
+  const reason =
+    `PROV_DLQ_FULL: ${now.letters} dead letters (of ${limits.entries}) with ${now.rawBytes} raw bytes ` +
+    `(of ${limits.rawBytes}); replay, accept or purge some, then resume`;
+  return { reason, details: { ...now, maxLetters: limits.entries, maxRawBytes: limits.rawBytes } };
+}

@@ -15,7 +15,7 @@ import type { RunRecord } from "../../runs/runRecord.ts";
 import type { BadRecordFacts } from "./badRecords.ts";
 import type { StoredDeadLetter } from "./deadLetter.ts";
 import type { DeadLetterParts } from "./parts.ts";
-import { coverDeadLetter, removeFailedJob } from "./settle.ts";
+import { endDeadLetter, removeFailedJob } from "./settle.ts";
 
 const NOTED_TOGETHER = 500;
 /** Dead letters that the history names of those that a run settled. */
@@ -47,7 +47,7 @@ async function settleCovered(parts: DeadLetterParts, runId: string): Promise<str
   for (const state of ["dead", "accepted"] as const) {
     for await (const page of deadLetters.pages({ state })) {
       for (const letter of await coveredOf(parts, run, seesAll, page)) {
-        if ((await removeFailedJob(parts, letter)) && (await coverDeadLetter(parts, letter)))
+        if ((await removeFailedJob(parts, letter)) && (await endDeadLetter(parts, letter, "cover")))
           settled.push(letter.id);
       }
     }
@@ -133,12 +133,11 @@ export async function noteSeenAgain(
       runId,
       facts.map(({ id }) => id as string),
     );
-    await deadLetters.supersede(
-      facts.flatMap(({ deadLetterId, fetchedAt }, i) => {
+    await Promise.all(
+      facts.map(async ({ deadLetterId, fetchedAt }, i) => {
         const mark = seen[i];
-        return mark?.good && mark.fetchedAt > fetchedAt
-          ? [{ id: deadLetterId, fetchedAt: mark.fetchedAt }]
-          : [];
+        if (mark?.good && mark.fetchedAt > fetchedAt)
+          await deadLetters.supersede(deadLetterId, mark.fetchedAt);
       }),
     );
   }

@@ -1,38 +1,68 @@
 /** A dead letter as its hash in Redis tells it (see lua/deadLetters.lua), and what a new one is made of. */
 import { createHash } from "node:crypto";
 import { errorCatalog } from "../../core/errorCatalog.ts";
+import type { FailedJob } from "../../queues/providerQueue.ts";
 import type { StoredError } from "../../runs/runRecord.ts";
-import type { DeadLetterClass, DeadLetterState } from "./api.ts";
+import type { DeadLetter, DeadLetterClass, DeadLetterState } from "./api.ts";
 
-/** job: something in the queue that is none of ours. */
-export type DeadLetterKind = "batch" | "record" | "job";
-
-export interface StoredDeadLetter {
-  id: string;
-  kind: DeadLetterKind;
-  class: DeadLetterClass;
-  state: DeadLetterState;
-  code: string;
-  message: string;
-  runId: string;
-  batch: string;
-  subject: string;
-  size: number;
-  attempts: number;
-  replays: number;
-  firstFailedAt: string;
-  lastFailedAt: string;
-  /** The same in ms: its place in the index. */
+export interface StoredDeadLetter extends Omit<DeadLetter, "provider"> {
+  /** Its last failure, ms: its place in the index. */
   lastMs: number;
-  rawBytes: number;
-  /** In the failed set; empty where it is not. */
-  jobId: string;
   /** The replay under way: its run, its batch there, and that batch's generation. */
   replay: { runId: string; key: string; generation: number } | null;
   /** µs at which a good version of the record was fetched; 0 none. */
   supersededAt: number;
-  lastAction: { what: "replay" | "accept"; actor: string; at: string; reason: string | null } | null;
 }
+
+/** As operators and scripts see it. */
+export const toDeadLetter = (
+  provider: string,
+  { lastMs, replay, supersededAt, ...letter }: StoredDeadLetter,
+): DeadLetter => ({ provider, ...letter });
+
+export function toStoredDeadLetter(id: string, h: Record<string, string>): StoredDeadLetter | undefined {
+  if (!h.state) return undefined;
+  const int = (name: string): number => Number(h[name] ?? "0");
+  const text = (name: string): string => h[name] ?? "";
+  const action = { actor: text("actor"), at: text("actionAt"), reason: h.reason || null };
+  return {
+    id,
+    kind: h.kind as DeadLetter["kind"],
+    class: h.class as DeadLetterClass,
+    state: h.state as DeadLetterState,
+    code: text("code"),
+    message: text("message"),
+    runId: text("run"),
+    batch: text("batch"),
+    subject: text("subject"),
+    size: int("size"),
+    attempts: int("attempts"),
+    replays: int("replays"),
+    firstFailedAt: new Date(int("firstMs")).toISOString(),
+    lastFailedAt: new Date(int("lastMs")).toISOString(),
+    lastMs: int("lastMs"),
+    rawBytes: int("rawBytes"),
+    jobId: h.job || null,
+    replayRunId: h.replayRun || null,
+    replay: h.replayRun
+      ? { runId: h.replayRun, key: text("replayKey"), generation: int("replayGeneration") || 1 }
+      : null,
+    supersededAt: int("supersededAt"),
+    lastAction: h.action ? { what: h.action as "replay" | "accept", ...action } : null,
+  };
+}
+
+/** Id of a batch's dead letter, the same in every generation. The dead letter of a bad record is named by its batch's key. */
+export const deadLetterIdOf = (runId: string, batch: string): string =>
+  isRecordKey(batch)
+    ? batch.slice(RECORD_KEY.length)
+    : `d-${createHash("sha256").update(`${runId}\n${batch}`).digest("hex").slice(0, 24)}`;
+
+const RECORD_KEY = "bad/";
+export const recordKey = (letterId: string): string => `${RECORD_KEY}${letterId}`;
+export const isRecordKey = (batch: string): boolean => batch.startsWith(RECORD_KEY);
+/** In a replay run. Unique there: a dead letter that fails again and is replayed again has another generation. */
+export const replayKey = (letterId: string, replays: number): string => `replay/${letterId}/${replays}`;
 
 /** What the failure of a job tells of its dead letter. */
 export interface Failure {
@@ -43,75 +73,35 @@ export interface Failure {
   rawBytes: number;
 }
 
-const MESSAGE_CHARACTERS = 500;
-
-/** Id of a batch's dead letter, the same in every generation. The id of a bad record is made from its content (badRecords.ts). */
-const batchDeadLetterId = (runId: string, batch: string): string =>
-  `d-${createHash("sha256").update(`${runId}\n${batch}`).digest("hex").slice(0, 24)}`;
-
-/** The dead letter of a bad record is named by its batch's key. */
-export const deadLetterIdOf = (runId: string, batch: string): string =>
-  batch.startsWith(RECORD_KEY) ? batch.slice(RECORD_KEY.length) : batchDeadLetterId(runId, batch);
-
-const RECORD_KEY = "bad/";
-export const recordKey = (letterId: string): string => `${RECORD_KEY}${letterId}`;
-export const isRecordKey = (batch: string): boolean => batch.startsWith(RECORD_KEY);
-/** In a replay run. Unique there: a dead letter that fails again and is replayed again has another generation. */
-export const replayKey = (letterId: string, replays: number): string => `replay/${letterId}/${replays}`;
-
-export const classOf = (kind: DeadLetterKind, code: string): DeadLetterClass => {
+export const classOf = (kind: DeadLetter["kind"], code: string): DeadLetterClass => {
   if (kind === "record") return "bad-record";
   const entry = code in errorCatalog ? errorCatalog[code as keyof typeof errorCatalog] : undefined;
   return entry?.class === "permanent" || entry?.class === "refused" ? "permanent" : "exhausted";
 };
 
-export const failureFields = (failure: Failure): (string | number)[] => [
-  "code",
-  failure.error.code,
-  "class",
-  failure.class,
-  "message",
-  failure.error.message.slice(0, MESSAGE_CHARACTERS),
-  "attempts",
-  failure.attempts,
-  "job",
-  failure.jobId,
-  "rawBytes",
-  failure.rawBytes,
-];
+/** A failed reason begins with our code; BullMQ's own do not. */
+const CODE = /^[A-Z]+_[A-Z_]+/;
 
-export function toStoredDeadLetter(id: string, h: Record<string, string>): StoredDeadLetter | undefined {
-  if (!h.state) return undefined;
-  const lastMs = Number(h.lastMs);
+/** The failure of a job that BullMQ or a crash failed, read from the job itself. */
+export function failureOf({ id, name, attempts, ...job }: FailedJob, rawBytes: number): Failure {
+  const reason = job.reason ?? "the job failed";
+  const code = CODE.exec(reason)?.[0] ?? "SYS_INTERNAL";
+  const usual = classOf(name === "record" ? "record" : "batch", code);
+  const unspent = attempts.made < attempts.allowed ? "permanent" : "exhausted";
+  const exhausted = /\bstalled\b/i.test(reason) ? "stalled" : unspent;
   return {
-    id,
-    kind: h.kind as DeadLetterKind,
-    class: h.class as DeadLetterClass,
-    state: h.state as DeadLetterState,
-    code: h.code ?? "",
-    message: h.message ?? "",
-    runId: h.run ?? "",
-    batch: h.batch ?? "",
-    subject: h.subject ?? "",
-    size: Number(h.size ?? "0"),
-    attempts: Number(h.attempts ?? "0"),
-    replays: Number(h.replays ?? "0"),
-    firstFailedAt: new Date(Number(h.firstMs)).toISOString(),
-    lastFailedAt: new Date(lastMs).toISOString(),
-    lastMs,
-    rawBytes: Number(h.rawBytes ?? "0"),
-    jobId: h.job ?? "",
-    replay: h.replayRun
-      ? { runId: h.replayRun, key: h.replayKey ?? "", generation: Number(h.replayGeneration ?? "1") }
-      : null,
-    supersededAt: Number(h.supersededAt ?? "0"),
-    lastAction: h.action
-      ? {
-          what: h.action as "replay" | "accept",
-          actor: h.actor ?? "",
-          at: h.actionAt ?? "",
-          reason: h.reason || null,
-        }
-      : null,
+    error: { code, message: reason.replace(/^[A-Z]+_[A-Z_]+: /, "") },
+    class: usual === "exhausted" ? exhausted : usual,
+    attempts: attempts.made,
+    jobId: id,
+    rawBytes,
   };
 }
+
+const MESSAGE_CHARACTERS = 500;
+
+export const failureFields = (failure: Failure): (string | number)[] => [
+  ...["code", failure.error.code, "class", failure.class],
+  ...["message", failure.error.message.slice(0, MESSAGE_CHARACTERS), "attempts", failure.attempts],
+  ...["job", failure.jobId, "rawBytes", failure.rawBytes],
+];

@@ -12,13 +12,12 @@ import type {
   PurgeReport,
   ReplayReport,
 } from "./api.ts";
-import type { StoredDeadLetter } from "./deadLetter.ts";
-import type { IndexFilter } from "./deadLetterReads.ts";
+import { type StoredDeadLetter, toDeadLetter } from "./deadLetter.ts";
+import type { IndexFilter } from "./deadLetterStore.ts";
 import type { DeadLetterParts } from "./parts.ts";
-import type { Asker, Taken } from "./replayRuns.ts";
-import { openReplays, replayDeadLetters } from "./replays.ts";
-import { purgeDeadLetter, removeFailedJob } from "./settle.ts";
-import { toDeadLetter, toLetterFilter } from "./view.ts";
+import { type Asker, openReplays, replayDeadLetters, type Taken } from "./replays.ts";
+import { endDeadLetter, removeFailedJob } from "./settle.ts";
+import { toLetterFilter } from "./view.ts";
 
 /** Dead letters acted on together. */
 const PAGE = 100;
@@ -118,7 +117,7 @@ export function makeOperatorActions(wanted: Wanted): Pick<DeadLetters, "replay" 
 
 async function purge(parts: DeadLetterParts, letter: StoredDeadLetter): Promise<Outcome> {
   if (!(await removeFailedJob(parts, letter))) return "its job is at work";
-  return (await purgeDeadLetter(parts, letter)) ? "done" : "moved";
+  return (await endDeadLetter(parts, letter, "purge")) ? "done" : "moved";
 }
 
 function noteRun(

@@ -1,20 +1,11 @@
-/** Dead letters as people and scripts ask for them: reads. What they do with them is in actions.ts. */
+/** Dead letters as people and scripts ask for them: reads. What they do with them is in operatorActions.ts. */
 import { UeeError } from "../../core/errors.ts";
 import type { DeadLetterCap, DeadLetterFilter, DeadLetterPage, DeadLetterStats, DeadLetters } from "./api.ts";
-import { capLevel, capShare } from "./cap.ts";
-import { deadLetterCounts, type ProviderCounts, undecided } from "./counts.ts";
-import type { StoredDeadLetter } from "./deadLetter.ts";
+import { capLevel, capShare, deadLetterCounts, type ProviderCounts, undecided } from "./counts.ts";
+import { type StoredDeadLetter, toDeadLetter } from "./deadLetter.ts";
 import { makeOperatorActions } from "./operatorActions.ts";
 import type { DeadLetterParts } from "./parts.ts";
-import {
-  before,
-  type Cursor,
-  placeAfter,
-  readCursor,
-  toDeadLetter,
-  toLetterFilter,
-  writeCursor,
-} from "./view.ts";
+import { before, type Cursor, placeAfter, readCursor, toLetterFilter, writeCursor } from "./view.ts";
 
 /** @param providerOf throws UeeError PROV_UNKNOWN */
 export function makeDeadLetters(

@@ -1,5 +1,6 @@
 /** What dead letters and replays of one provider work with. The engine's context of a provider is one. */
 
+import type { Redis } from "ioredis";
 import type { Actor } from "../../core/actor.ts";
 import type { UeeError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
@@ -13,10 +14,12 @@ import type { StagedSlices } from "../../runs/stagedSlices.ts";
 import type { OperatorActionLog } from "./actionLog.ts";
 import type { BadRecords } from "./badRecords.ts";
 import type { DeadLetterStore } from "./deadLetterStore.ts";
-import type { ReplayRuns } from "./replayRuns.ts";
 
 export interface DeadLetterParts {
+  redis: Redis;
   provider: AnyProvider;
+  /** Provider version and fingerprint of the address: what a change key holds under. */
+  source: string;
   runs: Runs;
   batches: Batches;
   records: ProviderRecords;
@@ -26,7 +29,6 @@ export interface DeadLetterParts {
   deadLetters: DeadLetterStore;
   /** What operators did with dead letters. */
   operatorActions: OperatorActionLog;
-  replayRuns: ReplayRuns;
   /** The provider's state machine. */
   governor: {
     isPaused(): Promise<boolean>;

@@ -7,7 +7,7 @@ import type { BatchJob } from "../../queues/jobCatalog.ts";
 import { batchIsCovered } from "./covered.ts";
 import { deadLetterIdOf } from "./deadLetter.ts";
 import type { DeadLetterParts } from "./parts.ts";
-import { settleDeadLetter } from "./settle.ts";
+import { endDeadLetter } from "./settle.ts";
 
 /** A first generation of an ordinary batch was never replayed. */
 export const isReplay = (job: BatchJob): boolean => job.letter !== undefined || job.generation > 1;
@@ -47,7 +47,7 @@ export function replayedBatch(parts: DeadLetterParts, job: BatchJob) {
       const deadLetter = await parts.deadLetters.get(id);
       const replay = deadLetter?.replay;
       if (!deadLetter || replay?.runId !== job.runId || replay.key !== job.batch) return;
-      await settleDeadLetter(parts, deadLetter, { runId: job.runId, key: job.batch });
+      await endDeadLetter(parts, deadLetter, "settle");
     },
   };
 }

@@ -15,10 +15,9 @@
 import { createHash } from "node:crypto";
 import { batchJob } from "../../queues/jobCatalog.ts";
 import type { FailedJob } from "../../queues/providerQueue.ts";
-import { deadLetterIdOf, type StoredDeadLetter } from "./deadLetter.ts";
-import { failureOf } from "./failures.ts";
+import { deadLetterIdOf, failureOf, type StoredDeadLetter } from "./deadLetter.ts";
 import type { DeadLetterParts } from "./parts.ts";
-import { settleDeadLetter } from "./settle.ts";
+import { endDeadLetter } from "./settle.ts";
 
 const PAGE = 200;
 /** Every so often the failed set is looked through even where the counts agree. */
@@ -67,14 +66,14 @@ export class DeadLetterSweeper {
     const { batches, queue, deadLetters } = this.#p;
     const repairs: string[] = [];
     const replay = letter.replay!;
-    if (letter.jobId !== "") {
+    if (letter.jobId !== null) {
       await queue.remove(letter.jobId);
       await deadLetters.forgetJob(letter.id, letter.jobId);
       repairs.push("the failed job of a letter that is replayed went");
     }
     const { runState, status } = await batches.stateOf(replay.runId, replay.key);
     if (status === "c") {
-      if (await settleDeadLetter(this.#p, letter, replay)) repairs.push("settled after its replay");
+      if (await endDeadLetter(this.#p, letter, "settle")) repairs.push("settled after its replay");
     } else if (status !== "p" || runState === null || runState === "closed") {
       if (await deadLetters.giveBack(letter)) repairs.push("its replay was cancelled: dead again");
     }
@@ -118,7 +117,7 @@ export class DeadLetterSweeper {
     const id = letter?.letter ?? deadLetterIdOf(runId, batch);
     const existing = await deadLetters.get(id);
     if (existing) {
-      if (existing.state === "dead" && existing.jobId === "") {
+      if (existing.state === "dead" && existing.jobId === null) {
         await deadLetters.change(id, { state: "dead", job: "" }, { job: jobId });
         return { letter: id, repair: "found its failed job again" };
       }
@@ -158,15 +157,14 @@ export class DeadLetterSweeper {
     const { queue, deadLetters } = this.#p;
     const repairs: DeadLetterRepair[] = [];
     for await (const page of this.#p.deadLetters.pages({})) {
-      const withJob = page.filter(({ jobId, state }) => jobId !== "" && state !== "replaying");
+      const withJob = page.flatMap(({ id, jobId, state }) =>
+        jobId === null || state === "replaying" ? [] : [{ id, jobId }],
+      );
       const missing = await queue.missing(withJob.map(({ jobId }) => jobId));
-      for (const letter of withJob) {
-        if (!missing.has(letter.jobId)) continue;
-        await deadLetters.forgetJob(letter.id, letter.jobId);
-        repairs.push({
-          letter: letter.id,
-          repair: "its failed job was removed by hand: the dead letter stays",
-        });
+      for (const { id, jobId } of withJob) {
+        if (!missing.has(jobId)) continue;
+        await deadLetters.forgetJob(id, jobId);
+        repairs.push({ letter: id, repair: "its failed job was removed by hand: the dead letter stays" });
       }
     }
     return repairs;

@@ -1,38 +1,18 @@
-/** A dead letter as people and scripts see it, and where lists of them go on. */
+/** Where lists of dead letters begin and go on. */
 import { UeeError } from "../../core/errors.ts";
-import type { DeadLetter, DeadLetterFilter } from "./api.ts";
-import type { StoredDeadLetter } from "./deadLetter.ts";
-import type { IndexFilter, IndexPlace } from "./deadLetterReads.ts";
-
-export const toDeadLetter = (provider: string, letter: StoredDeadLetter): DeadLetter => ({
-  id: letter.id,
-  provider,
-  kind: letter.kind,
-  class: letter.class,
-  state: letter.state,
-  code: letter.code,
-  message: letter.message,
-  subject: letter.subject,
-  runId: letter.runId,
-  batch: letter.batch,
-  size: letter.size,
-  attempts: letter.attempts,
-  replays: letter.replays,
-  firstFailedAt: letter.firstFailedAt,
-  lastFailedAt: letter.lastFailedAt,
-  rawBytes: letter.rawBytes,
-  jobId: letter.jobId === "" ? null : letter.jobId,
-  replayRunId: letter.replay?.runId ?? null,
-  lastAction: letter.lastAction,
-});
+import type { DeadLetterFilter } from "./api.ts";
+import type { IndexFilter, IndexPlace } from "./deadLetterStore.ts";
 
 /** Ages become times, by Redis' clock. */
-export const toLetterFilter = (filter: DeadLetterFilter, nowMs: number): IndexFilter => ({
-  ...(filter.code === undefined ? {} : { code: filter.code }),
-  ...(filter.class === undefined ? {} : { class: filter.class }),
-  ...(filter.state === undefined ? {} : { state: filter.state }),
-  ...(filter.olderThanMs === undefined ? {} : { before: nowMs - filter.olderThanMs }),
-  ...(filter.newerThanMs === undefined ? {} : { after: nowMs - filter.newerThanMs }),
+export const toLetterFilter = (
+  { code, class: name, state, olderThanMs, newerThanMs }: DeadLetterFilter,
+  nowMs: number,
+): IndexFilter => ({
+  ...(code === undefined ? {} : { code }),
+  ...(name === undefined ? {} : { class: name }),
+  ...(state === undefined ? {} : { state }),
+  ...(olderThanMs === undefined ? {} : { before: nowMs - olderThanMs }),
+  ...(newerThanMs === undefined ? {} : { after: nowMs - newerThanMs }),
 });
 
 /** The last dead letter of a page: newest failures first, then providers by name, then ids downwards. */
