@@ -1,6 +1,6 @@
 /** The composition root: the only file that builds and wires everything. */
 import type { Breaker } from "./breakers/breaker.ts";
-import { effectiveRate } from "./config/effectiveRate.ts";
+import { effectiveRate } from "./config/fields.ts";
 import { fingerprint } from "./core/secrets.ts";
 import { WeightedGate } from "./core/semaphore.ts";
 import type { Engine, EngineStatus, StopReport } from "./engine/api.ts";

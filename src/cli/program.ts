@@ -72,7 +72,7 @@ async function allSettings(): Promise<SettingFlag[]> {
   const { providers } = await import("../providers/registry.ts");
   return Object.entries(allFields(providers)).map(([key, type]) => ({
     flags: `${flagOf(key)} <value>`,
-    description: metaOf(type).description,
+    description: metaOf(key, type).description,
   }));
 }
 

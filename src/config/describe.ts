@@ -5,9 +5,8 @@ import { redactRedisUrl, redactUrl, secretsInUrl, secretValues } from "../core/s
 import { schedulesOf } from "../providers/contract.ts";
 import { providers as registered } from "../providers/registry.ts";
 import { parseRedisUrl } from "../redis/url.ts";
-import { effectiveRate } from "./effectiveRate.ts";
-import { allFields, flagOf, metaOf, type ProviderFacts } from "./fields.ts";
-import type { Config, LoadedConfig, Origin } from "./types.ts";
+import { allFields, effectiveRate, flagOf, metaOf, type ProviderFacts } from "./fields.ts";
+import type { Config, LoadedConfig, Origin } from "./load.ts";
 import { formatRate, type RateSetting } from "./values.ts";
 
 export interface FieldDescription {
@@ -24,7 +23,7 @@ export interface FieldDescription {
 
 export function describeConfig(providers: readonly ProviderFacts[] = registered): FieldDescription[] {
   return Object.entries(allFields(providers)).map(([key, type]) => {
-    const meta = metaOf(type);
+    const meta = metaOf(key, type);
     const { def } = type as { def?: { type?: string; defaultValue?: unknown } };
     return {
       key,
@@ -80,7 +79,7 @@ export function redactedView(
     flat[`${name}FullSchedule`] = own?.fullSchedule ? formatSchedule(own.fullSchedule) : usual.full;
   }
   const rows = Object.entries(allFields(providers)).map(([key, type]): ConfigRow => {
-    const meta = metaOf(type);
+    const meta = metaOf(key, type);
     return { key, env: meta.env, value: shown(flat[key], meta.secret), origin: origins[key]! };
   });
   return [...rows, ...surroundingRows(env)];

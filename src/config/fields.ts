@@ -2,7 +2,7 @@
  * Every setting of UEE: type and bounds, default, unit, description and names. A new setting needs one line here:
  * file key, environment variable, flag, `uee config` and docs/config.md follow from it.
  */
-import { z } from "zod";
+import type { z } from "zod";
 import { UeeError } from "../core/errors.ts";
 import { type Provider, schedulesOf } from "../providers/contract.ts";
 import { parseRedisUrl } from "../redis/url.ts";
@@ -13,6 +13,7 @@ import {
   factor,
   httpUrl,
   oneOf,
+  type RateSetting,
   rate,
   schedule,
   text,
@@ -22,8 +23,9 @@ import {
 /** Facts about a field other than its type; kept as zod metadata. */
 export interface FieldMeta {
   description: string;
-  /** The environment variable. */
-  env: string;
+  /** The environment variable; default: UEE_ and the field's name. */
+  env?: string;
+  /** Default: that of its type. */
   unit?: string;
   /** The default as an operator writes it, or the meaning of its absence. */
   defaultText?: string;
@@ -31,7 +33,15 @@ export interface FieldMeta {
   secret?: "whole" | "url";
 }
 
-const field = <Type extends z.ZodType>(type: Type, meta: FieldMeta): Type => type.meta({ ...meta });
+type More = Omit<FieldMeta, "description">;
+
+/** A setting with a default, in the notation of an operator. */
+const setting = <Type extends z.ZodType>(type: Type, usual: string, description: string, more: More = {}) =>
+  type.prefault(usual as z.input<Type>).meta({ unit: type.meta()?.unit, ...more, description });
+
+/** A setting that may be absent. */
+const optional = <Type extends z.ZodType>(type: Type, description: string, more: More) =>
+  type.optional().meta({ unit: type.meta()?.unit, ...more, description });
 
 const redisUrl = text().superRefine((url, context) => {
   try {
@@ -42,200 +52,159 @@ const redisUrl = text().superRefine((url, context) => {
   }
 });
 
-const commonFields = {
-  redisUrl: field(redisUrl.optional(), {
-    description:
-      "Redis server of the queues and the mirror: redis://, rediss://, unix: or redis+sentinel:// (docs/redis.md).",
-    env: "REDIS_URL",
-    defaultText: "a local server, started under the data directory",
-    secret: "url",
-  }),
-  redisTlsCa: field(text().optional(), {
-    description: "PEM file of the private CA that signed the certificate of Redis.",
-    env: "REDIS_TLS_CA",
-    unit: "path",
-    defaultText: "the CAs that Node trusts",
-  }),
-  redisChecks: field(oneOf(["on", "warn", "off"]).prefault("on"), {
-    description:
-      "Whether start-up refuses a Redis that evicts keys, persists nothing, is a replica or is too old.",
-    env: "UEE_REDIS_CHECKS",
-    unit: "on, warn or off",
-  }),
-  prefix: field(
-    text()
-      .regex(/^[A-Za-z0-9][\w.-]{0,63}$/, "must be 1 to 64 letters, digits, dots, dashes or underscores")
-      .prefault("uee"),
-    {
-      description: "Prefix of every key in Redis; two mirrors in one Redis need two prefixes.",
-      env: "UEE_PREFIX",
-    },
-  ),
-  dataDir: field(text().min(1).prefault(".uee"), {
-    description: "Directory of the local Redis server's data.",
-    env: "UEE_DATA_DIR",
-    unit: "path",
-  }),
-  localRedisIdle: field(duration(100, 86_400_000).prefault("60s"), {
-    description: "How long the local Redis server stays up without clients.",
-    env: "UEE_LOCAL_REDIS_IDLE",
-    unit: "duration",
-  }),
-  localRedisMaxMemory: field(bytes(16e6).optional(), {
-    description:
-      "Memory limit of the local Redis server; beyond it writes are refused and no data is dropped.",
-    env: "UEE_LOCAL_REDIS_MAXMEMORY",
-    unit: "bytes",
-    defaultText: "75 % of this machine's memory",
-  }),
-  nvdApiKey: field(apiKey().optional(), {
-    description: "API key of NVD: 50 requests in 30 s instead of 5. Request one at nvd.nist.gov.",
-    env: "NVD_API_KEY",
-    secret: "whole",
-    defaultText: "none",
-  }),
-  concurrency: field(wholeNumber(1, 64).prefault("2"), {
-    description: "Batches that one worker has in flight for each provider, including the prefetched one.",
-    env: "UEE_CONCURRENCY",
-    unit: "batches",
-  }),
-  inflightBytes: field(bytes(1e6).prefault("24MB"), {
-    description: "Bytes of upstream data that one worker holds, fetched and not yet committed.",
-    env: "UEE_INFLIGHT_BYTES",
-    unit: "bytes",
-  }),
-  permits: field(wholeNumber(1, 4_096).prefault("10"), {
-    description:
-      "Batches that the whole fleet processes at once; initial size of a new permit pool, which `uee permits resize` changes.",
-    env: "UEE_PERMITS",
-    unit: "permits",
-  }),
-  errorRate: field(factor(0, 1).prefault("0.1"), {
-    description: "Share of records that may fail permanently; beyond it the provider is paused.",
-    env: "UEE_ERROR_RATE",
-    unit: "share, 0 to 1",
-  }),
-  errorMinimum: field(wholeNumber(1, 1_000_000_000).prefault("200"), {
-    description: "Records that must have been processed before the error rate counts.",
-    env: "UEE_ERROR_MINIMUM",
-    unit: "records",
-  }),
-  deadLetterLimit: field(wholeNumber(1, 10_000_000).prefault("10000"), {
-    description: "Number of dead letters at which a provider is paused; none is ever dropped.",
-    env: "UEE_DEAD_LETTER_LIMIT",
-    unit: "dead letters",
-  }),
-  deadLetterBytes: field(bytes(1).prefault("256MB"), {
-    description: "Raw bytes of bad records at which a provider is paused; none are ever dropped.",
-    env: "UEE_DEAD_LETTER_BYTES",
-    unit: "bytes",
-  }),
-  bufferRecords: field(wholeNumber(100, 10_000_000).prefault("10000"), {
-    description:
-      "Records fetched and not yet committed at which one worker counts as full; the optimizer acts at 80 % of it.",
-    env: "UEE_BUFFER_RECORDS",
-    unit: "records",
-  }),
-  changesLimit: field(wholeNumber(1_000, 1_000_000_000).prefault("1000000"), {
-    description: "Length of each provider's change feed; older entries are trimmed.",
-    env: "UEE_CHANGES_LIMIT",
-    unit: "entries",
-  }),
-  schedules: field(oneOf(["on", "off"]).prefault("on"), {
-    description:
-      "Whether workers open runs on schedule; if processes differ, the one started last decides (docs/schedules.md).",
-    env: "UEE_SCHEDULES",
-    unit: "on or off",
-  }),
-  connectTimeout: field(duration(100, 600_000).prefault("10s"), {
-    description: "Time to connect to an upstream.",
-    env: "UEE_CONNECT_TIMEOUT",
-    unit: "duration",
-  }),
-  headersTimeout: field(duration(100, 3_600_000).prefault("130s"), {
-    description: "Time until an upstream's first byte; the gateway of NVD gives up after about 125 s.",
-    env: "UEE_HEADERS_TIMEOUT",
-    unit: "duration",
-  }),
-  idleTimeout: field(duration(100, 3_600_000).prefault("30s"), {
-    description: "Longest silence inside an upstream's answer.",
-    env: "UEE_IDLE_TIMEOUT",
-    unit: "duration",
-  }),
-  totalTimeout: field(duration(100, 86_400_000).prefault("300s"), {
-    description: "Time for an upstream's whole answer.",
-    env: "UEE_TOTAL_TIMEOUT",
-    unit: "duration",
-  }),
-  waitScale: field(factor(0, 100).prefault("1"), {
-    description: "Multiplies throttle waits, retry and breaker delays; for tests only.",
-    env: "UEE_WAIT_SCALE",
-    unit: "factor",
-  }),
-  host: field(
-    text()
-      .regex(/^[\w.:-]{1,253}$/, "must be a host name or an address")
-      .optional(),
-    {
-      description:
-        "Address on which the dashboard listens. Without UEE_API_TOKEN only this machine's own addresses are possible.",
-      env: "UEE_HOST",
-      defaultText: "127.0.0.1; with UEE_API_TOKEN every address (0.0.0.0)",
-    },
-  ),
-  port: field(wholeNumber(0, 65_535).prefault("8330"), {
-    description: "Port on which the dashboard listens; 0 takes any that is free.",
-    env: "UEE_PORT",
-    unit: "port",
-  }),
-  apiToken: field(text().min(1).optional(), {
-    description:
-      "Token of the dashboard and its API, as bearer token and at login; use 32 random characters.",
-    env: "UEE_API_TOKEN",
-    secret: "whole",
-    defaultText: "none: the dashboard serves this machine only",
-  }),
-  trustProxy: field(wholeNumber(0, 10).prefault("0"), {
-    description:
-      "Number of reverse proxies in front of the dashboard whose X-Forwarded-For, -Host and -Proto are trusted.",
-    env: "UEE_TRUST_PROXY",
-    unit: "proxies",
-  }),
-  healthPort: field(wholeNumber(0, 65_535).optional(), {
-    description: "Port on which a worker answers GET /livez and /readyz; 0 takes any that is free.",
-    env: "UEE_HEALTH_PORT",
-    unit: "port",
-    defaultText: "none",
-  }),
-  healthHost: field(
-    text()
-      .regex(/^[\w.:-]{1,253}$/, "must be a host name or an address")
-      .optional(),
-    {
-      description: "Address of the health port.",
-      env: "UEE_HEALTH_HOST",
-      defaultText: "every address: probes come from outside the pod",
-    },
-  ),
-  stopDeadline: field(duration(1_000, 3_600_000).prefault("25s"), {
-    description:
-      "Time for a graceful stop; after it the service exits and names the unfinished work. Keep the platform's grace period longer.",
-    env: "UEE_STOP_DEADLINE",
-    unit: "duration",
-  }),
-  logLevel: field(oneOf(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).prefault("info"), {
-    description: "Lowest log level that is written.",
-    env: "UEE_LOG_LEVEL",
-    unit: "fatal, error, warn, info, debug, trace or silent",
-  }),
-  logFormat: field(oneOf(["auto", "json", "pretty"]).prefault("auto"), {
-    description: "Format of log lines; auto is pretty on a terminal and json elsewhere.",
-    env: "UEE_LOG_FORMAT",
-    unit: "auto, json or pretty",
-  }),
-};
+const prefix = text().regex(
+  /^[A-Za-z0-9][\w.-]{0,63}$/,
+  "must be 1 to 64 letters, digits, dots, dashes or underscores",
+);
+const hostName = text().regex(/^[\w.:-]{1,253}$/, "must be a host name or an address");
+const port = () => wholeNumber(0, 65_535);
+const onOff = () => oneOf(["on", "off"]);
 
-const commonSchema = z.strictObject(commonFields);
+const commonFields = {
+  redisUrl: optional(
+    redisUrl,
+    "Redis server of the queues and the mirror: redis://, rediss://, unix: or redis+sentinel:// (docs/redis.md).",
+    { env: "REDIS_URL", defaultText: "a local server, started under the data directory", secret: "url" },
+  ),
+  redisTlsCa: optional(text(), "PEM file of the private CA that signed the certificate of Redis.", {
+    ...{ env: "REDIS_TLS_CA", unit: "path", defaultText: "the CAs that Node trusts" },
+  }),
+  redisChecks: setting(
+    oneOf(["on", "warn", "off"]),
+    "on",
+    "Whether start-up refuses a Redis that evicts keys, persists nothing, is a replica or is too old.",
+  ),
+  prefix: setting(prefix, "uee", "Prefix of every key in Redis; two mirrors in one Redis need two prefixes."),
+  dataDir: setting(text().min(1), ".uee", "Directory of the local Redis server's data.", { unit: "path" }),
+  localRedisIdle: setting(
+    duration(100, 86_400_000),
+    "60s",
+    "How long the local Redis server stays up without clients.",
+  ),
+  localRedisMaxMemory: optional(
+    bytes(16e6),
+    "Memory limit of the local Redis server; beyond it writes are refused and no data is dropped.",
+    { env: "UEE_LOCAL_REDIS_MAXMEMORY", defaultText: "75 % of this machine's memory" },
+  ),
+  nvdApiKey: optional(
+    apiKey(),
+    "API key of NVD: 50 requests in 30 s instead of 5. Request one at nvd.nist.gov.",
+    { env: "NVD_API_KEY", secret: "whole", defaultText: "none" },
+  ),
+  concurrency: setting(
+    wholeNumber(1, 64),
+    "2",
+    "Batches that one worker has in flight for each provider, including the prefetched one.",
+    { unit: "batches" },
+  ),
+  inflightBytes: setting(
+    bytes(1e6),
+    "24MB",
+    "Bytes of upstream data that one worker holds, fetched and not yet committed.",
+  ),
+  permits: setting(
+    wholeNumber(1, 4_096),
+    "10",
+    "Batches that the whole fleet processes at once; initial size of a new permit pool, which `uee permits resize` changes.",
+    { unit: "permits" },
+  ),
+  errorRate: setting(
+    factor(0, 1),
+    "0.1",
+    "Share of records that may fail permanently; beyond it the provider is paused.",
+    { unit: "share, 0 to 1" },
+  ),
+  errorMinimum: setting(
+    wholeNumber(1, 1_000_000_000),
+    "200",
+    "Records that must have been processed before the error rate counts.",
+    { unit: "records" },
+  ),
+  deadLetterLimit: setting(
+    wholeNumber(1, 10_000_000),
+    "10000",
+    "Number of dead letters at which a provider is paused; none is ever dropped.",
+    { unit: "dead letters" },
+  ),
+  deadLetterBytes: setting(
+    bytes(1),
+    "256MB",
+    "Raw bytes of bad records at which a provider is paused; none are ever dropped.",
+  ),
+  bufferRecords: setting(
+    wholeNumber(100, 10_000_000),
+    "10000",
+    "Records fetched and not yet committed at which one worker counts as full; the optimizer acts at 80 % of it.",
+    { unit: "records" },
+  ),
+  changesLimit: setting(
+    wholeNumber(1_000, 1_000_000_000),
+    "1000000",
+    "Length of each provider's change feed; older entries are trimmed.",
+    { unit: "entries" },
+  ),
+  schedules: setting(
+    onOff(),
+    "on",
+    "Whether workers open runs on schedule; if processes differ, the one started last decides (docs/schedules.md).",
+  ),
+  connectTimeout: setting(duration(100, 600_000), "10s", "Time to connect to an upstream."),
+  headersTimeout: setting(
+    duration(100, 3_600_000),
+    "130s",
+    "Time until an upstream's first byte; the gateway of NVD gives up after about 125 s.",
+  ),
+  idleTimeout: setting(duration(100, 3_600_000), "30s", "Longest silence inside an upstream's answer."),
+  totalTimeout: setting(duration(100, 86_400_000), "300s", "Time for an upstream's whole answer."),
+  waitScale: setting(
+    factor(0, 100),
+    "1",
+    "Multiplies throttle waits, retry and breaker delays; for tests only.",
+    { unit: "factor" },
+  ),
+  host: optional(
+    hostName,
+    "Address on which the dashboard listens. Without UEE_API_TOKEN only this machine's own addresses are possible.",
+    { defaultText: "127.0.0.1; with UEE_API_TOKEN every address (0.0.0.0)" },
+  ),
+  port: setting(port(), "8330", "Port on which the dashboard listens; 0 takes any that is free.", {
+    unit: "port",
+  }),
+  apiToken: optional(
+    text().min(1),
+    "Token of the dashboard and its API, as bearer token and at login; use 32 random characters.",
+    { secret: "whole", defaultText: "none: the dashboard serves this machine only" },
+  ),
+  trustProxy: setting(
+    wholeNumber(0, 10),
+    "0",
+    "Number of reverse proxies in front of the dashboard whose X-Forwarded-For, -Host and -Proto are trusted.",
+    { unit: "proxies" },
+  ),
+  healthPort: optional(
+    port(),
+    "Port on which a worker answers GET /livez and /readyz; 0 takes any that is free.",
+    { unit: "port", defaultText: "none" },
+  ),
+  healthHost: optional(hostName, "Address of the health port.", {
+    defaultText: "every address: probes come from outside the pod",
+  }),
+  stopDeadline: setting(
+    duration(1_000, 3_600_000),
+    "25s",
+    "Time for a graceful stop; after it the service exits and names the unfinished work. Keep the platform's grace period longer.",
+  ),
+  logLevel: setting(
+    oneOf(["fatal", "error", "warn", "info", "debug", "trace", "silent"]),
+    "info",
+    "Lowest log level that is written.",
+  ),
+  logFormat: setting(
+    oneOf(["auto", "json", "pretty"]),
+    "auto",
+    "Format of log lines; auto is pretty on a terminal and json elsewhere.",
+  ),
+};
 
 /** The properties of a provider that the configuration needs; a Provider has them. */
 export interface ProviderFacts extends Pick<Provider, "kind" | "schedule"> {
@@ -249,46 +218,36 @@ export interface ProviderFacts extends Pick<Provider, "kind" | "schedule"> {
   };
 }
 
+/** The effective rate: the setting, else the provider's default with or without an API key. */
+export const effectiveRate = (
+  { rate: own }: { readonly rate?: RateSetting | undefined },
+  { rate: usual, rateWithKey }: ProviderFacts["upstream"],
+  apiKey: string | undefined,
+): RateSetting => own ?? (apiKey ? (rateWithKey ?? usual) : usual);
+
 const providerFields = (provider: ProviderFacts) => {
   const { name, kind, upstream, pageSize } = provider;
   const usual = schedulesOf(provider);
-  const env = `UEE_${name.toUpperCase()}`;
   const per = (limit: { max: number; windowMs: number }) => `${limit.max}/${limit.windowMs / 1_000}s`;
   const withKey = upstream.rateWithKey ? `; with a key ${per(upstream.rateWithKey)}` : "";
+  const pages = optional(wholeNumber(1, pageSize), `Records of ${name} per request.`, {
+    ...{ unit: "records", defaultText: String(pageSize) },
+  });
   return {
-    [`${name}Url`]: field(httpUrl().optional(), {
-      description: `Address of the upstream of ${name}.`,
-      env: upstream.urlEnv,
-      unit: "http(s) URL",
-      defaultText: upstream.defaultUrl,
+    [`${name}Url`]: optional(httpUrl(), `Address of the upstream of ${name}.`, {
+      ...{ env: upstream.urlEnv, defaultText: upstream.defaultUrl },
     }),
-    [`${name}Rate`]: field(rate().optional(), {
-      description: `Requests of the whole fleet to the upstream of ${name} in any rolling window; or unlimited.`,
-      env: `${env}_RATE`,
-      unit: "requests/window",
-      defaultText: `${per(upstream.rate)}${withKey}`,
-    }),
+    [`${name}Rate`]: optional(
+      rate(),
+      `Requests of the whole fleet to the upstream of ${name} in any rolling window; or unlimited.`,
+      { defaultText: `${per(upstream.rate)}${withKey}` },
+    ),
     // A snapshot is fetched as a whole: it has no pages.
-    ...(kind === "windowed"
-      ? {
-          [`${name}PageSize`]: field(wholeNumber(1, pageSize).optional(), {
-            description: `Records of ${name} per request.`,
-            env: `${env}_PAGE_SIZE`,
-            unit: "records",
-            defaultText: String(pageSize),
-          }),
-        }
-      : {}),
-    [`${name}Schedule`]: field(schedule().optional(), {
-      description: `When an incremental run of ${name} opens automatically.`,
-      env: `${env}_SCHEDULE`,
-      unit: "interval, cron (UTC) or off",
+    ...(kind === "windowed" ? { [`${name}PageSize`]: pages } : {}),
+    [`${name}Schedule`]: optional(schedule(), `When an incremental run of ${name} opens automatically.`, {
       defaultText: usual.incremental,
     }),
-    [`${name}FullSchedule`]: field(schedule().optional(), {
-      description: `When a full run of ${name} opens automatically.`,
-      env: `${env}_FULL_SCHEDULE`,
-      unit: "interval, cron (UTC) or off",
+    [`${name}FullSchedule`]: optional(schedule(), `When a full run of ${name} opens automatically.`, {
       defaultText: usual.full,
     }),
   };
@@ -301,9 +260,13 @@ export function allFields(providers: readonly ProviderFacts[]): Fields {
   return Object.assign({}, commonFields, ...providers.map(providerFields)) as Fields;
 }
 
-export type CommonConfig = z.output<typeof commonSchema>;
+export type CommonConfig = z.output<z.ZodObject<typeof commonFields>>;
 
-export const metaOf = (type: z.ZodType): FieldMeta => type.meta() as unknown as FieldMeta;
+/** With the name of its environment variable. */
+export function metaOf(key: string, type: z.ZodType): FieldMeta & { env: string } {
+  const meta = type.meta() as unknown as FieldMeta;
+  return { ...meta, env: meta.env ?? `UEE_${key.replace(/[A-Z]/g, "_$&").toUpperCase()}` };
+}
 
 export const flagOf = (key: string): string =>
   `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

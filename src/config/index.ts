@@ -6,7 +6,13 @@ export {
   secretsOf,
   surroundings,
 } from "./describe.ts";
-export { effectiveRate } from "./effectiveRate.ts";
-export { loadConfig } from "./load.ts";
-export type { Config, LoadedConfig, LoadInput, Origin, ProviderConfig } from "./types.ts";
+export { effectiveRate } from "./fields.ts";
+export {
+  type Config,
+  type LoadedConfig,
+  type LoadInput,
+  loadConfig,
+  type Origin,
+  type ProviderConfig,
+} from "./load.ts";
 export { formatRate, parseBytes, parseRate, type Rate, type RateSetting } from "./values.ts";

@@ -5,11 +5,58 @@ import { UeeError } from "../core/errors.ts";
 import type { ScheduleSetting } from "../core/schedule.ts";
 import { didYouMean } from "../core/suggest.ts";
 import { providers as registered } from "../providers/registry.ts";
-import { crossFieldNotes } from "./crossField.ts";
-import { allFields, type CommonConfig, type Fields, flagOf, metaOf, type ProviderFacts } from "./fields.ts";
+import {
+  allFields,
+  type CommonConfig,
+  effectiveRate,
+  type Fields,
+  flagOf,
+  metaOf,
+  type ProviderFacts,
+} from "./fields.ts";
 import { type ConfigFile, readConfigFile } from "./file.ts";
-import type { Config, LoadedConfig, LoadInput, Origin, ProviderConfig } from "./types.ts";
-import type { RateSetting } from "./values.ts";
+import { formatRate, type Rate, type RateSetting } from "./values.ts";
+
+export interface ProviderConfig {
+  /** Undefined: the provider's default. */
+  readonly url: string | undefined;
+  readonly rate: RateSetting | undefined;
+  readonly pageSize: number | undefined;
+  /** Intervals of incremental and full runs. */
+  readonly schedule: ScheduleSetting | undefined;
+  readonly fullSchedule: ScheduleSetting | undefined;
+}
+
+/** Durations in ms, sizes in bytes, paths absolute. Frozen. */
+export type Config = Readonly<CommonConfig> & {
+  readonly providers: Readonly<Record<string, ProviderConfig>>;
+};
+
+export interface Origin {
+  readonly source: "default" | "file" | "environment" | "flag";
+  /** The path of the file, or the name of the variable or flag; the field's name for defaults. */
+  readonly name: string;
+}
+
+export interface LoadInput {
+  /** Flags by field name, e.g. `{ redisUrl: "redis://…" }`, and `config`: the file. Other names are ignored. */
+  argvFlags?: Readonly<Record<string, unknown>>;
+  /** How messages name the values of `argvFlags`; default: as flags, `--redis-url`. */
+  flagName?: (key: string) => string;
+  env?: NodeJS.ProcessEnv;
+  cwd?: string;
+  /** Default: the registry. */
+  providers?: readonly ProviderFacts[];
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly origins: Readonly<Record<string, Origin>>;
+  /** Sentences for the operator. */
+  readonly warnings: readonly string[];
+  /** The file that was read. */
+  readonly file: string | undefined;
+}
 
 /** Variables that start with UEE_ and are no fields: read elsewhere, or reserved. */
 const otherVariables = ["UEE_CONFIG", "UEE_INSTALL", "UEE_SHARED_DATA"];
@@ -30,9 +77,8 @@ export function loadConfig(input: LoadInput = {}): LoadedConfig {
   let config: Config | undefined;
   if (parsed.success) {
     config = shape(parsed.data, { providers, origins, cwd, file });
-    const notes = crossFieldNotes(config, providers);
-    problems.push(...notes.problems);
-    warnings.push(...notes.warnings);
+    problems.push(...timeoutProblems(config), ...redisProblems(config));
+    warnings.push(...likelyMistakes(config, providers));
   }
   if (problems.length > 0 || config === undefined) {
     const list = problems.map((problem) => `\n  - ${problem}`).join("");
@@ -59,7 +105,7 @@ function merge(fields: Fields, { argvFlags, flagName, env, file }: Sources) {
   const raw: Record<string, unknown> = {};
   const origins: Record<string, Origin> = {};
   for (const [key, type] of Object.entries(fields)) {
-    const variable = metaOf(type).env;
+    const variable = metaOf(key, type).env;
     const fromEnv = env[variable]?.trim();
     if (argvFlags[key] !== undefined) {
       raw[key] = argvFlags[key];
@@ -134,7 +180,7 @@ function unknownVariables(
   env: NodeJS.ProcessEnv,
   providers: readonly ProviderFacts[],
 ): string[] {
-  const known = [...Object.values(fields).map((type) => metaOf(type).env), ...otherVariables];
+  const known = [...Object.entries(fields).map(([key, type]) => metaOf(key, type).env), ...otherVariables];
   return Object.keys(env)
     .filter((name) => name.startsWith("UEE_") && !known.includes(name))
     .sort()
@@ -152,4 +198,59 @@ function describeIssue(issue: z.core.$ZodIssue, fields: Fields, origins: Record<
   // The value itself is not repeated: it may be a secret in the wrong place.
   const where = origin.source === "file" ? `${origin.name}: ${key}` : origin.name;
   return `${where} ${issue.message}.`;
+}
+
+function timeoutProblems({ connectTimeout, headersTimeout, idleTimeout, totalTimeout }: Config): string[] {
+  const parts = {
+    UEE_CONNECT_TIMEOUT: connectTimeout,
+    UEE_HEADERS_TIMEOUT: headersTimeout,
+    UEE_IDLE_TIMEOUT: idleTimeout,
+  };
+  return Object.entries(parts)
+    .filter(([, ms]) => ms > totalTimeout)
+    .map(([name, ms]) => `${name} (${ms} ms) must not exceed UEE_TOTAL_TIMEOUT (${totalTimeout} ms).`);
+}
+
+function redisProblems({ redisTlsCa, redisUrl }: Config): string[] {
+  if (redisTlsCa === undefined || redisUrl?.startsWith("rediss")) return [];
+  return ["REDIS_TLS_CA needs a REDIS_URL that starts with rediss:// or rediss+sentinel://."];
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Warnings for values that are valid but probably unintended. */
+function likelyMistakes(config: Config, providers: readonly ProviderFacts[]): string[] {
+  const { nvdApiKey, apiToken, waitScale } = config;
+  const warnings = providers.flatMap((provider) => rateWarnings(config, provider));
+  if (nvdApiKey !== undefined && !uuid.test(nvdApiKey)) {
+    const form = "NVD_API_KEY does not look like a key of NVD (8-4-4-4-12 hex digits)";
+    warnings.push(`${form}; NVD will probably refuse it.`);
+  }
+  if (apiToken !== undefined && apiToken.length < 16) {
+    warnings.push("UEE_API_TOKEN is short enough to be guessed; 32 random characters are better.");
+  }
+  const real = providers.filter(({ name }) => config.providers[name]?.url === undefined);
+  if (waitScale < 1 && real.length > 0) {
+    const names = real.map(({ name }) => name).join(", ");
+    warnings.push(`UEE_WAIT_SCALE below 1 is for tests: the upstreams of ${names} are real.`);
+  }
+  return warnings;
+}
+
+const perSecond = (rate: Rate): number => rate.max / rate.windowMs;
+
+function exceeds(rate: RateSetting, allowed: Rate): boolean {
+  return rate === "unlimited" || rate.max > allowed.max || perSecond(rate) > perSecond(allowed);
+}
+
+/** Applies to the real upstream only: an operator who configures another address knows its limits. */
+function rateWarnings(config: Config, provider: ProviderFacts): string[] {
+  const own = config.providers[provider.name];
+  if (!own?.rate || own.url !== undefined) return [];
+  const allowed = effectiveRate({ ...own, rate: undefined }, provider.upstream, config.nvdApiKey);
+  if (allowed === "unlimited" || !exceeds(own.rate, allowed)) return [];
+  const name = `UEE_${provider.name.toUpperCase()}_RATE`;
+  return [
+    `${name}: ${formatRate(own.rate)} is more than ${provider.upstream.defaultUrl} allows (${formatRate(allowed)}); expect to be locked out.`,
+  ];
 }

@@ -45,59 +45,48 @@ export const formatRate = (rate: RateSetting): string => {
   return `${max}/${windowMs % 1_000 === 0 ? `${windowMs / 1_000}s` : `${windowMs}ms`}`;
 };
 
-const readAs =
-  <Value>(what: string, read: (text: string) => Value | undefined) =>
-  (input: unknown, context: z.RefinementCtx): Value => {
-    const value = typeof input === "string" || typeof input === "number" ? read(String(input)) : undefined;
-    if (value !== undefined) return value;
-    context.addIssue({ code: "custom", message: `must be ${what}` });
-    return z.NEVER;
-  };
+/** @param unit as the documentation shows it; undefined: the setting names it */
+const readAs = <Value>(unit: string | undefined, what: string, read: (text: string) => Value | undefined) =>
+  z
+    .unknown()
+    .transform((input, context): Value => {
+      const value = typeof input === "string" || typeof input === "number" ? read(String(input)) : undefined;
+      if (value !== undefined) return value;
+      context.addIssue({ code: "custom", message: `must be ${what}` });
+      return z.NEVER;
+    })
+    .meta({ unit });
 
 const inRange = (value: number, min: number, max: number) =>
   Number.isFinite(value) && value >= min && value <= max ? value : undefined;
 
 /** Milliseconds, written `250ms`, `30s`, `10m`, `6h` or plain ms. */
 export const duration = (min: number, max: number) =>
-  z.unknown().transform(
-    readAs(`a duration between ${min} ms and ${max} ms, such as 30s`, (text) => {
-      try {
-        return inRange(parseDuration(text), min, max);
-      } catch {
-        return undefined;
-      }
-    }),
-  );
+  readAs("duration", `a duration between ${min} ms and ${max} ms, such as 30s`, (text) => {
+    try {
+      return inRange(parseDuration(text), min, max);
+    } catch {
+      return undefined;
+    }
+  });
 
 export const bytes = (min: number) =>
-  z.unknown().transform(
-    readAs(`a size of at least ${min} bytes, such as 24MB`, (text) => {
-      const size = parseBytes(text);
-      return size !== undefined && size >= min ? size : undefined;
-    }),
+  readAs("bytes", `a size of at least ${min} bytes, such as 24MB`, (text) =>
+    inRange(parseBytes(text) ?? Number.NaN, min, Number.MAX_SAFE_INTEGER),
   );
 
-export const wholeNumber = (min: number, max: number) =>
-  z
-    .unknown()
-    .transform(
-      readAs(`a whole number from ${min} to ${max}`, (text) =>
-        /^\d+$/.test(text.trim()) ? inRange(Number(text), min, max) : undefined,
-      ),
-    );
+const number = (pattern: RegExp, what: string, min: number, max: number) =>
+  readAs(undefined, `${what} from ${min} to ${max}`, (text) =>
+    pattern.test(text.trim()) ? inRange(Number(text), min, max) : undefined,
+  );
 
-export const factor = (min: number, max: number) =>
-  z
-    .unknown()
-    .transform(
-      readAs(`a number from ${min} to ${max}`, (text) =>
-        /^\d+(\.\d+)?(e-?\d+)?$/i.test(text.trim()) ? inRange(Number(text), min, max) : undefined,
-      ),
-    );
+export const wholeNumber = (min: number, max: number) => number(/^\d+$/, "a whole number", min, max);
 
-export const rate = () => z.unknown().transform(readAs("a rate such as 50/30s, or unlimited", parseRate));
+export const factor = (min: number, max: number) => number(/^\d+(\.\d+)?(e-?\d+)?$/i, "a number", min, max);
 
-export const schedule = () =>
+export const rate = () => readAs("requests/window", "a rate such as 50/30s, or unlimited", parseRate);
+
+const scheduleOf = () =>
   z.unknown().transform((input, context): ScheduleSetting => {
     const read = typeof input === "string" ? parseSchedule(input) : { problem: "" };
     if ("schedule" in read) return read.schedule;
@@ -109,16 +98,22 @@ export const schedule = () =>
     return z.NEVER;
   });
 
+export const schedule = () => scheduleOf().meta({ unit: "interval, cron (UTC) or off" });
+
 export const oneOf = <const Values extends readonly [string, ...string[]]>(values: Values) =>
-  z.enum(values, { error: `must be one of ${values.join(", ")}` });
+  z
+    .enum(values, { error: `must be one of ${values.join(", ")}` })
+    .meta({ unit: `${values.slice(0, -1).join(", ")} or ${values.at(-1)}` });
 
 export const text = () => z.string({ error: "must be text" });
 
 export const httpUrl = () =>
-  text().refine(
-    (url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol),
-    "must be an http:// or https:// address",
-  );
+  text()
+    .refine(
+      (url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol),
+      "must be an http:// or https:// address",
+    )
+    .meta({ unit: "http(s) URL" });
 
 /** Sent in a header. Surrounding white space comes from files and copying and is removed. */
 export const apiKey = () =>
