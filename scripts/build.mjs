@@ -17,7 +17,7 @@ import { isBuildFresh, root, sourceFingerprint, stampFile } from "./lib/fingerpr
 import { run, say } from "./lib/run.mjs";
 
 const dist = join(root, "dist");
-const assets = /\.(lua|json|html|css|svg)$/;
+const assets = /\.(lua|json|ndjson|html|css|svg)$/;
 
 /** True when dist/ matches src/, whichever process built it. */
 export function build() {

@@ -26,19 +26,6 @@ export function hashText(text: string): number {
   return h >>> 0;
 }
 
-/** Caches the results of the last few seeds: tests start many simulators of one seed in one process. */
-export function bySeed<T>(make: (seed: number) => T, keep = 4): (seed: number) => T {
-  const made = new Map<number, T>();
-  return (seed) => {
-    const known = made.get(seed);
-    if (known !== undefined) return known;
-    if (made.size >= keep) made.delete(made.keys().next().value!);
-    const fresh = make(seed);
-    made.set(seed, fresh);
-    return fresh;
-  };
-}
-
 export class Random {
   readonly #seed: number;
   #step = 0;
@@ -66,22 +53,11 @@ export class Random {
     return items[Math.floor(this.next() * items.length)]!;
   }
 
-  /** Mostly small, sometimes large: 1 … max with the given mean (about). */
-  skewed(mean: number, max: number): number {
-    return Math.min(max, 1 + Math.floor(-Math.log(1 - this.next()) * (mean - 0.5)));
-  }
-
-  hex(digits: number): string {
-    let text = "";
-    while (text.length < digits)
-      text += Math.floor(this.next() * 0x1_0000_0000)
-        .toString(16)
-        .padStart(8, "0");
-    return text.slice(0, digits);
-  }
-
   uuid(): string {
-    const h = this.hex(32);
-    return `${h.slice(0, 8)}-${h.slice(8, 12)}-4${h.slice(13, 16)}-a${h.slice(17, 20)}-${h.slice(20)}`;
+    const part = (digits: number): string =>
+      this.int(0, 16 ** digits - 1)
+        .toString(16)
+        .padStart(digits, "0");
+    return `${part(8)}-${part(4)}-4${part(3)}-a${part(3)}-${part(6)}${part(6)}`;
   }
 }

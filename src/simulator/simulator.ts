@@ -2,7 +2,7 @@
 
 import type { Simulator, SimulatorUrls } from "./api.ts";
 import { ATTACK_INDEX, AttackUpstream } from "./attack/upstream.ts";
-import { CAPEC_XML, CapecUpstream } from "./capec/upstream.ts";
+import { CAPEC_XML, CapecUpstream, CWE_JSON, CWE_XML, CWE_ZIP, CweUpstream } from "./catalogues.ts";
 import { SimulatedClock, timeOf } from "./clock.ts";
 import { makeControl } from "./control.ts";
 import { CveCatalog } from "./cve/catalog.ts";
@@ -11,7 +11,6 @@ import { GeneratedCves } from "./cve/generated.ts";
 import { SharedCves } from "./cve/shared.ts";
 import type { CveSource } from "./cve/state.ts";
 import { CVE_PATH, CveUpstream } from "./cve/upstream.ts";
-import { CWE_JSON, CWE_XML, CWE_ZIP, CweUpstream } from "./cwe/upstream.ts";
 import { EPSS_PATH, EpssUpstream } from "./epss/upstream.ts";
 import { Injector } from "./faults/injector.ts";
 import { KEV_PATH, KevUpstream } from "./kev/upstream.ts";

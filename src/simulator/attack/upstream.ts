@@ -8,11 +8,19 @@ import { type StaticFile, serveFile, staticFile } from "../snapshot/files.ts";
 import { type SnapshotOptions, SnapshotUpstream } from "../snapshot/upstream.ts";
 import type { ContentEntry, Point } from "../types.ts";
 import type { SimRequest } from "../upstream.ts";
-import { attackIndex, collectionIds } from "./indexFile.ts";
 import { type Domain, domains, domainsOf, makeStix, stixId } from "./model.ts";
 
 export const ATTACK_INDEX = "/attack/index.json";
 const BUNDLE = "text/plain; charset=utf-8";
+/** MITRE's own. */
+const collections: Record<Domain, { id: string; name: string }> = {
+  enterprise: { id: "x-mitre-collection--1f5f1533-f617-4ca8-9ab4-6a02367fa019", name: "Enterprise ATT&CK" },
+  mobile: { id: "x-mitre-collection--dac0d2d7-8653-445c-9bff-82f934c1e858", name: "Mobile ATT&CK" },
+  ics: { id: "x-mitre-collection--90c00720-636b-4485-b342-8751d232bf09", name: "ICS ATT&CK" },
+};
+const created = "2018-01-17T12:56:55.080Z";
+/** Sorted as text these would come out wrong. */
+const oldVersions = ["10.1", "9.0", "8.2"] as const;
 
 const real: Record<Point, Record<Domain, { version: string; stix: string }>> = {
   before: {
@@ -44,8 +52,8 @@ export class AttackUpstream extends SnapshotUpstream {
     return now - (90 - this.entries.release) * 86_400_000;
   }
 
-  #path(domain: Domain): string {
-    return `/attack/${domain}-attack/${domain}-attack-${this.#version(domain)}.json`;
+  #path(domain: Domain, version = this.#version(domain)): string {
+    return `/attack/${domain}-attack/${domain}-attack-${version}.json`;
   }
 
   reply({ path, headers, origin }: SimRequest, drawn: Drawn): Reply | undefined {
@@ -68,15 +76,32 @@ export class AttackUpstream extends SnapshotUpstream {
     return corruptJson(serveFile(this.#bundle(domain), headers), drawn);
   }
 
+  /** Three collections, each with its versions, newest first, old ones included. */
   #index(origin: string, without?: string): StaticFile {
-    const text = attackIndex({
-      releasedAt: this.releasedAt,
-      bundles: domains
+    const modified = new Date(this.releasedAt).toISOString();
+    const index = {
+      id: "10296992-f12b-4a1c-8c5b-1d0d9a1e0a2b",
+      name: "MITRE ATT&CK",
+      description: "A collection of collections.",
+      created,
+      modified,
+      collections: domains
         .filter((domain) => domain !== without)
-        .map((domain) => ({ domain, version: this.#version(domain), url: `${origin}${this.#path(domain)}` })),
-      urlOf: (domain, version) => `${origin}/attack/${domain}-attack/${domain}-attack-${version}.json`,
-    });
-    return staticFile(Buffer.from(text), "application/json", this.releasedAt);
+        .map((domain) => ({
+          ...collections[domain],
+          description: "ATT&CK objects of one domain.",
+          created,
+          versions: [
+            { version: this.#version(domain), url: `${origin}${this.#path(domain)}`, modified },
+            ...oldVersions.map((version, i) => ({
+              version,
+              url: `${origin}${this.#path(domain, version)}`,
+              modified: `20${21 - i}-04-29T14:00:00.000Z`,
+            })),
+          ],
+        })),
+    };
+    return staticFile(Buffer.from(JSON.stringify(index)), "application/json", this.releasedAt);
   }
 
   #bundle(domain: Domain): StaticFile {
@@ -97,17 +122,17 @@ export class AttackUpstream extends SnapshotUpstream {
 
   #collection(domain: Domain): JsonObject[] {
     if (this.options.sharedData !== undefined) return [];
-    const object = {
-      type: "x-mitre-collection",
-      id: collectionIds[domain],
-      spec_version: "2.1",
-      name: `${domain} ATT&CK`,
-      x_mitre_version: this.#version(domain),
-      created: "2018-01-17T12:56:55.080Z",
-      modified: new Date(this.releasedAt).toISOString(),
-      x_mitre_contents: [{ object_ref: "counted", objects: this.#objects(domain).length }],
-    };
-    return [object];
+    return [
+      {
+        type: "x-mitre-collection",
+        ...collections[domain],
+        spec_version: "2.1",
+        x_mitre_version: this.#version(domain),
+        created,
+        modified: new Date(this.releasedAt).toISOString(),
+        x_mitre_contents: [{ object_ref: "counted", objects: this.#objects(domain).length }],
+      },
+    ];
   }
 
   #realBytes(domain: Domain): Buffer {

@@ -3,10 +3,10 @@
  * the previous one in exactly one field. Only the few bytes of the state are kept per record.
  */
 import type { JsonObject } from "../../core/json.ts";
-import { fraction, mix, Random } from "../random.ts";
+import { fraction, mix } from "../random.ts";
+import { type Extreme, extremes } from "./extremes.ts";
 import { IdSpace } from "./ids.ts";
-import { CISA_ADP, cpeMatch, type Fragment, makePools, type PoolName, type Pools, sources } from "./pools.ts";
-import { makeSpecials, type Special } from "./specials.ts";
+import { cpeMatchTexts, type Fragment, type PoolName, pools } from "./pools.ts";
 import {
   appendSlot,
   type CveSource,
@@ -33,6 +33,8 @@ export interface GeneratedOptions {
 }
 
 const HOUR = 3_600_000;
+const CISA_ADP = "134c704f-9b21-4f2e-91b3-4a467353bcc0";
+const sources = ["cve@mitre.org", "security@example.org", "cna@example.net", "audit@patchstack.com"];
 const statuses = [
   "Analyzed",
   "Modified",
@@ -57,22 +59,18 @@ const ADDED_SHARE = 0.025;
 export class GeneratedCves implements CveSource {
   readonly editionStep = 1;
   readonly #options: GeneratedOptions;
-  readonly #pools: Pools;
-  readonly #specials: readonly Special[];
-  /** slot → special, for those slots that hold one. */
-  readonly #specialAt = new Map<number, Special>();
+  /** slot → extreme record, for those slots that hold one. */
+  readonly #extremeAt = new Map<number, Extreme>();
   readonly #ids: IdSpace;
   readonly #filler: Buffer;
   readonly #lean: boolean;
 
   constructor(options: GeneratedOptions) {
     this.#options = options;
-    this.#pools = makePools(options.seed);
-    this.#specials = options.extremes ? makeSpecials(options.seed) : [];
-    this.#filler = makeFiller(options);
+    this.#filler = makeFiller(options.recordBytes ?? 0);
     this.#lean = (options.recordBytes ?? LEAN_BELOW) < LEAN_BELOW;
     this.#ids = new IdSpace(options.seed, options.count, new Date(this.#endOfBefore).getUTCFullYear());
-    this.#placeSpecials();
+    if (options.extremes) this.#placeExtremes(options.count);
   }
 
   /** The newest `before` record is modified here. */
@@ -80,12 +78,11 @@ export class GeneratedCves implements CveSource {
     return this.#options.now - 26 * HOUR;
   }
 
-  #placeSpecials(): void {
-    const { count } = this.#options;
-    // A small catalogue contains only the small specials, and not in every place.
-    const chosen = this.#specials.filter((s) => count >= 1_000 || s.rest.length < 64_000);
+  #placeExtremes(count: number): void {
+    // A small catalogue contains only the small ones, and not in every place.
+    const chosen = extremes.filter(({ rest }) => count >= 1_000 || rest.length < 64_000);
     const room = Math.min(chosen.length, Math.floor(count / 3));
-    for (let i = 0; i < room; i++) this.#specialAt.set(Math.floor(((i + 0.5) / room) * count), chosen[i]!);
+    for (let i = 0; i < room; i++) this.#extremeAt.set(Math.floor(((i + 0.5) / room) * count), chosen[i]!);
   }
 
   get slots(): number {
@@ -116,7 +113,7 @@ export class GeneratedCves implements CveSource {
       state.modified[slot] = Math.floor(published + reach * (this.#endOfBefore - published));
       state.version[slot] = 1;
       state.flags[slot] =
-        LIVE | (fraction(seed, slot, 3) < 0.05 && !this.#specialAt.has(slot) ? REJECTED : 0);
+        LIVE | (fraction(seed, slot, 3) < 0.05 && !this.#extremeAt.has(slot) ? REJECTED : 0);
     }
     // One record marks the end exactly, so the watermark of a first load is known.
     if (count > 0) state.modified[count - 1] = this.#endOfBefore;
@@ -229,16 +226,16 @@ export class GeneratedCves implements CveSource {
     // A lean record has no configurations and one reference: what would change there changes its descriptions.
     if (this.#lean) editions[1] = editions[1]! + editions[4]! + editions[5]!;
     const pick = (name: PoolName, salt: number, edition = 0): Fragment => {
-      const pool = this.#pools[name];
+      const pool = pools[name];
       return pool[(mix(seed, slot, salt) + edition) % pool.length]!;
     };
     const tagged = mix(seed, slot, 14) % 100 < 3;
     return {
-      tags: tagged ? pick("tags", 15) : this.#pools.tags[0]!,
+      cveTags: tagged ? pick("cveTags", 15) : pools.cveTags[0]!,
       descriptions: pick("descriptions", 8, editions[1]),
       metrics: pick("metrics", 9, editions[2]),
       weaknesses: pick("weaknesses", 10, editions[3]),
-      extras: pick("extras", 12),
+      ...(mix(seed, slot, 12) % 4 === 0 ? { extras: pick("extras", 17) } : {}),
       ...(this.#lean
         ? {}
         : {
@@ -256,17 +253,12 @@ export class GeneratedCves implements CveSource {
       out.push(text);
       return;
     }
-    const special = this.#specialAt.get(slot);
-    if (special) {
+    const extreme = this.#extremeAt.get(slot);
+    if (extreme) {
       const version = state.version[slot]!;
-      const { id, sourceIdentifier, published, lastModified } = head;
-      out.push(
-        special.head
-          ? `{${special.head(head)}`
-          : `${JSON.stringify({ id, sourceIdentifier, published, lastModified }).slice(0, -1)},`,
-        special.rest,
-        version === 1 ? "}" : `,"evaluatorImpact":"Edition ${version}."}`,
-      );
+      const own = Object.fromEntries(extreme.head.map((name) => [name, head[name]]));
+      const end = version === 1 ? "}" : `,"evaluatorImpact":"Edition ${version}."}`;
+      out.push(`${JSON.stringify(own).slice(0, -1)},`, extreme.rest, end);
       return;
     }
     const of = this.#fragments(slot, state);
@@ -274,7 +266,7 @@ export class GeneratedCves implements CveSource {
     const metrics = of.metrics!.bytes;
     out.push(
       `${text.slice(0, -1)},`,
-      of.tags!.bytes,
+      of.cveTags!.bytes,
       of.descriptions!.bytes,
       of.affected?.bytes ?? "",
       `"metrics":{${ssvc ? `"ssvcV203":[${JSON.stringify(ssvc)}]${metrics.length > 0 ? "," : ""}` : ""}`,
@@ -282,18 +274,17 @@ export class GeneratedCves implements CveSource {
       "},",
       of.weaknesses!.bytes,
       of.configurations?.bytes ?? "",
-      of.extras!.bytes,
+      of.extras?.bytes ?? "",
       this.#filler,
       this.#options.drift ? driftFields : "",
+      `"references":[{"url":"https://advisories.example/${head.id}","source":"cve@mitre.org"}`,
+      ...(of.references ? [",", of.references.bytes] : []),
+      "]}",
     );
-    out.push(`"references":[${JSON.stringify(firstReference(head.id))}`);
-    // The pool's text begins with `"references":[`, which here is only the rest of the list.
-    if (of.references) out.push(",", of.references.bytes.subarray('"references":['.length), "}");
-    else out.push("]}");
   }
 
   fields(slot: number, state: CveState): JsonObject {
-    if ((state.flags[slot]! & REJECTED) !== 0 || this.#specialAt.has(slot)) {
+    if ((state.flags[slot]! & REJECTED) !== 0 || this.#extremeAt.has(slot)) {
       const out: Part[] = [];
       this.parts(slot, state, out);
       return JSON.parse(out.map(String).join("")) as JsonObject;
@@ -302,7 +293,7 @@ export class GeneratedCves implements CveSource {
     return {
       sourceIdentifier: this.#source(slot),
       ...(this.isExploited(slot) ? kevFields : {}),
-      ...of.tags!.value,
+      ...of.cveTags!.value,
       ...of.descriptions!.value,
       metrics: of.metrics!.value,
       ...of.weaknesses!.value,
@@ -311,11 +302,6 @@ export class GeneratedCves implements CveSource {
     };
   }
 }
-
-const firstReference = (id: string): JsonObject => ({
-  url: `https://advisories.example/${id}`,
-  source: "cve@mitre.org",
-});
 
 const driftFields =
   '"priority":"lowest priority","x_next":[{"nested":[null,{}]}],"evaluatorImpact":null,"x_ssvc":{"ssvcV204":[{}]},';
@@ -335,15 +321,8 @@ function countEditions(seed: number, slot: number, version: number): number[] {
 }
 
 /** Pads every record to the requested size: one shared block of configuration matches. */
-function makeFiller({ seed, recordBytes }: GeneratedOptions): Buffer {
-  const missing = (recordBytes ?? 0) - 4_000;
-  if (missing <= 0) return Buffer.alloc(0);
-  const random = new Random(seed ^ 0xf111);
-  const list: string[] = [];
-  for (let size = 0; size < missing; ) {
-    const text = JSON.stringify(cpeMatch(random));
-    list.push(text);
-    size += text.length + 1;
-  }
-  return Buffer.from(`"x_padding":[${list.join(",")}],`);
+function makeFiller(recordBytes: number): Buffer {
+  const missing = recordBytes - 4_000;
+  // A match has some 158 bytes.
+  return Buffer.from(missing > 0 ? `"x_padding":[${cpeMatchTexts(Math.ceil(missing / 158))}],` : "");
 }

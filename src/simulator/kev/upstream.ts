@@ -9,10 +9,11 @@ import { type StaticFile, serveFile } from "../snapshot/files.ts";
 import { type SnapshotOptions, SnapshotUpstream } from "../snapshot/upstream.ts";
 import type { ContentEntry } from "../types.ts";
 import type { SimRequest } from "../upstream.ts";
-import { products, sentence, vendors } from "../words.ts";
 
 export const KEV_PATH = "/sites/default/files/feeds/known_exploited_vulnerabilities.json";
 const real = { before: "kev-2025-01-27", after: "kev-2025-08-25" } as const;
+const vendors = ["Acme", "Northwind", "Contoso", "Initech", "Globex"];
+const products = ["Gateway", "Mail Server", "Router OS", "VPN Client", "Firmware"];
 const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
 
 export class KevUpstream extends SnapshotUpstream {
@@ -81,7 +82,7 @@ export class KevUpstream extends SnapshotUpstream {
       product,
       vulnerabilityName: `${vendor} ${product} Improper Input Validation Vulnerability`,
       dateAdded: day(added),
-      shortDescription: `${sentence(random)}${edition > 1 ? ` Revision ${edition}.` : ""}`,
+      shortDescription: `${vendor} ${product} contains a flaw that allows remote code execution.${edition > 1 ? ` Revision ${edition}.` : ""}`,
       requiredAction: "Apply mitigations per vendor instructions or discontinue use of the product.",
       dueDate: day(added + 21 * 86_400_000),
       knownRansomwareCampaignUse: random.pick(["Known", "Unknown"]),

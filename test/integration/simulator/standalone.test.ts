@@ -1,6 +1,4 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { SimulatorUrls } from "../../../src/simulator/index.ts";
@@ -9,33 +7,14 @@ import { exchange, nvdPage } from "./http.ts";
 const root = resolve(import.meta.dirname, "../../..");
 
 describe("The simulator as a process of its own", () => {
-  let built: string;
   const children: ChildProcess[] = [];
 
   beforeAll(() => {
-    built = mkdtempSync(join(tmpdir(), "uee-simulator-"));
-    writeFileSync(join(built, "package.json"), '{"type":"module"}');
-    symlinkSync(join(root, "node_modules"), join(built, "node_modules"));
-    const config = {
-      extends: join(root, "tsconfig.json"),
-      compilerOptions: {
-        noEmit: false,
-        rootDir: join(root, "src"),
-        outDir: built,
-        typeRoots: [join(root, "node_modules/@types")],
-      },
-      include: [join(root, "src/simulator/main.ts")],
-    };
-    writeFileSync(join(built, "tsconfig.json"), JSON.stringify(config));
-    const { status, stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), [
-      "-p",
-      join(built, "tsconfig.json"),
-    ]);
+    const { status, stdout } = spawnSync(process.execPath, [join(root, "scripts/build.mjs")]);
     if (status !== 0) throw new Error(String(stdout));
   });
   afterAll(() => {
     for (const child of children) child.kill("SIGKILL");
-    rmSync(built, { recursive: true, force: true });
   });
 
   function start(...flags: string[]): {
@@ -43,7 +22,7 @@ describe("The simulator as a process of its own", () => {
     ended: Promise<number | null>;
     said: () => string;
   } {
-    const child = spawn(process.execPath, [join(built, "simulator/main.js"), ...flags], { stdio: "pipe" });
+    const child = spawn(process.execPath, [join(root, "dist/simulator/main.js"), ...flags], { stdio: "pipe" });
     children.push(child);
     let errors = "";
     child.stderr!.on("data", (chunk: Buffer) => {

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "@jest/globals";
 import { SaxesParser } from "saxes";
 import { domainsOf, makeStix, stixId, typeOf } from "../../../src/simulator/attack/model.ts";
-import { makeCapec } from "../../../src/simulator/capec/model.ts";
-import { cweKind, makeCwe } from "../../../src/simulator/cwe/model.ts";
+import { capecModel, cweModel } from "../../../src/simulator/catalogues.ts";
 import { SnapshotEntries } from "../../../src/simulator/snapshot/entries.ts";
 
+/** What an edition revises. */
+const revised: Record<string, string> = { Weakness: "Description", Category: "Summary", View: "Objective" };
 const slots = Array.from({ length: 200 }, (_, slot) => slot);
 
 /** Text and attribute values as an independent parser reads them; throws when not well-formed. */
@@ -32,20 +33,20 @@ function readXml(xml: string): { text: string; values: string[]; names: Set<stri
 
 describe("Generated CWE", () => {
   test("has weaknesses, categories and views in one number space, each well-formed", () => {
-    const kinds = new Set(slots.map((slot) => cweKind(1, slot)));
+    const kinds = new Set(slots.map((slot) => cweModel.entry(1, slot, 1).kind));
     expect(kinds).toEqual(new Set(["Weakness", "Category", "View"]));
-    const ids = slots.map((slot) => makeCwe(1, slot, 1).id);
+    const ids = slots.map((slot) => cweModel.entry(1, slot, 1).id);
     expect(new Set(ids).size).toBe(slots.length);
-    for (const slot of slots) readXml(makeCwe(1, slot, 1).xml);
+    for (const slot of slots) readXml(cweModel.entry(1, slot, 1).xml);
   });
 
   test("says the same in XML as in JSON, through CDATA, entities and quotes", () => {
     for (const slot of slots) {
-      const { kind, xml, json, id } = makeCwe(1, slot, 1);
+      const { kind, xml, json, id } = cweModel.entry(1, slot, 1);
       const { text, values } = readXml(xml);
       expect(values).toEqual(expect.arrayContaining([json.Name, json.ID]));
       expect(json.ID).toBe(id.slice(4));
-      expect(text).toContain(json[{ Weakness: "Description", Category: "Summary", View: "Objective" }[kind]]);
+      expect(text).toContain(json[revised[kind]!]);
       for (const one of (json.ObservedExamples ?? []) as Record<string, string>[]) {
         expect(text).toContain(one.Description);
         expect(text).toContain(one.Link);
@@ -57,14 +58,14 @@ describe("Generated CWE", () => {
   });
 
   test("uses what XML leaves open: CDATA, comments, references, mixed content, A B A order", () => {
-    const all = slots.map((slot) => makeCwe(1, slot, 1).xml).join("");
+    const all = slots.map((slot) => cweModel.entry(1, slot, 1).xml).join("");
     for (const piece of ["<![CDATA[", "<!--", "&#", "<xhtml:p>", "&amp;amp;", "<Body_Text>", "/>", "='"])
       expect(all).toContain(piece);
   });
 
   test("differs between editions", () => {
     for (const slot of slots.slice(0, 50)) {
-      const [first, second] = [makeCwe(1, slot, 1), makeCwe(1, slot, 2)];
+      const [first, second] = [cweModel.entry(1, slot, 1), cweModel.entry(1, slot, 2)];
       expect(second.xml).not.toBe(first.xml);
       expect(second.json).not.toEqual(first.json);
       expect(second.id).toBe(first.id);
@@ -74,11 +75,12 @@ describe("Generated CWE", () => {
 
 describe("Generated CAPEC", () => {
   test("is well-formed, has ids of its own, and differs between editions", () => {
-    const entries = slots.map((slot) => makeCapec(1, slot, 1));
+    const entries = slots.map((slot) => capecModel.entry(1, slot, 1));
     expect(new Set(entries.map(({ id }) => id)).size).toBe(slots.length);
     expect(new Set(entries.map(({ kind }) => kind))).toEqual(new Set(["Attack_Pattern", "Category", "View"]));
     for (const { xml } of entries) readXml(xml);
-    for (const slot of slots) expect(makeCapec(1, slot, 2).xml).not.toBe(makeCapec(1, slot, 1).xml);
+    for (const slot of slots)
+      expect(capecModel.entry(1, slot, 2).xml).not.toBe(capecModel.entry(1, slot, 1).xml);
   });
 });
 
