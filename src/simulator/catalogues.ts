@@ -4,10 +4,9 @@
  * the fixtures use it all, because readers must not care.
  */
 import type { JsonObject } from "../core/json.ts";
-import { breakJson, breakXml } from "./faults/badRecord.ts";
+import { breakJson, breakXml, corruptJson, corruptXml } from "./faults/content.ts";
 import type { Drawn } from "./faults/injector.ts";
 import { fixture } from "./fixtures.ts";
-import { corruptJson, corruptXml } from "./http/corrupt.ts";
 import { type Reply, reply } from "./http/reply.ts";
 import { hashText, mix } from "./random.ts";
 import { type StaticFile, serveFile } from "./snapshot/files.ts";
@@ -34,7 +33,7 @@ export interface CatalogueEntry {
 type Template = Omit<CatalogueEntry, "id">;
 
 /** Entries of one catalogue. All kinds share one number space, with gaps. */
-export class CatalogueModel {
+class CatalogueModel {
   readonly prefix: string;
   /** The element of each kind's list, in the order of the catalogue. */
   readonly lists: readonly (readonly [kind: string, list: string])[];

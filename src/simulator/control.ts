@@ -7,9 +7,8 @@ import type { IncomingMessage } from "node:http";
 import { z } from "zod";
 import { UeeError } from "../core/errors.ts";
 import { isObject } from "../core/json.ts";
-import type { Simulator } from "./api.ts";
 import { jsonReply, type Reply } from "./http/reply.ts";
-import { type ChangeOrPoint, type ScheduledChange, type StandIn, standIns } from "./types.ts";
+import { type ChangeOrPoint, type ScheduledChange, type Simulator, type StandIn, standIns } from "./types.ts";
 
 export type Controlled = Pick<
   Simulator,

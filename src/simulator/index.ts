@@ -1,6 +1,5 @@
 /** Local stand-ins for every upstream, with faults on demand. See docs/simulator.md. */
 
-export type { Simulator, SimulatorUrls } from "./api.ts";
 export {
   allFaults,
   type FaultEntry,

@@ -3,9 +3,9 @@
  * SIGINT, and with --exit-with-parent when standard input ends. Exit 2: wrong usage.
  */
 import { toUeeError } from "../core/errors.ts";
-import type { Simulator } from "./api.ts";
 import { readArguments, type SimulatorArguments } from "./arguments.ts";
 import { startSimulator } from "./simulator.ts";
+import type { Simulator } from "./types.ts";
 
 async function main(): Promise<void> {
   let given: SimulatorArguments;

@@ -5,17 +5,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { toUeeError } from "../core/errors.ts";
-import type { FaultName } from "./faults/catalog.ts";
+import type { Schedule } from "./clock.ts";
 import type { Drawn, Injector } from "./faults/injector.ts";
-import { type DeliveryFault, deliver, drained } from "./http/deliver.ts";
-import { firewallPage } from "./http/pages.ts";
+import { faultReply, forbidden } from "./faults/respond.ts";
+import { deliver, drained } from "./http/deliver.ts";
 import { jsonReply, type Reply, reply } from "./http/reply.ts";
-import { faultReply } from "./http/respond.ts";
-import type { RateWatch } from "./rateWatch.ts";
-import type { RequestLog } from "./requestLog.ts";
-import type { Schedule } from "./schedule.ts";
 import type { LogEntry, StandIn } from "./types.ts";
 import type { SimulatedUpstream } from "./upstream.ts";
+import type { RateWatch, RequestLog } from "./watch.ts";
 
 const MOVED = "/_moved";
 
@@ -131,7 +128,7 @@ export class SimulatorServer {
     const key = request.headers.apikey;
     entry.overLimit = rate.arrived(key === undefined ? undefined : String(key), entry.monotonicMs);
     if (!entry.overLimit || !rate.enforces) return undefined;
-    return reply(403, { "content-type": "text/html" }, firewallPage);
+    return forbidden();
   }
 
   /** The answer of a `respond` fault, if one was drawn. The target of a redirect does not redirect again. */
@@ -154,7 +151,7 @@ export class SimulatorServer {
     entry: LogEntry,
     answer: Reply,
     drawn?: Drawn,
-    delivery?: { fault: DeliveryFault; arg: string },
+    delivery: { fault?: string; arg: string } = { arg: "" },
   ): Promise<void> {
     if (response.destroyed) return;
     entry.status = answer.status;
@@ -165,8 +162,7 @@ export class SimulatorServer {
     if (entry.upstream && wait > 0) this.#parts.rate.told(entry.upstream, wait, now);
     if (drawn && drawn.applied.length > 0) entry.fault = drawn.applied.join("+");
     await deliver(request, response, answer, {
-      ...(delivery ? { fault: delivery.fault } : {}),
-      arg: delivery?.arg ?? "",
+      ...delivery,
       gzip: this.#parts.gzip,
       sent: (bytes) => {
         entry.bytes += bytes;
@@ -197,11 +193,11 @@ export class SimulatorServer {
 
 const notFound = (): Reply => reply(404, { "content-type": "text/plain" }, "Not Found\n");
 
-function takeDelivery(drawn: Drawn): { fault: DeliveryFault; arg: string } | undefined {
+function takeDelivery(drawn: Drawn): { fault: string; arg: string } | undefined {
   const name = drawn.first("deliver");
   if (!name) return undefined;
   const arg = drawn.take(name);
-  return arg === undefined ? undefined : { fault: name as FaultName & DeliveryFault, arg };
+  return arg === undefined ? undefined : { fault: name, arg };
 }
 
 const prefixes: readonly [prefix: string, upstream: StandIn][] = [

@@ -1,9 +1,8 @@
 /** Assembles the simulator. */
 
-import type { Simulator, SimulatorUrls } from "./api.ts";
 import { ATTACK_INDEX, AttackUpstream } from "./attack/upstream.ts";
 import { CAPEC_XML, CapecUpstream, CWE_JSON, CWE_XML, CWE_ZIP, CweUpstream } from "./catalogues.ts";
-import { SimulatedClock, timeOf } from "./clock.ts";
+import { Schedule, SimulatedClock, timeOf } from "./clock.ts";
 import { makeControl } from "./control.ts";
 import { CveCatalog } from "./cve/catalog.ts";
 import { CveFeeds, FEEDS_PATH } from "./cve/feeds.ts";
@@ -14,9 +13,6 @@ import { CVE_PATH, CveUpstream } from "./cve/upstream.ts";
 import { EPSS_PATH, EpssUpstream } from "./epss/upstream.ts";
 import { Injector } from "./faults/injector.ts";
 import { KEV_PATH, KevUpstream } from "./kev/upstream.ts";
-import { RateWatch } from "./rateWatch.ts";
-import { RequestLog } from "./requestLog.ts";
-import { Schedule } from "./schedule.ts";
 import { SimulatorServer } from "./server.ts";
 import {
   type Change,
@@ -24,11 +20,14 @@ import {
   type Counts,
   type Point,
   type ScheduledChange,
+  type Simulator,
   type SimulatorOptions,
+  type SimulatorUrls,
   type StandIn,
   standIns,
 } from "./types.ts";
 import type { SimulatedUpstream } from "./upstream.ts";
+import { RateWatch, RequestLog } from "./watch.ts";
 
 const HOUR = 3_600_000;
 

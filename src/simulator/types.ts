@@ -79,14 +79,16 @@ export interface ChangeReport {
   removed: string[];
 }
 
+export const emptyReport = (): ChangeReport => ({
+  added: [],
+  modified: [],
+  rejected: [],
+  silent: [],
+  removed: [],
+});
+
 /** How many records (picked deterministically), which share of them, or which. */
 export type Selection = number | `${number}%` | readonly string[];
-
-export const isList = (what: Selection | undefined): what is readonly string[] => Array.isArray(what);
-
-/** A count, or a share of `of`. */
-export const amountOf = (what: number | `${number}%` | undefined, of: number): number =>
-  typeof what === "string" ? Math.round((of * Number.parseFloat(what)) / 100) : (what ?? 0);
 
 /** A change of content. */
 export interface Change {
@@ -182,3 +184,45 @@ export interface BadRecord {
 /** not-an-object and no-id leave the client without an id. */
 export const badKinds = ["not-an-object", "no-id", "wrong-list", "wrong-id"] as const;
 export type BadKind = (typeof badKinds)[number];
+
+export interface SimulatorUrls {
+  cve: string;
+  /** Base of NVD's year feeds, without a trailing slash. */
+  feeds: string;
+  kev: string;
+  epss: string;
+  /** The zip, or the JSON catalogue when real data is served. */
+  cwe: string;
+  cweZip: string;
+  cweXml: string;
+  cweJson: string;
+  capec: string;
+  /** The index. */
+  attack: string;
+}
+
+/** A running simulator, as tests and the CLI use it. */
+export interface Simulator {
+  readonly url: string;
+  /** Another host from the clients' view; target of `redirect-elsewhere`. */
+  readonly elsewhereUrl: string;
+  readonly urls: SimulatorUrls;
+  /** Moves all upstreams to a point in time; changes made since are undone. Returns the changes. */
+  setPoint(point: Point): Record<StandIn, ChangeReport>;
+  /** Replaces all faults. Throws SYS_USAGE for an invalid spec. */
+  setFaults(faults: readonly string[]): void;
+  clearFaults(): void;
+  mutate(change: Change): ChangeReport;
+  /** Resolves when the change has happened, with the changes of the upstream it waited for. */
+  scheduleChange(change: ScheduledChange): Promise<ChangeReport>;
+  /** The clock continues from this time (ms or ISO); undefined: the true time again. */
+  setClock(now: number | string | undefined): void;
+  /** Entries with a number above `since`. */
+  log(since?: number): LogEntry[];
+  counts(): Counts;
+  /** The true records, sorted by id in plain string order. */
+  content(provider: StandIn): Iterable<ContentEntry>;
+  contentLines(provider: StandIn): Iterable<string>;
+  badRecords(provider: StandIn): BadRecord[];
+  close(): Promise<void>;
+}

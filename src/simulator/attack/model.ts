@@ -13,7 +13,7 @@ export type Domain = (typeof domains)[number];
 interface Template {
   /** Among 100 objects other than relationships; absent for those that are placed otherwise. */
   weight?: number;
-  /** Of the ATT&CK id; absent: none. */
+  /** Prefix of the ATT&CK id; absent: none. */
   prefix?: string;
   object: JsonObject & { type: string };
 }

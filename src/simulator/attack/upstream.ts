@@ -1,8 +1,7 @@
 /** ATT&CK: `/attack/index.json` and the version-pinned bundles it names, generated or real. */
 import type { JsonObject } from "../../core/json.ts";
-import { breakJson } from "../faults/badRecord.ts";
+import { breakJson, corruptJson } from "../faults/content.ts";
 import type { Drawn } from "../faults/injector.ts";
-import { corruptJson } from "../http/corrupt.ts";
 import { type Reply, reply } from "../http/reply.ts";
 import { type StaticFile, serveFile, staticFile } from "../snapshot/files.ts";
 import { type SnapshotOptions, SnapshotUpstream } from "../snapshot/upstream.ts";

@@ -2,27 +2,12 @@
  * The CVEs as they stand: listing, filters, changes. Selections are cached until the content changes, so paging through
  * 400,000 records filters them once.
  */
-import { UeeError } from "../../core/errors.ts";
 import { timeOf } from "../clock.ts";
-import { mix } from "../random.ts";
-import { amountOf, type Change, type ChangeReport, isList, type Point } from "../types.ts";
+import { Picker, shuffled } from "../random.ts";
+import { type Change, type ChangeReport, emptyReport, type Point } from "../types.ts";
 import { byText } from "../upstream.ts";
-import { matcher } from "./match.ts";
+import { type Filter, matcher } from "./query.ts";
 import { type CveSource, type CveState, copyState, LIVE, type Part, REJECTED } from "./state.ts";
-
-/** All bounds are inclusive, ms; all must match. */
-export interface Filter {
-  modifiedFrom?: number;
-  modifiedTo?: number;
-  publishedFrom?: number;
-  publishedTo?: number;
-  ids?: readonly string[];
-  noRejected?: boolean;
-  /** Conditions on the record itself, by the parameter's name in lower case; see match.ts. */
-  match?: Readonly<Record<string, string>>;
-}
-
-const emptyReport = (): ChangeReport => ({ added: [], modified: [], rejected: [], silent: [], removed: [] });
 
 export class CveCatalog {
   readonly source: CveSource;
@@ -92,8 +77,8 @@ export class CveCatalog {
     const key = state === this.#state ? JSON.stringify(filter) : undefined;
     const known = key === undefined ? undefined : this.#selections.get(key);
     if (known) return known;
-    const slots = this.#filtered(filter, state);
-    if (this.#order === "shuffled") this.#shuffle(slots);
+    const found = this.#filtered(filter, state);
+    const slots = this.#order === "shuffled" ? shuffled(found, this.#seed, 0x0bde) : found;
     if (key !== undefined) {
       if (this.#selections.size >= 32) this.#selections.clear();
       this.#selections.set(key, slots);
@@ -129,12 +114,6 @@ export class CveCatalog {
     return slots.slice(0, length);
   }
 
-  #shuffle(slots: Uint32Array): void {
-    const keys = Float64Array.from(slots, (slot) => mix(this.#seed, slot, 0x0bde) * 0x20_0000 + slot);
-    keys.sort();
-    for (let i = 0; i < keys.length; i++) slots[i] = keys[i]! % 0x20_0000;
-  }
-
   parts(slot: number, out: Part[], state: CveState = this.#state): void {
     this.source.parts(slot, state, out);
   }
@@ -166,32 +145,30 @@ export class CveCatalog {
     const at = change.at === undefined ? this.#clock() : timeOf(change.at);
     this.#earlier = copyState(this.#state);
     this.#mutations += 1;
-    const taken = new Set<number>();
-    const chosen = (what: Change["modify"]): number[] => {
-      const slots = isList(what) ? this.#named(what) : this.#pick(amountOf(what, live), taken);
-      for (const slot of slots) taken.add(slot);
-      return slots;
-    };
-    const live = this.#filtered({}, this.#state).length;
+    const live = this.#filtered({}, this.#state);
+    const picker = new Picker(shuffled(live, this.#seed, 0xa00 + this.#mutations), (id) =>
+      this.#liveSlot(id),
+    );
     const report = emptyReport();
     const state = this.#state;
     const idOf = (slot: number): string => this.source.id(slot);
-    const edit = (slots: number[], each: (slot: number) => void): string[] => {
+    const edit = (what: Change["modify"], each: (slot: number) => void): string[] => {
+      const slots = picker.pick(what);
       for (const slot of slots) each(slot);
       return slots.map(idOf);
     };
-    report.removed = edit(chosen(change.remove), (slot) => {
+    report.removed = edit(change.remove, (slot) => {
       state.flags[slot] = 0;
     });
-    report.rejected = edit(chosen(change.reject), (slot) => {
+    report.rejected = edit(change.reject, (slot) => {
       state.version[slot]! += this.source.editionStep;
       state.modified[slot] = at;
       state.flags[slot]! |= REJECTED;
     });
-    report.silent = edit(chosen(change.silent), (slot) => {
+    report.silent = edit(change.silent, (slot) => {
       state.version[slot]! += this.source.editionStep;
     });
-    report.modified = edit(chosen(change.modify), (slot) => {
+    report.modified = edit(change.modify, (slot) => {
       state.version[slot]! += this.source.editionStep;
       state.modified[slot] = at;
     });
@@ -202,23 +179,10 @@ export class CveCatalog {
     return report;
   }
 
-  #pick(count: number, taken: ReadonlySet<number>): number[] {
-    const live = this.#filtered({}, this.#state).filter((slot) => !taken.has(slot));
-    const keys = Float64Array.from(
-      live,
-      (slot) => mix(this.#seed, slot, 0xa00 + this.#mutations) * 0x20_0000 + slot,
-    );
-    keys.sort();
-    return Array.from(keys.subarray(0, count), (key) => key % 0x20_0000);
-  }
-
-  #named(ids: readonly string[]): number[] {
-    return ids.map((id) => {
-      const slot = this.source.slotOf(id);
-      if (slot === undefined || slot >= this.#state.count || (this.#state.flags[slot]! & LIVE) === 0)
-        throw new UeeError("API_NOT_FOUND", `The simulator has no live record '${id}'.`);
-      return slot;
-    });
+  #liveSlot(id: string): number | undefined {
+    const slot = this.source.slotOf(id);
+    const live = slot !== undefined && slot < this.#state.count && (this.#state.flags[slot]! & LIVE) !== 0;
+    return live ? slot : undefined;
   }
 }
 

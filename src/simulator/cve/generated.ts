@@ -3,7 +3,7 @@
  * the previous one in exactly one field. Only the few bytes of the state are kept per record.
  */
 import type { JsonObject } from "../../core/json.ts";
-import { fraction, mix } from "../random.ts";
+import { fraction, mix, shuffled } from "../random.ts";
 import { type Extreme, extremes } from "./extremes.ts";
 import { IdSpace } from "./ids.ts";
 import { cpeMatchTexts, type Fragment, type PoolName, pools } from "./pools.ts";
@@ -122,15 +122,17 @@ export class GeneratedCves implements CveSource {
 
   #advance(state: CveState, now: number): CveState {
     const { count, seed } = this.#options;
-    const order = new Float64Array(count);
-    for (let slot = 0; slot < count; slot++) order[slot] = mix(seed, slot, 4) * 0x20_0000 + slot;
-    order.sort();
+    const order = shuffled(
+      Uint32Array.from({ length: count }, (_, slot) => slot),
+      seed,
+      4,
+    );
     const recent = (slot: number): number =>
       Math.floor(now - HOUR / 60 - fraction(seed, slot, 5) * 18 * HOUR);
     let next = 0;
     for (const { kind, share } of steps) {
       for (let left = Math.max(1, Math.round(count * share)); left > 0 && next < count; left--, next++) {
-        const slot = order[next]! % 0x20_0000;
+        const slot = order[next]!;
         if (kind === "removed") {
           state.flags[slot] = 0;
           continue;

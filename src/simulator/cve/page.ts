@@ -1,13 +1,12 @@
-/**
- * Pages as bytes. An ordinary page becomes one Buffer, which is cached; a huge one (100 KB records) stays a list of
- * references to shared fragments and is never built as a whole.
- */
-import { breakJson } from "../faults/badRecord.ts";
+/** Pages as bytes: small parts are gathered into chunks, large ones (of records of 100 KB) stay references to shared bytes. */
+import { breakJson } from "../faults/content.ts";
+import { bodyLength } from "../http/reply.ts";
 import type { BadKind } from "../types.ts";
 import type { CveCatalog } from "./catalog.ts";
 import type { CveState, Part } from "./state.ts";
 
-const WHOLE_LIMIT = 32 * 1_048_576;
+const CHUNK = 1_048_576;
+const LARGE = 16_384;
 const shape = { id: "id", list: "references" };
 const OPEN = '{"cve":';
 
@@ -37,41 +36,32 @@ export function renderPage(
     } else catalog.parts(slot, parts, state);
     parts.push("}");
   }
-  let bytes = 0;
-  for (const part of parts) bytes += part.length;
-  return { chunks: bytes <= WHOLE_LIMIT ? [join(parts, bytes)] : gather(parts), bytes, bad };
+  const chunks = gather(parts);
+  return { chunks, bytes: bodyLength(chunks), bad };
 }
 
-function join(parts: readonly Part[], bytes: number): Buffer {
-  const whole = Buffer.allocUnsafe(bytes);
-  let at = 0;
-  for (const part of parts) {
-    if (typeof part === "string") whole.write(part, at, "latin1");
-    else whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
-
-/** Small parts together, large ones as they are. */
 function gather(parts: readonly Part[]): Buffer[] {
   const chunks: Buffer[] = [];
   let small: Part[] = [];
-  let smallBytes = 0;
+  let bytes = 0;
   const flush = (): void => {
-    if (smallBytes > 0) chunks.push(join(small, smallBytes));
+    const chunk = Buffer.allocUnsafe(bytes);
+    let at = 0;
+    for (const part of small)
+      at += typeof part === "string" ? chunk.write(part, at, "latin1") : part.copy(chunk, at);
+    if (bytes > 0) chunks.push(chunk);
     small = [];
-    smallBytes = 0;
+    bytes = 0;
   };
   for (const part of parts) {
-    if (typeof part !== "string" && part.length >= 16_384) {
+    if (typeof part !== "string" && part.length >= LARGE) {
       flush();
       chunks.push(part);
       continue;
     }
     small.push(part);
-    smallBytes += part.length;
-    if (smallBytes >= 262_144) flush();
+    bytes += part.length;
+    if (bytes >= CHUNK) flush();
   }
   flush();
   return chunks;

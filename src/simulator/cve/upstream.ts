@@ -1,7 +1,7 @@
 /** NVD's CVE API 2.0: `/rest/json/cves/2.0`, with or without a trailing slash. */
 import { LRUCache } from "lru-cache";
+import { corruptJson } from "../faults/content.ts";
 import type { Drawn, Injector } from "../faults/injector.ts";
-import { corruptJson } from "../http/corrupt.ts";
 import { type Reply, reply } from "../http/reply.ts";
 import { mix } from "../random.ts";
 import type { BadRecord, Change, ChangeReport, ContentEntry, Point } from "../types.ts";

@@ -6,7 +6,7 @@ import { type Reply, reply } from "../http/reply.ts";
 import { fraction } from "../random.ts";
 import { type StaticFile, serveFile } from "../snapshot/files.ts";
 import { type SnapshotOptions, SnapshotUpstream } from "../snapshot/upstream.ts";
-import type { BadKind, ChangeReport, ContentEntry, Point } from "../types.ts";
+import { type BadKind, type ChangeReport, type ContentEntry, emptyReport, type Point } from "../types.ts";
 import type { SimRequest } from "../upstream.ts";
 
 export const EPSS_PATH = "/epss_scores-current.csv.gz";
@@ -108,7 +108,7 @@ export class EpssUpstream extends SnapshotUpstream {
     if (this.options.sharedData === undefined) return super.setPoint(point);
     this.point = point;
     this.forget();
-    return { added: [], modified: [], rejected: [], silent: [], removed: [] };
+    return emptyReport();
   }
 
   protected *records(): Generator<ContentEntry> {

@@ -139,3 +139,14 @@ export const stallingFaults: FaultName[] = ["stall", "stall-headers"];
 /** `all@0.10` draws from these: faults that a retry resolves, without stalls. */
 export const allFaults = (upstream: StandIn): FaultName[] =>
   transientFaults[upstream].filter((name) => !stallingFaults.includes(name));
+
+/** The fault table of docs/simulator.md; a test compares them. */
+export function faultTable(): string {
+  const rows = faultNames.map((name) => {
+    const { on, cost, arg, does } = faultEntry(name);
+    const where = on.length === standIns.length ? "all" : on.join(" ");
+    return `| \`${name}\` | ${where} | ${cost} | ${does} | ${arg ?? ""} |`;
+  });
+  const head = "| fault | upstreams | cost | what happens | argument (default) |\n|---|---|---|---|---|";
+  return `${head}\n${rows.join("\n")}`;
+}

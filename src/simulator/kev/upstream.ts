@@ -1,8 +1,7 @@
 /** CISA's catalogue of known exploited vulnerabilities: one JSON file. */
 import type { JsonObject } from "../../core/json.ts";
-import { breakJson } from "../faults/badRecord.ts";
+import { breakJson, corruptJson } from "../faults/content.ts";
 import type { Drawn } from "../faults/injector.ts";
-import { corruptJson } from "../http/corrupt.ts";
 import type { Reply } from "../http/reply.ts";
 import { mix, Random } from "../random.ts";
 import { type StaticFile, serveFile } from "../snapshot/files.ts";

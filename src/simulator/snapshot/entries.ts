@@ -1,7 +1,7 @@
 /** The existing entries of a generated snapshot feed, and their editions. A slot keeps its id for ever. */
 import { UeeError } from "../../core/errors.ts";
-import { mix } from "../random.ts";
-import { amountOf, type Change, type ChangeReport, isList, type Point } from "../types.ts";
+import { Picker, shuffled } from "../random.ts";
+import { type Change, type ChangeReport, emptyReport, type Point } from "../types.ts";
 
 const share = (count: number, part: number): number => Math.max(1, Math.round(count * part));
 
@@ -54,7 +54,7 @@ export class SnapshotEntries {
   }
 
   #since(was: readonly number[]): ChangeReport {
-    const report: ChangeReport = { added: [], modified: [], rejected: [], silent: [], removed: [] };
+    const report = emptyReport();
     for (let slot = 0; slot < Math.max(was.length, this.#editions.length); slot++) {
       const [old = 0, now = 0] = [was[slot], this.#editions[slot]];
       if (old === now) continue;
@@ -85,39 +85,20 @@ export class SnapshotEntries {
     this.#mutations += 1;
     this.#newest += 1;
     this.release = this.#newest;
-    const taken = new Set<number>();
-    const live = [...this.live()].length;
-    const choose = (what: Change["modify"]): number[] => {
-      const slots = isList(what) ? this.#named(what) : this.#pick(amountOf(what, live), taken);
-      for (const slot of slots) taken.add(slot);
-      return slots;
+    const live = Array.from(this.live(), ({ slot }) => slot);
+    let byId: Map<string, number> | undefined;
+    const slotOf = (id: string): number | undefined => {
+      byId ??= new Map(live.map((slot) => [this.#idOf(slot), slot]));
+      return byId.get(id);
     };
-    const removed = choose(change.remove);
-    const modified = choose(change.modify);
+    const picker = new Picker(shuffled(live, this.#seed, this.#mutations), slotOf);
+    const removed = picker.pick(change.remove);
+    const modified = picker.pick(change.modify);
     for (const slot of removed) this.#editions[slot] = 0;
     for (const slot of modified) this.#editions[slot]! += 1;
     const added: number[] = [];
     for (let left = change.add ?? 0; left > 0; left--) added.push(this.#editions.push(1) - 1);
     const ids = (slots: number[]): string[] => slots.map((slot) => this.#idOf(slot));
-    return { added: ids(added), modified: ids(modified), rejected: [], silent: [], removed: ids(removed) };
-  }
-
-  #pick(count: number, taken: ReadonlySet<number>): number[] {
-    return [...this.live()]
-      .filter(({ slot }) => !taken.has(slot))
-      .map(({ slot }) => ({ slot, key: mix(this.#seed, slot, this.#mutations) }))
-      .sort((a, b) => a.key - b.key || a.slot - b.slot)
-      .slice(0, count)
-      .map(({ slot }) => slot);
-  }
-
-  #named(ids: readonly string[]): number[] {
-    const slots = new Map([...this.live()].map(({ slot }) => [this.#idOf(slot), slot]));
-    return ids.map((id) => {
-      const slot = slots.get(id);
-      if (slot === undefined)
-        throw new UeeError("API_NOT_FOUND", `The simulator has no live record '${id}'.`);
-      return slot;
-    });
+    return { ...emptyReport(), added: ids(added), modified: ids(modified), removed: ids(removed) };
   }
 }

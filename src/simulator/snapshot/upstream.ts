@@ -8,7 +8,15 @@ import { gunzipSync } from "node:zlib";
 import { UeeError } from "../../core/errors.ts";
 import type { Drawn, Injector } from "../faults/injector.ts";
 import type { Reply } from "../http/reply.ts";
-import type { BadRecord, Change, ChangeReport, ContentEntry, Point, StandIn } from "../types.ts";
+import {
+  type BadRecord,
+  type Change,
+  type ChangeReport,
+  type ContentEntry,
+  emptyReport,
+  type Point,
+  type StandIn,
+} from "../types.ts";
 import { byText, type SimRequest, type SimulatedUpstream } from "../upstream.ts";
 import { SnapshotEntries } from "./entries.ts";
 import { type StaticFile, staticFile } from "./files.ts";
@@ -129,7 +137,7 @@ export abstract class SnapshotUpstream implements SimulatedUpstream {
 }
 
 function compare(before: readonly ContentEntry[], after: readonly ContentEntry[]): ChangeReport {
-  const report: ChangeReport = { added: [], modified: [], rejected: [], silent: [], removed: [] };
+  const report = emptyReport();
   const old = new Map(before.map((entry) => [entry.id, JSON.stringify(entry)]));
   for (const entry of after) {
     const was = old.get(entry.id);

@@ -3,8 +3,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { SimulatorUrls } from "../../../src/simulator/api.ts";
-import type { ChangeReport, Counts, LogEntry, Upstream } from "../../../src/simulator/types.ts";
+import type {
+  ChangeReport,
+  Counts,
+  LogEntry,
+  SimulatorUrls,
+  Upstream,
+} from "../../../src/simulator/types.ts";
 import type { Plan } from "../plan.ts";
 
 const main = fileURLToPath(new URL("../../../dist/simulator/main.js", import.meta.url));

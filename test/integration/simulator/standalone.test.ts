@@ -22,7 +22,9 @@ describe("The simulator as a process of its own", () => {
     ended: Promise<number | null>;
     said: () => string;
   } {
-    const child = spawn(process.execPath, [join(root, "dist/simulator/main.js"), ...flags], { stdio: "pipe" });
+    const child = spawn(process.execPath, [join(root, "dist/simulator/main.js"), ...flags], {
+      stdio: "pipe",
+    });
     children.push(child);
     let errors = "";
     child.stderr!.on("data", (chunk: Buffer) => {

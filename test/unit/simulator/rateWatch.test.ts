@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { RateWatch } from "../../../src/simulator/rateWatch.ts";
+import { RateWatch } from "../../../src/simulator/watch.ts";
 
 describe("Watching the upstream's limits", () => {
   test("the window rolls: the sixth request in 30 s is one too many, wherever the window starts", () => {
