@@ -23,6 +23,8 @@ export const bounds = {
     idLength: 256,
     aliases: 256,
     aliasLength: 256,
+    /** Records that it may name and be found by in the graph; further ones are not linked. CWE's largest view has 157. */
+    links: 1024,
     /** Bytes that are kept of a record larger than `bytes`. */
     keptBytes: 64 * KB,
   },

@@ -15,8 +15,11 @@ import type { z } from "zod";
 import type { Edition } from "../core/edition.ts";
 import type { Fetcher } from "../core/fetching.ts";
 import type { JsonObject } from "../core/json.ts";
+import type { Link } from "../core/links.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Refusal } from "../core/sourceText.ts";
+
+export type { Link } from "../core/links.ts";
 
 export type RunMode = "full" | "incremental";
 
@@ -227,6 +230,13 @@ export interface Provider<Payload = unknown> {
   normalizeId(text: string): string | undefined;
   /** Spellings that were perhaps meant by a text that is no id, for `Did you mean`. */
   nearIds?(text: string): string[];
+  /**
+   * The records of this or other providers that a stored record names: the edges of the graph. Pure; raise `version` when
+   * it changes, so that the index is made again. What a record is about (`subject`) need not be said.
+   */
+  links?(data: JsonObject): Link[];
+  /** What people call a stored record, at most a line; for the nodes of the graph. */
+  label?(data: JsonObject): string | undefined;
   /** Among records that share an alias, the one it means. */
   preferAlias?(candidates: JsonObject[]): JsonObject | undefined;
 }

@@ -13,6 +13,7 @@ import { DIGEST_VERSION } from "./digest.ts";
 import type { FrameWriter } from "./frame.ts";
 import { fitsInline, type IndexEntry, packInline, packReferenced, unpackIndexEntry } from "./indexEntry.ts";
 import { readEntries } from "./indexReads.ts";
+import { linkKeys } from "./links.ts";
 import { type Candidate, candidatesOf, detach, type Prepared, prepare } from "./prepare.ts";
 import { hasDifferentCopies, MARKS_A_CALL, type Mark, markSeen } from "./seenMarks.ts";
 import { compareVersions } from "./staleness.ts";
@@ -315,6 +316,8 @@ class Commit {
       changed: op === "u" ? prepared.fields.map(({ name }) => name) : [],
       addAliases: candidate.aliases,
       removeAliases: [],
+      addLinks: linkKeys(this.#context, candidate.data),
+      removeLinks: [],
     };
   }
 
@@ -331,6 +334,9 @@ class Commit {
     const op = diff.changed.length === 0 ? "q" : "u";
     const content = this.#newContent(prepared, stored, diff, sameAliases);
     const inline = content?.whole === true && fitsInline(content.element.length, candidate.lastModified);
+    const [before, after] = [stored.data, candidate.data].map((data) =>
+      op === "q" ? [] : linkKeys(this.#context, data),
+    ) as [string[], string[]];
     return {
       id: candidate.id,
       op,
@@ -347,6 +353,8 @@ class Commit {
       changed: diff.changed,
       addAliases,
       removeAliases,
+      addLinks: after.filter((key) => !before.includes(key)),
+      removeLinks: before.filter((key) => !after.includes(key)),
     };
   }
 
@@ -396,5 +404,7 @@ function textWrite({ candidate, digest }: Prepared, base: string, entry: IndexEn
     changed: [],
     addAliases: [],
     removeAliases: [],
+    addLinks: [],
+    removeLinks: [],
   };
 }

@@ -5,7 +5,13 @@ import type { Attempt } from "./contract.ts";
 import type { FrameWriter } from "./frame.ts";
 import { copyName } from "./seenMarks.ts";
 import { markTime } from "./staleness.ts";
-import { assertAllowed, recordChangesKept, STEP_RECORDS, type StoreContext } from "./storeContext.ts";
+import {
+  assertAllowed,
+  recordChangesKept,
+  STEP_KEYS,
+  STEP_RECORDS,
+  type StoreContext,
+} from "./storeContext.ts";
 
 const commitScript = loadScript(new URL("./lua/commit-n.lua", import.meta.url));
 
@@ -40,6 +46,9 @@ export interface RecordWrite {
   readonly changed: readonly string[];
   readonly addAliases: readonly string[];
   readonly removeAliases: readonly string[];
+  /** Keys of the index of links (links.ts). */
+  readonly addLinks: readonly string[];
+  readonly removeLinks: readonly string[];
 }
 
 export interface Step<T> {
@@ -67,10 +76,13 @@ export class StepPacker<T> {
     const { keys } = this.#context;
     const start = this.#frame.length;
     this.#encode(write);
-    if (this.#frame.length > STEP_BYTES && this.#items.length > 0) this.#close(start);
-    this.#keys.push(keys.indexBucket(write.id), keys.record(write.id));
-    for (const alias of write.addAliases) this.#keys.push(keys.alias(alias));
-    for (const alias of write.removeAliases) this.#keys.push(keys.alias(alias));
+    const own = [keys.indexBucket(write.id), keys.record(write.id)];
+    for (const alias of write.addAliases) own.push(keys.alias(alias));
+    for (const alias of write.removeAliases) own.push(keys.alias(alias));
+    own.push(...write.addLinks, ...write.removeLinks);
+    const isFull = this.#frame.length > STEP_BYTES || this.#keys.length + own.length > STEP_KEYS;
+    if (isFull && this.#items.length > 0) this.#close(start);
+    this.#keys.push(...own);
     this.#items.push({ source, op: write.op, bytes: write.content?.length ?? 0 });
     if (this.#items.length === STEP_RECORDS) this.#close(this.#frame.length);
   }
@@ -103,7 +115,9 @@ export class StepPacker<T> {
       .bytes(write.inline ? NOTHING : content)
       .text(write.changed.length > 0 ? JSON.stringify(write.changed) : "")
       .uint16(write.addAliases.length)
-      .uint16(write.removeAliases.length);
+      .uint16(write.removeAliases.length)
+      .uint16(write.addLinks.length)
+      .uint16(write.removeLinks.length);
   }
 }
 

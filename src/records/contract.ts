@@ -97,6 +97,11 @@ export interface Tombstone {
   firstSeen: string;
 }
 
+export interface LinkedPage {
+  ids: string[];
+  total: number;
+}
+
 export interface ChangeCounts {
   created: number;
   updated: number;
@@ -149,6 +154,17 @@ export interface ProviderRecords {
   get(id: string): Promise<StoredRecord | undefined>;
   byAlias(alias: string): Promise<StoredRecord[]>;
   tombstone(id: string): Promise<Tombstone | undefined>;
+  /**
+   * The records here that name a record of this or another provider: ids in plain string order, those after `after`, at
+   * most `limit`. `total` counts all of them. A relation (core/links.ts) is found from its target.
+   */
+  linksTo(provider: string, id: string, page: { limit: number; after?: string }): Promise<LinkedPage>;
+  /** The records here that are relations which start at this record of ours. */
+  linksFrom(id: string, page: { limit: number; after?: string }): Promise<LinkedPage>;
+  /** False while a store of an older version has no index of links yet. */
+  linksComplete(): Promise<boolean>;
+  /** Makes that index of what is stored, while runs go on; yields how many records were walked. */
+  buildLinks(): AsyncIterable<number>;
   /** Live records. */
   count(): Promise<number>;
   /** Live records that still have the layout of an older schema version. */

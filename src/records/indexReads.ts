@@ -3,6 +3,7 @@
 import { bucketOf, INDEX_BUCKETS } from "../redis/indexBuckets.ts";
 import { loadScript } from "../redis/scripts.ts";
 import { FrameWriter } from "./frame.ts";
+import { unpackIndexEntry } from "./indexEntry.ts";
 import { chunksOf, type StoreContext } from "./storeContext.ts";
 
 const readScript = loadScript(new URL("./lua/readEntries-1.lua", import.meta.url));
@@ -27,19 +28,47 @@ export async function readEntries({ redis, keys }: StoreContext, ids: readonly s
 
 /** All live ids with their packed entries (latin-1), some buckets at a time, in no order; an id comes once. */
 export async function* allEntries(
-  { redis, keys }: StoreContext,
+  context: StoreContext,
   signal?: AbortSignal,
 ): AsyncGenerator<Map<string, string>> {
   for (let first = 0; first < INDEX_BUCKETS; first += BUCKETS_AT_ONCE) {
     signal?.throwIfAborted();
-    const some = Array.from({ length: BUCKETS_AT_ONCE }, (_, i) => first + i);
-    const buckets = await Promise.all(
-      some.map((bucket) => redis.hgetallBuffer(`${keys.indexPrefix}${bucket}`)),
-    );
-    const found = new Map<string, string>();
-    for (const bucket of buckets) {
-      for (const id of Object.keys(bucket)) found.set(id, bucket[id]!.toString("latin1"));
-    }
+    const found = await entriesOfBuckets(context, first, BUCKETS_AT_ONCE);
     if (found.size > 0) yield found;
   }
+}
+
+/** The live ids of some buckets with their packed entries (latin-1). */
+export async function entriesOfBuckets(
+  { redis, keys }: StoreContext,
+  first: number,
+  count: number,
+): Promise<Map<string, string>> {
+  const buckets = await Promise.all(
+    Array.from({ length: count }, (_, i) => redis.hgetallBuffer(`${keys.indexPrefix}${first + i}`)),
+  );
+  const found = new Map<string, string>();
+  for (const bucket of buckets) {
+    for (const id of Object.keys(bucket)) found.set(id, bucket[id]!.toString("latin1"));
+  }
+  return found;
+}
+
+/**
+ * The content elements of records by their entries (latin-1): none where the record is not live or its content is gone.
+ * They are those of the entries while these stand.
+ */
+export function readContents(
+  { redis, keys }: StoreContext,
+  ids: readonly string[],
+  entries: readonly string[],
+): Promise<Buffer[][]> {
+  return Promise.all(
+    ids.map(async (id, i) => {
+      const inline = entries[i] === "" ? undefined : unpackIndexEntry(entries[i]!).inline;
+      return inline === undefined
+        ? await redis.lrangeBuffer(keys.record(id), 0, -1)
+        : [Buffer.from(inline, "latin1")];
+    }),
+  );
 }

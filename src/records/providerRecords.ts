@@ -7,6 +7,7 @@
  *  - tombstones  HASH id → when and why the record went.
  *  - changes     STREAM `<seq>-0`, contiguous.
  *  - alias       SET of ids.
+ *  - links       HASH of each record that others name (links.ts).
  *
  * Soundness:
  *  - Every write is one script that first checks the run's state and the batch's fence, and writes nothing where either
@@ -28,6 +29,7 @@ import { commitRecords } from "./commit.ts";
 import { ContentCodec } from "./content.ts";
 import type { ProviderRecords } from "./contract.ts";
 import { FrameWriter } from "./frame.ts";
+import { buildLinks, linksComplete, readLinks } from "./links.ts";
 import { migrateRecords, recordsToMigrate } from "./migration/migrate.ts";
 import { exportRecords, getRecord, recordsByAlias } from "./queries.ts";
 import { recognise } from "./recognise.ts";
@@ -78,6 +80,10 @@ export function makeProviderRecords(options: ProviderRecordsOptions): ProviderRe
       const raw = await redis.hget(keys.tombstones, id);
       return raw === null ? undefined : readTombstone(id, raw);
     },
+    linksTo: (name, id, page) => readLinks(context, keys.linksTo(name, id), page),
+    linksFrom: (id, page) => readLinks(context, keys.linksFrom(id), page),
+    linksComplete: () => linksComplete(context),
+    buildLinks: () => buildLinks(context),
     async count() {
       const [live, left] = await Promise.all([redis.hget(keys.meta, "live"), recordsToMigrate(context)]);
       return Number(live ?? "0") + left;

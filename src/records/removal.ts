@@ -4,7 +4,8 @@ import { loadScript } from "../redis/scripts.ts";
 import type { Attempt } from "./contract.ts";
 import { FrameWriter } from "./frame.ts";
 import { unpackIndexEntry } from "./indexEntry.ts";
-import { readEntries } from "./indexReads.ts";
+import { readContents, readEntries } from "./indexReads.ts";
+import { linkKeys } from "./links.ts";
 import {
   assertAllowed,
   chunksOf,
@@ -74,20 +75,20 @@ async function removeStep(
 ): Promise<string> {
   const { redis, keys, content } = context;
   const run = keys.run(attempt.runId);
-  const [entries, contents] = await Promise.all([
-    readEntries(context, ids),
-    Promise.all(ids.map((id) => redis.lrangeBuffer(keys.record(id), 0, -1))),
-  ]);
+  const entries = await readEntries(context, ids);
+  const contents = await readContents(context, ids, entries);
   const recordKeys: string[] = [];
   frame.reset();
   ids.forEach((id, i) => {
     const base = entries[i]!;
     const elements = contents[i]!;
-    const aliases = elements.length === 0 ? [] : content.decode(id, elements).aliases;
+    const stored = elements.length === 0 ? undefined : content.decode(id, elements);
+    const aliases = (stored?.aliases ?? []).map((alias) => keys.alias(alias));
+    const links = stored === undefined ? [] : linkKeys(context, stored.data);
     const firstSeen = base === "" ? 0 : unpackIndexEntry(base).firstSeen;
     const tail = tombstoneTail(reason, attempt.runId, firstSeen);
-    frame.text(id).latin1(base).text(tail).uint16(aliases.length);
-    recordKeys.push(keys.indexBucket(id), keys.record(id), ...aliases.map((alias) => keys.alias(alias)));
+    frame.text(id).latin1(base).text(tail).uint16(aliases.length).uint16(links.length);
+    recordKeys.push(keys.indexBucket(id), keys.record(id), ...aliases, ...links);
   });
   const [code, outcomes] = (await removeScript.run(
     redis,

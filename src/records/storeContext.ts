@@ -1,13 +1,14 @@
 /** What the parts of one provider's store share, and the words their scripts answer with. */
 import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
+import type { LinkSource } from "../core/links.ts";
 import { formatUrn } from "../core/urn.ts";
 import type { ProviderKeys } from "../redis/keys.ts";
 import type { ContentCodec } from "./content.ts";
 import type { Attempt } from "./contract.ts";
 
 /** What the store must know of a provider (providers/contract.ts). */
-export interface RecordsProvider {
+export interface RecordsProvider extends LinkSource {
   readonly name: string;
   readonly authority: string;
   readonly version: number;
@@ -30,6 +31,8 @@ export interface StoreContext {
  * no other client, and a step then fits into one socket buffer.
  */
 export const STEP_RECORDS = 32;
+/** Keys a script step takes, unless one record alone needs more: each costs the server a command or two. */
+export const STEP_KEYS = 1_000;
 /** How often a record that changed between comparison and write is compared again. */
 export const MAX_ROUNDS = 8;
 

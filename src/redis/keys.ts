@@ -6,7 +6,7 @@
 import { bucketOf } from "./indexBuckets.ts";
 
 /** Raised when the layout of anything below changes; an older process refuses a newer store. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 export interface Keys {
   readonly prefix: string;
@@ -89,7 +89,8 @@ export interface ProviderKeys {
   /**
    * HASH: clock (µs, redis/lua/clock.lua), watermark, verifiedAt, lastFullAt, lastRunId, live (count), runSeq,
    * changeSeq; changeKey: the upstream state that the store equals, removed by every record write; edition: that of
-   * the last complete run; totals of all closed runs: `total:<counter>` and `runs:<mode>:<result>`.
+   * the last complete run; totals of all closed runs: `total:<counter>` and `runs:<mode>:<result>`; links: the state of the
+   * index of links (records/links.ts).
    */
   readonly meta: string;
   /** STRING: id of the open run, absent when none. */
@@ -123,6 +124,11 @@ export interface ProviderKeys {
   /** SET of ids that carry this alias. */
   alias(alias: string): string;
   readonly aliasPrefix: string;
+  /** HASH: the records of this provider that name the record `id` of `provider`, see records/links.ts. */
+  linksTo(provider: string, id: string): string;
+  /** HASH: the records of this provider that are relations starting at its record `id`. */
+  linksFrom(id: string): string;
+  readonly linksPrefix: string;
   /** STREAM of checkpoints. */
   readonly checkpoints: string;
   /** HASH dead-letter id → JSON facts of bad records that are in the failed set. */
@@ -274,6 +280,9 @@ export function makeKeys(prefix: string): Keys {
         machineOutbox: `${tag}:machine-outbox`,
         alias: (alias) => `${tag}:alias:${alias}`,
         aliasPrefix: `${tag}:alias:`,
+        linksTo: (provider, id) => `${tag}:l:${provider}:${id}`,
+        linksFrom: (id) => `${tag}:l::${id}`,
+        linksPrefix: `${tag}:l:`,
         checkpoints: `${tag}:checkpoints`,
         badRecords: `${tag}:bad-records`,
         badRecordRaw: (id) => `${tag}:bad-record:${id}`,

@@ -4,6 +4,9 @@
  * moved when no worker of the older version lives, since it would look for records where they are no longer.
  *
  * Killed at any point the next worker goes on. Several workers may migrate at once (records/migration).
+ *
+ * A store whose records have no index of links yet gets one the same way, except that batches do not wait: they keep the
+ * index for what they write (records/links.ts).
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { UeeError } from "../core/errors.ts";
@@ -49,6 +52,18 @@ export class StoreMigration {
       if (this.#stopped) return;
       if ((await context.records.recordsToMigrate()) > 0) await this.#migrate(context);
     }
+    for (const context of this.#o.contexts) await this.#buildLinks(context);
+  }
+
+  async #buildLinks({ provider, records }: ProviderContext): Promise<void> {
+    if (this.#stopped || (await records.linksComplete())) return;
+    // Workers of an older version write records without links: the next round looks again.
+    if ((await this.#olderWorkers()).length > 0) return;
+    let walked = 0;
+    for await (walked of records.buildLinks()) if (this.#stopped) return;
+    if (walked === 0) return;
+    const line = { event: "links_indexed", provider: provider.name, records: walked };
+    this.#o.logger.info(line, `${provider.name}: the links of ${walked} records are indexed`);
   }
 
   async #migrate(context: ProviderContext): Promise<void> {

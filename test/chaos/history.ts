@@ -103,6 +103,8 @@ export interface FinalProvider {
   tombstones: string[];
   index: string[];
   recordKeys: string[];
+  /** Keys of the index of links under which it differs from a walk over all records. */
+  linksApart: string[];
   /** `fields`: names of the changed fields as JSON; of a run's summary its counts. */
   changes: { seq: number; op: string; id: string; run: string; fields: string }[];
   runs: Record<string, { fields: Record<string, string>; statuses: Record<string, string> }>;

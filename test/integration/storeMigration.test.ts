@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import type { Redis } from "ioredis";
 import { WorkerRegistry } from "../../src/recovery/workerRegistry.ts";
-import { makeKeys, type ProviderKeys } from "../../src/redis/keys.ts";
+import { makeKeys, type ProviderKeys, SCHEMA_VERSION } from "../../src/redis/keys.ts";
 import { thisProcess } from "../../src/runs/processIdentity.ts";
 import { writeLayout1 } from "../support/layout1.ts";
 import { type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";
@@ -71,7 +71,7 @@ test("a run over an older store migrates it first and finds everything unchanged
     prefix,
     providers: { cve: { url: listing.url, rate: "unlimited" } },
   });
-  expect(await redis.hget(makeKeys(prefix).fleet, "schema")).toBe("2");
+  expect(await redis.hget(makeKeys(prefix).fleet, "schema")).toBe(String(SCHEMA_VERSION));
   const run = await again.run("cve", "full");
   expect(run).toMatchObject({ state: "complete", unchanged: 60, created: 0, updated: 0, removed: 0 });
   expect(await redis.exists(keys.layout1.index)).toBe(0);

@@ -13,7 +13,9 @@ import { domains, editionInBundle, editionNamed, newestBundles, newestTime } fro
 import {
   attackRecord,
   identifyStix,
+  labelOfStix,
   laterThan,
+  linksOfStix,
   nearAttackIds,
   normalizeStixId,
   preferStix,
@@ -77,6 +79,8 @@ export const attack = snapshotProvider<string | null>({
   identify: identifyStix,
   normalizeId: normalizeStixId,
   preferAlias: preferStix,
+  links: linksOfStix,
+  label: labelOfStix,
   nearIds: nearAttackIds,
   // Domains come in order of precedence, so a later copy must be newer to stand, not just as new.
   versionOf,

@@ -1,8 +1,8 @@
 /** STIX objects as records: identity, aliases, and which copy of an object stands. */
 import { isObject, type JsonObject } from "../../core/json.ts";
 import { parseTime } from "../../core/time.ts";
-import type { TransformedRecord } from "../contract.ts";
-import { checkRecord, names, recordShape } from "../formats/records.ts";
+import type { Link, TransformedRecord } from "../contract.ts";
+import { checkRecord, names, objectsIn, recordShape, textIn } from "../formats/records.ts";
 
 const stixId = /^[a-z0-9]+(?:-[a-z0-9]+)*--[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const aliasSources = new Set(["mitre-attack", "mitre-mobile-attack", "mitre-ics-attack"]);
@@ -48,6 +48,38 @@ function aliasesOf({ external_references: references }: JsonObject): string[] {
   }
   return [...aliases];
 }
+
+/** Who wrote an object and under which licence says nothing about it, and a collection's contents are all there is. */
+const administrative = new Set(["created_by_ref", "object_marking_refs", "x_mitre_modified_by_ref"]);
+
+/** A relationship is an edge between two other objects. Other objects name some directly, in `*_ref` and `*_refs`. */
+export function linksOfStix(data: JsonObject): Link[] {
+  const { source_ref, target_ref, relationship_type } = data;
+  const [from, id] = [normalizeStixId(String(source_ref)), normalizeStixId(String(target_ref))];
+  if (data.type === "relationship") {
+    if (from === undefined || id === undefined) return [];
+    return [{ provider: "attack", id, relation: textIn(relationship_type) ?? "related-to", from }];
+  }
+  const found: Link[] = [];
+  for (const [relation, value] of Object.entries(data)) {
+    if (!/_refs?$/.test(relation) || administrative.has(relation)) continue;
+    for (const ref of [value].flat()) {
+      const named = typeof ref === "string" ? normalizeStixId(ref) : undefined;
+      if (named !== undefined) found.push({ provider: "attack", id: named, relation });
+    }
+  }
+  for (const { source_name, external_id } of objectsIn(data.external_references)) {
+    const pattern =
+      source_name === "capec" ? /^CAPEC-0*(\d{1,9})$/i.exec(String(external_id))?.[1] : undefined;
+    if (pattern !== undefined)
+      found.push({ provider: "capec", id: `CAPEC-${pattern}`, relation: "external-reference" });
+  }
+  return found;
+}
+
+/** A relationship has no name: its type is one. */
+export const labelOfStix = (data: JsonObject): string | undefined =>
+  textIn(data.name) ?? textIn(data.relationship_type);
 
 /** Times compare as times; unreadable ones are older than any. */
 export const laterThan = (a: string | null, b: string | null): boolean =>

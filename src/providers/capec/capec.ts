@@ -1,6 +1,8 @@
 /** MITRE's Common Attack Pattern Enumeration: attack patterns, categories and views of one XML (or zipped XML) file. */
+import type { JsonObject } from "../../core/json.ts";
+import type { Link } from "../contract.ts";
 import { readCatalogue } from "../formats/catalogue.ts";
-import { names, numberedIds, recordShape } from "../formats/records.ts";
+import { names, numberedId, numberedIds, objectsIn, recordShape, textIn } from "../formats/records.ts";
 import { catalogueSchema } from "../formats/xmlElement.ts";
 import { snapshotProvider } from "../snapshot/provider.ts";
 
@@ -44,6 +46,30 @@ const record = recordShape({
   `),
 });
 
+/** Relations of patterns, members of categories and views, weaknesses, and techniques of ATT&CK (by their ATT&CK id). */
+function links(data: JsonObject): Link[] {
+  const found: Link[] = [];
+  const add = (provider: string, id: string | undefined, relation: string) => {
+    if (id !== undefined) found.push({ provider, id, relation });
+  };
+  for (const one of objectsIn(data.Related_Attack_Patterns, "Related_Attack_Pattern"))
+    add("capec", numberedId("CAPEC", one.CAPEC_ID), textIn(one.Nature) ?? "Related");
+  for (const group of [data.Relationships, data.Members]) {
+    for (const one of objectsIn(group, "Has_Member"))
+      add("capec", numberedId("CAPEC", one.CAPEC_ID), "HasMember");
+    for (const one of objectsIn(group, "Member_Of"))
+      add("capec", numberedId("CAPEC", one.CAPEC_ID), "MemberOf");
+  }
+  for (const one of objectsIn(data.Related_Weaknesses, "Related_Weakness"))
+    add("cwe", numberedId("CWE", one.CWE_ID), "related-weakness");
+  for (const one of objectsIn(data.Taxonomy_Mappings, "Taxonomy_Mapping")) {
+    const technique = /^\s*T?(\d{4}(?:\.\d{3})?)\s*$/i.exec(textIn(one.Entry_ID) ?? "")?.[1];
+    if (one.Taxonomy_Name === "ATTACK" && technique !== undefined)
+      add("attack", `T${technique}`, "taxonomy-mapping");
+  }
+  return found;
+}
+
 // Entries have no time of their own that changes with every edit: 3.9 changed 2,307 of them with old dates.
 export const capec = snapshotProvider({
   name: "capec",
@@ -59,5 +85,7 @@ export const capec = snapshotProvider({
   example: { id: "CAPEC-66", record: { ID: "66", Name: "x", Consequences: { Consequence: [] } } },
   record,
   ...numberedIds("CAPEC"),
+  links,
+  label: (data) => textIn(data.Name),
   read: (bytes) => readCatalogue(bytes, { schema: capecSchema, jsonArrays: [] }),
 });

@@ -6,7 +6,7 @@ import { dictionaries } from "./dictionaries.ts";
 import { nearCveIds } from "./nearIds.ts";
 import type { Page } from "./page.ts";
 import { BATCH_RECORDS, type CvePayload, cvePayload, headBatch, restOf } from "./payload.ts";
-import { cveRecord, identify, transform } from "./record.ts";
+import { cveRecord, identify, label, links, transform } from "./record.ts";
 import { fetchSized, SliceReader } from "./slice.ts";
 import { verifyPass, walk } from "./verify.ts";
 import { windows } from "./windows.ts";
@@ -104,6 +104,8 @@ export const cve = defineProvider<CvePayload>({
     payload.kind === "probe" ? extractProbe(payload, context) : extractSlice(payload, context),
   transform,
   identify,
+  links,
+  label,
   verify: verifyPass,
   normalizeId: (text) => {
     const id = text.toUpperCase();

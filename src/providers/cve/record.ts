@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { UeeError } from "../../core/errors.ts";
 import { isObject, type JsonObject } from "../../core/json.ts";
-import type { TransformedRecord } from "../contract.ts";
+import type { Link, TransformedRecord } from "../contract.ts";
+import { cweLink, objectsIn, textIn } from "../formats/records.ts";
 
 const ID = /^CVE-\d{4}-\d{4,19}$/;
 
@@ -50,4 +51,27 @@ export function transform(raw: unknown): TransformedRecord {
     aliases: [],
     data: raw as JsonObject,
   };
+}
+
+/** The weakness of every entry of `weaknesses`; whether NVD holds it for the primary one is in the relation. */
+export const links = (data: JsonObject): Link[] =>
+  objectsIn(data.weaknesses).flatMap(({ type, description }) => {
+    const kind = textIn(type)?.toLowerCase();
+    const relation = kind === undefined ? "weakness" : `${kind}-weakness`;
+    return objectsIn(description).flatMap(({ value }) => cweLink(value, relation));
+  });
+
+const LABEL_LENGTH = 120;
+
+/** A CVE has no name: CISA's where it has given one, else how its description begins. */
+export function label(data: JsonObject): string | undefined {
+  const named = textIn(data.cisaVulnerabilityName);
+  if (named !== undefined) return named;
+  const texts = objectsIn(data.descriptions);
+  const text = textIn((texts.find(({ lang }) => lang === "en") ?? texts[0])?.value)
+    ?.replace(/\s+/g, " ")
+    .trim();
+  return text === undefined || text.length <= LABEL_LENGTH
+    ? text
+    : `${text.slice(0, LABEL_LENGTH - 1).trimEnd()}…`;
 }

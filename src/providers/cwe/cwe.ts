@@ -3,8 +3,11 @@
  * The default is the XML zip; UEE_CWE_URL may point at plain XML or at a JSON catalogue of MITRE's REST shape, which are
  * recognised by their content.
  */
+
+import type { JsonObject } from "../../core/json.ts";
+import type { Link } from "../contract.ts";
 import { readCatalogue } from "../formats/catalogue.ts";
-import { names, numberedIds, recordShape } from "../formats/records.ts";
+import { names, numberedId, numberedIds, objectsIn, recordShape, textIn } from "../formats/records.ts";
 import { catalogueSchema } from "../formats/xmlElement.ts";
 import { snapshotProvider } from "../snapshot/provider.ts";
 
@@ -80,6 +83,32 @@ const record = recordShape({
   }
 });
 
+/** Relations of weaknesses, members of categories and views, and attack patterns, in both forms. */
+function links(data: JsonObject): Link[] {
+  const found: Link[] = [];
+  const add = (provider: "cwe" | "capec", number: unknown, relation: string) => {
+    const id = numberedId(provider.toUpperCase(), number);
+    if (id !== undefined) found.push({ provider, id, relation });
+  };
+  for (const one of [
+    ...objectsIn(data.Related_Weaknesses, "Related_Weakness"),
+    ...objectsIn(data.RelatedWeaknesses),
+  ]) {
+    add("cwe", one.CWE_ID ?? one.CweID, textIn(one.Nature) ?? "Related");
+  }
+  for (const group of [data.Relationships, data.Members]) {
+    for (const one of [...objectsIn(group), ...objectsIn(group, "Has_Member")])
+      add("cwe", one.CWE_ID ?? one.CweID, "HasMember");
+    for (const one of objectsIn(group, "Member_Of")) add("cwe", one.CWE_ID, "MemberOf");
+  }
+  for (const one of objectsIn(data.Related_Attack_Patterns, "Related_Attack_Pattern"))
+    add("capec", one.CAPEC_ID, "related-attack-pattern");
+  if (Array.isArray(data.RelatedAttackPatterns)) {
+    for (const number of data.RelatedAttackPatterns) add("capec", number, "related-attack-pattern");
+  }
+  return found;
+}
+
 // Entries have no time of their own that changes with every edit: Content_History is kept by hand.
 export const cwe = snapshotProvider({
   name: "cwe",
@@ -95,6 +124,8 @@ export const cwe = snapshotProvider({
   example: { id: "CWE-79", record: { ID: "79", Name: "x", Content_History: { Submission: {} } } },
   record,
   ...numberedIds("CWE"),
+  links,
+  label: (data) => textIn(data.Name),
   read: (bytes) =>
     readCatalogue(bytes, { schema: cweSchema, jsonArrays: ["Weaknesses", "Categories", "Views"] }),
 });

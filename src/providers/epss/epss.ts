@@ -61,4 +61,5 @@ export const epss = snapshotProvider({
   // A score that comes twice in one file is the same day's: the first stands.
   supersedes: () => false,
   ...cveIds("cve"),
+  label: ({ epss, percentile }) => `EPSS ${epss}, percentile ${percentile}`,
 });

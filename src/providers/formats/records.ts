@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { type ErrorCode, UeeError } from "../../core/errors.ts";
 import { isObject, type JsonObject } from "../../core/json.ts";
+import type { Link } from "../../core/links.ts";
 
 /** A table of names, written as one text. */
 export const names = (text: string): string[] => text.trim().split(/\s+/);
@@ -93,4 +94,31 @@ export function numberedIds(prefix: string) {
     /** `79` and `CWE79` → `CWE-79`. */
     nearIds: (text: string): string[] => [withPrefix(near.exec(text)?.[1]) ?? []].flat(),
   };
+}
+
+/**
+ * The objects of a list, or of a list in a member of an object (XML groups), for records whose inner shape is not
+ * checked; none where there is no such list.
+ */
+export function objectsIn(group: unknown, member?: string): JsonObject[] {
+  const list = member === undefined ? group : isObject(group) ? group[member] : undefined;
+  return Array.isArray(list) ? list.filter(isObject) : [];
+}
+
+/** A text that is not empty. */
+export const textIn = (value: unknown): string | undefined =>
+  typeof value === "string" && value.trim() !== "" ? value : undefined;
+
+/** A link to a weakness: `CWE-79`, and verbatim what stands for none (`NVD-CWE-noinfo`). */
+export function cweLink(value: unknown, relation: string): Link[] {
+  const text = textIn(value)?.trim();
+  if (text === undefined) return [];
+  const number = /^CWE-0*(\d{1,10})$/i.exec(text)?.[1];
+  return [{ provider: "cwe", id: number === undefined ? text : `CWE-${number}`, relation }];
+}
+
+/** `79` and `0079` → `CWE-79`; undefined where the value is no number. */
+export function numberedId(prefix: string, value: unknown): string | undefined {
+  const number = typeof value === "string" || typeof value === "number" ? String(value).trim() : "";
+  return /^\d{1,10}$/.test(number) ? `${prefix}-${Number(number)}` : undefined;
 }

@@ -3,7 +3,7 @@
 import { editionOf } from "../../core/edition.ts";
 import { UeeError } from "../../core/errors.ts";
 import { JsonArraySplitter, readJsonArrays } from "../formats/jsonArrays.ts";
-import { cveIds, recordShape } from "../formats/records.ts";
+import { cveIds, cweLink, recordShape, textIn } from "../formats/records.ts";
 import { type SnapshotReading, snapshotProvider } from "../snapshot/provider.ts";
 
 async function* read(bytes: AsyncIterable<Buffer>): SnapshotReading {
@@ -51,4 +51,6 @@ export const kev = snapshotProvider({
   expect: "json",
   read,
   ...cveIds("cveID"),
+  links: ({ cwes }) => (Array.isArray(cwes) ? cwes.flatMap((cwe) => cweLink(cwe, "weakness")) : []),
+  label: (data) => textIn(data.vulnerabilityName),
 });

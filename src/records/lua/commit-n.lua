@@ -10,7 +10,7 @@
   KEYS[5] changes STREAM
   KEYS[6] meta HASH
   KEYS[7..] of each record: its index bucket HASH, its content LIST, the alias SETs to add it to, those to take it
-    from
+    from, the HASHes of the index of links to add it to, those to take it from
   ARGV[1] batch key
   ARGV[2] fence
   ARGV[3] pass
@@ -21,13 +21,14 @@
     replaces all content, 2 yields to a later fetch seen by this run), id, index entry compared with, tombstone
     compared with, fetch time, new index entry before its times, firstSeen and lastChanged (ms, 0 now), new index
     entry after its times, content element to append ("" none), names of changed fields (JSON), number of aliases to
-    add, number of aliases to remove
+    add, number of aliases to remove, number of links to add, number of links to remove
   ARGV[8] name of the copy (see tag in seen.lua)
   Returns {0, a letter for each record: w written, x conflict, s stale}; {-1, ""} run not open; {-2, ""} superseded.
 ]]
 --- @include "fence.lua"
 --- @include "seen.lua"
 --- @include "changes.lua"
+--- @include "links.lua"
 --- @include "../../redis/lua/clock.lua"
 local RUN, FENCES, SEEN, TOMBSTONES = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local CHANGES, META, keys = KEYS[5], KEYS[6], KEYS
@@ -35,7 +36,7 @@ local batch, fence, pass, run_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local changes_kept, total, frame = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local tag = tag_of(ARGV[8])
 local REPLACES, YIELDS = 1, 2
-local HEADER = ">c1BI4c0I4c0I4c0I4c0I4c0I6I6I4c0I4c0I4c0I2I2"
+local HEADER = ">c1BI4c0I4c0I4c0I4c0I4c0I6I6I4c0I4c0I4c0I2I2I2I2"
 
 local refused = refusal(RUN, FENCES, "open", batch, fence)
 if refused then
@@ -46,17 +47,18 @@ local records, ids = {}, {}
 local pos, key = 1, 7
 for i = 1, total do
   local op, flags, id, base, tombstone, fetched, entry, first_seen, last_changed
-  local inline, content, fields, adds, removes
+  local inline, content, fields, adds, removes, links, unlinks
   op, flags, id, base, tombstone, fetched, entry, first_seen, last_changed, inline, content, fields, adds, removes,
-    pos = struct.unpack(HEADER, frame, pos)
+    links, unlinks, pos = struct.unpack(HEADER, frame, pos)
+  local link_from = key + 2 + adds + removes
   -- One constructor: a table that grows field by field is rehashed five times.
   records[i] = {
     op = op, flags = flags, id = id, base = base, tombstone = tombstone, fetched = fetched, entry = entry,
     first_seen = first_seen, last_changed = last_changed, inline = inline, content = content, fields = fields,
     bucket = keys[key], record = keys[key + 1], add_from = key + 2, remove_from = key + 2 + adds,
-    keys_end = key + 2 + adds + removes,
+    link_from = link_from, unlink_from = link_from + links, keys_end = link_from + links + unlinks,
   }
-  key = key + 2 + adds + removes
+  key = link_from + links + unlinks
   ids[i] = id
 end
 
@@ -109,8 +111,14 @@ for i, r in ipairs(records) do
     for k = r.add_from, r.remove_from - 1 do
       redis.call("SADD", keys[k], r.id)
     end
-    for k = r.remove_from, r.keys_end - 1 do
+    for k = r.remove_from, r.link_from - 1 do
       redis.call("SREM", keys[k], r.id)
+    end
+    for k = r.link_from, r.unlink_from - 1 do
+      add_link(keys[k], r.id)
+    end
+    for k = r.unlink_from, r.keys_end - 1 do
+      remove_link(keys[k], r.id)
     end
     if r.tombstone ~= "" then
       buried[#buried + 1] = r.id

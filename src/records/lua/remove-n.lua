@@ -1,23 +1,25 @@
 --[[
-  Removes up to 64 records while their run is closing: content, index entry and aliases go; a tombstone and a change
-  entry come; the run counts. An id that is gone already counts as nothing, so a repeat is safe.
+  Removes up to 64 records while their run is closing: content, index entry, aliases and links go; a tombstone and a
+  change entry come; the run counts. An id that is gone already counts as nothing, so a repeat is safe.
   KEYS[1] run HASH
   KEYS[2] fences HASH
   KEYS[3] tombstones HASH
   KEYS[4] changes STREAM
   KEYS[5] meta HASH
-  KEYS[6..] of each record: its index bucket HASH, its content LIST, its alias SETs
+  KEYS[6..] of each record: its index bucket HASH, its content LIST, its alias SETs, its HASHes of the index of links
   ARGV[1] batch key
   ARGV[2] fence
   ARGV[3] run id
   ARGV[4] entries that the change feed keeps; 0 where it tells of no single record
   ARGV[5] number of records
-  ARGV[6] frame, of each record: id, index entry read, the tombstone's JSON after its time, number of aliases
+  ARGV[6] frame, of each record: id, index entry read, the tombstone's JSON after its time, number of aliases,
+    number of links
   Returns {0, a letter for each record: r removed, g gone already, x conflict}; {-1, ""} run not closing; {-2, ""}
     superseded.
 ]]
 --- @include "fence.lua"
 --- @include "changes.lua"
+--- @include "links.lua"
 --- @include "../../redis/lua/clock.lua"
 local RUN, FENCES, TOMBSTONES, CHANGES, META, keys = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS
 local batch, fence, run_id, changes_kept = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -31,8 +33,8 @@ end
 local at = string.format("%.0f", tick(META))
 local outcome, removed, pos, key = {}, {}, 1, 6
 for i = 1, total do
-  local id, base, tombstone, alias_count
-  id, base, tombstone, alias_count, pos = struct.unpack(">I4c0I4c0I4c0I2", frame, pos)
+  local id, base, tombstone, alias_count, link_count
+  id, base, tombstone, alias_count, link_count, pos = struct.unpack(">I4c0I4c0I4c0I2I2", frame, pos)
   local entry = redis.call("HGET", keys[key], id)
   if not entry then
     outcome[i] = "g"
@@ -40,9 +42,12 @@ for i = 1, total do
     outcome[i] = "x"
   else
     outcome[i] = "r"
-    removed[#removed + 1] = { id = id, tombstone = tombstone, key = key, aliases_end = key + 1 + alias_count }
+    local aliases_end = key + 1 + alias_count
+    removed[#removed + 1] = {
+      id = id, tombstone = tombstone, key = key, aliases_end = aliases_end, links_end = aliases_end + link_count,
+    }
   end
-  key = key + 2 + alias_count
+  key = key + 2 + alias_count + link_count
 end
 
 if #removed > 0 then
@@ -58,6 +63,9 @@ if #removed > 0 then
     redis.call("UNLINK", keys[r.key + 1])
     for k = r.key + 2, r.aliases_end do
       redis.call("SREM", keys[k], r.id)
+    end
+    for k = r.aliases_end + 1, r.links_end do
+      remove_link(keys[k], r.id)
     end
     redis.call("HSET", TOMBSTONES, r.id, "{\"at\":" .. at .. "," .. r.tombstone)
   end

@@ -3,8 +3,11 @@ import { createHash } from "node:crypto";
 import type { Redis } from "ioredis";
 import { canonicalJson } from "../../../src/core/json.ts";
 import type { Engine } from "../../../src/engine/api.ts";
+import { findProvider } from "../../../src/providers/registry.ts";
+import { makeProviderRecords } from "../../../src/records/index.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
 import type { Upstream } from "../../../src/simulator/types.ts";
+import { linksApart } from "../../support/linkIndex.ts";
 import { exported, openTestEngine } from "../../support/testEngine.ts";
 import type { FinalProvider } from "../history.ts";
 import { pairsOf } from "../tap/monitorLine.ts";
@@ -82,6 +85,8 @@ export async function readFinal(
   for await (const page of redis.scanStream({ match: `${keys.recordPrefix}*`, count: 1_000 })) {
     for (const key of page as string[]) recordKeys.push(key.slice(keys.recordPrefix.length));
   }
+  const source = findProvider(provider)!;
+  const records = makeProviderRecords({ redis, keys, provider: source, changesLimit: 1 });
   const stream = async (key: string) => (await redis.xrange(key, "-", "+")) as [string, string[]][];
   return {
     store: digests(await exported(engine, provider)),
@@ -89,6 +94,7 @@ export async function readFinal(
     tombstones: await redis.hkeys(keys.tombstones),
     index: (await indexOf(redis, keys)).map(({ id }) => id),
     recordKeys: [...new Set(recordKeys)],
+    linksApart: await linksApart({ redis, keys, records, source }),
     changes: (await stream(keys.changes)).map(([id, flat]) => {
       const { o = "", i = "", r = "", f = "" } = pairsOf(flat);
       return { seq: Number(id.split("-")[0]), op: o, id: i, run: r, fields: f };

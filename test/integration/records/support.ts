@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { gunzipSync } from "node:zlib";
 import type { Redis } from "ioredis";
 import type { JsonObject } from "../../../src/core/json.ts";
+import type { LinkSource } from "../../../src/core/links.ts";
 import type { Attempt, CommitOptions, IncomingRecord } from "../../../src/records/contract.ts";
 import { makeChangeFeed, makeProviderRecords } from "../../../src/records/index.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
@@ -15,19 +16,26 @@ export const LARGE = "a long text that makes its field a large one, ".repeat(8);
 
 let stores = 0;
 
-export function openStore(redis: Redis, options: { changesLimit?: number } = {}) {
+export function openStore(
+  redis: Redis,
+  options: { changesLimit?: number; links?: LinkSource["links"] } = {},
+) {
   const keys = makeKeys(`t${++stores}`);
   const providerKeys = keys.provider(provider.name);
-  const records = makeProviderRecords({
-    redis,
-    keys: providerKeys,
-    provider,
-    changesLimit: options.changesLimit ?? 1000,
-  });
+  /** The same store, as another process sees it. */
+  const over = (client: Redis, links = options.links) =>
+    makeProviderRecords({
+      redis: client,
+      keys: providerKeys,
+      provider: links ? { ...provider, links } : provider,
+      changesLimit: options.changesLimit ?? 1000,
+    });
+  const records = over(redis);
   const feed = makeChangeFeed({ redis, keys, providers: [provider] });
   const run = (runId: string) => providerKeys.run(runId);
   return {
     records,
+    over,
     feed,
     keys: providerKeys,
     /** Opens a run and begins an attempt of a batch: its fence is the newest. */

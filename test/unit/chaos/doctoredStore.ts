@@ -28,6 +28,10 @@ export const nothingLost: Doctored[] = [
     doctor: (events) => void final(events).recordKeys.push("CVE-ORPHAN"),
   },
   {
+    how: "the index of links names a record that is gone",
+    doctor: (events) => void final(events).linksApart.push("{p:cve}:l:cwe:CWE-79"),
+  },
+  {
     how: "a live record has a tombstone",
     doctor: (events) => void final(events).tombstones.push(idsOf("cve")[0]!),
   },

@@ -147,7 +147,14 @@ function finalOf(p: Upstream): FinalProvider {
   const counts = JSON.stringify({ created: 6, updated: 0, removed: 0 });
   const summary = { seq: 1, op: "s", id: "*", run: runOf(p), fields: counts };
   return {
-    ...{ store: digests, upstream: { ...digests }, tombstones: [], index: idsOf(p), recordKeys: idsOf(p) },
+    ...{
+      store: digests,
+      upstream: { ...digests },
+      tombstones: [],
+      index: idsOf(p),
+      recordKeys: idsOf(p),
+      linksApart: [],
+    },
     changes: findProvider(p)?.changes === "summary" ? [summary] : perRecord,
     runs: {
       [runOf(p)]: {
