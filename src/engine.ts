@@ -265,6 +265,8 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     records: {
       get: async (text, { provider } = {}) =>
         lookUp(provider === undefined ? [...contexts.values()] : [context(provider)], text),
+      texts: (provider, ids) => context(provider).records.texts(ids),
+      verified: (provider) => context(provider).runs.meta(),
       about: (text) => recordsAbout([...contexts.values()], text),
       export: (provider, wanted) => exportRecords(context(provider), wanted),
       changes: (wanted) => {

@@ -18,6 +18,7 @@ import { permits } from "./commands/permits.ts";
 import { providerActions } from "./commands/providerActions.ts";
 import { run } from "./commands/run.ts";
 import { schedules } from "./commands/schedules.ts";
+import { serve } from "./commands/serve.ts";
 import { simulate } from "./commands/simulate.ts";
 import { status } from "./commands/status.ts";
 import { up } from "./commands/up.ts";
@@ -31,7 +32,7 @@ const groups: Readonly<Record<string, readonly CommandSpec[]>> = {
   "Mirror:": [run, status, history, checkpoints, dlq],
   "Govern:": [...providerActions, permits, breakers, schedules],
   "Read:": [get, exportCommand, changes],
-  "Services:": [up, worker, dashboard],
+  "Services:": [up, worker, dashboard, serve],
   "Find out:": [doctor, config, errors],
   "Try out:": [demo, simulate],
 };

@@ -181,6 +181,27 @@ const commonFields = {
     "Number of reverse proxies in front of the dashboard whose X-Forwarded-For, -Host and -Proto are trusted.",
     { unit: "proxies" },
   ),
+  serveHost: optional(
+    hostName,
+    "Address on which the NVD-compatible server listens. Without UEE_SERVE_TOKEN only this machine's own are possible.",
+    { defaultText: "127.0.0.1; with UEE_SERVE_TOKEN every address (0.0.0.0)" },
+  ),
+  servePort: setting(
+    port(),
+    "8331",
+    "Port on which the NVD-compatible server listens; 0 takes any that is free.",
+    { unit: "port" },
+  ),
+  serveToken: optional(
+    text().min(1),
+    "Token of the NVD-compatible server: as NVD's apiKey (header or query), as bearer token or as password.",
+    { secret: "whole", defaultText: "none: it serves this machine only" },
+  ),
+  serveMaxAge: optional(
+    duration(1_000, 31_536_000_000),
+    "Age of the last verification beyond which the NVD-compatible server answers 503.",
+    { defaultText: "none" },
+  ),
   healthPort: optional(
     port(),
     "Port on which a worker answers GET /livez and /readyz; 0 takes any that is free.",

@@ -3,10 +3,10 @@
  * returns 503 until then. Without a token it serves this machine only.
  */
 import type { AddressInfo } from "node:net";
+import { isLoopbackHost } from "../core/access.ts";
 import { UeeError } from "../core/errors.ts";
 import type { App } from "./app.ts";
 import type { Backend, DashboardOptions } from "./options.ts";
-import { isLoopbackHost } from "./security/origins.ts";
 import { buildDashboard } from "./server.ts";
 
 export interface ListenOptions extends Omit<DashboardOptions, "backend"> {

@@ -364,7 +364,6 @@ export interface Engine {
   noteWorkerEnd(id: string, how: string): Promise<void>;
   deadLetters: DeadLetters;
   records: {
-    /** By URN, id or alias. */
     /**
      * By URN, id or alias. KEV and EPSS share CVE's ids: without `provider` an id means the record of the provider whose
      * own ids have its form.
@@ -373,6 +372,10 @@ export interface Engine {
       text: string,
       options?: { provider?: string },
     ): Promise<{ record: StoredRecord } | { removed: Tombstone; urn: string } | undefined>;
+    /** The JSON of each record, UTF-8; undefined where it is not live. For outlets that hand records on unread. */
+    texts(provider: string, ids: readonly string[]): Promise<(Buffer | undefined)[]>;
+    /** When the provider was last verified, and up to which point in upstream time; null: never. ISO. */
+    verified(provider: string): Promise<{ verifiedAt: string | null; watermark: string | null }>;
     /** Every record with this id or about it, of all providers; the subject's own first. */
     about(text: string): Promise<StoredRecord[]>;
     export(

@@ -71,14 +71,14 @@ export class ContentCodec {
     return content;
   }
 
-  /** The record's JSON. Without patches it is not parsed. @throws UeeError STOR_CORRUPT */
-  decodeText(id: string, elements: readonly Buffer[]): string {
+  /** The record's JSON, UTF-8. Without patches it is not parsed. @throws UeeError STOR_CORRUPT */
+  decodeText(id: string, elements: readonly Buffer[]): Buffer {
     if (elements.length === 1) {
       const text = this.#inflate(id, elements[0]!);
       const end = text.lastIndexOf(LINE_FEED);
-      return text.toString("utf8", 0, end < 0 ? text.length : end);
+      return end < 0 ? text : text.subarray(0, end);
     }
-    return canonicalJson(this.decode(id, elements).data);
+    return Buffer.from(canonicalJson(this.decode(id, elements).data));
   }
 
   #read(id: string, element: Buffer): { value: unknown; aliases: string[] | undefined } {

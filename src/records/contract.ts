@@ -152,6 +152,8 @@ export interface ProviderRecords {
   /** Removes ids: allowed while the run is `closing` and the fence of its finish step is the newest. */
   remove(attempt: Attempt, ids: string[], reason: string): Promise<number>;
   get(id: string): Promise<StoredRecord | undefined>;
+  /** The JSON of each record, UTF-8; undefined where it is not live. */
+  texts(ids: readonly string[]): Promise<(Buffer | undefined)[]>;
   byAlias(alias: string): Promise<StoredRecord[]>;
   tombstone(id: string): Promise<Tombstone | undefined>;
   /**

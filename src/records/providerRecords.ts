@@ -31,7 +31,7 @@ import type { ProviderRecords } from "./contract.ts";
 import { FrameWriter } from "./frame.ts";
 import { buildLinks, linksComplete, readLinks } from "./links.ts";
 import { migrateRecords, recordsToMigrate } from "./migration/migrate.ts";
-import { exportRecords, getRecord, recordsByAlias } from "./queries.ts";
+import { exportRecords, getRecord, recordsByAlias, recordTexts } from "./queries.ts";
 import { recognise } from "./recognise.ts";
 import { removeRecords, unseenIds } from "./removal.ts";
 import { MARKS_A_CALL, markSeen, parseMark } from "./seenMarks.ts";
@@ -75,6 +75,7 @@ export function makeProviderRecords(options: ProviderRecordsOptions): ProviderRe
     unseen: (runId, pass) => unseenIds(context, runId, pass),
     remove: (attempt, ids, reason) => removeRecords(context, attempt, ids, reason),
     get: (id) => getRecord(context, id),
+    texts: (ids) => recordTexts(context, ids),
     byAlias: (alias) => recordsByAlias(context, alias),
     async tombstone(id) {
       const raw = await redis.hget(keys.tombstones, id);

@@ -1,4 +1,5 @@
 /** Reads records back: one, by alias, or all of them in order. */
+import { canonicalJson } from "../core/json.ts";
 import { formatTime } from "../core/time.ts";
 import type { StoredRecord } from "./contract.ts";
 import { unpackIndexEntry } from "./indexEntry.ts";
@@ -31,6 +32,20 @@ export async function getRecord(context: StoreContext, id: string): Promise<Stor
     lastChanged: formatTime(entry.lastChanged),
     data: content.decode(id, stored).data,
   };
+}
+
+/** The JSON of each record, UTF-8, without parsing it where that can be spared; undefined where it is not live. */
+export function recordTexts(context: StoreContext, ids: readonly string[]): Promise<(Buffer | undefined)[]> {
+  const { redis, keys, content } = context;
+  return Promise.all(
+    ids.map(async (id) => {
+      const elements = await redis.lrangeBuffer(keys.record(id), 0, -1);
+      if (elements.length > 0) return content.decodeText(id, elements);
+      // Inline in the index, or not migrated yet.
+      const record = await getRecord(context, id);
+      return record && Buffer.from(canonicalJson(record.data));
+    }),
+  );
 }
 
 /** A record that was not migrated yet; one that is migrated at this very moment is read again where it lies now. */

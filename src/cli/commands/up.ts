@@ -1,5 +1,4 @@
 import { isUeeError } from "../../core/errors.ts";
-import type { RunningDashboard } from "../../dashboard/listen.ts";
 import { workerSpawner } from "../../workers/supervision/childProcess.ts";
 import { inWords, type SupervisionEvent, Supervisor } from "../../workers/supervision/supervisor.ts";
 import { parseCount } from "../arguments.ts";
@@ -9,16 +8,17 @@ import { EXIT } from "../exits.ts";
 import { plural, type Style, styleFor } from "../render/text.ts";
 import { runService, sayStopped } from "../service.ts";
 import { backendOf, listenAs } from "./dashboard.ts";
+import { listenAs as listenServeAs } from "./serve.ts";
 
 /** Each worker has the whole deadline for itself; this is the extra time for this process, ms. */
 const OURS_MS = 5_000;
 
 export const up = command({
   name: "up",
-  summary: "everything on one machine: Redis if none is given, workers, schedules and the dashboard",
+  summary: "everything on one machine: Redis if none is given, workers, schedules, dashboard, NVD API",
   description:
-    "Starts a local Redis unless REDIS_URL names one, worker processes and the dashboard around it; stops them all on " +
-    "Ctrl-C or SIGTERM. Runs open by their schedules, on the dashboard, or with `uee run` from another terminal.",
+    "Starts a local Redis unless REDIS_URL names one, worker processes, the dashboard and the NVD-compatible server " +
+    "around it; stops them all on Ctrl-C or SIGTERM. Runs open by their schedules, on the dashboard, or with `uee run` from another terminal.",
   options: {
     "--workers <n>": "worker processes (default: 2)",
     "--port <port>": "port of the dashboard (default: 8330, or any that is free where it is in use)",
@@ -52,14 +52,22 @@ interface Setting {
   anyPort: boolean;
 }
 
-/** The dashboard first, then the workers; they stop in reverse order. */
+/** The servers first, then the workers; they stop in reverse order. */
 async function serve({ context, flags, session, signal, count, anyPort }: Setting): Promise<number> {
   const style = styleFor(context.stderr, context.env);
   const say = (text: string) => void context.stderr.write(`${text}\n`);
   const { redisDisplay, localStore, config, logger } = session;
   say(`${style.bold("Redis")}    ${redisDisplay}${localStore ? `, data in ${localStore}` : ""}`);
-  const dashboard = await startDashboard(session, anyPort);
+  const dashboard = await listenOn(anyPort, config.port, (port) => listenAs(config, logger, port));
+  dashboard.server.attach(backendOf(session));
   say(`${style.bold("Dashboard")} ${dashboard.server.url}${dashboard.note}`);
+  const nvd = await listenOn(!context.env.UEE_SERVE_PORT, config.servePort, (port) =>
+    listenServeAs(config, logger, port),
+  );
+  say(`${style.bold("NVD API")}  ${nvd.server.url}${nvd.note}`);
+  const serving = nvd.server.serve(session.engine, signal).catch((error: unknown) => {
+    logger.error({ event: "serve_failed", err: error }, "the NVD-compatible server has stopped");
+  });
   const workers = workersOf(context, flags, session, count, say);
   const killNow = () => workers.kill();
   try {
@@ -82,7 +90,8 @@ async function serve({ context, flags, session, signal, count, anyPort }: Settin
     return EXIT.failed;
   } finally {
     process.off("exit", killNow);
-    await dashboard.server.close();
+    await Promise.all([dashboard.server.close(), nvd.server.close()]);
+    if (signal.aborted) await serving;
   }
 }
 
@@ -92,19 +101,18 @@ const whenAborted = (signal: AbortSignal): Promise<void> =>
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
 
-async function startDashboard(
-  session: Session,
+/** Listens on the port, or where `anyPort` says so and it is in use on any that is free. */
+async function listenOn<Server>(
   anyPort: boolean,
-): Promise<{ server: RunningDashboard; note: string }> {
-  const { config, logger } = session;
-  let note = "";
-  const server = await listenAs(config, logger).catch((error: unknown) => {
+  port: number,
+  listen: (port: number) => Promise<Server>,
+): Promise<{ server: Server; note: string }> {
+  try {
+    return { server: await listen(port), note: "" };
+  } catch (error) {
     if (!anyPort || !isUeeError(error, "API_CANNOT_LISTEN")) throw error;
-    note = ` (port ${config.port} is in use)`;
-    return listenAs(config, logger, 0);
-  });
-  server.attach(backendOf(session));
-  return { server, note };
+    return { server: await listen(0), note: ` (port ${port} is in use)` };
+  }
 }
 
 /** Child processes under a supervisor. On a terminal a user reads what happens to them; elsewhere the log has it. */

@@ -5,11 +5,12 @@
  */
 import { randomBytes } from "node:crypto";
 import type { FastifyRequest } from "fastify";
+import { sameSecret } from "../../core/access.ts";
 import { UeeError } from "../../core/errors.ts";
 import type { App } from "../app.ts";
 import type { EndedSessions } from "./endedSessions.ts";
 import { isFromBrowser, refuseCrossSite, refuseForeignHost } from "./origins.ts";
-import { type LoginSession, type SessionTokens, sameSecret } from "./sessionTokens.ts";
+import type { LoginSession, SessionTokens } from "./sessionTokens.ts";
 
 /** The identity of the caller, and how it was established. */
 export interface Who {

@@ -1,19 +1,11 @@
 /** The origin of a request as browsers report it. Scripts send none of these headers. */
-import { isIP } from "node:net";
 import type { FastifyRequest } from "fastify";
+import { isLoopbackHost } from "../../core/access.ts";
 import { UeeError } from "../../core/errors.ts";
 
 const header = (request: FastifyRequest, name: string): string | undefined => {
   const value = request.headers[name];
   return Array.isArray(value) ? value.join(",") : value;
-};
-
-export const isLoopbackHost = (host: string): boolean => {
-  const name = host.toLowerCase().replace(/^\[(.*)\]$/, "$1");
-  if (name === "localhost" || name.endsWith(".localhost")) return true;
-  const version = isIP(name);
-  if (version === 4) return name.startsWith("127.");
-  return version === 6 && (name === "::1" || name.startsWith("::ffff:127."));
 };
 
 /** `localhost:8080` → `localhost`, `[::1]:8080` → `[::1]`. */

@@ -3,7 +3,8 @@
  * API token. Every dashboard with the token accepts every login, also while Redis is unreachable, and a new token
  * ends all logins. A login that was ended early is stored in Redis (endedSessions.ts).
  */
-import { createHash, createHmac, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHmac, hkdfSync, randomBytes } from "node:crypto";
+import { sameSecret } from "../../core/access.ts";
 
 /** How long a login lasts, ms. */
 const LOGIN_MS = 12 * 3_600_000;
@@ -13,12 +14,6 @@ export interface LoginSession {
   readonly name: string;
   /** ms since the epoch. */
   readonly expiresAt: number;
-}
-
-/** Compares in constant time. */
-export function sameSecret(given: string, right: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(given), digest(right));
 }
 
 export class SessionTokens {

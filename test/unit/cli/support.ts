@@ -188,6 +188,8 @@ export function fakeEngine(over: Partial<Engine> = {}): Engine {
     },
     records: {
       get: async () => undefined,
+      texts: async () => [],
+      verified: async () => ({ verifiedAt: null, watermark: null }),
       about: async () => [],
       export: unexpected("records.export"),
       changes: unexpected("records.changes"),

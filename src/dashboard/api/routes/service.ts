@@ -2,6 +2,7 @@
 import type { CookieSerializeOptions } from "@fastify/cookie";
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
+import { sameSecret } from "../../../core/access.ts";
 import { UeeError } from "../../../core/errors.ts";
 import type { App, RouteSurroundings } from "../../app.ts";
 import type { EventHub } from "../../live/eventHub.ts";
@@ -9,7 +10,7 @@ import type { Metrics } from "../../metrics/metrics.ts";
 import type { EndedSessions } from "../../security/endedSessions.ts";
 import type { Guard, Who } from "../../security/guard.ts";
 import { cameByHttps } from "../../security/origins.ts";
-import { type SessionTokens, sameSecret } from "../../security/sessionTokens.ts";
+import type { SessionTokens } from "../../security/sessionTokens.ts";
 import { bodyErrors, commonErrors } from "../route.ts";
 import {
   entrySchema,

@@ -1,0 +1,179 @@
+/** Lists of numbers and texts of several hundred thousand records, without an object for each of them. */
+
+const grown = (array: Uint32Array, size: number): Uint32Array<ArrayBuffer> => {
+  const larger = new Uint32Array(size);
+  larger.set(array);
+  return larger;
+};
+
+/** A list of numbers for each ordinal. */
+export class PackedLists {
+  #values = new Uint32Array(4096);
+  #used = 0;
+  #garbage = 0;
+  #starts = new Uint32Array(1024);
+  #counts = new Uint32Array(1024);
+
+  set(ordinal: number, numbers: readonly number[]): void {
+    if (ordinal >= this.#starts.length) {
+      const size = Math.max(ordinal + 1, Math.ceil(this.#starts.length * 1.5));
+      this.#starts = grown(this.#starts, size);
+      this.#counts = grown(this.#counts, size);
+    }
+    const before = this.#counts[ordinal]!;
+    if (numbers.length > before) {
+      this.#garbage += before;
+      this.#counts[ordinal] = 0;
+      this.#reserve(numbers.length);
+      this.#starts[ordinal] = this.#used;
+      this.#used += numbers.length;
+    } else {
+      this.#garbage += before - numbers.length;
+    }
+    this.#values.set(numbers, this.#starts[ordinal]);
+    this.#counts[ordinal] = numbers.length;
+  }
+
+  has(ordinal: number, wanted: number): boolean {
+    const start = this.#starts[ordinal]!;
+    const end = start + this.#counts[ordinal]!;
+    for (let i = start; i < end; i++) if (this.#values[i] === wanted) return true;
+    return false;
+  }
+
+  some(ordinal: number, test: (number: number) => boolean): boolean {
+    const start = this.#starts[ordinal]!;
+    const end = start + this.#counts[ordinal]!;
+    for (let i = start; i < end; i++) if (test(this.#values[i]!)) return true;
+    return false;
+  }
+
+  #reserve(more: number): void {
+    if (this.#used + more <= this.#values.length) return;
+    const needed = this.#used - this.#garbage + more;
+    const target = new Uint32Array(Math.max(this.#values.length, Math.ceil(needed * 1.5)));
+    let used = 0;
+    for (let ordinal = 0; ordinal < this.#starts.length; ordinal++) {
+      const start = this.#starts[ordinal]!;
+      const count = this.#counts[ordinal]!;
+      target.set(this.#values.subarray(start, start + count), used);
+      this.#starts[ordinal] = used;
+      used += count;
+    }
+    this.#values = target;
+    this.#used = used;
+    this.#garbage = 0;
+  }
+}
+
+const CHUNK_BYTES = 8 * 1024 * 1024;
+const LINE_FEED = 0x0a;
+
+interface Chunk {
+  bytes: Buffer;
+  used: number;
+  /** Where each text begins, ascending, and whose it is. */
+  starts: number[];
+  ordinals: number[];
+}
+
+/** A text for each ordinal; searched by brute force over bytes, about a gigabyte a second. */
+export class Texts {
+  #chunks: Chunk[] = [];
+  /** The chunk and the place in it of each ordinal's text; a text that was replaced stays behind as garbage. */
+  readonly #places = new Map<number, { chunk: Chunk; index: number }>();
+  #bytes = 0;
+  #garbage = 0;
+
+  /** Texts have single spaces for white space, and no line feed. */
+  set(ordinal: number, text: string): void {
+    const before = this.#places.get(ordinal);
+    if (before) this.#garbage += sizeAt(before.chunk, before.index);
+    this.#places.delete(ordinal);
+    if (text !== "") this.#append(ordinal, Buffer.from(`${text}\n`));
+    if (this.#garbage > CHUNK_BYTES && this.#garbage > this.#bytes / 2) this.#compact();
+  }
+
+  /** Ordinals whose text has every word, each from the beginning of a word; `exact`: up to the end of one. */
+  search(words: readonly string[], exact: boolean): Set<number> {
+    const wanted = words.map((word) => Buffer.from(word)).sort((a, b) => b.length - a.length);
+    const [longest, ...others] = wanted;
+    const found = new Set<number>();
+    if (!longest) return found;
+    for (const chunk of this.#chunks) {
+      const { starts, ordinals } = chunk;
+      let index = 0;
+      let at = nextWord(chunk.bytes, longest, 0, chunk.used, exact);
+      while (at >= 0) {
+        index = placeOf(starts, at, index);
+        const end = starts[index + 1] ?? chunk.used;
+        const ordinal = ordinals[index]!;
+        const place = this.#places.get(ordinal);
+        const current = place?.chunk === chunk && place.index === index;
+        const start = starts[index]!;
+        if (current && others.every((word) => nextWord(chunk.bytes, word, start, end, exact) >= 0))
+          found.add(ordinal);
+        at = nextWord(chunk.bytes, longest, end, chunk.used, exact);
+      }
+    }
+    return found;
+  }
+
+  #append(ordinal: number, bytes: Buffer): void {
+    let chunk = this.#chunks.at(-1);
+    if (!chunk || chunk.used + bytes.length > chunk.bytes.length) {
+      const size = Math.max(CHUNK_BYTES, bytes.length);
+      chunk = { bytes: Buffer.alloc(size), used: 0, starts: [], ordinals: [] };
+      this.#chunks.push(chunk);
+    }
+    bytes.copy(chunk.bytes, chunk.used);
+    this.#places.set(ordinal, { chunk, index: chunk.starts.length });
+    chunk.starts.push(chunk.used);
+    chunk.ordinals.push(ordinal);
+    chunk.used += bytes.length;
+    this.#bytes += bytes.length;
+  }
+
+  #compact(): void {
+    const before = [...this.#places];
+    this.#chunks = [];
+    this.#bytes = 0;
+    this.#garbage = 0;
+    for (const [ordinal, { chunk, index }] of before) {
+      const start = chunk.starts[index]!;
+      this.#append(ordinal, chunk.bytes.subarray(start, start + sizeAt(chunk, index)));
+    }
+  }
+}
+
+const sizeAt = ({ starts, used }: Chunk, index: number): number =>
+  (starts[index + 1] ?? used) - starts[index]!;
+
+/** The last of the ascending starts that is not after `at`. */
+function placeOf(starts: readonly number[], at: number, from: number): number {
+  let low = from;
+  let high = starts.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (starts[middle]! <= at) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+const isWordByte = (byte: number | undefined): boolean =>
+  byte !== undefined &&
+  ((byte >= 0x61 && byte <= 0x7a) || (byte >= 0x30 && byte <= 0x39) || byte === 0x5f || byte >= 0x80);
+
+/** Where the word is next found in [from, end), at the beginning of a word; -1 nowhere. */
+function nextWord(bytes: Buffer, word: Buffer, from: number, end: number, exact: boolean): number {
+  const inside = bytes.subarray(0, end);
+  for (let at = inside.indexOf(word, from); at >= 0; at = inside.indexOf(word, at + 1)) {
+    const begins =
+      !isWordByte(word[0]) || at === 0 || bytes[at - 1] === LINE_FEED || !isWordByte(bytes[at - 1]);
+    const after = at + word.length;
+    const ends = !exact || !isWordByte(word[word.length - 1]) || after >= end || !isWordByte(bytes[after]);
+    if (begins && ends) return at;
+  }
+  return -1;
+}
