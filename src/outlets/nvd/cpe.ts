@@ -127,7 +127,7 @@ function begins(a: VersionRange, b: VersionRange): boolean {
  * Orders versions part by part: numbers as numbers, letters as text. A part that is missing is lower than a number and
  * higher than a word that names a release before the final one (`2.0-rc1` < `2.0` < `2.0.1`).
  */
-export function compareVersions(a: string, b: string): number {
+function compareVersions(a: string, b: string): number {
   const left = partsOf(a);
   const right = partsOf(b);
   for (let i = 0; i < Math.max(left.length, right.length); i++) {

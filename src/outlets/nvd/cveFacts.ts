@@ -30,7 +30,7 @@ const list = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.fil
 const lower = (value: unknown): string => (typeof value === "string" ? value.toLowerCase() : "");
 
 /** NVD's times have no zone and are UTC. */
-export function timeOf(value: unknown): number {
+function timeOf(value: unknown): number {
   if (typeof value !== "string") return 0;
   const text = value.replace(/(\.\d{3})\d+/, "$1");
   const ms = Date.parse(/(Z|[+-]\d{2}:?\d{2})$/i.test(text) ? text : `${text}Z`);

@@ -42,7 +42,7 @@ interface Built extends Feed {
   version: string;
   /** The verification whose content it has. */
   verifiedAt: string | null;
-  /** Of the one before: answers that have begun still read them. */
+  /** Files of the one before it: answers that have begun still read them. */
   outdated: string[];
 }
 

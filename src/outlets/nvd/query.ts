@@ -33,7 +33,7 @@ export interface CveQuery {
 /** Answered with 404 and the header `message`, as NVD does. */
 export class Refusal extends Error {}
 
-export const MAX_PAGE = 2_000;
+const MAX_PAGE = 2_000;
 const MAX_IDS = 100;
 const MAX_WINDOW_MS = 120 * 86_400_000;
 
