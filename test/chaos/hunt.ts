@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, openSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RunProgress } from "../../src/engine/api.ts";
+import type { OpenedRun, RunProgress } from "../../src/engine/api.ts";
 import type { EngineSettings } from "../../src/engine.ts";
 import { type Upstream, upstreamNames } from "../../src/simulator/types.ts";
 import { Conductor, noteTruth, type World } from "./conductor.ts";
@@ -210,14 +210,14 @@ async function lastRuns(world: World, when: "increment" | "full"): Promise<void>
     upstreamNames.map(async (provider) => {
       let progress: RunProgress | undefined;
       try {
-        const { runId } = await people.engine.openRunWhenPossible(
-          { provider, mode, allowShrink: true, actor: "chaos" },
-          { signal: AbortSignal.timeout(LAST_RUN_MS) },
-        );
-        progress = await people.engine.waitForRun(provider, runId, {
-          pollMs: 50,
-          signal: AbortSignal.timeout(LAST_RUN_MS),
-        });
+        const signal = AbortSignal.timeout(LAST_RUN_MS);
+        const request = { provider, mode, allowShrink: true, actor: "chaos" } as const;
+        let opened: OpenedRun;
+        do {
+          // A run that was open already may have asked the upstream before its last change: only the next one counts.
+          opened = await people.engine.openRunWhenPossible(request, { signal });
+          progress = await people.engine.waitForRun(provider, opened.runId, { pollMs: 50, signal });
+        } while (opened.joined);
         history.now({ k: "run-end", when, r: runEnd(progress), why: "" });
       } catch (error) {
         const at = await people.engine

@@ -1,6 +1,7 @@
 /** Redis' clock is set back, and forward again, while the fleet works: libfaketime steps the clock of a real server. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { makeKeys } from "../../src/redis/keys.ts";
+import { Batches } from "../../src/runs/batches.ts";
 import { describeWithFakeClock } from "../support/describeWithFakeClock.ts";
 import { type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
@@ -76,6 +77,26 @@ describeWithFakeClock("when Redis' clock goes back by an hour and forward again"
     edit(0, "edited later");
     await uee.run("cve", "full");
     expect(await changed()).toBeGreaterThan(before);
+  });
+
+  test("a Redis that forgot its last moments while its clock was behind gives no fence again", async () => {
+    await uee.run("cve", "full");
+    redis.setClock(-HOUR);
+    const keys = makeKeys(`clock${count - 1}`).provider("cve");
+    const { runId } = await uee.engine.openRun({ provider: "cve", mode: "full" });
+    const [batch] = await uee.redis.commands.hkeys(keys.run(runId).batches);
+    const batches = new Batches(uee.redis.commands, keys);
+    const written = [keys.meta, keys.run(runId).fences, `${keys.run(runId).run}:work`];
+    const before = await Promise.all(written.map((key) => uee.redis.commands.dumpBuffer(key)));
+    const first = await batches.begin(runId, batch!, "batch");
+    await uee.redis.commands.del(...written);
+    for (const [i, key] of written.entries()) {
+      if (before[i]) await uee.redis.commands.restore(key, 0, before[i]);
+    }
+    const second = await batches.begin(runId, batch!, "batch");
+    expect([first.kind, second.kind]).toEqual(["begun", "begun"]);
+    const fences = [first, second].map((one) => (one.kind === "begun" ? one.attempt.fence : 0));
+    expect(fences[0]).not.toBe(fences[1]);
   });
 
   test("a dead worker's word ends as soon as any word does", async () => {

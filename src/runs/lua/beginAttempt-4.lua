@@ -1,6 +1,7 @@
 --[[
   Begins an attempt at a batch and takes its fence. A fence is a time of the provider's clock, so that it grows even
-  when Redis lost its last second or its clock went back.
+  when Redis lost its last second or its clock went back. When both happened, the provider's clock would give numbers
+  again that it gave before: the microseconds of Redis' clock set them apart.
 
   The batch is marked as at work in this process (HASH `:work` of the run), unless another process left its mark, or
   deaths of processes are held against the batch. The caller examines those first
@@ -44,7 +45,12 @@ if not isFinish then
   end
 end
 local last = tonumber(redis.call("HGET", fencesKey, batch) or "0")
-local fence = string.format("%.0f", math.max(last + 1, tick(metaKey)))
+local now, time = nowUs(), tick(metaKey)
+if time > now then
+  time = time + now % 1000000
+  raiseClock(metaKey, time)
+end
+local fence = string.format("%.0f", math.max(last + 1, time))
 redis.call("HSET", fencesKey, batch, fence)
 local left, suspected = "", 0
 if not isFinish then
