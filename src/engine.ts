@@ -1,6 +1,6 @@
 /** The composition root: the only file that builds and wires everything. */
 import type { Breaker } from "./breakers/breaker.ts";
-import { effectiveRate } from "./config/fields.ts";
+import { effectiveRate, feedsUrlOf } from "./config/fields.ts";
 import { fingerprint } from "./core/secrets.ts";
 import { WeightedGate } from "./core/semaphore.ts";
 import type { Engine, EngineStatus, StopReport } from "./engine/api.ts";
@@ -40,6 +40,7 @@ import { Batches } from "./runs/batches.ts";
 import { Runs } from "./runs/runs.ts";
 import { StagedSlices } from "./runs/stagedSlices.ts";
 import { makeUpstream, type Upstream } from "./upstream/client.ts";
+import type { UpstreamSettings } from "./upstream/fleet.ts";
 import { ALONE, type ProviderContext } from "./workers/context.ts";
 import { governedPool } from "./workers/fleetServices.ts";
 import { Governor } from "./workers/governor.ts";
@@ -87,26 +88,49 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     const providerKeys = keys.provider(provider.name);
     const own = settings.providers[provider.name] ?? {};
     const url = own.url ?? provider.upstream.defaultUrl;
-    const breaker = buildBreaker({
-      ...{ upstream: provider.name, redis, keys, settings, logger },
-      governor: () => contexts.get(provider.name)?.governor,
-    });
-    breakers.set(provider.name, breaker);
-    const upstream = makeUpstream({
-      guard: breaker,
-      name: provider.name,
-      settings: {
+    const openUpstream = (
+      name: string,
+      upstreamSettings: UpstreamSettings,
+      governor: () => Governor | undefined,
+    ): Upstream => {
+      const breaker = buildBreaker({ upstream: name, redis, keys, settings, logger, governor });
+      breakers.set(name, breaker);
+      const opened = makeUpstream({
+        guard: breaker,
+        name,
+        settings: upstreamSettings,
+        redis: redis.commands,
+        keys,
+        logger,
+        timeouts: settings.timeouts,
+        waitScale: settings.waitScale,
+      });
+      upstreams.push(opened);
+      return opened;
+    };
+    const upstream = openUpstream(
+      provider.name,
+      {
         rate: effectiveRate(own, provider.upstream, own.apiKey),
         apiKeyFingerprint: fingerprint(own.apiKey),
         baseUrl: url,
       },
-      redis: redis.commands,
-      keys,
-      logger,
-      timeouts: settings.timeouts,
-      waitScale: settings.waitScale,
-    });
-    upstreams.push(upstream);
+      () => contexts.get(provider.name)?.governor,
+    );
+    const feedsUrl = feedsUrlOf(provider.upstream, own);
+    // What happens to the feeds says nothing of the provider: it can do without them.
+    const feeds = feedsUrl && {
+      url: feedsUrl,
+      upstream: openUpstream(
+        `${provider.name}-feeds`,
+        {
+          rate: own.rate === "unlimited" ? own.rate : provider.upstream.feeds!.rate,
+          apiKeyFingerprint: fingerprint(undefined),
+          baseUrl: feedsUrl,
+        },
+        () => undefined,
+      ),
+    };
     const runs = new Runs(redis.commands, providerKeys);
     const deadLetters = new DeadLetterStore(redis.commands, providerKeys, deadLetterLimits);
     // Only a fingerprint of the address is stored: the address may contain credentials.
@@ -145,6 +169,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       buffer: { records: 0 },
       lastWeight: { bytes: 1 },
       upstream,
+      feeds: feeds || undefined,
       gate,
       stagedSlices: new StagedSlices(redis.commands, providerKeys),
       badRecords: new BadRecords(redis.commands, providerKeys),

@@ -12,6 +12,7 @@ import {
   duration,
   factor,
   httpUrl,
+  httpUrlOrOff,
   oneOf,
   type RateSetting,
   rate,
@@ -236,6 +237,11 @@ export interface ProviderFacts extends Pick<Provider, "kind" | "schedule"> {
     readonly urlEnv: string;
     readonly rate: { max: number; windowMs: number };
     readonly rateWithKey?: { max: number; windowMs: number };
+    readonly feeds?: {
+      readonly defaultUrl: string;
+      readonly urlEnv: string;
+      readonly rate: { max: number; windowMs: number };
+    };
   };
 }
 
@@ -245,6 +251,18 @@ export const effectiveRate = (
   { rate: usual, rateWithKey }: ProviderFacts["upstream"],
   apiKey: string | undefined,
 ): RateSetting => own ?? (apiKey ? (rateWithKey ?? usual) : usual);
+
+/**
+ * Where an upstream's feeds are; undefined where they are off. Where only the upstream's own address is overridden, by a
+ * simulator's or a mirror's, the default feeds are those of another upstream and are not used.
+ */
+export function feedsUrlOf(
+  { feeds }: ProviderFacts["upstream"],
+  own: { readonly url?: string | undefined; readonly feedsUrl?: string | undefined },
+): string | undefined {
+  if (feeds === undefined || own.feedsUrl === "off") return undefined;
+  return own.feedsUrl ?? (own.url === undefined ? feeds.defaultUrl : undefined);
+}
 
 const providerFields = (provider: ProviderFacts) => {
   const { name, kind, upstream, pageSize } = provider;
@@ -258,6 +276,18 @@ const providerFields = (provider: ProviderFacts) => {
     [`${name}Url`]: optional(httpUrl(), `Address of the upstream of ${name}.`, {
       ...{ env: upstream.urlEnv, defaultText: upstream.defaultUrl },
     }),
+    ...(upstream.feeds
+      ? {
+          [`${name}FeedsUrl`]: optional(
+            httpUrlOrOff(),
+            `Base address of the feeds of ${name}, with which full runs begin; off: the upstream is walked.`,
+            {
+              env: upstream.feeds.urlEnv,
+              defaultText: `${upstream.feeds.defaultUrl}; off where ${upstream.urlEnv} is set`,
+            },
+          ),
+        }
+      : {}),
     [`${name}Rate`]: optional(
       rate(),
       `Requests of the whole fleet to the upstream of ${name} in any rolling window; or unlimited.`,

@@ -20,6 +20,8 @@ import { formatRate, type Rate, type RateSetting } from "./values.ts";
 export interface ProviderConfig {
   /** Undefined: the provider's default. */
   readonly url: string | undefined;
+  /** An address or `off`. Undefined: the provider's default, or none where `url` is set. */
+  readonly feedsUrl: string | undefined;
   readonly rate: RateSetting | undefined;
   readonly pageSize: number | undefined;
   /** Intervals of incremental and full runs. */
@@ -138,12 +140,13 @@ function shape(
   for (const { name } of context.providers) {
     providers[name] = Object.freeze({
       url: values[`${name}Url`] as string | undefined,
+      feedsUrl: values[`${name}FeedsUrl`] as string | undefined,
       rate: values[`${name}Rate`] as RateSetting | undefined,
       pageSize: values[`${name}PageSize`] as number | undefined,
       schedule: values[`${name}Schedule`] as ScheduleSetting | undefined,
       fullSchedule: values[`${name}FullSchedule`] as ScheduleSetting | undefined,
     });
-    for (const suffix of ["Url", "Rate", "PageSize", "Schedule", "FullSchedule"])
+    for (const suffix of ["Url", "FeedsUrl", "Rate", "PageSize", "Schedule", "FullSchedule"])
       delete common[`${name}${suffix}`];
   }
   for (const key of ["dataDir", "redisTlsCa"] as const) {

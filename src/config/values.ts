@@ -115,6 +115,11 @@ export const httpUrl = () =>
     )
     .meta({ unit: "http(s) URL" });
 
+export const httpUrlOrOff = () =>
+  z
+    .union([z.literal("off"), httpUrl()], { error: "must be an http:// or https:// address, or off" })
+    .meta({ unit: "http(s) URL or off" });
+
 /** Sent in a header. Surrounding white space comes from files and copying and is removed. */
 export const apiKey = () =>
   text()

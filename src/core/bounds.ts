@@ -32,6 +32,8 @@ export const bounds = {
   pageBytes: 16 * MB,
   /** A JSON document that is read record by record. ATT&CK's largest has 50 MB. */
   documentBytes: 256 * MB,
+  /** A year feed of NVD: packed and unpacked. It is read record by record; the largest has 25 MB and 300 MB. */
+  feed: { packedBytes: 256 * MB, bytes: 2048 * MB },
   /** A JSON document that is parsed as a whole: ATT&CK's index has 30 KB. */
   indexBytes: 4 * MB,
   /** A catalogue as downloaded: held in memory until its digest is known. CWE and CAPEC have at most 16 MB. */

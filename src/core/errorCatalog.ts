@@ -324,6 +324,11 @@ export const errorCatalog = {
     "The answer does not have the expected structure.",
     "Check the provider's URL if it lasts.",
   ),
+  PROV_FEED_MISMATCH: entry(
+    "corrupt",
+    "A feed is not the file that its metadata names.",
+    "The feed and its .meta are of different editions, or the file is damaged. A full run walks the API instead; see what UEE_CVE_FEEDS_URL answers if it lasts.",
+  ),
   PROV_PLAN_TOO_LARGE: entry(
     "corrupt",
     "The upstream's answer asks for more batches than a run may have.",

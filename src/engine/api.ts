@@ -80,6 +80,8 @@ export interface RunProgress extends RunSummary {
   endedAt: string | null;
   /** URN up to which everything is committed. */
   checkpoint: string | null;
+  /** How it went on otherwise than planned, e.g. without the year feeds and why; null where nothing is to be said. */
+  note: string | null;
   /** Why it waits at present and until when, e.g. the upstream's throttle. */
   waiting: { reason: string; until: string } | null;
   /** Batches that failed and are tried again, the next one first; of a run at most 20 are told. */

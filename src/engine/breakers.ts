@@ -57,7 +57,8 @@ export function makeBreakers(parts: EngineParts): EngineBreakers {
     streams: new Map([...breakers.keys()].map((name) => [name, keys.upstream(name).breakerTransitions])),
     logger,
   });
-  const of = (name: string): Breaker => breakers.get(contextOf(parts, name).provider.name)!;
+  const of = (name: string): Breaker =>
+    breakers.get(name) ?? breakers.get(contextOf(parts, name).provider.name)!;
 
   return {
     breakers: () => Promise.all([...breakers.values()].map(({ store }) => store.view())),
@@ -74,7 +75,7 @@ export function makeBreakers(parts: EngineParts): EngineBreakers {
     async resetBreaker(upstream, by = {}) {
       const result = await of(upstream).reset({ actor: by.actor ?? "library", reason: by.reason });
       // Also when it was closed already: the process that closed it may have died before it updated the provider.
-      await contextOf(parts, upstream).governor.breakerClosed();
+      await parts.contexts.get(upstream)?.governor.breakerClosed();
       return result;
     },
 

@@ -29,7 +29,7 @@ export interface EngineParts {
   macro: MacroMachineStore;
   pool: PermitPool;
   upstreams: readonly Upstream[];
-  /** By upstream, which is by provider. */
+  /** By upstream: one a provider, and one more for a provider's feeds. */
   breakers: ReadonlyMap<string, Breaker>;
   runsQueue: RunsQueue;
   schedulePlan: SchedulePlan;

@@ -114,6 +114,7 @@ function toProgress(run: RunRecord, { provider, watermark, machine, nowMs }: Sur
     startedAt: run.startedAt,
     endedAt: run.endedAt,
     checkpoint: run.checkpoint,
+    note: run.note,
     // A paused one goes on when a person resumes, whatever it had waited for.
     waiting: run.state === "closed" || paused ? null : (waitOf(machine) ?? run.waiting),
     retrying: run.retrying,

@@ -9,6 +9,8 @@ import type { StepObserver } from "../workers/context.ts";
 export interface ProviderSettings {
   /** Overrides the provider's default address. */
   url?: string;
+  /** Base of the upstream's feeds, or `off`. Default: the provider's own, unless `url` names another upstream. */
+  feedsUrl?: string;
   apiKey?: string;
   /** Overrides the provider's default rate. */
   rate?: { max: number; windowMs: number } | "unlimited";

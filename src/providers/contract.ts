@@ -39,6 +39,8 @@ export interface PlanInput {
   startedAt: string;
   /** 1 at first; keys of later passes differ from those of earlier ones. */
   pass?: number;
+  /** The upstream's feeds are configured (`upstream.feeds`). */
+  feeds?: boolean;
 }
 
 export interface ExtractContext {
@@ -46,6 +48,8 @@ export interface ExtractContext {
   /** The upstream's address: the default or its override. */
   url: string;
   apiKey: string | undefined;
+  /** Where the upstream's feeds are, and a fetcher under their own rate limit and breaker; undefined where they are off. */
+  feeds?: { url: string; fetcher: Fetcher } | undefined;
   mode: RunMode;
   /**
    * The change key of the last complete run, when it was made under the same provider version and URL and nothing was
@@ -87,6 +91,18 @@ export interface StagedSlice {
   refused?: { place: number; stub: JsonObject; refusal: Refusal }[];
 }
 
+/** A feed that was read whole and is what its metadata says. */
+export interface FeedFacts {
+  name: string;
+  /** Of the uncompressed JSON, lower-case hex. */
+  sha256: string;
+  /** As its metadata wrote it. */
+  lastModified: string;
+  records: number;
+  /** The feed shows the upstream as it was at this time at the earliest; ISO. */
+  asOf: string;
+}
+
 /** What the upstream said in one batch; kept with the batch until the run is verified. ≤ 1 KB. */
 export interface BatchFacts {
   /** Batches that together make one listing (one NVD window, one snapshot). */
@@ -106,6 +122,9 @@ export interface BatchFacts {
    * the engine drops the batches that were discovered and ends the run as incomplete (PROV_OLDER_EDITION).
    */
   edition?: Edition;
+  feed?: FeedFacts;
+  /** The batch's feed cannot be used, and why. */
+  feedRefused?: { name: string; code: string; message: string };
 }
 
 export interface Extracted<Payload> {
@@ -122,6 +141,8 @@ export interface Extracted<Payload> {
   changeKey?: JsonObject;
   /** Snapshots: the change key did not move, nothing was fetched; the run is complete as it stands. */
   notModified?: boolean;
+  /** The staged slice that the batch has read: it is dropped as soon as the batch is committed. */
+  consumed?: string;
 }
 
 export interface TransformedRecord {
@@ -145,7 +166,10 @@ export interface VerifyInput {
   facts: { key: string; facts: BatchFacts }[];
   /** Unique records received in this pass: good, bad and nameless ones. */
   unique: number;
-  /** Records refused in this pass because the store has a newer version (full runs of windowed providers). */
+  /**
+   * Records refused in this pass because the store has a newer version, which no later fetch of the pass confirmed (full
+   * runs of windowed providers).
+   */
   regressed: number;
   /**
    * Ids that the upstream served more than once in this pass. `repeated`: those of them of which all copies were equal
@@ -161,8 +185,8 @@ export interface VerifyInput {
 export type Verdict<Payload> =
   /** The pass is the whole truth. A watermark after the run's start is lowered to it; null: none is known. */
   | { kind: "verified"; watermark: string | null }
-  /** Walk everything again, as a new pass. */
-  | { kind: "again"; reason: string; batches: PlannedBatch<Payload>[] }
+  /** Walk everything again, as a new pass. `note`: what the run's status says about it from then on. */
+  | { kind: "again"; reason: string; note?: string; batches: PlannedBatch<Payload>[] }
   /** More batches in the same pass before the verification is repeated. */
   | { kind: "extend"; reason: string; batches: PlannedBatch<Payload>[] };
 
@@ -183,6 +207,11 @@ export interface Provider<Payload = unknown> {
     rate: { max: number; windowMs: number };
     rateWithKey?: { max: number; windowMs: number };
     apiKeyEnv?: string;
+    /**
+     * Files that hold the upstream's records as of a time, under an address, a rate limit and a breaker of their own. Not
+     * used where only the upstream's own address is overridden: that names another upstream.
+     */
+    feeds?: { defaultUrl: string; urlEnv: string; rate: { max: number; windowMs: number } };
     /** Query parameters that keep the answer to the one request of `uee doctor` small. */
     probe?: Readonly<Record<string, string>>;
   };

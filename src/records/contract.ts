@@ -133,6 +133,15 @@ export interface Seen {
   fetchedAt: number;
 }
 
+/** A record of which a run received a lower version than the stored one, and left the stored one alone. */
+export interface Regression {
+  id: string;
+  /** The same pass received the record again by a later fetch, in a version that was not lower. */
+  confirmed: boolean;
+  /** Of the stored record, ms; undefined where it is gone or has none. */
+  lastModified: number | undefined;
+}
+
 export interface ProviderRecords {
   /**
    * Finds the records whose source text is the one that the stored record was read from: they need no parsing, and are
@@ -147,6 +156,8 @@ export interface ProviderRecords {
   markDead(attempt: Attempt, ids: string[], as?: "dead" | "accepted"): Promise<void>;
   /** As what a run has last seen these ids; undefined for those that it has not seen, or whose marks are dropped. */
   seen(runId: string, ids: readonly string[]): Promise<(Seen | undefined)[]>;
+  /** Records that a pass of the run received in a version lower than the stored one, in pages; each id once. */
+  regressions(runId: string, pass: number): AsyncIterable<Regression[]>;
   /** Ids that live in the store and that this pass of the run has not seen, in pages. */
   unseen(runId: string, pass: number): AsyncIterable<string[]>;
   /** Removes ids: allowed while the run is `closing` and the fence of its finish step is the newest. */

@@ -34,7 +34,7 @@ import { migrateRecords, recordsToMigrate } from "./migration/migrate.ts";
 import { exportRecords, getRecord, recordsByAlias, recordTexts } from "./queries.ts";
 import { recognise } from "./recognise.ts";
 import { removeRecords, unseenIds } from "./removal.ts";
-import { MARKS_A_CALL, markSeen, parseMark } from "./seenMarks.ts";
+import { MARKS_A_CALL, markSeen, parseMark, regressions } from "./seenMarks.ts";
 import { chunksOf, type RecordsProvider, type StoreContext } from "./storeContext.ts";
 import { summariseRun } from "./summary.ts";
 import { readTombstone } from "./tombstones.ts";
@@ -72,6 +72,7 @@ export function makeProviderRecords(options: ProviderRecordsOptions): ProviderRe
       const marks = await redis.hmget(keys.run(runId).seen, ...ids);
       return marks.map((mark) => (mark === null ? undefined : parseMark(mark)));
     },
+    regressions: (runId, pass) => regressions(context, runId, pass),
     unseen: (runId, pass) => unseenIds(context, runId, pass),
     remove: (attempt, ids, reason) => removeRecords(context, attempt, ids, reason),
     get: (id) => getRecord(context, id),

@@ -1,8 +1,10 @@
 /** Marks of ids that a run has seen without writing their records; up to 500 a call. */
 import { bucketOf } from "../redis/indexBuckets.ts";
 import { loadScript } from "../redis/scripts.ts";
-import type { Attempt, Seen } from "./contract.ts";
+import type { Attempt, Regression, Seen } from "./contract.ts";
 import { FrameWriter } from "./frame.ts";
+import { unpackIndexEntry } from "./indexEntry.ts";
+import { readEntries } from "./indexReads.ts";
 import { markTime } from "./staleness.ts";
 import { assertAllowed, type StoreContext } from "./storeContext.ts";
 
@@ -79,4 +81,35 @@ export function parseMark(mark: string): Seen {
     pass: Number(pass),
     fetchedAt: Number.parseInt(fetchedAt ?? "0", 36),
   };
+}
+
+/** See ProviderRecords. `HSCAN` may give an id twice: those met are held, and there are few. */
+export async function* regressions(
+  context: StoreContext,
+  runId: string,
+  pass: number,
+): AsyncGenerator<Regression[]> {
+  const { redis, keys } = context;
+  const run = keys.run(runId);
+  const met = new Set<string>();
+  let cursor = "0";
+  do {
+    const [next, flat] = await redis.hscan(run.regressed, cursor, "COUNT", MARKS_A_CALL);
+    cursor = next;
+    const found: { id: string; fetchedAt: number }[] = [];
+    for (let i = 0; i + 1 < flat.length; i += 2) {
+      const [noted, , fetched = ""] = flat[i + 1]!.split(":");
+      if (Number(noted) !== pass || met.has(flat[i]!)) continue;
+      met.add(flat[i]!);
+      found.push({ id: flat[i]!, fetchedAt: Number.parseInt(fetched, 36) });
+    }
+    if (found.length === 0) continue;
+    const ids = found.map(({ id }) => id);
+    const [marks, entries] = await Promise.all([redis.hmget(run.seen, ...ids), readEntries(context, ids)]);
+    yield found.map(({ id, fetchedAt }, i) => ({
+      id,
+      confirmed: marks[i] !== null && parseMark(marks[i]!).fetchedAt > fetchedAt,
+      lastModified: entries[i] === "" ? undefined : unpackIndexEntry(entries[i]!).lastModified,
+    }));
+  } while (cursor !== "0");
 }

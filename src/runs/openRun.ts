@@ -27,7 +27,7 @@ export interface OpenedRun {
 export async function openRun(
   provider: AnyProvider,
   source: string,
-  { runs, batches }: { runs: Runs; batches: Batches },
+  { runs, batches, feeds }: { runs: Runs; batches: Batches; feeds: object | undefined },
   queue: ProviderQueue,
   request: OpenRequest,
 ): Promise<OpenedRun> {
@@ -35,7 +35,7 @@ export async function openRun(
     const { runId, opened } = await runs.open({
       provider: provider.name,
       source,
-      plan: (input) => provider.plan(input),
+      plan: (input) => provider.plan({ ...input, feeds: feeds !== undefined }),
       ...request,
     });
     const run = await runs.read(runId);

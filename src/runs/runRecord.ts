@@ -130,6 +130,8 @@ export interface RunRecord {
   finishGeneration: number;
   result: string | null;
   error: StoredError | null;
+  /** What a reader of the run's status should know of how it went on. */
+  note: string | null;
   waiting: { reason: string; until: string } | null;
   /** Batches that failed and are tried again, the next one first; at most `MOST_RETRIES`. */
   retrying: RetryNote[];
@@ -249,6 +251,7 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     finishGeneration: int("finishGeneration"),
     result: h.result ?? null,
     error: h.error ? (JSON.parse(h.error) as StoredError) : null,
+    note: h.note ?? null,
     waiting: h.waitingUntil ? { reason: h.waitingReason ?? "", until: h.waitingUntil } : null,
     retrying: retriesOf(h),
     uniqueByPass: byPass("unique:"),

@@ -56,6 +56,13 @@ export class StagedSlices {
     return (await this.#redis.exists(this.#keys.run(runId).stagedNames)) === 1;
   }
 
+  /** Nothing refers to the slice any more: its batch is committed. */
+  async drop(runId: string, name: string): Promise<void> {
+    const run = this.#keys.run(runId);
+    await this.#redis.unlink(run.staged(name));
+    await this.#redis.srem(run.stagedNames, name);
+  }
+
   async clean(runId: string): Promise<void> {
     const run = this.#keys.run(runId);
     const names = await this.#redis.smembers(run.stagedNames);

@@ -34,6 +34,8 @@ export interface ProviderContext extends DeadLetterParts {
   url: string;
   apiKey: string | undefined;
   upstream: UpstreamHandle;
+  /** The upstream's feeds, an upstream of their own; undefined where they are off. */
+  feeds: { url: string; upstream: UpstreamHandle } | undefined;
   /** Shut while Redis is in trouble: nothing is fetched. One for all providers of this process. */
   gate: TroubleGate;
   /** Processes that died at work, by batch. */

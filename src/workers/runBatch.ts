@@ -5,6 +5,7 @@
  */
 import { describeEdition, type Edition, isOlderEdition } from "../core/edition.ts";
 import { toUeeError, UeeError } from "../core/errors.ts";
+import type { Fetcher } from "../core/fetching.ts";
 import type { WeightedGate } from "../core/semaphore.ts";
 import { SourceText } from "../core/sourceText.ts";
 import { formatUrn } from "../core/urn.ts";
@@ -17,7 +18,7 @@ import { addDueJobs } from "../runs/dueJobs.ts";
 import type { RunRecord } from "../runs/runRecord.ts";
 import type { BatchSummary } from "./attempt.ts";
 import type { BatchKind } from "./batchKind.ts";
-import { type ProviderContext, timed } from "./context.ts";
+import { type ProviderContext, timed, type UpstreamHandle } from "./context.ts";
 import { ReceivedRecords } from "./receivedRecords.ts";
 
 /** The stored change key, if it holds under today's provider version and address and this run may use it. */
@@ -78,14 +79,13 @@ async function extract(
   /** What was asked last: what goes wrong from then on is about its answer. */
   let asked: string | undefined;
   const logger = context.logger.child({ runId: job.runId, batch: job.batch });
-  const fetcher = context.upstream.fetcher({
-    signal,
-    logger,
-    onRequest: () => named(() => context.runs.countRequest(job.runId)),
-  });
-  const changeKey = await usableChangeKey(context, run);
-  const extractContext: ExtractContext = {
-    fetcher: {
+  const fetcherOf = (upstream: UpstreamHandle): Fetcher => {
+    const fetcher = upstream.fetcher({
+      signal,
+      logger,
+      onRequest: () => named(() => context.runs.countRequest(job.runId)),
+    });
+    return {
       fetch: async (request) => {
         asked = request.url;
         const answer = await fetcher.fetch(request);
@@ -96,7 +96,13 @@ async function extract(
         asked = request.url;
         return fetcher.stream(request);
       },
-    },
+    };
+  };
+  const changeKey = await usableChangeKey(context, run);
+  const { feeds } = context;
+  const extractContext: ExtractContext = {
+    fetcher: fetcherOf(context.upstream),
+    feeds: feeds && { url: feeds.url, fetcher: fetcherOf(feeds.upstream) },
     url: context.url,
     apiKey: context.apiKey,
     mode: run.mode,
@@ -285,6 +291,7 @@ async function workStep(
   );
   context.onStep("checkpoint", "after", job.batch);
   await kind.committed();
+  if (extracted.consumed !== undefined) await context.stagedSlices.drop(kind.slicesOf, extracted.consumed);
   await addDueJobs(context, job.runId, more, outstanding);
   const { committed } = received;
   context.logger.debug(

@@ -69,7 +69,7 @@ export async function verifyRun(
     pass: run.pass,
     facts: results.flatMap(({ key, result }) => (result.facts ? [{ key, facts: result.facts }] : [])),
     unique: run.uniqueByPass[run.pass] ?? 0,
-    regressed: run.regressedByPass[run.pass] ?? 0,
+    regressed: await unconfirmedRegressions(context, run),
     doubles: run.doublesByPass[run.pass] ?? { count: 0, repeated: 0, ids: [] },
     newest: run.newest,
     now: new Date(await context.runs.now()).toISOString(),
@@ -100,6 +100,9 @@ export async function verifyRun(
   if (pass > MAX_PASSES || run.round >= MAX_ROUNDS) {
     return incomplete(stored("PROV_NOT_VERIFIED", `After ${run.pass} passes: ${verdict.reason}.`));
   }
+  if (verdict.kind === "again" && verdict.note !== undefined) {
+    await context.runs.setFields(attempt, { note: verdict.note });
+  }
   const entries = await context.batches.extend(attempt, pass, verdict.reason, verdict.batches);
   context.logger.info(
     { event: "run_extended", runId: run.id, kind: verdict.kind, pass, reason: verdict.reason },
@@ -107,6 +110,16 @@ export async function verifyRun(
   );
   await addDueJobs(context, run.id, entries, entries.length);
   return "extended";
+}
+
+/** Versions lower than the stored one that this pass received, without those whose record it received again later. */
+async function unconfirmedRegressions(context: ProviderContext, run: RunRecord): Promise<number> {
+  if ((run.regressedByPass[run.pass] ?? 0) === 0) return 0;
+  let unconfirmed = 0;
+  for await (const some of context.records.regressions(run.id, run.pass)) {
+    unconfirmed += some.filter(({ confirmed }) => !confirmed).length;
+  }
+  return unconfirmed;
 }
 
 /** What an earlier pass set aside and this one did not meet counts no more. */

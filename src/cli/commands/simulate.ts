@@ -76,18 +76,18 @@ function asArguments(flags: FlagsOf<typeof options>): string[] {
 /** The settings that make UEE use a simulator instead of the real upstreams. */
 export const environmentOf = ({ urls }: Pick<Simulator, "urls">): Record<string, string> => ({
   ...Object.fromEntries(upstreamNames.map((name) => [`UEE_${name.toUpperCase()}_URL`, urls[name]])),
+  UEE_CVE_FEEDS_URL: urls.feeds,
   UEE_CVE_RATE: "unlimited",
 });
 
 function printAddresses(context: CliContext, simulator: Simulator): void {
   const style = styleFor(context.stdout, context.env);
-  const { url, urls } = simulator;
+  const { url } = simulator;
   const lines = [
     `${style.bold("Simulator")} at ${style.cyan(url)}. Paste this in another terminal, then: uee run all --wait`,
     "",
     ...Object.entries(environmentOf(simulator)).map(([name, value]) => `export ${name}=${value}`),
     "",
-    `${style.dim("Also served:      ")}${urls.feeds}`,
     `${style.dim("Some days later:  ")}curl -X POST ${url}/_sim/point -d '{"point":"after"}'`,
     `${style.dim("Other faults:     ")}curl -X POST ${url}/_sim/faults -d '{"faults":["status-503@0.1"]}'`,
     `${style.dim("What was asked:   ")}curl ${url}/_sim/counts`,

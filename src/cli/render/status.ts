@@ -90,6 +90,7 @@ function lastRunLines({ lastRun, lastRunSettled, lastReplay }: ProviderStatus, l
   if (lastRun === null) return [];
   const { style } = look;
   const lines = [lastRunLine(lastRun, look)];
+  if (lastRun.note !== null) lines.push(style.yellow(oneLine(lastRun.note)));
   if (lastRun.error) {
     const { code, message } = lastRun.error;
     const paint = lastRunSettled ? style.dim : style.red;

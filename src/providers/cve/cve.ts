@@ -1,11 +1,19 @@
-/** NVD's CVE API 2.0: full listings and lastModified windows, in fixed slices of 2,000 records. */
+/** NVD's CVEs: the year feeds, then the API 2.0: full listings and lastModified windows, in fixed slices of 2,000 records. */
 import { UeeError } from "../../core/errors.ts";
 import { parseTime } from "../../core/time.ts";
 import { defineProvider, type ExtractContext, type Extracted, type PlannedBatch } from "../contract.ts";
 import { dictionaries } from "./dictionaries.ts";
+import { extractFeed, extractFeedSlice, planFeeds } from "./feeds.ts";
 import { nearCveIds } from "./nearIds.ts";
 import type { Page } from "./page.ts";
-import { BATCH_RECORDS, type CvePayload, cvePayload, headBatch, restOf } from "./payload.ts";
+import {
+  BATCH_RECORDS,
+  type CvePayload,
+  cvePayload,
+  headBatch,
+  type PagePayload,
+  restOf,
+} from "./payload.ts";
 import { cveRecord, identify, label, links, transform } from "./record.ts";
 import { fetchSized, SliceReader } from "./slice.ts";
 import { verifyPass, walk } from "./verify.ts";
@@ -15,7 +23,7 @@ import { windows } from "./windows.ts";
  * Further windows that can hold anything: none starts in the upstream's future. An upstream's clock that stands before
  * the head's window is wrong and says nothing.
  */
-function laterWindows(payload: CvePayload, timestamp: string | undefined): PlannedBatch<CvePayload>[] {
+function laterWindows(payload: PagePayload, timestamp: string | undefined): PlannedBatch<CvePayload>[] {
   const until = parseTime(payload.laterUntil);
   const from = parseTime(payload.window?.end);
   if (until === undefined || from === undefined || from >= until) return [];
@@ -36,7 +44,7 @@ function laterWindows(payload: CvePayload, timestamp: string | undefined): Plann
     );
 }
 
-async function extractSlice(payload: CvePayload, context: ExtractContext): Promise<Extracted<CvePayload>> {
+async function extractSlice(payload: PagePayload, context: ExtractContext): Promise<Extracted<CvePayload>> {
   const slice = new SliceReader(payload, context);
   const records = await slice.read();
   const { timestamp, fetchedAt } = slice;
@@ -50,7 +58,7 @@ async function extractSlice(payload: CvePayload, context: ExtractContext): Promi
 }
 
 /** The total, asked for twice: two replicas of the upstream may disagree, and either may answer first. */
-async function extractProbe(payload: CvePayload, context: ExtractContext): Promise<Extracted<CvePayload>> {
+async function extractProbe(payload: PagePayload, context: ExtractContext): Promise<Extracted<CvePayload>> {
   const ask = (): Promise<Page> => fetchSized({ window: null }, 0, 1, context);
   const first = await ask();
   const second = await ask();
@@ -90,6 +98,12 @@ export const cve = defineProvider<CvePayload>({
     rate: { max: 5, windowMs: 30_000 },
     rateWithKey: { max: 50, windowMs: 30_000 },
     apiKeyEnv: "NVD_API_KEY",
+    // NVD names no limit for its feeds: a whole set is 50 requests, which this allows several times over.
+    feeds: {
+      defaultUrl: "https://nvd.nist.gov/feeds/json/cve/2.0",
+      urlEnv: "UEE_CVE_FEEDS_URL",
+      rate: { max: 240, windowMs: 30_000 },
+    },
     // NVD would send 2,000 records.
     probe: { resultsPerPage: "1" },
   },
@@ -99,9 +113,15 @@ export const cve = defineProvider<CvePayload>({
   record: cveRecord,
   dictionaries,
   pageSize: BATCH_RECORDS,
-  plan: (input) => walk(input, input.pass ?? 1),
-  extract: (payload, context) =>
-    payload.kind === "probe" ? extractProbe(payload, context) : extractSlice(payload, context),
+  plan: (input) => {
+    const { mode, feeds, pass = 1, startedAt } = input;
+    return feeds && mode === "full" && pass === 1 ? planFeeds(startedAt) : walk(input, pass);
+  },
+  extract: (payload, context) => {
+    if (payload.kind === "feed") return extractFeed(payload, context);
+    if (payload.kind === "slice") return extractFeedSlice(payload, context);
+    return payload.kind === "probe" ? extractProbe(payload, context) : extractSlice(payload, context);
+  },
   transform,
   identify,
   links,

@@ -5,7 +5,7 @@ import type { Window } from "./windows.ts";
 /** Records of one batch: the fixed slice [start, start + 2000) of a listing. */
 export const BATCH_RECORDS = 2000;
 
-export const cvePayload = z.strictObject({
+const pagePayload = z.strictObject({
   kind: z.enum(["page", "probe"]),
   /** Name of the listing this slice belongs to. */
   listing: z.string(),
@@ -22,9 +22,31 @@ export const cvePayload = z.strictObject({
   twice: z.boolean().optional(),
 });
 
-export type CvePayload = z.infer<typeof cvePayload>;
+const feedPayload = z.strictObject({
+  kind: z.literal("feed"),
+  /** The year feeds of this chain that are still to be read; the batch reads the first one. */
+  years: z.array(z.int()).min(1),
+  /** The year of the run's start: the feed of a later year may not exist yet. */
+  thisYear: z.int(),
+});
 
-const batch = (payload: CvePayload, size: number): PlannedBatch<CvePayload> => ({
+const slicePayload = z.strictObject({
+  kind: z.literal("slice"),
+  year: z.int(),
+  /** Name of the staged slice. */
+  name: z.string().min(1).max(80),
+  /** Records of the whole feed. */
+  total: z.int().nonnegative(),
+});
+
+export const cvePayload = z.discriminatedUnion("kind", [pagePayload, feedPayload, slicePayload]);
+
+export type CvePayload = z.infer<typeof cvePayload>;
+export type PagePayload = z.infer<typeof pagePayload>;
+export type FeedPayload = z.infer<typeof feedPayload>;
+export type FeedSlicePayload = z.infer<typeof slicePayload>;
+
+const batch = (payload: PagePayload, size: number): PlannedBatch<PagePayload> => ({
   key: `${payload.listing}/${String(payload.start).padStart(7, "0")}`,
   size,
   payload,
@@ -36,10 +58,10 @@ export const headBatch = (head: {
   mustHaveRecords: boolean;
   laterUntil: string | null;
   twice?: boolean;
-}): PlannedBatch<CvePayload> => batch({ kind: "page", start: 0, total: null, ...head }, BATCH_RECORDS);
+}): PlannedBatch<PagePayload> => batch({ kind: "page", start: 0, total: null, ...head }, BATCH_RECORDS);
 
-export const restOf = (head: CvePayload, total: number): PlannedBatch<CvePayload>[] => {
-  const rest: PlannedBatch<CvePayload>[] = [];
+export const restOf = (head: PagePayload, total: number): PlannedBatch<PagePayload>[] => {
+  const rest: PlannedBatch<PagePayload>[] = [];
   for (let start = BATCH_RECORDS; start < total; start += BATCH_RECORDS) {
     rest.push(batch({ ...head, start, total, laterUntil: null }, Math.min(BATCH_RECORDS, total - start)));
   }
@@ -47,11 +69,11 @@ export const restOf = (head: CvePayload, total: number): PlannedBatch<CvePayload
 };
 
 /** Asks for the full listing's total only. */
-export const probeBatch = (pass: number): PlannedBatch<CvePayload> =>
+export const probeBatch = (listing: string): PlannedBatch<PagePayload> =>
   batch(
     {
       kind: "probe",
-      listing: `p${pass}/probe`,
+      listing,
       window: null,
       start: 0,
       total: null,

@@ -6,7 +6,7 @@ import { UeeError } from "../../core/errors.ts";
 import type { SourceText } from "../../core/sourceText.ts";
 import type { BatchFacts, ExtractContext } from "../contract.ts";
 import { fetchPage, type Page } from "./page.ts";
-import { BATCH_RECORDS, type CvePayload } from "./payload.ts";
+import { BATCH_RECORDS, type PagePayload } from "./payload.ts";
 import { identify } from "./record.ts";
 
 /** Errors that smaller pages may cure. */
@@ -28,7 +28,7 @@ const FEW_MISSING = 20;
 
 /** Asks for a page of at most `wanted` records, or of fewer where the upstream cannot serve so many. */
 export async function fetchSized(
-  payload: Pick<CvePayload, "window">,
+  payload: Pick<PagePayload, "window">,
   startIndex: number,
   wanted: number,
   context: ExtractContext,
@@ -79,10 +79,10 @@ export class SliceReader {
   /** Ids of the records that were not handed over; unset as long as no page was asked for again. */
   #ids: Set<string> | undefined;
   readonly #gaps: Gap[] = [];
-  readonly #payload: CvePayload;
+  readonly #payload: PagePayload;
   readonly #context: ExtractContext;
 
-  constructor(payload: CvePayload, context: ExtractContext) {
+  constructor(payload: PagePayload, context: ExtractContext) {
     this.#payload = payload;
     this.#context = context;
     this.total = payload.total;

@@ -11,16 +11,22 @@
  *   ids missing                  → walk again, unless the difference is ids that the upstream lists twice: with the
  *                                  same content in two passes, that is its truth
  *   full       older versions than stored → walk again; seen twice, they are the upstream's truth
+ *   feeds      one was refused, or they are old → walk the API; else close the gap: an increment since the feeds were
+ *              made, then the API's total, which must equal what was received; up to three times, then walk the API
  */
-import { parseTime } from "../../core/time.ts";
-import type { PlannedBatch, Verdict, VerifyInput } from "../contract.ts";
-import { type CvePayload, headBatch, probeBatch } from "./payload.ts";
+import { formatTime, parseTime } from "../../core/time.ts";
+import type { FeedFacts, PlannedBatch, Verdict, VerifyInput } from "../contract.ts";
+import { type CvePayload, headBatch, type PagePayload, probeBatch } from "./payload.ts";
 import { windows } from "./windows.ts";
 
 /** NVD's clock and ours, and records entered retroactively: increments overlap by this much. */
 const OVERLAP_MS = 10 * 3_600_000;
 /** An increment over more windows than this (32 years) would cost more than walking everything. */
 const MAX_WINDOWS = 100;
+/** Feeds older than this take more requests to close the gap than they save. */
+const OLDEST_FEED_MS = 118 * 24 * 3_600_000;
+/** Rounds of increment and total after the feeds: records are published while they are read. */
+const GAP_ROUNDS = 3;
 /** An upstream's clock farther behind ours than this is wrong: no tail starts there. */
 const CLOCK_LAG_MS = 24 * 3_600_000;
 
@@ -83,7 +89,7 @@ export function walk(
   input: { mode: "full" | "incremental"; watermark: string | null; startedAt: string },
   pass: number,
   options: { twice?: true } = {},
-): PlannedBatch<CvePayload>[] {
+): PlannedBatch<PagePayload>[] {
   const since = parseTime(input.watermark);
   const everything = headBatch({
     listing: `p${pass}/all`,
@@ -149,6 +155,8 @@ export function verifyPass(input: VerifyInput): Verdict<CvePayload> {
     return againTwice(input, `${said} not served (${at.join("; ")})`);
   }
   const main = all.get(`p${input.pass}/all`);
+  if (input.pass === 1 && [...all.keys()].some((name) => name.startsWith("p1/feed-")))
+    return verifyFeeds(input, all);
   return main ? verifyWhole(input, all, main) : verifyIncrement(input, [...all.values()]);
 }
 
@@ -176,7 +184,8 @@ function verifyWhole(input: VerifyInput, all: Map<string, Group>, main: Group): 
   if (main.moved) {
     if (tails.length === 0) return tail(input, main);
     if (tails.some((group) => group.moved)) return againTwice(input, "the total of the tail moved");
-    if (!probe) return { kind: "extend", reason: "the tail is in", batches: [probeBatch(input.pass)] };
+    if (!probe)
+      return { kind: "extend", reason: "the tail is in", batches: [probeBatch(`p${input.pass}/probe`)] };
     if (probe.moved)
       return againTwice(input, "the total moved, or replicas of the upstream disagree about it");
   }
@@ -204,3 +213,61 @@ function tail(input: VerifyInput, main: Group): Verdict<CvePayload> {
     ),
   };
 }
+
+/** Everything is walked through the API, and the run's status says why. */
+function withoutFeeds(input: VerifyInput, reason: string): Verdict<CvePayload> {
+  const note = `The year feeds were not enough, so NVD's API is walked: ${reason}.`;
+  return { kind: "again", reason, note, batches: walk(input, input.pass + 1) };
+}
+
+/** All feeds are in: the API says what has changed since they were made, and how many records there are. */
+function verifyFeeds(input: VerifyInput, all: Map<string, Group>): Verdict<CvePayload> {
+  const refused = input.facts.find(({ facts }) => facts.feedRefused)?.facts.feedRefused;
+  // @safeguard feed-refused
+  if (refused)
+    return withoutFeeds(input, `${refused.name}: ${refused.code}: ${refused.message.replace(/\.$/, "")}`);
+  const feeds = input.facts.flatMap(({ facts }) => facts.feed ?? []);
+  const started = parseTime(input.startedAt)!;
+  const asOf = oldestOf(feeds) ?? started;
+  if (started - asOf > OLDEST_FEED_MS)
+    return withoutFeeds(input, `the oldest was made at ${formatTime(asOf)}`);
+
+  const gaps = (round: number): Group[] =>
+    [...all].filter(([name]) => name.startsWith(`p1/gap${round}w`)).map(([, group]) => group);
+  let round = 0;
+  while (gaps(round + 1).length > 0) round++;
+  if (gaps(round).length === 0) return gap(0, Math.min(asOf, started), input);
+  const moved = gaps(round).some((group) => group.moved);
+  const probe = all.get(`p1/probe${round}`);
+  if (!moved && !probe) {
+    const batches = [probeBatch(`p1/probe${round}`)];
+    return { kind: "extend", reason: "the increment since the feeds is in", batches };
+  }
+  // @safeguard feeds-count
+  if (moved || !probe || probe.moved || probe.last > input.unique) {
+    // Records are published meanwhile: they are in an increment from the run's start.
+    if (round + 1 < GAP_ROUNDS) return gap(round + 1, started, input);
+  }
+  if (moved || !probe || probe.moved || probe.last !== input.unique) {
+    const counted = probe && !moved && !probe.moved ? `${probe.last} records` : "totals that move";
+    return withoutFeeds(input, `the API counts ${counted}, the feeds and the API gave ${input.unique}`);
+  }
+  if (input.regressed > 0) {
+    return withoutFeeds(input, `${input.regressed} records are older in the feeds than in the store`);
+  }
+  return { kind: "verified", watermark: watermarkOf(input) };
+}
+
+/** The time as of which all feeds hold; undefined where there is none. */
+export function oldestOf(feeds: readonly FeedFacts[]): number | undefined {
+  const times = feeds.map(({ asOf }) => Date.parse(asOf));
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+const gap = (round: number, from: number, input: VerifyInput): Verdict<CvePayload> => ({
+  kind: "extend",
+  reason: round === 0 ? "the feeds are in" : "the API's total is not what was received",
+  batches: windows(from - OVERLAP_MS, parseTime(input.now)!).map((window, i) =>
+    headBatch({ listing: `p1/gap${round}w${i}`, window, mustHaveRecords: false, laterUntil: null }),
+  ),
+});

@@ -20,19 +20,22 @@ export async function extractSlice(
   payload: SlicePayload,
   context: ExtractContext,
 ): Promise<Extracted<SnapshotPayload>> {
-  const { records, refused = [], fetchedAt } = await context.loadStaged(payload.name);
+  const slice = await context.loadStaged(payload.name);
   const skip = new Set(payload.skip);
-  const refusals = new Map(refused.map((one) => [one.place, one]));
   return {
-    records: records
-      .map((text, place) => {
-        const known = refusals.get(place);
-        return known ? SourceText.refused(text, known.stub, known.refusal) : SourceText.of(text);
-      })
-      .filter((_, place) => !skip.has(place)),
-    fetchedAt,
+    records: stagedTexts(slice).filter((_, place) => !skip.has(place)),
+    fetchedAt: slice.fetchedAt,
     facts: snapshotFacts(payload.total),
   };
+}
+
+/** The records of a staged slice, by their places. */
+export function stagedTexts({ records, refused = [] }: StagedSlice): SourceText[] {
+  const refusals = new Map(refused.map((one) => [one.place, one]));
+  return records.map((text, place) => {
+    const known = refusals.get(place);
+    return known ? SourceText.refused(text, known.stub, known.refusal) : SourceText.of(text);
+  });
 }
 
 interface Slice {

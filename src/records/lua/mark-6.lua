@@ -76,7 +76,7 @@ for i = 1, #regressions, 2 do
   if not known or string.match(known, "^(%d+):") ~= pass then
     count("regressed:" .. pass, 1)
   end
-  redis.call("HSET", REGRESSED, regressions[i], pass .. ":" .. regressions[i + 1])
+  redis.call("HSET", REGRESSED, regressions[i], pass .. ":" .. regressions[i + 1] .. ":" .. fetched)
 end
 write_seen(SEEN, RUN)
 return { 0, conflicts }

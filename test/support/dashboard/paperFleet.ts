@@ -42,6 +42,7 @@ export const paperRun = (provider: string, now: number, over: Partial<RunProgres
   actor: "anna",
   reason: null,
   checkpoint: "v2e::nvd::cve::CVE-2021-44228",
+  note: null,
   watermark: null,
   waiting: null,
   retrying: [],

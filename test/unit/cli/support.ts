@@ -61,6 +61,7 @@ export function progress(provider: string, over: Partial<RunProgress> = {}): Run
     startedAt: "2026-03-15T11:00:00.000Z",
     endedAt: null,
     checkpoint: null,
+    note: null,
     waiting: null,
     retrying: [],
     ...over,

@@ -85,6 +85,7 @@ export const runSchema = shown<EngineRunProgress>()("Run", {
   durationMs: z.number(),
   checkpoint: z.string().nullable().describe("URN up to which everything is committed"),
   watermark: z.string().nullable(),
+  note: z.string().nullable().describe("How it went on otherwise than planned, e.g. without the year feeds"),
   waiting: z.object({ reason: z.string(), until: isoTime }).nullable(),
   retrying: z
     .array(
