@@ -94,7 +94,7 @@ export interface StagedSlice {
 /** A feed that was read whole and is what its metadata says. */
 export interface FeedFacts {
   name: string;
-  /** Of the uncompressed JSON, lower-case hex. */
+  /** SHA-256 of the uncompressed JSON, lower-case hex. */
   sha256: string;
   /** As its metadata wrote it. */
   lastModified: string;

@@ -138,7 +138,7 @@ export interface Regression {
   id: string;
   /** The same pass received the record again by a later fetch, in a version that was not lower. */
   confirmed: boolean;
-  /** Of the stored record, ms; undefined where it is gone or has none. */
+  /** The stored record's, ms; undefined where it is gone or has none. */
   lastModified: number | undefined;
 }
 

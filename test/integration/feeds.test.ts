@@ -107,11 +107,12 @@ describe("a full run with year feeds", () => {
   });
 
   test("asks again for what is published while it runs", async () => {
-    simulator.scheduleChange({
+    const changed = simulator.scheduleChange({
       afterRequests: 1,
       change: { add: 3, feeds: "keep", at: new Date().toISOString() },
     });
     expect(await run()).toMatchObject({ state: "complete", created: CVES + 3, note: null });
+    await changed;
     await expectEqual();
   });
 

@@ -32,7 +32,7 @@ const SLICE_BYTES = 4 * 1024 * 1024;
 const TRIES = 3;
 const META_BYTES = 64 * 1024;
 
-export const feedGroup = (year: number): string => `p1/feed-${year}`;
+const feedGroup = (year: number): string => `p1/feed-${year}`;
 const nameOf = (year: number): string => `nvdcve-2.0-${year}`;
 
 /** The chains of a run that begins now: every feed once, the newest, which are the largest, first. */

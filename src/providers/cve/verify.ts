@@ -259,7 +259,7 @@ function verifyFeeds(input: VerifyInput, all: Map<string, Group>): Verdict<CvePa
 }
 
 /** The time as of which all feeds hold; undefined where there is none. */
-export function oldestOf(feeds: readonly FeedFacts[]): number | undefined {
+function oldestOf(feeds: readonly FeedFacts[]): number | undefined {
   const times = feeds.map(({ asOf }) => Date.parse(asOf));
   return times.length === 0 ? undefined : Math.min(...times);
 }
