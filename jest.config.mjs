@@ -23,6 +23,7 @@ const base = {
 export default {
   // Most of the time tests wait for locks, leases and back-offs to run out: three share two cores.
   maxWorkers: 3,
+  maxConcurrency: 3,
   testTimeout: 120_000,
   projects: ["unit", "integration", "faults", "e2e"].map((name) => ({
     ...base,
