@@ -21,8 +21,10 @@ const base = {
   moduleFileExtensions: ["ts", "js", "mjs", "cjs", "json", "node"],
 };
 export default {
-  // Most of the time tests wait for locks, leases and back-offs to run out: three share two cores.
+  testSequencer: "<rootDir>/test/support/longestFirst.mjs",
+  // Most of the time tests wait for locks, leases and back-offs to run out: three files share two cores.
   maxWorkers: 3,
+  // Tests of one file that are declared concurrent.
   maxConcurrency: 3,
   testTimeout: 120_000,
   projects: ["unit", "integration", "faults", "e2e"].map((name) => ({

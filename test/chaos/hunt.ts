@@ -237,7 +237,6 @@ async function lastRuns(world: World, when: "increment" | "full"): Promise<void>
     const f = await readFinal(
       {
         redis: redis.admin,
-        redisUrl: `redis://:${redis.admin.options.password}@127.0.0.1:${redis.port}`,
         prefix: PREFIX,
         engine: people.engine,
         simulator: world.simulator,
@@ -246,8 +245,6 @@ async function lastRuns(world: World, when: "increment" | "full"): Promise<void>
     );
     history.now({ k: "final", p: provider, f, when });
   }
-  // What the undisturbed readings asked is none of the fleet's.
-  logged.set(world, (await world.simulator.log(logged.get(world) ?? 0)).at(-1)?.n ?? 0);
 }
 
 /** A run is closed by a job that itself ends a moment later; and a schedule may have opened the next one. */

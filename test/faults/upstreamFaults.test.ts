@@ -32,18 +32,24 @@ async function expectNoBreach(cell: Cell): Promise<void> {
 
 // Cells wait for time-outs and retries of their upstreams, so several run at once (maxConcurrency in jest.config.mjs).
 describe("a mirror of all providers is complete and equal to its upstreams", () => {
-  test.concurrent.each(cells)("with $fault in every twentieth answer, seed $seed", async ({ fault, seed }) => {
-    const providers = providersWith(fault);
-    // The first answer always has the fault, so that no seed passes without one. A run of EPSS asks twice, for the
-    // redirect and for the file: each has the fault once, since a file that has the same bad rows twice counts as true.
-    const faults = providers.flatMap((provider) =>
-      provider === "epss" ? [`${fault}#1,2:epss`] : [`${fault}@0.05:${provider}`, `${fault}#1:${provider}`],
-    );
-    await expectNoBreach({ faults, seed, providers });
-  });
+  test.concurrent.each(cells)(
+    "with $fault in every twentieth answer, seed $seed",
+    async ({ fault, seed }) => {
+      const providers = providersWith(fault);
+      // The first answer always has the fault, so that no seed passes without one. A run of EPSS asks twice, for the
+      // redirect and for the file: each has the fault once, since a file that has the same bad rows twice counts as true.
+      const faults = providers.flatMap((provider) =>
+        provider === "epss" ? [`${fault}#1,2:epss`] : [`${fault}@0.05:${provider}`, `${fault}#1:${provider}`],
+      );
+      await expectNoBreach({ faults, seed, providers });
+    },
+  );
 
-  test.concurrent.each(seedsOfAll)("with all of them together in every tenth answer, seed %i", async (seed) => {
-    // A run asks so seldom that a seed may meet no fault at all: one is certain.
-    await expectNoBreach({ faults: ["all@0.10", "reset#1:cve"], seed, providers: upstreamNames });
-  });
+  test.concurrent.each(seedsOfAll)(
+    "with all of them together in every tenth answer, seed %i",
+    async (seed) => {
+      // A run asks so seldom that a seed may meet no fault at all: one is certain.
+      await expectNoBreach({ faults: ["all@0.10", "reset#1:cve"], seed, providers: upstreamNames });
+    },
+  );
 });

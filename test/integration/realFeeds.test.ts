@@ -7,7 +7,7 @@ import { canonicalJson } from "../../src/core/json.ts";
 import { type Simulator, startSimulator, upstreamNames } from "../../src/simulator/index.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { exported, openTestEngine, type TestEngine } from "../support/testEngine.ts";
-import { factsOfData, factsOfNode, parseTree } from "../unit/providers/independentXml.ts";
+import { factsOfData, factsOfNode, parseTree } from "../support/xmlFacts.ts";
 import { hasSharedData, sharedData } from "../unit/providers/support.ts";
 
 const describeReal = hasSharedData ? describe : describe.skip;

@@ -2,10 +2,9 @@
  * One cell of the fault matrix: providers are mirrored in full and then by an increment while the simulator injects
  * faults; afterwards the store must equal the simulator's content.
  */
-import { canonicalJson } from "../../src/core/json.ts";
 import type { RunProgress } from "../../src/engine/api.ts";
 import { type Simulator, startSimulator, type Upstream, upstreamNames } from "../../src/simulator/index.ts";
-import { factsOfData, factsOfNode, parseTree } from "../unit/providers/independentXml.ts";
+import { storedText, upstreamText } from "./storedEqual.ts";
 import { exported, openTestEngine, type TestEngine } from "./testEngine.ts";
 
 export interface Cell {
@@ -110,14 +109,11 @@ async function compare(
 ): Promise<void> {
   for (const provider of providers) {
     const store = await exported(uee.engine, provider);
-    for (const { id, data, xml } of simulator.content(provider)) {
-      const stored = store.get(id);
-      const equal = () =>
-        xml === undefined
-          ? canonicalJson(stored) === canonicalJson(data)
-          : canonicalJson(factsOfData(stored).sort()) === canonicalJson(factsOfNode(parseTree(xml)).sort());
-      if (stored === undefined) result.breaches.push(`${provider} after ${when}: ${id} is missing`);
-      else if (!equal()) result.breaches.push(`${provider} after ${when}: ${id} differs`);
+    for (const entry of simulator.content(provider)) {
+      const { id } = entry;
+      if (!store.has(id)) result.breaches.push(`${provider} after ${when}: ${id} is missing`);
+      else if (storedText(provider, store.get(id)) !== upstreamText(entry))
+        result.breaches.push(`${provider} after ${when}: ${id} differs`);
       store.delete(id);
     }
     for (const id of store.keys()) result.breaches.push(`${provider} after ${when}: ${id} is not upstream`);

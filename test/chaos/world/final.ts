@@ -1,56 +1,29 @@
 /** The final state, read in peace: the store beside the upstream, and everything that refers to anything. */
 import { createHash } from "node:crypto";
 import type { Redis } from "ioredis";
-import { canonicalJson } from "../../../src/core/json.ts";
 import type { Engine } from "../../../src/engine/api.ts";
 import { findProvider } from "../../../src/providers/registry.ts";
 import { makeProviderRecords } from "../../../src/records/index.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
 import type { Upstream } from "../../../src/simulator/types.ts";
 import { linksApart } from "../../support/linkIndex.ts";
-import { exported, openTestEngine } from "../../support/testEngine.ts";
+import { storedText, upstreamText } from "../../support/storedEqual.ts";
+import { exported } from "../../support/testEngine.ts";
 import type { FinalProvider } from "../history.ts";
 import { pairsOf } from "../tap/monitorLine.ts";
 import type { ChaosSimulator } from "./simulator.ts";
 import { indexOf, lettersOf, runIds } from "./snapshot.ts";
 
-const digestOf = (data: unknown): string =>
-  createHash("sha1").update(canonicalJson(data)).digest("hex").slice(0, 16);
-
-const digests = (records: Iterable<[string, unknown]>): Record<string, string> =>
-  Object.fromEntries([...records].map(([id, data]) => [id, digestOf(data)]));
-
-/** Their content is XML: what it says is verified by an undisturbed reading of the same documents. */
-const xmlProviders: ReadonlySet<string> = new Set(["cwe", "capec"]);
-
-let readings = 0;
-
-/** What the upstream holds: asked of the simulator, or read by an engine of its own that nothing disturbs. */
-async function truthOf(
-  redisUrl: string,
-  simulator: ChaosSimulator,
-  provider: Upstream,
-): Promise<Record<string, string>> {
-  const content = await simulator.content(provider);
-  if (!xmlProviders.has(provider)) return digests(content.map(({ id, data }) => [id, data]));
-  const reading = await openTestEngine(redisUrl, {
-    prefix: `reading${readings++}`,
-    providers: { [provider]: { url: simulator.urls[provider], rate: "unlimited" } },
-  });
-  try {
-    const run = await reading.run(provider, "full");
-    const read = await exported(reading.engine, provider);
-    if (run.state !== "complete" || read.size !== content.length || content.some(({ id }) => !read.has(id))) {
-      throw new Error(`the undisturbed reading of ${provider} is not whole`);
-    }
-    return digests(read);
-  } finally {
-    await reading.close();
-  }
-}
+const digests = <T>(records: Iterable<[string, T]>, text: (record: T) => string): Record<string, string> =>
+  Object.fromEntries(
+    [...records].map(([id, record]) => [
+      id,
+      createHash("sha1").update(text(record)).digest("hex").slice(0, 16),
+    ]),
+  );
 
 export async function readFinal(
-  options: { redis: Redis; redisUrl: string; prefix: string; engine: Engine; simulator: ChaosSimulator },
+  options: { redis: Redis; prefix: string; engine: Engine; simulator: ChaosSimulator },
   provider: Upstream,
 ): Promise<FinalProvider> {
   const { redis, engine } = options;
@@ -89,8 +62,11 @@ export async function readFinal(
   const records = makeProviderRecords({ redis, keys, provider: source, changesLimit: 1 });
   const stream = async (key: string) => (await redis.xrange(key, "-", "+")) as [string, string[]][];
   return {
-    store: digests(await exported(engine, provider)),
-    upstream: await truthOf(options.redisUrl, options.simulator, provider),
+    store: digests(await exported(engine, provider), (data) => storedText(provider, data)),
+    upstream: digests(
+      (await options.simulator.content(provider)).map((entry) => [entry.id, entry]),
+      upstreamText,
+    ),
     tombstones: await redis.hkeys(keys.tombstones),
     index: (await indexOf(redis, keys)).map(({ id }) => id),
     recordKeys: [...new Set(recordKeys)],

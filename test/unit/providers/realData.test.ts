@@ -4,7 +4,7 @@ import { attack } from "../../../src/providers/attack/attack.ts";
 import { capec } from "../../../src/providers/capec/capec.ts";
 import type { AnyProvider } from "../../../src/providers/contract.ts";
 import { cwe } from "../../../src/providers/cwe/cwe.ts";
-import { factsOfData, factsOfNode, parseTree, type XmlNode } from "./independentXml.ts";
+import { factsOfData, factsOfNode, parseTree, type XmlNode } from "../../support/xmlFacts.ts";
 import { fakeUpstream, hasSharedData, makeZip, readShared, runSnapshot } from "./support.ts";
 
 const url = "http://upstream/file";

@@ -4,7 +4,7 @@ import { capec } from "../../../src/providers/capec/capec.ts";
 import type { AnyProvider } from "../../../src/providers/contract.ts";
 import { cwe } from "../../../src/providers/cwe/cwe.ts";
 import { type Simulator, startSimulator } from "../../../src/simulator/index.ts";
-import { factsOfData, factsOfNode, parseTree } from "./independentXml.ts";
+import { factsOfData, factsOfNode, parseTree } from "../../support/xmlFacts.ts";
 import { fakeUpstream, runSnapshot } from "./support.ts";
 
 let simulator: Simulator;
