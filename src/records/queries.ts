@@ -2,8 +2,8 @@
 import { canonicalJson } from "../core/json.ts";
 import { formatTime } from "../core/time.ts";
 import type { StoredRecord } from "./contract.ts";
-import { unpackIndexEntry } from "./indexEntry.ts";
-import { allEntries } from "./indexReads.ts";
+import { type IndexEntry, unpackIndexEntry } from "./indexEntry.ts";
+import { allEntries, readEntries } from "./indexReads.ts";
 import { readLayout1Record } from "./migration/layout1.ts";
 import { chunksOf, recordUrn, type StoreContext } from "./storeContext.ts";
 
@@ -11,7 +11,7 @@ import { chunksOf, recordUrn, type StoreContext } from "./storeContext.ts";
 const EXPORT_CHUNK = 32;
 
 export async function getRecord(context: StoreContext, id: string): Promise<StoredRecord | undefined> {
-  const { redis, keys, provider, content } = context;
+  const { redis, keys } = context;
   const replies = await redis
     .multi()
     .hgetBuffer(keys.indexBucket(id), id)
@@ -23,14 +23,23 @@ export async function getRecord(context: StoreContext, id: string): Promise<Stor
   }) as [Buffer | null, Buffer[]];
   if (packed === null) return await getLayout1Record(context, id);
   const entry = unpackIndexEntry(packed.toString("latin1"));
-  const stored = entry.inline === undefined ? elements : [Buffer.from(entry.inline, "latin1")];
+  return toRecord(context, id, entry, elements);
+}
+
+function toRecord(
+  context: StoreContext,
+  id: string,
+  { inline, firstSeen, lastChanged }: IndexEntry,
+  elements: Buffer[],
+): StoredRecord {
+  const stored = inline === undefined ? elements : [Buffer.from(inline, "latin1")];
   return {
     urn: recordUrn(context, id),
-    provider: provider.name,
+    provider: context.provider.name,
     id,
-    firstSeen: formatTime(entry.firstSeen),
-    lastChanged: formatTime(entry.lastChanged),
-    data: content.decode(id, stored).data,
+    firstSeen: formatTime(firstSeen),
+    lastChanged: formatTime(lastChanged),
+    data: context.content.decode(id, stored).data,
   };
 }
 
@@ -65,8 +74,17 @@ async function getLayout1Record(context: StoreContext, id: string): Promise<Stor
   };
 }
 
-const readAll = async (context: StoreContext, ids: readonly string[]): Promise<StoredRecord[]> =>
-  (await Promise.all(ids.map((id) => getRecord(context, id)))).filter((record) => record !== undefined);
+/** Records that lie in their index entries are read by one call; each of the others needs entry and content at one moment. */
+async function readAll(context: StoreContext, ids: readonly string[]): Promise<StoredRecord[]> {
+  const entries = await readEntries(context, ids);
+  const records = await Promise.all(
+    ids.map((id, i) => {
+      const entry = entries[i] === "" ? undefined : unpackIndexEntry(entries[i]!);
+      return entry?.inline === undefined ? getRecord(context, id) : toRecord(context, id, entry, []);
+    }),
+  );
+  return records.filter((record) => record !== undefined);
+}
 
 export async function recordsByAlias(context: StoreContext, alias: string): Promise<StoredRecord[]> {
   const ids = await context.redis.smembers(context.keys.alias(alias));

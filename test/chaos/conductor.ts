@@ -99,7 +99,7 @@ export class Conductor {
         return;
       case "sleep":
         if (!(await this.#strike(action.slot, "SIGSTOP", action.when))) {
-          note(false, "nobody was struck");
+          note(false, "no worker was hit");
           return;
         }
         await this.#for(action.forMs);

@@ -13,7 +13,7 @@ export interface By {
   run?: string;
   batch?: string;
   fence?: string;
-  /** Of a dead letter that goes: settle or purge. */
+  /** How a dead letter ends: settle or purge. */
   how?: string;
 }
 

@@ -268,7 +268,7 @@ const runEnd = (run: RunProgress): RunEnd => ({
 
 const logged = new WeakMap<World, number>();
 
-/** Requests since the last look: before somebody other than the fleet asks the upstreams. */
+/** Adds the requests since the last call to the history. */
 async function requestLog(world: World): Promise<void> {
   const since = logged.get(world) ?? 0;
   const entries = await world.simulator.log(since);

@@ -1,4 +1,4 @@
-/** A breaker through the eyes of whoever operates the mirror: sees it, asks the doctor, closes it. */
+/** A breaker as an operator uses it: sees it, asks the doctor, closes it. */
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { environmentOf } from "../../src/cli/commands/simulate.ts";
 import type { BreakerView } from "../../src/engine/api.ts";

@@ -41,7 +41,7 @@ describe("without REDIS_URL", () => {
 
   afterEach(() => simulator.close());
 
-  test("a run starts a Redis of its own, which commands share, reading ones find, and nobody leaves behind", async () => {
+  test("a run starts its own Redis, which commands share, reading commands find, and which ends when idle", async () => {
     const [one, other] = await Promise.all([
       uee(["run", "cve", "--json"], { env }),
       uee(["run", "cwe", "--json"], { env }),

@@ -151,7 +151,7 @@ describe("uee up", () => {
     await expect(ask(url, "/livez")).rejects.toThrow();
   });
 
-  test("takes another port where nobody named one and the usual one is in use", async () => {
+  test("takes another port where none was named and the usual one is in use", async () => {
     const first = startUee(["up", "--workers", "1"], { env: env() });
     const second = startUee(["up", "--workers", "1"], { env: env({ UEE_PREFIX: "other" }) });
     const urls = [await shownAt(first), await shownAt(second)];

@@ -25,6 +25,7 @@ inBrowser("the dashboard's page", ({ visit }) => {
       quota: ["WAITING_QUOTA", "Pause", "Stop"],
       backoff: ["WAITING_BACKOFF", "Pause", "Stop"],
       paused: ["PAUSED", "Resume", "Stop"],
+      silent: ["PAUSED", "Resume", "Stop"],
       terminated: ["TERMINATED", "Start", "Pause"],
     };
     for (const [name, [state, ...actions]] of Object.entries(states)) {
@@ -42,10 +43,13 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await provider(page, "paused")
       .getByText(/Error rate 15.2 %/)
       .waitFor();
+    expect(await provider(page, "silent").locator(".why").textContent()).toBe("No reason was given.");
     await provider(page, "quota")
       .getByText(/no permit/)
       .waitFor();
-    const progress = provider(page, "running").getByRole("progressbar");
+    const running = provider(page, "running");
+    await running.locator(".run-details").getByText("opened by anna: nightly check").waitFor();
+    const progress = running.getByRole("progressbar");
     expect(await progress.getAttribute("aria-valuenow")).toBe("68");
     expect(await progress.getAttribute("aria-valuetext")).toMatch(
       /8,120 of 12,000 records, 67 %.*records\/s.*left/,
@@ -61,6 +65,11 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await quiet.page.getByText("No dead letters", { exact: true }).waitFor();
     await provider(quiet.page, "cwe").getByText("Its dead letters are settled").waitFor();
     await provider(quiet.page, "cwe").getByText("Replays since").waitFor();
+    const lastRun = provider(quiet.page, "capec").locator(".last-run");
+    await lastRun.getByText("opened by anna: nightly check").waitFor();
+    await provider(quiet.page, "cve").getByRole("button", { name: "Runs and checkpoints of cve" }).click();
+    const runs = quiet.page.getByRole("region", { name: "Runs of cve" });
+    await runs.getByText("opened by anna: nightly check").first().waitFor();
     await examine(quiet.page, "quiet");
 
     const fresh = await visit(freshPaper());
@@ -119,6 +128,8 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await examine(page, "dialog-start");
     await page.keyboard.press("Escape");
     await page.getByRole("button", { name: "Resize" }).click();
+    await page.getByRole("spinbutton").fill("0");
+    await page.getByText("The pool takes a whole number from 1 to 4,096.").waitFor();
     await page.getByRole("spinbutton").fill("3");
     await page.getByText("3 permits will be asked back").waitFor();
     await page.getByRole("button", { name: "Shrink to 3" }).waitFor();

@@ -105,7 +105,7 @@ describe("Redis", () => {
 });
 
 describe("an upstream", () => {
-  test("has a name that nobody knows: DNS", () =>
+  test("has a name that DNS does not know", () =>
     only(
       { UEE_CVE_URL: "http://nvd.invalid/" },
       { check: "upstream cve", message: like(/^DNS: nvd\.invalid/) },
@@ -167,7 +167,7 @@ describe("the fleet", () => {
     await only({}, { check: "jobs", message: like("no live worker|no worker"), remedy: like("uee worker") });
   });
 
-  test("has a provider that somebody paused", async () => {
+  test("has a provider that an operator paused", async () => {
     await uee(["pause", "cwe", "--reason", "MITRE moves"], { env });
     await only(
       {},

@@ -1,6 +1,6 @@
 /**
  * Laws 1 and 2 over a Redis that is restored from an old backup: the next increment brings everything that changed since,
- * removed records do not come back to stay, and whoever followed the lost history is told instead of missing changes.
+ * removed records do not come back to stay, and a client that followed the lost history gets an error, not a gap.
  */
 import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 /**
- * Law 7 (none sent that must not be; probes count) and the promise that an open breaker costs nobody an attempt: an upstream
+ * Law 7 (none sent that must not be; probes count) and the promise that an open breaker costs no batch an attempt: an upstream
  * that fails for a while makes its provider wait, is left alone but for one request a time, and the run completes by itself
  * when the upstream is mended, with two real workers, one of them started while the breaker is open.
  */

@@ -1,6 +1,6 @@
 /**
  * All ten laws at once, over a fixed set of short hunts (test/chaos): real workers and a real Redis are
- * disturbed by a seed's plan, and what Redis did is judged law by law. `npm run chaos` hunts longer ones.
+ * disturbed by a seed's plan, and what Redis did is verified law by law. `npm run chaos` hunts longer ones.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

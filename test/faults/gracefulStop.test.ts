@@ -54,7 +54,7 @@ afterEach(async () => {
 const jobs = (): Promise<JobFacts[]> => jobFacts(uee.redis.commands, settings.prefix, "cve");
 const handedOff = async (): Promise<boolean> => (await jobs()).every(({ state }) => state !== "active");
 
-/** Tells the worker to stop, and judges what it leaves. */
+/** Tells the worker to stop, and checks what it leaves. */
 async function stopAndJudge(): Promise<void> {
   const toldAt = performance.now();
   worker.kill("SIGTERM");

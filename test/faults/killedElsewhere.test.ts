@@ -1,5 +1,5 @@
 /**
- * Law 1 (nothing lost): a worker that is killed on another machine, where nobody can look at its process, has its batches
+ * Law 1 (nothing lost): a worker that is killed on another machine, where its process cannot be seen, has its batches
  * run again within 20 s; and one that was stopped cleanly leaves nothing to wait for.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
@@ -90,7 +90,7 @@ test("the batch of a worker killed on another machine runs again within 20 s", a
   const [first] = begun(survivor);
   expect(first!.batch).toBe(begun(victim)[0]!.batch);
   expect(first!.at - killedAt).toBeLessThan(RERUN_MS);
-  // By its lock's end: nobody here could know that it is dead.
+  // By the end of its lock: from here its death cannot be seen.
   const dead = (await uee.engine.workers()).find(({ id }) => id === victim.id)!;
   expect(dead.health).not.toBe("dead");
   await completes(runId);

@@ -1,6 +1,6 @@
 /**
  * Law 8 and requirement 14: a provider whose records fail in numbers is paused and says why; it stays paused through
- * restarts and whoever would open a run; once its upstream is mended and a person resumes, it completes.
+ * restarts and requests for a run; once its upstream is mended and a person resumes, it completes.
  */
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { Queue, QueueEvents } from "bullmq";

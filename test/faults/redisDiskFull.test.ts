@@ -24,7 +24,7 @@ afterEach(async () => {
 const infoOf = async (admin: Redis, field: string): Promise<string> =>
   new RegExp(`^${field}:(\\S+)`, "m").exec(await admin.info())?.[1] ?? "";
 
-/** What can be read says what is wrong; a person's word cannot be kept and is not said to be. */
+/** Status reports the trouble; a pause cannot be stored and is not reported as stored. */
 async function whileItLasts(trouble: RegExp): Promise<void> {
   await run.everyoneKnows();
   const asked = run.requests();
@@ -39,7 +39,7 @@ test("a run in mid-run outlasts snapshots that fail", async () => {
   redis = await startRedis({ appendonly: true, args: ["--save", "3600 1000000"] });
   run = await startTroubledRun({ redis });
   const admin = redis.client();
-  // In the snapshot's place lies what it cannot replace, whoever the server runs as.
+  // A directory lies where the snapshot must go: no user can replace it.
   const inItsPlace = join(redis.dir, "dump.rdb");
   mkdirSync(join(inItsPlace, "x"), { recursive: true });
   await admin.bgsave();

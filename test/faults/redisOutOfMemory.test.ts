@@ -30,7 +30,7 @@ test("a run in mid-run outlasts a Redis out of memory", async () => {
 
   await admin.config("SET", "maxmemory", "0");
   await until(() => run.said("redis_well").length === run.workers.length);
-  // The person's word stands.
+  // The pause holds.
   expect(await machine()).toMatchObject({ state: "PAUSED", reason: "while it is full" });
   expect(run.requests()).toBe(asked);
   await uee.engine.resume("cve", { actor: "test" });

@@ -1,6 +1,6 @@
 /**
- * Law 1 (nothing lost) and law 4 (permits are never over-granted) over a Redis that becomes a replica in mid-run: of
- * nobody, for a while; and in a failover, behind an address that then leads to the new master. Nothing is fetched while
+ * Law 1 (nothing lost) and law 4 (permits are never over-granted) over a Redis that becomes a replica in mid-run: first of
+ * no master, for a while; then in a failover, behind an address that then leads to the new master. Nothing is fetched while
  * writes are refused, no attempt is spent, and work goes on by itself.
  */
 import { afterEach, expect, test } from "@jest/globals";

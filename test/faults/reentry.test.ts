@@ -79,7 +79,7 @@ describe("a batch that comes back to the process where its first copy still runs
       signal.addEventListener("abort", () => {
         told = (signal.reason as Error).message;
       });
-      // The first copy heeds nothing. The last one outlives a lock that nobody would renew.
+      // The first copy ignores its signal. The last one runs longer than a lock that is not renewed.
       if (execution > 1) return await sleep(LOCK_MS + 2_500);
       await new Promise<void>((resolve) => {
         letGo = resolve;
@@ -116,7 +116,7 @@ describe("a batch that comes back to the process where its first copy still runs
 test("a batch that has stalled a thousand times is as healthy as any", async () => {
   await engineOf(async () => undefined);
   const { runId } = await uee.engine.openRun({ provider: "idle", mode: "full" });
-  // Somebody takes it and is never heard of again.
+  // A worker takes the batch and never answers again.
   const dead = new Worker(queue().name, null, {
     connection: uee.redis.open("blocking"),
     prefix: queue().prefix,

@@ -37,7 +37,7 @@ let settings: EngineSettings;
 let oneLetter: RedisImage;
 let twoLetters: RedisImage;
 let openRun: RedisImage;
-/** Processes take their time to start: the next one does while this one is judged. */
+/** Processes take their time to start: the next one starts while this one is checked. */
 let next: Promise<Replayer>;
 
 beforeAll(async () => {
@@ -138,7 +138,7 @@ const kinds: [kind: string, image: () => RedisImage][] = [
   ["of an open run's batch", () => openRun],
 ];
 
-test.each(kinds)("a replay %s that nobody kills gives the letter one new job", async (kind, image) => {
+test.each(kinds)("a replay %s that is not killed gives the dead letter one new job", async (kind, image) => {
   // The first one teaches Redis the scripts, which takes a call more each.
   await image().restore();
   await replayIn(null);

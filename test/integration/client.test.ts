@@ -121,7 +121,7 @@ describe("connect", () => {
 });
 
 describe("a run", () => {
-  test("is worked on here while nobody else works, with progress, and its worker is gone afterwards", async () => {
+  test("is worked on in this process while no worker lives, with progress, and its worker is gone afterwards", async () => {
     const uee = await client();
     const run = await uee.run("cve", { mode: "full" });
     expect(run).toMatchObject({ provider: "cve", mode: "full", joined: false });
@@ -149,7 +149,7 @@ describe("a run", () => {
     expect((await uee.status()).workers.map(({ id }) => id)).toEqual([worker.id]);
   });
 
-  test("that is open is joined; a full one lets an open increment end first, though nobody works", async () => {
+  test("that is open is joined; a full one lets an open increment end first, though no worker lives", async () => {
     const uee = await client();
     await (await uee.run("cve")).wait();
     const increment = await uee.run("cve");
@@ -245,7 +245,7 @@ describe("the mirror", () => {
     await (await uee.run("cve")).wait();
     expect(await uee.records.get("cve-2025-10000")).toMatchObject({ record: { id: "CVE-2025-10000" } });
     expect(await uee.records.get("CVE-1999-0001")).toBeUndefined();
-    await expect(uee.records.get("v2e::nobody::cpe::x")).rejects.toMatchObject({ code: "VAL_URN" });
+    await expect(uee.records.get("v2e::unknown::cpe::x")).rejects.toMatchObject({ code: "VAL_URN" });
     const ids: string[] = [];
     for await (const { id } of uee.records.export("cve", {})) ids.push(id);
     expect(ids).toHaveLength(300);

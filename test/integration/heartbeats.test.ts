@@ -43,7 +43,7 @@ afterEach(async () => {
 const mine = async (): Promise<WorkerView> =>
   (await uee.engine.workers()).find(({ id }) => id === handle.id)!;
 
-/** The fleet's clock goes on by so much, as far as this worker's word is concerned. */
+/** Ages the worker's heartbeat by so much. */
 async function age(ms: number): Promise<void> {
   const keys = makeKeys(prefix);
   const { commands } = uee.redis;
@@ -74,7 +74,7 @@ describe("a worker", () => {
     expect((await uee.engine.status()).workers).toHaveLength(1);
   });
 
-  test("measures anew every 10 s, and then tells of the batch that it works on", async () => {
+  test("measures every 10 s, and then reports the batch that it works on", async () => {
     await uee.engine.openRun({ provider: "slow", mode: "full" });
     const { lastBeatAt } = await mine();
     await until(async () => (await mine()).vitals?.activeBatches === 1);

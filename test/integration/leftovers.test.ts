@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop());
 afterEach(() => uee?.close());
 
-test("what somebody who died left of a run that is over is cleaned by the next worker", async () => {
+test("what a dead process left of a closed run is cleaned by the next worker", async () => {
   const client = redis.client();
   uee = await openTestEngine(
     redis.url,
@@ -36,7 +36,7 @@ test("what somebody who died left of a run that is over is cleaned by the next w
     await client.sadd(keys.stagedNames, "slice/0");
     await client.set(keys.slice, "bytes");
   }
-  // Alpha's run closed a minute ago; beta's a moment ago, so whoever closed it may still be at it.
+  // Alpha's run closed a minute ago; beta's a moment ago, so the process that closed it may still be at work.
   const minuteAgo = new Date(Date.now() - 60_000).toISOString();
   await client.hset(left("alpha", old.runId).run, "endedAt", minuteAgo);
   await uee.engine.startWorker();

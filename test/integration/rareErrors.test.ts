@@ -71,7 +71,7 @@ test("a batch whose payload belongs into a staged slice", async () => {
   });
 });
 
-test("a run that nobody knows, and an export of what was never verified", async () => {
+test("an unknown run, and an export of what was never verified", async () => {
   await expect(uee.engine.runProgress("odd", "odd-none")).rejects.toMatchObject({
     code: "PROV_RUN_NOT_FOUND",
   });
@@ -151,7 +151,7 @@ test("a job that is handed out again while its first copy still works here", asy
   await until(() => begun === 1);
   const client = redis.client();
   const [lock] = await client.keys(`{rare${prefixes - 1}:odd}:odd:*:lock`);
-  // Nobody renews it; the stalled check puts the job back, and this worker takes it.
+  // The lock is not renewed; the stalled check puts the job back, and this worker takes it.
   await client.del(lock!);
   await until(async () => (await uee.engine.status()).providers[0]?.jobs.delayed === 1);
   letGo();

@@ -103,7 +103,7 @@ describeWithFakeClock("when Redis' clock goes back by an hour and forward again"
     const worker = await uee.engine.startWorker();
     const keys = makeKeys(`clock${count - 1}`);
     redis.setClock(-HOUR);
-    // The worker says nothing more: reading alone brings its word back to what one may hold.
+    // The worker sends nothing more: reading alone limits its heartbeat to the longest allowed.
     const [found] = await uee.engine.liveWorkers();
     expect(found?.id).toBe(worker.id);
     const [seconds] = await uee.redis.commands.time();

@@ -1,5 +1,5 @@
 /**
- * No credential of an upstream's address reaches Redis, its append-only file or a log, whatever becomes of the runs; and
+ * No credential of an upstream's address reaches Redis, its append-only file or a log, however the runs end; and
  * what older versions stored is dropped.
  */
 import { readdirSync, readFileSync } from "node:fs";
@@ -15,7 +15,7 @@ import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { openTestEngine, type TestEngine } from "../support/testEngine.ts";
 import { until } from "../support/until.ts";
 
-/** Of a form that no rule about forms could recognise. */
+/** A secret whose form no rule about forms could recognise. */
 const secrets = ["kermit-user", "p/ss%word-miss", "frog-value", "bare-gonzo"];
 const [user, password, value, bare] = secrets.map(encodeURIComponent);
 const basic = Buffer.from(`${secrets[0]}:${secrets[1]}`).toString("base64");

@@ -1,4 +1,4 @@
-/** Who opened a run and why stays with the run, whichever way it was opened and whoever moves the machine first. */
+/** Who opened a run and why stays with the run, whichever way it was opened and whichever process moves the machine first. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { Queue } from "bullmq";
 import { Governor } from "../../src/workers/governor.ts";

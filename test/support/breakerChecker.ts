@@ -1,5 +1,5 @@
 /**
- * Judges a history: what a breaker's transitions allowed, and what its upstream saw. Times are ms since the epoch of clocks
+ * Verifies a history: what a breaker's transitions allowed, and what its upstream saw. Times are ms since the epoch of clocks
  * that agree (one machine).
  */
 import type { BreakerTransition } from "../../src/breakers/report.ts";

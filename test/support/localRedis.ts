@@ -107,7 +107,7 @@ export function alive(pid: number): boolean {
     return false;
   }
   try {
-    // In a container without an init nobody waits for orphans: what is left of them is not alive.
+    // In a container without an init no process reaps orphans: what is left of them is not alive.
     return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
   } catch {
     return process.platform !== "linux";

@@ -1,5 +1,5 @@
 /**
- * Judges law 4 from the permit pool's log alone, after the fact: what was held at every moment, by every grant, release,
+ * Verifies law 4 from the permit pool's log alone, after the fact: what was held at every moment, by every grant, release,
  * expiry and change of size, whatever the pool itself counted.
  */
 export interface PermitEvent {
@@ -18,7 +18,7 @@ export interface PermitEvent {
 export interface PermitVerdict {
   violations: string[];
   grants: number;
-  /** Leases that ended because nobody renewed them in time, or that kept what was asked back. */
+  /** Leases that ended because they were not renewed in time, or because they kept what was asked back. */
   lapsed: number;
   /** The most that were held at one moment. */
   mostHeld: number;
@@ -108,7 +108,7 @@ export function checkPermitLog(events: PermitEvent[], bound: number): PermitVerd
       else if (held.weight !== event.weight) wrong(event, `${event.weight} of ${held.weight} end`);
       live.delete(event.lease);
       used -= held?.weight ?? 0;
-      // A lease counts until it ended, not until somebody noticed.
+      // A lease counts until it ended, not until its end was noticed.
       const endedAt = Math.min(event.at, Number(event.fields.get("d") ?? event.at));
       steps.push({ at: endedAt, held: -(held?.weight ?? 0) });
       if (event.event !== "release") lapsed++;

@@ -33,7 +33,7 @@ export interface TestRedis {
   readonly port: number;
   /** The same server's unix socket. */
   readonly socket: string;
-  /** Of the server that runs now. */
+  /** Process id of the server that runs now. */
   readonly pid: number;
   readonly dir: string;
   /** What the server printed. */
@@ -62,7 +62,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Test
       try {
         return await launch({ port, dir, socket, options });
       } catch (error) {
-        // Somebody else may have taken the port between our look and the server's bind.
+        // Another process may have taken the port since it was found free.
         if (attempt >= 5 || !String(error).includes("in use")) throw error;
         port = await freePort();
       }

@@ -7,10 +7,10 @@ const xmlProviders: ReadonlySet<string> = new Set(["cwe", "capec"]);
 
 const factsText = (facts: string[]): string => JSON.stringify(facts.sort());
 
-/** Of a record's `data` in the store. */
+/** The text of a record's `data` in the store. */
 export const storedText = (provider: string, data: unknown): string =>
   xmlProviders.has(provider) ? factsText(factsOfData(data)) : canonicalJson(data);
 
-/** Of an entry of the simulator's content. */
+/** The text of an entry of the simulator's content. */
 export const upstreamText = ({ data, xml }: { data?: unknown; xml?: string }): string =>
   xml === undefined ? canonicalJson(data) : factsText(factsOfNode(parseTree(xml)));

@@ -1,5 +1,5 @@
 /**
- * A full CVE run by real worker processes against a simulator, for tests that trouble its Redis in mid-run. It is judged at
+ * A full CVE run by real worker processes against a simulator, for tests that trouble its Redis in mid-run. It is verified at
  * its end: complete, the store equal to the simulator's content, no attempt spent, no dead letter, and the workers' logs
  * told each trouble once.
  */
@@ -23,9 +23,9 @@ export interface TroubledRun {
   requests(): number;
   /** Log lines of all workers with this event. */
   said(event: string): LogLine[];
-  /** Resolves when every worker has said that Redis is in trouble. */
+  /** Resolves when every worker has logged that Redis is in trouble or out of reach. */
   everyoneKnows(): Promise<void>;
-  /** Waits for the run's end and judges it. */
+  /** Waits for the run's end and verifies it. */
   end(): Promise<RunProgress>;
   close(): Promise<void>;
 }
@@ -95,7 +95,11 @@ export async function startTroubledRun(options: TroubledRunOptions): Promise<Tro
     requests: () => simulator.counts().requests.cve,
     said,
     everyoneKnows: () =>
-      until(() => workers.every(({ logs }) => logs.some(({ event }) => event === "redis_trouble"))),
+      until(() =>
+        workers.every(({ logs }) =>
+          logs.some(({ event }) => event === "redis_trouble" || event === "redis_lost"),
+        ),
+      ),
     async end() {
       uee = await openTestEngine(redis.url, settings);
       const signal = AbortSignal.timeout(withinMs);

@@ -21,7 +21,10 @@ let met = 0;
 const logger = plan.logs
   ? makeLogger({ destination: { write: (line) => process.stdout.write(`{"log":${line.trim()}}\n`) } })
   : silentLogger();
-const redis = await connectRedis({ url: plan.url });
+const redis = await connectRedis({
+  url: plan.url,
+  onState: (state) => logger.info({ event: `redis_${state}` }, `the connection to Redis is ${state}`),
+});
 const engine = await openEngine({
   settings: plan.settings,
   redis,

@@ -1,4 +1,4 @@
-/** One line of MONITOR, cut open only as far as somebody asks. */
+/** One line of MONITOR, parsed only as far as the caller asks. */
 
 export interface MonitorLine {
   /** ms, with fractions. */

@@ -18,7 +18,7 @@ export interface TapOptions {
   prefix: string;
   scripts: Map<string, string>;
   onEffect(at: number, effect: Effect): void;
-  /** The connection ended though nobody detached. */
+  /** The connection ended without a call of `detach`. */
   onLost(): void;
   /** Texts that must never pass; said with the command they came in. */
   secrets: readonly string[];

@@ -13,7 +13,7 @@ export interface Figures {
   toldToWait: number;
   /** Requests that came while the fleet knew that it had to wait. */
   whileTold: number;
-  /** Of the workers that were told to leave: from SIGTERM to the process's end, ms. */
+  /** For each worker that was told to stop: from SIGTERM to the end of its process, ms. */
   drains: number[];
   /** SIGKILL of a worker. */
   kills: number;

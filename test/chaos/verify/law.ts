@@ -69,7 +69,7 @@ export class Facts {
     return last && new Map(last.versions);
   }
 
-  /** The upstream said something untrue that nobody could tell from its answer alone. */
+  /** The upstream's answer was untrue in a way that no client can detect from that answer alone. */
   lied(p: string, from: number, to: number): boolean {
     return this.requests.some(
       ({ t, r }) => r.upstream === p && t >= from - 100 && t <= to && r.fault !== null && lies.test(r.fault),
@@ -81,7 +81,7 @@ export class Facts {
   }
 }
 
-/** Of the catalogue, what makes a well-formed answer that is not the truth. */
+/** The faults of the catalogue that give a well-formed answer with untrue content. */
 const lies =
   /stale-page|index-missing-domain|bad-record|bundle-missing|total-jitter|duplicate-record|empty-200|short-page/;
 

@@ -1,5 +1,5 @@
 /**
- * Law 2: no superseded attempt, closed run or process that slept overwrites or resurrects anything. Judged by the writes
+ * Law 2: no superseded attempt, closed run or process that slept overwrites or resurrects anything. Verified by the writes
  * themselves: in whose name each was made, and what it replaced.
  */
 import type { By } from "../history.ts";

@@ -56,7 +56,10 @@ export const permits: LawMaker = ({ model, events }, { breach, looked }) => {
           looked();
           if (!lease || lease.until <= nowUs || e.by.fence === "0") continue;
           if (lease.fence !== e.by.fence) {
-            breach(`${name} (fence ${lease.fence}) was given back by somebody with fence ${e.by.fence}`, t);
+            breach(
+              `${name} (fence ${lease.fence}) was released by another holder, with fence ${e.by.fence}`,
+              t,
+            );
           }
         }
       }

@@ -44,7 +44,7 @@ export const limits: LawMaker = ({ plan, facts, events }, { breach, looked }) =>
     }
   };
 
-  /** When somebody of the fleet knew of the wait: what its log says. */
+  /** When a worker of the fleet first knew of the wait, by its log. */
   const knownAt = (p: string, told: number, until: number): number | undefined =>
     events.find(
       (event) =>
@@ -61,7 +61,7 @@ export const limits: LawMaker = ({ plan, facts, events }, { breach, looked }) =>
       const told = t + r.answeredMs;
       const until = told + r.retryAfter * 1000 * plan.waitScale;
       const known = knownAt(p, told, until);
-      // Whoever got the answer died, or slept, with it: nobody else can know.
+      // The worker that received the answer died or was frozen, and the others could not know of it.
       if (known === undefined) continue;
       looked();
       for (const late of requests) {

@@ -71,7 +71,7 @@ export const personsWord: LawMaker = ({ model, facts, events }, { breach, looked
     },
 
     end() {
-      // Whoever was told that it is paused can rely on it: the transition was there by then.
+      // A client that was told "paused" can rely on it: the transition was stored by then.
       for (const event of events) {
         if (event.k !== "person" || event.a.what !== "pause" || event.a.outcome !== "acked") continue;
         looked();

@@ -76,7 +76,7 @@ export class Fleet {
     });
   }
 
-  /** Strikes now, or when the worker reaches the place. False when nobody was struck in time. */
+  /** Sends the signal now, or when the worker reaches the place. False when no worker was hit in time. */
   async strike(
     index: number,
     signal: "SIGKILL" | "SIGSTOP",
@@ -120,7 +120,7 @@ export class Fleet {
     slot.frozenAt = undefined;
   }
 
-  /** SIGTERM, timed; whoever does not leave in time is killed. False when there is nobody. */
+  /** SIGTERM, timed; a worker that does not end in time is killed. False when no worker runs in the slot. */
   async terminate(index: number, deadlineMs = 30_000): Promise<boolean> {
     const slot = this.#slots[index]!;
     const { child } = slot;
@@ -135,7 +135,7 @@ export class Fleet {
     return true;
   }
 
-  /** Everybody awake, nobody armed, everybody taking batches. */
+  /** Wakes and disarms all workers, and waits until all take batches. */
   async heal(timeoutMs: number): Promise<boolean> {
     for (const index of this.#slots.keys()) this.wake(index);
     const deadline = Date.now() + timeoutMs;

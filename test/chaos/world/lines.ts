@@ -42,7 +42,7 @@ export class Lines {
     this.#proxies[line]!.cut();
   }
 
-  /** Nobody reaches Redis until `open`. */
+  /** No client reaches Redis until `open`. */
   shut(): void {
     this.#gate = false;
     for (const [line, proxy] of this.#proxies.entries()) {

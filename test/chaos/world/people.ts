@@ -9,7 +9,7 @@ import type { RunMode } from "../../../src/providers/contract.ts";
 import { connectRedis, type RedisConnections } from "../../../src/redis/connect.ts";
 import type { HistoryWriter, PersonAct } from "../history.ts";
 
-/** Whoever gets no answer for so long goes away, and cannot tell what came of it. */
+/** A client that gets no answer for so long gives up and does not know the outcome. */
 const PATIENCE_MS = 6_000;
 
 /** Answers that mean: it was understood, and it cannot be now. */

@@ -1,4 +1,4 @@
-/** The upstreams of a hunt: the simulator as a process of its own, so that arrivals are timed by nobody else's work. */
+/** The upstreams of a hunt: the simulator in its own process, so that no other work delays the times of arrivals. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";

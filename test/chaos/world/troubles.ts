@@ -49,7 +49,7 @@ export class Troubles {
     return own;
   }
 
-  /** From here on everything is heard, and nobody has spoken yet. */
+  /** From here on everything is recorded; no client has sent a command yet. */
   async #listen(why: string): Promise<void> {
     const { tap, history, prefix, password } = this.#o;
     await tap.attach({ port: this.redis.port, password });

@@ -17,7 +17,7 @@ createInterface({ input: process.stdin })
   .on("line", (line) => {
     armed = JSON.parse(line).arm;
   })
-  // The hunt is gone: nobody would end us.
+  // The hunt is gone and cannot end this process.
   .on("close", () => process.exit(1));
 
 const told = new AbortController();

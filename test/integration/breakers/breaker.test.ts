@@ -49,7 +49,7 @@ describe("a breaker that is closed", () => {
     expect(await moves(a)).toEqual(["closed→open trip"]);
   });
 
-  test("begins to count anew at every good answer of anybody", async () => {
+  test("starts its count again at every good answer of any worker", async () => {
     for (let round = 0; round < 3; round++) {
       await fail(a, 4);
       await (await enter(b)).succeeded();
@@ -90,7 +90,7 @@ describe("a breaker that is closed", () => {
     });
   });
 
-  test("refuses nobody for coming in numbers: five hundred calls at once go through", async () => {
+  test("lets five hundred calls through at once", async () => {
     const calls = await Promise.all(Array.from({ length: 500 }, () => enter(a)));
     await Promise.all(calls.map((call) => call.succeeded()));
     await a.close();
@@ -235,7 +235,7 @@ describe("the probe", () => {
     expect((await a.store.view()).state).toBe("open");
   });
 
-  test("that is called off gives its token back at once, whoever still holds its answer", async () => {
+  test("that is cancelled returns its token at once, also while its answer is still held", async () => {
     const abort = new AbortController();
     await enter(b, { signal: abort.signal });
     abort.abort(new UeeError("SYS_SHUTDOWN"));
@@ -348,13 +348,13 @@ describe("a person", () => {
   });
 });
 
-describe("whoever moves it", () => {
+describe("the process that moves it", () => {
   test("is told once of each transition, with the wait that began", async () => {
     const told: BreakerTransition[] = [];
     const one = pod(server.client(), upstream, "pod-one", { onMoved: (move) => void told.push(move) });
     const two = pod(server.client(), upstream, "pod-two", {
       onMoved: () => {
-        throw new Error("a listener that fails harms nobody");
+        throw new Error("a listener that fails changes nothing");
       },
     });
     await fail(one, 5);

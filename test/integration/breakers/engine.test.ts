@@ -1,4 +1,4 @@
-/** The breakers as the engine has them: states that tell the truth, a person's word, listeners, figures. */
+/** The engine's breakers: their states, a reset by a person, listeners, figures. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import type { Redis } from "ioredis";
 import type { BreakerTransition } from "../../../src/engine/api.ts";
@@ -113,7 +113,7 @@ test("every process that listens is told of each transition once and in order, w
   ];
   const told: BreakerTransition[] = [];
   await watching.engine.onBreakerStateChange(() => {
-    throw new Error("a listener that fails keeps nobody from being told");
+    throw new Error("a listener that fails does not stop the others");
   });
   await watching.engine.onBreakerStateChange((transition) => told.push(transition));
   const stopped: BreakerTransition[] = [];

@@ -78,7 +78,7 @@ afterEach(async () => {
 
 test("when one pod's breaker opens, the others stop within a second, and one that starts then does not begin", async () => {
   const callers = await startCallers(2);
-  // The others' good answers come in between and begin the count anew: that the fifth failure follows takes some tries.
+  // Good answers of the others come in between and reset the count: five failures in a row take several tries.
   while ((await watcher.store.view()).state === "closed") {
     await redis.hset(keysOf(upstream).breaker, "failures", 4);
     await fail(watcher, 1);
@@ -141,7 +141,7 @@ test("a prober that was stopped past its lease wakes without harm: its answer cl
   await ageOpening(redis, upstream);
   await until(() => web.arrivals.length > 0);
   sleeper!.kill("SIGSTOP");
-  // Its answer lies in its socket while somebody else has taken over.
+  // Its answer lies in its socket while another worker has taken over.
   answer();
   await sleep(50);
   await ageProbe(redis, upstream);

@@ -10,7 +10,7 @@ let dashboard: TestDashboard;
 beforeAll(async () => {
   dashboard = await startDashboard({
     limits: { pollMs: 50 },
-    // Nobody listens there.
+    // No server listens there.
     engine: { providers: { cve: { url: "http://127.0.0.1:9/", rate: "unlimited" } } },
   });
 });

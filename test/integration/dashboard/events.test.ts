@@ -101,7 +101,7 @@ describe("a follower whose connection broke", () => {
     expect(second.of("reset")).toEqual([]);
   });
 
-  test("begins anew at another dashboard, or with an id that nobody gave", async () => {
+  test("starts from the beginning at another dashboard, or with an unknown id", async () => {
     const first = await follow();
     await settled(first);
     const other = await dashboard.another();

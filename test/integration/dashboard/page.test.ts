@@ -35,7 +35,7 @@ describe("the page's files", () => {
     expect([again.status, again.text]).toEqual([304, ""]);
   });
 
-  test("are compressed for those who take it, and kept for ever under their name", async () => {
+  test("are compressed for clients that accept it, and cached without end under their name", async () => {
     const plain = await dashboard.ask("/assets/page-ABC.js");
     expect([plain.status, plain.text]).toEqual([200, script]);
     expect(plain.headers["cache-control"]).toContain("immutable");

@@ -18,7 +18,7 @@ beforeAll(async () => {
   openCsrf = (await open.ask("/api/session")).json.csrfToken as string;
 });
 afterAll(async () => {
-  // Whatever was asked for above: nobody got anything moved.
+  // None of the requests above changed anything.
   for (const dashboard of [locked, open]) {
     expect((await dashboard.get("/api/transitions")).json).toEqual({ transitions: [] });
     expect((await dashboard.get("/api/permits")).json).toMatchObject({ configured: null });
@@ -307,10 +307,34 @@ describe("malformed", () => {
       400,
       "API_BAD_INPUT",
     ],
-    ["checkpoints of nobody", "GET", "/api/providers/nvd/checkpoints", undefined, {}, 404, "PROV_UNKNOWN"],
-    ["runs of nobody", "GET", "/api/runs?provider=nvd", undefined, {}, 404, "PROV_UNKNOWN"],
-    ["changes of nobody", "GET", "/api/changes?provider=nvd", undefined, {}, 404, "PROV_UNKNOWN"],
-    ["a URN that nobody has", "GET", "/api/records/v2e::nobody::cve::CVE-1", undefined, {}, 400, "VAL_URN"],
+    [
+      "checkpoints of an unknown provider",
+      "GET",
+      "/api/providers/nvd/checkpoints",
+      undefined,
+      {},
+      404,
+      "PROV_UNKNOWN",
+    ],
+    ["runs of an unknown provider", "GET", "/api/runs?provider=nvd", undefined, {}, 404, "PROV_UNKNOWN"],
+    [
+      "changes of an unknown provider",
+      "GET",
+      "/api/changes?provider=nvd",
+      undefined,
+      {},
+      404,
+      "PROV_UNKNOWN",
+    ],
+    [
+      "a URN of an unknown authority",
+      "GET",
+      "/api/records/v2e::unknown::cve::CVE-1",
+      undefined,
+      {},
+      400,
+      "VAL_URN",
+    ],
     ["a broken address", "GET", "/api/records/%E0%A4%A", undefined, {}, 400, "API_BAD_INPUT"],
     ["an endless name", "GET", `/api/records/${"x".repeat(1_500)}`, undefined, {}, 413, "API_TOO_LARGE"],
     ["another method", "PATCH", "/api/etl-tree", undefined, {}, 404, "API_NOT_FOUND"],

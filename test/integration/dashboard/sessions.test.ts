@@ -66,7 +66,7 @@ describe("a login", () => {
     const paused = await other.ask("/api/providers/cwe/pause", {
       method: "POST",
       body: { reason: "audit" },
-      headers: { cookie, "x-csrf-token": csrf, "x-actor": "somebody else" },
+      headers: { cookie, "x-csrf-token": csrf, "x-actor": "another name" },
     });
     expect(paused.status).toBe(202);
     expect(paused.json).toMatchObject({ machine: { state: "PAUSED", actor: "bo", reason: "audit" } });

@@ -147,7 +147,7 @@ describe("purged dead letters", () => {
     expect(dry).toMatchObject({ dryRun: true, done: 2, lost: { records: 2 } });
     expect(dry.sample).toHaveLength(2);
     expect(await mirror.letters.count()).toBe(2);
-    const report = await mirror.letters.purge({ ids: [letter!.id, "r-nobody"] });
+    const report = await mirror.letters.purge({ ids: [letter!.id, "r-unknown"] });
     expect(report).toMatchObject({ matched: 1, done: 1, skipped: { gone: 1 } });
     expect(report.lost).toEqual({ batches: 0, batchRecords: 0, records: 1, rawBytes: letter!.rawBytes });
     await expect(mirror.letters.show(letter!.id)).rejects.toMatchObject({ code: "API_NOT_FOUND" });
@@ -171,7 +171,7 @@ test("who did what to dead letters, and why, stands in the history", async () =>
   mirror.spoil(8);
   await mirror.uee.run("cve", "full");
   const [first] = await mirror.all();
-  await mirror.letters.replay({ code: "NONE_SUCH" }, { actor: "nobody" });
+  await mirror.letters.replay({ code: "NONE_SUCH" }, { actor: "ann" });
   await mirror.letters.accept({ ids: [first!.id] }, { actor: "ann", reason: "known" });
   await mirror.letters.purge({ provider: "cve", state: "dead" }, { actor: "bob", reason: "noise" });
   const lines = (await mirror.uee.engine.history({ limit: 100 })).filter(

@@ -82,11 +82,11 @@ describe("a provider whose dead letters reach their cap", () => {
     expect((await mirror.letters.stats()).rawBytes).toBe(3 * rawBytes);
   });
 
-  test("is paused by whoever looks next when the process that filled them died; once", async () => {
+  test("is paused once, by the next process that checks, when the one that filled them died", async () => {
     await start({ deadLetterLimit: 2 });
     mirror.spoil(0);
     await mirror.uee.run("cve");
-    // As a process leaves it that died between the burial and the pause.
+    // A process that died between marking the job dead and pausing leaves this.
     await redis.client().hset("{uee:cve}:letters:counts", "fullDue", "1");
     const worker = await mirror.uee.engine.startWorker();
     expect((await provider()).machine).toMatchObject({ state: "PAUSED" });

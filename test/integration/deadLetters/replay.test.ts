@@ -238,7 +238,7 @@ describe("a bad record", () => {
     expect(await mirror.uee.run("cve")).toMatchObject({ state: "complete" });
   });
 
-  test("that is still bad is the same dead letter, and a replay of it pauses nobody", async () => {
+  test("that is still bad is the same dead letter, and its replay pauses no provider", async () => {
     const [before] = await mirror.all();
     const { runs } = await mirror.letters.replay({});
     expect(await mirror.see(runs[0]!.runId)).toMatchObject({ state: "incomplete", deadLettered: 0 });

@@ -30,7 +30,7 @@ afterAll(async () => {
   await redis.stop();
 });
 
-/** Failed jobs of bad records, with their bytes, as runs leave them; nobody has written any letter. */
+/** Failed jobs of bad records, with their bytes, as runs leave them, before any dead letter is written. */
 async function fail(count: number): Promise<void> {
   const keys = makeKeys("uee").provider("cve");
   const client = redis.client();

@@ -135,7 +135,7 @@ describe("the sweeper", () => {
     expect(await mirror.letters.stats()).toMatchObject({ byState: { dead: BAD, replaying: 0 } });
   });
 
-  test("leaves a letter whose failed job somebody removed: it can be replayed all the same", async () => {
+  test("leaves a dead letter whose failed job was removed by hand: it can be replayed all the same", async () => {
     const [letter] = await mirror.all();
     await queue.remove(letter!.jobId!);
     expect(await repairs()).toEqual(["its failed job was removed by hand: the dead letter stays"]);
@@ -185,7 +185,7 @@ describe("the sweeper", () => {
     await repairs();
     const [stalled] = (await mirror.all()).filter(({ runId }) => runId === "gone");
     expect(stalled).toMatchObject({ class: "stalled", kind: "batch", size: 5 });
-    // Neither its run nor its plan is there: nobody knows what to do again.
+    // Its run and its plan are gone: what to do is not known any more.
     expect(await mirror.letters.replay({ ids: [stalled!.id] })).toMatchObject({
       done: 0,
       skipped: { planless: 1 },

@@ -46,7 +46,7 @@ function isHeld(states: ProviderState[]): boolean {
 }
 
 describe("the macro machine", () => {
-  test("goes ORCHESTRATING with the first run, STABILIZING while anyone is held up, and back when nobody is", async () => {
+  test("goes ORCHESTRATING with the first run, STABILIZING while any provider waits, and back when none does", async () => {
     const keys = freshKeys();
     const [cve, cwe] = [providerStore(redis, keys, "cve"), providerStore(redis, keys, "cwe")];
     const pump = makePump(keys);

@@ -97,7 +97,7 @@ class Model<State extends string, Event extends string> {
     }
     const asksFor = (waitMs ?? 0) > 0;
     if (moved > 0) this.waits = asksFor;
-    // With no provider known nobody is held up: the macro machine never stays where somebody is.
+    // Without a known provider none waits: the macro machine never stays in STABILIZING.
     if (moved > 0 && state === "STABILIZING") {
       state = "ORCHESTRATING" as State;
       moved++;

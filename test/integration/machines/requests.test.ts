@@ -142,7 +142,7 @@ describe("a request to a provider's machine", () => {
     expect(right.kind).toBe("moved");
   });
 
-  test("that lost the race for what it read is judged anew on what is there now", async () => {
+  test("that lost the race for what it read is decided again on what is there now", async () => {
     const store = providerStore(redis);
     await store.request("open_run", { actor: engine });
     let judged = 0;

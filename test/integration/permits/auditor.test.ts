@@ -16,7 +16,7 @@ test("drift of the permit pool is mended by whichever pod audits first, counted,
   const keys = makeKeys("audited");
   const pool = testPool(redis, { size: 3 });
   await pool.acquire({ lease: "held", provider: "cve" });
-  // A lease whose facts nobody can read.
+  // A lease whose facts cannot be read.
   await redis.hset(pool.keys.leases, "broken", "nonsense");
   const auditor = (actor: string) => new PermitAuditor({ redis, keys, pool, actor, logger: silentLogger() });
   const first = await Promise.all([auditor("one").runOnce(), auditor("two").runOnce()]);

@@ -1,6 +1,6 @@
 /**
- * Permit time among providers that all want more, and how long waiters wait; judged from the pool's log by Redis' clock.
- * Holds are short, so that a share settles in seconds; what is judged are proportions and the documented bound.
+ * Permit time among providers that all want more, and how long waiters wait; verified from the pool's log by Redis' clock.
+ * Holds are short, so that a share settles in seconds; what is verified are proportions and the documented bound.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";

@@ -1,6 +1,6 @@
 /**
  * Law 4 over real processes, some of which are killed and some of which sleep longer than their lease, while the pool is
- * resized: judged afterwards, once from the pool's log and once from what the processes say they did, on one clock.
+ * resized: verified afterwards, once from the pool's log and once from what the processes report, on one clock.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

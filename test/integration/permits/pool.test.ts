@@ -48,17 +48,17 @@ describe("holding permits", () => {
     expect((await pool.verdict()).violations).toEqual([]);
   });
 
-  test("what is given back without waiting is free at once for whoever asks next, in one step or by itself", async () => {
+  test("a permit that is given back without waiting is free at once for the next request, in one step or by itself", async () => {
     const pool = testPool(redis, { size: 1, waiterMs: 60_000 });
     // A script that Redis does not know yet is sent twice, and what was sent meanwhile overtakes it.
-    await pool.release({ lease: "nobody's" });
+    await pool.release({ lease: "unknown" });
     const first = await granted(pool, { lease: "a", provider: "cve" });
     pool.giveBack(first);
     const second = await granted(pool, { lease: "b", provider: "cve" });
     expect(second.fence).toBeGreaterThan(first.fence);
     pool.giveBack(second);
     const third = await granted(pool, { lease: "c", provider: "cwe" });
-    // Whoever waits goes first, also before the one who gives back and asks.
+    // A waiter goes first, also before the holder that gives back and asks again.
     await refused(pool, { lease: "d", provider: "capec" });
     pool.giveBack(third);
     await refused(pool, { lease: "e", provider: "cwe" });
@@ -161,7 +161,7 @@ describe("waiting for permits", () => {
     pool.close();
   });
 
-  test("a waiter that comes again within its time is still before those who came later", async () => {
+  test("a waiter that asks again within its time is still before those that came later", async () => {
     const pool = testPool(redis, { size: 1, waiterMs: 60_000 });
     const first = await granted(pool, { lease: "a", provider: "cve" });
     await refused(pool, { lease: "b1", provider: "cve", waiter: "worker b" });

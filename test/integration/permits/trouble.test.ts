@@ -40,7 +40,7 @@ describe("a Redis that restarted", () => {
     await granted(pool, { lease: "a", provider: "cve" });
     const [seconds, micros] = await redis.time();
     await redis.set("uee:clean-stop", String(Number(seconds) * 1e6 + Number(micros)));
-    // Uptime is in whole seconds: the new start is judged up to one second later than it was.
+    // Uptime is in whole seconds: the new start is taken for up to one second later than it was.
     await server.restart();
     await back(redis);
     await granted(pool, { lease: "b", provider: "cve" });

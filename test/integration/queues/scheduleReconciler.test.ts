@@ -113,7 +113,7 @@ describe("every schedule has exactly one next run, at the time that it had,", ()
     expect(await keep(twoHourly, nightly)).toEqual([]);
   });
 
-  test("after somebody removed the schedulers", async () => {
+  test("after the schedulers were removed", async () => {
     await queue.removeJobScheduler(id);
     await queue.removeJobScheduler(cronId);
     expect(await keep(twoHourly, nightly)).toEqual([
@@ -140,7 +140,7 @@ describe("every schedule has exactly one next run, at the time that it had,", ()
     await expectBoth();
   });
 
-  test("after somebody else changed the scheduler", async () => {
+  test("after another client changed the scheduler", async () => {
     await queue.upsertJobScheduler(id, { every: 1_000 }, { name: "run", data: { provider: "cve" } });
     expect(await keep(twoHourly, nightly)).toContainEqual({ schedule: id, repair: "changed" });
     await expectOneNextRun(id);
@@ -207,7 +207,7 @@ describe("when the configuration changes", () => {
     expect(await keep({ ...twoHourly, schedule: "off" })).toEqual([]);
   });
 
-  test("off removes a slot that was due already and that nobody has taken", async () => {
+  test("off removes a slot that was due and that no worker has taken", async () => {
     await keep(twoHourly);
     await ageSchedule(redis, queue, id, Date.now() - HOUR);
     const job = await queue.getJob((await slotsOf(queue, id))[0]!);

@@ -215,7 +215,7 @@ describe("a commit", () => {
     expect((await feed.read(undefined, 5000)).entries).toHaveLength(1001);
   });
 
-  test("of writers that race for the same records ends with the latest fetch, whoever comes last", async () => {
+  test("of writers that race for the same records ends with the latest fetch, in any order", async () => {
     const { records, begin, feed } = openStore(redis);
     const attempt = await begin("r1");
     const ids = Array.from({ length: 100 }, (_, i) => `CVE-${i}`);
@@ -240,7 +240,7 @@ describe("a commit", () => {
     }
   });
 
-  describe("with another hand between reading and writing", () => {
+  describe("with another writer between reading and writing", () => {
     /** A store whose first read of the index is followed at once by what the other hand does. */
     function meddled(keys: ReturnType<typeof openStore>["keys"], hand: () => Promise<unknown>) {
       const client = server.client();
@@ -259,7 +259,7 @@ describe("a commit", () => {
       return openStoreOn(client, keys);
     }
 
-    test("judges a changed record anew: the hand was newer", async () => {
+    test("compares a changed record again: the other writer was newer", async () => {
       const { records, begin, keys } = openStore(redis);
       const attempt = await begin("r1");
       await records.commit(attempt, [incoming("CVE-1", { v: 1 }, { fetchedAt: 1 })], fetchOrder);
@@ -271,7 +271,7 @@ describe("a commit", () => {
       expect((await records.get("CVE-1"))?.data.v).toBe(3);
     });
 
-    test("judges an unchanged record anew: the hand was older", async () => {
+    test("compares an unchanged record again: the other writer was older", async () => {
       const { records, begin, keys, counters } = openStore(redis);
       await records.commit(await begin("r1"), [incoming("CVE-1", { v: "A" }, { fetchedAt: 1 })], fetchOrder);
       const attempt = await begin("r2");
@@ -350,7 +350,7 @@ describe("a commit", () => {
     expect((await records.get("CVE-3"))?.data).toEqual(changed[0]!.data);
   });
 
-  test("after a change of the digest algorithm rewrites no content and tells nobody", async () => {
+  test("after a change of the digest algorithm rewrites no content and adds no change", async () => {
     const { records, begin, feed, keys, counters } = openStore(redis);
     const data = { text: LARGE, n: 1 };
     await records.commit(await begin("r1"), [incoming("CVE-1", data), incoming("CVE-2", data)], latestWins);

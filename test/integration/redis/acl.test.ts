@@ -96,7 +96,7 @@ describe("the ACL user of the documentation", () => {
     for (const [index, command] of commands.entries()) {
       const arity = Math.abs(info[index]?.[1] ?? 2);
       const args = Array.from({ length: Math.max(arity - 1, 1) }, () => "{uee:cve}:x");
-      // Of the commands that take no key the arguments do not matter; the answer is about the right to run it.
+      // The arguments of commands without keys do not matter: the answer is about the right to run the command.
       const answer = await admin
         .call("ACL", ["DRYRUN", "uee", command, ...(arity === 1 ? [] : args)])
         .then(String, (error: Error) => error.message);

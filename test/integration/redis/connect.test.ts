@@ -45,7 +45,7 @@ describe("connecting to Redis", () => {
     expect(error.message).not.toContain("hunter2");
   });
 
-  test("where nobody listens it gives up when its time is over and names the address", async () => {
+  test("where no server listens it gives up when its time is over and names the address", async () => {
     const error = await failure(connectRedis({ url: "redis://127.0.0.1:1", timeoutMs: 300 }));
     expect(error.code).toBe("SYS_REDIS_UNREACHABLE");
     expect(error.message).toContain("redis://127.0.0.1:1");

@@ -62,7 +62,7 @@ describe("the local Redis server", () => {
     expect(alive(pid)).toBe(false);
   });
 
-  test("stops cleanly when nobody has been connected for its idle time, and nothing is left running", async () => {
+  test("stops cleanly when no client was connected for its idle time, and nothing is left running", async () => {
     const redis = store.client(await store.open({ idleMs: 150 }));
     await redis.set("kept", "1");
     const pids = [store.supervisorPid!, store.serverPid!];
@@ -156,7 +156,7 @@ describe("the local Redis server", () => {
     expect(existsSync(join(store.dataDir, "redis"))).toBe(false);
   });
 
-  test("is stopped for good when asked, whoever is connected, and asking twice does no harm", async () => {
+  test("is stopped for good when asked, with clients connected, and asking twice does no harm", async () => {
     const redis = store.client(await store.open());
     await redis.ping();
     const pids = [store.supervisorPid!, store.serverPid!];

@@ -86,7 +86,7 @@ describe("a data directory", () => {
     expect(served([await client(), await client(hostname), await client()])).toEqual(oneServer);
   });
 
-  withNamespaces("is served by one server to a container and its host, whoever comes first", async () => {
+  withNamespaces("is served by one server to a container and its host, in either order", async () => {
     expect(served([await client(container), await client(), await client(container)])).toEqual(oneServer);
   });
 

@@ -261,7 +261,7 @@ describe("The simulator's size", () => {
     }
   });
 
-  test("an unknown address is not found and belongs to nobody", async () => {
+  test("an unknown address is not found and counts for no upstream", async () => {
     const simulator = await startSimulator({ cves: 5 });
     try {
       expect((await exchange(`${simulator.url}/nothing`)).status).toBe(404);

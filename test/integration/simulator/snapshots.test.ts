@@ -130,7 +130,7 @@ describe("The snapshot feeds, simulated", () => {
     }
   });
 
-  test("gzip is sent to those who ask", async () => {
+  test("gzip is sent to clients that ask for it", async () => {
     const own = await startSimulator({ cves: 50 });
     try {
       const plain = await exchange(own.urls.capec);

@@ -1,5 +1,5 @@
 /**
- * The server's door: notes when each request arrives and does nothing else, in a process of its own so that nothing delays
+ * The server's entry: notes when each request arrives and does nothing else, in a process of its own so that nothing delays
  * the note. Prints its port, then one line of ms per arrival.
  */
 import { createServer } from "node:http";

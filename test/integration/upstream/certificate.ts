@@ -1,4 +1,4 @@
-/** A self-signed certificate for 127.0.0.1 that nobody trusts, with its key; made for these tests alone. */
+/** A self-signed certificate for 127.0.0.1 that no client trusts, with its key; made for these tests alone. */
 export const cert = `-----BEGIN CERTIFICATE-----
 MIIBjTCCATSgAwIBAgIUPdRnZopCm6l9maA6NhPuJv6MibUwCgYIKoZIzj0EAwIw
 EzERMA8GA1UEAwwIdWVlLXRlc3QwIBcNMjYxMTIzMTcwMzM4WhgPMjEyNjEwMzAx

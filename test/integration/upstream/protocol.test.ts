@@ -115,7 +115,7 @@ describe("an upstream that tells us to wait", () => {
 });
 
 describe("a configuration error", () => {
-  test("makes nobody wait and keeps the key out of what it shows", async () => {
+  test("makes no batch wait and keeps the key out of what it shows", async () => {
     upstream = testUpstream(redis, { headers: { apiKey: "0000-secret" } });
     web.answer = (request, response) =>
       response.writeHead(404, { message: `Invalid apiKey ${request.headers.apikey}` }).end();
@@ -192,7 +192,7 @@ describe("a redirect", () => {
 });
 
 describe("a certificate", () => {
-  test("that nobody vouches for is PROV_TLS, a matter of configuration, and no request", async () => {
+  test("that no authority signed is PROV_TLS, a matter of configuration, and no request", async () => {
     const secure = await startServer(
       (_request, response) => response.end("{}"),
       (listener) => createSecureServer({ key, cert }, listener),

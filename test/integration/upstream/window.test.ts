@@ -1,6 +1,6 @@
 /**
- * Law 7 at the server's door: a fleet of real processes, some of which are killed and some of which sleep at random
- * moments, and a Redis that is killed in between. Whether any window held too many requests is judged afterwards.
+ * Law 7 as the server sees it: a fleet of real processes, some of which are killed and some of which sleep at random
+ * moments, and a Redis that is killed in between. Whether any window held too many requests is verified afterwards.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";

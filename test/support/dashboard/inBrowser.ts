@@ -56,7 +56,7 @@ export function inBrowser(name: string, tests: (visits: Visits) => void): void {
   });
 }
 
-/** In both sizes and both themes, without loading anew: a picture, nothing too wide, nothing serious for axe-core. */
+/** In both sizes and both themes, without loading again: a picture, nothing too wide, nothing serious for axe-core. */
 export async function examine(page: Page, name: string): Promise<void> {
   for (const size of Object.keys(sizes) as Size[]) {
     await page.setViewportSize(sizes[size]);

@@ -40,7 +40,7 @@ export const paperRun = (provider: string, now: number, over: Partial<RunProgres
   endedAt: null,
   durationMs: 73_000,
   actor: "anna",
-  reason: null,
+  reason: "nightly check",
   checkpoint: "v2e::nvd::cve::CVE-2021-44228",
   note: null,
   watermark: null,

@@ -210,6 +210,12 @@ export function everyStatePaper(): Paper {
       paperProvider("quota", quota, now),
       waiting("backoff", now),
       paused("paused", now),
+      // Its run waited for a breaker when a person paused it without a reason.
+      paperProvider("silent", paperMachine("PAUSED", now, { actor: "anna" }), now, {
+        openRun: paperRun("silent", now, {
+          waiting: { reason: "The breaker is open.", until: iso(now + 60_000) },
+        }),
+      }),
       paperProvider("terminated", paperMachine("TERMINATED", now), now),
     ],
     now,

@@ -38,7 +38,7 @@ describe("a closed circuit", () => {
     expect(circuit.state).toBe("closed");
   });
 
-  test("counts failures in a row: a success begins anew", async () => {
+  test("counts failures in a row: a success starts the count again", async () => {
     const circuit = make("cve", "closed", 30_000);
     for (let i = 0; i < 4; i++) await begin(circuit).failed(error);
     await begin(circuit).succeeded();
@@ -47,7 +47,7 @@ describe("a closed circuit", () => {
     expect(circuit.failures).toBe(1);
   });
 
-  test("refuses nobody for being many: hundreds of calls at once, and none that was left unsettled holds a place", () => {
+  test("lets hundreds of calls through at once, and an unsettled call holds no place", () => {
     const circuit = make("cve", "closed", 30_000);
     for (let i = 0; i < 2_000; i++) expect(circuit.begin()).toBeDefined();
     expect(circuit.state).toBe("closed");
@@ -81,7 +81,7 @@ describe("a half-open circuit", () => {
     expect(circuit.begin()).toBeUndefined();
   });
 
-  test("is not closed by a call of the phase before: that settles on a circuit nobody looks at", async () => {
+  test("is not closed by a call of the phase before: that settles on the old circuit", async () => {
     const before = make("cve", "closed", 30_000);
     const straggler = begin(before);
     const failing = begin(before);

@@ -27,8 +27,8 @@ export const permits: Doctored[] = [
     },
   },
   {
-    // Given back by somebody who does not own it.
-    how: "somebody gives back what is another's",
+    // Given back by a holder that does not own it.
+    how: "a holder gives back another's permit",
     doctor: (events) => {
       effect(events, "lease-end").e.by!.fence = "77";
     },
@@ -67,9 +67,9 @@ export const accounted: Doctored[] = [
       final(events, "capec").runs[runOf("capec")]!.statuses.b2 = "d1";
     },
   },
-  // Cancelled, and nobody had stopped the run.
+  // Cancelled, though no person had stopped the run.
   {
-    how: "a batch is cancelled by nobody",
+    how: "a batch is cancelled though no person stopped its run",
     doctor: (events) => {
       final(events).runs[runOf("cve")]!.statuses.b1 = "x1";
     },
@@ -96,7 +96,7 @@ export const accounted: Doctored[] = [
     },
   },
   {
-    how: "a dead letter is purged by nobody",
+    how: "a dead letter is purged though no person asked",
     doctor: (events) => {
       const { at, t } = effect(events, "open", (o) => o.run === null);
       const by = { script: "dropDeadLetter", how: "purge" };
@@ -314,8 +314,8 @@ export const enough: Doctored[] = [
     doctor: (events) => void events.push({ t: BEGUN, k: "blind", why: "lost" }),
   },
   {
-    // Kills were planned, and nobody died.
-    how: "nobody died",
+    // Kills were planned, and no worker died.
+    how: "no worker died",
     doctor: (events) => {
       const begin = events[0] as Extract<HistoryEvent, { k: "begin" }>;
       begin.plan.actions.push({ atMs: 1, do: "kill", slot: 0, when: "now" });

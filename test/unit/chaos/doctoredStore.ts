@@ -158,8 +158,8 @@ export const checkpoints: Doctored[] = [
     },
   },
   {
-    // The watermark moves by somebody else's hand.
-    how: "the watermark is moved by somebody's hand",
+    // The watermark is moved by a writer other than the run.
+    how: "the watermark is moved by another writer",
     doctor: (events) => {
       effect(events, "meta", isCve).e.by = null;
     },

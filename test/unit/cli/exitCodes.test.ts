@@ -58,7 +58,7 @@ describe("signals", () => {
     expect(interrupts.caught).toBe("SIGINT");
   });
 
-  test("after release nobody listens any more", () => {
+  test("after release no listener is left", () => {
     const source = new EventEmitter();
     const interrupts = watchSignals(source, () => {});
     interrupts.release();

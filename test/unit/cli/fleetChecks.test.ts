@@ -61,7 +61,7 @@ describe("the fleet", () => {
     expect(found).toMatchObject({ verdict: "note", message: "2 workers alive, of versions 0.1.0 and 0.2.0" });
   });
 
-  test("that somebody paused says who, why and what to do", () => {
+  test("that an operator paused says who, why and what to do", () => {
     const [, found] = check(cve({ ...fresh, machine: paused }));
     expect(found).toMatchObject({
       verdict: "problem",

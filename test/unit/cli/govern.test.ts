@@ -185,7 +185,7 @@ describe("uee permits", () => {
     expect(json.json()).toEqual(pool);
   });
 
-  test("show: a pool that nobody has used has no size yet, and one after a restart says how long it holds back", async () => {
+  test("show: a pool that was never used has no size yet, and one after a restart says how long it holds back", async () => {
     const fresh = fakeCli(withPermits({ show: async () => ({ ...pool, configured: null }) }));
     expect(await fresh.run("permits", "show")).toBe(0);
     expect(fresh.stdout.text).toContain("The pool has not been used yet");

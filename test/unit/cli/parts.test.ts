@@ -72,7 +72,7 @@ describe("settings of the engine", () => {
     ).toEqual({ permits: 3, errorRate: 0.25, errorMinimum: 50, bufferRecords: 4_000 });
   });
 
-  test("the NVD key goes to cve and to nobody else", () => {
+  test("the NVD key goes to cve alone", () => {
     const { providers } = engineSettings(
       config({ NVD_API_KEY: "0aa0aa00-1111-2222-3333-444444444444", UEE_CWE_RATE: "1/5s" }),
     );

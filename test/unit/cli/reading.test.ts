@@ -168,7 +168,7 @@ describe("uee export", () => {
     expect(made).toBeLessThan(1_000);
   });
 
-  test("an interrupted export ends with 130, so that nobody takes it for complete", async () => {
+  test("an interrupted export ends with 130 and is not taken for complete", async () => {
     const cli = fakeCli(
       withRecords({
         async *export(_provider, { signal }) {

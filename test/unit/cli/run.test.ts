@@ -195,7 +195,7 @@ describe("uee run", () => {
       ]);
     });
 
-    test("that somebody resumes meanwhile still has what the refusal said", async () => {
+    test("that an operator resumes meanwhile still has what the refusal said", async () => {
       const cli = fakeCli(fakeEngine({ ...refusing, status: statusOf(machineStatus("ACQUIRING"), openRun) }));
       expect(await cli.run("run", "cve", "--json")).toBe(1);
       expect(runsOf(cli)[0]!.error).toEqual({ ...reason, message: "cve is paused" });
@@ -231,7 +231,7 @@ describe("uee run", () => {
     });
   });
 
-  test("a run that somebody stops ends the wait with 1", async () => {
+  test("a run that an operator stops ends the wait with 1", async () => {
     const error = { code: "PROV_STOPPED", message: "stopped by ann@desk", remedy: "Run it again." };
     const cli = fakeCli(fakeEngine({ waitForRun: async () => closed("cve", { state: "stopped", error }) }));
     expect(await cli.run("run", "cve", "--wait")).toBe(1);

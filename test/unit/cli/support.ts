@@ -92,7 +92,7 @@ export const machineStatus = (state: string, over: Partial<MachineStatus> = {}):
   ...over,
 });
 
-/** Ten minutes ago, by somebody with a reason. */
+/** Ten minutes ago, by a person with a reason. */
 export const paused = machineStatus("PAUSED", { reason: "NVD moves house", actor: "ann@desk" });
 
 export function providerStatus(provider: string, over: Partial<ProviderStatus> = {}): ProviderStatus {

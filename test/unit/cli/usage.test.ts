@@ -32,14 +32,14 @@ describe("wrong usage ends with 2 and says what would be right", () => {
     ["a date that is none", ["export", "cve", "--since", "yesterday"], /VAL_DATE: 'yesterday' is not a date/],
     ["a group without subcommand", ["dlq"], /Usage: uee dlq/],
     ["a misspelled subcommand", ["dlq", "lst"], /Did you mean list\?/],
-    ["nobody to pause", ["pause"], /Missing required argument 'provider'/],
+    ["no provider to pause", ["pause"], /Missing required argument 'provider'/],
     ["an empty reason", ["pause", "cve", "--reason", " "], /--reason takes 1 to 500 characters, not 0/],
     ["a reason too long", ["stop", "cve", "--reason", "x".repeat(501)], /not 501/],
     ["permits without subcommand", ["permits"], /Usage: uee permits/],
     ["a pool of none", ["permits", "resize", "0"], /The size is '0'; it takes a whole number from 1 to 4096/],
     ["a pool too large", ["permits", "resize", "4097"], /whole number from 1 to 4096/],
     ["all, where one is meant", ["export", "all"], /takes one provider at a time: cve, cwe, capec, attack/],
-    ["a history of nobody", ["history", "nvd"], /no provider 'nvd'/],
+    ["a history of an unknown provider", ["history", "nvd"], /no provider 'nvd'/],
     ["a number of workers that is none", ["up", "--workers", "x"], /--workers is 'x'/],
   ])("%s", async (_what, argv, message) => {
     const { code, said, stdout, opened } = await usage(...argv);

@@ -59,7 +59,7 @@ describe("what Node throws is named", () => {
     ["a folder opened as a file", "SYS_DISK", () => readFile(dir)],
     ["a full disk", "SYS_DISK_FULL", () => Promise.reject(coded("ENOSPC", "write"))],
     ["a spent quota", "SYS_DISK_FULL", () => Promise.reject(coded("EDQUOT", "write"))],
-    ["a file of somebody else's", "SYS_FILE_DENIED", () => Promise.reject(coded("EACCES", "open"))],
+    ["a file of another user", "SYS_FILE_DENIED", () => Promise.reject(coded("EACCES", "open"))],
     ["a disk that is read-only", "SYS_FILE_DENIED", () => Promise.reject(coded("EROFS", "mkdir"))],
     ["too many open files", "SYS_FILES_EXHAUSTED", () => Promise.reject(coded("EMFILE", "open"))],
     ["a port in use", "API_CANNOT_LISTEN", taken],

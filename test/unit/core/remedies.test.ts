@@ -1,4 +1,4 @@
-/** A remedy stands under what has ended: a failed run, a dead letter, a command. It must not promise what nobody does. */
+/** A remedy stands under what has ended: a failed run, a dead letter, a command. It must not promise what nothing does. */
 import { describe, expect, test } from "@jest/globals";
 import { errorCatalog } from "../../../src/core/errorCatalog.ts";
 

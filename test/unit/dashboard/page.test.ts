@@ -95,7 +95,7 @@ describe("events", () => {
     expect(applyEvent(fleet, "pulse", pulse(8, "ok")).trouble).toBeNull();
   });
 
-  test("tell nobody twice in one turn", () => {
+  test("tell each listener once in one turn", () => {
     const due: (() => void)[] = [];
     const store = createStore(0, (work) => due.push(work));
     let told = 0;

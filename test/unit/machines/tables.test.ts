@@ -94,7 +94,7 @@ describe("the tables", () => {
     expect(movesOf(macroMachine).filter(({ again }) => again)).toEqual([]);
   });
 
-  test("let nobody but a person out of PAUSED", () => {
+  test("leave PAUSED only when a person asks", () => {
     const ways = movesOf(providerMachine).filter(({ from }) => from === "PAUSED");
     expect(ways.map(({ event }) => event).sort()).toEqual(["resume", "stop"]);
     for (const { by } of ways) expect(by).toBe("person");
@@ -131,7 +131,7 @@ describe("the tables", () => {
       events: { push: "" },
     } as const;
     const why = "For the sake of the compiler.";
-    // Judged by `npm run check`: an expected error that does not come is one.
+    // Verified by `npm run check`: an expected error that does not come is one.
     // @ts-expect-error there is no state `ajar`
     defineMachine({ ...named, table: { open: { push: { to: "ajar", why } }, shut: {} } });
     // @ts-expect-error there is no event `kick`

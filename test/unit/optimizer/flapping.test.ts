@@ -7,7 +7,7 @@ import { broken, calm, full, type Signal, settings, simulate, slow } from "./sim
 const CHECKS_TO_FULL_SIZE = 16;
 const sizes = Array.from({ length: 50 }, (_, i) => i + 1);
 
-/** Of a row of decisions, how often the pool turned from shrinking to growing or back. */
+/** How often the pool turned from shrinking to growing or back in a row of decisions. */
 const turns = (kinds: string[]): number =>
   kinds.filter((kind) => kind !== "hold").filter((kind, i, all) => i > 0 && kind !== all[i - 1]).length;
 

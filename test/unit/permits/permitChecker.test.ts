@@ -47,7 +47,7 @@ describe("the checker of the permit log", () => {
     ],
     ["a count that is wrong", [seed, grant("a", 10, 2)], "the pool counts 2, there are 1"],
     ["a log without its beginning", [grant("a", 10, 1)], "does not reach back"],
-    ["a size that nobody set", [seed, grant("a", 10, 1, { s: 9 })], "size is 9, it was set to 2"],
+    ["a size that was never set", [seed, grant("a", 10, 1, { s: 9 })], "size is 9, it was set to 2"],
   ])("finds %s", (_what, log, said) => {
     expect(check(...log).violations.join("\n")).toContain(said);
   });
@@ -62,7 +62,7 @@ describe("the checker of the permit log", () => {
     expect(check(seed, unknown).violations.join()).toContain("was not held");
   });
 
-  test("counts a lease that nobody noticed to have ended only until its end", () => {
+  test("counts a lease whose end went unnoticed only until that end", () => {
     const verdict = check(seed, grant("a", 10, 1), end("expire", "a", 500, 0, 110), grant("b", 501, 1));
     expect(verdict).toMatchObject({ violations: [], lapsed: 1, mostHeld: 1 });
   });

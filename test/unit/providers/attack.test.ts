@@ -199,7 +199,7 @@ describe("ATT&CK", () => {
     }
   });
 
-  test("is fetched anew when one domain has a newer version", async () => {
+  test("is fetched again when one domain has a newer version", async () => {
     const { staged } = await runSnapshot(attack, fakeUpstream(answers()));
     const newer = index({ ics: [version("ics", "18.2", "2025-12-01T00:00:00.000Z"), version("ics")] });
     const given = {

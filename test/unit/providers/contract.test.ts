@@ -1,4 +1,4 @@
-/** What every provider of the registry must keep to, whoever writes it. The sample is the provider's own example. */
+/** The contract that every provider of the registry keeps. The sample is the provider's own example. */
 import { describe, expect, test } from "@jest/globals";
 import { isUeeError } from "../../../src/core/errors.ts";
 import { isObject, type JsonObject } from "../../../src/core/json.ts";

@@ -139,7 +139,7 @@ describe("A snapshot run", () => {
       "the batches tell different totals",
       { facts: [3, 4].map((total) => ({ key: `${total}`, facts: { group: "snapshot", total } })) },
     ],
-  ])("is staged anew when %s", (_, change) => {
+  ])("is staged again when %s", (_, change) => {
     expect(verifySnapshot(input({ ...change, pass: 3 }))).toMatchObject({
       kind: "again",
       batches: [{ key: "pass4/stage", payload: { kind: "stage", pass: 4 } }],

@@ -6,7 +6,7 @@ import { baseText, ContentCodec, patchText } from "../../../src/records/content.
 import { diffFields, type FieldDiff } from "../../../src/records/diff.ts";
 import { detach, type Prepared, prepare } from "../../../src/records/prepare.ts";
 
-/** Names that have broken somebody's mirror before. */
+/** Names that have broken other mirrors before. */
 const trickyNames = [
   "h",
   "",

@@ -16,14 +16,12 @@ describe("the check of language", () => {
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-  function check(files: Record<string, string>, allowed: string[] = []) {
+  function check(files: Record<string, string>) {
     for (const [path, text] of Object.entries(files)) {
       mkdirSync(dirname(join(root, path)), { recursive: true });
       writeFileSync(join(root, path), text);
     }
-    const list = join(root, "allowed.json");
-    writeFileSync(list, JSON.stringify(allowed));
-    const { status, stderr } = spawnSync(process.execPath, [script, root, list], { encoding: "utf8" });
+    const { status, stderr } = spawnSync(process.execPath, [script, root], { encoding: "utf8" });
     return { status, lines: stderr.split("\n").filter((line) => line !== "") };
   }
 
@@ -64,15 +62,5 @@ describe("the check of language", () => {
       "CHANGELOG.md": `# Changelog\n\n## Unreleased\n\n## 0.1.0\n\n- ${word("an", "ew")}\n`,
     });
     expect(lines).toEqual([]);
-  });
-
-  test("an allowed path passes, until it has no finding left", () => {
-    const file = { "src/a/b.ts": `// ${word("an", "ew")}\n` };
-    expect(check(file, ["src/a"]).status).toBe(0);
-    expect(check(file, ["src/a/b.ts"]).status).toBe(0);
-    expect(check(file, ["src/a/b"]).status).toBe(1);
-    const { status, lines } = check({ "src/a/b.ts": "// again\n" }, ["src/a"]);
-    expect(status).toBe(1);
-    expect(lines[0]).toContain("src/a: has no finding left");
   });
 });

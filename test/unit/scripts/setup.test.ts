@@ -91,7 +91,7 @@ describe("set-up: npm packages", () => {
     expect(setup()).toMatchObject({ status: 0, called: "", stderr: "" });
   });
 
-  test("are installed anew when the lock file says something else", () => {
+  test("are installed again when the lock file says something else", () => {
     write("node_modules/.package-lock.json", installed("1.0.0"));
     write("package-lock.json", lockOf("1.0.1"));
     const later = new Date(Date.now() + 60_000);

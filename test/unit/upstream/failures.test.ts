@@ -38,7 +38,7 @@ describe("an upstream's status", () => {
     ["Date range cannot exceed 120 days", "PROV_BAD_REQUEST"],
     [undefined, "PROV_NOT_FOUND"],
   ])(
-    "404 with the message '%s' is %s, a matter of configuration that nobody is made to wait for",
+    "404 with the message '%s' is %s, a matter of configuration that no batch waits for",
     (message, code) => {
       const verdict = judgeStatus(404, message === undefined ? {} : { message }, now);
       expect(verdict.code).toBe(code);

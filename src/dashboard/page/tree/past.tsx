@@ -7,7 +7,7 @@ import { runLookOf } from "../lib/machineStates.ts";
 import { ask, errorOf, query } from "../live/http.ts";
 import { Icon } from "../ui/icon.tsx";
 import { ErrorText } from "../ui/outcome.tsx";
-import { Loading, Moment, StateBadge } from "../ui/parts.tsx";
+import { Loading, Moment, OpenedBy, StateBadge } from "../ui/parts.tsx";
 
 interface Past {
   runs: Run[];
@@ -103,6 +103,7 @@ const RunLine = ({ run }: { run: Run }) => (
       {run.mode}, <Moment at={run.startedAt} show="clock" />, {duration(run.durationMs)},{" "}
       {count(run.created + run.updated)} changed{run.removed > 0 && `, ${count(run.removed)} removed`}
       {run.deadLettered > 0 && `, ${count(run.deadLettered)} dead-lettered`}
+      <OpenedBy run={run} />
     </span>
     <code class="muted clip" title={run.runId}>
       {run.runId}

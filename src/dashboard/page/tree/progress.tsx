@@ -2,7 +2,7 @@
 import type { OverviewProvider, Run } from "../../api/schemas.ts";
 import { exactTime } from "../lib/clockTime.ts";
 import { count, duration, percent, plural, rate, rough } from "../lib/figures.ts";
-import { Bar } from "../ui/parts.tsx";
+import { Bar, OpenedBy } from "../ui/parts.tsx";
 import { useNow } from "../ui/useStore.ts";
 
 const phases: Readonly<Record<Run["phase"], string>> = {
@@ -60,6 +60,7 @@ export function RunDetails({ provider: { permits, jobs }, run }: { provider: Ove
       <span title={exactTime(Date.parse(run.startedAt))}>
         {duration(Math.max(0, now - Date.parse(run.startedAt)))}
       </span>
+      <OpenedBy run={run} />
     </p>
   );
 }

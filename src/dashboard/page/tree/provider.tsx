@@ -7,7 +7,7 @@ import { count, duration, plural } from "../lib/figures.ts";
 import { runLookOf } from "../lib/machineStates.ts";
 import { providerPlace } from "../live/actions.ts";
 import { OutcomeAt } from "../ui/outcome.tsx";
-import { Fact, Moment, StateBadge } from "../ui/parts.tsx";
+import { Fact, Moment, OpenedBy, StateBadge } from "../ui/parts.tsx";
 import { jumpTo } from "../ui/shortcuts.ts";
 import { useNow } from "../ui/useStore.ts";
 import { ActionDialog } from "./actionDialog.tsx";
@@ -210,6 +210,7 @@ function LastRun({
           {run.endedAt !== null && <Moment at={run.endedAt} />}: {run.kind === "ordinary" && `${run.mode}, `}
           {changes.length > 0 ? changes.join(", ") : "no changes"}, {plural(run.requests, "request")},{" "}
           {duration(run.durationMs)}
+          <OpenedBy run={run} />
         </span>
       </p>
       {run.error && (

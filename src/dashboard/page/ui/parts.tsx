@@ -1,5 +1,6 @@
 /** Small components that every panel uses. */
 import type { ComponentChildren } from "preact";
+import type { Run } from "../../api/schemas.ts";
 import { clockTime, exactTime } from "../lib/clockTime.ts";
 import { parseTime, relative } from "../lib/figures.ts";
 import { type Look, lookOf, type Tone } from "../lib/machineStates.ts";
@@ -36,6 +37,15 @@ export function Moment({
     </time>
   );
 }
+
+/** Continues a line about a run: who opened it, and why. Runs of old versions do not say. */
+export const OpenedBy = ({ run: { actor, reason } }: { run: Pick<Run, "actor" | "reason"> }) =>
+  actor === "" ? null : (
+    <span>
+      , opened by {actor}
+      {reason !== null && `: ${reason}`}
+    </span>
+  );
 
 export function Fact({
   label,
