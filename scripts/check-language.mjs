@@ -4,7 +4,19 @@ import { root } from "./lib/fingerprint.mjs";
 import { languageReport } from "./lib/language.mjs";
 import { say } from "./lib/run.mjs";
 
-const places = ["src", "docs", "bench", "examples", "scripts", "test", "README.md", "CHANGELOG.md"];
+const places = [
+  "src",
+  "docs",
+  "bench",
+  "examples",
+  "scripts",
+  "test",
+  "README.md",
+  "CHANGELOG.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "CODE_OF_CONDUCT.md",
+];
 const report = languageReport(process.argv[2] ?? root, places);
 for (const line of report) say(`  error ${line}`);
 process.exitCode = report.length > 0 ? 1 : 0;

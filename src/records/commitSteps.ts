@@ -1,4 +1,4 @@
-/** Packs writes into atomic steps of at most 64 records or 256 KB, and runs them. */
+/** Packs writes into atomic steps of at most 32 records or 256 KB, and runs them. */
 import type { RunKeys } from "../redis/keys.ts";
 import { loadScript } from "../redis/scripts.ts";
 import type { Attempt } from "./contract.ts";

@@ -150,7 +150,7 @@ export interface ProviderRecords {
   recognise(attempt: Attempt, records: readonly SourceRecord[], signal?: AbortSignal): Promise<Recognised[]>;
   /** Tells the change feed what a closing run has changed, once, where it tells of no single record. */
   summarise(attempt: Attempt, counts: ChangeCounts): Promise<void>;
-  /** Writes what changed, marks all as seen, counts. Splits into atomic steps of ≤ 64 records or 256 KB. */
+  /** Writes what changed, marks all as seen, counts. Splits into atomic steps of ≤ 32 records or 256 KB. */
   commit(attempt: Attempt, records: IncomingRecord[], options: CommitOptions): Promise<CommitResult>;
   /** Marks ids as seen without a good record behind them: bad records, those a person has accepted apart. Fenced. */
   markDead(attempt: Attempt, ids: string[], as?: "dead" | "accepted"): Promise<void>;
