@@ -1,7 +1,7 @@
 /** A small CWE catalogue of a test's own, with validators as web servers send them: which edition it serves is the test's. */
 import { createHash } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { startHttp } from "./httpServer.ts";
 
 export interface CatalogueEdition {
   version?: string;
@@ -26,24 +26,17 @@ export interface CatalogueServer {
 }
 
 export async function startCatalogue(served: CatalogueEdition): Promise<CatalogueServer> {
-  const server = createServer((request, response) => {
+  const { origin, close } = await startHttp(async (request, response) => {
     catalogue.requests.push(request);
-    void (async () => {
-      if (!(await catalogue.intercept(request, response))) answer(catalogue, request, response);
-    })();
+    if (!(await catalogue.intercept(request, response))) answer(catalogue, request, response);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const catalogue: CatalogueServer = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/cwe.json`,
+    url: `${origin}/cwe.json`,
     served,
     etags: true,
     requests: [],
     intercept: () => false,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close,
   };
   return catalogue;
 }

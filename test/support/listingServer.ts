@@ -1,6 +1,6 @@
 /** A small NVD of a test's own: what it holds and how it answers is a variable of the test. */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { startHttp } from "./httpServer.ts";
 
 export interface ListingRecord {
   id: string;
@@ -19,25 +19,18 @@ export interface ListingServer {
 }
 
 export async function startListing(records: ListingRecord[]): Promise<ListingServer> {
-  const server = createServer((request, response) => {
-    void (async () => {
-      const url = new URL(request.url ?? "/", "http://localhost");
-      listing.requests.push(url);
-      if (await listing.intercept(url, response, request)) return;
-      answer(listing.records, url, response);
-    })();
+  const { origin, close } = await startHttp(async (request, response) => {
+    const url = new URL(request.url ?? "/", "http://localhost");
+    listing.requests.push(url);
+    if (await listing.intercept(url, response, request)) return;
+    answer(listing.records, url, response);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const listing: ListingServer = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/rest/json/cves/2.0`,
+    url: `${origin}/rest/json/cves/2.0`,
     records,
     requests: [],
     intercept: () => false,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close,
   };
   return listing;
 }
