@@ -35,7 +35,7 @@ export interface TroubledRunOptions {
   /** What the workers connect to. Default: the server itself. */
   url?: string;
   workers?: number;
-  /** Default 12,000: six batches. */
+  /** Default 9,000: five batches. */
   cves?: number;
   /** How long the run may take to its end after `end()` was called, ms. */
   withinMs?: number;
@@ -45,7 +45,7 @@ let prefixes = 0;
 
 /** Resolves in mid-run: some batches are committed, others under way or waiting. */
 export async function startTroubledRun(options: TroubledRunOptions): Promise<TroubledRun> {
-  const { redis, url = redis.url, workers: count = 2, cves = 12_000, withinMs = 90_000 } = options;
+  const { redis, url = redis.url, workers: count = 2, cves = 9_000, withinMs = 90_000 } = options;
   const simulator = await startSimulator({ cves, recordBytes: 600, extremes: false, latencyMs: 400 });
   const settings = testSettings({
     prefix: `t${process.pid}x${prefixes++}`,
