@@ -37,7 +37,7 @@ export type Effect =
   | { fx: "versions"; p: string; versions: Version[]; by: By | null }
   | { fx: "removed"; p: string; ids: string[]; by: By | null }
   /** When records were removed, µs by the provider's clock. */
-  | { fx: "buried"; p: string; at: Record<string, number> }
+  | { fx: "tombstones"; p: string; at: Record<string, number> }
   | { fx: "change"; p: string; seq: number; op: string; id: string; run: string; by: By | null }
   | { fx: "meta"; p: string; set: Record<string, string>; by: By | null }
   | { fx: "counted"; p: string; run: string; by: By | null }
@@ -53,7 +53,7 @@ export type Effect =
   | { fx: "failed"; p: string; ids: string[]; by: By | null }
   | { fx: "unfailed"; p: string; ids: string[] | null; command: string; by: By | null };
 
-/** What a Redis holds at its start, before anybody may talk to it: where the verifier's model of the store goes on from. */
+/** What a Redis holds at its start, before any client may connect: the verifier's model of the store starts from it. */
 export interface Snapshot {
   providers: Record<string, ProviderSnapshot>;
   /** machine → its state and version. */

@@ -58,7 +58,7 @@ inBrowser("the dashboard's page", ({ visit }) => {
     expect(errors).toEqual([]);
   });
 
-  test("is calm when nothing needs anybody, and designed before anything ever ran", async () => {
+  test("shows that nothing needs attention, and explains itself before anything ever ran", async () => {
     const quiet = await visit(quietPaper());
     await quiet.page.getByText("Nothing needs you.").waitFor();
     await until(async () => (await quiet.page.title()) === "orchestrating · UEE");

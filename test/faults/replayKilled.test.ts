@@ -115,7 +115,7 @@ async function replayIn(place: Place | null): Promise<string[] | "killed"> {
 }
 
 /** With a worker that mends what was left: each letter had one new job, and all records are there. */
-async function allIsWell(letters: number): Promise<void> {
+async function allReplayed(letters: number): Promise<void> {
   const [cve] = (await mirror.uee.engine.status()).providers;
   if (cve!.machine.state === "PAUSED") await mirror.uee.engine.resume("cve");
   const worker = await mirror.uee.engine.startWorker();
@@ -147,7 +147,7 @@ test.each(kinds)("a replay %s that is not killed gives the dead letter one new j
   calls.set(kind, names);
   expect(names.length).toBeGreaterThan(12);
   expect(await mirror.added()).toHaveLength(1);
-  await allIsWell(1);
+  await allReplayed(1);
 });
 
 test.each(kinds)(
@@ -165,7 +165,7 @@ test.each(kinds)(
       expect((await mirror.added()).length).toBeLessThanOrEqual(1);
       // The person who saw it die asks again.
       await mirror.letters.replay({}, { actor: "ann" });
-      await allIsWell(1);
+      await allReplayed(1);
     }
   },
   240_000,

@@ -49,7 +49,7 @@ test("a service without REDIS_URL", async () => {
   });
 });
 
-test("a dashboard for everybody without a token", async () => {
+test("a dashboard on all addresses without a token", async () => {
   const options = { host: "0.0.0.0", port: 0, token: undefined, logger: silentLogger() };
   await expect(listenDashboard(options as Parameters<typeof listenDashboard>[0])).rejects.toMatchObject({
     code: "API_TOKEN_REQUIRED",

@@ -29,7 +29,7 @@ afterEach(() => uee.close());
 const opened = async () =>
   (await uee.engine.history({ provider: "cve", limit: 50 })).find(({ trigger }) => trigger === "open_run");
 
-test("a worker's batch that comes before the word of the person tells the machine who and why", async () => {
+test("a worker's batch that comes before the person's request tells the machine who and why", async () => {
   const { runOpened } = Governor.prototype;
   // The person's own word is lost: the process died after it had opened the run.
   Governor.prototype.runOpened = async () => undefined;

@@ -44,7 +44,7 @@ export class LocalStore {
     return redis;
   }
 
-  /** Everybody goes; the server stays until it is idle for long enough. */
+  /** All clients disconnect; the server stays until it is idle for long enough. */
   leave(): void {
     for (const redis of this.clients.splice(0)) if (redis.status !== "end") redis.disconnect();
     for (const handle of this.handles.splice(0)) handle.release();

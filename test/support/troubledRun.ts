@@ -61,7 +61,7 @@ export async function startTroubledRun(options: TroubledRunOptions): Promise<Tro
   await uee.close();
   const said = (event: string) => workers.flatMap(({ logs }) => logs.filter((line) => line.event === event));
 
-  async function judge(run: RunProgress): Promise<void> {
+  async function verify(run: RunProgress): Promise<void> {
     expect(run).toMatchObject({ state: "complete", deadLettered: 0, error: null });
     const store = await exported(uee.engine, "cve");
     const wrong: string[] = [];
@@ -105,7 +105,7 @@ export async function startTroubledRun(options: TroubledRunOptions): Promise<Tro
       const signal = AbortSignal.timeout(withinMs);
       try {
         const run = await uee.engine.waitForRun("cve", runId, { pollMs: 50, signal });
-        await judge(run);
+        await verify(run);
         return run;
       } finally {
         await uee.close();

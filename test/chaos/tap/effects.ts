@@ -253,7 +253,7 @@ export class EffectReader {
         if (command !== "hset") return [];
         const set = Object.entries(pairsOf(line.args().slice(1).map(utf8)));
         const at = set.map(([id, json]) => [id, (JSON.parse(json) as { at: number }).at] as const);
-        return [{ fx: "buried", p, at: Object.fromEntries(at) }];
+        return [{ fx: "tombstones", p, at: Object.fromEntries(at) }];
       }
       case "changes": {
         if (command !== "xadd") return [];

@@ -81,11 +81,11 @@ export const nothingLost: LawMaker = ({ model, facts, begun }, { breach, looked 
         const index = new Set(f.index);
         const orphans = f.recordKeys.filter((id) => !index.has(id));
         const hollow = f.index.filter((id) => f.store[id] === undefined);
-        const buried = f.tombstones.filter((id) => index.has(id));
+        const both = f.tombstones.filter((id) => index.has(id));
         if (f.linksApart.length > 0) breach(`${p}: ${some(f.linksApart)} of the index of links are wrong`);
         if (orphans.length > 0) breach(`${p}: ${some(orphans)} lie in the store without an index entry`);
         if (hollow.length > 0) breach(`${p}: ${some(hollow)} have an index entry and no record`);
-        if (buried.length > 0) breach(`${p}: ${some(buried)} live and have a tombstone`);
+        if (both.length > 0) breach(`${p}: ${some(both)} live and have a tombstone`);
       }
       for (const { p, f } of facts.finals("increment")) {
         if (!windowed.has(p)) {

@@ -12,7 +12,7 @@ const ON_ITS_WAY_MS = 250;
 /** When a breaker opens, the others stop within this (docs/breakers.md), ms. */
 const STOP_WITHIN_MS = 1_000;
 const CLOCK_MS = 25;
-/** Between a step of the clock and what anybody does by it. */
+/** Between a step of the clock and the first action by the new time. */
 const CLOCK_STEP_MS = 500;
 
 type Request = Extract<HistoryEvent, { k: "request" }>;

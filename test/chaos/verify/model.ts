@@ -155,7 +155,7 @@ export class Model {
         }
         break;
       }
-      case "buried": {
+      case "tombstones": {
         const { removed } = this.provider(e.p);
         for (const [id, us] of Object.entries(e.at)) removed.set(id, us);
         break;

@@ -26,7 +26,7 @@ export const laws: readonly { title: string; make: LawMaker }[] = [
   { title: "every batch is accounted for", make: accounted },
   { title: "legal transitions only", make: transitions },
   { title: "the upstream's limits hold", make: limits },
-  { title: "a person's word stands", make: personsWord },
+  { title: "a person's pause and stop hold", make: personsWord },
   { title: "no secret leaves configuration", make: secrets },
   { title: "at least once, each effect counted once", make: onceEach },
 ];

@@ -1,4 +1,4 @@
-/** Reads what the verifier's model goes on from: at every start of a Redis, past every proxy, before anybody else may come. */
+/** Reads what the verifier's model starts from: at every start of a Redis, directly, before any other client connects. */
 import type { Redis } from "ioredis";
 import { INDEX_BUCKETS } from "../../../src/redis/indexBuckets.ts";
 import { makeKeys, type ProviderKeys } from "../../../src/redis/keys.ts";

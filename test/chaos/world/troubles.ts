@@ -154,7 +154,7 @@ export class Troubles {
     });
   }
 
-  /** The replica takes over as it is; the old master is gone for everybody and comes back as the other's replica. */
+  /** The replica takes over as it is; the old master is gone for all clients and comes back as a replica of the new one. */
   failOver(): Promise<void> {
     return this.#alone(async () => {
       const { history, tap } = this.#o;

@@ -134,12 +134,12 @@ async function play(steps: Step[]): Promise<void> {
       failedProbes: model.failedProbes,
     });
   }
-  judge((await stores[0]!.transitions({ limit: 1_000 })).entries.reverse());
+  check((await stores[0]!.transitions({ limit: 1_000 })).entries.reverse());
 }
 
 const met = new Set<string>();
 
-function judge(history: BreakerTransition[]): void {
+function check(history: BreakerTransition[]): void {
   let state = "closed";
   for (const [i, { oldState, newState, trigger, version }] of history.entries()) {
     expect([oldState, version]).toEqual([state, i + 1]);

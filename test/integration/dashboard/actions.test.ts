@@ -118,7 +118,7 @@ describe("actions on a provider", () => {
 });
 
 describe("a Redis that hangs", () => {
-  test("does not keep anybody waiting: reads and changes are refused with 503 in time", async () => {
+  test("does not keep clients waiting: reads and changes are refused with 503 in time", async () => {
     const hasty = await dashboard.another({ limits: { answerMs: 300 } });
     await dashboard.redis.kill("SIGSTOP");
     try {
@@ -138,7 +138,7 @@ describe("a Redis that hangs", () => {
     await until(async () => (await hasty.get("/api/etl-tree")).status === 200);
   });
 
-  test("is answered once: what comes after the answer is dropped without a word in the log", async () => {
+  test("is answered once: what comes after the answer is dropped without a log line", async () => {
     const lines: string[] = [];
     const logger = makeLogger({ level: "trace", destination: { write: (line) => void lines.push(line) } });
     const hasty = await dashboard.another({ limits: { answerMs: 300 }, logger });

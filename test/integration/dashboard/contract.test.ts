@@ -75,7 +75,7 @@ describe("/api/kernel-metrics", () => {
     expect(json).toMatchObject({ total_permits: 7, allocated_permits: 0, available_permits: 7 });
   });
 
-  test("shows the size that the pool will have before anybody used it", async () => {
+  test("shows the size that the pool will have before its first use", async () => {
     const fresh = await startDashboard();
     try {
       expect((await fresh.get("/api/kernel-metrics")).json).toMatchObject({

@@ -169,7 +169,7 @@ describe("many followers", () => {
 });
 
 describe("the end of a stream", () => {
-  test("comes with a word when the dashboard stops", async () => {
+  test("is announced when the dashboard stops", async () => {
     const other = await dashboard.another({ limits: { pollMs: 50 } });
     const stream = await follow({}, other.url);
     await settled(stream);

@@ -145,19 +145,19 @@ describe("a request to a provider's machine", () => {
   test("that lost the race for what it read is decided again on what is there now", async () => {
     const store = providerStore(redis);
     await store.request("open_run", { actor: engine });
-    let judged = 0;
+    const decisions = 0;
     // All read the same version; each moves on from what is there when its turn comes, none repeats another's move.
     const decided = await Promise.all(
       Array.from({ length: 30 }, () =>
         store.decide(({ state }) => {
-          judged++;
+          decisions++;
           if (state === "RUNNING") return { events: "permits_denied", actor: engine };
           return { events: state === "WAITING_QUOTA" ? "recover" : "permits_granted", actor: engine };
         }),
       ),
     );
     expect(decided.every(({ kind }) => kind === "moved")).toBe(true);
-    expect(judged).toBeGreaterThan(30);
+    expect(decisions).toBeGreaterThan(30);
     expect((await store.read()).version).toBe(31);
     expect((await store.decide(() => undefined)).kind).toBe("unchanged");
   });

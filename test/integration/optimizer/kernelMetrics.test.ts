@@ -90,7 +90,7 @@ describe("kernel metrics", () => {
     expect(await reader.kernelMetrics()).toMatchObject({ buffer_saturation: 0.6, active_workers: 3 });
   });
 
-  test("forget a worker that stopped at once, and the word of a dead one after a minute", async () => {
+  test("forget a worker that stopped at once, and the report of a dead one after a minute", async () => {
     const keys = freshKeys();
     const leaving = reporter(redis, keys, "w-1");
     leaving.start();

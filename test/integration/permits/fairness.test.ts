@@ -18,7 +18,7 @@ afterAll(() => server.stop());
 
 interface Wait {
   provider: string;
-  /** Everybody who stood in a queue when it came. */
+  /** The waiters that were in the queue when it came. */
   ahead: number;
   waitedMs: number;
 }

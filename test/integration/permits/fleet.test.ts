@@ -107,7 +107,7 @@ class Fleet {
     await Promise.all(this.members.map((child) => end(child, "SIGTERM")));
   }
 
-  judgeWork() {
+  checkWork() {
     const steps = [...this.work.values()].flatMap(({ from, to }) => [
       { at: from, held: 1 },
       { at: to, held: -1 },
@@ -136,7 +136,7 @@ describe("eight processes", () => {
     expect(verdict.violations).toEqual([]);
     expect(verdict.mostHeld).toBe(3);
     expect(verdict.lapsed).toBeGreaterThan(0);
-    const worked = fleet.judgeWork();
+    const worked = fleet.checkWork();
     expect(worked.violations).toEqual([]);
     expect(worked.mostHeld).toBe(3);
     expect((await fleet.pool.audit({ repair: false, actor: "test" })).findings).toEqual([]);
@@ -160,6 +160,6 @@ describe("eight processes", () => {
     const verdict = await fleet.pool.verdict();
     expect(verdict.violations).toEqual([]);
     expect(verdict.mostHeld).toBeGreaterThan(2);
-    expect(fleet.judgeWork().violations).toEqual([]);
+    expect(fleet.checkWork().violations).toEqual([]);
   });
 });

@@ -34,7 +34,7 @@ describe("holding permits", () => {
     expect(await refused(pool, { lease: "c", provider: "cwe" })).toMatchObject({ reason: "full", ahead: 0 });
   });
 
-  test("a second release, and one of a lease long gone, take nothing from anybody", async () => {
+  test("a second release, and one of a lease long gone, take nothing from other holders", async () => {
     const pool = testPool(redis, { size: 1, leaseMs: 80 });
     const slept = await granted(pool, { lease: "same name", provider: "cve" });
     const next = await granted(pool, { lease: "same name 2", provider: "cve", waitMs: 20_000 });

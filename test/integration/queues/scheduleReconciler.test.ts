@@ -238,7 +238,7 @@ describe("of pods with different configurations", () => {
     await newer.keep("newer");
     await older.keep("older");
     expect(await every()).toBeUndefined();
-    // A minute passes without a word from it.
+    // It sends nothing for a minute.
     await redis.hset("{uee}:schedules", "until", Date.now() - 1);
     await older.keep("older");
     expect(await every()).toBe(2 * HOUR);

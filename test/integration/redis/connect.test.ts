@@ -103,7 +103,7 @@ describe("connecting to Redis", () => {
     await server.kill("SIGKILL");
     expect((await failure(commands.get("x"))).code).toBe("SYS_REDIS_UNREACHABLE");
     expect((await failure(identity.current())).code).toBe("SYS_REDIS_UNREACHABLE");
-    // A moment is not worth a word.
+    // A short interruption is not reported.
     expect(states).toEqual([]);
     await until(() => states.length === 1);
     const back = once(commands, "ready");

@@ -18,7 +18,7 @@ const settings = (rate: UpstreamOptions["settings"]["rate"], apiKey?: string) =>
   baseUrl: "http://127.0.0.1/",
 });
 
-/** A client of its own process, as it were: own connection, own memory. */
+/** A client as in a process of its own: own connection, own memory. */
 function client(options: Parameters<typeof testUpstream>[1], of: TestRedis = server): TestUpstream {
   const upstream = testUpstream(of.client(), options);
   opened.push(upstream);
@@ -167,7 +167,7 @@ describe("a Redis that restarted", () => {
     await of.client().set("uee:clean-stop", `${Number(seconds) * 1e6 + Number(micros)}`);
   };
 
-  test("and kept its data makes everybody wait for one window from its start: its last second may be lost", async () => {
+  test("and kept its data makes all clients wait for one window from its start: its last second may be lost", async () => {
     const own = await startRedis({ appendonly: true });
     const before = client({ name: "kept", settings: settings(rate) }, own);
     await before.get(want(web.url));
@@ -237,7 +237,7 @@ describe("a Redis that restarted", () => {
   });
 });
 
-test("a replica that took over makes everybody wait for one window from then: what it never heard of was sent", async () => {
+test("a replica that took over makes all clients wait for one window: it may not know of requests that were sent", async () => {
   const rate = { max: 1, windowMs: 300 };
   const small = { name: "failover", settings: settings(rate), marginMs: 50, maxSendDelayMs: 100 };
   // Longer than any wait that would count from its start.

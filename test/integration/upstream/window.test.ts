@@ -113,7 +113,7 @@ function fullestWindow(times: number[]): number {
 }
 
 describe("the requests of a whole fleet", () => {
-  test("counted by hand: the judge finds a window that is too full", () => {
+  test("counted by hand: the check finds a window that is too full", () => {
     const even = Array.from({ length: 20 }, (_, i) => Math.floor(i / 8) * 1_000);
     expect(fullestWindow(even)).toBe(8);
     expect(fullestWindow([...even, 999])).toBe(9);

@@ -25,7 +25,7 @@ const doctored: [title: string, law: number, cases: Doctored[]][] = [
   ["law 5, every batch accounted for", 5, fleet.accounted],
   ["law 6, transitions", 6, fleet.transitions],
   ["law 7, the upstream's limits", 7, fleet.limits],
-  ["law 8, a person's word", 8, fleet.personsWord],
+  ["law 8, an action of a person", 8, fleet.personsWord],
   ["law 9, secrets", 9, fleet.secrets],
   ["law 10, each effect once", 10, store.onceEach],
   ["a history that is short or of a process that fell over", 0, fleet.enough],

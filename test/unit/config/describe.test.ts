@@ -37,6 +37,7 @@ describe("the effective configuration as it is shown", () => {
     REDIS_URL: "redis://app:hunter2@cache",
     NVD_API_KEY: "01234567-89ab-cdef-0123-456789abcdef",
     UEE_CVE_URL: "https://me:hunter2@mirror.example/cves",
+    UEE_ATTACK_URL: "https://me:hunter2@mirror.example/index.json?token=hunter2",
     UEE_CVE_RATE: "10/1s",
     HTTPS_PROXY: "http://me:hunter2@proxy:3128",
     no_proxy: "localhost",
@@ -50,6 +51,7 @@ describe("the effective configuration as it is shown", () => {
     expect(text).not.toContain("cdef");
     expect(row("redisUrl")?.value).toBe("redis://app:***@cache");
     expect(row("nvdApiKey")?.value).toBe("***");
+    expect(row("attackUrl")?.value).toBe("https://***@mirror.example/index.json?token=***");
   });
 
   test("shows every value with its origin, and the surroundings", () => {

@@ -93,7 +93,7 @@ function logged(error: unknown): string {
   return lines.join();
 }
 
-/** All that anybody could come to see of it. */
+/** All that can be seen of it. */
 function shown(error: unknown): string {
   return [
     inspect(error, { depth: 10, showHidden: true }),

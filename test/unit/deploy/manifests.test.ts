@@ -202,6 +202,16 @@ describe("the compose file", () => {
   );
 });
 
+describe("the package", () => {
+  test("ships its licence, which is the one that it names", () => {
+    const { license, files } = JSON.parse(read("package.json"));
+    expect(license).toBe("Apache-2.0");
+    expect(read("LICENSE")).toMatch(/^\s*Apache License\s+Version 2\.0/);
+    for (const path of files) expect(existsSync(join(root, path)) || path === "dist").toBe(true);
+    expect(files).toContain("LICENSE");
+  });
+});
+
 describe("the Dockerfile", () => {
   const text = read("deploy/Dockerfile");
   /** Instructions with their continued lines joined. */

@@ -110,7 +110,7 @@ describe("the tables", () => {
       expect(stepOf(providerMachine, state, "recover")).toBeDefined();
   });
 
-  test("have a legal move for every rule of the macro machine, and a word for every provider state", () => {
+  test("have a legal move for every rule of the macro machine, and a text for every provider state", () => {
     for (const [state, rule] of Object.entries(macroRules)) {
       const step = stepOf(macroMachine, state as keyof typeof macroRules, rule.event);
       expect(step !== undefined && isMove(step)).toBe(true);

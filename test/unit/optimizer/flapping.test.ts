@@ -198,8 +198,8 @@ describe("a check", () => {
 
   test("by a Redis whose clock is behind neither counts on nor waits longer than one cool-down", () => {
     const ahead = { breaches: 5, coolUntilMs: 9_000_000, checkedAtMs: 8_990_000 };
-    const judged = decide(ahead, { ...sight, nowMs: 100_000 }, settings);
-    expect(judged?.memory).toMatchObject({ breaches: 1, coolUntilMs: 130_000, checkedAtMs: 100_000 });
+    const checked = decide(ahead, { ...sight, nowMs: 100_000 }, settings);
+    expect(checked?.memory).toMatchObject({ breaches: 1, coolUntilMs: 130_000, checkedAtMs: 100_000 });
   });
 });
 

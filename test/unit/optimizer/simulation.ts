@@ -56,7 +56,7 @@ export function simulate(
     const p99Ms = seen.p99Ms ?? 1;
     // A busy fleet uses all that it may.
     const allocated = Math.min(options.held ?? size, effective);
-    const judged = decide(
+    const checked = decide(
       memory,
       {
         nowMs: at,
@@ -67,9 +67,9 @@ export function simulate(
       },
       used,
     );
-    if (judged === undefined) throw new Error("a check that counts was taken for too soon");
-    memory = judged.memory;
-    const { decision } = judged;
+    if (checked === undefined) throw new Error("a check that is due was refused as too early");
+    memory = checked.memory;
+    const { decision } = checked;
     const effectiveBefore = effective;
     // As the pool does it: of what is held, and never below one.
     if (decision.kind === "revoke")

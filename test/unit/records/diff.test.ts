@@ -60,8 +60,8 @@ describe("an incoming version", () => {
     ["latest-wins", { fetchedAt: 99, lastModified: undefined }, "stale"],
     ["fetch-order", { fetchedAt: 200, lastModified: 1 }, "fetched-later"],
     ["fetch-order", { fetchedAt: 99, lastModified: 9999 }, "stale"],
-  ] as const)("under %s, %o is %s", (staleness, incoming, judgement) => {
-    expect(compareVersions(stored, incoming, staleness)).toBe(judgement);
+  ] as const)("under %s, %o is %s", (staleness, incoming, expected) => {
+    expect(compareVersions(stored, incoming, staleness)).toBe(expected);
   });
 
   test("of two copies in one batch, the greater version counts, then the later in the batch", () => {

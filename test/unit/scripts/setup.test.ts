@@ -83,7 +83,7 @@ describe("set-up: npm packages", () => {
     expect([status, stdout]).toEqual([0, ""]);
   });
 
-  test("are left alone, without a word, when they are what the lock file says", () => {
+  test("are left alone, without output, when they are what the lock file says", () => {
     write("node_modules/.package-lock.json", installed("1.0.0"));
     expect(setup()).toMatchObject({ status: 0, called: "", stderr: "" });
     const later = new Date(Date.now() + 60_000);

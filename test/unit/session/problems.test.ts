@@ -1,4 +1,4 @@
-/** The one judgement of what is wrong: status --check, doctor, the API, the page, the metrics and the alerts show it. */
+/** The one list of problems: status --check, doctor, the API, the page, the metrics and the alerts show it. */
 import { describe, expect, test } from "@jest/globals";
 import { fleetProblems, problemsOf } from "../../../src/session/problems.ts";
 import { closed, engineStatus, now, paused, providerStatus } from "../cli/support.ts";

@@ -108,7 +108,7 @@ describe("a full pass over NVD", () => {
     expect(verifyPass(input({ facts: within }))).toMatchObject({ kind: "again" });
   });
 
-  test("judges the totals in the order of the answers, not of the plan", () => {
+  test("compares the totals in the order of the answers, not of the plan", () => {
     const late = facts(
       { group: "p1/all", total: 6, fetchedAt: 3 },
       { group: "p1/all", total: 5, fetchedAt: 1 },
