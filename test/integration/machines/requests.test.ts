@@ -145,7 +145,7 @@ describe("a request to a provider's machine", () => {
   test("that lost the race for what it read is decided again on what is there now", async () => {
     const store = providerStore(redis);
     await store.request("open_run", { actor: engine });
-    const decisions = 0;
+    let decisions = 0;
     // All read the same version; each moves on from what is there when its turn comes, none repeats another's move.
     const decided = await Promise.all(
       Array.from({ length: 30 }, () =>
