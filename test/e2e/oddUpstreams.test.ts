@@ -11,7 +11,7 @@ let env: NodeJS.ProcessEnv;
 let prefix = 0;
 
 beforeAll(async () => {
-  redis = await startRedis({});
+  redis = await startRedis({ appendonly: true });
 });
 afterAll(() => redis.stop());
 beforeEach(async () => {
