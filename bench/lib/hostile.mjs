@@ -38,6 +38,24 @@ const cves = (records, headers) => ({
 const xml = (content) =>
   `<Weakness_Catalog Version="1" Date="2026-01-01"><Weaknesses>${content}</Weaknesses></Weakness_Catalog>`;
 const cwe = (body) => ({ provider: "cwe", path: "/", answers: { "/": body } });
+const kev = (entries) => ({
+  provider: "kev",
+  path: "/",
+  answers: {
+    "/": `{"catalogVersion":"2026.01.01","dateReleased":"2026-01-01T00:00:00.000Z","count":${entries.length},"vulnerabilities":[${entries.join(",")}]}`,
+  },
+});
+const entry = (n, more = "") => `{"cveID":"CVE-2026-${n}","cwes":[]${more}}`;
+const epss = (rows) => ({
+  provider: "epss",
+  path: "/",
+  answers: {
+    "/": gzipSync(
+      `#model_version:v2026.01.01,score_date:2026-01-01T12:00:00Z\ncve,epss,percentile\n${rows}\n`,
+      { level: 1 },
+    ),
+  },
+});
 const good = '<Weakness ID="1"><Summary>s</Summary></Weakness>';
 
 /** A zip with one file. */
@@ -131,5 +149,12 @@ export const hostileFiles = [
   [
     "CWE: plain XML of 63 MB",
     () => cwe(xml(`${good}${'<Weakness ID="7"><Summary>abcdefghijklmnop</Summary></Weakness>'.repeat(1e6)}`)),
+  ],
+  ["KEV: an entry of 200 MB", () => kev([entry(1001), entry(1002, `,"x":"${"x".repeat(200 * MB)}"`)])],
+  ["KEV: 14 million numbers instead of entries", () => kev([`${entry(1001)}${",0".repeat(14e6)}`])],
+  ["EPSS: gzipped CSV, a line of 250 MB", () => epss(`CVE-2026-1001,${"0".repeat(250 * MB)},0.5`)],
+  [
+    "EPSS: gzipped CSV, 10 million rows of one id",
+    () => epss("CVE-2026-1001,0.5,0.5\n".repeat(1e7).trimEnd()),
   ],
 ];
