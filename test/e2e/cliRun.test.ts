@@ -37,9 +37,7 @@ beforeAll(async () => {
   redis = await startRedis({ appendonly: true });
   simulator = await startSimulator({
     extremes: true,
-    // Three NVD pages.
-    cves: 4_200,
-    recordBytes: 1_000,
+    cves: 6_000,
     cwes: 40,
     capecs: 30,
     attackObjects: 120,
