@@ -4,21 +4,27 @@ import * as checkpoint from "./checkpoint.mjs";
 import * as dashboard from "./dashboard.mjs";
 import * as diff from "./diff.mjs";
 import * as drain from "./drain.mjs";
+import * as epss from "./epss.mjs";
 import * as hostile from "./hostile.mjs";
 import * as load from "./load.mjs";
 import * as lua from "./lua.mjs";
 import * as memory from "./memory.mjs";
+import * as peers from "./peers.mjs";
 import * as permits from "./permits.mjs";
 import * as prefetch from "./prefetch.mjs";
 import * as resume from "./resume.mjs";
 import * as resync from "./resync.mjs";
 import * as rss from "./rss.mjs";
+import * as scale from "./scale.mjs";
 
 export const figures = [
   load,
   resync,
+  peers,
+  scale,
   diff,
   memory,
+  epss,
   checkpoint,
   rss,
   hostile,

@@ -2,7 +2,7 @@
 import { bareLoop } from "../lib/bare.mjs";
 import { cveSource } from "../lib/cves.mjs";
 import { settledMemory, withRedis } from "../lib/redisServer.mjs";
-import { statedRow, text } from "../lib/rows.mjs";
+import { atMostRow, text } from "../lib/rows.mjs";
 import { withSimulator } from "../lib/simulator.mjs";
 import { ueeRun } from "../lib/uee.mjs";
 
@@ -34,9 +34,11 @@ export async function run(bench) {
         bareProjectedBytes: bare.bytes * ALL_CVES,
       },
       rows: [
-        statedRow({
-          what: "memory in Redis per CVE",
-          figure: text.bytes(engine.bytes),
+        atMostRow({
+          what: "memory in Redis per CVE, everything included",
+          value: engine.bytes,
+          goal: 1600,
+          text: text.bytes,
           note:
             `${engine.records} ${source.label}; 500,000 CVEs: ${text.mb(all)}. ` +
             `The bare loop: ${text.bytes(bare.bytes)}, ${text.mb(bare.bytes * ALL_CVES)}`,

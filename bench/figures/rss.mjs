@@ -18,14 +18,15 @@ function scenarios({ quick }) {
         flags: ["--shared-data", sharedData, "--point", "after"],
       }
     : { title: "ATT&CK, 25,000 generated objects", flags: ["--attack-objects", 25_000] };
-  const many = quick ? 12_000 : 400_000;
+  const many = quick ? [3_000, 12_000] : [100_000, 250_000, 500_000];
   const large = quick ? 300 : 4_000;
   return [
-    {
-      title: `${many.toLocaleString("en")} generated CVEs`,
+    ...many.map((cves) => ({
+      title: `${cves.toLocaleString("en")} generated CVEs`,
       provider: "cve",
-      flags: ["--cves", many, "--extremes"],
-    },
+      flags: ["--cves", cves, "--extremes"],
+      proportional: true,
+    })),
     { ...attack, provider: "attack" },
     {
       title: `${large.toLocaleString("en")} CVEs of 100 KB, asked for in pages of 2,000`,
@@ -37,23 +38,48 @@ function scenarios({ quick }) {
 
 export async function run(bench) {
   const runs = [];
-  for (const { title, provider, flags } of scenarios(bench)) {
+  for (const { title, provider, flags, proportional = false } of scenarios(bench)) {
     const { summary, peak, wallMs } = await withSimulator(flags, (simulator) =>
       withRedis((server) => ueeRun(server, simulator, provider)),
     );
-    runs.push({ title, provider, peak, wallMs, fetched: summary.fetched, durationMs: summary.durationMs });
+    runs.push({
+      title,
+      provider,
+      proportional,
+      peak,
+      wallMs,
+      fetched: summary.fetched,
+      durationMs: summary.durationMs,
+    });
     bench.say(`rss: ${title}: ${text.mb(peak)}, ${text.seconds(summary.durationMs)}`);
   }
   return {
     data: { runs },
-    rows: runs.map(({ title, peak, fetched, durationMs }) =>
-      atMostRow({
-        what: `peak resident memory of a worker: ${title}`,
-        value: peak,
-        goal: GOAL,
-        text: text.mb,
-        note: `${fetched.toLocaleString("en")} records in ${text.seconds(durationMs)}`,
-      }),
-    ),
+    rows: [
+      ...runs.map(({ title, peak, fetched, durationMs }) =>
+        atMostRow({
+          what: `peak resident memory of a worker: ${title}`,
+          value: peak,
+          goal: GOAL,
+          text: text.mb,
+          note: `${fetched.toLocaleString("en")} records in ${text.seconds(durationMs)}`,
+        }),
+      ),
+      growth(runs.filter(({ proportional }) => proportional)),
+    ],
   };
+}
+
+/** How much longer a record takes in the largest of these loads than in the smallest. */
+function growth(runs) {
+  const perRecord = runs.map(({ durationMs, fetched }) => durationMs / fetched);
+  return atMostRow({
+    what: "time of a record, the largest of these loads of generated CVEs against the smallest",
+    value: perRecord.at(-1) / perRecord[0],
+    goal: 1.25,
+    text: text.times,
+    note: runs
+      .map(({ fetched, durationMs }) => `${fetched.toLocaleString("en")} in ${text.seconds(durationMs)}`)
+      .join(", "),
+  });
 }

@@ -6,11 +6,16 @@ import { dist, fromDist } from "./places.mjs";
 import { tracked } from "./processes.mjs";
 
 /** Starts one with these flags, hands it to `work`, ends it. */
-export async function withSimulator(flags, work) {
+export async function withSimulator(flags, work, { gzip = false } = {}) {
   const child = tracked(
     spawn(
       process.execPath,
-      [join(dist, "simulator/main.js"), "--exit-with-parent", "--no-gzip", ...flags.map(String)],
+      [
+        join(dist, "simulator/main.js"),
+        "--exit-with-parent",
+        ...(gzip ? [] : ["--no-gzip"]),
+        ...flags.map(String),
+      ],
       {
         stdio: ["pipe", "pipe", "inherit"],
       },

@@ -13,6 +13,7 @@ export const ueeEnvironment = (server, simulator) => ({
   UEE_CWE_RATE: "unlimited",
   UEE_CAPEC_RATE: "unlimited",
   UEE_ATTACK_RATE: "unlimited",
+  UEE_EPSS_RATE: "unlimited",
   UEE_LOG_LEVEL: "warn",
 });
 

@@ -118,6 +118,18 @@ export class JsonMachine {
     this.#lowest = Math.max(0, watcher.depth) + 1;
   }
 
+  /** Ready for another document. */
+  reset(): void {
+    this.#state = VALUE;
+    this.#position = 0;
+    this.#depth = 0;
+    if (this.#stack.length > 4096) this.#stack = new Uint8Array(512);
+    this.#isKey = false;
+    this.values = 0;
+    this.deepest = 0;
+    this.largeNumber = false;
+  }
+
   /** Bytes read. */
   get position(): number {
     return this.#position;
@@ -125,6 +137,17 @@ export class JsonMachine {
 
   get done(): boolean {
     return this.#state === DONE;
+  }
+
+  /** Does a value begin next? Then `skip` may pass over its bytes. */
+  get awaitsValue(): boolean {
+    return this.#state === VALUE && this.#depth > 0;
+  }
+
+  /** Passes over a value of this many bytes, which the caller knows to be valid. Nothing of it is counted or told. */
+  skip(size: number): void {
+    this.#position += size;
+    this.#state = AFTER;
   }
 
   /** Starts counting at the value that begins here. */

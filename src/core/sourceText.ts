@@ -44,6 +44,19 @@ export function refusalOf({ size, depth, values }: SourceFacts): Refusal | undef
 
 export const tooLarge = (message: string): Refusal => ({ code: "VAL_RECORD_TOO_LARGE", message });
 
+/** What the store knows of a record by its id and its source text. */
+export interface StoredText {
+  /** The index entry; empty where the id is not live. */
+  readonly entry: string;
+  /** The stored record was read from the same text. */
+  readonly same: boolean;
+  /** ms since the epoch. */
+  readonly lastModified: number | undefined;
+}
+
+/** Used for one text after the other. */
+const measuring = new JsonMachine(unwatched);
+
 export class SourceText {
   /** JSON in UTF-8; for a refused record the bytes of its source, possibly truncated. */
   readonly bytes: Buffer;
@@ -51,8 +64,20 @@ export class SourceText {
   /** The part of the record that contains its id, for a record that is not parsed. */
   readonly stub: JsonObject;
   readonly refusal: Refusal | undefined;
+  /** The record's id, where it was read before. */
+  readonly id: string | undefined;
+  /** What the store knows of it, where it was asked already. */
+  readonly stored: StoredText | undefined;
 
-  constructor(bytes: Buffer, facts: SourceFacts, stub: JsonObject = {}, refusal = refusalOf(facts)) {
+  constructor(
+    bytes: Buffer,
+    facts: SourceFacts,
+    stub: JsonObject = {},
+    refusal = refusalOf(facts),
+    { id, stored }: { id?: string | undefined; stored?: StoredText | undefined } = {},
+  ) {
+    this.id = id;
+    this.stored = stored;
     this.bytes = bytes;
     this.facts = facts;
     this.stub = stub;
@@ -60,9 +85,10 @@ export class SourceText {
   }
 
   /** JSON that has not been measured yet. Throws VAL_JSON when it is invalid. */
-  static of(json: string | Buffer): SourceText {
+  static of(json: string | Buffer, id?: string): SourceText {
     const bytes = typeof json === "string" ? Buffer.from(json) : json;
-    const machine = new JsonMachine(unwatched);
+    const machine = measuring;
+    machine.reset();
     try {
       if (!isUtf8(bytes)) throw new UeeError("VAL_JSON", "The text is not valid UTF-8.");
       machine.write(bytes);
@@ -71,7 +97,7 @@ export class SourceText {
       throw new UeeError("VAL_JSON", cause instanceof UeeError ? cause.detail : undefined);
     }
     const { values, deepest: depth, largeNumber } = machine;
-    return new SourceText(bytes, { size: bytes.length, depth, values, largeNumber });
+    return new SourceText(bytes, { size: bytes.length, depth, values, largeNumber }, {}, undefined, { id });
   }
 
   /** A record that the reader refused: its bytes and the reason. */

@@ -17,7 +17,7 @@ import type { Fetcher } from "../core/fetching.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { Link } from "../core/links.ts";
 import type { Logger } from "../core/logger.ts";
-import type { Refusal } from "../core/sourceText.ts";
+import type { Refusal, StoredText } from "../core/sourceText.ts";
 
 export type { Link } from "../core/links.ts";
 
@@ -65,6 +65,8 @@ export interface ExtractContext {
   /** Claim-check slices of this run (compressed at rest). Staging the same name again replaces it. */
   stage(name: string, slice: StagedSlice): Promise<void>;
   loadStaged(name: string): Promise<StagedSlice>;
+  /** What the store knows of records by their id and source text, in the same order: unchanged ones need not be read. */
+  lookUp(texts: readonly { id: string; text: Buffer }[]): Promise<StoredText[]>;
   /** Notes that bytes of this digest were read and are wrong; true when this run has met them before. */
   noteWrong(sha256: string): Promise<boolean>;
   /**
@@ -87,6 +89,8 @@ export interface StagedSlice {
   fetchedAt: number;
   /** One JSON text per record, in source order; of one that was refused while it was read, what its source wrote. */
   records: string[];
+  /** Their ids in the same order, null where none can be told. Slices of older versions have none. */
+  ids?: (string | null)[];
   /** Those refused, by their place. */
   refused?: { place: number; stub: JsonObject; refusal: Refusal }[];
 }
@@ -246,6 +250,11 @@ export interface Provider<Payload = unknown> {
    * append one, never change or remove one. The last one is used for what is written.
    */
   readonly dictionaries?: readonly string[];
+  /**
+   * Names of all columns of a source whose records are rows of short texts: the store then keeps the values alone. A stored
+   * record names its list by its position: append one, never change or remove one.
+   */
+  readonly columns?: readonly (readonly string[])[];
   /** Largest page (`pageSize.current` at its greatest); snapshots: records per slice. */
   readonly pageSize: number;
 

@@ -1,20 +1,32 @@
 /**
  * Commits records: read index entries → compare (unchanged, stale, new, changed) → read the content of changed ones → diff
- * → atomic steps. Windows of 32 records overlap, so that latency hides behind the digests of the next window. A record that
- * changes between comparison and write comes back as a conflict and is compared again, a bounded number of times.
+ * → atomic steps. Windows of 64 records overlap, so that the latency of Redis and the time of compression pass behind the
+ * next window. A record that changes between comparison and write comes back as a conflict and is compared again, a bounded
+ * number of times.
+ *
+ * A record that comes as its source's text is stored as that text, without being parsed here: the digest of the text tells
+ * whether it has changed. Only where the text differs from the one that is stored is the record compared field by field.
  */
 import type { RunKeys } from "../redis/keys.ts";
 import type { CanonicalWriter } from "./canonicalWriter.ts";
 import { type RecordWrite, runStep, type Step, StepPacker } from "./commitSteps.ts";
 import { baseText, type Content, patchText } from "./content.ts";
 import type { Attempt, CommitOptions, CommitResult, IncomingRecord } from "./contract.ts";
-import { diffFields, type FieldDiff } from "./diff.ts";
-import { DIGEST_VERSION } from "./digest.ts";
+import { diffFields } from "./diff.ts";
+import { DIGEST_VERSION, textDigestOf } from "./digest.ts";
 import type { FrameWriter } from "./frame.ts";
-import { fitsInline, type IndexEntry, packInline, packReferenced, unpackIndexEntry } from "./indexEntry.ts";
+import {
+  type Digests,
+  fitsInline,
+  type IndexEntry,
+  packInline,
+  packReferenced,
+  unpackIndexEntry,
+  type Versions,
+} from "./indexEntry.ts";
 import { readEntries } from "./indexReads.ts";
-import { linkKeys } from "./links.ts";
-import { type Candidate, candidatesOf, detach, type Prepared, prepare } from "./prepare.ts";
+import { keysOfLinks, linkKeys } from "./links.ts";
+import { type Candidate, candidatesOf, dataOf, detach, type Prepared, prepare } from "./prepare.ts";
 import { hasDifferentCopies, MARKS_A_CALL, type Mark, markSeen } from "./seenMarks.ts";
 import { compareVersions } from "./staleness.ts";
 import {
@@ -44,8 +56,7 @@ interface CandidateMark extends Mark {
 
 /** A candidate to be written, and what it was compared with. */
 interface Compared {
-  readonly prepared: Prepared;
-  readonly base: string;
+  readonly candidate: Candidate;
   readonly entry: IndexEntry | undefined;
   readonly tombstone: string;
   /** ms; 0 for one never seen before. */
@@ -53,15 +64,38 @@ interface Compared {
   readonly yields: boolean;
 }
 
-/** Longer texts do not fit into an index entry, whatever compression makes of them. */
-const INLINE_TEXT_BYTES = 160;
-
 /** A record as it is stored, and what its content takes. */
 interface Stored extends Content {
   readonly inline: boolean;
   readonly baseBytes: number;
   readonly patchBytes: number;
 }
+
+/** A write whose content is still to be compressed. */
+interface Draft {
+  readonly compared: Compared;
+  readonly op: RecordWrite["op"];
+  /** What the entry says from now on. */
+  readonly versions: Versions;
+  /** The content element's text; absent where the content stays, or is inline. */
+  text?: Buffer | undefined;
+  /** The text is the whole record, and not a patch. */
+  whole: boolean;
+  /** The content in the index entry, latin-1. */
+  inline: string;
+  digests: Digests | undefined;
+  readonly changed: readonly string[];
+  readonly addAliases: readonly string[];
+  readonly removeAliases: readonly string[];
+  readonly addLinks: readonly string[];
+  readonly removeLinks: readonly string[];
+  /** A patch leads to this record, and may have this many bytes. */
+  readonly patch?: { readonly prepared: Prepared; readonly most: number };
+}
+
+/** Longer texts do not fit into an index entry, whatever compression makes of them. */
+const INLINE_TEXT_BYTES = 160;
+const LINE_FEED = 0x0a;
 
 const hex = (latin1: string): string => Buffer.from(latin1, "latin1").toString("hex");
 
@@ -105,33 +139,31 @@ class Commit {
   async round(candidates: Candidate[]): Promise<Candidate[]> {
     this.#conflicts = [];
     const { redis, keys } = this.#context;
-    this.#anyTombstones = (await redis.hlen(keys.tombstones)) > 0;
+    const unread = candidates.filter(({ entry }) => entry === undefined);
+    const [tombstones, entries] = await Promise.all([
+      redis.hlen(keys.tombstones),
+      readEntries(
+        this.#context,
+        unread.map(({ id }) => id),
+      ),
+    ]);
+    this.#anyTombstones = tombstones > 0;
+    unread.forEach((candidate, i) => {
+      candidate.entry = entries[i];
+    });
     await inParallel(chunksOf(candidates, STEP_RECORDS), WINDOWS_IN_FLIGHT, (window) => this.#window(window));
     for (const fetchedAt of [...this.#marks.keys()]) await this.#flushMarks(fetchedAt);
     return this.#conflicts;
   }
 
   async #window(window: Candidate[]): Promise<void> {
-    const { redis, keys, content } = this.#context;
-    const { writer, frame } = this.#tools;
     this.#options.signal?.throwIfAborted();
-    const entries = await this.#entries(window);
-    const fresh = window.filter((_, i) => entries[i] === "");
-    const tombstones = new Map<string, string>();
-    if (fresh.length > 0 && this.#anyTombstones) {
-      const found = await redis.hmget(keys.tombstones, ...fresh.map(({ id }) => id));
-      for (let i = 0; i < fresh.length; i++) if (found[i]) tombstones.set(fresh[i]!.id, found[i]!);
-    }
-
-    // From here to `finish` without a pause: writer and frame are shared by all windows.
-    const packer = new StepPacker<Candidate>(this.#context, frame);
+    const tombstones = await this.#tombstones(window);
+    const drafts: Draft[] = [];
     const changed: Compared[] = [];
     const regressed: Compared[] = [];
-    for (let i = 0; i < window.length; i++) {
-      const candidate = window[i]!;
-      const prepared = prepare(writer, candidate);
-      const base = entries[i]!;
-      if (base === "") {
+    for (const candidate of window) {
+      if (candidate.entry === "") {
         const raw = tombstones.get(candidate.id) ?? "";
         const tombstone = raw === "" ? undefined : parseTombstone(candidate.id, raw);
         if (tombstone && candidate.fetchedAt <= tombstone.at) {
@@ -139,22 +171,21 @@ class Commit {
           continue;
         }
         const firstSeen = tombstone ? Date.parse(tombstone.firstSeen) : 0;
-        const compared = { prepared, base, entry: undefined, tombstone: raw, firstSeen, yields: true };
-        packer.add(candidate, this.#wholeWrite(compared, "c"));
+        const compared = { candidate, entry: undefined, tombstone: raw, firstSeen, yields: true };
+        drafts.push(this.#whole(compared, "c"));
         continue;
       }
-      const entry = unpackIndexEntry(base);
-      const same =
-        entry.digests === undefined
-          ? entry.inline === content.encode(baseText(prepared.bytes, candidate.aliases)).toString("latin1")
-          : entry.digests.version === DIGEST_VERSION && entry.digests.record === prepared.digest;
-      if (same && entry.digests !== undefined && !sameText(candidate, entry.digests.text)) {
+      const entry = unpackIndexEntry(candidate.entry!);
+      const same = this.#compare(candidate, entry);
+      if (same === "same") {
+        this.#mark({ candidate, id: candidate.id, base: candidate.entry!, outcome: "unchanged" });
+        continue;
+      }
+      const { firstSeen } = entry;
+      if (typeof same === "object") {
         // The same record in another text: only the entry is written, so that this text is recognised next time.
-        packer.add(candidate, textWrite(prepared, base, entry));
-        continue;
-      }
-      if (same) {
-        this.#mark({ candidate, id: candidate.id, base, outcome: "unchanged" });
+        const compared = { candidate, entry, tombstone: "", firstSeen, yields: true };
+        drafts.push({ ...nothingNew(compared), versions: entry, digests: same });
         continue;
       }
       const order = compareVersions(entry, candidate, this.#options.staleness);
@@ -163,11 +194,10 @@ class Commit {
         continue;
       }
       const yields = order === "fetched-later";
-      const { firstSeen } = entry;
-      const compared = { prepared: detach(prepared), base, entry, tombstone: "", firstSeen, yields };
+      const compared = { candidate, entry, tombstone: "", firstSeen, yields };
       (order === "regressed" ? regressed : changed).push(compared);
     }
-    await this.#runSteps(packer.finish());
+    await this.#write(drafts);
 
     for (const compared of await this.#acceptRegressed(regressed)) changed.push(compared);
     if (changed.length > 0) await this.#update(changed);
@@ -176,14 +206,48 @@ class Commit {
     }
   }
 
-  /** The entries that are known already, or those that stand there now. */
-  async #entries(window: readonly Candidate[]): Promise<readonly string[]> {
-    const known = window.map(({ entry }) => entry).filter((entry) => entry !== undefined);
-    if (known.length === window.length) return known;
-    return await readEntries(
-      this.#context,
-      window.map(({ id }) => id),
-    );
+  /** Tombstones of the window's records that are not live, where there are any. */
+  async #tombstones(window: readonly Candidate[]): Promise<Map<string, string>> {
+    const found = new Map<string, string>();
+    const gone = this.#anyTombstones ? window.filter(({ entry }) => entry === "") : [];
+    if (gone.length === 0) return found;
+    const { redis, keys } = this.#context;
+    const raw = await redis.hmget(keys.tombstones, ...gone.map(({ id }) => id));
+    gone.forEach(({ id }, i) => {
+      if (raw[i]) found.set(id, raw[i]);
+    });
+    return found;
+  }
+
+  /** `same`; or the digests to store for a record that is the same in another text; or `unknown`: its content decides. */
+  #compare(candidate: Candidate, { inline, digests }: IndexEntry): "same" | Digests | "unknown" {
+    if (inline !== undefined) return inline === this.#inlineOf(candidate) ? "same" : "unknown";
+    const text = this.#textDigest(candidate);
+    if (text !== "" && text === digests!.text) return "same";
+    if (digests!.record === "" || digests!.version !== DIGEST_VERSION) return "unknown";
+    const { digest } = prepare(this.#tools.writer, candidate);
+    if (digest !== digests!.record) return "unknown";
+    return text === "" ? "same" : { version: DIGEST_VERSION, record: digest, text };
+  }
+
+  #textDigest({ data }: Candidate): string {
+    return Buffer.isBuffer(data) ? textDigestOf(data, this.#context.provider.version) : "";
+  }
+
+  /** What lies in the index entry of a record so small that it has no other key, latin-1; undefined for any other record. */
+  #inlineOf(candidate: Candidate): string | undefined {
+    const { id, data, aliases, lastModified } = candidate;
+    if (lastModified !== undefined) return undefined;
+    const { content } = this.#context;
+    if (!Buffer.isBuffer(data) && aliases.length === 0) {
+      const row = content.encodeRow(id, data);
+      if (row !== undefined && fitsInline(row.length, lastModified)) return row;
+    }
+    if (Buffer.isBuffer(data) && data.length > INLINE_TEXT_BYTES) return undefined;
+    const { bytes } = prepare(this.#tools.writer, candidate);
+    if (bytes.length > INLINE_TEXT_BYTES) return undefined;
+    const element = content.encode(baseText(bytes, aliases));
+    return fitsInline(element.length, lastModified) ? element.toString("latin1") : undefined;
   }
 
   /** To be compared again, with what stands there by then. */
@@ -198,16 +262,17 @@ class Commit {
     const known = remember
       ? await this.#context.redis.hmget(
           this.#run.regressed,
-          ...regressed.map(({ prepared }) => prepared.candidate.id),
+          ...regressed.map(({ candidate }) => candidate.id),
         )
       : [];
     // An id that is listed twice with different content would be rewritten by each of its copies in turn.
     const marks = await this.#context.redis.hmget(
       this.#run.seen,
-      ...regressed.map(({ prepared }) => prepared.candidate.id),
+      ...regressed.map(({ candidate }) => candidate.id),
     );
     return regressed.filter((compared, i) => {
-      const { candidate, digest } = compared.prepared;
+      const { candidate } = compared;
+      const digest = this.#textDigest(candidate) || prepare(this.#tools.writer, candidate).digest;
       const [pass, seenDigest] = known[i]?.split(":") ?? [];
       const regressedDigest = hex(digest);
       const repeated = seenDigest === regressedDigest && Number(pass) < this.#attempt.pass;
@@ -220,19 +285,19 @@ class Commit {
 
   async #update(changed: Compared[]): Promise<void> {
     const stored = await Promise.all(
-      changed.map(({ prepared, entry }) => this.#stored(prepared.candidate.id, entry!)),
+      changed.map(({ candidate, entry }) => this.#stored(candidate.id, entry!)),
     );
-    const packer = new StepPacker<Candidate>(this.#context, this.#tools.frame);
+    const drafts: Draft[] = [];
     changed.forEach((compared, i) => {
-      const { candidate } = compared.prepared;
-      const write = this.#updateWrite(compared, stored[i]);
+      const draft = this.#updateOf(compared, stored[i]);
+      const { candidate } = compared;
       // Other texts of the same numbers in a small record: the stored texts stay.
-      const sameAliases = write.addAliases.length + write.removeAliases.length === 0;
-      if (write.op === "q" && sameAliases && compared.entry?.inline !== undefined) {
-        this.#mark({ candidate, id: candidate.id, base: compared.base, outcome: "unchanged" });
-      } else packer.add(candidate, write);
+      const sameAliases = draft.addAliases.length + draft.removeAliases.length === 0;
+      if (draft.op === "q" && sameAliases && compared.entry?.inline !== undefined) {
+        this.#mark({ candidate, id: candidate.id, base: candidate.entry!, outcome: "unchanged" });
+      } else drafts.push(draft);
     });
-    await this.#runSteps(packer.finish());
+    await this.#write(drafts);
   }
 
   /** What is stored of a record; undefined where its content is gone (removed meanwhile, or deleted by hand). */
@@ -250,6 +315,34 @@ class Commit {
       baseBytes: base.length,
       patchBytes: patches.reduce((sum, patch) => sum + patch.length, 0),
     };
+  }
+
+  /** Compresses what the drafts hold, and writes them. */
+  async #write(drafts: readonly Draft[]): Promise<void> {
+    if (drafts.length === 0) return;
+    const { content } = this.#context;
+    const elements = new Map<Draft, Buffer>();
+    const encode = async (some: readonly Draft[]): Promise<void> => {
+      const encoded = await content.encodeAll(some.map(({ text }) => text!));
+      some.forEach((draft, i) => {
+        elements.set(draft, encoded[i]!);
+      });
+    };
+    const patches = drafts.filter(({ patch }) => patch !== undefined);
+    if (patches.length > 0) await encode(patches);
+    for (const draft of patches) {
+      if (elements.get(draft)!.length <= draft.patch!.most) continue;
+      const { candidate } = draft.compared;
+      elements.delete(draft);
+      draft.whole = true;
+      draft.text = baseText(storable(candidate) ?? draft.patch!.prepared.bytes, candidate.aliases);
+    }
+    const rest = drafts.filter((draft) => draft.text !== undefined && !elements.has(draft));
+    if (rest.length > 0) await encode(rest);
+    // Without a pause until `finish`: all windows share the frame.
+    const packer = new StepPacker<Candidate>(this.#context, this.#tools.frame);
+    for (const draft of drafts) packer.add(draft.compared.candidate, writeOf(draft, elements.get(draft)));
+    await this.#runSteps(packer.finish());
   }
 
   async #runSteps(steps: Step<Candidate>[]): Promise<void> {
@@ -294,117 +387,122 @@ class Commit {
     }
   }
 
-  /** Member by member: made for every new record, and a spread costs several times as much. */
-  #wholeWrite(compared: Compared, op: "c" | "u"): RecordWrite {
-    const { prepared, base, tombstone, firstSeen, yields } = compared;
-    const { candidate, bytes } = prepared;
-    const content = this.#context.content.encode(baseText(bytes, candidate.aliases));
-    const inline = fitsInline(content.length, candidate.lastModified);
-    return {
-      id: candidate.id,
-      op,
-      replace: true,
-      yields,
-      base,
-      tombstone,
-      entry: entryOf(prepared, inline),
-      fetchedAt: candidate.fetchedAt,
-      firstSeen,
-      lastChanged: 0,
-      content,
-      inline,
-      changed: op === "u" ? prepared.fields.map(({ name }) => name) : [],
-      addAliases: candidate.aliases,
-      removeAliases: [],
-      addLinks: linkKeys(this.#context, candidate.data),
-      removeLinks: [],
-    };
+  #links(candidate: Candidate): string[] {
+    const { links } = candidate;
+    return links === undefined
+      ? linkKeys(this.#context, dataOf(candidate))
+      : keysOfLinks(this.#context, links);
   }
 
-  #updateWrite(compared: Compared, stored: Stored | undefined): RecordWrite {
+  #whole(compared: Compared, op: "c" | "u", changed: readonly string[] = []): Draft {
+    const { candidate } = compared;
+    const draft: Draft = {
+      compared,
+      op,
+      versions: candidate,
+      whole: true,
+      inline: this.#inlineOf(candidate) ?? "",
+      digests: undefined,
+      changed,
+      addAliases: candidate.aliases,
+      removeAliases: [],
+      addLinks: this.#links(candidate),
+      removeLinks: [],
+    };
+    if (draft.inline !== "") return draft;
+    const text = this.#textDigest(candidate);
+    const source = storable(candidate);
+    if (source !== undefined) {
+      draft.text = baseText(source, candidate.aliases);
+      draft.digests = { version: DIGEST_VERSION, record: "", text };
+    } else {
+      const { bytes, digest } = detach(prepare(this.#tools.writer, candidate));
+      draft.text = baseText(bytes, candidate.aliases);
+      draft.digests = { version: DIGEST_VERSION, record: digest, text };
+    }
+    return draft;
+  }
+
+  #updateOf(compared: Compared, stored: Stored | undefined): Draft {
+    const { candidate } = compared;
+    const prepared = detach(prepare(this.#tools.writer, candidate));
     // The content was deleted by hand: the record is written whole.
-    if (stored === undefined) return this.#wholeWrite(compared, "u");
-    const { prepared, base, tombstone, yields } = compared;
-    const { candidate, bytes, fields } = prepared;
-    const entry = compared.entry!;
+    if (stored === undefined)
+      return this.#whole(
+        compared,
+        "u",
+        prepared.fields.map(({ name }) => name),
+      );
+    const { bytes, fields, digest } = prepared;
     const diff = diffFields(stored.data, bytes, fields, this.#context.provider.numbers);
     const addAliases = candidate.aliases.filter((alias) => !stored.aliases.includes(alias));
     const removeAliases = stored.aliases.filter((alias) => !candidate.aliases.includes(alias));
     const sameAliases = addAliases.length + removeAliases.length === 0;
     const op = diff.changed.length === 0 ? "q" : "u";
-    const content = this.#newContent(prepared, stored, diff, sameAliases);
-    const inline = content?.whole === true && fitsInline(content.element.length, candidate.lastModified);
-    const [before, after] = [stored.data, candidate.data].map((data) =>
-      op === "q" ? [] : linkKeys(this.#context, data),
-    ) as [string[], string[]];
-    return {
-      id: candidate.id,
+    const [before, after] =
+      op === "q" ? [[], []] : [linkKeys(this.#context, stored.data), this.#links(candidate)];
+    const digests = { version: DIGEST_VERSION, record: digest, text: this.#textDigest(candidate) };
+    const draft: Draft = {
+      ...nothingNew(compared),
       op,
-      replace: content?.whole === true,
-      yields,
-      base,
-      tombstone,
-      entry: entryOf(prepared, inline),
-      fetchedAt: candidate.fetchedAt,
-      firstSeen: entry.firstSeen,
-      lastChanged: op === "q" ? entry.lastChanged : 0,
-      ...(content ? { content: content.element } : {}),
-      inline,
+      digests,
       changed: diff.changed,
       addAliases,
       removeAliases,
       addLinks: after.filter((key) => !before.includes(key)),
       removeLinks: before.filter((key) => !after.includes(key)),
     };
-  }
-
-  /** A patch, or a new base where patches would weigh too much; undefined where the stored content stands. */
-  #newContent(
-    { candidate, bytes }: Prepared,
-    stored: Stored,
-    diff: FieldDiff,
-    sameAliases: boolean,
-  ): { element: Buffer; whole: boolean } | undefined {
-    const { content } = this.#context;
-    if (!stored.inline && diff.changed.length === 0 && sameAliases) return undefined;
+    if (op === "q" && sameAliases && !stored.inline) return draft;
     if (!stored.inline && (candidate.lastModified !== undefined || bytes.length > INLINE_TEXT_BYTES)) {
-      const aliases = sameAliases ? undefined : candidate.aliases;
-      const element = content.encode(patchText(bytes, diff.set, diff.drop, aliases));
-      if (stored.patchBytes + element.length <= stored.baseBytes * PATCHES_SHARE) {
-        return { element, whole: false };
-      }
+      const text = patchText(bytes, diff.set, diff.drop, sameAliases ? undefined : candidate.aliases);
+      const most = stored.baseBytes * PATCHES_SHARE - stored.patchBytes;
+      return { ...draft, text, patch: { prepared, most } };
     }
-    return { element: content.encode(baseText(bytes, candidate.aliases)), whole: true };
+    const { addLinks, removeLinks, changed } = draft;
+    return { ...this.#whole(compared, "u"), op, changed, addAliases, removeAliases, addLinks, removeLinks };
   }
 }
 
-function entryOf({ candidate, digest }: Prepared, inline: boolean): string {
-  if (inline) return packInline(candidate);
-  return packReferenced(candidate, { version: DIGEST_VERSION, record: digest, text: candidate.textDigest });
-}
+/** The source's text where it can be stored as it is: in a list, a line feed ends it. */
+const storable = ({ data }: Candidate): Buffer | undefined =>
+  Buffer.isBuffer(data) && !data.includes(LINE_FEED) ? data : undefined;
 
-const sameText = ({ textDigest }: Candidate, stored: string): boolean =>
-  textDigest === "" || textDigest === stored;
+/** A write of the entry alone. */
+const nothingNew = (compared: Compared): Draft => ({
+  compared,
+  op: "q",
+  versions: compared.candidate,
+  whole: false,
+  inline: "",
+  digests: undefined,
+  changed: [],
+  addAliases: [],
+  removeAliases: [],
+  addLinks: [],
+  removeLinks: [],
+});
 
-/** Writes the digest of another text of the same record, and nothing else: its versions stay as they are. */
-function textWrite({ candidate, digest }: Prepared, base: string, entry: IndexEntry): RecordWrite {
-  const digests = { version: DIGEST_VERSION, record: digest, text: candidate.textDigest };
+function writeOf(draft: Draft, content: Buffer | undefined): RecordWrite {
+  const { compared, op, versions, whole, inline, digests, changed } = draft;
+  const { addAliases, removeAliases, addLinks, removeLinks } = draft;
+  const { candidate, entry, tombstone, firstSeen, yields } = compared;
   return {
     id: candidate.id,
-    op: "q",
-    replace: false,
-    yields: true,
-    base,
-    tombstone: "",
+    op,
+    replace: whole,
+    yields,
+    base: candidate.entry!,
+    tombstone,
+    entry: inline === "" ? packReferenced(versions, digests!) : packInline(versions),
     fetchedAt: candidate.fetchedAt,
-    entry: packReferenced(entry, digests),
-    firstSeen: entry.firstSeen,
-    lastChanged: entry.lastChanged,
-    inline: false,
-    changed: [],
-    addAliases: [],
-    removeAliases: [],
-    addLinks: [],
-    removeLinks: [],
+    firstSeen,
+    lastChanged: op === "q" ? entry!.lastChanged : 0,
+    content,
+    inline,
+    changed,
+    addAliases,
+    removeAliases,
+    addLinks,
+    removeLinks,
   };
 }

@@ -1,4 +1,4 @@
-/** Packs writes into atomic steps of at most 32 records or 256 KB, and runs them. */
+/** Packs writes into atomic steps of at most 64 records, fewer where they are large, and runs them. */
 import type { RunKeys } from "../redis/keys.ts";
 import { loadScript } from "../redis/scripts.ts";
 import type { Attempt } from "./contract.ts";
@@ -15,7 +15,8 @@ import {
 
 const commitScript = loadScript(new URL("./lua/commit-n.lua", import.meta.url));
 
-const STEP_BYTES = 256 * 1024;
+/** About as much as fits into one socket buffer: the server works on it for a millisecond. */
+const STEP_BYTES = 48 * 1024;
 const REPLACES = 1;
 const YIELDS = 2;
 
@@ -38,10 +39,10 @@ export interface RecordWrite {
   /** ms; 0 for now. */
   readonly firstSeen: number;
   readonly lastChanged: number;
-  /** The content element to append; absent where nothing of the content is written. */
-  readonly content?: Buffer;
-  /** The content lies in the index entry. */
-  readonly inline: boolean;
+  /** The content element to append; absent where nothing of the content is written, or it is inline. */
+  readonly content?: Buffer | undefined;
+  /** The content that lies in the index entry, latin-1; empty for none. */
+  readonly inline: string;
   /** Names of changed fields. */
   readonly changed: readonly string[];
   readonly addAliases: readonly string[];
@@ -83,7 +84,7 @@ export class StepPacker<T> {
     const isFull = this.#frame.length > STEP_BYTES || this.#keys.length + own.length > STEP_KEYS;
     if (isFull && this.#items.length > 0) this.#close(start);
     this.#keys.push(...own);
-    this.#items.push({ source, op: write.op, bytes: write.content?.length ?? 0 });
+    this.#items.push({ source, op: write.op, bytes: (write.content ?? write.inline).length });
     if (this.#items.length === STEP_RECORDS) this.#close(this.#frame.length);
   }
 
@@ -100,7 +101,6 @@ export class StepPacker<T> {
 
   /** The layout that lua/commit-n.lua reads. */
   #encode(write: RecordWrite): void {
-    const content = write.content ?? NOTHING;
     this.#frame
       .uint8(write.op.charCodeAt(0))
       .uint8((write.replace ? REPLACES : 0) + (write.yields ? YIELDS : 0))
@@ -111,8 +111,8 @@ export class StepPacker<T> {
       .latin1(write.entry)
       .uint48(write.firstSeen)
       .uint48(write.lastChanged)
-      .bytes(write.inline ? content : NOTHING)
-      .bytes(write.inline ? NOTHING : content)
+      .latin1(write.inline)
+      .bytes(write.content ?? NOTHING)
       .text(write.changed.length > 0 ? JSON.stringify(write.changed) : "")
       .uint16(write.addAliases.length)
       .uint16(write.removeAliases.length)

@@ -4,24 +4,29 @@
  * only changed fields are written; readers apply the patches in order. When the patches outweigh half of their base, the
  * next commit writes a new base.
  *
- * Each element is a format byte and a text: the canonical JSON of the record, or of `{"set":{…},"drop":[…]}`. Where the
- * record has aliases, a line feed and their JSON follow (canonical JSON has no line feed of its own).
+ * Each element is a format byte and a text: the JSON of the record (the text of its source where that has no line feed,
+ * else canonical JSON), or that of `{"set":{…},"drop":[…]}`. Where the record has aliases, a line feed and their JSON
+ * follow.
  *
- *   format 0      plain UTF-8
- *   format 1      raw deflate
- *   format 1 + n  raw deflate with the provider's nth dictionary
+ *   format 0        plain UTF-8
+ *   format 1        raw deflate
+ *   format 1 + n    raw deflate with the provider's nth dictionary
+ *   format 127 + n  the values of the provider's nth list of columns, one a line; a value that is the id is left out
  *
  * A list costs less memory than a hash with the default limits of Redis (docs/decisions/0006-record-layout-2.md).
  */
-import { deflateRawSync, inflateRawSync } from "node:zlib";
+import { inflateRawSync } from "node:zlib";
 import { UeeError } from "../core/errors.ts";
 import { canonicalJson, type JsonObject } from "../core/json.ts";
 import type { CanonicalField } from "./canonicalWriter.ts";
+import { deflate, deflateAll } from "./deflate.ts";
 
 const PLAIN = 0;
 const DEFLATED = 1;
-/** zlib's level: 6 saves 3 % of memory more and costs a third more time. */
-const LEVEL = 3;
+const ROW = 128;
+const ID = "\u0001";
+/** What a row may hold: its separator and the sign for the id are none of these. */
+const ROW_VALUE = /^[\x20-\x7e]{0,200}$/;
 /** Shorter texts are not worth a call of zlib where no dictionary helps. */
 const DEFLATE_FROM_BYTES = 96;
 const LINE_FEED = 0x0a;
@@ -37,28 +42,70 @@ interface Patch {
 }
 
 export class ContentCodec {
-  /** The position of a dictionary is part of the stored layout. */
+  /** The positions of a dictionary and of a list of columns are part of the stored layout. */
   readonly #dictionaries: readonly Buffer[];
+  readonly #columns: readonly (readonly string[])[];
 
-  constructor(dictionaries: readonly string[] = []) {
+  constructor(dictionaries: readonly string[] = [], columns: readonly (readonly string[])[] = []) {
     this.#dictionaries = dictionaries.map((text) => Buffer.from(text));
+    this.#columns = columns;
   }
 
   /** The stored element of a text: format byte and bytes. */
   encode(text: Buffer): Buffer {
-    const newest = this.#dictionaries.length;
-    const dictionary = this.#dictionaries.at(-1);
-    if (dictionary !== undefined || text.length >= DEFLATE_FROM_BYTES) {
-      const deflated = deflateRawSync(text, dictionary ? { level: LEVEL, dictionary } : { level: LEVEL });
-      if (deflated.length < text.length) return tagged(DEFLATED + newest, deflated);
+    const deflated = this.#isWorthIt(text) ? deflate(text, this.#dictionaries.at(-1)) : text;
+    return this.#element(text, deflated);
+  }
+
+  /** The same of several texts, in another thread where they are many. */
+  async encodeAll(texts: readonly Buffer[]): Promise<Buffer[]> {
+    const worth = texts.filter((text) => this.#isWorthIt(text));
+    const deflated = worth.length === 0 ? [] : await deflateAll(worth, this.#dictionaries.at(-1));
+    let next = 0;
+    return texts.map((text) => this.#element(text, this.#isWorthIt(text) ? deflated[next++]! : text));
+  }
+
+  #isWorthIt(text: Buffer): boolean {
+    return this.#dictionaries.length > 0 || text.length >= DEFLATE_FROM_BYTES;
+  }
+
+  #element(text: Buffer, deflated: Buffer): Buffer {
+    return deflated.length < text.length
+      ? tagged(DEFLATED + this.#dictionaries.length, deflated)
+      : tagged(PLAIN, text);
+  }
+
+  /** The stored element, latin-1, of a record that is a row of the provider's columns; undefined where it is none. */
+  encodeRow(id: string, data: JsonObject): string | undefined {
+    const columns = this.#columns.at(-1);
+    if (columns === undefined || Object.keys(data).length !== columns.length) return undefined;
+    let row = String.fromCharCode(ROW + this.#columns.length - 1);
+    for (let i = 0; i < columns.length; i++) {
+      const value = data[columns[i]!];
+      if (typeof value !== "string" || !ROW_VALUE.test(value)) return undefined;
+      row += (i === 0 ? "" : "\n") + (value === id ? ID : value);
     }
-    return tagged(PLAIN, text);
+    return row;
+  }
+
+  #decodeRow(id: string, element: Buffer): JsonObject {
+    const columns = this.#columns[element[0]! - ROW];
+    const values = element.toString("latin1", 1).split("\n");
+    if (columns?.length !== values.length) {
+      throw new UeeError("STOR_CORRUPT", `The content of record ${id} has other columns than are known.`);
+    }
+    const data: JsonObject = {};
+    columns.forEach((name, i) => {
+      setMember(data, name, values[i] === ID ? id : values[i]);
+    });
+    return data;
   }
 
   /** The whole record. @throws UeeError STOR_CORRUPT */
   decode(id: string, elements: readonly Buffer[]): Content {
     const [base, ...patches] = elements;
     if (base === undefined) throw new UeeError("STOR_CORRUPT", `The content of record ${id} is gone.`);
+    if (base[0]! >= ROW) return { data: this.#decodeRow(id, base), aliases: [] };
     const { value, aliases } = this.#read(id, base);
     const content = { data: value as JsonObject, aliases: aliases ?? [] };
     for (const element of patches) {
@@ -118,7 +165,7 @@ function tagged(format: number, bytes: Buffer): Buffer {
   return element;
 }
 
-/** The text of a base. */
+/** The text of a base. `record`: JSON without a line feed. */
 export const baseText = (record: Buffer, aliases: readonly string[]): Buffer =>
   aliases.length === 0 ? record : Buffer.concat([record, Buffer.from(`\n${canonicalJson(aliases)}`)]);
 

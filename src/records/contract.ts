@@ -14,6 +14,8 @@
  */
 import type { UeeError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
+import type { Link } from "../core/links.ts";
+import type { StoredText } from "../core/sourceText.ts";
 
 /** The attempt in whose name something is written. */
 export interface Attempt {
@@ -29,32 +31,14 @@ export interface IncomingRecord {
   id: string;
   lastModified: string | null;
   aliases: string[];
-  data: JsonObject;
+  /** The record, or JSON in UTF-8 that holds it. */
+  data: JsonObject | Buffer;
+  /** Its links (core/links.ts), where they were read already. */
+  links?: readonly Link[];
   /** µs by the provider's clock (redis/lua/clock.lua). */
   fetchedAt: number;
-  /** Digest of the source text that the record was read from, where it is known (`recognise`). */
-  textDigest?: string;
-  /** The index entry that `recognise` found: spares a read, and is compared again when the record is written. */
+  /** The index entry that `lookUp` found: spares a read, and is compared again when the record is written. */
   entry?: string;
-}
-
-/** A record that was cut out of its source's text and is not parsed yet. */
-export interface SourceRecord {
-  id: string;
-  text: Buffer;
-  /** µs by the provider's clock. */
-  fetchedAt: number;
-}
-
-/** What the store knows of a source text. */
-export interface Recognised {
-  textDigest: string;
-  /** The index entry read; empty where the id is not live. */
-  entry: string;
-  /** The stored record was read from the same text, and is marked as seen and unchanged. */
-  unchanged: boolean;
-  /** ms since the epoch. */
-  lastModified: number | undefined;
 }
 
 export interface CommitOptions {
@@ -143,11 +127,18 @@ export interface Regression {
 }
 
 export interface ProviderRecords {
+  /** Finds the records whose source text is the one that the stored record was read from: they need no parsing. */
+  lookUp(records: readonly { id: string; text: Buffer }[]): Promise<StoredText[]>;
   /**
-   * Finds the records whose source text is the one that the stored record was read from: they need no parsing, and are
-   * marked as seen and unchanged here. One result a record, in order.
+   * Marks records that `lookUp` found to have the same text as seen and unchanged. Returns those that changed since then:
+   * they are compared like any other.
    */
-  recognise(attempt: Attempt, records: readonly SourceRecord[], signal?: AbortSignal): Promise<Recognised[]>;
+  markUnchanged<R extends { id: string; stored: StoredText }>(
+    attempt: Attempt,
+    records: readonly R[],
+    fetchedAt: number,
+    signal?: AbortSignal,
+  ): Promise<R[]>;
   /** Tells the change feed what a closing run has changed, once, where it tells of no single record. */
   summarise(attempt: Attempt, counts: ChangeCounts): Promise<void>;
   /** Writes what changed, marks all as seen, counts. Splits into atomic steps of ≤ 32 records or 256 KB. */

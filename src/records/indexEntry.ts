@@ -10,8 +10,9 @@
  *   inline      kind 1, fetchedAt 7 | firstSeen 6, lastChanged 6 | the record's content (content.ts)
  *
  * The commit script writes the two times, by Redis TIME; the caller sends the parts around them. A record without
- * `lastModified` whose content fits is inline and has no other key. The text digest is that of the record's source text,
- * zeros where it is not known: equal source texts need no parsing.
+ * `lastModified` whose content fits is inline and has no other key. The text digest is that of the record's source text:
+ * equal source texts need no parsing. The record digest is that of its canonical form. One of the two may be unknown, zeros:
+ * a record with a source text is compared by its content where the text differs.
  */
 import { UeeError } from "../core/errors.ts";
 import { DIGEST_BYTES } from "./digest.ts";
@@ -25,7 +26,7 @@ export interface Versions {
 
 export interface Digests {
   readonly version: number;
-  /** 14 bytes as latin-1. */
+  /** 14 bytes as latin-1; empty where it is not known: then the text has one. */
   readonly record: string;
   /** 14 bytes as latin-1; empty where it is not known. */
   readonly text: string;
@@ -77,7 +78,7 @@ const readUint56 = (at: number): number => scratch.readUIntBE(at, 3) * HIGH + sc
 export function packReferenced({ fetchedAt, lastModified }: Versions, digests: Digests): string {
   scratch[0] = REFERENCED;
   scratch[1] = digests.version;
-  scratch.write(digests.record, DIGEST_AT, DIGEST_BYTES, "latin1");
+  scratch.write(digests.record === "" ? NO_DIGEST : digests.record, DIGEST_AT, DIGEST_BYTES, "latin1");
   scratch.write(digests.text === "" ? NO_DIGEST : digests.text, TEXT_DIGEST_AT, DIGEST_BYTES, "latin1");
   writeUint56(fetchedAt, FETCHED_AT);
   writeUint56(lastModified === undefined ? 0 : lastModified + TIME_OFFSET, MODIFIED_AT);
@@ -112,11 +113,12 @@ export function unpackIndexEntry(packed: string): IndexEntry {
   if (kind === REFERENCED && size === TIMES_AT + TIMES_BYTES) {
     scratch.write(packed, "latin1");
     const modified = readUint56(MODIFIED_AT);
+    const record = packed.slice(DIGEST_AT, TEXT_DIGEST_AT);
     const text = packed.slice(TEXT_DIGEST_AT, FETCHED_AT);
     return {
       digests: {
         version: scratch[1]!,
-        record: packed.slice(DIGEST_AT, TEXT_DIGEST_AT),
+        record: record === NO_DIGEST ? "" : record,
         text: text === NO_DIGEST ? "" : text,
       },
       fetchedAt: readUint56(FETCHED_AT),

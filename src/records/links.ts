@@ -13,7 +13,7 @@
  */
 import { isUeeError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
-import { linksOf } from "../core/links.ts";
+import { type Link, linksOf } from "../core/links.ts";
 import { INDEX_BUCKETS } from "../redis/indexBuckets.ts";
 import { loadScript } from "../redis/scripts.ts";
 import type { LinkedPage } from "./contract.ts";
@@ -30,9 +30,12 @@ const BUCKETS_A_STEP = 64;
 const ID_END_BYTES = 3;
 
 /** The index keys that a record with this content belongs to, each once. */
-export function linkKeys({ keys, provider }: StoreContext, data: JsonObject): string[] {
+export const linkKeys = (context: StoreContext, data: JsonObject): string[] =>
+  keysOfLinks(context, linksOf(context.provider, data));
+
+export function keysOfLinks({ keys }: StoreContext, links: readonly Link[]): string[] {
   const found = new Set<string>();
-  for (const { provider: other, id, from } of linksOf(provider, data)) {
+  for (const { provider: other, id, from } of links) {
     found.add(keys.linksTo(other, id));
     if (from !== undefined) found.add(keys.linksFrom(from));
   }

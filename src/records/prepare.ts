@@ -1,5 +1,6 @@
 /** An incoming record made ready to be compared and written: canonical bytes, fields, digest. */
-import { canonicalJson } from "../core/json.ts";
+import { canonicalJson, type JsonObject } from "../core/json.ts";
+import type { Link } from "../core/links.ts";
 import { parseTime } from "../core/time.ts";
 import type { CanonicalField, CanonicalWriter } from "./canonicalWriter.ts";
 import type { CommitOptions, IncomingRecord } from "./contract.ts";
@@ -10,12 +11,14 @@ import { outlives, type Version } from "./staleness.ts";
 export interface Candidate extends Version {
   readonly id: string;
   readonly aliases: readonly string[];
-  readonly data: IncomingRecord["data"];
-  /** Latin-1; empty where it is not known. */
-  readonly textDigest: string;
-  /** The index entry that was read already; undefined where it must be read. */
-  readonly entry: string | undefined;
+  readonly data: JsonObject | Buffer;
+  readonly links: readonly Link[] | undefined;
+  /** The index entry that was read, latin-1, empty for none; undefined where it must be read. */
+  entry: string | undefined;
 }
+
+export const dataOf = ({ data }: Pick<Candidate, "data">): JsonObject =>
+  Buffer.isBuffer(data) ? (JSON.parse(data.toString("utf8")) as JsonObject) : data;
 
 /** One candidate an id: of several copies the one that outlives the others. */
 export function candidatesOf(
@@ -23,12 +26,12 @@ export function candidatesOf(
   staleness: CommitOptions["staleness"],
 ): Candidate[] {
   const byId = new Map<string, Candidate>();
-  for (const { id, lastModified, aliases, data, fetchedAt, textDigest = "", entry } of records) {
+  for (const { id, lastModified, aliases, data, links, fetchedAt, entry } of records) {
     const candidate = {
       id,
       data,
+      links,
       fetchedAt,
-      textDigest,
       entry,
       lastModified: parseTime(lastModified),
       aliases: aliases.length > 1 ? [...new Set(aliases)].sort() : aliases,
@@ -50,7 +53,7 @@ export interface Prepared {
 }
 
 export function prepare(writer: CanonicalWriter, candidate: Candidate): Prepared {
-  const fields = writer.writeRecord(candidate.data);
+  const fields = writer.writeRecord(dataOf(candidate));
   const size = writer.length;
   if (candidate.aliases.length > 0) writer.append(canonicalJson(candidate.aliases));
   const digest = digestOf(writer.bytes.subarray(0, writer.length));

@@ -32,7 +32,7 @@ import { FrameWriter } from "./frame.ts";
 import { buildLinks, linksComplete, readLinks } from "./links.ts";
 import { migrateRecords, recordsToMigrate } from "./migration/migrate.ts";
 import { exportRecords, getRecord, recordsByAlias, recordTexts } from "./queries.ts";
-import { recognise } from "./recognise.ts";
+import { lookUp, markUnchanged } from "./recognise.ts";
 import { removeRecords, unseenIds } from "./removal.ts";
 import { MARKS_A_CALL, markSeen, parseMark, regressions } from "./seenMarks.ts";
 import { chunksOf, type RecordsProvider, type StoreContext } from "./storeContext.ts";
@@ -48,12 +48,15 @@ export interface ProviderRecordsOptions {
 }
 
 export function makeProviderRecords(options: ProviderRecordsOptions): ProviderRecords {
-  const context: StoreContext = { ...options, content: new ContentCodec(options.provider.dictionaries) };
+  const { dictionaries, columns } = options.provider;
+  const context: StoreContext = { ...options, content: new ContentCodec(dictionaries, columns) };
   const { redis, keys } = context;
   const tools = { context, writer: new CanonicalWriter(), frame: new FrameWriter() };
   return {
     summarise: (attempt, counts) => summariseRun(context, attempt, counts),
-    recognise: (attempt, records, signal) => recognise(context, attempt, records, signal),
+    lookUp: (texts) => lookUp(context, texts),
+    markUnchanged: (attempt, unchanged, fetchedAt, signal) =>
+      markUnchanged(context, attempt, unchanged, fetchedAt, signal),
     commit: (attempt, records, commitOptions) => commitRecords(tools, attempt, records, commitOptions),
     async markDead(attempt, ids, as = "dead") {
       // No fetch time: a dead mark never makes a good record yield.

@@ -11,6 +11,15 @@ import { chunksOf, recordUrn, type StoreContext } from "./storeContext.ts";
 const EXPORT_CHUNK = 32;
 
 export async function getRecord(context: StoreContext, id: string): Promise<StoredRecord | undefined> {
+  // A record that was migrated between the two looks lies where the first one did not find it yet.
+  return (
+    (await getCurrent(context, id)) ??
+    (await getLayout1Record(context, id)) ??
+    (await getCurrent(context, id))
+  );
+}
+
+async function getCurrent(context: StoreContext, id: string): Promise<StoredRecord | undefined> {
   const { redis, keys } = context;
   const replies = await redis
     .multi()
@@ -21,7 +30,7 @@ export async function getRecord(context: StoreContext, id: string): Promise<Stor
     if (error) throw error;
     return reply;
   }) as [Buffer | null, Buffer[]];
-  if (packed === null) return await getLayout1Record(context, id);
+  if (packed === null) return undefined;
   const entry = unpackIndexEntry(packed.toString("latin1"));
   return toRecord(context, id, entry, elements);
 }
@@ -57,12 +66,11 @@ export function recordTexts(context: StoreContext, ids: readonly string[]): Prom
   );
 }
 
-/** A record that was not migrated yet; one that is migrated at this very moment is read again where it lies now. */
+/** A record that was not migrated yet; undefined as well for one that is migrated at this very moment. */
 async function getLayout1Record(context: StoreContext, id: string): Promise<StoredRecord | undefined> {
   const { redis, keys, provider } = context;
-  if ((await redis.hexists(keys.layout1.index, id)) === 0) return undefined;
   const hash = await redis.hgetallBuffer(keys.layout1.record(id));
-  if (Object.keys(hash).length === 0) return await getRecord(context, id);
+  if (Object.keys(hash).length === 0) return undefined;
   const { data, firstSeen, lastChanged } = readLayout1Record(id, hash);
   return {
     urn: recordUrn(context, id),

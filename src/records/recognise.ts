@@ -1,47 +1,42 @@
 /** Finds unchanged records by the digest of their source text, which costs a fifth of parsing them. */
-import type { Attempt, Recognised, SourceRecord } from "./contract.ts";
+import type { StoredText } from "../core/sourceText.ts";
+import type { Attempt } from "./contract.ts";
 import { textDigestOf } from "./digest.ts";
 import { unpackIndexEntry } from "./indexEntry.ts";
 import { readEntries } from "./indexReads.ts";
-import { MARKS_A_CALL, type Mark, markSeen } from "./seenMarks.ts";
+import { MARKS_A_CALL, markSeen } from "./seenMarks.ts";
 import { chunksOf, type StoreContext } from "./storeContext.ts";
 
-interface RecognisedMark extends Mark {
-  readonly place: number;
-}
-
-export async function recognise(
+export async function lookUp(
   context: StoreContext,
-  attempt: Attempt,
-  records: readonly SourceRecord[],
-  signal?: AbortSignal,
-): Promise<Recognised[]> {
+  records: readonly { id: string; text: Buffer }[],
+): Promise<StoredText[]> {
   const entries = await readEntries(
     context,
     records.map(({ id }) => id),
   );
-  const found: Recognised[] = [];
-  /** By fetch time. */
-  const marks = new Map<number, RecognisedMark[]>();
-  records.forEach(({ id, text, fetchedAt }, place) => {
-    const textDigest = textDigestOf(text, context.provider.version);
-    const base = entries[place]!;
-    const entry = base === "" ? undefined : unpackIndexEntry(base);
-    const unchanged = entry?.digests?.text === textDigest;
-    found.push({ textDigest, entry: base, unchanged, lastModified: entry?.lastModified });
-    if (!unchanged) return;
-    const waiting = marks.get(fetchedAt) ?? [];
-    marks.set(fetchedAt, waiting);
-    waiting.push({ id, base, place });
+  return records.map(({ text }, i) => {
+    const packed = entries[i]!;
+    const entry = packed === "" ? undefined : unpackIndexEntry(packed);
+    const known = entry?.digests?.text ?? "";
+    const same = known !== "" && known === textDigestOf(text, context.provider.version);
+    return { entry: packed, same, lastModified: entry?.lastModified };
   });
-  for (const [fetchedAt, some] of marks) {
-    for (const chunk of chunksOf(some, MARKS_A_CALL)) {
-      signal?.throwIfAborted();
-      for (const { place } of await markSeen(context, attempt, "n", fetchedAt, chunk)) {
-        // It changed since its entry was read: it is parsed and compared like any other.
-        found[place] = { ...found[place]!, unchanged: false };
-      }
-    }
+}
+
+/** Returns those whose entry is not the one that was looked up. */
+export async function markUnchanged<R extends { id: string; stored: StoredText }>(
+  context: StoreContext,
+  attempt: Attempt,
+  records: readonly R[],
+  fetchedAt: number,
+  signal?: AbortSignal,
+): Promise<R[]> {
+  const changed: R[] = [];
+  for (const chunk of chunksOf(records, MARKS_A_CALL)) {
+    signal?.throwIfAborted();
+    const marks = chunk.map((record) => ({ id: record.id, base: record.stored.entry, record }));
+    for (const { record } of await markSeen(context, attempt, "n", fetchedAt, marks)) changed.push(record);
   }
-  return found;
+  return changed;
 }

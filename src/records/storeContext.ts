@@ -13,6 +13,7 @@ export interface RecordsProvider extends LinkSource {
   readonly authority: string;
   readonly version: number;
   readonly dictionaries?: readonly string[];
+  readonly columns?: readonly (readonly string[])[];
   readonly changes?: "all" | "summary" | "off";
   readonly numbers?: readonly string[];
 }
@@ -26,11 +27,8 @@ export interface StoreContext {
   readonly changesLimit: number;
 }
 
-/**
- * Records a script step takes at most. 64 are allowed; 32 cost the same and halve the time for which the server serves
- * no other client, and a step then fits into one socket buffer.
- */
-export const STEP_RECORDS = 32;
+/** Records that a script step takes at most. */
+export const STEP_RECORDS = 64;
 /** Keys a script step takes, unless one record alone needs more: each costs the server a command or two. */
 export const STEP_KEYS = 1_000;
 /** How often a record that changed between comparison and write is compared again. */

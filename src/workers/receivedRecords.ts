@@ -2,7 +2,7 @@
  * The records that a batch has received: validates them, commits good ones, sets bad ones aside and adds up what the
  * checkpoint needs. A provider hands over a large batch piece by piece while it fetches the rest.
  */
-import { SourceText } from "../core/sourceText.ts";
+import { SourceText, type StoredText } from "../core/sourceText.ts";
 import type { TransformedRecord } from "../providers/contract.ts";
 import type { Attempt, CommitResult, IncomingRecord } from "../records/contract.ts";
 import type { BadRecord } from "../recovery/deadLetters/badRecords.ts";
@@ -84,35 +84,45 @@ export class ReceivedRecords {
     const { provider } = this.#context;
     const startMs = Date.parse(this.#run.startedAt);
     const rest: Received[] = [];
-    const candidates: { source: SourceText; id: string }[] = [];
+    const found: { source: SourceText; id: string; stored: StoredText | undefined }[] = [];
     const met = new Set<string>();
     for (const record of records) {
-      const id = record instanceof SourceText && !record.refusal ? provider.identify(record.stub) : undefined;
+      const known = record instanceof SourceText && !record.refusal ? record : undefined;
+      const id = known && (known.id ?? provider.identify(known.stub));
       if (id === undefined || met.has(id) || this.#copies.has(id)) {
         rest.push({ item: record });
         continue;
       }
       met.add(id);
-      candidates.push({ source: record as SourceText, id });
+      found.push({ source: record as SourceText, id, stored: known!.stored });
     }
-    const found = await this.#context.records.recognise(
-      this.#attempt,
-      candidates.map(({ source, id }) => ({ id, text: source.bytes, fetchedAt })),
-      this.#signal,
-    );
+    const { records: store } = this.#context;
+    const unknown = found.filter(({ stored }) => stored === undefined);
+    const stored = await store.lookUp(unknown.map(({ source, id }) => ({ id, text: source.bytes })));
+    unknown.forEach((one, i) => {
+      one.stored = stored[i];
+    });
+    const candidates = found.map(({ source, id, stored }) => ({ source, id, stored: stored! }));
+    const same = candidates.filter((one) => one.stored.same);
+    const changed = new Set(await store.markUnchanged(this.#attempt, same, fetchedAt, this.#signal));
     let count = 0;
     let newest: { source: SourceText; lastModified: number } | undefined;
-    candidates.forEach(({ source, id }, i) => {
-      const { unchanged, textDigest, entry, lastModified } = found[i]!;
-      if (!unchanged) {
-        rest.push({ item: source, textDigest, entry });
-        return;
+    for (const candidate of candidates) {
+      const { source, id, stored } = candidate;
+      if (!stored.same) {
+        rest.push({ item: source, entry: stored.entry });
+        continue;
+      }
+      if (changed.has(candidate)) {
+        rest.push({ item: source });
+        continue;
       }
       count++;
       this.#copies.set(id, 1);
-      if (lastModified === undefined || lastModified > startMs) return;
+      const { lastModified } = stored;
+      if (lastModified === undefined || lastModified > startMs) continue;
       if (newest === undefined || lastModified > newest.lastModified) newest = { source, lastModified };
-    });
+    }
     // The watermark is a time as its record wrote it: only the newest record is read for it.
     const dated = newest ? [provider.transform(newest.source.parse())] : [];
     const last = count > 0 ? candidates.at(-1)?.id : undefined;

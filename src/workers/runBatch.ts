@@ -117,6 +117,7 @@ async function extract(
       holds(loaded.bytes);
       return loaded.slice;
     },
+    lookUp: (texts) => named(() => context.records.lookUp(texts)),
     noteWrong: (sha256) => named(() => context.stagedSlices.noteWrong(job.runId, sha256)),
     handOver: async (records, fetchedAt) => {
       holds(bytesOf(records));

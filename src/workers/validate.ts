@@ -6,6 +6,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { bounds } from "../core/bounds.ts";
 import { toUeeError, UeeError } from "../core/errors.ts";
 import { canonicalJson, jsonText } from "../core/json.ts";
+import { linksOf } from "../core/links.ts";
 import { refusalOf, type SourceFacts, SourceText, tooLarge } from "../core/sourceText.ts";
 import { parseTime } from "../core/time.ts";
 import type { AnyProvider, TransformedRecord } from "../providers/contract.ts";
@@ -24,10 +25,9 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 /** Validation yields to the event loop after this time, ms, so that requests, lock renewals and heartbeats are not delayed. */
 const SLICE_MS = 8;
 
-/** A raw record, and what the store has found out about its source text. */
+/** A raw record, and its index entry where the store has read it. */
 export interface Received {
   readonly item: unknown;
-  readonly textDigest?: string;
   readonly entry?: string;
 }
 
@@ -49,13 +49,22 @@ export async function validateRecords(
     }
     const record = validateRecord(context.provider, item);
     if (record instanceof UeeError) bad.push(badRecord(context.provider, item, record, fetchedAt));
-    else good.push({ ...record, ...known, fetchedAt });
+    else {
+      const { id, lastModified, aliases, data, text } = record;
+      const links = linksOf(context.provider, data);
+      good.push({ id, lastModified, aliases, data: text ?? data, links, fetchedAt, ...known });
+    }
   }
   return { good, bad };
 }
 
+interface ValidRecord extends TransformedRecord {
+  /** The source's text where it is the record, which is then not held as a value: a page of values is ten times as large. */
+  readonly text: Buffer | undefined;
+}
+
 /** The record, or why it is bad. Throws what is a fault of the provider's. */
-export function validateRecord(provider: AnyProvider, item: unknown): TransformedRecord | UeeError {
+export function validateRecord(provider: AnyProvider, item: unknown): ValidRecord | UeeError {
   const source = item instanceof SourceText ? item : undefined;
   const facts = source?.facts ?? measure(item);
   const refusal = source ? source.refusal : refusalOf(facts);
@@ -66,7 +75,10 @@ export function validateRecord(provider: AnyProvider, item: unknown): Transforme
     // What a provider makes of a value may be larger than the value.
     const made = record.data === value ? facts : measure(record.data);
     checkBounds(record, made);
-    return record;
+    const { id, lastModified, aliases, data } = record;
+    // Rows are stored as their values.
+    const text = data === value && provider.columns === undefined ? source?.bytes : undefined;
+    return { id, lastModified, aliases, data, text };
   } catch (thrown) {
     // What a schema refuses is a bad record as well; anything else is a fault of the provider's.
     const error = toUeeError(thrown);

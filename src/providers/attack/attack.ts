@@ -60,7 +60,7 @@ export const attack = snapshotProvider<string | null>({
     rate: { max: 30, windowMs: 60_000 },
   },
   title: "ATT&CK",
-  expected: { records: 30_000, bytesPerRecord: 2_400 },
+  expected: { records: 30_000, bytesPerRecord: 1_550 },
   example: {
     id: "T1059.001",
     record: {

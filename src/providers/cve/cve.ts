@@ -81,7 +81,7 @@ export const cve = defineProvider<CvePayload>({
   version: 1,
   kind: "windowed",
   title: "CVE",
-  expected: { records: 361_000, bytesPerRecord: 3_900 },
+  expected: { records: 500_000, bytesPerRecord: 1_500 },
   example: {
     id: "CVE-2021-44228",
     record: {

@@ -244,6 +244,7 @@ class FeedStager {
     await this.#context.stage(name, {
       fetchedAt: this.#fetchedAt,
       records: sources.map(({ text }) => text),
+      ids: sources.map((source) => identify(source.stub) ?? null),
       ...(refused.length > 0 ? { refused } : {}),
     });
     this.#slices.push({ name, records: sources.length });

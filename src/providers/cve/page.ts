@@ -5,10 +5,15 @@
 import { z } from "zod";
 import { bounds } from "../../core/bounds.ts";
 import { UeeError } from "../../core/errors.ts";
-import type { Fetcher } from "../../core/fetching.ts";
 import type { SourceText } from "../../core/sourceText.ts";
 import { parseTime } from "../../core/time.ts";
-import { JsonArraySplitter, readJsonArrays } from "../formats/jsonArrays.ts";
+import type { ExtractContext } from "../contract.ts";
+import {
+  JsonArraySplitter,
+  likelyRecords,
+  readJsonArrays,
+  withoutByteOrderMark,
+} from "../formats/jsonArrays.ts";
 import type { Window } from "./windows.ts";
 
 /** NVD has 0.4 million records. A total beyond this is a corrupt answer; batches are planned from it. */
@@ -50,8 +55,11 @@ function pageUrl(base: string, request: PageRequest): string {
   return url.href;
 }
 
-/** Only a page of one record cannot be made smaller: what makes it large is passed over as it comes. */
-async function readPage(body: AsyncIterable<Buffer>, most: number) {
+/**
+ * Cuts a page into its records. Those whose text is stored are found by its digest, and are not read again. Only a page of
+ * one record cannot be made smaller: what makes it large is passed over as it comes.
+ */
+async function readPage(body: AsyncIterable<Buffer>, most: number, lookUp: ExtractContext["lookUp"]) {
   const splitter = new JsonArraySplitter({
     arrays: ["vulnerabilities"],
     members: ["startIndex", "totalResults", "timestamp"],
@@ -60,8 +68,21 @@ async function readPage(body: AsyncIterable<Buffer>, most: number) {
     maxElements: most,
   });
   const records: SourceText[] = [];
-  for await (const elements of readJsonArrays(body, splitter)) {
-    for (const { source } of elements) records.push(source);
+  if (most > 1) {
+    const chunks: Buffer[] = [];
+    for await (const chunk of body) chunks.push(chunk);
+    const document = withoutByteOrderMark(Buffer.concat(chunks));
+    const likely = likelyRecords(document, { inner: "cve", id: "id" });
+    const stored = await lookUp(
+      likely.map(({ id, start, end }) => ({ id, text: document.subarray(start, end) })),
+    );
+    const known = likely.flatMap((place, i) => (stored[i]!.same ? [{ ...place, stored: stored[i]! }] : []));
+    for (const { source } of splitter.writeWhole(document, known)) records.push(source);
+    splitter.end();
+  } else {
+    for await (const elements of readJsonArrays(body, splitter)) {
+      for (const { source } of elements) records.push(source);
+    }
   }
   return { splitter, records };
 }
@@ -75,9 +96,7 @@ const readableTime = (value: unknown): string | undefined =>
     : undefined;
 
 export async function fetchPage(
-  fetcher: Fetcher,
-  base: string,
-  apiKey: string | undefined,
+  { fetcher, url: base, apiKey, lookUp }: Pick<ExtractContext, "fetcher" | "url" | "apiKey" | "lookUp">,
   request: PageRequest,
 ): Promise<Page> {
   const answer = await fetcher.stream({
@@ -87,7 +106,7 @@ export async function fetchPage(
     tooLargeCode: request.resultsPerPage > 1 ? "PROV_PAGE_TOO_LARGE" : "PROV_BODY_TOO_LARGE",
     expect: "json",
   });
-  const { splitter, records } = await readPage(answer.body, request.resultsPerPage);
+  const { splitter, records } = await readPage(answer.body, request.resultsPerPage, lookUp);
   const parsed = envelope.safeParse({ ...splitter.members });
   const wrong = parsed.success
     ? []

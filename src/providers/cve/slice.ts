@@ -36,7 +36,7 @@ export async function fetchSized(
   for (;;) {
     const resultsPerPage = Math.max(1, Math.min(wanted, context.pageSize.current));
     try {
-      const page = await fetchPage(context.fetcher, context.url, context.apiKey, {
+      const page = await fetchPage(context, {
         window: payload.window,
         startIndex,
         resultsPerPage,

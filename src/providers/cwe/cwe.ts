@@ -120,7 +120,7 @@ export const cwe = snapshotProvider({
     rate: { max: 30, windowMs: 60_000 },
   },
   title: "CWE",
-  expected: { records: 1_500, bytesPerRecord: 5_700 },
+  expected: { records: 1_500, bytesPerRecord: 4_100 },
   example: { id: "CWE-79", record: { ID: "79", Name: "x", Content_History: { Submission: {} } } },
   record,
   ...numberedIds("CWE"),

@@ -42,12 +42,13 @@ export const epss = snapshotProvider({
   subject: "cve",
   changes: "summary",
   numbers: ["epss", "percentile"],
+  columns: [COLUMNS],
   upstream: {
     defaultUrl: "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz",
     urlEnv: "UEE_EPSS_URL",
     rate: { max: 10, windowMs: 60_000 },
   },
-  expected: { records: 360_000, bytesPerRecord: 640 },
+  expected: { records: 425_000, bytesPerRecord: 160 },
   example: {
     id: "CVE-2021-44228",
     record: { cve: "CVE-2021-44228", epss: "0.94358", percentile: "0.99957" },

@@ -14,13 +14,54 @@ import { bounds } from "../../core/bounds.ts";
 import { isUeeError, UeeError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
 import { JsonMachine, type JsonWatcher } from "../../core/jsonMachine.ts";
-import { type SourceFacts, SourceText } from "../../core/sourceText.ts";
+import { type SourceFacts, SourceText, type StoredText } from "../../core/sourceText.ts";
 import { lastCharacterEnd } from "./text.ts";
 
 export interface JsonElement {
   /** The list's key. */
   key: string;
   source: SourceText;
+}
+
+/** Bytes of a document that are a valid record, and what the store knows of it. */
+export interface KnownRecord {
+  readonly start: number;
+  readonly end: number;
+  readonly id: string;
+  readonly stored: StoredText;
+}
+
+export const withoutByteOrderMark = (document: Buffer): Buffer =>
+  document.subarray(0, 3).equals(BYTE_ORDER_MARK) ? document.subarray(3) : document;
+
+/**
+ * Where records lie in a document of `{"<inner>":{"<id>":"…` written without white space, by the places where such an
+ * element begins: a guess, which holds for whatever has the digest of a text that is known to be a record. The last
+ * element is left out: its end is not seen.
+ */
+export function likelyRecords(
+  document: Buffer,
+  { inner, id }: { inner: string; id: string },
+): { id: string; start: number; end: number }[] {
+  const start = Buffer.from(`{${JSON.stringify(inner)}:{${JSON.stringify(id)}:"`);
+  const into = JSON.stringify(inner).length + 2;
+  const found: { id: string; start: number; end: number }[] = [];
+  let at = document.indexOf(start);
+  while (at >= 0) {
+    const next = document.indexOf(start, at + start.length);
+    if (next < 0) break;
+    const idEnd = document.indexOf(QUOTE, at + start.length);
+    if (idEnd > 0 && idEnd - at <= ID_BYTES) {
+      // `},` stand between a record and the next element.
+      found.push({
+        id: document.toString("utf8", at + start.length, idEnd),
+        start: at + into,
+        end: next - 2,
+      });
+    }
+    at = next;
+  }
+  return found;
 }
 
 export interface JsonArraysOptions {
@@ -36,6 +77,7 @@ export interface JsonArraysOptions {
 }
 
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+const QUOTE = 0x22;
 const [BACKSLASH, OPEN_LIST, OPEN_OBJECT, NULL] = [0x5c, 0x5b, 0x7b, 0x6e];
 /** No wanted name is longer. */
 const NAME_BYTES = 256;
@@ -69,6 +111,8 @@ export class JsonArraySplitter implements JsonWatcher {
   /** Key of the list that is open. */
   #list: string | undefined;
   #inner: { start: number; end: number; facts: SourceFacts } | undefined;
+  /** What was passed over as `#inner`. */
+  #known: KnownRecord | undefined;
   #innerOpen = false;
   #innerNext = false;
   #idNext = false;
@@ -94,25 +138,60 @@ export class JsonArraySplitter implements JsonWatcher {
     return elements;
   }
 
+  /**
+   * All elements of a whole document without byte order mark. `known`: in the document's order, bytes that are known to be
+   * a valid record. They are passed over where a record begins at their place, and nowhere else.
+   */
+  writeWhole(document: Buffer, known: readonly KnownRecord[]): JsonElement[] {
+    const end = lastCharacterEnd(document);
+    this.#rest = document.subarray(end);
+    const whole = this.#checked(document.subarray(0, end));
+    // Positions are those of the document: nothing that is open has to be held between two writes.
+    this.#chunk = whole;
+    this.#base = 0;
+    let next = 0;
+    try {
+      for (const record of known) {
+        this.#machine.write(whole.subarray(next, record.start));
+        next = record.start;
+        if (!this.#innerNext || !this.#machine.awaitsValue) continue;
+        this.#machine.skip(record.end - record.start);
+        next = record.end;
+        this.#innerNext = false;
+        const facts = { size: next - record.start, depth: 0, values: 0, largeNumber: false };
+        this.#inner = { start: record.start, end: next, facts };
+        this.#known = record;
+      }
+      this.#machine.write(whole.subarray(next));
+    } catch (error) {
+      throw this.#located(error);
+    }
+    const elements = this.#elements;
+    this.#elements = [];
+    return elements;
+  }
+
   /** Throws unless the document ended well. */
   end(): void {
     if (this.#rest.length > 0) throw new UeeError("PROV_TRUNCATED", "The JSON ends within a character.");
     this.#machine.end();
   }
 
+  #checked(chunk: Buffer): Buffer {
+    if (isUtf8(chunk)) return chunk;
+    const at = this.#machine.position;
+    throw new UeeError(
+      "PROV_NOT_UTF8",
+      `The answer is not valid UTF-8 (between bytes ${at} and ${at + chunk.length}).`,
+    );
+  }
+
   #read(given: Buffer): void {
-    let chunk = given;
-    if (!isUtf8(chunk)) {
-      const at = this.#machine.position;
-      throw new UeeError(
-        "PROV_NOT_UTF8",
-        `The answer is not valid UTF-8 (between bytes ${at} and ${at + chunk.length}).`,
-      );
-    }
+    let chunk = this.#checked(given);
     if (chunk.length === 0) return;
     if (!this.#markChecked) {
       this.#markChecked = true;
-      if (chunk.subarray(0, 3).equals(BYTE_ORDER_MARK)) chunk = chunk.subarray(3);
+      chunk = withoutByteOrderMark(chunk);
     }
     this.#chunk = chunk;
     this.#base = this.#machine.position;
@@ -181,11 +260,13 @@ export class JsonArraySplitter implements JsonWatcher {
       this.#element.begin(at);
       this.#machine.mark();
       this.#inner = undefined;
+      this.#known = undefined;
       this.#innerOpen = false;
       this.#stub = {};
     } else if (depth === ELEMENT + 1 && this.#innerNext) {
       this.#innerNext = false;
       this.#innerOpen = true;
+      this.#known = undefined;
       this.#inner = { start: at, end: at, facts: { size: 0, depth: 0, values: 0, largeNumber: false } };
       this.#machine.mark();
       this.#stub = {};
@@ -261,7 +342,7 @@ export class JsonArraySplitter implements JsonWatcher {
     const size = whole === undefined ? Math.max(facts.size, at - start) : facts.size;
     this.#elements.push({
       key: this.#list!,
-      source: new SourceText(bytes, { ...facts, size }, this.#stub),
+      source: new SourceText(bytes, { ...facts, size }, this.#stub, undefined, this.#known),
     });
   }
 }

@@ -30,11 +30,13 @@ export async function extractSlice(
 }
 
 /** The records of a staged slice, by their places. */
-export function stagedTexts({ records, refused = [] }: StagedSlice): SourceText[] {
+export function stagedTexts({ records, ids = [], refused = [] }: StagedSlice): SourceText[] {
   const refusals = new Map(refused.map((one) => [one.place, one]));
   return records.map((text, place) => {
     const known = refusals.get(place);
-    return known ? SourceText.refused(text, known.stub, known.refusal) : SourceText.of(text);
+    return known
+      ? SourceText.refused(text, known.stub, known.refusal)
+      : SourceText.of(text, ids[place] ?? undefined);
   });
 }
 
@@ -62,6 +64,7 @@ export class SliceStager<Version> {
   #nameless = 0;
   #current: Slice = { name: "", records: 0, skip: [] };
   #texts: string[] = [];
+  #ids: (string | null)[] = [];
   #refused: NonNullable<StagedSlice["refused"]> = [];
   #bytes = 0;
 
@@ -100,6 +103,7 @@ export class SliceStager<Version> {
       this.#refused.push({ place: this.#texts.length, stub: source.stub, refusal: source.refusal });
     }
     this.#texts.push(text);
+    this.#ids.push(id ?? null);
     this.#bytes += typeof source === "string" ? Buffer.byteLength(text) : source.bytes.length;
     if (this.#texts.length >= this.#sliceRecords || this.#bytes >= SLICE_BYTES) await this.#flush();
   }
@@ -145,7 +149,9 @@ export class SliceStager<Version> {
     slice.records = this.#texts.length;
     this.#slices.push(slice);
     const records = this.#texts;
+    const ids = this.#ids;
     const refused = this.#refused;
+    this.#ids = [];
     this.#refused = [];
     this.#current = { name: "", records: 0, skip: [] };
     this.#texts = [];
@@ -153,6 +159,7 @@ export class SliceStager<Version> {
     await this.#stage(slice.name, {
       fetchedAt: this.#fetchedAt,
       records,
+      ids,
       ...(refused.length > 0 ? { refused } : {}),
     });
   }

@@ -42,6 +42,53 @@ describe("a commit", () => {
     ]);
   });
 
+  test("stores a record that comes as text as it was written, and recognises that text without parsing it", async () => {
+    const { records, begin, contents } = openStore(redis);
+    const text = (json: string) => ({ ...incoming("CVE-1", {}), data: Buffer.from(json) });
+    const source = `{"z":7.0,"id":"CVE-1","text":"${LARGE}"}`;
+    const same = async (json: string) =>
+      (await records.lookUp([{ id: "CVE-1", text: Buffer.from(json) }])).map((found) => found.same);
+    expect(await same(source)).toEqual([false]);
+    expect(await records.commit(await begin("r1"), [text(source)], latestWins)).toMatchObject({ created: 1 });
+    expect((await records.get("CVE-1"))!.data).toEqual(JSON.parse(source));
+    const before = await contents();
+    expect(await same(source)).toEqual([true]);
+    expect(await records.commit(await begin("r3"), [text(source)], latestWins)).toMatchObject({
+      unchanged: 1,
+    });
+    expect(await contents()).toEqual(before);
+
+    // Another text of the same record, line feeds included: no change is told, and the new text is recognised from then on.
+    const pretty = JSON.stringify(JSON.parse(source), null, 2);
+    expect(await records.commit(await begin("r4"), [text(pretty)], latestWins)).toMatchObject({
+      unchanged: 1,
+      bytesWritten: 0,
+    });
+    expect(await same(pretty)).toEqual([true]);
+    expect(await same(source)).toEqual([false]);
+    expect(await records.commit(await begin("r6"), [text(source)], latestWins)).toMatchObject({
+      unchanged: 1,
+    });
+
+    const changed = source.replace("7.0", "8");
+    expect(await records.commit(await begin("r7"), [text(changed)], latestWins)).toMatchObject({
+      updated: 1,
+    });
+    expect((await records.get("CVE-1"))!.data).toEqual(JSON.parse(changed));
+    expect(await same(changed)).toEqual([true]);
+  });
+
+  test("stores a record whose text has line feeds, beside its aliases", async () => {
+    const { records, begin } = openStore(redis);
+    const data = { id: "CVE-1", text: LARGE };
+    const pretty = {
+      ...incoming("CVE-1", {}, { aliases: ["T1"] }),
+      data: Buffer.from(JSON.stringify(data, null, 1)),
+    };
+    await records.commit(await begin("r1"), [pretty], latestWins);
+    expect(await records.byAlias("T1")).toMatchObject([{ id: "CVE-1", data }]);
+  });
+
   test("of unchanged data, whatever the order of its keys, writes nothing but the run's marks", async () => {
     const { records, begin, counters, contents } = openStore(redis);
     const data = { b: { y: LARGE, x: [1, 2] }, a: 1 };

@@ -1,4 +1,6 @@
 /** A store of schema version 1 is read as it is, and migrated while it is read. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { Redis } from "ioredis";
@@ -6,7 +8,16 @@ import type { JsonObject } from "../../../src/core/json.ts";
 import { type Layout1Given, writeLayout1 } from "../../support/layout1.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { jsonRecord } from "../../unit/records/support.ts";
-import { collect, fetchOrder, incoming, LARGE, latestWins, openStore, realRecords } from "./support.ts";
+import {
+  collect,
+  fetchOrder,
+  incoming,
+  LARGE,
+  latestWins,
+  openStore,
+  provider,
+  realRecords,
+} from "./support.ts";
 
 let server: TestRedis;
 let redis: Redis;
@@ -83,6 +94,51 @@ describe("the migration of records of schema version 1", () => {
     expect(await collect(records.export({}))).toEqual(before);
     expect(await records.recordsToMigrate()).toBe(0);
   });
+
+  test("killed at 20 points, under load: what readers see stays equal byte by byte, and cursors stay valid", async () => {
+    const { records, keys, begin, feed, prefix } = openStore(redis);
+    await records.commit(await begin("r0"), [incoming("CVE-X", { n: 1, text: LARGE })], latestWins);
+    const { cursor } = await feed.read(undefined, 10);
+    await writeLayout1(redis, keys, given(2400));
+    const text = async () =>
+      (await collect(records.export({}))).map((record) => JSON.stringify(record)).join("\n");
+    const before = await text();
+    let reading = true;
+    let reads = 0;
+    const reader = (async () => {
+      while (reading) {
+        // A difference would be megabytes.
+        expect((await text()) === before).toBe(true);
+        reads++;
+      }
+    })();
+    const left = async () => await records.recordsToMigrate();
+    const killed: number[] = [];
+    for (let nth = 2; killed.length < 20; nth += 3) {
+      const earlier = await left();
+      const plan = JSON.stringify({ url: server.url, prefix, provider, nth });
+      const child = spawn(process.execPath, ["test/support/killableMigration.mjs", plan], {
+        stdio: "ignore",
+      });
+      const [code, signal] = (await once(child, "exit")) as [number | null, string | null];
+      expect([code, signal]).toEqual([null, "SIGKILL"]);
+      killed.push(earlier - (await left()));
+    }
+    // The kills came in the midst of the work: some steps were done, and much was left.
+    expect(killed.some((moved) => moved > 0)).toBe(true);
+    expect(await left()).toBeGreaterThan(0);
+    for await (const _step of records.migrate(damagedNever)) {
+      // to the end
+    }
+    reading = false;
+    await reader;
+    expect(reads).toBeGreaterThan(0);
+    expect(await left()).toBe(0);
+    expect((await text()) === before).toBe(true);
+    expect(await records.count()).toBe(2401);
+    expect(await feed.end()).toBe(cursor);
+    expect((await feed.read(cursor, 10)).entries).toEqual([]);
+  }, 120_000);
 
   test("adds nothing to the change feed, and the next commit finds everything unchanged", async () => {
     const { records, keys, begin, feed } = openStore(redis);

@@ -20,7 +20,8 @@ export function openStore(
   redis: Redis,
   options: { changesLimit?: number; links?: LinkSource["links"] } = {},
 ) {
-  const keys = makeKeys(`t${++stores}`);
+  const prefix = `t${++stores}`;
+  const keys = makeKeys(prefix);
   const providerKeys = keys.provider(provider.name);
   /** The same store, as another process sees it. */
   const over = (client: Redis, links = options.links) =>
@@ -37,6 +38,7 @@ export function openStore(
     records,
     over,
     feed,
+    prefix,
     keys: providerKeys,
     /** Opens a run and begins an attempt of a batch: its fence is the newest. */
     async begin(runId: string, fence = 1, pass = 1, batchKey = "b"): Promise<Attempt> {

@@ -73,6 +73,7 @@ export function fakeUpstream(
       if (!slice) throw new Error(`no slice ${name}`);
       return slice;
     },
+    lookUp: async (texts) => texts.map(() => ({ entry: "", same: false, lastModified: undefined })),
     noteWrong: async (sha256) => {
       const known = wrong.has(sha256);
       wrong.add(sha256);

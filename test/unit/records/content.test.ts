@@ -75,6 +75,44 @@ describe("the content of a record", () => {
     expect(newer.decode("X-1", [element]).data).toEqual({ a: "older older" });
   });
 
+  test("of a row of short texts is its values alone, and comes back by the list of columns it was written with", () => {
+    const rows = new ContentCodec([], [["cve", "epss"]]);
+    const row = { cve: "X-1", epss: "0.00043" };
+    const element = Buffer.from(rows.encodeRow("X-1", row)!, "latin1");
+    expect(element).toHaveLength(10);
+    const newer = new ContentCodec(
+      [],
+      [
+        ["cve", "epss"],
+        ["cve", "epss", "rank"],
+      ],
+    );
+    for (const codecOf of [rows, newer]) {
+      expect(codecOf.decode("X-1", [element])).toEqual({ data: row, aliases: [] });
+    }
+    expect(newer.encodeRow("X-1", row)).toBeUndefined();
+    for (const other of ["a\nb", "\u0001", "ä", "x".repeat(201), 1, null]) {
+      expect(rows.encodeRow("X-1", { cve: "X-1", epss: other })).toBeUndefined();
+    }
+    expect(rows.encodeRow("X-1", { cve: "X-1", epss: "" })).toBeDefined();
+    expect(rows.encodeRow("X-1", { cve: "X-1", other: "1" })).toBeUndefined();
+    expect(() => new ContentCodec([], [["cve"]]).decode("X-1", [element])).toThrow("STOR_CORRUPT");
+    expect(() => new ContentCodec().decode("X-1", [element])).toThrow("STOR_CORRUPT");
+  });
+
+  test("of many records is compressed in another thread, to the same bytes and in the same order", async () => {
+    const texts = Array.from({ length: 300 }, (_, i) =>
+      Buffer.from(`{"a":"plain ${i} ${"plain ".repeat(i * 10)}"}`),
+    );
+    // The second time there is a thread: enough bytes have come.
+    for (let round = 0; round < 2; round++) {
+      const elements = await codec.encodeAll(texts);
+      expect(elements.map((element) => element.toString("hex"))).toEqual(
+        texts.map((text) => codec.encode(text).toString("hex")),
+      );
+    }
+  });
+
   test("that is damaged or gone, or needs a dictionary that is not there, is refused with a code", () => {
     const element = baseOf(prepared({ a: "x".repeat(4000) }));
     const refused = (elements: Buffer[]) =>

@@ -75,9 +75,9 @@ export const prepared = (data: JsonObject, aliases: string[] = []): Prepared =>
       id: "X-1",
       aliases,
       data,
+      links: undefined,
       fetchedAt: 1,
       lastModified: undefined,
-      textDigest: "",
       entry: undefined,
     }),
   );

@@ -70,6 +70,7 @@ function contextOf(
     pageSize: new AdaptivePageSize(2000).seenBy(silentLogger()),
     stage: unused,
     loadStaged: unused,
+    lookUp: async (texts) => texts.map(() => ({ entry: "", same: false, lastModified: undefined })),
     noteWrong: unused,
     handOver: async (records) =>
       void handed.push((records.map(valueOfRaw) as { id: string }[]).map(({ id }) => id)),

@@ -6,7 +6,9 @@ import { SourceText } from "../../../../src/core/sourceText.ts";
 import {
   JsonArraySplitter,
   type JsonElement,
+  likelyRecords,
   readJsonArrays,
+  withoutByteOrderMark,
 } from "../../../../src/providers/formats/jsonArrays.ts";
 import { pieces } from "../support.ts";
 
@@ -190,5 +192,72 @@ describe("A large JSON document, element by element", () => {
     const splitter = new JsonArraySplitter(options);
     for await (const _ of readJsonArrays(source(), splitter)) break;
     expect(closed).toBe(true);
+  });
+});
+
+describe("a whole document of which records are known", () => {
+  const wrapped = { arrays: ["list"], members: ["total"], id: "id", inner: "cve" };
+  const read = (document: Buffer, known: Parameters<JsonArraySplitter["writeWhole"]>[1]) => {
+    const splitter = new JsonArraySplitter(wrapped);
+    const elements = splitter.writeWhole(document, known);
+    splitter.end();
+    return { members: { ...splitter.members }, elements };
+  };
+  const stored = { entry: "e", same: true, lastModified: 1 };
+  const page = (cves: unknown[]) =>
+    Buffer.from(`\ufeff${JSON.stringify({ total: cves.length, list: cves.map((cve) => ({ cve })) })}`);
+
+  test("has the same elements as one that is read byte by byte", () => {
+    const cves = [
+      { id: "A-1", text: 'a {"cve":{"id":"B' },
+      { id: "A-2", nested: [{ cve: { id: "A-1", deep: [[]] } }] },
+      { id: "A-3", text: "é" },
+      { other: 1 },
+      { id: "A-4" },
+    ];
+    const document = withoutByteOrderMark(page(cves));
+    const plain = read(document, []);
+    expect(plain.elements.map(({ source }) => source.parse())).toEqual(cves);
+    const likely = likelyRecords(document, { inner: "cve", id: "id" });
+    expect(likely.map(({ id }) => id)).toContain("A-3");
+    // Only what is a record's whole text has a digest that the store knows.
+    const known = likely
+      .filter(({ start, end }) =>
+        cves.some((cve) => JSON.stringify(cve) === document.toString("utf8", start, end)),
+      )
+      .map((place) => ({ ...place, stored }));
+    expect(known.map(({ id }) => id)).toEqual(["A-1"]);
+    const some = read(document, [
+      ...known,
+      // A place where no record begins is not passed over.
+      { ...likely.find(({ id }) => id === "A-3")!, start: document.indexOf('"text":"é"'), stored },
+    ]);
+    expect(some.members).toEqual({ total: 5 });
+    expect(some.elements.map(({ source }) => source.parse())).toEqual(cves);
+    expect(some.elements.map(({ source }) => [source.id, source.stored])).toEqual([
+      ["A-1", stored],
+      ...Array.from({ length: 4 }, () => [undefined, undefined]),
+    ]);
+    const firsts = plain.elements.map(({ source }) => source.facts.values);
+    expect(some.elements.map(({ source }) => source.facts.values)).toEqual([0, ...firsts.slice(1)]);
+  });
+
+  test("is refused where what is around its records is no JSON, or ends early", () => {
+    const document = withoutByteOrderMark(page([{ id: "A-1" }, { id: "A-2" }]));
+    const known = likelyRecords(document, { inner: "cve", id: "id" }).map((place) => ({ ...place, stored }));
+    expect(known).toHaveLength(1);
+    const refused = (text: string) => {
+      try {
+        return read(Buffer.from(text, "latin1"), known) && "read";
+      } catch (error) {
+        return (error as { code: string }).code;
+      }
+    };
+    const text = document.toString("latin1");
+    expect(refused(text)).toBe("read");
+    expect(refused(text.replace("},", "};"))).toBe("PROV_BAD_JSON");
+    expect(refused(text.replace("}},", "}]},"))).toBe("PROV_BAD_JSON");
+    expect(refused(text.slice(0, -1))).toBe("PROV_TRUNCATED");
+    expect(refused(text.replace("A-2", "\xff"))).toBe("PROV_NOT_UTF8");
   });
 });
