@@ -69,6 +69,7 @@ export function recordTexts(context: StoreContext, ids: readonly string[]): Prom
 /** A record that was not migrated yet; undefined as well for one that is migrated at this very moment. */
 async function getLayout1Record(context: StoreContext, id: string): Promise<StoredRecord | undefined> {
   const { redis, keys, provider } = context;
+  if ((await redis.hexists(keys.layout1.index, id)) === 0) return undefined;
   const hash = await redis.hgetallBuffer(keys.layout1.record(id));
   if (Object.keys(hash).length === 0) return undefined;
   const { data, firstSeen, lastChanged } = readLayout1Record(id, hash);
