@@ -23,8 +23,8 @@ import { Troubles } from "./world/troubles.ts";
 
 export const PREFIX = "chaos";
 /** How long a healed fleet may take to end what is open; throttles and leases are waited out in it. */
-const HEAL_MS = 150_000;
-const LAST_RUN_MS = 120_000;
+const HEAL_MS = 400_000;
+const LAST_RUN_MS = 400_000;
 /** Every provider's increments come by themselves too. */
 const SCHEDULE_MS = 7_000;
 
