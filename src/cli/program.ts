@@ -20,6 +20,7 @@ import { run } from "./commands/run.ts";
 import { schedules } from "./commands/schedules.ts";
 import { serve } from "./commands/serve.ts";
 import { simulate } from "./commands/simulate.ts";
+import { sink } from "./commands/sink.ts";
 import { status } from "./commands/status.ts";
 import { up } from "./commands/up.ts";
 import { worker } from "./commands/worker.ts";
@@ -32,7 +33,7 @@ const groups: Readonly<Record<string, readonly CommandSpec[]>> = {
   "Mirror:": [run, status, history, checkpoints, dlq],
   "Govern:": [...providerActions, permits, breakers, schedules],
   "Read:": [get, exportCommand, changes],
-  "Services:": [up, worker, dashboard, serve],
+  "Services:": [up, worker, dashboard, serve, sink],
   "Find out:": [doctor, config, errors],
   "Try out:": [demo, simulate],
 };

@@ -182,6 +182,11 @@ const commonFields = {
     "Number of reverse proxies in front of the dashboard whose X-Forwarded-For, -Host and -Proto are trusted.",
     { unit: "proxies" },
   ),
+  postgresUrl: optional(
+    text().regex(/^postgres(ql)?:\/\//, "must be a URL such as postgres://user:password@host/database"),
+    "Database of `uee sink postgres`.",
+    { secret: "url", defaultText: "none" },
+  ),
   serveHost: optional(
     hostName,
     "Address on which the NVD-compatible server listens. Without UEE_SERVE_TOKEN only this machine's own are possible.",

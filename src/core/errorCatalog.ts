@@ -416,6 +416,11 @@ export const errorCatalog = {
     "Records changed repeatedly during the commit.",
     "Repeat it; if it lasts, see which other process writes: `uee status`, `uee history`.",
   ),
+  STOR_POSTGRES: entry(
+    "configuration",
+    "PostgreSQL refused.",
+    "Correct UEE_POSTGRES_URL or the rights of its user (CREATE on the database for the first start), then start again.",
+  ),
   STOR_NOT_FOUND: entry("refused", "No such record.", "Check the id; `uee status` shows what is loaded."),
   STOR_REMOVED: entry(
     "refused",
