@@ -388,6 +388,7 @@ class Commit {
   }
 
   #links(candidate: Candidate): string[] {
+    if (this.#context.provider.links === undefined) return [];
     const { links } = candidate;
     return links === undefined
       ? linkKeys(this.#context, dataOf(candidate))
