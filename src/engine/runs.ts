@@ -40,7 +40,7 @@ export function makeRuns(parts: EngineParts): Runs {
       }
     },
 
-    async waitForRun(provider, runId, { signal, onProgress, pollMs = 250 }) {
+    async waitForRun(provider, runId, { signal, onProgress, pollMs = 100 }) {
       for (;;) {
         if (signal?.aborted) throw new UeeError("SYS_INTERRUPTED");
         const now = await progress(provider, runId);

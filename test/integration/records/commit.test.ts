@@ -78,15 +78,33 @@ describe("a commit", () => {
     expect(await same(changed)).toEqual([true]);
   });
 
-  test("stores a record whose text has line feeds, beside its aliases", async () => {
+  test("marks as unchanged only what still is as it was looked up", async () => {
+    const { records, begin, counters } = openStore(redis);
+    const texts = ["CVE-1", "CVE-2"].map((id) => ({
+      id,
+      text: Buffer.from(`{"id":"${id}","text":"${LARGE}"}`),
+    }));
+    const asText = ({ id, text }: (typeof texts)[number]) => ({ ...incoming(id, {}), data: text });
+    await records.commit(await begin("r1"), texts.map(asText), latestWins);
+    const stored = await records.lookUp(texts);
+    const found = texts.map((one, i) => ({ ...one, stored: stored[i]! }));
+    expect(stored.map(({ same }) => same)).toEqual([true, true]);
+    const other = { ...incoming("CVE-1", { n: 1 }, { fetchedAt: 2 }) };
+    await records.commit(await begin("r2"), [other], latestWins);
+    const attempt = await begin("r3");
+    expect(await records.markUnchanged(attempt, found, 3)).toEqual([found[0]]);
+    expect(await counters("r3")).toEqual({ unchanged: 1, "unique:1": 1 });
+  });
+
+  test("stores a record whose text has line feeds, with aliases and without", async () => {
     const { records, begin } = openStore(redis);
-    const data = { id: "CVE-1", text: LARGE };
-    const pretty = {
-      ...incoming("CVE-1", {}, { aliases: ["T1"] }),
-      data: Buffer.from(JSON.stringify(data, null, 1)),
-    };
-    await records.commit(await begin("r1"), [pretty], latestWins);
-    expect(await records.byAlias("T1")).toMatchObject([{ id: "CVE-1", data }]);
+    const pretty = (id: string, aliases: string[]) => ({
+      ...incoming(id, {}, { aliases }),
+      data: Buffer.from(JSON.stringify({ id, text: LARGE }, null, 1)),
+    });
+    await records.commit(await begin("r1"), [pretty("CVE-1", ["T1"]), pretty("CVE-2", [])], latestWins);
+    expect(await records.byAlias("T1")).toMatchObject([{ id: "CVE-1", data: { id: "CVE-1", text: LARGE } }]);
+    expect(await records.get("CVE-2")).toMatchObject({ data: { id: "CVE-2", text: LARGE } });
   });
 
   test("of unchanged data, whatever the order of its keys, writes nothing but the run's marks", async () => {
