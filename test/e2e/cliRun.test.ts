@@ -37,7 +37,9 @@ beforeAll(async () => {
   redis = await startRedis({ appendonly: true });
   simulator = await startSimulator({
     extremes: true,
-    cves: 6_000,
+    // Three NVD pages.
+    cves: 4_200,
+    recordBytes: 1_000,
     cwes: 40,
     capecs: 30,
     attackObjects: 120,

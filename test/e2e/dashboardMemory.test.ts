@@ -54,7 +54,6 @@ function restless(paper: Paper, from: number): { paper: Paper; seconds(): number
 }
 
 interface Weight {
-  heapBytes: number;
   nodes: number;
   listeners: number;
 }
@@ -65,16 +64,15 @@ async function weigh(cdp: CDPSession): Promise<Weight> {
   for (let i = 0; i < 6; i++) {
     await new Promise((resolve) => setTimeout(resolve, 150));
     for (let again = 0; again < 2; again++) await cdp.send("HeapProfiler.collectGarbage");
-    const { usedSize } = await cdp.send("Runtime.getHeapUsage");
     const { nodes, jsEventListeners } = await cdp.send("Memory.getDOMCounters");
-    looks.push({ heapBytes: usedSize, nodes, listeners: jsEventListeners });
+    looks.push({ nodes, listeners: jsEventListeners });
   }
   const least = (name: keyof Weight): number => Math.min(...looks.map((look) => look[name]));
-  return { heapBytes: least("heapBytes"), nodes: least("nodes"), listeners: least("listeners") };
+  return { nodes: least("nodes"), listeners: least("listeners") };
 }
 
 inBrowser("the page after half an hour of events", ({ visit }) => {
-  test("holds no more memory, elements and listeners than at its beginning", async () => {
+  test("holds no more elements and listeners than at its beginning", async () => {
     const now = Date.now();
     // Its lists are full from the start, so that what grows is a leak.
     const full = { ...busyPaper(), samples: paperHistory(now, 1_600), letters: [] };
@@ -101,7 +99,6 @@ inBrowser("the page after half an hour of events", ({ visit }) => {
       .first()
       .textContent();
     expect(Number(/second (\d+)/.exec(shown ?? "")?.[1])).toBeGreaterThan(2_000);
-    expect(after.heapBytes - before.heapBytes).toBeLessThan(1_000_000);
     // States differ in what they show; 1,800 events that each left something behind would be many times this.
     expect(after.nodes - before.nodes).toBeLessThan(before.nodes * 0.5);
     expect(after.listeners - before.listeners).toBeLessThan(50);

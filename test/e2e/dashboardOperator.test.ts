@@ -54,6 +54,7 @@ inBrowser("an operator at the dashboard", ({ browser, keep }) => {
     await act("Start", "first load");
     await cve.getByText(/^Run .* is open \(full\)\.$/).waitFor();
     await state("RUNNING");
+    await cve.locator(".run-details").getByText("opened by anna: first load").waitFor();
     const bar = (notYet: number) =>
       cve.locator(`[role=progressbar]:not([aria-valuenow="${notYet}"])`).waitFor();
     await bar(0);

@@ -19,6 +19,7 @@ const child = fileURLToPath(new URL("../support/killableRun.mjs", import.meta.ur
 /** Batches of a process at once: fetched again after a kill are at most these. */
 const IN_FLIGHT = 2;
 const PAGES = 4;
+const RECORDS = 6_100;
 
 let redis: TestRedis;
 let listing: ListingServer;
@@ -26,7 +27,7 @@ let simulator: Simulator;
 
 beforeAll(async () => {
   redis = await startRedis({});
-  listing = await startListing(makeRecords(7500));
+  listing = await startListing(makeRecords(RECORDS));
   simulator = await startSimulator({ extremes: true, attackObjects: 1_500, cves: 1 });
 });
 afterAll(async () => {
@@ -49,43 +50,29 @@ interface Kill {
   nth: number;
 }
 
-interface Ended {
-  signal: string | null;
-  run: RunProgress | null;
-  durationMs: number;
-}
-
-/** Runs a provider in a process of its own, which is killed at a step, or so many ms after its start, or not at all. */
-async function runIn(provider: string, kill: Kill | { afterMs: number } | null): Promise<Ended> {
-  const atStep = kill !== null && "step" in kill ? kill : {};
+/** Runs a provider in its own process, which is killed at a step or so many ms after its start. Its last signal. */
+async function runKilled(provider: string, kill: Kill | { afterMs: number }): Promise<string | null> {
+  const atStep = "step" in kill ? kill : {};
   const plan = { url: redis.url, provider, mode: "full", settings: settingsNow(), ...atStep };
-  const started = performance.now();
   const running = spawn(process.execPath, [child, JSON.stringify(plan)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let out = "";
-  running.stdout.on("data", (chunk: Buffer) => {
-    out += chunk;
+    stdio: ["ignore", "ignore", "inherit"],
   });
   // A moment is the one thing that only time can choose.
-  const timer =
-    kill !== null && "afterMs" in kill ? setTimeout(() => running.kill("SIGKILL"), kill.afterMs) : undefined;
+  const timer = "afterMs" in kill ? setTimeout(() => running.kill("SIGKILL"), kill.afterMs) : undefined;
   const [, signal] = (await once(running, "close")) as [number | null, string | null];
   clearTimeout(timer);
-  return {
-    signal,
-    run: out ? (JSON.parse(out) as RunProgress) : null,
-    durationMs: performance.now() - started,
-  };
+  return signal;
 }
 
-async function settled(provider: string): Promise<Map<string, unknown>> {
+/** Runs a provider to the end, here. Nothing is left to do then; returns what is stored. */
+async function runToTheEnd(provider: string): Promise<{ run: RunProgress; store: Map<string, unknown> }> {
   const uee = await openTestEngine(redis.url, settingsNow());
   try {
+    const run = await uee.run(provider, "full");
     const { jobs, openRun } = (await uee.engine.status()).providers.find((p) => p.provider === provider)!;
     expect(jobs).toMatchObject({ waiting: 0, active: 0, delayed: 0, failed: 0 });
     expect(openRun).toBeNull();
-    return await exported(uee.engine, provider);
+    return { run, store: await exported(uee.engine, provider) };
   } finally {
     await uee.close();
   }
@@ -107,21 +94,21 @@ function moveOn(): void {
 async function killAndRepeat(kill: Kill | { afterMs: number }): Promise<void> {
   moveOn();
   const expected = new Map(listing.records.map((record) => [record.id, record]));
-  const killed = await runIn("cve", kill);
-  const { run } = await runIn("cve", null);
+  const signal = await runKilled("cve", kill);
+  const { run, store } = await runToTheEnd("cve");
   expect(run).toMatchObject({ state: "complete", fetched: listing.records.length, error: null });
-  expect(await settled("cve")).toEqual(expected);
-  if ("step" in kill) expect(killed.signal).toBe("SIGKILL");
+  expect(store).toEqual(expected);
+  if ("step" in kill) expect(signal).toBe("SIGKILL");
   // After the close there is nothing to join: the command given again is a run of its own.
-  if (run!.updated === 0) return;
+  if (run.updated === 0) return;
   expect(run).toMatchObject({ created: 2, updated: 2, removed: 3 });
   expect(listing.requests.length).toBeLessThanOrEqual(PAGES + IN_FLIGHT);
 }
 
 describe("a run that is killed and given again ends complete and the same", () => {
   beforeAll(async () => {
-    expect((await runIn("cve", null)).run).toMatchObject({ state: "complete", created: 7500 });
-    expect((await runIn("attack", null)).run).toMatchObject({ state: "complete" });
+    expect((await runToTheEnd("cve")).run).toMatchObject({ state: "complete", created: RECORDS });
+    expect((await runToTheEnd("attack")).run).toMatchObject({ state: "complete" });
   });
 
   const once_ = new Set<StepName>(["verify", "remove", "close"]);
@@ -145,11 +132,9 @@ describe("a run that is killed and given again ends complete and the same", () =
     { step: "remove", phase: "before", nth: 1 },
   ] as const)("when it is a snapshot and killed $phase step $step", async (kill) => {
     simulator.mutate({ provider: "attack", add: 2, modify: 5, remove: 3 });
-    const killed = await runIn("attack", kill);
-    expect(killed.signal).toBe("SIGKILL");
-    const { run } = await runIn("attack", null);
+    expect(await runKilled("attack", kill)).toBe("SIGKILL");
+    const { run, store } = await runToTheEnd("attack");
     expect(run).toMatchObject({ state: "complete", created: 2, removed: 3 });
-    const store = await settled("attack");
     for (const { id, data } of simulator.content("attack")) {
       expect(canonicalJson(store.get(id))).toBe(canonicalJson(data));
       store.delete(id);

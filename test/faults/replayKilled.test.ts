@@ -11,7 +11,7 @@ import type { EngineSettings } from "../../src/engine.ts";
 import { type Mirror, startMirror } from "../integration/deadLetters/support.ts";
 import { type RedisImage, takeImage } from "../support/redisImage.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
-import { exported, openTestEngine, testSettings } from "../support/testEngine.ts";
+import { openTestEngine, testSettings } from "../support/testEngine.ts";
 import { until } from "../support/until.ts";
 
 const script = fileURLToPath(new URL("../support/replayProcess.mjs", import.meta.url));
@@ -129,7 +129,7 @@ async function allReplayed(letters: number): Promise<void> {
   });
   await worker.stop();
   expect(await mirror.added()).toHaveLength(letters);
-  expect((await exported(mirror.uee.engine, "cve")).size).toBe(RECORDS);
+  expect((await mirror.uee.engine.status()).providers[0]!.records).toBe(RECORDS);
 }
 
 const calls = new Map<string, string[]>();

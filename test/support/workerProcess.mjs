@@ -39,7 +39,7 @@ const engine = await openEngine({
   },
 });
 const worker = await engine.startWorker();
-process.stdout.write(`${JSON.stringify({ ready: worker.id, at: Date.now() })}\n`);
+process.stdout.write(`${JSON.stringify({ ready: worker.id })}\n`);
 process.on("SIGTERM", () => {
   void worker
     .stop()

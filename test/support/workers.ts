@@ -27,8 +27,6 @@ export interface WorkerProcess {
   /** Lines it printed: steps as they happen. */
   readonly steps: { step: StepName; phase: "before" | "after"; batch: string; at: number }[];
   readonly id: string;
-  /** When it took batches, ms since the epoch by its own clock, as the times of its steps. */
-  readonly readyAt: number;
   /** Its log lines of level info and above, where they were asked for. */
   readonly logs: LogLine[];
   /** Resolves at the next step that fits. */
@@ -66,13 +64,12 @@ export async function startWorkerProcess(options: {
   const [ready] = (await Promise.race([
     once(events, "ready"),
     closed.then(() => Promise.reject(new Error("the worker ended"))),
-  ])) as [{ ready: string; at: number }];
+  ])) as [{ ready: string }];
   return {
     process: child,
     steps,
     logs,
     id: ready.ready,
-    readyAt: ready.at,
     reached: async (step, phase) => {
       await once(events, `${step}:${phase}`);
     },
