@@ -13,26 +13,26 @@ import { runProgram } from "../../support/runProgram.ts";
 import { exported, openTestEngine, type TestEngine } from "../../support/testEngine.ts";
 import { until } from "../../support/until.ts";
 
-const runner = fileURLToPath(new URL("../../support/clients/nvdlibRunner.py", import.meta.url));
+const runner = fileURLToPath(new URL("../../support/clients/nvdClients.py", import.meta.url));
 /** More than one page of 2,000. */
 const CVES = 2_300;
 
-/** A Python of its own with the package; undefined where there is none to be had. */
-async function pythonWith(requirement: string, dir: string): Promise<string | undefined> {
+/** A Python of its own with the packages; undefined where they cannot be had. */
+async function pythonWith(requirements: string[], dir: string): Promise<string | undefined> {
   const python = join(dir, "bin/python");
   const made = spawnSync("python3", ["-m", "venv", dir], { stdio: "ignore" });
   const got =
     made.status === 0 &&
-    spawnSync(python, ["-m", "pip", "install", "--quiet", requirement], {
+    spawnSync(python, ["-m", "pip", "install", "--quiet", ...requirements], {
       stdio: "ignore",
-      timeout: 120_000,
+      timeout: 240_000,
     });
   if (got && got.status === 0) return python;
-  process.stderr.write(`skipped: ${requirement} cannot be installed\n`);
+  process.stderr.write(`skipped: ${requirements.join(" and ")} cannot be installed\n`);
   return undefined;
 }
 
-describe("nvdlib", () => {
+describe("Python clients", () => {
   let redis: TestRedis;
   let simulator: Simulator;
   let uee: TestEngine;
@@ -44,7 +44,7 @@ describe("nvdlib", () => {
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), "uee-test-nvdlib-"));
-    python = await pythonWith("nvdlib==0.9.0", dir);
+    python = await pythonWith(["nvdlib==0.9.0", "vunnel==0.44.0"], dir);
     if (python === undefined) return;
     redis = await startRedis({});
     simulator = await startSimulator({ cves: CVES, extremes: false });
@@ -66,10 +66,14 @@ describe("nvdlib", () => {
     await rm(dir, { recursive: true, force: true });
   });
 
-  const search = async (base: string, queries: Record<string, unknown>[]): Promise<string[][]> =>
-    JSON.parse(await runProgram(python!, [runner, base], JSON.stringify(queries))) as string[][];
+  const search = async (
+    client: "nvdlib" | "vunnel",
+    base: string,
+    queries: Record<string, unknown>[],
+  ): Promise<string[][]> =>
+    JSON.parse(await runProgram(python!, [runner, client, base], JSON.stringify(queries))) as string[][];
 
-  test("it pages through everything, and finds by id, date, severity, weakness, keyword and CPE what the mirror holds", async () => {
+  test("nvdlib pages through everything, and finds by id, date, severity, weakness, keyword and CPE what the mirror holds", async () => {
     if (python === undefined) return;
     const stored = await exported(uee.engine, "cve");
     const records = [...stored.values()] as {
@@ -86,7 +90,7 @@ describe("nvdlib", () => {
       .nodes[0]!.cpeMatch[0]!.criteria.split(":")
       .slice(0, 5)
       .join(":");
-    const [all, one, recent, critical, weakness, keyword, cpe] = await search(server.url, [
+    const [all, one, recent, critical, weakness, keyword, cpe] = await search("nvdlib", server.url, [
       {},
       { cveId: records[7]!.id },
       { pubStartDate: "2021-01-01 00:00", pubEndDate: "2021-04-01 00:00" },
@@ -136,9 +140,23 @@ describe("nvdlib", () => {
     );
   });
 
-  test("it reads the simulator too", async () => {
+  test("vunnel pages through everything, and through what was modified in a window", async () => {
     if (python === undefined) return;
-    const [all] = await search(new URL(simulator.urls.cve).origin, [{}]);
+    const stored = await exported(uee.engine, "cve");
+    const window = { last_mod_start_date: "2025-09-01 00:00", last_mod_end_date: "2025-10-01 00:00" };
+    const [all, some] = await search("vunnel", server.url, [{}, window]);
+    expect([...all!].sort()).toEqual([...stored.keys()].sort());
+    const modified = ([, data]: [string, unknown]) => (data as { lastModified: string }).lastModified;
+    const inside = [...stored].filter(
+      (one) => modified(one) >= "2025-09-01" && modified(one) <= "2025-10-01",
+    );
+    expect([...some!].sort()).toEqual(inside.map(([id]) => id).sort());
+    expect(inside.length).toBeGreaterThan(0);
+  });
+
+  test.each(["nvdlib", "vunnel"] as const)("%s reads the simulator too", async (client) => {
+    if (python === undefined) return;
+    const [all] = await search(client, new URL(simulator.urls.cve).origin, [{}]);
     expect(all).toHaveLength(CVES);
   });
 });
