@@ -6,15 +6,12 @@ import { WeightedGate } from "./core/semaphore.ts";
 import type { Engine, EngineStatus, StopReport } from "./engine/api.ts";
 import { buildBreaker, makeBreakers } from "./engine/breakers.ts";
 import { machineStatus, pause, resizePermits, resume, stop } from "./engine/govern.ts";
-import { history } from "./engine/history.ts";
 import { makeObserving } from "./engine/observe.ts";
-import { contextOf, type EngineParts, machineOf } from "./engine/parts.ts";
+import { contextOf, type EngineParts, machineOf, type OpenEngineOptions } from "./engine/parts.ts";
 import { checkpoints, providerStatus } from "./engine/reads.ts";
 import { exportRecords, lookUp, readChanges, recordsAbout } from "./engine/records.ts";
 import { makeRuns } from "./engine/runs.ts";
 import { nextRun, scheduleViews, staleAfter } from "./engine/schedules.ts";
-import type { OpenEngineOptions } from "./engine/settings.ts";
-import { makeTotals } from "./engine/totals.ts";
 import { makeWorkers } from "./engine/workers.ts";
 import { openMacroMachine, openProviderMachine, type ProviderMachineStore } from "./machines/machineStore.ts";
 import { auditHistory } from "./permits/auditor.ts";
@@ -47,7 +44,7 @@ import { Governor } from "./workers/governor.ts";
 import { AdaptivePageSize } from "./workers/pageSize.ts";
 import { ShutdownHooks, STOP_DEADLINE_MS, shutDown } from "./workers/shutdown.ts";
 
-export type { EngineSettings, OpenEngineOptions, ProviderSettings } from "./engine/settings.ts";
+export type { EngineSettings, OpenEngineOptions, ProviderSettings } from "./engine/parts.ts";
 
 /** What letting go of one kind of thing may take. */
 const CLOSE_STEP_MS = 3_000;
@@ -222,7 +219,6 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     ...makeRuns(parts),
     ...makeObserving(parts),
     ...breakersApi,
-    ...makeTotals(parts),
 
     async status(): Promise<EngineStatus> {
       const [macroNow, states, live, known, server, waitingRuns, runsPaused, schedules] = await Promise.all([
@@ -278,11 +274,6 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
         liveWorkers: workers.liveIds,
       }).kernelMetrics(),
 
-    history(wanted) {
-      if (wanted.provider !== undefined) context(wanted.provider);
-      return history(parts, wanted);
-    },
-
     checkpoints: (provider, wanted) => checkpoints(context(provider), wanted),
 
     deadLetters: makeDeadLetters([...contexts.values()], context),
@@ -304,31 +295,25 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     onShutdown: hooks.add,
 
     close(how = {}) {
+      const step = (name: string, run: () => unknown) => ({
+        ...{ name, timeoutMs: CLOSE_STEP_MS },
+        run: async () => void (await run()),
+      });
       closing ??= shutDown(
         [
           workers.stopStep(how),
           ...hooks.steps(),
-          {
-            name: "permits",
-            timeoutMs: CLOSE_STEP_MS,
-            run: () => {
-              gate.close();
-              pool.close();
-              return pool.settled();
-            },
-          },
-          {
-            name: "upstreams",
-            timeoutMs: CLOSE_STEP_MS,
-            run: () => Promise.all(upstreams.map((upstream) => upstream.close())),
-          },
+          step("permits", () => {
+            gate.close();
+            pool.close();
+            return pool.settled();
+          }),
+          step("upstreams", () => Promise.all(upstreams.map((upstream) => upstream.close()))),
           // When nothing calls them any more: a probe's token goes back.
-          { name: "breakers", timeoutMs: CLOSE_STEP_MS, run: closeBreakers },
-          {
-            name: "queues",
-            timeoutMs: CLOSE_STEP_MS,
-            run: () => Promise.all([...contexts.values(), { queue: runsQueue }].map((c) => c.queue.close())),
-          },
+          step("breakers", closeBreakers),
+          step("queues", () =>
+            Promise.all([...contexts.values(), { queue: runsQueue }].map((c) => c.queue.close())),
+          ),
         ],
         { deadlineMs: how.deadlineMs ?? STOP_DEADLINE_MS, logger },
       );

@@ -1,7 +1,6 @@
 /** The public surface of UEE as a library. What is not exported here may change without notice. */
-export { connect, type Uee } from "./client/connect.ts";
+export { type ClientOptions, type ClientSettings, connect, type Uee } from "./client/connect.ts";
 export type { ChangesOptions } from "./client/following.ts";
-export type { ClientOptions, ClientSettings } from "./client/options.ts";
 export type { RunHandle, RunOptions, RunsHandle, WaitOptions } from "./client/runs.ts";
 export { bounds } from "./core/bounds.ts";
 export { type Edition, type EditionName, editionOf } from "./core/edition.ts";

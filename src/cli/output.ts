@@ -7,7 +7,7 @@ import { toUeeError, UeeError } from "../core/errors.ts";
 import { cleanCause } from "../core/foreignErrors.ts";
 import { jsonText } from "../core/json.ts";
 import { printable } from "../core/printable.ts";
-import { asRunError } from "../session/runSummaries.ts";
+import { asRunError } from "../session/runs.ts";
 import type { CliContext, Terminal } from "./context.ts";
 import { styleFor } from "./render/text.ts";
 

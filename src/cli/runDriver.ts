@@ -6,13 +6,20 @@
  * returns to the queue, so that the same command continues.
  */
 import { isUeeError, toUeeError, UeeError } from "../core/errors.ts";
+import { orAborted } from "../core/waiting.ts";
 import type { Engine, RunProgress, RunSummary } from "../engine/api.ts";
 import type { RunMode } from "../providers/contract.ts";
 import { isRedisTrouble, mapRedisError } from "../redis/errors.ts";
-import { asRunError, nothingYet, pausedSummary, summaryOf } from "../session/runSummaries.ts";
-import { outlastingRedis, seeThrough, workHere } from "../session/seeThrough.ts";
+import { LocalWork } from "../session/localWork.ts";
+import {
+  asRunError,
+  nothingYet,
+  outlastingRedis,
+  pausedSummary,
+  seeThrough,
+  summaryOf,
+} from "../session/runs.ts";
 import { gaveUpWaiting, waitedFor, waitedForRedis } from "../session/waitedFor.ts";
-import { orAborted } from "../session/within.ts";
 import type { Session } from "./context.ts";
 import type { ProgressView } from "./render/progress.ts";
 
@@ -50,9 +57,8 @@ export async function driveRuns(
   const live = await orAborted(signal, engine.liveWorkers());
   const alone = providers.some((name) => !live.some((worker) => worker.providers.includes(name)));
   const waits = options.wait || alone;
-  const worker = waits ? await orAborted(signal, workHere(engine, providers)) : undefined;
   let redisHangs = false;
-  try {
+  const drive = async (): Promise<RunSummary[]> => {
     const runs = await Promise.all(
       providers.map((provider) =>
         driveOne(engine, provider, { ...options, wait: waits, signal }).catch((error: unknown) => {
@@ -64,10 +70,11 @@ export async function driveRuns(
     );
     if (session.lost.aborted) throw session.lost.reason;
     redisHangs = timeUp.aborted && runs.some(({ error }) => error?.message.includes(waitedForRedis));
-    return { runs, waited: waits, timedOut: timeUp.aborted };
-  } finally {
-    await worker?.stop({ redisIsGone: session.lost.aborted || redisHangs });
-  }
+    return runs;
+  };
+  const work = new LocalWork({ engine, redisIsGone: () => session.lost.aborted || redisHangs });
+  const runs = await (waits ? work.help(providers, signal, drive) : drive());
+  return { runs, waited: waits, timedOut: timeUp.aborted };
 }
 
 async function driveOne(
@@ -75,27 +82,23 @@ async function driveOne(
   provider: string,
   options: DriveOptions & { signal: AbortSignal },
 ): Promise<RunSummary> {
-  const { signal, view } = options;
+  const { signal, view, mode, actor, reason, allowShrink, allowOlder, say } = options;
   let runId = "";
   let newest: RunProgress | undefined;
   try {
     const opened = await orAborted(
       signal,
       engine.openRunWhenPossible(
-        {
-          ...{ provider, mode: options.mode, actor: options.actor },
-          ...{ allowShrink: options.allowShrink, allowOlder: options.allowOlder },
-          ...(options.reason === undefined ? {} : { reason: options.reason }),
-        },
+        { provider, mode, actor, reason, allowShrink, allowOlder },
         {
           signal,
           onWaiting: (open) =>
-            options.say(`${provider}: the open run ${open} ends first, then the ${options.mode} run opens.`),
+            say(`${provider}: the open run ${open} ends first, then the ${mode} run opens.`),
         },
       ),
     );
     runId = opened.runId;
-    if (opened.joined) options.say(`${provider}: joins the open ${opened.mode} run ${runId}.`);
+    if (opened.joined) say(`${provider}: joins the open ${opened.mode} run ${runId}.`);
     if (options.wait) {
       const onProgress = (progress: RunProgress) => {
         newest = progress;
@@ -110,7 +113,7 @@ async function driveOne(
   } catch (error) {
     if (!signal.aborted && isRedisTrouble(error)) throw mapRedisError(error);
     if (!signal.aborted && isUeeError(error, "PROV_PAUSED")) {
-      const known = newest ? { run: newest } : { mode: options.mode, said: error.detail };
+      const known = newest ? { run: newest } : { mode, said: error.detail };
       return await outlastingRedis(signal, () => pausedSummary(engine, provider, known));
     }
     const timeIsUp = options.timeUp?.aborted === true && options.timeUp.reason === signal.reason;
@@ -119,29 +122,10 @@ async function driveOne(
       : signal.aborted
         ? whyStopped(signal)
         : toUeeError(error);
-    return unfinished(provider, { runId, mode: options.mode, newest, signal, failure });
+    // The last known state of a run that this command stops waiting for, or could not open.
+    const soFar = newest ? summaryOf(newest) : nothingYet(provider, { runId, mode });
+    return { ...soFar, state: signal.aborted ? "incomplete" : "failed", error: asRunError(failure) };
   }
-}
-
-/** The last known state of a run that this command stops waiting for, or could not open. */
-function unfinished(
-  provider: string,
-  {
-    runId,
-    mode,
-    newest,
-    signal,
-    failure,
-  }: {
-    runId: string;
-    mode: RunMode;
-    newest: RunProgress | undefined;
-    signal: AbortSignal;
-    failure: UeeError;
-  },
-): RunSummary {
-  const soFar = newest ? summaryOf(newest) : nothingYet(provider, { runId, mode });
-  return { ...soFar, state: signal.aborted ? "incomplete" : "failed", error: asRunError(failure) };
 }
 
 const whyStopped = ({ reason }: AbortSignal): UeeError =>

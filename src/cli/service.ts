@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config/index.ts";
 import { isUeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import { inTime, onAbort } from "../core/waiting.ts";
 import type { CliContext, Session, SessionRequest } from "./context.ts";
 import { EXIT } from "./exits.ts";
 
@@ -69,36 +70,25 @@ async function endInTime<Result>(
   work: Promise<Result>,
   late: () => Result,
 ): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined;
-  let onAbort = (): void => undefined;
-  const tooLate = new Promise<Result>((resolve) => {
-    onAbort = () => {
-      timer = setTimeout(() => resolve(late()), deadlineMs());
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
+  let stopListening = (): void => undefined;
+  const told = new Promise<void>((resolve) => {
+    stopListening = onAbort(signal, resolve);
   });
   try {
-    return await Promise.race([work, tooLate]);
+    return await Promise.race([work, told.then(() => inTime(deadlineMs(), work, late))]);
   } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", onAbort);
+    stopListening();
   }
 }
 
 /** Resolves when the signal fires; at once when it has already. Keeps the process alive meanwhile. */
 export function untilAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
     const alive = setInterval(() => {}, 1_000_000);
-    signal.addEventListener(
-      "abort",
-      () => {
-        clearInterval(alive);
-        resolve();
-      },
-      { once: true },
-    );
+    onAbort(signal, () => {
+      clearInterval(alive);
+      resolve();
+    });
   });
 }
 

@@ -3,10 +3,9 @@ import { isUeeError, UeeError } from "../core/errors.ts";
 import type { Engine, RunProgress, RunSummary } from "../engine/api.ts";
 import type { RunMode } from "../providers/contract.ts";
 import { isRedisTrouble, mapRedisError } from "../redis/errors.ts";
-import { pausedSummary } from "../session/runSummaries.ts";
-import { seeThrough } from "../session/seeThrough.ts";
+import type { LocalWork } from "../session/localWork.ts";
+import { pausedSummary, seeThrough } from "../session/runs.ts";
 import { gaveUpWaiting, waitedFor } from "../session/waitedFor.ts";
-import type { WorkInTurn } from "./workInTurn.ts";
 
 export interface RunOptions {
   /** Default incremental; on a store that was never verified a run is full whatever is asked. */
@@ -56,7 +55,7 @@ export interface RunsHandle {
 
 export interface RunsContext {
   engine: Engine;
-  work: WorkInTurn;
+  work: LocalWork;
   actor: string;
   /** Fires when Redis stayed away for too long, or the client was closed; its reason is the error. */
   ended: AbortSignal;
@@ -71,8 +70,7 @@ export async function openRun(
   const { engine, work, actor, ended } = context;
   const { mode = "incremental", allowShrink = false, allowOlder = false, reason } = options;
   const signal = options.signal ? AbortSignal.any([options.signal, ended]) : ended;
-  const why = reason === undefined ? {} : { reason };
-  const request = { provider, mode, allowShrink, allowOlder, actor, ...why };
+  const request = { provider, mode, allowShrink, allowOlder, actor, reason };
   if (signal.aborted) throw whyEnded(context);
   try {
     return handleOf(context, provider, await engine.openRun(request));

@@ -1,5 +1,4 @@
 /** Describes the configuration: the reference behind docs/config.md, and the effective values without secrets. */
-
 import { formatSchedule } from "../core/schedule.ts";
 import { redactRedisUrl, redactUrl, secretsInUrl, secretValues } from "../core/secrets.ts";
 import { schedulesOf } from "../providers/contract.ts";

@@ -93,10 +93,9 @@ const commonFields = {
     { env: "NVD_API_KEY", secret: "whole", defaultText: "none" },
   ),
   concurrency: setting(
-    wholeNumber(1, 64),
+    wholeNumber(1, 64, "batches"),
     "2",
     "Batches that one worker has in flight for each provider, including the prefetched one.",
-    { unit: "batches" },
   ),
   inflightBytes: setting(
     bytes(1e6),
@@ -104,28 +103,24 @@ const commonFields = {
     "Bytes of upstream data that one worker holds, fetched and not yet committed.",
   ),
   permits: setting(
-    wholeNumber(1, 4_096),
+    wholeNumber(1, 4_096, "permits"),
     "10",
     "Batches that the whole fleet processes at once; initial size of a new permit pool, which `uee permits resize` changes.",
-    { unit: "permits" },
   ),
   errorRate: setting(
-    factor(0, 1),
+    factor(0, 1, "share, 0 to 1"),
     "0.1",
     "Share of records that may fail permanently; beyond it the provider is paused.",
-    { unit: "share, 0 to 1" },
   ),
   errorMinimum: setting(
-    wholeNumber(1, 1_000_000_000),
+    wholeNumber(1, 1_000_000_000, "records"),
     "200",
     "Records that must have been processed before the error rate counts.",
-    { unit: "records" },
   ),
   deadLetterLimit: setting(
-    wholeNumber(1, 10_000_000),
+    wholeNumber(1, 10_000_000, "dead letters"),
     "10000",
     "Number of dead letters at which a provider is paused; none is ever dropped.",
-    { unit: "dead letters" },
   ),
   deadLetterBytes: setting(
     bytes(1),
@@ -133,16 +128,14 @@ const commonFields = {
     "Raw bytes of bad records at which a provider is paused; none are ever dropped.",
   ),
   bufferRecords: setting(
-    wholeNumber(100, 10_000_000),
+    wholeNumber(100, 10_000_000, "records"),
     "10000",
     "Records fetched and not yet committed at which one worker counts as full; the optimizer acts at 80 % of it.",
-    { unit: "records" },
   ),
   changesLimit: setting(
-    wholeNumber(1_000, 1_000_000_000),
+    wholeNumber(1_000, 1_000_000_000, "entries"),
     "1000000",
     "Length of each provider's change feed; older entries are trimmed.",
-    { unit: "entries" },
   ),
   schedules: setting(
     onOff(),
@@ -158,10 +151,9 @@ const commonFields = {
   idleTimeout: setting(duration(100, 3_600_000), "30s", "Longest silence inside an upstream's answer."),
   totalTimeout: setting(duration(100, 86_400_000), "300s", "Time for an upstream's whole answer."),
   waitScale: setting(
-    factor(0, 100),
+    factor(0, 100, "factor"),
     "1",
     "Multiplies throttle waits, retry and breaker delays; for tests only.",
-    { unit: "factor" },
   ),
   host: optional(
     hostName,
@@ -177,10 +169,9 @@ const commonFields = {
     { secret: "whole", defaultText: "none: the dashboard serves this machine only" },
   ),
   trustProxy: setting(
-    wholeNumber(0, 10),
+    wholeNumber(0, 10, "proxies"),
     "0",
     "Number of reverse proxies in front of the dashboard whose X-Forwarded-For, -Host and -Proto are trusted.",
-    { unit: "proxies" },
   ),
   postgresUrl: optional(
     text().regex(/^postgres(ql)?:\/\//, "must be a URL such as postgres://user:password@host/database"),

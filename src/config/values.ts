@@ -75,14 +75,16 @@ export const bytes = (min: number) =>
     inRange(parseBytes(text) ?? Number.NaN, min, Number.MAX_SAFE_INTEGER),
   );
 
-const number = (pattern: RegExp, what: string, min: number, max: number) =>
-  readAs(undefined, `${what} from ${min} to ${max}`, (text) =>
+type Bounds = [min: number, max: number, unit?: string];
+
+const number = (pattern: RegExp, what: string, [min, max, unit]: Bounds) =>
+  readAs(unit, `${what} from ${min} to ${max}`, (text) =>
     pattern.test(text.trim()) ? inRange(Number(text), min, max) : undefined,
   );
 
-export const wholeNumber = (min: number, max: number) => number(/^\d+$/, "a whole number", min, max);
+export const wholeNumber = (...bounds: Bounds) => number(/^\d+$/, "a whole number", bounds);
 
-export const factor = (min: number, max: number) => number(/^\d+(\.\d+)?(e-?\d+)?$/i, "a number", min, max);
+export const factor = (...bounds: Bounds) => number(/^\d+(\.\d+)?(e-?\d+)?$/i, "a number", bounds);
 
 export const rate = () => readAs("requests/window", "a rate such as 50/30s, or unlimited", parseRate);
 

@@ -34,17 +34,3 @@ export function formatDuration(ms: number): string {
     .find(([, each]) => ms >= each && ms % each === 0) ?? ["ms", 1];
   return `${ms / size}${unit}`;
 }
-
-/** One unit only, for ages and time left: `26 s`, `4 min`, `2 h`, `5 d`. */
-export function formatRough(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1_000));
-  if (seconds < 90) return `${seconds} s`;
-  if (seconds < 5_400) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 172_800) return `${Math.round(seconds / 3_600)} h`;
-  return `${Math.round(seconds / 86_400)} d`;
-}
-
-export function formatAge(iso: string, now: number): string {
-  const age = now - Date.parse(iso);
-  return age < 2_000 ? "just now" : `${formatRough(age)} ago`;
-}

@@ -49,12 +49,8 @@ export function bodyOf(error: UeeError): ApiError {
     // The text of an unexpected error may contain anything; only the log has it.
     message: error.code === "SYS_INTERNAL" ? "An unexpected error occurred." : error.detail,
     remedy: error.remedy,
-    ...(state === undefined ? {} : { state }),
-    ...(allowed === undefined ? {} : { allowed }),
-    ...(runId === undefined ? {} : { runId }),
-    ...(fields === undefined ? {} : { fields }),
-    ...(removed === undefined ? {} : { removed }),
-    ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+    ...{ state, allowed, runId, fields, removed },
+    retryAfterMs: error.retryAfterMs,
   };
 }
 

@@ -5,8 +5,7 @@
 import type { AddressInfo } from "node:net";
 import { isLoopbackHost } from "../core/access.ts";
 import { UeeError } from "../core/errors.ts";
-import type { App } from "./app.ts";
-import type { Backend, DashboardOptions } from "./options.ts";
+import type { App, Backend, DashboardOptions } from "./app.ts";
 import { buildDashboard } from "./server.ts";
 
 export interface ListenOptions extends Omit<DashboardOptions, "backend"> {

@@ -13,15 +13,13 @@ import { pageRoutes } from "./api/routes/page.ts";
 import { providerRoutes } from "./api/routes/providers.ts";
 import { recordRoutes } from "./api/routes/records.ts";
 import { eventRoutes, healthRoutes, metricsRoutes, sessionRoutes } from "./api/routes/service.ts";
-import type { App } from "./app.ts";
+import { type App, type DashboardOptions, usualLimits } from "./app.ts";
 import { installBoard } from "./board/board.ts";
-import { installDeadline } from "./deadline.ts";
 import { sendError, toApiError } from "./errors.ts";
 import { EventHub } from "./live/eventHub.ts";
 import { FleetView } from "./live/fleetView.ts";
 import { Metrics } from "./metrics/metrics.ts";
-import { type DashboardOptions, usualLimits } from "./options.ts";
-import { installRequestLog } from "./requestLog.ts";
+import { installDeadline, installRequestLog } from "./requests.ts";
 import { EndedSessions } from "./security/endedSessions.ts";
 import { installGuard } from "./security/guard.ts";
 import { SessionTokens } from "./security/sessionTokens.ts";
@@ -138,18 +136,12 @@ function acceptEmptyBodies(app: App): void {
 /** Requests that are not valid HTTP. */
 function refuseUnreadable(error: NodeJS.ErrnoException, socket: import("node:net").Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
-  const tooLarge = error.code === "HPE_HEADER_OVERFLOW";
-  const late = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
-  const status = late
-    ? "408 Request Timeout"
-    : tooLarge
-      ? "431 Request Header Fields Too Large"
-      : "400 Bad Request";
-  const body = JSON.stringify({
-    code: tooLarge ? "API_TOO_LARGE" : "API_BAD_INPUT",
-    message: "The request cannot be read.",
-    remedy: "Send a well-formed HTTP/1.1 request.",
-  });
+  const [status, code] = {
+    ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "API_BAD_INPUT"],
+    HPE_HEADER_OVERFLOW: ["431 Request Header Fields Too Large", "API_TOO_LARGE"],
+  }[error.code ?? ""] ?? ["400 Bad Request", "API_BAD_INPUT"];
+  const remedy = "Send a well-formed HTTP/1.1 request.";
+  const body = JSON.stringify({ code, message: "The request cannot be read.", remedy });
   socket.end(
     `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,

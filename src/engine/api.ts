@@ -2,8 +2,10 @@
  * The engine as CLI, dashboard and scripts see it. `engine.ts` builds it; nothing above it knows Redis or BullMQ.
  */
 import type { BreakerTransition, BreakerView } from "../breakers/report.ts";
-import type { Actor, PersonRequest } from "../core/actor.ts";
+import type { PersonRequest } from "../core/actor.ts";
 import type { ErrorCode } from "../core/errors.ts";
+import type { HistoryEntry } from "../machines/machineStore.ts";
+import type { MachineSnapshot } from "../machines/request.ts";
 import type { AuditHistory } from "../permits/auditor.ts";
 import type { KernelSample } from "../permits/optimizer/kernelHistory.ts";
 import type { KernelMetrics } from "../permits/optimizer/kernelMetrics.ts";
@@ -101,17 +103,11 @@ export interface BatchRetry {
   nextAt: string;
 }
 
-/** A machine as people see it. */
-export interface MachineStatus {
-  state: string;
-  since: string | null;
-  reason: string | null;
-  actor: string | null;
-  /** End of a wait, ISO; null where there is none. */
-  until: string | null;
-  remainingMs: number;
-  version: number;
-}
+/** A machine as people see it. `until`: the end of a wait, ISO; null where there is none. */
+export type MachineStatus = Pick<
+  MachineSnapshot<string, string>,
+  "state" | "since" | "reason" | "actor" | "until" | "remainingMs" | "version"
+>;
 
 export interface ProviderStatus {
   provider: string;
@@ -217,27 +213,10 @@ export interface HistoryLine {
 /** The actions on a provider that people know. */
 export type ProviderAction = "start" | "pause" | "resume" | "stop";
 
-/** One transition of one machine, as the history keeps it. */
-export interface HistoryTransition {
-  /** Its place in its machine's history. */
-  id: string;
-  machine: string;
-  /** Null for the fleet's own machine. */
+/** One transition of one machine, as the history keeps it. `provider` is null for the fleet's own machine. */
+export type HistoryTransition = Omit<HistoryEntry<string, string>, "providerId" | "details"> & {
   provider: string | null;
-  oldState: string;
-  newState: string;
-  trigger: string;
-  /** Counts the machine's transitions from 1. */
-  version: number;
-  at: string;
-  actor: string;
-  actorKind: Actor["kind"];
-  reason: string | null;
-  urn: string | null;
-  processed: number | null;
-  errors: number | null;
-  permits: number | null;
-}
+};
 
 /** Both machines and what they have come to; snake case follows v2e. */
 export interface EtlTree {

@@ -10,8 +10,7 @@ import { processActor } from "../runs/processIdentity.ts";
 import { defaultTimeouts } from "../upstream/client.ts";
 import type { Governor } from "../workers/governor.ts";
 import type { Engine } from "./api.ts";
-import { contextOf, type EngineParts } from "./parts.ts";
-import type { EngineSettings } from "./settings.ts";
+import { contextOf, type EngineParts, type EngineSettings } from "./parts.ts";
 
 /** `governor`: of the provider that the upstream feeds; asked for late, since it is built after. */
 export function buildBreaker(options: {

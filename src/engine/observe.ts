@@ -1,21 +1,36 @@
-/** What the engine shows to observers: the tree, runs, transitions, decisions. Reads only. */
+/** What the engine shows to observers: the tree, runs, transitions, decisions, history and totals. Reads only. */
 import type { Redis } from "ioredis";
 import type { MachineSnapshot } from "../machines/request.ts";
 import { kernelHistory } from "../permits/optimizer/kernelHistory.ts";
 import { quotaEvents } from "../permits/optimizer/quotaEvents.ts";
+import type { RunMode } from "../providers/contract.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import { ensureSchema } from "../redis/schema.ts";
 import { failedRecords } from "../runs/runRecord.ts";
 import type { ProviderContext } from "../workers/context.ts";
 import { actionsIn, statesFor } from "./actions.ts";
-import type { Engine, EtlTree, HistoryTransition } from "./api.ts";
+import type { Engine, EtlTree, HistoryLine, HistoryTransition, ProviderTotals } from "./api.ts";
 import { contextOf, type EngineParts, machineOf } from "./parts.ts";
 import { lastCheckpoint, runsProgress } from "./reads.ts";
 
 type Observing = Pick<
   Engine,
-  "etlTree" | "runs" | "transitions" | "quotaEvents" | "kernelHistory" | "actionsIn" | "statesFor" | "ready"
+  | "etlTree"
+  | "runs"
+  | "transitions"
+  | "quotaEvents"
+  | "kernelHistory"
+  | "actionsIn"
+  | "statesFor"
+  | "ready"
+  | "history"
+  | "totals"
+  | "runsJobs"
 >;
+
+/** Each source is newest first already; sorting is stable, so those of one millisecond stay so. */
+const newestFirst = <Entry extends { at: string }>(entries: Entry[], limit: number): Entry[] =>
+  entries.sort((a, b) => Number(a.at < b.at) - Number(a.at > b.at)).slice(0, limit);
 
 export function makeObserving(parts: EngineParts): Observing {
   const { redis, keys, macro, pool } = parts;
@@ -66,13 +81,32 @@ export function makeObserving(parts: EngineParts): Observing {
       const machines =
         provider === undefined ? [macro, ...parts.machines.values()] : [machineOf(parts, provider)];
       const pages = await Promise.all(machines.map((machine) => machine.history({ limit })));
-      return pages
-        .flatMap(({ entries }): HistoryTransition[] =>
-          entries.map(({ providerId, details: _details, ...entry }) => ({ ...entry, provider: providerId })),
-        )
-        .sort((a, b) => Number(a.at < b.at) - Number(a.at > b.at))
-        .slice(0, limit);
+      const entries = pages.flatMap((page) =>
+        page.entries.map(
+          ({ providerId, details: _details, ...entry }): HistoryTransition => ({
+            ...entry,
+            provider: providerId,
+          }),
+        ),
+      );
+      return newestFirst(entries, limit);
     },
+
+    history: ({ provider, limit }) => history(parts, provider, limit),
+
+    totals: () =>
+      Promise.all(
+        contexts().map(async (context) => {
+          const { name } = context.provider;
+          const [summed, { version }] = await Promise.all([
+            totalsOf(redis, context),
+            machineOf(parts, name).read(),
+          ]);
+          return { provider: name, ...summed, transitions: version };
+        }),
+      ),
+
+    runsJobs: () => parts.runsQueue.counts(),
 
     quotaEvents: async ({ limit }) => (await quotaEvents(redis, keys, { limit })).entries,
 
@@ -124,4 +158,87 @@ async function checkpointsEver(redis: Redis, key: string): Promise<number> {
     if (/no such key/i.test(mapped.detail)) return 0;
     throw mapped;
   }
+}
+
+/** What moved machines and breakers, what was decided about permits, what people did with dead letters. */
+async function history(
+  parts: EngineParts,
+  provider: string | undefined,
+  limit: number,
+): Promise<HistoryLine[]> {
+  const contexts = provider === undefined ? [...parts.contexts.values()] : [contextOf(parts, provider)];
+  const names = contexts.map((context) => context.provider.name);
+  const moves = async (machine: EngineParts["macro"] | ReturnType<typeof machineOf>) =>
+    (await machine.history({ limit })).entries.map(
+      ({ at, providerId, oldState, newState, trigger, actor, reason }): HistoryLine => ({
+        ...{ at, kind: "transition", provider: providerId, what: `${oldState} → ${newState}` },
+        ...{ trigger, actor, reason },
+      }),
+    );
+  const breakerMoves = async (name: string) =>
+    (await parts.breakers.get(name)!.store.transitions({ limit })).entries.map(
+      ({ at, oldState, newState, trigger, actor, reason }): HistoryLine => ({
+        ...{ at, kind: "breaker", provider: name, what: `breaker ${oldState} → ${newState}` },
+        ...{ trigger, actor, reason },
+      }),
+    );
+  const operatorActions = async ({ operatorActions: log, provider: { name } }: ProviderContext) =>
+    (await log.read({ limit })).entries.map(
+      ({ at, what, selection, actor, reason }): HistoryLine => ({
+        ...{ at, kind: "dead-letters", provider: name, what: `dead letters: ${what}` },
+        ...{ trigger: selection, actor, reason },
+      }),
+    );
+  const decisions = async () =>
+    (await quotaEvents(parts.redis, parts.keys, { limit })).entries.map(
+      ({ at, kind, permits, actor, reason }): HistoryLine => ({
+        ...{ at, kind: "quota", provider: null, actor, reason: reason || null },
+        what: kind === "resize" ? `resize to ${permits}` : `${kind} ${permits}`,
+        trigger: kind === "resize" ? "person" : "optimizer",
+      }),
+    );
+  const lines = await Promise.all([
+    ...names.map((name) => moves(machineOf(parts, name))),
+    ...names.map(breakerMoves),
+    ...contexts.map(operatorActions),
+    ...(provider === undefined ? [moves(parts.macro), decisions()] : []),
+  ]);
+  return newestFirst(lines.flat(), limit);
+}
+
+/**
+ * What runs did since the store began. Closed runs are summed up in the step that closes them; of the open ones that is
+ * added which only grows while they are open. Sums and open runs are read in one step and the runs after it: one that closes
+ * in between is counted once, by its own figures. So no figure ever falls. How a record counts may still change while its
+ * run is open: records are counted when their run closes.
+ */
+async function totalsOf(
+  redis: Redis,
+  { runs }: ProviderContext,
+): Promise<Omit<ProviderTotals, "provider" | "transitions">> {
+  const { meta: metaKey, openRun, replayRun } = runs.keys;
+  const replies = (await redis.multi().hgetall(metaKey).get(openRun).get(replayRun).exec()) ?? [];
+  for (const [error] of replies) if (error) throw error;
+  const [meta = {}, ...ids] = replies.map(([, reply]) => reply) as [
+    Record<string, string>,
+    ...(string | null)[],
+  ];
+  const open = await Promise.all([...new Set(ids)].map((id) => (id ? runs.read(id) : undefined)));
+  const closed = (name: string): number => Number(meta[`total:${name}`] ?? 0);
+  const all = (name: "done" | "requests", before: number): number =>
+    open.reduce((sum, run) => sum + (run?.[name] ?? 0), before);
+  return {
+    runs: Object.entries(meta).flatMap(([field, count]) => {
+      const [, mode, result] = /^runs:(\w+):(\w+)$/.exec(field) ?? [];
+      return mode === undefined || result === undefined
+        ? []
+        : [{ mode: mode as RunMode, result, count: Number(count) }];
+    }),
+    records: {
+      ...{ created: closed("created"), updated: closed("updated"), unchanged: closed("unchanged") },
+      ...{ removed: closed("removed"), dead: closed("dead") },
+    },
+    batches: { committed: all("done", closed("done") - closed("doneRecords")), dead: closed("deadBatches") },
+    requests: all("requests", closed("requests")),
+  };
 }

@@ -1,8 +1,8 @@
 /** Opens the mirror: the chosen Redis, a connection that reports outages, and the engine on top. */
 import type { Config } from "../config/index.ts";
 import { isUeeError, UeeError } from "../core/errors.ts";
+import { formatRough } from "../core/figures.ts";
 import type { Logger } from "../core/logger.ts";
-import { formatRough } from "../core/time.ts";
 import type { Engine, StopOptions, StopReport } from "../engine/api.ts";
 import { type EngineSettings, openEngine } from "../engine.ts";
 import type { AnyProvider } from "../providers/contract.ts";
@@ -214,20 +214,13 @@ export function engineSettings(
       return [name, { url, feedsUrl, apiKey, rate, pageSize, schedule: scheduled }];
     }),
   );
+  const { prefix, concurrency, inflightBytes, permits, bufferRecords, waitScale, changesLimit } = config;
+  const { errorRate, errorMinimum, deadLetterLimit, deadLetterBytes } = config;
   return {
-    prefix: config.prefix,
+    ...{ prefix, concurrency, inflightBytes, permits, bufferRecords, waitScale, changesLimit },
+    ...{ errorRate, errorMinimum, deadLetterLimit, deadLetterBytes },
     providers: own,
-    concurrency: config.concurrency,
-    inflightBytes: config.inflightBytes,
-    permits: config.permits,
-    errorRate: config.errorRate,
-    errorMinimum: config.errorMinimum,
-    deadLetterLimit: config.deadLetterLimit,
-    deadLetterBytes: config.deadLetterBytes,
-    bufferRecords: config.bufferRecords,
     schedules: config.schedules === "on",
-    waitScale: config.waitScale,
-    changesLimit: config.changesLimit,
     timeouts: {
       connectMs: config.connectTimeout,
       headersMs: config.headersTimeout,

@@ -2,7 +2,7 @@
  * What is wrong with a provider or with the fleet, and how much it matters. This is the one place that says so: `status
  * --check`, `doctor`, the API, the page, the metrics and the alerts all ask here, so that none is green where another fails.
  */
-import { formatAge, formatRough } from "../core/time.ts";
+import { formatAge, formatRough, plural } from "../core/figures.ts";
 import type { EngineStatus, ProviderStatus } from "../engine/api.ts";
 import { situationWithReason } from "./situation.ts";
 
@@ -38,116 +38,75 @@ const OVERDUE_MS = 10 * 60_000;
  * @param maxAgeMs stale when last verified longer ago than this; by default what its schedules allow
  */
 export function problemsOf(provider: ProviderStatus, now: number, maxAgeMs?: number): Problem[] {
-  const found = [
-    pauseProblem(provider, now),
-    lastRunProblem(provider),
-    letterProblem(provider),
-    staleProblem(provider, now, maxAgeMs ?? provider.staleAfterMs ?? Number.POSITIVE_INFINITY),
-    overdueProblem(provider, now),
-    unverifiedProblem(provider),
-  ];
-  return found.filter((problem) => problem !== undefined);
-}
-
-export function fleetProblems({ redis, stranded, runsPaused }: EngineStatus): Problem<FleetProblemKind>[] {
-  const found: Problem<FleetProblemKind>[] = [];
-  if (redis.trouble !== null) {
-    found.push({
-      kind: "redis_trouble",
-      severity: "bad",
-      text: `Redis refuses writes: ${redis.trouble}`,
-      remedy: "See its memory, disk and replication; work goes on by itself when Redis is well.",
-    });
+  const {
+    provider: name,
+    machine,
+    lastRun,
+    lastRunSettled,
+    deadLetters,
+    nextRun,
+    verified,
+    verifiedAt,
+  } = provider;
+  const found: Problem[] = [];
+  const bad = (kind: ProviderProblemKind, text: string, remedy: string) =>
+    found.push({ kind, severity: "bad", text, remedy });
+  if (machine.state === "PAUSED") {
+    const how = situationWithReason(machine, now);
+    bad("paused", `${name} was ${how}`, `\`uee resume ${name}\` goes on from the checkpoint.`);
   }
-  if (stranded) {
-    found.push({
-      kind: "stranded",
-      severity: "bad",
-      text: "jobs wait that no live worker takes",
-      remedy: "Start one: uee worker, or uee run … --wait.",
-    });
+  // A run that a person stopped, or that a pause held until a person resumed, is a decision and no fault.
+  if ((lastRun?.state === "failed" || lastRun?.state === "incomplete") && !lastRunSettled) {
+    const { state, error } = lastRun;
+    const why = error === null ? "" : `: ${error.code}: ${error.message.replace(/\.$/, "")}`;
+    const how = state === "failed" ? "failed" : "ended incomplete";
+    bad(
+      state,
+      `the last run of ${name} ${how}${why}`,
+      error?.remedy ?? `Run it again: uee run ${name} --wait`,
+    );
   }
-  if (runsPaused) {
-    found.push({
-      kind: "runs_paused",
-      severity: "bad",
-      text: "the queue `runs` is paused: jobs of scripts and schedules wait",
-      remedy:
-        "Workers resume it at their start and every 15 s: start one (uee worker). To hold a provider: uee pause.",
-    });
+  if (deadLetters.entries > 0) {
+    const { entries, level, share } = deadLetters;
+    const near = level === "ok" ? "" : `, ${Math.floor(share * 100)} % of their cap`;
+    const remedy = `See \`uee dlq list --provider ${name}\`: replay, accept or purge them.`;
+    bad("dead_letters", `${name} has ${plural(entries, "dead letter")}${near}`, remedy);
+  }
+  const mostMs = maxAgeMs ?? provider.staleAfterMs ?? Number.POSITIVE_INFINITY;
+  if (verified && verifiedAt !== null && now - Date.parse(verifiedAt) > mostMs) {
+    const text = `${name} was last verified ${formatAge(verifiedAt, now)}, more than ${formatRough(mostMs)}`;
+    bad("stale", text, `\`uee status ${name}\` shows what holds it up and how its last run ended.`);
+  }
+  // The schedules of a paused provider do nothing, by design.
+  const lateMs = nextRun === null || machine.state === "PAUSED" ? 0 : now - Date.parse(nextRun.at);
+  if (lateMs > OVERDUE_MS) {
+    const text = `the scheduled ${nextRun?.mode} run of ${name} is overdue by ${formatRough(lateMs)}`;
+    bad("overdue", text, "Workers open scheduled runs: start one (uee worker), or read its log.");
+  }
+  if (!verified) {
+    const text = `${name} was never verified complete`;
+    found.push({ kind: "unverified", severity: "warn", text, remedy: `Load it: uee run ${name} --wait` });
   }
   return found;
 }
 
-function pauseProblem({ provider, machine }: ProviderStatus, now: number): Problem | undefined {
-  if (machine.state !== "PAUSED") return undefined;
-  return {
-    kind: "paused",
-    severity: "bad",
-    text: `${provider} was ${situationWithReason(machine, now)}`,
-    remedy: `\`uee resume ${provider}\` goes on from the checkpoint.`,
-  };
-}
-
-/** A run that a person stopped, or that a pause held until a person resumed, is a decision and no fault. */
-function lastRunProblem({ provider, lastRun, lastRunSettled }: ProviderStatus): Problem | undefined {
-  if (lastRun === null || lastRunSettled) return undefined;
-  const { state, error } = lastRun;
-  if (state !== "failed" && state !== "incomplete") return undefined;
-  const why = error === null ? "" : `: ${error.code}: ${error.message.replace(/\.$/, "")}`;
-  return {
-    kind: state,
-    severity: "bad",
-    text: `the last run of ${provider} ${state === "failed" ? "failed" : "ended incomplete"}${why}`,
-    remedy: error?.remedy ?? `Run it again: uee run ${provider} --wait`,
-  };
-}
-
-function letterProblem({ provider, deadLetters }: ProviderStatus): Problem | undefined {
-  const { entries, level, share } = deadLetters;
-  if (entries === 0) return undefined;
-  const near = level === "ok" ? "" : `, ${Math.floor(share * 100)} % of their cap`;
-  return {
-    kind: "dead_letters",
-    severity: "bad",
-    text: `${provider} has ${entries.toLocaleString("en-US")} dead letter${entries === 1 ? "" : "s"}${near}`,
-    remedy: `See \`uee dlq list --provider ${provider}\`: replay, accept or purge them.`,
-  };
-}
-
-function staleProblem(
-  { provider, verified, verifiedAt }: ProviderStatus,
-  now: number,
-  mostMs: number,
-): Problem | undefined {
-  if (!verified || verifiedAt === null || now - Date.parse(verifiedAt) <= mostMs) return undefined;
-  return {
-    kind: "stale",
-    severity: "bad",
-    text: `${provider} was last verified ${formatAge(verifiedAt, now)}, more than ${formatRough(mostMs)}`,
-    remedy: `\`uee status ${provider}\` shows what holds it up and how its last run ended.`,
-  };
-}
-
-function overdueProblem({ provider, nextRun, machine }: ProviderStatus, now: number): Problem | undefined {
-  // The schedules of a paused provider do nothing, by design.
-  if (nextRun === null || machine.state === "PAUSED") return undefined;
-  const late = now - Date.parse(nextRun.at);
-  if (late <= OVERDUE_MS) return undefined;
-  return {
-    kind: "overdue",
-    severity: "bad",
-    text: `the scheduled ${nextRun.mode} run of ${provider} is overdue by ${formatRough(late)}`,
-    remedy: "Workers open scheduled runs: start one (uee worker), or read its log.",
-  };
-}
-
-function unverifiedProblem({ provider, verified }: ProviderStatus): Problem | undefined {
-  if (verified) return undefined;
-  return {
-    kind: "unverified",
-    severity: "warn",
-    text: `${provider} was never verified complete`,
-    remedy: `Load it: uee run ${provider} --wait`,
-  };
+export function fleetProblems({ redis, stranded, runsPaused }: EngineStatus): Problem<FleetProblemKind>[] {
+  const found: Problem<FleetProblemKind>[] = [];
+  const bad = (kind: FleetProblemKind, text: string, remedy: string) =>
+    found.push({ kind, severity: "bad", text, remedy });
+  if (redis.trouble !== null) {
+    const remedy = "See its memory, disk and replication; work goes on by itself when Redis is well.";
+    bad("redis_trouble", `Redis refuses writes: ${redis.trouble}`, remedy);
+  }
+  if (stranded) {
+    bad("stranded", "jobs wait that no live worker takes", "Start one: uee worker, or uee run … --wait.");
+  }
+  if (runsPaused) {
+    bad(
+      "runs_paused",
+      "the queue `runs` is paused: jobs of scripts and schedules wait",
+      "Workers resume it at their start and every 15 s: start one (uee worker). To hold a provider: uee pause.",
+    );
+  }
+  return found;
 }

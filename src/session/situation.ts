@@ -1,6 +1,6 @@
 /** A machine's state in words: since when, by whom, why, and how much longer. */
+import { formatAge, formatRough } from "../core/figures.ts";
 import { oneLine } from "../core/printable.ts";
-import { formatAge, formatRough } from "../core/time.ts";
 import type { MachineStatus } from "../engine/api.ts";
 
 export const isWaiting = ({ state }: MachineStatus): boolean => state.startsWith("WAITING_");

@@ -1,12 +1,12 @@
 /** What a run waits for, in words, so that the error of a time-out says what to fix. */
 import { UeeError } from "../core/errors.ts";
+import { formatRough } from "../core/figures.ts";
 import { oneLine } from "../core/printable.ts";
-import { formatRough } from "../core/time.ts";
+import { inTime } from "../core/waiting.ts";
 import type { BatchRetry, Engine, EngineStatus, RunProgress, WorkerStatus } from "../engine/api.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import { fleetProblems } from "./problems.ts";
 import { situationWithReason } from "./situation.ts";
-import { within } from "./within.ts";
 
 /** A Redis that does not answer within this is what is waited for, ms. */
 const LOOK_MS = 1_000;
@@ -46,7 +46,7 @@ export async function waitedFor(
       why = mapRedisError(error).detail.replace(/\.$/, "");
     },
   );
-  await within(LOOK_MS, look);
+  await inTime(LOOK_MS, look, () => undefined);
   return found === undefined ? `Redis: ${why}` : clauseOf(...found, provider);
 }
 

@@ -135,7 +135,7 @@ async function play(acts: Acts): Promise<number> {
 async function mirror(acts: Acts, mode: "full" | "incremental"): Promise<number> {
   const { context, session, interrupts, stage, providers } = acts;
   const view = await makeProgressView(context, providers);
-  stage.show(view);
+  stage.view = view;
   try {
     const { runs } = await driveRuns(session, providers, {
       ...{ mode, allowShrink: false, allowOlder: false, wait: true },
@@ -150,7 +150,7 @@ async function mirror(acts: Acts, mode: "full" | "incremental"): Promise<number>
     return exitOfRuns(runs);
   } finally {
     view.stop();
-    stage.show(undefined);
+    stage.view = undefined;
   }
 }
 
@@ -181,19 +181,17 @@ interface Stage {
   say(...lines: string[]): void;
   log(line: string): void;
   /** Progress bars that log lines must not break. */
-  show(view: ProgressView | undefined): void;
+  view: ProgressView | undefined;
 }
 
 function makeStage(context: CliContext): Stage {
-  let view: ProgressView | undefined;
-  return {
+  const stage: Stage = {
     style: styleFor(context.stdout, context.env),
     say: (...lines) => void context.stdout.write(`${lines.join("\n")}\n`),
-    log: (line) => (view ? view.log(line) : void context.stderr.write(`${line}\n`)),
-    show: (next) => {
-      view = next;
-    },
+    log: (line) => (stage.view ? stage.view.log(line) : void context.stderr.write(`${line}\n`)),
+    view: undefined,
   };
+  return stage;
 }
 
 function farewell(context: CliContext, style: Style): string[] {

@@ -10,7 +10,8 @@ import type {
   ReplayReport,
   RunProgress,
 } from "../../engine/api.ts";
-import { outlastingRedis, type WorkHere, workHere } from "../../session/seeThrough.ts";
+import { LocalWork } from "../../session/localWork.ts";
+import { outlastingRedis } from "../../session/runs.ts";
 import { parseCount, person } from "../arguments.ts";
 import {
   answer,
@@ -115,23 +116,20 @@ async function seeThrough(
   { alone, lost, interrupted }: { alone: boolean; lost: AbortSignal; interrupted: AbortSignal },
 ): Promise<RunProgress[]> {
   const signal = AbortSignal.any([interrupted, lost]);
-  let worker: WorkHere | undefined;
-  try {
-    if (alone) {
-      const providers = [...new Set(runs.map(({ provider }) => provider))];
-      worker = await outlastingRedis(signal, () => workHere(engine, providers));
-    }
-    return await Promise.all(
+  const work = new LocalWork({ engine, redisIsGone: () => lost.aborted });
+  const providers = [...new Set(runs.map(({ provider }) => provider))];
+  const wait = () =>
+    Promise.all(
       runs.map(({ provider, runId }) =>
         outlastingRedis(signal, () => engine.waitForRun(provider, runId, { signal })),
       ),
     );
+  try {
+    return await (alone ? outlastingRedis(signal, () => work.help(providers, signal, wait)) : wait());
   } catch (error) {
     if (lost.aborted) throw lost.reason;
     if (interrupted.aborted) return [];
     throw error;
-  } finally {
-    await worker?.stop({ redisIsGone: lost.aborted });
   }
 }
 

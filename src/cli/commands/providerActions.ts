@@ -3,7 +3,7 @@ import type { NamedRequest } from "../../core/actor.ts";
 import { isUeeError } from "../../core/errors.ts";
 import type { Engine, MachineStatus } from "../../engine/api.ts";
 import { isRedisTrouble } from "../../redis/errors.ts";
-import { asRunError } from "../../session/runSummaries.ts";
+import { asRunError } from "../../session/runs.ts";
 import { parseProviders, person } from "../arguments.ts";
 import { type CommandSpec, command, jsonOption, lookOf, withSession } from "../command.ts";
 import type { CliContext } from "../context.ts";

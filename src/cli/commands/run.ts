@@ -1,7 +1,7 @@
 import { UeeError } from "../../core/errors.ts";
 import type { RunSummary } from "../../engine/api.ts";
 import { mapRedisError } from "../../redis/errors.ts";
-import { asRunError, nothingYet } from "../../session/runSummaries.ts";
+import { asRunError, nothingYet } from "../../session/runs.ts";
 import { gaveUpWaiting } from "../../session/waitedFor.ts";
 import { parseDurationOption, parseProviders, person } from "../arguments.ts";
 import { command, type FlagsOf, lookOf } from "../command.ts";

@@ -6,7 +6,7 @@ import { command } from "../command.ts";
 import type { CliContext, GlobalFlags, Session } from "../context.ts";
 import { EXIT } from "../exits.ts";
 import { plural, type Style, styleFor } from "../render/text.ts";
-import { runService, sayStopped } from "../service.ts";
+import { runService, sayStopped, untilAborted } from "../service.ts";
 import { backendOf, listenAs } from "./dashboard.ts";
 import { listenAs as listenServeAs } from "./serve.ts";
 
@@ -79,7 +79,8 @@ async function serve({ context, flags, session, signal, count, anyPort }: Settin
         "Open a run on the dashboard, or here in another terminal: uee run all. Ctrl-C stops everything.";
       say(style.dim(hint));
     }
-    const lost = await Promise.race([workers.gone().then(() => true), whenAborted(signal).then(() => false)]);
+    const told = untilAborted(signal).then(() => false);
+    const lost = await Promise.race([told, workers.gone().then(() => true)]);
     const { forced } = await workers.stop(config.stopDeadline + OURS_MS / 2);
     if (!lost)
       return sayStopped(
@@ -94,12 +95,6 @@ async function serve({ context, flags, session, signal, count, anyPort }: Settin
     if (signal.aborted) await serving;
   }
 }
-
-const whenAborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 
 /** Listens on the port, or where `anyPort` says so and it is in use on any that is free. */
 async function listenOn<Server>(

@@ -1,5 +1,4 @@
 /** All checks of doctor, in an order in which later checks use earlier answers. */
-
 import { freemem } from "node:os";
 import { BreakerStore } from "../../breakers/breakerStore.ts";
 import { makeObserver } from "../../breakers/observer.ts";

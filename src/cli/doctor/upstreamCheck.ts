@@ -38,12 +38,12 @@ export async function checkUpstream(probe: UpstreamProbe): Promise<Finding> {
     await lookup(host);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
+    const name = `${proxy ? "the proxy's name " : ""}${host}`;
+    const what = proxy ? proxy.variable : "the network, the address's spelling";
     return problem(
       check,
-      `DNS: ${proxy ? "the proxy's name " : ""}${host} cannot be resolved (${code ?? "unknown"})`,
-      proxy
-        ? `Check ${proxy.variable} and the resolver.`
-        : "Check the resolver, the network and the address's spelling.",
+      `DNS: ${name} cannot be resolved (${code ?? "unknown"})`,
+      `Check ${what} and the resolver.`,
     );
   }
   const timer = AbortSignal.timeout(probe.timeoutMs);
@@ -57,13 +57,8 @@ export async function checkUpstream(probe: UpstreamProbe): Promise<Finding> {
     const key = probe.apiKey === undefined ? "" : ", with the API key";
     return ok(check, `${target.host} answered in ${formatDuration(Date.now() - started)}${via}${key}`);
   } catch (error) {
-    if (timer.aborted) {
-      return problem(
-        check,
-        `${target.host} did not answer in ${formatRough(probe.timeoutMs)}${via}`,
-        slowRemedy,
-      );
-    }
+    const slow = `${target.host} did not answer in ${formatRough(probe.timeoutMs)}${via}`;
+    if (timer.aborted) return problem(check, slow, slowRemedy);
     return findingOf(check, toUeeError(error), {
       ...{ provider: probe.provider, host: target.host, via },
       proxied: proxy !== undefined,
@@ -75,6 +70,8 @@ export async function checkUpstream(probe: UpstreamProbe): Promise<Finding> {
 
 const slowRemedy = "If it lasts: check network and firewall; a proxy goes into HTTPS_PROXY.";
 
+const proxyRemedy = "Check HTTPS_PROXY, NO_PROXY and the proxy itself.";
+
 const breakerRemedy = (provider: string): string =>
   "The fleet retries automatically with one request at a time; `uee breakers` says when. If you know that it works again: " +
   `uee breakers reset ${provider}`;
@@ -82,19 +79,13 @@ const breakerRemedy = (provider: string): string =>
 function requestFor({ probe, apiKey }: UpstreamProbe, target: URL): FetchRequest {
   const url = new URL(target);
   for (const [name, value] of Object.entries(probe)) url.searchParams.set(name, value);
-  const { pathname } = target;
+  const ending = /\.(zip|xml|gz)$/.exec(target.pathname)?.[1];
   return {
     url: url.href,
     headers: apiKey === undefined ? {} : { apiKey },
     maxBytes: Number.MAX_SAFE_INTEGER,
-    expect: expectedBy(pathname),
+    expect: ending === "gz" ? "binary" : ((ending ?? "json") as FetchRequest["expect"]),
   };
-}
-
-function expectedBy(path: string): FetchRequest["expect"] {
-  if (path.endsWith(".zip")) return "zip";
-  if (path.endsWith(".xml")) return "xml";
-  return path.endsWith(".gz") ? "binary" : "json";
 }
 
 function findingOf(
@@ -118,13 +109,8 @@ function findingOf(
     case "PROV_BAD_KEY":
       return problem(check, `Key: ${host} refused the API key`, error.remedy);
     case "PROV_CONNECTION":
-      return where.proxied
-        ? problem(
-            check,
-            `Proxy or network: ${error.detail}${via}`,
-            "Check HTTPS_PROXY, NO_PROXY and the proxy itself.",
-          )
-        : problem(check, `Network: ${error.detail}`, slowRemedy);
+      if (!where.proxied) return problem(check, `Network: ${error.detail}`, slowRemedy);
+      return problem(check, `Proxy or network: ${error.detail}${via}`, proxyRemedy);
     default:
       return problem(check, `${error.code}: ${error.detail}${via}`, error.remedy);
   }

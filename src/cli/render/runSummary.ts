@@ -5,27 +5,24 @@ import type { Look } from "../command.ts";
 import { type Column, renderTable } from "./table.ts";
 import { formatCount, formatDuration, plural, type Style } from "./text.ts";
 
-const paintState = (style: Style, state: RunState, text: string): string =>
-  state === "complete" ? style.green(text) : state === "running" ? style.cyan(text) : style.red(text);
-
-const count = (
-  title: string,
-  value: (run: RunSummary) => number,
-  style: Style,
-  dropFirst?: number,
-  alarming = false,
-): Column<RunSummary> => ({
-  title,
-  align: "right",
-  value: (run) => formatCount(value(run)),
-  paint: (text, run) => (value(run) === 0 ? style.dim(text) : alarming ? style.yellow(text) : text),
-  ...(dropFirst === undefined ? {} : { dropFirst }),
-});
-
 export function runTable(
   runs: readonly RunSummary[],
   { style, width }: Pick<Look, "style" | "width">,
 ): string[] {
+  const count = (
+    title: string,
+    value: (run: RunSummary) => number,
+    dropFirst?: number,
+    paint: (text: string) => string = (text) => text,
+  ): Column<RunSummary> => ({
+    ...{ title, align: "right", dropFirst },
+    value: (run) => formatCount(value(run)),
+    paint: (text, run) => (value(run) === 0 ? style.dim(text) : paint(text)),
+  });
+  const paints: Partial<Record<RunState, (text: string) => string>> = {
+    complete: style.green,
+    running: style.cyan,
+  };
   return renderTable<RunSummary>(
     runs,
     [
@@ -34,21 +31,18 @@ export function runTable(
       {
         title: "result",
         value: (run) => run.state,
-        paint: (text, run) => paintState(style, run.state, text),
+        paint: (text, { state }) => (paints[state] ?? style.red)(text),
       },
-      count("fetched", (run) => run.fetched, style),
-      count("created", (run) => run.created, style),
-      count("updated", (run) => run.updated, style),
-      count("unchanged", (run) => run.unchanged, style, 4),
-      count("removed", (run) => run.removed, style, 3, true),
-      count("dead", (run) => run.deadLettered, style, 2, true),
-      count("requests", (run) => run.requests, style, 5),
+      count("fetched", (run) => run.fetched),
+      count("created", (run) => run.created),
+      count("updated", (run) => run.updated),
+      count("unchanged", (run) => run.unchanged, 4),
+      count("removed", (run) => run.removed, 3, style.yellow),
+      count("dead", (run) => run.deadLettered, 2, style.yellow),
+      count("requests", (run) => run.requests, 5),
       {
-        title: "time",
-        align: "right",
+        ...{ title: "time", align: "right", dropFirst: 7, paint: style.dim },
         value: (run) => formatDuration(run.durationMs),
-        paint: (text) => style.dim(text),
-        dropFirst: 7,
       },
     ],
     { width, style },
@@ -90,30 +84,20 @@ export const runErrors = (runs: readonly RunSummary[], style: Style): string[] =
 /** Useful next commands. */
 export function nextCommands(runs: readonly RunSummary[], uee: string): { command: string; why: string }[] {
   const commands: { command: string; why: string }[] = [];
-  const complete = runs.filter((run) => run.state === "complete");
-  const first = complete[0];
-  if (first) {
-    const { example, subject } = findProvider(first.provider) ?? {};
-    const ofProvider = subject === undefined ? "" : ` --provider ${first.provider}`;
-    if (example) commands.push({ command: `${uee} get ${example.id}${ofProvider}`, why: "one record" });
-    commands.push({
-      command: `${uee} export ${first.provider} > ${first.provider}.ndjson`,
-      why: "all of them, one JSON line each",
-    });
+  const add = (command: string, why: string) => commands.push({ command: `${uee} ${command}`, why });
+  const names = (state: RunState) => runs.filter((run) => run.state === state).map((run) => run.provider);
+  const [first] = names("complete");
+  if (first !== undefined) {
+    const { example, subject } = findProvider(first) ?? {};
+    const ofProvider = subject === undefined ? "" : ` --provider ${first}`;
+    if (example) add(`get ${example.id}${ofProvider}`, "one record");
+    add(`export ${first} > ${first}.ndjson`, "all of them, one JSON line each");
   }
-  if (runs.some((run) => run.deadLettered > 0)) {
-    commands.push({ command: `${uee} dlq list`, why: "what could not be loaded, and why" });
-  }
-  const paused = runs.filter((run) => run.state === "paused").map((run) => run.provider);
-  if (paused.length > 0) {
-    commands.push({ command: `${uee} resume ${paused.join(" ")}`, why: "ends the pause" });
-  }
-  commands.push({ command: `${uee} status`, why: "how fresh the mirror is" });
-  const names = runs.map((run) => run.provider).join(" ");
-  commands.push({
-    command: `${uee} run ${names} --wait`,
-    why: whyAgain(runs),
-  });
+  if (runs.some((run) => run.deadLettered > 0)) add("dlq list", "what could not be loaded, and why");
+  const paused = names("paused");
+  if (paused.length > 0) add(`resume ${paused.join(" ")}`, "ends the pause");
+  add("status", "how fresh the mirror is");
+  add(`run ${runs.map((run) => run.provider).join(" ")} --wait`, whyAgain(runs));
   return commands;
 }
 

@@ -1,5 +1,4 @@
 /** Renders the ETL tree: each provider's store, its open run, its last one and its jobs. */
-
 import type { BreakerView, EngineStatus, ProviderStatus, RunProgress, WorkerView } from "../../engine/api.ts";
 import { problemsOf } from "../../session/problems.ts";
 import { retryText } from "../../session/waitedFor.ts";

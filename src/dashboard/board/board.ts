@@ -9,12 +9,31 @@ import type { FastifyPluginAsync } from "fastify";
 import { UeeError } from "../../core/errors.ts";
 import { makeScrubber, redactValue } from "../../core/secrets.ts";
 import { openQueue } from "../../queues/bullmqQueue.ts";
-import type { App } from "../app.ts";
+import type { App, Backend } from "../app.ts";
 import { bodyOf, statusOf, toApiError } from "../errors.ts";
-import type { Backend } from "../options.ts";
-import { boardPolicy, withoutInline } from "./boardPage.ts";
 
 const boardPath = "/queues";
+
+/** Its page under our security headers: nothing from other hosts, nothing inline. */
+const boardPolicy = {
+  useDefaults: false,
+  directives: {
+    defaultSrc: ["'self'"],
+    // Its page contains the path under which it is served.
+    baseUri: ["'self'"],
+    formAction: ["'self'"],
+    frameAncestors: ["'none'"],
+    objectSrc: ["'none'"],
+    imgSrc: ["'self'", "data:"],
+  },
+};
+
+/** Its page requests fonts from another host and inline styles; both would be refused with console errors. */
+const withoutInline = (html: string): string =>
+  html
+    .replace(/<link [^>]*href="https?:\/\/[^>]*>/g, "")
+    .replace(/<style>[\s\S]*?<\/style>/g, "")
+    .replace(/ style="[^"]*"/g, "");
 
 /** The page offers up to 50; a larger value would load whole sets. */
 const MOST_JOBS_A_PAGE = 100;

@@ -3,6 +3,7 @@
  * the load on Redis does not grow with their number.
  */
 import { UeeError } from "../../core/errors.ts";
+import { inTime } from "../../core/waiting.ts";
 import type {
   BreakerView,
   Engine,
@@ -133,17 +134,7 @@ class SharedLook<Look extends { readonly atMs: number }> {
   }
 }
 
-async function withPatience<Result>(work: Promise<Result>): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
-      () => reject(new UeeError("SYS_REDIS_UNREACHABLE", "Redis does not answer in time.")),
-      PATIENCE_MS,
-    );
+const withPatience = <Result>(work: Promise<Result>): Promise<Result> =>
+  inTime(PATIENCE_MS, work, () => {
+    throw new UeeError("SYS_REDIS_UNREACHABLE", "Redis does not answer in time.");
   });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}

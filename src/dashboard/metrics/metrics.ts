@@ -8,19 +8,7 @@ import type { Logger } from "../../core/logger.ts";
 import type { Engine } from "../../engine/api.ts";
 import { mapRedisError } from "../../redis/errors.ts";
 import type { FleetView } from "../live/fleetView.ts";
-import { breakerMetrics } from "./breakerMetrics.ts";
-import type { Definition, MetricsLook } from "./definitions.ts";
-import { fleetMetrics } from "./fleetMetrics.ts";
-import { letterMetrics } from "./letterMetrics.ts";
-import { providerMetrics } from "./providerMetrics.ts";
-
-/** All metrics that are read from the fleet. */
-export const definitions: readonly Definition[] = [
-  ...providerMetrics,
-  ...letterMetrics,
-  ...breakerMetrics,
-  ...fleetMetrics,
-];
+import { definitions, type MetricsLook } from "./definitions.ts";
 
 export interface MetricsOptions {
   engine: () => Engine;
@@ -53,34 +41,23 @@ export class Metrics {
     this.#o = options;
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
-    new Gauge({
-      name: "uee_build_info",
-      help: "1, with the version.",
-      labelNames: ["version"],
-      registers,
-    }).set({ version: options.version }, 1);
+    const build = { name: "uee_build_info", help: "1, with the version.", labelNames: ["version"] };
+    new Gauge({ ...build, registers }).set({ version: options.version }, 1);
     this.#redisUp = new Gauge({
-      name: "uee_redis_up",
+      ...{ name: "uee_redis_up", registers },
       help: "1 when Redis answers; without it the fleet's metrics are absent.",
-      registers,
     });
     this.#requests = new Counter({
-      name: "uee_http_requests_total",
-      help: "Requests answered by this process.",
+      ...{ name: "uee_http_requests_total", help: "Requests answered by this process.", registers },
       labelNames: ["method", "route", "status"],
-      registers,
     });
     this.#durations = new Histogram({
-      name: "uee_http_request_duration_seconds",
-      help: "Response time of this process.",
+      ...{ name: "uee_http_request_duration_seconds", help: "Response time of this process.", registers },
       labelNames: ["method", "route"],
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
-      registers,
     });
     new Gauge({
-      name: "uee_event_followers",
-      help: "Clients that follow the events of this process.",
-      registers,
+      ...{ name: "uee_event_followers", help: "Clients that follow the events of this process.", registers },
       collect() {
         this.set(options.followers());
       },
@@ -137,11 +114,11 @@ export class Metrics {
 /** A registry for one view: unknown values have no sample, and no zero either. */
 async function textOf(look: MetricsLook): Promise<string> {
   const registry = new Registry();
-  for (const { name, help, type, labels, read } of definitions) {
+  for (const { name, help, labels, read } of definitions) {
     const samples = [...read(look)];
     if (samples.length === 0) continue;
     const facts = { name, help, labelNames: [...labels], registers: [registry] };
-    if (type === "counter") {
+    if (name.endsWith("_total")) {
       const metric = new Counter(facts);
       for (const [values, value] of samples) metric.inc(values, value);
     } else {

@@ -2,7 +2,8 @@
  * Logins that were ended early, for all dashboards of the fleet. The list is read at most once a second; while Redis
  * is unreachable the last copy applies.
  */
-import type { Backend } from "../options.ts";
+import { inTime } from "../../core/waiting.ts";
+import type { Backend } from "../app.ts";
 import type { LoginSession } from "./sessionTokens.ts";
 
 const FRESH_MS = 1_000;
@@ -35,12 +36,7 @@ export class EndedSessions {
       this.#reading ??= this.#read().finally(() => {
         this.#reading = undefined;
       });
-      let timer: NodeJS.Timeout | undefined;
-      const patience = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, PATIENCE_MS);
-      });
-      await Promise.race([this.#reading, patience]);
-      clearTimeout(timer);
+      await inTime(PATIENCE_MS, this.#reading, () => undefined);
     }
     return this.#ended.has(session.id);
   }

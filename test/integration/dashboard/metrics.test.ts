@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { parse } from "yaml";
-import { definitions } from "../../../src/dashboard/metrics/metrics.ts";
+import { definitions } from "../../../src/dashboard/metrics/definitions.ts";
 import { providers as registered } from "../../../src/providers/registry.ts";
 import { type ListingServer, makeRecords, startListing } from "../../support/listingServer.ts";
 import { type Metric, readMetrics, sampleOf } from "../../support/promText.ts";

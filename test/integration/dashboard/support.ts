@@ -1,7 +1,6 @@
 /** A dashboard over a real engine, a real Redis and real sockets. */
 import { silentLogger } from "../../../src/core/logger.ts";
-import type { App } from "../../../src/dashboard/app.ts";
-import type { DashboardOptions } from "../../../src/dashboard/options.ts";
+import type { App, DashboardOptions } from "../../../src/dashboard/app.ts";
 import { buildDashboard } from "../../../src/dashboard/server.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
 import { type Answer, type Asking, ask } from "../../support/httpAsk.ts";

@@ -5,8 +5,7 @@
 import type { Redis } from "ioredis";
 import { UeeError } from "../../../src/core/errors.ts";
 import { silentLogger } from "../../../src/core/logger.ts";
-import type { App } from "../../../src/dashboard/app.ts";
-import type { DashboardOptions } from "../../../src/dashboard/options.ts";
+import type { App, DashboardOptions } from "../../../src/dashboard/app.ts";
 import { buildDashboard } from "../../../src/dashboard/server.ts";
 import { actionsIn, statesFor } from "../../../src/engine/actions.ts";
 import type {

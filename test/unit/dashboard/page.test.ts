@@ -12,17 +12,17 @@ import {
   relative,
   rough,
 } from "../../../src/dashboard/page/lib/figures.ts";
-import { withLast, withNewest } from "../../../src/dashboard/page/lib/ring.ts";
 import { needsOf, titleOf } from "../../../src/dashboard/page/state/attention.ts";
 import {
   applyEvent,
   bounds,
   emptyFleet,
   type Fleet,
+  withLast,
+  withNewest,
   withTransitions,
 } from "../../../src/dashboard/page/state/fleet.ts";
-import { openWithinMs, retryDelay } from "../../../src/dashboard/page/state/link.ts";
-import { createStore } from "../../../src/dashboard/page/state/store.ts";
+import { createStore, openWithinMs, retryDelay } from "../../../src/dashboard/page/state/store.ts";
 import { actionsIn } from "../../../src/engine/actions.ts";
 import { paperHistory, paperTransition } from "../../support/dashboard/paperFleet.ts";
 import { busyPaper } from "../../support/dashboard/papers.ts";
@@ -32,7 +32,7 @@ describe("figures", () => {
     expect([bytes(0), bytes(1_536), bytes(1_073_741_824), bytes(412_000_000)]).toEqual([
       "0 B",
       "1.5 KB",
-      "1 GB",
+      "1.0 GB",
       "393 MB",
     ]);
     expect([percent(0.999), percent(1), percent(-1)]).toEqual(["99 %", "100 %", "0 %"]);

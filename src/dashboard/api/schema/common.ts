@@ -57,14 +57,12 @@ export const machineStatusSchema = shown<EngineMachineStatus>()("MachineStatus",
   remainingMs: z.number().describe("Remaining wait, ms"),
   version: z.number().describe("Counts the machine's transitions"),
 });
-export type MachineStatus = z.output<typeof machineStatusSchema>;
 
 export const runStateSchema = z.enum(["running", "complete", "incomplete", "paused", "stopped", "failed"]);
 export const runModeSchema = z.enum(["incremental", "full"]);
 
 export const runSchema = shown<EngineRunProgress>()("Run", {
-  provider: z.string(),
-  runId: z.string(),
+  ...fields(z.string(), "provider", "runId"),
   kind: z.enum(["ordinary", "replay"]).describe("replay: dead letters of closed runs, tried again"),
   mode: runModeSchema,
   state: runStateSchema,
@@ -135,7 +133,6 @@ export const startBodySchema = z
 export type StartRequest = z.input<typeof startBodySchema>;
 
 export const reasonBodySchema = z.strictObject({ reason: reasonSchema }).meta({ id: "ActionRequest" });
-export type ActionRequest = z.input<typeof reasonBodySchema>;
 
 export const startedSchema = named("Started", {
   runId: z.string(),
@@ -181,6 +178,5 @@ export const loginBodySchema = z
 export type LoginRequest = z.input<typeof loginBodySchema>;
 
 export const healthSchema = named("Health", { status: z.enum(["ok"]) });
-export type Health = z.output<typeof healthSchema>;
 
 export const noContentSchema = z.null().describe("No body");

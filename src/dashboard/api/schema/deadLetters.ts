@@ -21,19 +21,14 @@ export const deadLetterSchema = shown<EngineDeadLetter>()("DeadLetter", {
   kind: z.enum(["batch", "record", "job"]),
   class: deadLetterClassSchema,
   state: deadLetterStateSchema,
-  code: z.string(),
-  message: z.string(),
+  ...fields(z.string(), "code", "message"),
   subject: z.string().describe("The record's id if it has one, else the batch key"),
-  runId: z.string(),
-  batch: z.string(),
+  ...fields(z.string(), "runId", "batch"),
   size: z.number().describe("Records that the batch was planned with; 1 for a record"),
-  attempts: z.number(),
-  replays: z.number(),
-  firstFailedAt: isoTime,
-  lastFailedAt: isoTime,
+  ...fields(z.number(), "attempts", "replays"),
+  ...fields(isoTime, "firstFailedAt", "lastFailedAt"),
   rawBytes: z.number().describe("Size of the raw bytes kept; 0 for batches"),
-  jobId: z.string().nullable(),
-  replayRunId: z.string().nullable(),
+  ...fields(z.string().nullable(), "jobId", "replayRunId"),
   lastAction: z
     .object({
       what: z.enum(["replay", "accept"]),
@@ -61,10 +56,8 @@ export const deadLetterStatsSchema = shown<EngineDeadLetterStats>()("DeadLetterS
   byClass: counts,
   byProvider: counts,
   rawBytes: z.number(),
-  oldest: isoTime.nullable(),
-  newest: isoTime.nullable(),
-  maxReplays: z.number(),
-  meanReplays: z.number(),
+  ...fields(isoTime.nullable(), "oldest", "newest"),
+  ...fields(z.number(), "maxReplays", "meanReplays"),
   caps: z.array(
     z.object({
       provider: z.string(),
@@ -118,21 +111,18 @@ export type DeadLetterRequest = z.input<typeof deadLetterActionSchema>;
 
 const reportFields = {
   dryRun: z.boolean(),
-  matched: z.number(),
-  done: z.number(),
+  ...fields(z.number(), "matched", "done"),
   skipped: counts.describe("Unchanged, by reason"),
   sample: z.array(deadLetterSchema).describe("A few of those done"),
 };
 
 export const deadLetterReportSchema = shown<EngineDeadLetterReport>()("DeadLetterReport", reportFields);
-export type DeadLetterReport = z.output<typeof deadLetterReportSchema>;
 
 export const replayReportSchema = shown<EngineReplayReport>()("ReplayReport", {
   ...reportFields,
   runs: z.array(
     z.object({
-      provider: z.string(),
-      runId: z.string(),
+      ...fields(z.string(), "provider", "runId"),
       letters: z.number(),
       waitingFor: z.string().nullable().describe("What keeps the run from starting now"),
     }),

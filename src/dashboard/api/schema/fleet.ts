@@ -26,8 +26,7 @@ import {
 
 export const etlTreeSchema = shown<EngineEtlTree>()("EtlTree", {
   macro_fsm: z.object({
-    id: z.string(),
-    state: z.string(),
+    ...fields(z.string(), "id", "state"),
     created_at: isoTime.nullable().describe("First transition; null before it"),
     updated_at: isoTime.nullable().describe("Last transition; null before the first"),
   }),
@@ -38,13 +37,11 @@ export const etlTreeSchema = shown<EngineEtlTree>()("EtlTree", {
       processed_count: z.number().describe("Records processed by the open run, else by the last"),
       error_count: z.number().describe("Of these, permanently failed records"),
       permits_allocated: z.number(),
-      created_at: isoTime.nullable(),
-      updated_at: isoTime.nullable(),
+      ...fields(isoTime.nullable(), "created_at", "updated_at"),
     }),
   ),
   total_checkpoints: z.number().describe("Number of checkpoints ever stored, all providers"),
 });
-export type EtlTree = z.output<typeof etlTreeSchema>;
 
 const kernelFields = {
   p99_latency_ms: z.number().describe("99th percentile of the fleet's last 1,000 control operations"),
@@ -123,8 +120,7 @@ export const overviewProviderSchema = named("OverviewProvider", {
       z.object({
         kind: z.enum(providerProblemKinds),
         severity: z.enum(["bad", "warn"]).describe("bad: a person must act"),
-        text: z.string(),
-        remedy: z.string(),
+        ...fields(z.string(), "text", "remedy"),
       }),
     )
     .describe("Problems, worst first; the same as in `uee status --check`, `uee doctor` and the alerts"),
@@ -177,8 +173,7 @@ export const permitsSchema = shown<PoolView>()("Permits", {
   holders: z
     .array(
       z.object({
-        lease: z.string(),
-        provider: z.string(),
+        ...fields(z.string(), "lease", "provider"),
         askedBack: z.boolean(),
         fence: z.number(),
         since: epochMs,
@@ -207,11 +202,8 @@ export const transitionSchema = shown<HistoryTransition>()("Transition", {
   at: isoTime,
   actor: z.string(),
   actorKind: z.enum(["person", "engine", "schedule", "script"]),
-  reason: z.string().nullable(),
-  urn: z.string().nullable(),
-  processed: z.number().nullable(),
-  errors: z.number().nullable(),
-  permits: z.number().nullable(),
+  ...fields(z.string().nullable(), "reason", "urn"),
+  ...fields(z.number().nullable(), "processed", "errors", "permits"),
 });
 export const transitionsSchema = named("Transitions", {
   transitions: z.array(transitionSchema).describe("The newest first"),
@@ -237,8 +229,7 @@ export type QuotaEvent = z.output<typeof quotaEventSchema>;
 export type QuotaEvents = z.output<typeof quotaEventsSchema>;
 
 export const workerSchema = shown<WorkerView>()("Worker", {
-  id: z.string(),
-  host: z.string(),
+  ...fields(z.string(), "id", "host"),
   pid: z.number(),
   version: z.string(),
   startedAt: isoTime,
@@ -264,7 +255,6 @@ export const workersSchema = named("Workers", {
     .describe("Oldest first; including workers that died in the last ten minutes"),
 });
 export type Worker = z.output<typeof workerSchema>;
-export type Workers = z.output<typeof workersSchema>;
 
 export const scheduleSchema = shown<ScheduleView>()("Schedule", {
   provider: z.string(),
@@ -278,8 +268,6 @@ export const scheduleSchema = shown<ScheduleView>()("Schedule", {
   lastRunId: z.string().nullable(),
 });
 export const schedulesSchema = named("Schedules", { schedules: z.array(scheduleSchema) });
-export type Schedule = z.output<typeof scheduleSchema>;
-export type Schedules = z.output<typeof schedulesSchema>;
 
 const stateSchema = z.enum(["closed", "open", "half_open"]);
 
@@ -288,8 +276,7 @@ export const breakerSchema = shown<EngineBreakerView>()("Breaker", {
   state: stateSchema,
   version: z.number().describe("Counts its transitions"),
   consecutiveFailures: z.number().describe("Consecutive failed calls of the fleet"),
-  failedProbes: z.number(),
-  opens: z.number(),
+  ...fields(z.number(), "failedProbes", "opens"),
   openedAt: isoTime.nullable().describe("When it left closed"),
   until: isoTime.nullable().describe("End of the present wait"),
   remainingMs: z.number(),
@@ -306,11 +293,9 @@ export const breakerSchema = shown<EngineBreakerView>()("Breaker", {
 });
 export const breakersSchema = named("Breakers", { breakers: z.array(breakerSchema) });
 export type Breaker = z.output<typeof breakerSchema>;
-export type Breakers = z.output<typeof breakersSchema>;
 
 export const breakerTransitionSchema = shown<EngineBreakerTransition>()("BreakerTransition", {
-  id: z.string(),
-  upstream: z.string(),
+  ...fields(z.string(), "id", "upstream"),
   oldState: stateSchema,
   newState: stateSchema,
   trigger: z.enum([
@@ -329,15 +314,12 @@ export const breakerTransitionSchema = shown<EngineBreakerTransition>()("Breaker
   actor: z.string(),
   actorKind: z.enum(["person", "engine", "schedule", "script"]),
   reason: z.string().nullable(),
-  failures: z.number(),
-  failedProbes: z.number(),
+  ...fields(z.number(), "failures", "failedProbes"),
   until: isoTime.nullable(),
 });
 export const breakerTransitionsSchema = named("BreakerTransitions", {
   transitions: z.array(breakerTransitionSchema).describe("The newest first"),
 });
-export type BreakerTransition = z.output<typeof breakerTransitionSchema>;
-export type BreakerTransitions = z.output<typeof breakerTransitionsSchema>;
 
 export const breakerResetSchema = named("BreakerReset", {
   changed: z.boolean().describe("False: it was already closed"),
@@ -348,10 +330,8 @@ export type BreakerReset = z.output<typeof breakerResetSchema>;
 export const pulseSchema = named("Pulse", {
   at: isoTime,
   redis: z.enum(["ok", "away"]),
-  code: z.string().nullable(),
-  message: z.string().nullable(),
+  ...fields(z.string().nullable(), "code", "message"),
 });
-export type Pulse = z.output<typeof pulseSchema>;
 
 /**
  * The events of `/events`: name → data. `overview`, `kernel`, `permits`, `workers` and `breakers` carry the whole

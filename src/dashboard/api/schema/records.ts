@@ -9,8 +9,7 @@ export type Runs = z.output<typeof runsSchema>;
 
 export const checkpointSchema = shown<EngineCheckpoint>()("Checkpoint", {
   ...fields(z.string(), "urn", "runId", "batch"),
-  pass: z.number(),
-  records: z.number(),
+  ...fields(z.number(), "pass", "records"),
   at: isoTime,
   success: z.boolean(),
   error: z.string().nullable().describe("Code of the error"),
@@ -21,16 +20,12 @@ export const checkpointsSchema = named("Checkpoints", {
 export type Checkpoint = z.output<typeof checkpointSchema>;
 export type Checkpoints = z.output<typeof checkpointsSchema>;
 
-export const recordSchema = named("Record", {
+export const recordSchema = shown<StoredRecord>()("Record", {
   ...fields(z.string(), "urn", "provider", "id"),
-  firstSeen: isoTime,
-  lastChanged: isoTime,
+  ...fields(isoTime, "firstSeen", "lastChanged"),
   data: z.record(z.string(), z.unknown()).describe("As the upstream gave it"),
 });
-export type StoredRecordAnswer = z.output<typeof recordSchema>;
 export const recordsSchema = z.object({ records: z.array(recordSchema) });
-/** The answer has exactly the engine's fields. */
-export const recordFields = recordSchema.keyof().options satisfies readonly (keyof StoredRecord)[];
 
 export const changeSchema = shown<ChangeEntry>()("Change", {
   cursor: z.string().describe("Position after this entry"),
@@ -50,5 +45,3 @@ export const changesSchema = named("Changes", {
   changes: z.array(changeSchema),
   cursor: z.string().nullable().describe("Pass it as `since` to continue; null while the feed is empty"),
 });
-export type Change = z.output<typeof changeSchema>;
-export type Changes = z.output<typeof changesSchema>;

@@ -1,14 +1,13 @@
 /** Confirmation of an action on dead letters: a dry run counts them, and a purge requires typing the number. */
-import { useEffect, useState } from "preact/hooks";
-import type { ApiError, DeadLetterRequest, PurgeReport, ReplayReport } from "../../api/schemas.ts";
+import { useState } from "preact/hooks";
+import type { DeadLetterRequest, PurgeReport, ReplayReport } from "../../api/schemas.ts";
 import { bytes, count, plural } from "../lib/figures.ts";
-import { perform } from "../live/actions.ts";
-import { ask, errorOf } from "../live/http.ts";
-import { Dialog, DialogFoot } from "../ui/dialog.tsx";
-import { ErrorText } from "../ui/outcome.tsx";
+import { perform as performAt } from "../live/actions.ts";
+import { ask, useAnswer } from "../live/http.ts";
+import { Dialog, Field, Question, ReasonField } from "../ui/dialog.tsx";
+import { ErrorText } from "../ui/notices.tsx";
 import { Loading } from "../ui/parts.tsx";
-import { ReasonField } from "../ui/reasonField.tsx";
-import { type Choice, inWords, toFilter } from "./filter.ts";
+import { type Choice, inWords, toFilter } from "./filter.tsx";
 
 export type BulkAction = "replay" | "accept" | "purge";
 export type Target = { ids: readonly string[] } | { matching: Choice };
@@ -43,77 +42,54 @@ const skippedText = ({ skipped }: Report): string =>
     .map(([why, many]) => `${count(many)} left out: ${why}`)
     .join("; ");
 
-export function BulkDialog({
-  action,
-  target,
-  onClose,
-  onDone,
-}: {
+interface BulkProps {
   action: BulkAction;
   target: Target;
   onClose: () => void;
   onDone: () => void;
-}) {
-  const [plan, setPlan] = useState<Report | null>(null);
-  const [error, setError] = useState<ApiError | null>(null);
+}
+
+export function BulkDialog({ action, target, onClose, onDone }: BulkProps) {
   const [reason, setReason] = useState("");
   const [typed, setTyped] = useState("");
-  const [busy, setBusy] = useState(false);
   const { title } = words[action];
-  useEffect(() => {
-    send(action, target, { dryRun: true }).then(setPlan, (thrown) => setError(errorOf(thrown)));
-  }, []);
-  const mustType = action === "purge" && plan !== null && plan.done > 1;
-  const ready = plan !== null && plan.done > 0 && (!mustType || typed.trim() === String(plan.done));
-
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    if (!ready) return;
-    setBusy(true);
+  const { answer: plan, error } = useAnswer(() => send(action, target, { dryRun: true }), []);
+  const perform = async (): Promise<void> => {
     const more = reason.trim() === "" ? {} : { reason: reason.trim() };
-    const done = await perform(letterPlace, title, async () =>
-      outcomeText(action, await send(action, target, more)),
-    );
-    onClose();
-    if (done) onDone();
+    const work = async () => outcomeText(action, await send(action, target, more));
+    if (await performAt(letterPlace, title, work)) onDone();
   };
-
+  if (plan === null) {
+    return (
+      <Dialog title={`${title} dead letters`} onClose={onClose}>
+        {error !== null ? <ErrorText error={error} /> : <Loading lines={3} what="how many it would be" />}
+      </Dialog>
+    );
+  }
+  const mustType = action === "purge" && plan.done > 1;
   return (
     <Dialog title={`${title} dead letters`} onClose={onClose}>
-      {error !== null ? (
-        <ErrorText error={error} />
-      ) : plan === null ? (
-        <Loading lines={3} what="how many it would be" />
-      ) : (
-        <form class="stack" onSubmit={submit}>
-          <Plan action={action} target={target} plan={plan} />
-          {plan.done > 0 && (
-            <>
-              <ReasonField reason={reason} onReason={setReason} kept="with it" focus="as it comes" />
-              {mustType && (
-                <label class="field">
-                  <span>Type {plan.done} to purge them</span>
-                  <input
-                    inputMode="numeric"
-                    autocomplete="off"
-                    value={typed}
-                    onInput={({ currentTarget }) => setTyped(currentTarget.value)}
-                  />
-                </label>
-              )}
-            </>
-          )}
-          <DialogFoot onClose={onClose}>
-            <button
-              class={`button ${action === "purge" ? "button-danger" : "button-main"}`}
-              type="submit"
-              disabled={busy || !ready}
-            >
-              {busy ? "Working …" : `${title} ${plan.done > 0 ? count(plan.done) : ""}`.trim()}
-            </button>
-          </DialogFoot>
-        </form>
-      )}
+      <Question
+        onClose={onClose}
+        yes={`${title} ${plan.done > 0 ? count(plan.done) : ""}`.trim()}
+        busyText="Working …"
+        danger={action === "purge"}
+        disabled={plan.done === 0 || (mustType && typed.trim() !== String(plan.done))}
+        onYes={perform}
+      >
+        <Plan action={action} target={target} plan={plan} />
+        {plan.done > 0 && (
+          <ReasonField reason={reason} onReason={setReason} kept="with it" focus="as it comes" />
+        )}
+        {mustType && (
+          <Field
+            label={`Type ${plan.done} to purge them`}
+            value={typed}
+            onValue={setTyped}
+            input={{ inputMode: "numeric", autocomplete: "off" }}
+          />
+        )}
+      </Question>
     </Dialog>
   );
 }
@@ -121,7 +97,7 @@ export function BulkDialog({
 function Plan({ action, target, plan }: { action: BulkAction; target: Target; plan: Report }) {
   const { lost } = plan;
   return (
-    <div class="stack-tight">
+    <div class="column stack-tight">
       <p>
         <strong>
           {plan.done === 0 ? "No letter" : plural(plan.done, "letter")} {words[action].would}

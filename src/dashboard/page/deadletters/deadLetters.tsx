@@ -1,17 +1,17 @@
 /** Dead letters: find by filter, inspect, replay, accept, purge. */
-import { useEffect, useState } from "preact/hooks";
-import type { DeadLetterStats } from "../../api/schemas.ts";
+import { useCallback, useEffect, useState } from "preact/hooks";
+import type { ApiError, DeadLetters as DeadLetterPage, DeadLetterStats } from "../../api/schemas.ts";
 import { count, percent, plural } from "../lib/figures.ts";
+import { ask, query, useAnswer } from "../live/http.ts";
 import type { Fleet } from "../state/fleet.ts";
-import { ErrorText, OutcomeAt } from "../ui/outcome.tsx";
+import { Button } from "../ui/icon.tsx";
+import { ErrorText, OutcomeAt } from "../ui/notices.tsx";
 import { Empty, Loading, Panel } from "../ui/parts.tsx";
 import { usePage, useStore } from "../ui/useStore.ts";
 import { type BulkAction, BulkDialog, letterPlace, type Target } from "./bulkDialog.tsx";
-import { anyLetter, choice, choose, inWords, isAny } from "./filter.ts";
+import { anyLetter, type Choice, choice, choose, inWords, isAny, LetterFilter, toFilter } from "./filter.tsx";
 import { LetterDialog } from "./letterDialog.tsx";
-import { LetterFilter } from "./letterFilter.tsx";
 import { LetterTable } from "./letterTable.tsx";
-import { perPage, useLetters } from "./reading.ts";
 
 export function DeadLetters() {
   const version = usePage(({ fleet }) => letterVersion(fleet));
@@ -44,9 +44,7 @@ export function DeadLetters() {
             <p>The dead letters could not be read.</p>
             <ErrorText error={error} />
           </div>
-          <button type="button" class="button button-small" onClick={reload}>
-            Try again
-          </button>
+          <Button onClick={reload}>Try again</Button>
         </div>
       ) : page === null || stats === null ? (
         <Loading lines={4} what="the dead letters" />
@@ -62,9 +60,7 @@ export function DeadLetters() {
           </Empty>
         ) : (
           <Empty title="None match">
-            <button type="button" class="button button-small" onClick={() => choose(anyLetter)}>
-              Show all {count(stats.total)}
-            </button>
+            <Button onClick={() => choose(anyLetter)}>Show all {count(stats.total)}</Button>
           </Empty>
         )
       ) : (
@@ -77,15 +73,15 @@ export function DeadLetters() {
           />
           <LetterTable letters={letters} selected={selected} onSelect={setSelected} onOpen={setOpened} />
           <nav class="pager" aria-label="Pages of dead letters">
-            <button type="button" class="button button-small" disabled={depth === 0} onClick={newer}>
+            <Button disabled={depth === 0} onClick={newer}>
               Newer
-            </button>
+            </Button>
             <span class="muted">
               {count(depth * perPage + 1)} to {count(depth * perPage + letters.length)}, the newest first
             </span>
-            <button type="button" class="button button-small" disabled={page.cursor === null} onClick={older}>
+            <Button disabled={page.cursor === null} onClick={older}>
               Older
-            </button>
+            </Button>
           </nav>
         </>
       )}
@@ -143,7 +139,7 @@ function Caps({ stats }: { stats: DeadLetterStats }) {
   const near = stats.caps.filter(({ level }) => level !== "ok");
   if (near.length === 0) return null;
   return (
-    <ul class="caps">
+    <ul class="column caps">
       {near.map(({ provider, entries, maxEntries, share, level }) => (
         <li key={provider} class={`notice tone-${level === "full" ? "bad" : "warn"}`}>
           <p>
@@ -157,46 +153,81 @@ function Caps({ stats }: { stats: DeadLetterStats }) {
   );
 }
 
-const bulkActions: readonly { action: BulkAction; name: string }[] = [
-  { action: "replay", name: "Replay" },
-  { action: "accept", name: "Accept" },
-  { action: "purge", name: "Purge" },
+const bulkActions: readonly (readonly [BulkAction, string])[] = [
+  ["replay", "Replay"],
+  ["accept", "Accept"],
+  ["purge", "Purge"],
 ];
 
-function BulkBar({
-  selected,
-  matching,
-  onSelected,
-  onMatching,
-}: {
+interface BarProps {
   selected: number;
   matching: string;
   onSelected: (action: BulkAction) => void;
   onMatching: (action: BulkAction) => void;
-}) {
+}
+
+function BulkBar({ selected, matching, onSelected, onMatching }: BarProps) {
   const some = selected > 0;
   return (
-    <fieldset class="bulk" aria-label="Actions on dead letters">
+    <fieldset class="row bulk" aria-label="Actions on dead letters">
       <span class="bulk-what" role="status">
         {some ? `${plural(selected, "letter")} selected` : "All that match"}
       </span>
-      {bulkActions.map(({ action, name }) => (
-        <button
+      {bulkActions.map(([action, name]) => (
+        <Button
           key={action}
-          type="button"
-          class="button button-small"
           aria-label={some ? `${name} the selected letters` : `${name} all that match`}
-          title={
-            some
-              ? `${name} the selected letters`
-              : `${name} all letters ${matching}; the number is shown first`
-          }
+          title={`${name} ${some ? "the selected letters" : `all letters ${matching}; the number is shown first`}`}
           onClick={() => (some ? onSelected(action) : onMatching(action))}
         >
           {name}
           {some ? "" : " all"}
-        </button>
+        </Button>
       ))}
     </fieldset>
   );
+}
+
+const perPage = 20;
+
+interface Reading {
+  page: DeadLetterPage | null;
+  stats: DeadLetterStats | null;
+  error: ApiError | null;
+  loading: boolean;
+  /** Pages before this one. */
+  depth: number;
+  reload(): void;
+  older(): void;
+  newer(): void;
+}
+
+/**
+ * Reads one page of dead letters and their totals, again when the filter or the fleet's count changes. `version` changes with
+ * the fleet's dead letters; while it is null nothing is requested.
+ */
+function useLetters(version: string | null): Reading {
+  const chosen = useStore(choice, (now) => now);
+  // Another filter starts at its first page.
+  const [place, setPlace] = useState<{ of: Choice; cursors: readonly string[] }>({ of: chosen, cursors: [] });
+  const cursors = place.of === chosen ? place.cursors : [];
+  const [turn, setTurn] = useState(0);
+  const read = async (signal: AbortSignal) => {
+    const wanted = query({ ...toFilter(chosen), limit: perPage, cursor: cursors.at(-1) });
+    const [page, stats] = await Promise.all([
+      ask<DeadLetterPage>("GET", `api/dead-letters${wanted}`, undefined, signal),
+      ask<DeadLetterStats>("GET", "api/dead-letters/stats", undefined, signal),
+    ]);
+    return { page, stats };
+  };
+  const when = [chosen, cursors.length, version, turn];
+  const { answer, error, loading } = useAnswer(version === null ? null : read, when);
+  const cursor = answer?.page.cursor ?? null;
+  return {
+    ...{ page: answer?.page ?? null, stats: answer?.stats ?? null, error, loading },
+    depth: cursors.length,
+    reload: useCallback(() => setTurn((now) => now + 1), []),
+    older: () => cursor !== null && setPlace({ of: chosen, cursors: [...cursors, cursor] }),
+    newer: () => setPlace({ of: chosen, cursors: cursors.slice(0, -1) }),
+  };
 }

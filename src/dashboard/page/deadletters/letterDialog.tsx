@@ -1,37 +1,28 @@
 /** One dead letter with all details and the received bytes. */
-import { useEffect, useState } from "preact/hooks";
-import type { ApiError, DeadLetter } from "../../api/schemas.ts";
+import { useState } from "preact/hooks";
+import type { DeadLetter } from "../../api/schemas.ts";
 import { bytes, plural } from "../lib/figures.ts";
-import { ask, askBytes, errorOf } from "../live/http.ts";
+import { ask, askBytes, useAnswer } from "../live/http.ts";
 import { Dialog, focusOnce } from "../ui/dialog.tsx";
-import { ErrorText } from "../ui/outcome.tsx";
-import { Fact, Loading, Moment } from "../ui/parts.tsx";
+import { ErrorText } from "../ui/notices.tsx";
+import { Fact, Loading, Moment, Segments } from "../ui/parts.tsx";
 import { useMedia } from "../ui/useStore.ts";
 import type { BulkAction } from "./bulkDialog.tsx";
-import { DeadLetterState } from "./letterState.tsx";
+import { DeadLetterState } from "./letterTable.tsx";
 import { hexLines, readable } from "./rawText.ts";
 
-export function LetterDialog({
-  id,
-  onClose,
-  onAct,
-}: {
+interface LetterDialogProps {
   id: string;
   onClose: () => void;
   onAct: (action: BulkAction) => void;
-}) {
-  const [letter, setLetter] = useState<DeadLetter | null>(null);
-  const [error, setError] = useState<ApiError | null>(null);
-  useEffect(() => {
-    const away = new AbortController();
-    ask<DeadLetter>("GET", `api/dead-letters/${encodeURIComponent(id)}`, undefined, away.signal).then(
-      setLetter,
-      (thrown) => {
-        if (!away.signal.aborted) setError(errorOf(thrown));
-      },
-    );
-    return () => away.abort();
-  }, [id]);
+}
+
+export function LetterDialog({ id, onClose, onAct }: LetterDialogProps) {
+  const path = `api/dead-letters/${encodeURIComponent(id)}`;
+  const { answer: letter, error } = useAnswer(
+    (signal) => ask<DeadLetter>("GET", path, undefined, signal),
+    [id],
+  );
   return (
     <Dialog title={letter?.subject ?? "Dead letter"} onClose={onClose} wide>
       {error !== null ? (
@@ -42,7 +33,7 @@ export function LetterDialog({
         <div class="stack">
           <Facts letter={letter} />
           {letter.rawBytes > 0 && <Raw letter={letter} />}
-          <div class="dialog-foot">
+          <div class="row dialog-foot">
             <button type="button" class="button" onClick={() => onAct("purge")}>
               Purge
             </button>
@@ -62,7 +53,14 @@ export function LetterDialog({
 }
 
 function Facts({ letter }: { letter: DeadLetter }) {
-  const { lastAction } = letter;
+  const { lastAction, id, runId, batch, jobId, replayRunId } = letter;
+  const ids = Object.entries({
+    Letter: id,
+    Run: runId,
+    Batch: batch,
+    Job: jobId,
+    "Replayed in run": replayRunId,
+  });
   return (
     <>
       <p class="letter-says">
@@ -88,25 +86,13 @@ function Facts({ letter }: { letter: DeadLetter }) {
         <Fact label="Raw bytes">{letter.rawBytes > 0 ? bytes(letter.rawBytes) : "none kept"}</Fact>
       </dl>
       <dl class="facts facts-ids">
-        <Fact label="Letter">
-          <code>{letter.id}</code>
-        </Fact>
-        <Fact label="Run">
-          <code>{letter.runId}</code>
-        </Fact>
-        <Fact label="Batch">
-          <code>{letter.batch}</code>
-        </Fact>
-        {letter.jobId !== null && (
-          <Fact label="Job">
-            <code>{letter.jobId}</code>
-          </Fact>
-        )}
-        {letter.replayRunId !== null && (
-          <Fact label="Replayed in run">
-            <code>{letter.replayRunId}</code>
-          </Fact>
-        )}
+        {ids
+          .filter(([, value]) => value !== null)
+          .map(([label, value]) => (
+            <Fact key={label} label={label}>
+              <code>{value}</code>
+            </Fact>
+          ))}
       </dl>
       {lastAction !== null && (
         <p class="muted">
@@ -119,37 +105,26 @@ function Facts({ letter }: { letter: DeadLetter }) {
   );
 }
 
-/** Part that is shown; the whole can be saved. */
-const shownBytes = 16 * 1024;
+const looks = [
+  ["text", "Text"],
+  ["hex", "Hex"],
+] as const;
 
+/** A part is shown; the whole can be saved. */
 function Raw({ letter }: { letter: DeadLetter }) {
-  const [raw, setRaw] = useState<Uint8Array | null>(null);
-  const [error, setError] = useState<ApiError | null>(null);
-  const [hex, setHex] = useState(false);
+  const [shown, setShown] = useState<"text" | "hex">("text");
   const narrow = useMedia("(max-width: 640px)");
   const path = `api/dead-letters/${encodeURIComponent(letter.id)}/raw`;
-  useEffect(() => {
-    const away = new AbortController();
-    askBytes(path, away.signal).then(setRaw, (thrown) => {
-      if (!away.signal.aborted) setError(errorOf(thrown));
-    });
-    return () => away.abort();
-  }, [path]);
+  const { answer: raw, error } = useAnswer((signal) => askBytes(path, signal), [path]);
   if (error !== null) return <ErrorText error={error} />;
   if (raw === null) return <Loading lines={3} what="the raw bytes" />;
-  const part = raw.subarray(0, shownBytes);
+  const most = shown === "hex" ? 4_096 : 16_384;
+  const part = raw.subarray(0, most);
   return (
     <section class="raw" aria-label="Raw bytes">
-      <div class="raw-head">
+      <div class="row raw-head">
         <h3>As it was received</h3>
-        <fieldset class="segments" aria-label="Show raw bytes as">
-          <button type="button" aria-pressed={!hex} onClick={() => setHex(false)}>
-            Text
-          </button>
-          <button type="button" aria-pressed={hex} onClick={() => setHex(true)}>
-            Hex
-          </button>
-        </fieldset>
+        <Segments label="Show raw bytes as" value={shown} choices={looks} onChoose={setShown} />
         <a href={path} download={`${letter.subject}.raw`}>
           Save {bytes(raw.length)}
         </a>
@@ -159,11 +134,9 @@ function Raw({ letter }: { letter: DeadLetter }) {
         readOnly
         rows={14}
         spellcheck={false}
-        value={hex ? hexLines(part.subarray(0, 4_096), narrow ? 8 : 16) : readable(part)}
+        value={shown === "hex" ? hexLines(part, narrow ? 8 : 16) : readable(part)}
       />
-      {raw.length > (hex ? 4_096 : shownBytes) && (
-        <p class="muted">The first {bytes(hex ? 4_096 : shownBytes)} are shown.</p>
-      )}
+      {raw.length > most && <p class="muted">The first {bytes(most)} are shown.</p>}
     </section>
   );
 }

@@ -1,19 +1,16 @@
 /** One page of dead letters. On a phone each row is a card; ARIA roles still mark a table. */
 import type { DeadLetter } from "../../api/schemas.ts";
+import { Icon } from "../ui/icon.tsx";
 import { Moment } from "../ui/parts.tsx";
-import { DeadLetterState } from "./letterState.tsx";
 
-export function LetterTable({
-  letters,
-  selected,
-  onSelect,
-  onOpen,
-}: {
+interface TableProps {
   letters: readonly DeadLetter[];
   selected: ReadonlySet<string>;
   onSelect: (selected: ReadonlySet<string>) => void;
   onOpen: (id: string) => void;
-}) {
+}
+
+export function LetterTable({ letters, selected, onSelect, onOpen }: TableProps) {
   const all = letters.every(({ id }) => selected.has(id));
   const toggle = (id: string): void => {
     const next = new Set(selected);
@@ -60,7 +57,7 @@ export function LetterTable({
               </span>
             </td>
             <td class="letter-why">
-              <span class="letter-code">
+              <span class="row letter-code">
                 <code>{letter.code}</code>
                 <DeadLetterState letter={letter} />
               </span>
@@ -79,5 +76,21 @@ export function LetterTable({
         ))}
       </tbody>
     </table>
+  );
+}
+
+const looks = {
+  dead: { tone: "warn", sign: "alert" },
+  replaying: { tone: "active", sign: "play" },
+  accepted: { tone: "quiet", sign: "check" },
+} as const;
+
+export function DeadLetterState({ letter: { state, class: kind } }: { letter: DeadLetter }) {
+  const { tone, sign } = looks[state];
+  return (
+    <span class={`badge tone-${tone}`}>
+      <Icon sign={sign} />
+      {state === "dead" ? kind : state}
+    </span>
   );
 }

@@ -2,51 +2,50 @@
 import { useState } from "preact/hooks";
 import type { Breaker } from "../../api/schemas.ts";
 import { duration, plural } from "../lib/figures.ts";
-import type { Look } from "../lib/machineStates.ts";
-import { breakersPlace } from "../live/actions.ts";
-import { OutcomeAt } from "../ui/outcome.tsx";
-import { Empty, Loading, Moment, Panel, StateBadge } from "../ui/parts.tsx";
+import { type Look, look } from "../lib/machineStates.ts";
+import { breakersPlace, resetBreaker } from "../live/actions.ts";
+import { Dialog, Question, ReasonField } from "../ui/dialog.tsx";
+import { Button } from "../ui/icon.tsx";
+import { OutcomeAt } from "../ui/notices.tsx";
+import { DataPanel, Moment, StateBadge } from "../ui/parts.tsx";
 import { useNow, usePage } from "../ui/useStore.ts";
-import { ResetBreakerDialog } from "./resetBreakerDialog.tsx";
 
 const looks: Readonly<Record<Breaker["state"], Look>> = {
-  closed: { tone: "good", sign: "check", means: "Calls go through." },
-  half_open: { tone: "warn", sign: "half", means: "One process tries for all whether the upstream is well." },
-  open: { tone: "bad", sign: "cross", means: "No request is sent to this upstream until the wait is over." },
+  closed: look("good", "check", "Calls go through."),
+  half_open: look("warn", "half", "One process tries for all whether the upstream is well."),
+  open: look("bad", "cross", "No request is sent to this upstream until the wait is over."),
 };
 
 export function Breakers() {
   const breakers = usePage(({ fleet }) => fleet.breakers);
-  const away = usePage(({ fleet }) => fleet.trouble !== null);
   const [resetting, setResetting] = useState<string | null>(null);
-  const notClosed = (breakers ?? []).filter(({ state }) => state !== "closed").length;
   return (
-    <Panel
+    <DataPanel
       id="breakers"
       title="Circuit breakers"
-      busy={breakers === null}
-      aside={
-        breakers !== null && (
-          <span class={notClosed === 0 ? "muted" : "text-warn"}>
-            {notClosed === 0 ? "all closed" : `${notClosed} not closed`}
-          </span>
-        )
+      data={breakers}
+      loading={[2, "the circuit breakers"]}
+      away={["Breakers cannot be seen", "They lie in Redis."]}
+      aside={(all) => {
+        const notClosed = all.filter(({ state }) => state !== "closed").length;
+        if (notClosed === 0) return <span class="muted">all closed</span>;
+        return <span class="text-warn">{notClosed} not closed</span>;
+      }}
+      after={
+        <>
+          <OutcomeAt place={breakersPlace} />
+          {resetting !== null && <ResetDialog upstream={resetting} onClose={() => setResetting(null)} />}
+        </>
       }
     >
-      {breakers !== null ? (
+      {(all) => (
         <ul class="rows" aria-label="Circuit breakers">
-          {breakers.map((breaker) => (
+          {all.map((breaker) => (
             <Line key={breaker.upstream} breaker={breaker} onReset={() => setResetting(breaker.upstream)} />
           ))}
         </ul>
-      ) : away ? (
-        <Empty title="Breakers cannot be seen">They lie in Redis.</Empty>
-      ) : (
-        <Loading lines={2} what="the circuit breakers" />
       )}
-      <OutcomeAt place={breakersPlace} />
-      {resetting !== null && <ResetBreakerDialog upstream={resetting} onClose={() => setResetting(null)} />}
-    </Panel>
+    </DataPanel>
   );
 }
 
@@ -73,9 +72,7 @@ function Line({ breaker, onReset }: { breaker: Breaker; onReset: () => void }) {
         </span>
       ) : (
         <span class="row-end">
-          <button type="button" class="button button-small" onClick={onReset}>
-            Close {upstream}
-          </button>
+          <Button onClick={onReset}>Close {upstream}</Button>
         </span>
       )}
       {state !== "closed" && lastFailure !== null && (
@@ -84,5 +81,21 @@ function Line({ breaker, onReset }: { breaker: Breaker; onReset: () => void }) {
         </span>
       )}
     </li>
+  );
+}
+
+function ResetDialog({ upstream, onClose }: { upstream: string; onClose: () => void }) {
+  const [reason, setReason] = useState("");
+  const reset = async () => void (await resetBreaker(upstream, reason));
+  return (
+    <Dialog title={`Close the breaker of ${upstream}`} onClose={onClose}>
+      <Question onClose={onClose} yes="Close the breaker" onYes={reset}>
+        <p class="notice tone-warn" role="status">
+          Every worker may call {upstream} again at once. If calls go on failing, it opens again after five in
+          a row.
+        </p>
+        <ReasonField reason={reason} onReason={setReason} focus="at first" />
+      </Question>
+    </Dialog>
   );
 }

@@ -2,31 +2,36 @@
 import { useState } from "preact/hooks";
 import type { KernelMetrics, QuotaEvent } from "../../api/schemas.ts";
 import { milliseconds, percent, rate } from "../lib/figures.ts";
-import type { Tone } from "../lib/machineStates.ts";
-import { Bar, Empty, Fact, Loading, Panel } from "../ui/parts.tsx";
+import { Bar, DataPanel, Fact, Segments } from "../ui/parts.tsx";
 import { useNow, usePage } from "../ui/useStore.ts";
 import { Plot, type PlotMark } from "./plot.tsx";
 
 /** The optimizer revokes permits when one of them is exceeded in two consecutive checks. */
 const thresholds = { p99Ms: 30, saturation: 0.8 } as const;
-const ranges = [10, 30, 120] as const;
+const ranges: readonly (readonly [number, string])[] = [
+  [10, "10 min"],
+  [30, "30 min"],
+  [120, "2 h"],
+];
 
 export function Kernel() {
   const kernel = usePage(({ fleet }) => fleet.kernel);
-  const away = usePage(({ fleet }) => fleet.trouble !== null);
   return (
-    <Panel id="kernel" title="Kernel" busy={kernel === null} aside={kernel && <Verdict kernel={kernel} />}>
-      {kernel !== null ? (
+    <DataPanel
+      id="kernel"
+      title="Kernel"
+      data={kernel}
+      loading={[5, "the kernel metrics"]}
+      away={["No figures", "They come with Redis."]}
+      aside={(figures) => <Verdict kernel={figures} />}
+    >
+      {(figures) => (
         <>
-          <Gauges kernel={kernel} />
+          <Gauges kernel={figures} />
           <Plots />
         </>
-      ) : away ? (
-        <Empty title="No figures">They come with Redis.</Empty>
-      ) : (
-        <Loading lines={5} what="the kernel metrics" />
       )}
-    </Panel>
+    </DataPanel>
   );
 }
 
@@ -84,15 +89,7 @@ function Gauges({ kernel }: { kernel: KernelMetrics }) {
   );
 }
 
-function Gauge({
-  label,
-  hint,
-  text,
-  share,
-  limit,
-  limitText,
-  over,
-}: {
+interface GaugeProps {
   label: string;
   hint: string;
   text: string;
@@ -100,21 +97,24 @@ function Gauge({
   limit: number;
   limitText: string;
   over: boolean;
-}) {
-  const tone: Tone = over ? "warn" : "active";
-  return (
-    <div class="gauge" title={hint}>
-      <span class="gauge-label">{label}</span>
-      <Bar share={share} limit={limit} label={label} text={`${text}, threshold ${limitText}`} tone={tone} />
-      <span class={`gauge-value${over ? " text-warn" : ""}`}>
-        {text}
-        <span class={over ? undefined : "muted"}>
-          , {over ? "over" : "limit"} {limitText}
-        </span>
-      </span>
-    </div>
-  );
 }
+
+const Gauge = ({ label, hint, text, share, limit, limitText, over }: GaugeProps) => (
+  <div class="gauge" title={hint}>
+    <span>{label}</span>
+    <Bar
+      {...{ share, limit, label }}
+      text={`${text}, threshold ${limitText}`}
+      tone={over ? "warn" : "active"}
+    />
+    <span class={`gauge-value${over ? " text-warn" : ""}`}>
+      {text}
+      <span class={over ? undefined : "muted"}>
+        , {over ? "over" : "limit"} {limitText}
+      </span>
+    </span>
+  </div>
+);
 
 const markOf = ({ at, kind, permits, reason }: QuotaEvent): PlotMark => ({
   at: Date.parse(at),
@@ -137,18 +137,7 @@ function Plots() {
   };
   return (
     <div class="plots">
-      <fieldset class="segments" aria-label="Time shown">
-        {ranges.map((range) => (
-          <button
-            key={range}
-            type="button"
-            aria-pressed={minutes === range}
-            onClick={() => setMinutes(range)}
-          >
-            {range < 120 ? `${range} min` : "2 h"}
-          </button>
-        ))}
-      </fieldset>
+      <Segments label="Time shown" value={minutes} choices={ranges} onChoose={setMinutes} />
       <Plot
         {...shared}
         title="p99 latency"

@@ -2,39 +2,35 @@
 import { useState } from "preact/hooks";
 import type { Permits as PermitsView } from "../../api/schemas.ts";
 import { duration, plural, rough } from "../lib/figures.ts";
-import { permitsPlace } from "../live/actions.ts";
-import { OutcomeAt } from "../ui/outcome.tsx";
-import { Bar, Empty, Loading, Moment, Panel } from "../ui/parts.tsx";
+import { permitsPlace, resize } from "../live/actions.ts";
+import { Dialog, Field, Question, ReasonField } from "../ui/dialog.tsx";
+import { Button } from "../ui/icon.tsx";
+import { OutcomeAt } from "../ui/notices.tsx";
+import { Bar, DataPanel, Moment } from "../ui/parts.tsx";
 import { useNow, usePage } from "../ui/useStore.ts";
-import { ResizeDialog } from "./resizeDialog.tsx";
 
 export function Permits() {
   const permits = usePage(({ fleet }) => fleet.permits);
-  const away = usePage(({ fleet }) => fleet.trouble !== null);
   const [resizing, setResizing] = useState(false);
   return (
-    <Panel
+    <DataPanel
       id="permits"
       title="Permits"
-      busy={permits === null}
-      aside={
-        permits !== null && (
-          <button type="button" class="button button-small" onClick={() => setResizing(true)}>
-            Resize
-          </button>
-        )
+      data={permits}
+      loading={[4, "the permits"]}
+      away={["The pool cannot be seen", "It lies in Redis."]}
+      aside={() => <Button onClick={() => setResizing(true)}>Resize</Button>}
+      after={
+        <>
+          <OutcomeAt place={permitsPlace} />
+          {resizing && permits !== null && (
+            <ResizeDialog permits={permits} onClose={() => setResizing(false)} />
+          )}
+        </>
       }
     >
-      {permits !== null ? (
-        <Pool permits={permits} />
-      ) : away ? (
-        <Empty title="The pool cannot be seen">It lies in Redis.</Empty>
-      ) : (
-        <Loading lines={4} what="the permits" />
-      )}
-      <OutcomeAt place={permitsPlace} />
-      {resizing && permits !== null && <ResizeDialog permits={permits} onClose={() => setResizing(false)} />}
-    </Panel>
+      {(pool) => <Pool permits={pool} />}
+    </DataPanel>
   );
 }
 
@@ -114,5 +110,57 @@ function Holders({ permits: { holders, truncated, at } }: { permits: PermitsView
         ))}
       </ul>
     </details>
+  );
+}
+
+const most = 4_096;
+
+/** A new size for the pool; the dialog states the effect on current holders first. */
+function ResizeDialog({ permits, onClose }: { permits: PermitsView; onClose: () => void }) {
+  const now = permits.configured ?? permits.effective;
+  const [text, setText] = useState(String(now));
+  const [reason, setReason] = useState("");
+  const size = Number(text);
+  const valid = Number.isInteger(size) && size >= 1 && size <= most;
+  const down = valid && size < now;
+  const excess = valid ? Math.max(0, permits.allocated - size) : 0;
+
+  return (
+    <Dialog title="Resize the permit pool" onClose={onClose}>
+      <Question
+        onClose={onClose}
+        yes={valid && size !== now ? `${down ? "Shrink" : "Grow"} to ${size}` : "Resize"}
+        danger={down}
+        disabled={!valid || size === now}
+        onYes={async () => void (await resize(size, reason))}
+      >
+        <Field
+          label={`Permits, 1 to ${most.toLocaleString("en-US")}`}
+          hint={`${plural(now, "permit")} now, ${permits.allocated} in use. The new size persists.`}
+          value={text}
+          onValue={setText}
+          input={{
+            ...{ "data-focus": "", type: "number", inputMode: "numeric", min: 1, max: most, step: 1 },
+            ...{ required: true, "aria-invalid": !valid },
+          }}
+        />
+        {!valid && (
+          <p class="notice tone-bad" role="status">
+            The pool takes a whole number from 1 to {most.toLocaleString("en-US")}. To let nothing start,
+            pause the providers.
+          </p>
+        )}
+        {valid && size === now && <p class="hint">That is the size it has.</p>}
+        {down && (
+          <p class="notice tone-warn" role="status">
+            Down by {now - size}: fewer batches work at once.{" "}
+            {excess > 0
+              ? `${plural(excess, "permit")} will be asked back; their batches end at the next safe point, at the latest when their lease is taken.`
+              : "No holder has to return a permit."}
+          </p>
+        )}
+        <ReasonField reason={reason} onReason={setReason} />
+      </Question>
+    </Dialog>
   );
 }

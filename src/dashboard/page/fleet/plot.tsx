@@ -1,6 +1,6 @@
 /** A small plot: one value over time, its threshold, and the decisions about permits. */
 import { useId, useState } from "preact/hooks";
-import { clockTime } from "../lib/clockTime.ts";
+import { clockTime } from "../lib/figures.ts";
 import type { KernelSample } from "../state/fleet.ts";
 import { nearest, niceTop, type Point, stretches } from "./series.ts";
 

@@ -1,54 +1,50 @@
 /** Live workers with their last heartbeats, and for ten minutes also dead ones. */
 import type { Worker } from "../../api/schemas.ts";
 import { bytes, milliseconds, plural, rough } from "../lib/figures.ts";
-import type { Look } from "../lib/machineStates.ts";
-import { Empty, Loading, Moment, Panel, StateBadge } from "../ui/parts.tsx";
+import { type Look, look } from "../lib/machineStates.ts";
+import { DataPanel, Empty, Moment, StateBadge } from "../ui/parts.tsx";
 import { useNow, usePage } from "../ui/useStore.ts";
 
 const looks: Readonly<Record<Worker["health"], Look>> = {
-  live: { tone: "good", sign: "check", means: "Heartbeats arrive on time, every 10 s." },
-  late: { tone: "warn", sign: "clock", means: "A heartbeat is missing." },
-  dead: { tone: "bad", sign: "cross", means: "Three heartbeats are missing, or its process is gone." },
+  live: look("good", "check", "Heartbeats arrive on time, every 10 s."),
+  late: look("warn", "clock", "A heartbeat is missing."),
+  dead: look("bad", "cross", "Three heartbeats are missing, or its process is gone."),
 };
 
 export function Workers() {
   const workers = usePage(({ fleet }) => fleet.workers);
-  const away = usePage(({ fleet }) => fleet.trouble !== null);
-  const count = (wanted: Worker["health"]): number =>
-    (workers ?? []).filter(({ health }) => health === wanted).length;
-  const [live, late] = [count("live"), count("late")];
   return (
-    <Panel
+    <DataPanel
       id="workers"
       title="Workers"
-      busy={workers === null}
-      aside={
-        workers !== null && (
+      data={workers}
+      loading={[2, "the workers"]}
+      away={["Workers cannot be seen", "They announce themselves in Redis."]}
+      aside={(all) => {
+        const count = (wanted: Worker["health"]) => all.filter(({ health }) => health === wanted).length;
+        const [live, late] = [count("live"), count("late")];
+        return (
           <span class="muted">
             {live + late === 0 ? "none lives" : `${live} live`}
             {late > 0 && <span class="text-warn">, {late} late</span>}
           </span>
+        );
+      }}
+    >
+      {(all) =>
+        all.length === 0 ? (
+          <Empty title="No worker lives">
+            Start one with <code>uee worker</code>, or everything at once with <code>uee up</code>.
+          </Empty>
+        ) : (
+          <ul class="rows" aria-label="Workers">
+            {all.map((worker) => (
+              <Line key={worker.id} worker={worker} />
+            ))}
+          </ul>
         )
       }
-    >
-      {workers === null ? (
-        away ? (
-          <Empty title="Workers cannot be seen">They announce themselves in Redis.</Empty>
-        ) : (
-          <Loading lines={2} what="the workers" />
-        )
-      ) : workers.length === 0 ? (
-        <Empty title="No worker lives">
-          Start one with <code>uee worker</code>, or everything at once with <code>uee up</code>.
-        </Empty>
-      ) : (
-        <ul class="rows" aria-label="Workers">
-          {workers.map((worker) => (
-            <Line key={worker.id} worker={worker} />
-          ))}
-        </ul>
-      )}
-    </Panel>
+    </DataPanel>
   );
 }
 

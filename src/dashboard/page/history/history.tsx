@@ -1,9 +1,10 @@
 /** Transitions and decisions about permits: actor, reason, time. */
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { QuotaEvent, Transition } from "../../api/schemas.ts";
 import { milliseconds, percent } from "../lib/figures.ts";
 import { transitionKey } from "../state/fleet.ts";
-import { Icon } from "../ui/icon.tsx";
+import { Button, Icon } from "../ui/icon.tsx";
 import { Empty, Loading, Moment, Panel, StateBadge } from "../ui/parts.tsx";
 import { usePage } from "../ui/useStore.ts";
 
@@ -68,9 +69,7 @@ export function History() {
               )}
           </ol>
           {lines.length > most && (
-            <button type="button" class="button button-small" onClick={() => setMost(most + pageSize * 3)}>
-              Show more ({lines.length - most})
-            </button>
+            <Button onClick={() => setMost(most + pageSize * 3)}>Show more ({lines.length - most})</Button>
           )}
         </>
       )}
@@ -102,57 +101,60 @@ function linesOf(
   return lines.sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0));
 }
 
+interface EntryProps {
+  at: string;
+  who: string;
+  step: ComponentChildren;
+  children: ComponentChildren;
+}
+
+const Entry = ({ at, who, step, children }: EntryProps) => (
+  <li>
+    <span class="history-when">
+      <Moment at={at} show="clock" />
+    </span>
+    <strong class="history-who">{who}</strong>
+    <span class="row history-what">
+      <span class="row history-step">{step}</span>
+      <span class="muted">{children}</span>
+    </span>
+  </li>
+);
+
 function TransitionLine({ transition }: { transition: Transition }) {
   const { at, provider, oldState, newState, trigger, actor, actorKind, reason } = transition;
+  const step = (
+    <>
+      <span class="muted">{oldState}</span>
+      <span class="visually-hidden">to</span>
+      <span aria-hidden="true">→</span>
+      <StateBadge state={newState} />
+    </>
+  );
   return (
-    <li>
-      <span class="history-when">
-        <Moment at={at} show="clock" />
-      </span>
-      <strong class="history-who">{provider ?? "fleet"}</strong>
-      <span class="history-what">
-        <span class="history-step">
-          <span class="muted">{oldState}</span>
-          <span class="visually-hidden">to</span>
-          <span aria-hidden="true">→</span>
-          <StateBadge state={newState} />
-        </span>
-        <span class="muted">
-          {trigger.replaceAll("_", " ")}, {actorKind === "person" ? <strong>{actor}</strong> : actor}
-          {reason !== null && `: ${reason}`}
-        </span>
-      </span>
-    </li>
+    <Entry at={at} who={provider ?? "fleet"} step={step}>
+      {trigger.replaceAll("_", " ")}, {actorKind === "person" ? <strong>{actor}</strong> : actor}
+      {reason !== null && `: ${reason}`}
+    </Entry>
   );
 }
 
 const verbs = { revoke: "Revoked", restore: "Gave back", resize: "Resized to" } as const;
 
-function QuotaLine({
-  event: { at, kind, permits, reason, p99Ms, saturation, size, effective, actor },
-}: {
-  event: QuotaEvent;
-}) {
+function QuotaLine({ event }: { event: QuotaEvent }) {
+  const { at, kind, permits, reason, p99Ms, saturation, size, effective, actor } = event;
+  const step = (
+    <span class={`badge ${kind === "revoke" ? "tone-warn" : "tone-quiet"}`}>
+      <Icon sign={kind === "revoke" ? "down" : "up"} />
+      {verbs[kind]} {permits}
+    </span>
+  );
   return (
-    <li>
-      <span class="history-when">
-        <Moment at={at} show="clock" />
-      </span>
-      <strong class="history-who">permits</strong>
-      <span class="history-what">
-        <span class="history-step">
-          <span class={`badge ${kind === "revoke" ? "tone-warn" : "tone-quiet"}`}>
-            <Icon sign={kind === "revoke" ? "down" : "up"} />
-            {verbs[kind]} {permits}
-          </span>
-        </span>
-        <span class="muted">
-          {kind === "resize" ? <strong>{actor}</strong> : `${actor}, ${effective} of ${size} usable`}
-          {reason !== "" && `: ${reason}`}
-          {p99Ms !== null &&
-            ` (p99 ${milliseconds(p99Ms)}${saturation === null ? "" : `, buffer ${percent(saturation)}`})`}
-        </span>
-      </span>
-    </li>
+    <Entry at={at} who="permits" step={step}>
+      {kind === "resize" ? <strong>{actor}</strong> : `${actor}, ${effective} of ${size} usable`}
+      {reason !== "" && `: ${reason}`}
+      {p99Ms !== null &&
+        ` (p99 ${milliseconds(p99Ms)}${saturation === null ? "" : `, buffer ${percent(saturation)}`})`}
+    </Entry>
   );
 }

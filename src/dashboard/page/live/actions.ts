@@ -8,7 +8,7 @@ import type {
   StartRequest,
 } from "../../api/schemas.ts";
 import { plural } from "../lib/figures.ts";
-import { forget, tell } from "../state/outcomes.ts";
+import { forget, tell } from "../state/page.ts";
 import { ask, errorOf } from "./http.ts";
 
 export const providerPlace = (provider: string): string => `provider:${provider}`;

@@ -4,7 +4,7 @@
  * intervals, at once when the browser is online again or the page becomes visible.
  */
 import type { EventData, EventName } from "../../api/schemas.ts";
-import { type Link, lostAfterMs, noLink, openWithinMs, retryDelay, staleAfterMs } from "../state/link.ts";
+import { type Link, lostAfterMs, noLink, openWithinMs, retryDelay, staleAfterMs } from "../state/store.ts";
 
 export type OnEvent = <Name extends EventName>(name: Name, data: EventData[Name]) => void;
 

@@ -1,4 +1,5 @@
 /** Requests to the server. Every failure is an ApiFailure with code, message and remedy. */
+import { useEffect, useState } from "preact/hooks";
 import type { ApiError } from "../../api/schemas.ts";
 
 class ApiFailure extends Error {
@@ -40,22 +41,50 @@ export async function ask<Answer>(
   signal?: AbortSignal,
 ): Promise<Answer> {
   const response = await send(method, path, body, signal);
-  if (!response.ok) throw await failureOf(response);
   return (response.status === 204 ? undefined : await response.json()) as Answer;
 }
 
 /** Bytes as they are kept. */
 export async function askBytes(path: string, signal?: AbortSignal): Promise<Uint8Array> {
-  const response = await send("GET", path, undefined, signal);
-  if (!response.ok) throw await failureOf(response);
-  return new Uint8Array(await response.arrayBuffer());
+  return new Uint8Array(await (await send("GET", path, undefined, signal)).arrayBuffer());
+}
+
+export interface Answered<Answer> {
+  /** The last one that came; null before the first. */
+  answer: Answer | null;
+  /** From the last request. */
+  error: ApiError | null;
+  loading: boolean;
+}
+
+/** Asks once, and again when one of `when` changes; null: do not ask now. */
+export function useAnswer<Answer>(
+  read: ((signal: AbortSignal) => Promise<Answer>) | null,
+  when: readonly unknown[],
+): Answered<Answer> {
+  const [state, setState] = useState<Answered<Answer>>({ answer: null, error: null, loading: true });
+  useEffect(() => {
+    if (read === null) return;
+    const away = new AbortController();
+    setState((before) => ({ ...before, loading: true }));
+    read(away.signal).then(
+      (answer) => setState({ answer, error: null, loading: false }),
+      (thrown) => {
+        if (!away.signal.aborted)
+          setState((before) => ({ ...before, error: errorOf(thrown), loading: false }));
+      },
+    );
+    return () => away.abort();
+  }, when);
+  return state;
 }
 
 async function send(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
   const changes = method !== "GET";
   const { csrfToken, actor } = credentials;
+  let response: Response;
   try {
-    return await fetch(new URL(path, document.baseURI), {
+    response = await fetch(new URL(path, document.baseURI), {
       method,
       headers: {
         Accept: "application/json",
@@ -72,6 +101,8 @@ async function send(method: string, path: string, body: unknown, signal?: AbortS
     if (signal?.aborted) throw error;
     throw new ApiFailure(0, unreachable);
   }
+  if (!response.ok) throw await failureOf(response);
+  return response;
 }
 
 async function failureOf(response: Response): Promise<ApiFailure> {

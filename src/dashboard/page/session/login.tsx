@@ -2,8 +2,15 @@
 import { useState } from "preact/hooks";
 import type { ApiError } from "../../api/schemas.ts";
 import { errorOf } from "../live/http.ts";
-import { ErrorText } from "../ui/outcome.tsx";
+import { Field } from "../ui/dialog.tsx";
+import { ErrorText } from "../ui/notices.tsx";
 import { begin, login, ownName, rememberName } from "./session.ts";
+
+const tokenHint = (
+  <>
+    The value of <code>UEE_API_TOKEN</code>.
+  </>
+);
 
 export function Login({ ended }: { ended: boolean }) {
   const [token, setToken] = useState("");
@@ -32,36 +39,20 @@ export function Login({ ended }: { ended: boolean }) {
         </p>
       )}
       <form class="stack" onSubmit={submit}>
-        <label class="field">
-          <span>Your name</span>
-          <input
-            name="name"
-            autocomplete="username"
-            required
-            maxLength={64}
-            value={name}
-            onInput={({ currentTarget }) => setName(currentTarget.value)}
-            aria-describedby="name-hint"
-          />
-          <span class="hint" id="name-hint">
-            Stored with all your actions.
-          </span>
-        </label>
-        <label class="field">
-          <span>Token</span>
-          <input
-            name="token"
-            type="password"
-            autocomplete="current-password"
-            required
-            value={token}
-            onInput={({ currentTarget }) => setToken(currentTarget.value)}
-            aria-describedby="token-hint"
-          />
-          <span class="hint" id="token-hint">
-            The value of <code>UEE_API_TOKEN</code>.
-          </span>
-        </label>
+        <Field
+          label="Your name"
+          hint="Stored with all your actions."
+          value={name}
+          onValue={setName}
+          input={{ name: "name", autocomplete: "username", required: true, maxLength: 64 }}
+        />
+        <Field
+          label="Token"
+          hint={tokenHint}
+          value={token}
+          onValue={setToken}
+          input={{ name: "token", type: "password", autocomplete: "current-password", required: true }}
+        />
         <div role="alert">
           {error && (
             <div class="notice tone-bad">
@@ -106,7 +97,7 @@ export function Asking() {
 function Gate({ children }: { children: preact.ComponentChildren }) {
   return (
     <main class="gate">
-      <div class="gate-box">
+      <div class="column gate-box">
         <h1 class="wordmark">
           UEE <span>mirror</span>
         </h1>

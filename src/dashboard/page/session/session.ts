@@ -17,8 +17,8 @@ import {
   withQuotaEvents,
   withTransitions,
 } from "../state/fleet.ts";
-import { noLink } from "../state/link.ts";
 import { type Entry, page } from "../state/page.ts";
+import { noLink } from "../state/store.ts";
 import { storage } from "./theme.ts";
 
 let line: Line | undefined;

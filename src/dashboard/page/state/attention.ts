@@ -24,63 +24,37 @@ const heads: Record<OverviewProvider["problems"][number]["kind"], string> = {
 
 export function needsOf({ overview, workers, breakers }: Fleet): Need[] {
   if (overview === null) return [];
-  const troubled = overview.providers.flatMap(({ provider, problems }) =>
-    problems
+  const needs: Need[] = [];
+  const need = (tone: Need["tone"], head: string, text: string, target: string) =>
+    needs.push({ tone, head, text, target });
+  if (overview.redis.trouble !== null) need("bad", "Redis in trouble", overview.redis.trouble, "tree");
+  if (overview.workers === 0) {
+    const text = `${overview.stranded ? "Jobs wait. " : ""}Nothing runs until one starts: uee worker.`;
+    need(overview.stranded ? "bad" : "warn", "no worker lives", text, "workers");
+  }
+  for (const { provider, problems } of overview.providers) {
+    for (const { kind, severity, text, remedy } of problems) {
       // The tree shows it for each provider; before the first load it needs no attention.
-      .filter(({ kind }) => kind !== "unverified")
-      .map(
-        ({ kind, severity, text, remedy }): Need => ({
-          tone: severity,
-          head: `${provider} ${heads[kind]}`,
-          text: `${text[0]!.toUpperCase()}${text.slice(1)}. ${remedy.replaceAll("`", "")}`,
-          target: kind === "dead_letters" ? "dead-letters" : `provider-${provider}`,
-        }),
-      ),
-  );
-  const idle: Need[] =
-    overview.workers > 0
-      ? []
-      : [
-          {
-            tone: overview.stranded ? "bad" : "warn",
-            head: "no worker lives",
-            text: `${overview.stranded ? "Jobs wait. " : ""}Nothing runs until one starts: uee worker.`,
-            target: "workers",
-          },
-        ];
+      if (kind === "unverified") continue;
+      const said = `${text[0]!.toUpperCase()}${text.slice(1)}. ${remedy.replaceAll("`", "")}`;
+      const target = kind === "dead_letters" ? "dead-letters" : `provider-${provider}`;
+      need(severity, `${provider} ${heads[kind]}`, said, target);
+    }
+  }
+  for (const { upstream, state, lastFailure } of breakers ?? []) {
+    if (state !== "open") continue;
+    const why =
+      lastFailure === null ? "Its upstream is not called." : `${lastFailure.code}: ${lastFailure.message}`;
+    need("warn", `${upstream}: breaker open`, why, "breakers");
+  }
   const dead = (workers ?? []).filter(({ health }) => health === "dead");
-  const died: Need[] =
-    dead.length > 0
-      ? [
-          {
-            tone: "warn",
-            head: dead.length === 1 ? "a worker died" : `${dead.length} workers died`,
-            text: `${dead.map(({ id }) => id).join(", ")}. Their batches run elsewhere; see why they died.`,
-            target: "workers",
-          },
-        ]
-      : [];
-  const open = (breakers ?? [])
-    .filter(({ state }) => state === "open")
-    .map(
-      ({ upstream, lastFailure }): Need => ({
-        tone: "warn",
-        head: `${upstream}: breaker open`,
-        text:
-          lastFailure === null
-            ? "Its upstream is not called."
-            : `${lastFailure.code}: ${lastFailure.message}`,
-        target: "breakers",
-      }),
-    );
-  const trouble: Need[] =
-    overview.redis.trouble === null
-      ? []
-      : [{ tone: "bad", head: "Redis in trouble", text: overview.redis.trouble, target: "tree" }];
-  return [...trouble, ...idle, ...troubled, ...open, ...died].sort((a, b) => urgency(a) - urgency(b));
+  if (dead.length > 0) {
+    const ids = dead.map(({ id }) => id).join(", ");
+    const head = dead.length === 1 ? "a worker died" : `${dead.length} workers died`;
+    need("warn", head, `${ids}. Their batches run elsewhere; see why they died.`, "workers");
+  }
+  return needs.sort((a, b) => Number(a.tone === "warn") - Number(b.tone === "warn"));
 }
-
-const urgency = ({ tone }: Need): number => (tone === "bad" ? 0 : 1);
 
 /** `(2) cve paused · UEE`, `UEE · STABILIZING`, `no connection · UEE`. */
 export function titleOf(needs: readonly Need[], macro: string | undefined, live: boolean): string {

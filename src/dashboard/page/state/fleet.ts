@@ -14,7 +14,6 @@ import type {
   Transition,
   Worker,
 } from "../../api/schemas.ts";
-import { withLast, withNewest } from "../lib/ring.ts";
 
 export type KernelSample = KernelHistory["samples"][number];
 
@@ -112,3 +111,22 @@ function withSample(fleet: Fleet, sample: KernelSample): readonly KernelSample[]
     last !== undefined && Date.parse(sample.at) - Date.parse(last.at) < fleet.sampleIntervalMs * 0.8;
   return tooSoon ? fleet.samples : withLast(fleet.samples, sample, bounds.samples);
 }
+
+/** Newest first: prepends entries with new keys and drops the oldest. Returns the same list if nothing is new. */
+export function withNewest<T>(
+  list: readonly T[],
+  added: readonly T[],
+  most: number,
+  keyOf: (item: T) => string,
+): readonly T[] {
+  const known = new Set(list.map(keyOf));
+  const fresh = added.filter((item) => !known.has(keyOf(item)));
+  if (fresh.length === 0) return list;
+  return [...fresh, ...list].slice(0, most);
+}
+
+/** Oldest first: appends, and drops from the front. */
+export const withLast = <T>(list: readonly T[], item: T, most: number): readonly T[] => [
+  ...(list.length >= most ? list.slice(list.length - most + 1) : list),
+  item,
+];

@@ -3,8 +3,7 @@ import { useState } from "preact/hooks";
 import type { Action, OverviewProvider } from "../../api/schemas.ts";
 import { count, plural } from "../lib/figures.ts";
 import { act, start } from "../live/actions.ts";
-import { Dialog, DialogFoot } from "../ui/dialog.tsx";
-import { ReasonField } from "../ui/reasonField.tsx";
+import { Dialog, Question, ReasonField } from "../ui/dialog.tsx";
 
 interface Props {
   action: Action;
@@ -30,62 +29,55 @@ export function ActionDialog({ action, provider, onClose }: Props) {
   const [reason, setReason] = useState("");
   const [full, setFull] = useState(!provider.verified);
   const [allowed, setAllowed] = useState<Allowed>({ allowShrink: false, allowOlder: false });
-  const [busy, setBusy] = useState(false);
-
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    setBusy(true);
-    if (action === "start") {
-      await start(name, full ? { mode: "full", ...allowed, reason } : { mode: "incremental", reason });
-    } else await act(name, action, reason);
-    // Success or refusal: the result appears at the provider.
-    onClose();
+  const perform = async (): Promise<void> => {
+    if (action !== "start") await act(name, action, reason);
+    else await start(name, full ? { mode: "full", ...allowed, reason } : { mode: "incremental", reason });
   };
-
   return (
     <Dialog title={`${titles[action]} ${name}`} onClose={onClose}>
-      <form class="stack" onSubmit={submit}>
+      <Question
+        onClose={onClose}
+        yes={action === "start" && full ? "Start the full run" : titles[action]}
+        danger={action === "stop"}
+        onYes={perform}
+      >
         {action === "start" ? (
-          <StartChoices
-            provider={provider}
-            full={full}
-            setFull={setFull}
-            allowed={allowed}
-            setAllowed={setAllowed}
-          />
+          <StartChoices {...{ provider, full, setFull, allowed, setAllowed }} />
         ) : (
           <Consequence action={action} provider={provider} />
         )}
         <ReasonField reason={reason} onReason={setReason} focus="at first" />
-        <DialogFoot onClose={onClose}>
-          <button
-            class={`button ${action === "stop" ? "button-danger" : "button-main"}`}
-            type="submit"
-            disabled={busy}
-          >
-            {action === "start" ? (full ? "Start the full run" : "Start") : titles[action]}
-          </button>
-        </DialogFoot>
-      </form>
+      </Question>
     </Dialog>
   );
 }
 
-function StartChoices({
-  provider,
-  full,
-  setFull,
-  allowed,
-  setAllowed,
-}: {
+const shrinkText =
+  "Remove records even if the upstream lost suspiciously many (over 5 %). Only if you know that it is true.";
+const olderText =
+  "Accept a catalogue that is older than the edition in the store. Only if you know that the upstream took the newer one back.";
+
+interface ChoicesProps {
   provider: OverviewProvider;
   full: boolean;
   setFull: (full: boolean) => void;
   allowed: Allowed;
   setAllowed: (allowed: Allowed) => void;
-}) {
+}
+
+function StartChoices({ provider, full, setFull, allowed, setAllowed }: ChoicesProps) {
+  const guard = (name: keyof Allowed, text: string) => (
+    <label class="check">
+      <input
+        type="checkbox"
+        checked={allowed[name]}
+        onChange={({ currentTarget }) => setAllowed({ ...allowed, [name]: currentTarget.checked })}
+      />
+      <span>{text}</span>
+    </label>
+  );
   return (
-    <fieldset class="choices">
+    <fieldset class="column choices">
       <legend>Which run</legend>
       <label class="choice">
         <input
@@ -115,32 +107,8 @@ function StartChoices({
           </span>
         </span>
       </label>
-      {full && (
-        <>
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={allowed.allowShrink}
-              onChange={({ currentTarget: { checked } }) => setAllowed({ ...allowed, allowShrink: checked })}
-            />
-            <span>
-              Remove records even if the upstream lost suspiciously many (over 5 %). Only if you know that it
-              is true.
-            </span>
-          </label>
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={allowed.allowOlder}
-              onChange={({ currentTarget: { checked } }) => setAllowed({ ...allowed, allowOlder: checked })}
-            />
-            <span>
-              Accept a catalogue that is older than the edition in the store. Only if you know that the
-              upstream took the newer one back.
-            </span>
-          </label>
-        </>
-      )}
+      {full && guard("allowShrink", shrinkText)}
+      {full && guard("allowOlder", olderText)}
     </fieldset>
   );
 }

@@ -1,34 +1,27 @@
 /** Earlier runs and checkpoints of a provider, read when they are opened. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import type { ApiError, Checkpoint, Checkpoints, Run, Runs } from "../../api/schemas.ts";
+import { useState } from "preact/hooks";
+import type { Checkpoint, Checkpoints, Run, Runs } from "../../api/schemas.ts";
 import { count, duration } from "../lib/figures.ts";
 import { runLookOf } from "../lib/machineStates.ts";
-import { ask, errorOf, query } from "../live/http.ts";
+import { ask, query, useAnswer } from "../live/http.ts";
 import { Icon } from "../ui/icon.tsx";
-import { ErrorText } from "../ui/outcome.tsx";
+import { ErrorText } from "../ui/notices.tsx";
 import { Loading, Moment, OpenedBy, StateBadge } from "../ui/parts.tsx";
 
-interface Past {
-  runs: Run[];
-  checkpoints: Checkpoint[];
-}
-
-/** The last run in one line, and earlier ones behind a button. Read again when the machine's version changes. */
-export function ProviderPast({
-  provider,
-  version,
-  children,
-}: {
+interface PastProps {
   provider: string;
   version: number;
   children: ComponentChildren;
-}) {
+}
+
+/** The last run in one line, and earlier ones behind a button. Read again when the machine's version changes. */
+export function ProviderPast({ provider, version, children }: PastProps) {
   const [open, setOpen] = useState(false);
   const id = `past-${provider}`;
   return (
     <>
-      <div class="past-head">
+      <div class="row past-head">
         {children}
         <button
           type="button"
@@ -47,29 +40,15 @@ export function ProviderPast({
 }
 
 function PastTables({ id, provider, version }: { id: string; provider: string; version: number }) {
-  const [past, setPast] = useState<Past | null>(null);
-  const [error, setError] = useState<ApiError | null>(null);
-  useEffect(() => {
-    const away = new AbortController();
-    Promise.all([
-      ask<Runs>("GET", `api/runs${query({ provider, limit: 8 })}`, undefined, away.signal),
-      ask<Checkpoints>(
-        "GET",
-        `api/providers/${encodeURIComponent(provider)}/checkpoints?limit=8`,
-        undefined,
-        away.signal,
-      ),
-    ]).then(
-      ([{ runs }, { checkpoints }]) => {
-        setPast({ runs, checkpoints });
-        setError(null);
-      },
-      (thrown) => {
-        if (!away.signal.aborted) setError(errorOf(thrown));
-      },
-    );
-    return () => away.abort();
-  }, [provider, version]);
+  const read = async (signal: AbortSignal) => {
+    const path = `api/providers/${encodeURIComponent(provider)}/checkpoints?limit=8`;
+    const [{ runs }, { checkpoints }] = await Promise.all([
+      ask<Runs>("GET", `api/runs${query({ provider, limit: 8 })}`, undefined, signal),
+      ask<Checkpoints>("GET", path, undefined, signal),
+    ]);
+    return { runs, checkpoints };
+  };
+  const { answer: past, error } = useAnswer(read, [provider, version]);
   if (error !== null) return <ErrorText error={error} />;
   if (past === null) return <Loading lines={3} what="earlier runs" />;
   return (
@@ -97,7 +76,7 @@ function PastTables({ id, provider, version }: { id: string; provider: string; v
 }
 
 const RunLine = ({ run }: { run: Run }) => (
-  <p class="past-line">
+  <p class="row past-line">
     <StateBadge state={run.state} look={runLookOf(run.state)} />
     <span>
       {run.mode}, <Moment at={run.startedAt} show="clock" />, {duration(run.durationMs)},{" "}
@@ -116,7 +95,7 @@ const CheckpointLine = ({
 }: {
   checkpoint: Checkpoint;
 }) => (
-  <p class="past-line">
+  <p class="row past-line">
     <span class={success ? "text-good" : "text-bad"}>
       {success ? "committed" : `failed, ${error ?? "no code"}`}
     </span>

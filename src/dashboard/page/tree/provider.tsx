@@ -2,17 +2,16 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Action, OverviewProvider, Run } from "../../api/schemas.ts";
-import { anyLetter, choose } from "../deadletters/filter.ts";
-import { count, duration, plural } from "../lib/figures.ts";
+import { anyLetter, choose } from "../deadletters/filter.tsx";
+import { count, duration, exactTime, percent, plural, rate, rough } from "../lib/figures.ts";
 import { runLookOf } from "../lib/machineStates.ts";
 import { providerPlace } from "../live/actions.ts";
-import { OutcomeAt } from "../ui/outcome.tsx";
-import { Fact, Moment, OpenedBy, StateBadge } from "../ui/parts.tsx";
+import { OutcomeAt } from "../ui/notices.tsx";
+import { Bar, Fact, Moment, OpenedBy, StateBadge } from "../ui/parts.tsx";
 import { jumpTo } from "../ui/shortcuts.ts";
 import { useNow } from "../ui/useStore.ts";
 import { ActionDialog } from "./actionDialog.tsx";
 import { ProviderPast } from "./past.tsx";
-import { RunDetails, RunProgress } from "./progress.tsx";
 
 const actionNames: readonly { action: Action; name: string; key: string }[] = [
   { action: "start", name: "Start", key: "s" },
@@ -27,13 +26,13 @@ export function Provider({ provider }: { provider: OverviewProvider }) {
   return (
     <li class="branch">
       <article
-        class="provider"
+        class="column provider"
         id={`provider-${name}`}
         data-provider={name}
         tabIndex={-1}
         aria-labelledby={`name-${name}`}
       >
-        <header class="provider-head">
+        <header class="row provider-head">
           <h3 id={`name-${name}`}>{name}</h3>
           <StateBadge state={machine.state} />
           <Since provider={provider} />
@@ -129,6 +128,11 @@ function Retries({ run }: { run: Run }) {
 function Facts({ provider }: { provider: OverviewProvider }) {
   const { verified, verifiedAt, watermark, records, lastCheckpoint, nextRun, deadLetters } = provider;
   const paused = provider.machine.state === "PAUSED";
+  const name = provider.provider;
+  const showLetters = (): void => {
+    choose({ ...anyLetter, provider: name });
+    jumpTo("dead-letters");
+  };
   return (
     <dl class="facts">
       <Fact
@@ -146,7 +150,9 @@ function Facts({ provider }: { provider: OverviewProvider }) {
         {deadLetters.entries === 0 ? (
           "0"
         ) : (
-          <DeadLettersOf provider={provider.provider} many={deadLetters.entries} />
+          <button type="button" class="link" title={`Show the dead letters of ${name}`} onClick={showLetters}>
+            {count(deadLetters.entries)}
+          </button>
         )}
       </Fact>
       <Fact label="Next run" hint={paused ? "Its schedule does nothing while it is paused" : undefined}>
@@ -162,22 +168,6 @@ function Facts({ provider }: { provider: OverviewProvider }) {
         {lastCheckpoint === null ? "none" : <code class="clip">{lastCheckpoint.split("::").at(-1)}</code>}
       </Fact>
     </dl>
-  );
-}
-
-function DeadLettersOf({ provider, many }: { provider: string; many: number }) {
-  return (
-    <button
-      type="button"
-      class="link"
-      title={`Show the dead letters of ${provider}`}
-      onClick={() => {
-        choose({ ...anyLetter, provider });
-        jumpTo("dead-letters");
-      }}
-    >
-      {count(many)}
-    </button>
   );
 }
 
@@ -202,7 +192,7 @@ function LastRun({
     run.deadLettered > 0 && `${count(run.deadLettered)} dead-lettered`,
   ].filter((text) => text !== false);
   return (
-    <div class="last-run">
+    <div class="column last-run">
       <p>
         <span class="muted">{run.kind === "replay" ? "Replays since" : "Last run"}</span>{" "}
         <StateBadge state={run.state} look={runLookOf(run.state)} />{" "}
@@ -223,5 +213,65 @@ function LastRun({
       )}
       {children}
     </div>
+  );
+}
+
+const phases: Readonly<Record<Run["phase"], string>> = {
+  planning: "planning",
+  loading: "loading",
+  removing: "removing withdrawn records",
+  verifying: "verifying",
+  closed: "closing",
+};
+
+/** Progress in records. */
+function RunProgress({ provider, run }: { provider: OverviewProvider; run: Run }) {
+  const { progress, machine } = provider;
+  const share = progress?.share ?? null;
+  const moving = machine.state === "RUNNING";
+  const of =
+    run.expected === null
+      ? plural(run.fetched, "record")
+      : `${count(run.fetched)} of ${plural(run.expected, "record")}`;
+  const done = share === null ? of : `${of}, ${percent(share)}`;
+  const pace = moving && progress?.perSecond != null ? `${rate(progress.perSecond, "records")}` : null;
+  const left = moving && progress?.remainingMs != null ? `${rough(progress.remainingMs)} left` : null;
+  const said = [done, pace, left].filter((text) => text !== null).join(", ");
+  return (
+    <div class="row run-line">
+      <Bar
+        role="progressbar"
+        share={share}
+        label={`Progress of ${provider.provider}`}
+        text={said}
+        tone={moving ? "active" : "quiet"}
+      />
+      <span class="row run-figures">
+        <strong>{done}</strong>
+        {pace !== null && <span>{pace}</span>}
+        {left !== null && <span>{left}</span>}
+      </span>
+    </div>
+  );
+}
+
+/** The phase of the run and its details. */
+function RunDetails({ provider: { permits, jobs }, run }: { provider: OverviewProvider; run: Run }) {
+  const now = useNow();
+  return (
+    <p class="muted run-details">
+      {run.kind === "replay" ? "replays of dead letters" : run.mode}, {phases[run.phase]}
+      {run.pass > 1 && `, pass ${run.pass} (the upstream moved)`}, batch {count(run.batchesDone)} of{" "}
+      {count(run.batchesPlanned)}, {plural(permits.held, "permit")}
+      {permits.waiting > 0 && `, ${permits.waiting} waiting`}
+      {permits.askedBack > 0 && `, ${permits.askedBack} asked back`}
+      {jobs.delayed > 0 && `, ${plural(jobs.delayed, "batch", "batches")} delayed`},{" "}
+      {plural(run.requests, "request")}
+      {run.deadLettered > 0 && <span class="text-warn">, {count(run.deadLettered)} dead-lettered</span>}, for{" "}
+      <span title={exactTime(Date.parse(run.startedAt))}>
+        {duration(Math.max(0, now - Date.parse(run.startedAt)))}
+      </span>
+      <OpenedBy run={run} />
+    </p>
   );
 }

@@ -2,32 +2,32 @@
 import type { Overview } from "../../api/schemas.ts";
 import { bytes, count, percent } from "../lib/figures.ts";
 import { lookOf } from "../lib/machineStates.ts";
-import { Empty, Fact, Loading, Moment, Panel, StateBadge } from "../ui/parts.tsx";
+import { DataPanel, Fact, Moment, StateBadge } from "../ui/parts.tsx";
 import { usePage } from "../ui/useStore.ts";
 import { Provider } from "./provider.tsx";
 
 export function Tree() {
   const overview = usePage(({ fleet }) => fleet.overview);
-  const away = usePage(({ fleet }) => fleet.trouble !== null);
   return (
-    <Panel id="tree" title="Mirror" busy={overview === null} aside={overview && <Root overview={overview} />}>
-      {overview === null ? (
-        away ? (
-          <Empty title="Nothing to show yet">Redis has not answered since this page was opened.</Empty>
-        ) : (
-          <Loading lines={8} what="the tree" />
-        )
-      ) : (
+    <DataPanel
+      id="tree"
+      title="Mirror"
+      data={overview}
+      loading={[8, "the tree"]}
+      away={["Nothing to show yet", "Redis has not answered since this page was opened."]}
+      aside={(all) => <Root overview={all} />}
+    >
+      {(all) => (
         <>
-          <FleetFacts overview={overview} />
+          <FleetFacts overview={all} />
           <ul class="tree" aria-label="Providers">
-            {overview.providers.map((provider) => (
+            {all.providers.map((provider) => (
               <Provider key={provider.provider} provider={provider} />
             ))}
           </ul>
         </>
       )}
-    </Panel>
+    </DataPanel>
   );
 }
 

@@ -1,13 +1,13 @@
-/** Top of the page: title, connection state, navigation and user. */
+/** Top of the page: title, connection state, navigation, help and user. */
 import { useState } from "preact/hooks";
 import type { Session } from "../../api/schemas.ts";
 import { count } from "../lib/figures.ts";
-import { logout } from "../session/session.ts";
+import { logout, ownName, setOwnName } from "../session/session.ts";
 import { nextTheme, theme } from "../session/theme.ts";
-import { Icon } from "./icon.tsx";
-import { LiveSign } from "./liveSign.tsx";
-import { NameDialog } from "./nameDialog.tsx";
-import { jumpTo, sections } from "./shortcuts.ts";
+import { Dialog, Field, Question } from "./dialog.tsx";
+import { Button, Icon, IconButton } from "./icon.tsx";
+import { JumpLink, LiveSign } from "./notices.tsx";
+import { sections, setShortcuts, shortcutsOn } from "./shortcuts.ts";
 import { usePage, useStore } from "./useStore.ts";
 
 export function Header({ session, onHelp }: { session: Session; onHelp: () => void }) {
@@ -23,15 +23,7 @@ export function Header({ session, onHelp }: { session: Session; onHelp: () => vo
       <Sections />
       <div class="top-tools">
         <ThemeButton />
-        <button
-          type="button"
-          class="button button-plain button-icon"
-          aria-label="Keyboard and help"
-          title="Keyboard and help (?)"
-          onClick={onHelp}
-        >
-          <Icon sign="key" />
-        </button>
+        <IconButton sign="key" label="Keyboard and help" title="Keyboard and help (?)" onClick={onHelp} />
         <Person session={session} />
       </div>
     </header>
@@ -43,18 +35,10 @@ function Sections() {
   return (
     <nav class="sections" aria-label="Parts of the page">
       {sections.map(({ id, name, key }) => (
-        <a
-          key={id}
-          href={`#${id}`}
-          title={`${name} (${key})`}
-          onClick={(event) => {
-            event.preventDefault();
-            jumpTo(id);
-          }}
-        >
+        <JumpLink key={id} to={id} title={`${name} (${key})`}>
           {name}
           {id === "dead-letters" && deadLetters > 0 && <span class="count-chip">{count(deadLetters)}</span>}
-        </a>
+        </JumpLink>
       ))}
       <a href="queues" target="_blank" rel="noreferrer" title="Bull Board, read-only, in a new tab">
         Queues <Icon sign="external" />
@@ -73,15 +57,12 @@ function ThemeButton() {
   const now = useStore(theme, (value) => value);
   const { sign, name } = themes[now];
   return (
-    <button
-      type="button"
-      class="button button-plain button-icon"
-      aria-label={`Theme: ${name}. Change`}
+    <IconButton
+      sign={sign}
+      label={`Theme: ${name}. Change`}
       title={`Theme: ${name} (t)`}
       onClick={nextTheme}
-    >
-      <Icon sign={sign} />
-    </button>
+    />
   );
 }
 
@@ -91,27 +72,88 @@ function Person({ session }: { session: Session }) {
     return (
       <div class="person">
         <span title="Stored with all your actions">{session.actor}</span>
-        <button
-          type="button"
-          class="button button-small"
-          onClick={() => void logout().catch(() => undefined)}
-        >
-          Log out
-        </button>
+        <Button onClick={() => void logout().catch(() => undefined)}>Log out</Button>
       </div>
     );
   }
   return (
     <div class="person">
-      <button
-        type="button"
-        class="button button-small"
+      <Button
         title="No token is set: every user of this machine has full access. Enter your name, which is stored with your actions."
         onClick={() => setNaming(true)}
       >
         {session.actor}, open
-      </button>
+      </Button>
       {naming && <NameDialog onClose={() => setNaming(false)} />}
     </div>
+  );
+}
+
+/** An open dashboard has no login; a user can still enter a name for actions. */
+function NameDialog({ onClose }: { onClose: () => void }) {
+  const [name, setName] = useState(ownName());
+  return (
+    <Dialog title="Your name" onClose={onClose}>
+      <Question onClose={onClose} yes="Keep" onYes={() => setOwnName(name.trim())}>
+        <p>
+          No token is set (<code>UEE_API_TOKEN</code>): this dashboard answers on this machine only, and
+          everybody here may do everything. Your name is kept with what you do.
+        </p>
+        <Field
+          label="Name"
+          value={name}
+          onValue={setName}
+          input={{
+            ...{ "data-focus": "", maxLength: 64, pattern: "[A-Za-z0-9][A-Za-z0-9 ._@+\\-]*" },
+            title: "Letters, digits, spaces and . _ @ + -",
+          }}
+        />
+      </Question>
+    </Dialog>
+  );
+}
+
+const keys: readonly (readonly [string, string])[] = [
+  ["j  k", "Next, previous provider"],
+  ["s", "Start the provider that has the focus"],
+  ["p", "Pause it"],
+  ["r", "Resume it"],
+  ["x", "Stop it"],
+  ["/", "Filter the dead letters"],
+  ["t", "Theme: system, light, dark"],
+  ["?", "This window"],
+  ["Esc", "Close a window; nothing is done"],
+];
+
+export function Help({ onClose }: { onClose: () => void }) {
+  const on = useStore(shortcutsOn, (value) => value);
+  return (
+    <Dialog title="Keyboard and help" onClose={onClose}>
+      <dl class="keys">
+        {[...sections.map(({ key, name }) => [key, name] as const), ...keys].map(([key, does]) => (
+          <div key={key}>
+            <dt>
+              {key.split("  ").map((one) => (
+                <kbd key={one}>{one}</kbd>
+              ))}
+            </dt>
+            <dd>{does}</dd>
+          </div>
+        ))}
+      </dl>
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={on}
+          onChange={({ currentTarget }) => setShortcuts(currentTarget.checked)}
+        />
+        Single keys are on
+      </label>
+      <p class="muted">
+        Times are yours; hover over one for the exact time and UTC. Every action works from the command line
+        too: <code>uee pause cve --reason …</code>, <code>uee dlq list</code>, <code>uee permits resize</code>
+        .
+      </p>
+    </Dialog>
   );
 }

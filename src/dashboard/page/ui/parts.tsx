@@ -1,11 +1,10 @@
 /** Small components that every panel uses. */
 import type { ComponentChildren } from "preact";
 import type { Run } from "../../api/schemas.ts";
-import { clockTime, exactTime } from "../lib/clockTime.ts";
-import { parseTime, relative } from "../lib/figures.ts";
+import { clockTime, exactTime, parseTime, relative } from "../lib/figures.ts";
 import { type Look, lookOf, type Tone } from "../lib/machineStates.ts";
 import { Icon } from "./icon.tsx";
-import { useNow } from "./useStore.ts";
+import { useNow, usePage } from "./useStore.ts";
 
 /** A state by sign, word and colour; its meaning is in the title. */
 export function StateBadge({ state, look = lookOf(state) }: { state: string; look?: Look }) {
@@ -17,14 +16,13 @@ export function StateBadge({ state, look = lookOf(state) }: { state: string; loo
   );
 }
 
-/** `4 min ago`, `21:04:07` or both; the exact time, local and UTC, in the title. */
-export function Moment({
-  at,
-  show = "relative",
-}: {
+interface MomentProps {
   at: string | number;
   show?: "relative" | "clock" | "both";
-}) {
+}
+
+/** `4 min ago`, `21:04:07` or both; the exact time, local and UTC, in the title. */
+export function Moment({ at, show = "relative" }: MomentProps) {
   const now = useNow();
   const ms = typeof at === "number" ? at : parseTime(at);
   if (ms === null) return <span>{at}</span>;
@@ -47,97 +45,111 @@ export const OpenedBy = ({ run: { actor, reason } }: { run: Pick<Run, "actor" | 
     </span>
   );
 
-export function Fact({
-  label,
-  children,
-  tone,
-  hint,
-}: {
+interface FactProps {
   label: string;
   children: ComponentChildren;
   tone?: Tone;
   hint?: string;
-}) {
-  return (
-    <div class="fact" title={hint}>
-      <dt>{label}</dt>
-      <dd class={tone && `text-${tone}`}>{children}</dd>
-    </div>
-  );
 }
 
-export function Panel({
-  id,
-  title,
-  aside,
-  children,
-  busy,
-}: {
+export const Fact = ({ label, children, tone, hint }: FactProps) => (
+  <div class="fact" title={hint}>
+    <dt>{label}</dt>
+    <dd class={tone && `text-${tone}`}>{children}</dd>
+  </div>
+);
+
+interface PanelProps {
   id: string;
   title: string;
-  /** Aligned right of the heading. */
+  /** Beside the heading. */
   aside?: ComponentChildren;
   children: ComponentChildren;
   busy?: boolean;
-}) {
+}
+
+export const Panel = ({ id, title, aside, children, busy }: PanelProps) => (
+  <section class="panel" id={id} aria-labelledby={`${id}-title`} aria-busy={busy} tabIndex={-1}>
+    <header class="row panel-head">
+      <h2 id={`${id}-title`}>{title}</h2>
+      {aside && <div class="row panel-aside">{aside}</div>}
+    </header>
+    {children}
+  </section>
+);
+
+interface DataPanelProps<Data> extends Pick<PanelProps, "id" | "title"> {
+  /** Null until it has arrived. */
+  data: Data | null;
+  aside?: (data: Data) => ComponentChildren;
+  children: (data: Data) => ComponentChildren;
+  /** Lines of the placeholder, and what it stands for. */
+  loading: readonly [lines: number, what: string];
+  /** Title and text while Redis does not answer. */
+  away: readonly [title: string, text: string];
+  /** Below the data, whether it is there or not. */
+  after?: ComponentChildren;
+}
+
+/** A panel of the fleet's data: a placeholder before it has arrived, and an empty state while Redis is away. */
+export function DataPanel<Data>({
+  data,
+  aside,
+  children,
+  loading,
+  away,
+  after,
+  ...panel
+}: DataPanelProps<Data>) {
+  const isAway = usePage(({ fleet }) => fleet.trouble !== null);
   return (
-    <section class="panel" id={id} aria-labelledby={`${id}-title`} aria-busy={busy} tabIndex={-1}>
-      <header class="panel-head">
-        <h2 id={`${id}-title`}>{title}</h2>
-        {aside && <div class="panel-aside">{aside}</div>}
-      </header>
-      {children}
-    </section>
+    <Panel {...panel} busy={data === null} aside={data !== null && aside?.(data)}>
+      {data !== null ? (
+        children(data)
+      ) : isAway ? (
+        <Empty title={away[0]}>{away[1]}</Empty>
+      ) : (
+        <Loading lines={loading[0]} what={loading[1]} />
+      )}
+      {after}
+    </Panel>
   );
 }
 
 /** An empty state: what would be shown here, and why it is empty. */
-export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
-  return (
-    <div class="empty">
-      <p class="empty-title">{title}</p>
-      {children && <p>{children}</p>}
-    </div>
-  );
-}
+export const Empty = ({ title, children }: { title: string; children?: ComponentChildren }) => (
+  <div class="empty">
+    <p class="empty-title">{title}</p>
+    {children && <p>{children}</p>}
+  </div>
+);
 
 /** A placeholder in the shape of the content. */
-export function Loading({ lines, what }: { lines: number; what: string }) {
-  return (
-    <div class="loading" role="status">
-      <span class="visually-hidden">Loading {what} …</span>
-      {Array.from({ length: lines }, (_, line) => (
-        <span key={line} class="loading-line" aria-hidden="true" />
-      ))}
-    </div>
-  );
-}
+export const Loading = ({ lines, what }: { lines: number; what: string }) => (
+  <div class="column loading" role="status">
+    <span class="visually-hidden">Loading {what} …</span>
+    {Array.from({ length: lines }, (_, line) => (
+      <span key={line} class="loading-line" aria-hidden="true" />
+    ))}
+  </div>
+);
 
-/** A bar with a figure beside it; `limit` marks a threshold (share of the whole). */
-export function Bar({
-  share,
-  label,
-  text,
-  tone = "active",
-  limit,
-  role = "meter",
-}: {
+interface BarProps {
   /** 0 to 1; null: unknown. */
   share: number | null;
   label: string;
   text: string;
   tone?: Tone;
+  /** Marks a threshold, as a share of the whole. */
   limit?: number;
   role?: "meter" | "progressbar";
-}) {
+}
+
+export function Bar({ share, label, text, tone = "active", limit, role = "meter" }: BarProps) {
   const known = share === null ? undefined : Math.round(Math.min(1, Math.max(0, share)) * 100);
   const meaning = {
-    role,
-    "aria-label": label,
-    "aria-valuemin": 0,
-    "aria-valuemax": 100,
+    ...{ role, "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuetext": text },
     "aria-valuenow": role === "meter" ? (known ?? 0) : known,
-    "aria-valuetext": text,
   };
   return (
     <div class={`bar tone-${tone}${known === undefined ? " bar-unknown" : ""}`} {...meaning}>
@@ -146,3 +158,27 @@ export function Bar({
     </div>
   );
 }
+
+interface SegmentsProps<Value> {
+  label: string;
+  value: Value;
+  /** Value → name. */
+  choices: readonly (readonly [Value, string])[];
+  onChoose: (value: Value) => void;
+}
+
+/** One of a few values, each with its button. */
+export const Segments = <Value extends string | number>(props: SegmentsProps<Value>) => (
+  <fieldset class="segments" aria-label={props.label}>
+    {props.choices.map(([value, name]) => (
+      <button
+        key={value}
+        type="button"
+        aria-pressed={value === props.value}
+        onClick={() => props.onChoose(value)}
+      >
+        {name}
+      </button>
+    ))}
+  </fieldset>
+);
