@@ -13,7 +13,7 @@ export const get = command({
   description: "Prints one record as JSON; for a removed record, when and why it was removed (exit 1).",
   arguments: { "<id|urn>": "an id, a URN, or an ATT&CK id" },
   options: {
-    "--provider <name>": "the record of this provider; KEV and EPSS have the ids of CVE",
+    "--provider <name>": "the record of this provider; several may share an id",
     "--all": "every record of the subject, one JSON document a line; with --json a list",
     "--json": "print one JSON document in every case",
   },
