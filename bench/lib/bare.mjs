@@ -4,8 +4,8 @@ import { runNode } from "./processes.mjs";
 
 const script = fileURLToPath(new URL("../processes/bareLoop.mjs", import.meta.url));
 
-/** Loads all CVEs of the simulator; returns { ms, records }. */
+/** Loads all CVEs of the simulator; returns { ms, records, processorMs }. */
 export async function bareLoop(server, simulator) {
-  const { stdout } = await runNode([script, server.socket, simulator.urls.cve]);
-  return JSON.parse(stdout);
+  const { stdout, processorMs } = await runNode([script, server.socket, simulator.urls.cve]);
+  return { ...JSON.parse(stdout), processorMs };
 }

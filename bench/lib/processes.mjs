@@ -23,6 +23,16 @@ function peakOf(pid) {
   }
 }
 
+/** Processor time that a process and its threads have taken, ms; 0 when it is gone. */
+function processorMsOf(pid) {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  } catch {
+    return 0;
+  }
+}
+
 function childrenOf(pid) {
   try {
     return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
@@ -33,16 +43,21 @@ function childrenOf(pid) {
   }
 }
 
-/** Watches a process and its children; `peak()` is the largest of any one of them. */
+/** Watches a process and its children; `peak()` is the largest of any one of them, `processorMs()` its own time so far. */
 export function watchPeak(pid) {
   let peak = 0;
+  let processorMs = 0;
   const look = (of) => {
     peak = Math.max(peak, peakOf(of));
     for (const child of childrenOf(of)) look(child);
   };
   // The kernel keeps the maximum: only growth in the last moments of a process could be missed.
-  const timer = setInterval(() => look(pid), 25);
+  const timer = setInterval(() => {
+    look(pid);
+    processorMs = Math.max(processorMs, processorMsOf(pid));
+  }, 25);
   return {
+    processorMs: () => processorMs,
     peak() {
       clearInterval(timer);
       look(pid);
@@ -79,7 +94,8 @@ export async function runNode(args, { env = {}, onLine, mayFail = false } = {}) 
   });
   const wallMs = performance.now() - started;
   const peak = watch.peak();
+  const processorMs = watch.processorMs();
   if (code !== 0 && !(mayFail && code === 1))
     throw new Error(`${args.join(" ")} ended with ${code ?? signal}\n${stderr}${stdout}`);
-  return { code, stdout, stderr, wallMs, peak };
+  return { code, stdout, stderr, wallMs, processorMs, peak };
 }

@@ -23,17 +23,20 @@ export const ueeEnvironment = (server, simulator) => ({
  */
 export async function ueeRun(server, simulator, provider, { countBytes = false } = {}) {
   let written = 0;
-  const { stdout, peak, wallMs } = await runNode([ueeBin, "run", provider, "--full", "--wait", "--json"], {
-    env: { ...ueeEnvironment(server, simulator), ...(countBytes ? { UEE_LOG_LEVEL: "debug" } : {}) },
-    ...(countBytes
-      ? {
-          onLine: (line) => {
-            if (line.includes('"batch_done"')) written += JSON.parse(line).bytesWritten;
-          },
-        }
-      : {}),
-  });
+  const { stdout, peak, wallMs, processorMs } = await runNode(
+    [ueeBin, "run", provider, "--full", "--wait", "--json"],
+    {
+      env: { ...ueeEnvironment(server, simulator), ...(countBytes ? { UEE_LOG_LEVEL: "debug" } : {}) },
+      ...(countBytes
+        ? {
+            onLine: (line) => {
+              if (line.includes('"batch_done"')) written += JSON.parse(line).bytesWritten;
+            },
+          }
+        : {}),
+    },
+  );
   const summary = JSON.parse(stdout).runs[0];
   if (summary.state !== "complete") throw new Error(`the run of ${provider} ended ${stdout}`);
-  return { summary, written, peak, wallMs };
+  return { summary, written, peak, wallMs, processorMs };
 }
