@@ -169,4 +169,54 @@ describe("the feed of a provider that tells of no single record", () => {
     await redis.hset(run.fences, "b", 2);
     await expect(records.summarise(attempt, counts)).rejects.toMatchObject({ code: "STOR_FENCED" });
   });
+
+  test("has nothing where the provider says off, of removals neither", async () => {
+    const keys = makeKeys("silent");
+    const own = { name: "epss", authority: "first", version: 1, changes: "off" } as const;
+    const providerKeys = keys.provider(own.name);
+    const records = makeProviderRecords({ redis, keys: providerKeys, provider: own, changesLimit: 100 });
+    const run = providerKeys.run("r1");
+    await redis.hset(run.run, "state", "open");
+    await redis.hset(run.fences, "b", 1);
+    const attempt = { runId: "r1", batchKey: "b", fence: 1, pass: 1 };
+    await records.commit(attempt, list(0, 3), fetchOrder);
+    await records.commit(attempt, list(0, 1, 2), fetchOrder);
+    await redis.hset(run.run, "state", "closing");
+    expect(await records.remove(attempt, ["CVE-2"], "gone")).toBe(1);
+    await records.summarise(attempt, { created: 3, updated: 1, removed: 1 });
+    expect(await redis.exists(providerKeys.changes)).toBe(0);
+    expect(await records.count()).toBe(2);
+    const feed = makeChangeFeed({ redis, keys, providers: [own] });
+    const { entries, cursor } = await feed.read(undefined, 10);
+    expect(entries).toEqual([]);
+    expect((await feed.read(cursor, 10)).entries).toEqual([]);
+  });
+});
+
+test("a provider's feed is bounded by itself: another's flood neither trims it nor passes its follower", async () => {
+  const keys = makeKeys("flood");
+  const store = async (name: string) => {
+    const own = { name, authority: "nvd", version: 1 };
+    const providerKeys = keys.provider(name);
+    const run = providerKeys.run("r1");
+    await redis.hset(run.run, "state", "open");
+    await redis.hset(run.fences, "b", 1);
+    const records = makeProviderRecords({ redis, keys: providerKeys, provider: own, changesLimit: 100 });
+    const attempt = { runId: "r1", batchKey: "b", fence: 1, pass: 1 };
+    return {
+      own,
+      changes: providerKeys.changes,
+      commit: (some: ReturnType<typeof list>) => records.commit(attempt, some, latestWins),
+    };
+  };
+  const [calm, flood] = await Promise.all([store("cve"), store("other")]);
+  const feed = makeChangeFeed({ redis, keys, providers: [calm.own, flood.own] });
+  await calm.commit(list(0, 2));
+  const { cursor } = await feed.read(undefined, 10, ["cve"]);
+  await flood.commit(list(0, 3000));
+  await calm.commit(list(2, 4));
+  expect(await redis.xlen(calm.changes)).toBe(4);
+  expect(await redis.xlen(flood.changes)).toBeLessThan(1000);
+  const next = await feed.read(cursor, 10, ["cve"]);
+  expect(next.entries.map(({ id }) => id)).toEqual(["CVE-2", "CVE-3"]);
 });
