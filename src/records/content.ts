@@ -120,7 +120,7 @@ export class ContentCodec {
 
   /** The record's JSON, UTF-8. Without patches it is not parsed. @throws UeeError STOR_CORRUPT */
   decodeText(id: string, elements: readonly Buffer[]): Buffer {
-    if (elements.length === 1) {
+    if (elements.length === 1 && elements[0]![0]! < ROW) {
       const text = this.#inflate(id, elements[0]!);
       const end = text.lastIndexOf(LINE_FEED);
       return end < 0 ? text : text.subarray(0, end);
