@@ -1,4 +1,5 @@
 /** The composition root: the only file that builds and wires everything. */
+import type { Redis } from "ioredis";
 import type { Breaker } from "./breakers/breaker.ts";
 import { effectiveRate, feedsUrlOf } from "./config/fields.ts";
 import { fingerprint } from "./core/secrets.ts";
@@ -30,7 +31,7 @@ import { makeDeadLetters } from "./recovery/deadLetters/operatorReads.ts";
 import { forgetAddresses } from "./recovery/forgetAddresses.ts";
 import { WorkerRegistry } from "./recovery/workerRegistry.ts";
 import { serverFacts } from "./redis/info.ts";
-import { makeKeys } from "./redis/keys.ts";
+import { makeKeys, probeOf } from "./redis/keys.ts";
 import { ensureSchema } from "./redis/schema.ts";
 import { makeTroubleGate } from "./redis/troubleGate.ts";
 import { Batches } from "./runs/batches.ts";
@@ -52,10 +53,18 @@ const CLOSE_STEP_MS = 3_000;
 export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   const { settings, redis, logger } = options;
   const keys = makeKeys(settings.prefix);
-  await ensureSchema(redis.commands, keys);
+  const probes = new Map<Redis, string>();
+  /** The connection for a key; whether its server takes writes is probed when there is trouble. */
+  const at = (key: string): Redis => {
+    const connection = redis.of(key);
+    if (!probes.has(connection)) probes.set(connection, probeOf(key));
+    return connection;
+  };
+  const fleet = at(keys.fleet);
+  await ensureSchema(fleet, keys);
   const providers = options.providers ?? registered;
   await forgetAddresses(
-    redis.commands,
+    redis,
     providers.map(({ name }) => keys.provider(name)),
     logger,
   );
@@ -63,26 +72,27 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   const upstreams: Upstream[] = [];
   const breakers = new Map<string, Breaker>();
   const machines = new Map<string, ProviderMachineStore>();
-  const gate = makeTroubleGate({ redis: redis.commands, probeKey: keys.probe, logger });
+  const gate = makeTroubleGate({ probes, logger });
   const budget = new WeightedGate(settings.inflightBytes);
   const company = new WeightedGate(ALONE);
-  const registry = new WorkerRegistry(redis.commands, keys);
+  const registry = new WorkerRegistry(fleet, keys);
   const pool = makePermitPool({
-    redis: redis.commands,
+    redis: at(keys.permits.pool),
     keys: keys.permits,
     logger,
     ...(settings.permits === undefined ? {} : { size: settings.permits }),
-    blocking: () => redis.open("blocking"),
+    blocking: () => redis.open("blocking", keys.permits.pool),
   });
   const deadLetterLimits = {
     entries: settings.deadLetterLimit ?? DEAD_LETTER_LIMITS.entries,
     rawBytes: settings.deadLetterBytes ?? DEAD_LETTER_LIMITS.rawBytes,
   };
   const limits = { rate: settings.errorRate ?? 0.1, minimum: settings.errorMinimum ?? 200 };
-  const macro = openMacroMachine(keys, { redis: redis.commands, logger });
+  const macro = openMacroMachine(keys, { redis: fleet, logger });
   const half = Math.max(1, Math.floor(settings.concurrency / 2));
   for (const provider of providers) {
     const providerKeys = keys.provider(provider.name);
+    const store = at(providerKeys.tag);
     const own = settings.providers[provider.name] ?? {};
     const url = own.url ?? provider.upstream.defaultUrl;
     const openUpstream = (
@@ -96,7 +106,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
         guard: breaker,
         name,
         settings: upstreamSettings,
-        redis: redis.commands,
+        redis: at(keys.upstream(name).state),
         keys,
         logger,
         timeouts: settings.timeouts,
@@ -128,24 +138,24 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
         () => undefined,
       ),
     };
-    const runs = new Runs(redis.commands, providerKeys);
-    const deadLetters = new DeadLetterStore(redis.commands, providerKeys, deadLetterLimits);
+    const runs = new Runs(store, providerKeys);
+    const deadLetters = new DeadLetterStore(store, providerKeys, deadLetterLimits);
     // Only a fingerprint of the address is stored: the address may contain credentials.
     // @safeguard address-as-fingerprint
     const source = `${provider.version} ${fingerprint(url)}`;
-    const queue = new ProviderQueue(provider.name, providerKeys, redis.commands);
-    const machine = openProviderMachine(provider.name, providerKeys, { redis: redis.commands, logger });
+    const queue = new ProviderQueue(provider.name, providerKeys, store);
+    const machine = openProviderMachine(provider.name, providerKeys, { redis: store, logger });
     machines.set(provider.name, machine);
     contexts.set(provider.name, {
-      redis: redis.commands,
+      redis: store,
       provider,
       url,
       apiKey: own.apiKey,
       source,
       runs,
-      batches: new Batches(redis.commands, providerKeys),
+      batches: new Batches(store, providerKeys),
       records: makeProviderRecords({
-        redis: redis.commands,
+        redis: store,
         keys: providerKeys,
         provider,
         changesLimit: settings.changesLimit,
@@ -168,11 +178,11 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       upstream,
       feeds: feeds || undefined,
       gate,
-      stagedSlices: new StagedSlices(redis.commands, providerKeys),
-      badRecords: new BadRecords(redis.commands, providerKeys),
-      deaths: new BatchDeaths(redis.commands, providerKeys, registry),
+      stagedSlices: new StagedSlices(store, providerKeys),
+      badRecords: new BadRecords(store, providerKeys),
+      deaths: new BatchDeaths(store, providerKeys, registry),
       deadLetters,
-      operatorActions: new OperatorActionLog(redis.commands, providerKeys),
+      operatorActions: new OperatorActionLog(store, providerKeys),
       pageSize: new AdaptivePageSize(Math.min(own.pageSize ?? provider.pageSize, provider.pageSize)),
       fetchLane: new WeightedGate(Math.max(1, settings.concurrency - half)),
       workLane: new WeightedGate(half),
@@ -183,16 +193,16 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       onStep: options.onStep ?? (() => undefined),
     });
   }
-  const runsQueue = new RunsQueue(keys, redis.commands);
+  const runsQueue = new RunsQueue(keys, fleet);
   const feed = makeChangeFeed({
-    redis: redis.commands,
+    redis,
     keys,
     providers: [...contexts.values()].map((context) => context.provider),
   });
   const parts: EngineParts = {
     settings,
     keys,
-    redis: redis.commands,
+    redis: fleet,
     connections: redis,
     gate,
     logger,
@@ -203,7 +213,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     upstreams,
     breakers,
     runsQueue,
-    schedulePlan: new SchedulePlan(redis.commands, keys.schedules),
+    schedulePlan: new SchedulePlan(fleet, keys.schedules),
     registry,
   };
   const workers = makeWorkers(parts);
@@ -226,7 +236,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
         Promise.all([...contexts.values()].map((c) => providerStatus(c, machine(c.provider.name)))),
         workers.liveWorkers(),
         workers.workers(),
-        serverFacts(redis.commands),
+        serverFacts(redis),
         runsQueue.waiting(),
         runsQueue.isPaused(),
         scheduleViews(parts),
@@ -262,13 +272,13 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     permits: {
       show: () => pool.show(),
       resize: (size, by = {}) => resizePermits(parts, size, by),
-      audits: () => auditHistory(redis.commands, keys),
+      audits: () => auditHistory(fleet, keys),
       audit: ({ repair = false, actor = "library" } = {}) => pool.audit({ repair, actor }),
     },
 
     kernelMetrics: () =>
       new KernelMetricsReader({
-        redis: redis.commands,
+        redis: fleet,
         keys,
         pool: governedPool(pool, "reader", settings.permits ?? 10),
         liveWorkers: workers.liveIds,

@@ -1,7 +1,7 @@
 /**
  * Tells listeners about every breaker's transitions, whichever pod made them: each once, in order, from the moment
- * they began to listen. It reads the breakers' histories with a blocking read on its own connection, and only while
- * there are listeners. Nothing depends on it: callers of upstreams ask Redis themselves.
+ * they began to listen. It reads each breaker's history with blocking reads on a connection of its own (in a cluster they
+ * lie on several servers), and only while there are listeners. Nothing depends on it: callers of upstreams ask Redis themselves.
  *
  * Pub/sub is not used: it loses messages while a connection is down and needs a permission that our ACL line does not
  * request.
@@ -22,8 +22,8 @@ export interface BreakerWatch {
 }
 
 export interface BreakerWatchOptions {
-  /** A connection for blocking reads. */
-  connect(): Redis;
+  /** A connection for blocking reads of this key. */
+  connect(key: string): Redis;
   /** Upstream → its STREAM of transitions. */
   streams: ReadonlyMap<string, string>;
   logger: Logger;
@@ -33,9 +33,7 @@ const BLOCK_MS = 2_000;
 
 export function makeBreakerWatch({ connect, streams, logger }: BreakerWatchOptions): BreakerWatch {
   const listeners = new Set<BreakerListener>();
-  const names = [...streams.keys()];
-  const keys = [...streams.values()];
-  let reader: { redis: Redis; armed: Promise<void> } | undefined;
+  let reading: { connections: Redis[]; armed: Promise<unknown> } | undefined;
 
   const tell = (transition: BreakerTransition): void => {
     for (const listener of [...listeners]) {
@@ -48,22 +46,19 @@ export function makeBreakerWatch({ connect, streams, logger }: BreakerWatchOptio
     }
   };
 
-  const take = (entries: [string, string[]][], index: number, after: string[]): void => {
-    for (const [id, flat] of entries) {
-      after[index] = id;
-      const fields: Record<string, string> = {};
-      for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i]!] = flat[i + 1]!;
-      tell(toBreakerTransition(names[index]!, fields, id));
-    }
-  };
-
-  const read = async (redis: Redis, after: string[]): Promise<void> => {
-    while (reader?.redis === redis) {
+  const read = async (upstream: string, key: string, redis: Redis, last: string): Promise<void> => {
+    const wanted = (): boolean => reading?.connections.includes(redis) === true;
+    for (let after = last; wanted(); ) {
       try {
-        const reply = await redis.xread("COUNT", 100, "BLOCK", BLOCK_MS, "STREAMS", ...keys, ...after);
-        for (const [key, entries] of reply ?? []) take(entries, keys.indexOf(key), after);
+        const reply = await redis.xread("COUNT", 100, "BLOCK", BLOCK_MS, "STREAMS", key, after);
+        for (const [id, flat] of reply?.[0]?.[1] ?? []) {
+          after = id;
+          const fields: Record<string, string> = {};
+          for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i]!] = flat[i + 1]!;
+          tell(toBreakerTransition(upstream, fields, id));
+        }
       } catch (error) {
-        if (reader?.redis !== redis) return;
+        if (!wanted()) return;
         const { code, message } = mapRedisError(error);
         logger.debug({ event: "breaker_watch", code }, message);
         await sleep(1_000, undefined, { ref: false });
@@ -71,26 +66,27 @@ export function makeBreakerWatch({ connect, streams, logger }: BreakerWatchOptio
     }
   };
 
-  const start = (): { redis: Redis; armed: Promise<void> } => {
-    const redis = connect();
-    const last = async (key: string): Promise<string> =>
-      (await redis.xrevrange(key, "+", "-", "COUNT", 1))[0]?.[0] ?? "0-0";
-    const armed = Promise.all(keys.map(last)).then((after) => {
-      void read(redis, after);
+  const start = (): NonNullable<typeof reading> => {
+    const connections: Redis[] = [];
+    const armed = [...streams].map(async ([upstream, key]) => {
+      const redis = connect(key);
+      connections.push(redis);
+      const [newest] = await redis.xrevrange(key, "+", "-", "COUNT", 1);
+      void read(upstream, key, redis, newest?.[0] ?? "0-0");
     });
-    return { redis, armed };
+    return { connections, armed: Promise.all(armed) };
   };
 
   const stop = (): void => {
-    reader?.redis.disconnect();
-    reader = undefined;
+    for (const redis of reading?.connections ?? []) redis.disconnect();
+    reading = undefined;
   };
 
   return {
     async listen(listener) {
       listeners.add(listener);
-      reader ??= start();
-      await reader.armed;
+      reading ??= start();
+      await reading.armed;
       return () => {
         listeners.delete(listener);
         if (listeners.size === 0) stop();

@@ -1,9 +1,9 @@
 /** The environment of a command. `main.ts` provides the real process; tests provide a fake one. */
 import type { Writable } from "node:stream";
-import type { Redis } from "ioredis";
 import type { Config } from "../config/index.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Engine, StopOptions, StopReport } from "../engine/api.ts";
+import type { RedisConnections } from "../redis/connect.ts";
 import type { RedisChoice } from "../session/openMirror.ts";
 import type { HealthSubject } from "../workers/healthServer.ts";
 import type { Answering } from "../workers/supervision/answer.ts";
@@ -65,7 +65,7 @@ export interface Session {
   readonly engine: Engine;
   readonly config: Config;
   /** For commands that only look at the server. */
-  readonly redis: Redis;
+  readonly redis: RedisConnections;
   readonly logger: Logger;
   /** For child processes. */
   readonly redisUrl: string;

@@ -36,7 +36,7 @@ export async function openSession(
     return {
       engine: mirror.engine,
       config,
-      redis: mirror.redis.commands,
+      redis: mirror.redis,
       logger: log.logger,
       redisUrl: mirror.redisUrl,
       redisDisplay: mirror.redis.display,

@@ -64,7 +64,7 @@ const onOff = () => oneOf(["on", "off"]);
 const commonFields = {
   redisUrl: optional(
     redisUrl,
-    "Redis server of the queues and the mirror: redis://, rediss://, unix: or redis+sentinel:// (docs/redis.md).",
+    "Redis of the queues and the mirror: redis://, rediss://, unix:, redis+sentinel:// or redis+cluster:// (docs/redis.md).",
     { env: "REDIS_URL", defaultText: "a local server, started under the data directory", secret: "url" },
   ),
   redisTlsCa: optional(text(), "PEM file of the private CA that signed the certificate of Redis.", {

@@ -216,7 +216,9 @@ function timeoutProblems({ connectTimeout, headersTimeout, idleTimeout, totalTim
 
 function redisProblems({ redisTlsCa, redisUrl }: Config): string[] {
   if (redisTlsCa === undefined || redisUrl?.startsWith("rediss")) return [];
-  return ["REDIS_TLS_CA needs a REDIS_URL that starts with rediss:// or rediss+sentinel://."];
+  return [
+    "REDIS_TLS_CA needs a REDIS_URL that starts with rediss://, rediss+sentinel:// or rediss+cluster://.",
+  ];
 }
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

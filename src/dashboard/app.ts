@@ -6,9 +6,9 @@ import type {
   RawServerDefault,
 } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
-import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
 import type { Engine } from "../engine/api.ts";
+import type { RedisConnections } from "../redis/connect.ts";
 import type { Keys } from "../redis/keys.ts";
 import type { FleetView } from "./live/fleetView.ts";
 
@@ -31,7 +31,7 @@ export interface RouteSurroundings {
 export interface Backend {
   readonly engine: Engine;
   /** For the HTTP side's own keys in Redis (ended logins) and for Bull Board. */
-  readonly redis: Redis;
+  readonly redis: Pick<RedisConnections, "of">;
   readonly keys: Keys;
 }
 

@@ -25,7 +25,7 @@ export function buildBreaker(options: {
   return new Breaker({
     store: new BreakerStore({
       upstream,
-      redis: redis.commands,
+      redis: redis.of(keys.upstream(upstream).breaker),
       keys: keys.upstream(upstream),
       actor: processActor().name,
     }),
@@ -52,7 +52,7 @@ export interface EngineBreakers
 export function makeBreakers(parts: EngineParts): EngineBreakers {
   const { breakers, keys, connections, logger } = parts;
   const watch: BreakerWatch = makeBreakerWatch({
-    connect: () => connections.open("blocking"),
+    connect: (key) => connections.open("blocking", key),
     streams: new Map([...breakers.keys()].map((name) => [name, keys.upstream(name).breakerTransitions])),
     logger,
   });

@@ -33,7 +33,7 @@ const newestFirst = <Entry extends { at: string }>(entries: Entry[], limit: numb
   entries.sort((a, b) => Number(a.at < b.at) - Number(a.at > b.at)).slice(0, limit);
 
 export function makeObserving(parts: EngineParts): Observing {
-  const { redis, keys, macro, pool } = parts;
+  const { redis, connections, keys, macro, pool } = parts;
   const contexts = (provider?: string): ProviderContext[] =>
     provider === undefined ? [...parts.contexts.values()] : [contextOf(parts, provider)];
 
@@ -46,7 +46,11 @@ export function makeObserving(parts: EngineParts): Observing {
         macro.read(),
         pool.show({ holders: 0 }),
         Promise.all(contexts().map((context) => branch(parts, context))),
-        Promise.all(contexts().map(({ runs }) => checkpointsEver(redis, runs.keys.checkpoints))),
+        Promise.all(
+          contexts().map(({ runs: { keys: own } }) =>
+            checkpointsEver(connections.of(own.checkpoints), own.checkpoints),
+          ),
+        ),
       ]);
       const held = new Map(view.providers.map((one) => [one.provider, one.held]));
       return {
@@ -99,7 +103,7 @@ export function makeObserving(parts: EngineParts): Observing {
         contexts().map(async (context) => {
           const { name } = context.provider;
           const [summed, { version }] = await Promise.all([
-            totalsOf(redis, context),
+            totalsOf(connections.of(context.runs.keys.tag), context),
             machineOf(parts, name).read(),
           ]);
           return { provider: name, ...summed, transitions: version };

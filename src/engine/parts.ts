@@ -69,7 +69,7 @@ export interface OpenEngineOptions {
 export interface EngineParts {
   settings: EngineSettings;
   keys: Keys;
-  /** Fail-fast connection for scripts. */
+  /** Fail-fast connection for the keys of the fleet. */
   redis: Redis;
   connections: RedisConnections;
   /** Shut while Redis is in trouble. */

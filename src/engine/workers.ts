@@ -55,11 +55,12 @@ export function makeWorkers(parts: EngineParts): EngineWorkers {
       const worker = new BatchWorker({
         keys,
         redis,
-        openBlocking: () => connections.open("blocking"),
+        connections,
         contexts: mine,
         gate: parts.gate,
         fleet: new FleetServices({
           redis,
+          connections,
           keys,
           macro,
           pool,

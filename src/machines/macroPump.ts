@@ -8,10 +8,12 @@
  * After a crash
  * - before applying, nothing has changed; the next pump reads the same entries;
  * - after applying, entries before the cursor remain in the outbox; the next pump trims them unread.
+ * - of a server of a cluster, the outbox or the cursor may have lost its last second alone: the newest entry is always
+ *   kept, and what it says is applied.
  * The outbox has no other bound: entries that were not applied are never dropped. It grows only while no pump runs.
  */
-import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
+import type { RedisConnections } from "../redis/connect.ts";
 import type { Keys } from "../redis/keys.ts";
 import { Rounds } from "../redis/rounds.ts";
 import { loadScripts } from "../redis/scripts.ts";
@@ -28,7 +30,7 @@ const INTERVAL_MS = 1_000;
 export type PumpStep = "read" | "apply" | "trim";
 
 export interface MacroPumpOptions {
-  redis: Redis;
+  redis: Pick<RedisConnections, "of">;
   keys: Keys;
   macro: MacroMachineStore;
   providers: readonly string[];
@@ -74,35 +76,49 @@ export class MacroPump {
 
   async #drain(provider: string): Promise<number> {
     const { redis, keys, macro, onStep } = this.#options;
-    const outbox = keys.provider(provider).machineOutbox;
+    const { machineOutbox: outbox } = keys.provider(provider);
+    const own = redis.of(outbox);
     let applied = 0;
     for (;;) {
-      const cursor = (await redis.hget(keys.macroMachine, `cursor:${provider}`)) ?? "";
-      const events = await redis.xrange(outbox, cursor === "" ? "-" : `(${cursor}`, "+", "COUNT", BATCH);
+      const cursor = await this.#cursor(provider);
+      const events = await own.xrange(outbox, cursor === "" ? "-" : `(${cursor}`, "+", "COUNT", BATCH);
       onStep?.("read", provider);
-      const last = events.at(-1);
-      if (last === undefined) break;
+      if (events.length === 0) {
+        const newest = (await own.xrevrange(outbox, "+", "-", "COUNT", 1))[0];
+        if (newest === undefined || !isBefore(newest[0], cursor)) break;
+        // The provider's server lost what it had said last (a failover in a cluster): the machine is as it said before.
+        events.push(newest);
+      }
       const reply = await scripts.applyProviderEvents.run(
-        redis,
+        redis.of(keys.macroMachine),
         [keys.macroMachine, keys.macroTransitions],
         [provider, cursor, this.#request, ...events.flatMap(([id, flat]) => eventArguments(id, flat))],
       );
       onStep?.("apply", provider);
       if (macro.settle(reply).kind === "lost") continue;
       applied += events.length;
-      await redis.xtrim(outbox, "MINID", last[0]);
+      await own.xtrim(outbox, "MINID", events.at(-1)![0]);
       onStep?.("trim", provider);
     }
     // Entries that a pump applied and did not trim before it died. The entry at the cursor stays.
-    if ((await redis.xlen(outbox)) > 1) await this.#trim(provider, outbox);
+    if ((await own.xlen(outbox)) > 1) {
+      const cursor = await this.#cursor(provider);
+      if (cursor !== "") await own.xtrim(outbox, "MINID", cursor);
+    }
     return applied;
   }
 
-  async #trim(provider: string, outbox: string): Promise<void> {
+  async #cursor(provider: string): Promise<string> {
     const { redis, keys } = this.#options;
-    const cursor = await redis.hget(keys.macroMachine, `cursor:${provider}`);
-    if (cursor !== null) await redis.xtrim(outbox, "MINID", cursor);
+    return (await redis.of(keys.macroMachine).hget(keys.macroMachine, `cursor:${provider}`)) ?? "";
   }
+}
+
+/** Compares two ids of stream entries. */
+function isBefore(id: string, other: string): boolean {
+  const [ms = 0, seq = 0] = id.split("-").map(Number);
+  const [otherMs = 0, otherSeq = 0] = other.split("-").map(Number);
+  return ms < otherMs || (ms === otherMs && seq < otherSeq);
 }
 
 /** In the order of the script. */

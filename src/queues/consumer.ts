@@ -15,6 +15,8 @@ export interface ConsumerOptions {
   workerId: string;
   /** Used by this consumer alone; commands on it wait until Redis is there. */
   connection: Redis;
+  /** Fails fast. */
+  commands: Redis;
   /** Jobs at work at once. */
   concurrency: number;
   /** Does the work and reports its outcome. What it throws fails the job. */
@@ -29,10 +31,12 @@ export interface ConsumerOptions {
 export class QueueConsumer {
   readonly queue: QueueAddress;
   readonly #worker: QueueWorker;
+  readonly #commands: Redis;
 
   constructor(options: ConsumerOptions) {
     const { queue, workerId, connection, concurrency, process, backoffMs, onReleased, onError } = options;
     this.queue = queue;
+    this.#commands = options.commands;
     // BullMQ hands out the signal only to a function that declares three parameters.
     const worker: QueueWorker = new QueueWorker(
       queue.name,
@@ -95,13 +99,13 @@ export class QueueConsumer {
   }
 
   /** Gives the jobs of dead lock owners to the fleet at once. Returns how many. */
-  async takeBackFrom(redis: Redis, owners: readonly string[]): Promise<number> {
-    const dropped = await dropLocksOf(redis, this.queue, owners);
+  async takeBackFrom(owners: readonly string[]): Promise<number> {
+    const dropped = await dropLocksOf(this.#commands, this.queue, owners);
     if (dropped > 0) await this.#worker.getBackend().moveStalledJobsToWait();
     return dropped;
   }
 
-  shortenLocks(redis: Redis): Promise<number> {
-    return shortenLocks(redis, this.queue);
+  shortenLocks(): Promise<number> {
+    return shortenLocks(this.#commands, this.queue);
   }
 }

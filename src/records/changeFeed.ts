@@ -1,14 +1,14 @@
 /** Follows what the providers' stores changed. Entries are contiguous: a gap is an error, never passed over. */
-import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
 import { formatTime } from "../core/time.ts";
 import { formatUrn } from "../core/urn.ts";
+import type { RedisConnections } from "../redis/connect.ts";
 import type { Keys } from "../redis/keys.ts";
 import { formatCursor, type Position, type Positions, parseCursor } from "./changeCursor.ts";
 import type { ChangeCounts, ChangeEntry, ChangeFeed } from "./contract.ts";
 
 export interface ChangeFeedOptions {
-  redis: Redis;
+  redis: Pick<RedisConnections, "of">;
   keys: Keys;
   providers: readonly { name: string; authority: string }[];
 }
@@ -36,6 +36,7 @@ export function makeChangeFeed(options: ChangeFeedOptions): ChangeFeed {
     // The entry at the cursor is read again: it proves that this is still the history the cursor was taken from.
     const from = position && position.seq > 0 ? `${position.seq}-0` : "-";
     const replies = await redis
+      .of(stream)
       .multi()
       .xrange(stream, from, "+", "COUNT", limit + 1)
       .hget(meta, "changeSeq")
@@ -97,8 +98,9 @@ export function makeChangeFeed(options: ChangeFeedOptions): ChangeFeed {
       const positions = new Map<string, Position>();
       for (const { name } of providers) {
         const { changes: stream, meta } = keys.provider(name);
-        const [newest] = (await redis.xrevrange(stream, "+", "-", "COUNT", 1)) as RawEntry[];
-        const seq = newest ? seqOf(newest) : Number((await redis.hget(meta, "changeSeq")) ?? 0);
+        const own = redis.of(stream);
+        const [newest] = (await own.xrevrange(stream, "+", "-", "COUNT", 1)) as RawEntry[];
+        const seq = newest ? seqOf(newest) : Number((await own.hget(meta, "changeSeq")) ?? 0);
         positions.set(name, newest ? { seq, at: fieldOf(newest, "t") } : { seq });
       }
       return formatCursor(positions);

@@ -3,14 +3,12 @@
  * until its lock expires and two stalled checks have run; with it the same command, given again on the same machine,
  * continues within a second.
  */
-import type { Redis } from "ioredis";
 import type { QueueConsumer } from "../queues/consumer.ts";
 import { isDead } from "../runs/processIdentity.ts";
 import type { WorkerRegistry } from "./workerRegistry.ts";
 
 /** How many jobs of which queue were taken back; empty when no process died. */
 export async function releaseDeadHolders(
-  redis: Redis,
   registry: WorkerRegistry,
   consumers: readonly QueueConsumer[],
 ): Promise<{ name: string; released: number }[]> {
@@ -18,7 +16,7 @@ export async function releaseDeadHolders(
   if (dead.length === 0) return [];
   const taken: { name: string; released: number }[] = [];
   for (const consumer of consumers) {
-    const released = await consumer.takeBackFrom(redis, dead);
+    const released = await consumer.takeBackFrom(dead);
     if (released > 0) taken.push({ name: consumer.queue.name, released });
   }
   return taken;

@@ -1,6 +1,6 @@
 /** Older versions stored the addresses of upstreams as they were configured, with credentials. They are removed here. */
-import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
+import type { RedisConnections } from "../redis/connect.ts";
 import { readInfo } from "../redis/info.ts";
 import type { ProviderKeys } from "../redis/keys.ts";
 import { loadScript } from "../redis/scripts.ts";
@@ -12,7 +12,7 @@ const script = loadScript(new URL("./lua/forgetAddresses-5.lua", import.meta.url
  * writes at this moment is no reason not to open: the next engine does it.
  */
 export async function forgetAddresses(
-  redis: Redis,
+  { of, servers }: Pick<RedisConnections, "of" | "servers">,
   providers: readonly ProviderKeys[],
   logger: Logger,
 ): Promise<void> {
@@ -20,7 +20,7 @@ export async function forgetAddresses(
     const dropped = await Promise.all(
       providers.map(async (keys) => {
         const names = [keys.meta, keys.runs, keys.replayRuns, keys.openRun, keys.replayRun];
-        return Number(await script.run(redis, names, [keys.run("").run]));
+        return Number(await script.run(of(keys.tag), names, [keys.run("").run]));
       }),
     );
     const values = dropped.reduce((sum, count) => sum + count, 0);
@@ -31,7 +31,9 @@ export async function forgetAddresses(
         "Backups of Redis made before may still hold them.",
     );
     // The append-only file holds every command until it is rewritten.
-    if ((await readInfo(redis))?.aof_enabled === "1") await redis.bgrewriteaof();
+    for (const { redis } of await servers()) {
+      if ((await readInfo(redis))?.aof_enabled === "1") await redis.bgrewriteaof();
+    }
   } catch (error) {
     logger.debug({ event: "addresses_kept", err: error }, "addresses of upstreams could not be looked for");
   }

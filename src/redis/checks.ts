@@ -4,6 +4,8 @@
  */
 import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
+import { SLOTS, type SlotRange } from "./cluster.ts";
+import type { RedisServers } from "./connect.ts";
 import { type RedisInfo, readInfo, readPersistence } from "./info.ts";
 
 export type ChecksMode = "on" | "warn" | "off";
@@ -18,7 +20,18 @@ export interface UnfitFinding {
 
 const MIN_VERSION = [6, 2] as const;
 
-export async function inspectRedis(redis: Redis): Promise<UnfitFinding[]> {
+/** Inspects every master of a cluster, and whether they serve all slots. */
+export async function inspectRedis({ servers, topology }: RedisServers): Promise<UnfitFinding[]> {
+  const found = await Promise.all(
+    (await servers()).map(async ({ name, redis }) => {
+      const findings = await inspectServer(redis, topology !== undefined);
+      return findings.map((one) => (topology ? { ...one, message: `${name}: ${one.message}` } : one));
+    }),
+  );
+  return [...(topology ? checkSlots(await topology.ranges()) : []), ...found.flat()];
+}
+
+async function inspectServer(redis: Redis, inCluster: boolean): Promise<UnfitFinding[]> {
   const info = await readInfo(redis);
   if (info === undefined) {
     const message =
@@ -27,7 +40,7 @@ export async function inspectRedis(redis: Redis): Promise<UnfitFinding[]> {
   }
   return [
     ...checkVersion(info),
-    ...checkRole(info),
+    ...checkRole(info, inCluster),
     ...checkEviction(info),
     ...checkPersistence(await readPersistence(redis, info)),
   ];
@@ -37,9 +50,9 @@ export async function inspectRedis(redis: Redis): Promise<UnfitFinding[]> {
  * Refuses (SYS_REDIS_UNFIT, all findings in one message) or warns, as the mode says (UEE_REDIS_CHECKS).
  * @returns the findings that did not lead to a refusal, for the log
  */
-export async function assertRedisFit(redis: Redis, mode: ChecksMode): Promise<UnfitFinding[]> {
+export async function assertRedisFit(servers: RedisServers, mode: ChecksMode): Promise<UnfitFinding[]> {
   if (mode === "off") return [];
-  const findings = await inspectRedis(redis);
+  const findings = await inspectRedis(servers);
   const refusals = findings.filter((finding) => finding.severity === "refuse");
   if (mode === "warn" || refusals.length === 0) return findings;
   throw new UeeError(
@@ -56,11 +69,25 @@ function checkVersion(info: RedisInfo): UnfitFinding[] {
   return [{ check: "version", severity: "refuse", message }];
 }
 
-function checkRole(info: RedisInfo): UnfitFinding[] {
+function checkSlots(ranges: readonly SlotRange[]): UnfitFinding[] {
   const findings: UnfitFinding[] = [];
-  if (info.cluster_enabled === "1") {
-    const message =
-      "it is a Redis Cluster, which UEE does not support yet (its keys are laid out for it, its connections are not); use one server or Sentinel";
+  const served = ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0);
+  if (served < SLOTS) {
+    const message = `${SLOTS - served} of its ${SLOTS} slots have no master; assign them (redis-cli --cluster fix)`;
+    findings.push({ check: "cluster", severity: "refuse", message });
+  }
+  const alone = ranges.filter(({ replicas }) => replicas === 0).map(({ master: m }) => `${m.host}:${m.port}`);
+  if (alone.length > 0) {
+    const message = `${[...new Set(alone)].join(", ")} has no replica; while it is away, everything waits`;
+    findings.push({ check: "cluster", severity: "warn", message });
+  }
+  return findings;
+}
+
+function checkRole(info: RedisInfo, inCluster: boolean): UnfitFinding[] {
+  const findings: UnfitFinding[] = [];
+  if (info.cluster_enabled === "1" && !inCluster) {
+    const message = "it is a node of a Redis Cluster; write REDIS_URL as redis+cluster://host:port,host:port";
     findings.push({ check: "cluster", severity: "refuse", message });
   }
   if (info.role !== undefined && info.role !== "master") {

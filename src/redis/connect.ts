@@ -7,8 +7,8 @@
 import { Redis, type RedisOptions } from "ioredis";
 import { UeeError } from "../core/errors.ts";
 import { redactRedisUrl } from "../core/secrets.ts";
+import { ClusterTopology, connectorOf, type SlotRange, slotOf } from "./cluster.ts";
 import { mapRedisError } from "./errors.ts";
-import { type RedisIdentity, watchIdentity } from "./identity.ts";
 import { parseRedisUrl } from "./url.ts";
 
 export interface ConnectOptions {
@@ -20,19 +20,34 @@ export interface ConnectOptions {
   /** Shown in CLIENT LIST, e.g. `uee:worker`. */
   name?: string;
   signal?: AbortSignal;
-  /** Called when the connection is lost for longer than a moment, and when it is back. */
+  /** Called when a connection is lost for longer than a moment, and when all are back. */
   onState?: (state: "lost" | "back", reason: string) => void;
 }
 
-export interface RedisConnections {
-  /** Shared fail-fast connection. */
+export interface RedisServer {
+  /** `host:port`; of a server that is no part of a cluster the address for display. */
+  name: string;
+  /** Fails fast. */
+  redis: Redis;
+  serves(key: string): boolean;
+}
+
+/** Every server: in a cluster the masters, else one. */
+export interface RedisServers {
+  servers(): Promise<RedisServer[]>;
+  /** Undefined outside a cluster. */
+  readonly topology: ClusterTopology | undefined;
+}
+
+export interface RedisConnections extends RedisServers {
+  /** Shared fail-fast connection to the one server; in a cluster to any master. */
   readonly commands: Redis;
-  /** Identity of the server behind `commands`. */
-  readonly identity: RedisIdentity;
+  /** The shared fail-fast connection for a key, or for its hash tag: in a cluster one for each slot, else `commands`. */
+  of(key: string): Redis;
+  /** Opens a separate connection for a key; closed by `close()`, or earlier with `disconnect()`. */
+  open(kind: "blocking", key: string): Redis;
   /** The URL for display, without secrets. */
   readonly display: string;
-  /** Opens a separate connection; closed by `close()`, or earlier with `disconnect()`. */
-  open(kind: "commands" | "blocking", name?: string): Redis;
   /** Ends all connections. */
   close(): Promise<void>;
 }
@@ -51,11 +66,17 @@ const BLIP_MS = 300;
 
 /** Connects, or throws within `timeoutMs`: SYS_REDIS_UNREACHABLE, SYS_REDIS_AUTH, SYS_REDIS_TROUBLE. */
 export async function connectRedis(options: ConnectOptions): Promise<RedisConnections> {
-  const target = parseRedisUrl(options.url, options.tlsCaFile);
+  const { seeds, ...target } = parseRedisUrl(options.url, options.tlsCaFile);
   const display = redactRedisUrl(options.url);
+  const topology = seeds && new ClusterTopology(seeds, target);
   const opened = new Set<Redis>();
-  const open = (kind: "commands" | "blocking", name = options.name): Redis => {
-    const redis = new Redis({ ...connectionOptions(target, kind), connectionName: name });
+  const watch = watchStates(options.onState);
+  const open = (kind: "commands" | "blocking", slot: number): Redis => {
+    const redis = new Redis({
+      ...connectionOptions(target, kind),
+      ...(topology ? { Connector: connectorOf(topology, slot) } : {}),
+      connectionName: options.name,
+    });
     // Without a listener ioredis prints every failed attempt; commands reject with the reason anyway.
     redis.on("error", () => {});
     redis.once("end", () => opened.delete(redis));
@@ -65,16 +86,45 @@ export async function connectRedis(options: ConnectOptions): Promise<RedisConnec
   const close = async () => {
     await Promise.all([...opened].map(closeOne));
   };
-  const commands = open("commands");
-  const identity = watchIdentity(commands);
+  const shared = new Map<number, Redis>();
+  const slot = (key: string): number => (topology ? slotOf(key) : 0);
+  const ofSlot = (wanted: number): Redis => {
+    let redis = shared.get(wanted);
+    if (!redis) {
+      redis = open("commands", wanted);
+      shared.set(wanted, redis);
+      watch(redis);
+    }
+    return redis;
+  };
+  const servers = async (): Promise<RedisServer[]> => {
+    if (!topology) return [{ name: display, redis: commands, serves: () => true }];
+    const all = await topology.ranges();
+    const nameOf = ({ master }: SlotRange): string => `${master.host}:${master.port}`;
+    return [...new Set(all.map(nameOf))].map((name) => {
+      const ranges = all.filter((range) => nameOf(range) === name);
+      const has = (one: number) => ranges.some(({ first, last }) => first <= one && one <= last);
+      // A connection that is open already rather than a new one.
+      const redis = ofSlot([...shared.keys()].find(has) ?? ranges[0]!.first);
+      return { name, redis, serves: (key) => has(slotOf(key)) };
+    });
+  };
+  const commands = ofSlot(0);
+  const until = performance.now() + (options.timeoutMs ?? 5_000);
   try {
     await firstContact(commands, display, options);
+    for (const { redis } of await servers()) {
+      await firstContact(redis, display, { ...options, timeoutMs: Math.max(1, until - performance.now()) });
+    }
   } catch (error) {
     await close();
     throw error;
   }
-  reportState(commands, options.onState);
-  return { commands, identity, display, open, close };
+  return {
+    ...{ commands, display, close, servers, topology },
+    of: (key) => ofSlot(slot(key)),
+    open: (kind, key) => open(kind, slot(key)),
+  };
 }
 
 function connectionOptions(target: RedisOptions, kind: "commands" | "blocking"): RedisOptions {
@@ -91,8 +141,8 @@ function connectionOptions(target: RedisOptions, kind: "commands" | "blocking"):
     disconnectTimeout: 250,
     retryStrategy: (times) => Math.min(25 * 2 ** times, 1_000) * (0.75 + Math.random() / 2),
     sentinelRetryStrategy: (times) => Math.min(25 * 2 ** times, 1_000),
-    // After a failover the old master is read-only: reconnect to find the new one.
-    reconnectOnError: (error) => error.message.startsWith("READONLY"),
+    // After a failover the old master is read-only, or tells who serves its slots: reconnect to find the new one.
+    reconnectOnError: (error) => /^(READONLY|MOVED|CLUSTERDOWN)\b/.test(error.message),
     maxLoadingRetryTime: 500,
   };
 }
@@ -142,28 +192,32 @@ function firstContact(redis: Redis, display: string, options: ConnectOptions): P
 const named = (error: UeeError, display: string): UeeError =>
   new UeeError(error.code, `${error.detail.replace(/\.$/, "")}: ${display}.`, { cause: error.cause });
 
-function reportState(redis: Redis, onState: ConnectOptions["onState"]): void {
-  if (!onState) return;
-  let lost = false;
-  let reason = "";
-  let timer: NodeJS.Timeout | undefined;
-  redis.on("error", (error: Error) => {
-    reason = mapRedisError(error).detail;
-  });
-  redis.on("reconnecting", () => {
-    timer ??= setTimeout(() => {
-      lost = true;
-      onState("lost", reason || "the connection was closed");
-    }, BLIP_MS).unref();
-  });
-  redis.on("ready", () => {
-    clearTimeout(timer);
-    timer = undefined;
-    if (lost) onState("back", reason);
-    lost = false;
-    reason = "";
-  });
-  redis.on("end", () => clearTimeout(timer));
+/** Reports when the first of the connections that it is given is lost, and when the last of them is back. */
+function watchStates(onState: ConnectOptions["onState"]): (redis: Redis) => void {
+  const lost = new Set<Redis>();
+  return (redis) => {
+    let reason = "";
+    let timer: NodeJS.Timeout | undefined;
+    let known = false;
+    const back = (): void => {
+      known = true;
+      clearTimeout(timer);
+      timer = undefined;
+      if (lost.delete(redis) && lost.size === 0) onState?.("back", reason);
+      reason = "";
+    };
+    redis.on("error", (error: Error) => {
+      reason = mapRedisError(error).detail;
+    });
+    redis.on("reconnecting", () => {
+      if (!known) return;
+      timer ??= setTimeout(() => {
+        if (lost.add(redis).size === 1) onState?.("lost", reason || "the connection was closed");
+      }, BLIP_MS).unref();
+    });
+    redis.on("ready", back);
+    redis.on("end", () => clearTimeout(timer));
+  };
 }
 
 async function closeOne(redis: Redis): Promise<void> {

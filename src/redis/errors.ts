@@ -19,7 +19,7 @@ export const redisErrors: ForeignTable = {
       // The server answers, and reports that it cannot execute the command now.
       when: {
         message:
-          /^(OOM|MISCONF|READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|TRYAGAIN|BUSY|NOSCRIPT)\b|^ERR max number of clients/,
+          /^(OOM|MISCONF|READONLY|LOADING|MASTERDOWN|NOREPLICAS|BUSY|NOSCRIPT|UNBLOCKED)\b|^ERR max number of clients/,
       },
       as: "SYS_REDIS_TROUBLE",
       says: "Redis says: {}.",
@@ -29,7 +29,17 @@ export const redisErrors: ForeignTable = {
       as: "SYS_REDIS_TROUBLE",
       says: "Redis says: {}.",
     },
-    { when: { message: /^(CROSSSLOT|MOVED|ASK)\b/ }, as: "SYS_REDIS_UNFIT", says: "Redis says: {}." },
+    {
+      // The slot of the key moves to another master or has none: the connection finds the new one.
+      when: { message: /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/ },
+      as: "SYS_REDIS_TROUBLE",
+      says: "The cluster says: {}.",
+    },
+    {
+      when: { message: /^CROSSSLOT\b|^ERR This instance has cluster support disabled/ },
+      as: "SYS_REDIS_UNFIT",
+      says: "Redis says: {}.",
+    },
     { when: { message: /^ERR unknown command/ }, as: "SYS_REDIS_UNFIT", says: "Redis says: {}." },
     { when: { message: /\bWRONGTYPE Operation/ }, as: "STOR_CORRUPT", says: "Redis says: {}." },
     {
@@ -70,8 +80,8 @@ export const redisErrors: ForeignTable = {
  * Converts an error of a Redis call to a UeeError:
  * - SYS_REDIS_UNREACHABLE: no connection, or it broke during the command (which may or may not have run)
  * - SYS_REDIS_AUTH: credentials or ACL
- * - SYS_REDIS_TROUBLE: out of memory, cannot persist, read-only, loading, busy
- * - SYS_REDIS_UNFIT: a cluster, or a server without a required command
+ * - SYS_REDIS_TROUBLE: out of memory, cannot persist, read-only, loading, busy, a slot of a cluster that moves
+ * - SYS_REDIS_UNFIT: a cluster behind an address of one server, or a server without a required command
  * - STOR_CORRUPT: a key of an unexpected type
  * Everything else as `toUeeError` converts it. Only for errors of Redis calls: it also reads socket codes.
  */

@@ -1,5 +1,6 @@
 import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
+import type { RedisServers } from "./connect.ts";
 import { mapRedisError } from "./errors.ts";
 
 export type RedisInfo = Readonly<Record<string, string>>;
@@ -36,15 +37,31 @@ export interface RedisFacts {
   trouble: string | null;
 }
 
-/** The server facts that `status` and `doctor` show. */
-export async function serverFacts(redis: Redis): Promise<RedisFacts> {
-  const info = (await readInfo(redis)) ?? {};
+/** The server facts that `status` and `doctor` show; of a cluster the sum of its masters, or what is worst of them. */
+export async function serverFacts({ servers, topology }: RedisServers): Promise<RedisFacts> {
+  const all = await Promise.all(
+    (await servers()).map(async ({ name, redis }) => {
+      const info = (await readInfo(redis)) ?? {};
+      const trouble = troubleIn(info);
+      return {
+        version: info.redis_version ?? "unknown",
+        usedMemory: Number(info.used_memory ?? 0),
+        maxMemory: Number(info.maxmemory ?? 0),
+        persistence: await readPersistence(redis, info),
+        trouble: trouble !== null && topology ? `${name}: ${trouble}` : trouble,
+      };
+    }),
+  );
+  const worst = ["none", "unknown", "rdb", "aof"] as const;
+  const troubles = all.flatMap(({ trouble }) => trouble ?? []);
   return {
-    version: info.redis_version ?? "unknown",
-    usedMemory: Number(info.used_memory ?? 0),
-    maxMemory: Number(info.maxmemory ?? 0),
-    persistence: await readPersistence(redis, info),
-    trouble: troubleIn(info),
+    version: [...new Set(all.map(({ version }) => version))].join(", "),
+    usedMemory: all.reduce((sum, { usedMemory }) => sum + usedMemory, 0),
+    maxMemory: all.some(({ maxMemory }) => maxMemory === 0)
+      ? 0
+      : all.reduce((sum, { maxMemory }) => sum + maxMemory, 0),
+    persistence: worst.find((one) => all.some(({ persistence }) => persistence === one))!,
+    trouble: troubles.length === 0 ? null : troubles.join("; "),
   };
 }
 

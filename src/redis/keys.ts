@@ -12,8 +12,6 @@ export interface Keys {
   readonly prefix: string;
   /** HASH: store-wide facts: `schema`. */
   readonly fleet: string;
-  /** STRING, written with an expiry to test whether Redis accepts writes. */
-  readonly probe: string;
   /** ZSET of live workers: member worker id, score = expiry in ms by Redis TIME. */
   readonly workers: string;
   /** HASH worker id → JSON facts (host, pid, started, …). */
@@ -197,12 +195,14 @@ export interface RunKeys {
   readonly stagedNames: string;
 }
 
+/** STRING in the slot of `key`, written with an expiry to test whether Redis accepts writes. */
+export const probeOf = (key: string): string => `${key.slice(0, key.indexOf("}") + 1)}:probe`;
+
 export function makeKeys(prefix: string): Keys {
   const fleetTag = `{${prefix}}`;
   return {
     prefix,
     fleet: `${fleetTag}:fleet`,
-    probe: `${fleetTag}:probe`,
     workers: `${fleetTag}:workers`,
     workerFacts: `${fleetTag}:worker-facts`,
     workerBeats: `${fleetTag}:worker-beats`,

@@ -4,6 +4,7 @@
  * last clean stop of Redis.
  */
 import type { Redis } from "ioredis";
+import { isInCluster } from "./cluster.ts";
 import { mapRedisError } from "./errors.ts";
 
 export interface Answer {
@@ -46,7 +47,9 @@ export function makeRestartGuard(redis: Redis, cleanStopKey: string): RestartGua
       const connection = connections;
       let reply = await run(believed || inFull(-1));
       if (mustTellAll(reply)) {
-        const stored = await redis.get(cleanStopKey).catch((error: unknown) => {
+        // The managed server is no cluster, and the key may lie in another slot of one.
+        const asked = isInCluster(redis) ? Promise.resolve(null) : redis.get(cleanStopKey);
+        const stored = await asked.catch((error: unknown) => {
           throw mapRedisError(error);
         });
         const cleanStop = Number(stored ?? 0);

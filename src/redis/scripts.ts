@@ -61,6 +61,11 @@ export function loadScript(url: URL, definitions: Definitions = {}): Script {
     if (count !== "n" && keys.length !== Number(count)) {
       throw new Error(`${name}.lua takes ${count} keys, ${keys.length} given`);
     }
+    // In a cluster a script sees the keys of one slot only.
+    const tag = keys[0]?.slice(0, keys[0].indexOf("}") + 1) ?? "";
+    if (!keys.every((key) => key.startsWith(tag))) {
+      throw new Error(`${name}.lua: its keys do not share the hash tag ${tag}`);
+    }
     const rest = [keys.length, ...keys, ...args] as (string | number | Buffer)[];
     try {
       return await redis[method]("EVALSHA", [sha, ...rest]);

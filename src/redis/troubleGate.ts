@@ -25,10 +25,8 @@ export interface TroubleGate {
 }
 
 export interface TroubleGateOptions {
-  /** Fails fast. */
-  redis: Redis;
-  /** STRING that probes write. */
-  probeKey: string;
+  /** Fail-fast connections, each with the STRING that is written to it: work needs all of them. */
+  probes: ReadonlyMap<Redis, string>;
   logger: Logger;
 }
 
@@ -49,7 +47,7 @@ const LONGEST_FIRST_PAUSE_MS = 30_000;
 const WORTH_SAYING_MS = 500;
 const PROBE_LIVES_MS = 1_000;
 
-export function makeTroubleGate({ redis, probeKey, logger }: TroubleGateOptions): TroubleGate {
+export function makeTroubleGate({ probes, logger }: TroubleGateOptions): TroubleGate {
   const listeners = new Set<(trouble: UeeError | undefined) => void>();
   let trouble: UeeError | undefined;
   let shutAt = 0;
@@ -94,7 +92,7 @@ export function makeTroubleGate({ redis, probeKey, logger }: TroubleGateOptions)
   const probe = async (pauseMs: number): Promise<void> => {
     say();
     try {
-      await redis.set(probeKey, "1", "PX", PROBE_LIVES_MS);
+      await Promise.all([...probes].map(([redis, key]) => redis.set(key, "1", "PX", PROBE_LIVES_MS)));
     } catch (error) {
       if (closed) return;
       const why = mapRedisError(error);

@@ -4,42 +4,54 @@
  *   unix:/path/to.sock[?db=0&user=U&password=P]
  *   redis+sentinel://[user:password@]host1[:26379],host2[:26379]/master[/db][?sentinelUser=U&sentinelPassword=P]
  *   rediss+sentinel:// the same with TLS to sentinels and server
+ *   redis+cluster://[user:password@]host1[:6379],host2[:6379]        rediss+cluster:// the same over TLS
  */
 import { readFileSync } from "node:fs";
 import type { RedisOptions } from "ioredis";
 import { UeeError } from "../core/errors.ts";
 import { redactRedisUrl } from "../core/secrets.ts";
 
-const schemes = ["redis:", "rediss:", "unix:", "redis+sentinel:", "rediss+sentinel:"] as const;
-type Scheme = (typeof schemes)[number];
-
-const knownParameters: Record<Scheme, readonly string[]> = {
+/** Each with the parameters that it knows. */
+const schemes = {
   "redis:": ["db"],
   "rediss:": ["db"],
   "unix:": ["db", "user", "password"],
   "redis+sentinel:": ["db", "sentinelUser", "sentinelPassword"],
   "rediss+sentinel:": ["db", "sentinelUser", "sentinelPassword"],
-};
+  "redis+cluster:": [],
+  "rediss+cluster:": [],
+} satisfies Record<string, readonly string[]>;
+type Scheme = keyof typeof schemes;
+
+export interface RedisNode {
+  host: string;
+  port: number;
+}
+
+/** Options of ioredis; `seeds` are nodes of a cluster, of which any one tells all others. */
+export type RedisTarget = RedisOptions & { seeds?: RedisNode[] };
 
 /**
  * Where to connect, as ioredis options.
  * @param tlsCaFile PEM file of a private CA that signed the server's certificate (REDIS_TLS_CA)
  * @throws UeeError SYS_CONFIG_INVALID that names the problem, without the password
  */
-export function parseRedisUrl(url: string, tlsCaFile?: string): RedisOptions {
+export function parseRedisUrl(url: string, tlsCaFile?: string): RedisTarget {
   const match = /^([a-z+]+:)(?:\/\/)?([^?#]*)(?:\?([^#]*))?(#.*)?$/i.exec(url.trim());
   const scheme = match?.[1]?.toLowerCase();
   if (!match || !isScheme(scheme)) {
-    throw invalid(url, `it must start with ${schemes.map((s) => (s === "unix:" ? s : `${s}//`)).join(", ")}`);
+    const starts = Object.keys(schemes).map((one) => (one === "unix:" ? one : `${one}//`));
+    throw invalid(url, `it must start with ${starts.join(", ")}`);
   }
   if (match[4] !== undefined || match[3]?.includes("@")) {
     // The URL breaks inside a password here: its parts are not shown.
     throw invalid(url, "write the special characters of a password as %xx: ? is %3F, # is %23, @ is %40");
   }
   const query = new URLSearchParams(match[3] ?? "");
+  const parameters: readonly string[] = schemes[scheme];
   for (const name of query.keys()) {
-    if (!knownParameters[scheme].includes(name)) {
-      throw invalid(url, `'${name}' is no parameter of it; known are ${knownParameters[scheme].join(", ")}`);
+    if (!parameters.includes(name)) {
+      throw invalid(url, `'${name}' is no parameter of it; known are ${parameters.join(", ") || "none"}`);
     }
   }
   const secure = scheme.startsWith("rediss");
@@ -48,8 +60,16 @@ export function parseRedisUrl(url: string, tlsCaFile?: string): RedisOptions {
   const { credentials, hosts, path } = splitAuthority(url, match[2]!);
   if (scheme.endsWith("+sentinel:")) return sentinelOptions(url, credentials, hosts, path, query, tls);
 
+  if (scheme.endsWith("+cluster:")) {
+    if (readDb(url, path[0], query) !== 0) throw invalid(url, "a cluster has only database 0");
+    return { seeds: hosts.map((host) => readHost(url, host, 6379)), ...credentials, ...(tls ? { tls } : {}) };
+  }
+
   if (hosts.length > 1) {
-    throw invalid(url, "it names several hosts; for Sentinel write redis+sentinel://host1,host2/master");
+    throw invalid(
+      url,
+      "it names several hosts; write redis+sentinel://host1,host2/master for Sentinel, redis+cluster://host1,host2 for a cluster",
+    );
   }
   const { host, port } = readHost(url, hosts[0] ?? "", 6379);
   return {
@@ -57,13 +77,15 @@ export function parseRedisUrl(url: string, tlsCaFile?: string): RedisOptions {
     port,
     ...credentials,
     db: readDb(url, path[0], query),
-    // The name in the certificate is checked against the name in the URL (an address sends no name).
-    ...(tls ? { tls: { ...tls, servername: /^[\d.]+$|:/.test(host) ? undefined : host } } : {}),
+    ...(tls ? { tls: { ...tls, servername: serverName(host) } } : {}),
   };
 }
 
+/** The name in the certificate is checked against the name of the host (an address sends no name). */
+export const serverName = (host: string): string | undefined => (/^[\d.]+$|:/.test(host) ? undefined : host);
+
 const isScheme = (text: string | undefined): text is Scheme =>
-  (schemes as readonly (string | undefined)[]).includes(text);
+  text !== undefined && Object.hasOwn(schemes, text);
 
 const invalid = (url: string, why: string): UeeError =>
   new UeeError("SYS_CONFIG_INVALID", `REDIS_URL '${redactRedisUrl(url)}' cannot be used: ${why}.`);
@@ -133,7 +155,7 @@ function sentinelOptions(
   };
 }
 
-function readHost(url: string, text: string, defaultPort: number): { host: string; port: number } {
+function readHost(url: string, text: string, defaultPort: number): RedisNode {
   const match = /^(?:\[([\da-f:.]+)\]|([^\s:[\]]+))(?::(\d{1,5}))?$/i.exec(text);
   const port = Number(match?.[3] ?? defaultPort);
   if (!match || port < 1 || port > 65535) throw invalid(url, `'${text}' is not host or host:port`);

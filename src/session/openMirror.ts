@@ -109,7 +109,7 @@ export async function openMirror(request: MirrorRequest): Promise<OpenMirror> {
     });
     connections = redis;
     const assertFit = async (): Promise<void> => {
-      for (const { message } of await assertRedisFit(redis.commands, config.redisChecks)) {
+      for (const { message } of await assertRedisFit(redis, config.redisChecks)) {
         logger.warn({ event: "redis_check" }, `Redis: ${message}`);
       }
     };

@@ -10,6 +10,7 @@ import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { QueueConsumer } from "../queues/consumer.ts";
 import type { TakenJob } from "../queues/takenJob.ts";
+import type { RedisConnections } from "../redis/connect.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
 import { abortable } from "../upstream/abortable.ts";
@@ -33,8 +34,7 @@ export interface ConsumedQueue {
 export interface ConsumersOptions {
   workerId: string;
   queues: readonly ConsumedQueue[];
-  /** A fresh connection that waits for ever. */
-  openBlocking(): Redis;
+  connections: Pick<RedisConnections, "of" | "open">;
   /** Shut while Redis is in trouble. */
   gate: TroubleGate;
   /** The batches at work of all workers of this process. */
@@ -91,13 +91,14 @@ export class Consumers {
   }
 
   #open({ name, prefix, concurrency, process }: ConsumedQueue): QueueConsumer {
-    const { workerId, openBlocking, waitScale, active, gate, logger } = this.#o;
-    const connection = openBlocking();
+    const { workerId, connections, waitScale, active, gate, logger } = this.#o;
+    const connection = connections.open("blocking", prefix);
     this.#connections.push(connection);
     return new QueueConsumer({
       queue: { name, prefix },
       workerId,
       connection,
+      commands: connections.of(prefix),
       concurrency,
       process: (job, lockLost) => this.#take(name, process, job, lockLost),
       backoffMs: (made) => backoffMs(made, waitScale),

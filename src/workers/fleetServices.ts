@@ -12,11 +12,13 @@ import { type GovernedPool, KernelMetricsReader } from "../permits/optimizer/ker
 import { LoadReporter } from "../permits/optimizer/loadReporter.ts";
 import { OptimizerService } from "../permits/optimizer/optimizerService.ts";
 import type { PermitPool } from "../permits/permitPool.ts";
+import type { RedisConnections } from "../redis/connect.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { Keys } from "../redis/keys.ts";
 
 export interface FleetServicesOptions {
   redis: Redis;
+  connections: RedisConnections;
   keys: Keys;
   macro: MacroMachineStore;
   pool: PermitPool;
@@ -55,11 +57,11 @@ export class FleetServices {
   }
 
   async start(workerId: string, reporter: LoadReporter): Promise<void> {
-    const { redis, keys, macro, pool, liveWorkers, providers, logger } = this.#o;
+    const { redis, connections, keys, macro, pool, liveWorkers, providers, logger } = this.#o;
     const governed = governedPool(pool, workerId);
     this.#services = [
       reporter,
-      new MacroPump({ redis, keys, macro, logger, actor: workerId, providers }),
+      new MacroPump({ redis: connections, keys, macro, logger, actor: workerId, providers }),
       new PermitAuditor({ redis, keys, pool, logger, actor: workerId }),
       new OptimizerService({
         redis,

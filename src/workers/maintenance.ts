@@ -3,7 +3,6 @@
  * certainly dead, and ends its own batches when a person paused or stopped their provider. Safe at any time, from any
  * number of pods.
  */
-import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
 import type { QueueConsumer } from "../queues/consumer.ts";
 import type { RunsQueue } from "../queues/runsQueue.ts";
@@ -27,7 +26,6 @@ const DEAD_HOLDERS_MS = 2_000;
 const HEED_MS = 1_000;
 
 export interface MaintenanceOptions {
-  redis: Redis;
   registry: WorkerRegistry;
   contexts: ProviderContext[];
   consumers: readonly QueueConsumer[];
@@ -106,13 +104,13 @@ export class Maintenance {
   }
 
   async #releaseDeadHolders(): Promise<void> {
-    const { redis, registry, consumers, logger } = this.#o;
+    const { registry, consumers, logger } = this.#o;
     let shortened = 0;
-    for (const consumer of consumers) shortened += await consumer.shortenLocks(redis);
+    for (const consumer of consumers) shortened += await consumer.shortenLocks();
     if (shortened > 0) {
       logger.warn({ event: "repair" }, "shortened locks that outlasted a step back of Redis' clock");
     }
-    for (const { name, released } of await releaseDeadHolders(redis, registry, consumers)) {
+    for (const { name, released } of await releaseDeadHolders(registry, consumers)) {
       logger.warn({ event: "repair", queue: name, released }, "took jobs back from a dead process");
     }
   }

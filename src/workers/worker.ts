@@ -14,6 +14,7 @@ import { LOCK_MS } from "../queues/locks.ts";
 import type { RunsQueue } from "../queues/runsQueue.ts";
 import type { SchedulePlan } from "../queues/schedulePlan.ts";
 import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
+import type { RedisConnections } from "../redis/connect.ts";
 import type { Keys } from "../redis/keys.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
 import type { ActiveBatches } from "./activeBatches.ts";
@@ -48,10 +49,9 @@ const BATCHES_SHARE = 0.8;
 
 export interface WorkerDependencies {
   keys: Keys;
-  /** Fail-fast connection for scripts. */
+  /** Fail-fast connection for the keys of the fleet. */
   redis: Redis;
-  /** A fresh connection that waits for ever. */
-  openBlocking(): Redis;
+  connections: RedisConnections;
   contexts: ProviderContext[];
   /** Shut while Redis is in trouble. */
   gate: TroubleGate;
@@ -124,10 +124,10 @@ export class BatchWorker {
 
   /** Takes batches from the moment it resolves. One that cannot start leaves nothing behind. */
   async start(): Promise<void> {
-    const { gate, contexts, fleet, redis } = this.#deps;
+    const { gate, contexts, fleet, connections } = this.#deps;
     try {
       await this.#heartbeat.start();
-      for (const queue of this.#queues) await boundEvents(redis, queue);
+      for (const queue of this.#queues) await boundEvents(connections.of(queue.prefix), queue);
       await this.#maintenance.reconcile();
       // Stopped before it took anything.
       if (this.#stopping !== undefined) return;

@@ -7,14 +7,14 @@ import type { Action, Plan, When } from "./plan.ts";
 import type { Fleet } from "./world/fleet.ts";
 import type { People } from "./world/people.ts";
 import type { ChaosSimulator } from "./world/simulator.ts";
-import type { Troubles } from "./world/troubles.ts";
+import type { Trouble } from "./world/troubles.ts";
 
 export interface World {
   history: HistoryWriter;
   fleet: Fleet;
   people: People;
   simulator: ChaosSimulator;
-  troubles: Troubles;
+  troubles: Trouble;
 }
 
 /** A worker that does not come by the place for so long is struck wherever it is. */
@@ -89,7 +89,7 @@ export class Conductor {
 
   async #perform(action: Action, note: (ok: boolean, detail: string) => void): Promise<void> {
     const { fleet, people, simulator, troubles, history } = this.#world;
-    const { lines } = troubles;
+    const lines = troubles.lines!;
     switch (action.do) {
       case "run":
         await people.openRun(action.provider, action.mode, action.via);
@@ -123,7 +123,7 @@ export class Conductor {
       case "disk-full":
         return await troubles.fillDisk(action.forMs);
       case "failover":
-        return await troubles.failOver();
+        return await troubles.failOver(action.of);
       case "clock-step":
         return await troubles.stepClock(action.offsetMs, action.forMs);
       case "line-swallow":

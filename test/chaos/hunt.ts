@@ -8,18 +8,20 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { OpenedRun, RunProgress } from "../../src/engine/api.ts";
 import type { EngineSettings } from "../../src/engine.ts";
+import { makeKeys } from "../../src/redis/keys.ts";
 import { type Upstream, upstreamNames } from "../../src/simulator/types.ts";
 import { Conductor, noteTruth, type World } from "./conductor.ts";
 import { HistoryWriter, type RunEnd } from "./history.ts";
 import type { Plan } from "./plan.ts";
 import { ownScripts } from "./tap/effects.ts";
-import { makeTap, type Tap } from "./tap/tap.ts";
+import { makeTap, type Tap, type TapOptions } from "./tap/tap.ts";
+import { ClusterTroubles } from "./world/clusterTroubles.ts";
 import { readFinal } from "./world/final.ts";
 import { Fleet } from "./world/fleet.ts";
 import { logEvents, searchFiles } from "./world/logs.ts";
 import { People } from "./world/people.ts";
 import { startChaosSimulator } from "./world/simulator.ts";
-import { Troubles } from "./world/troubles.ts";
+import { type Trouble, Troubles } from "./world/troubles.ts";
 
 export const PREFIX = "chaos";
 /** How long a healed fleet may take to end what is open; throttles and leases are waited out in it. */
@@ -68,7 +70,8 @@ export async function hunt(plan: Plan, options: HuntOptions): Promise<Hunt> {
   const secrets = [password, apiKey];
   history.now({ k: "begin", plan, secrets, commit: null });
   const met: string[] = [];
-  const tap: Tap = makeTap({
+  const taps: Tap[] = [];
+  const tapOptions: TapOptions = {
     prefix: PREFIX,
     scripts: ownScripts(new URL("../../src/", import.meta.url)),
     onEffect: (at, e) => {
@@ -79,28 +82,35 @@ export async function hunt(plan: Plan, options: HuntOptions): Promise<Hunt> {
     secrets,
     onSecret: (command) =>
       met.push(`a command to Redis: ${command.replaceAll(/CHAOS-\S+/g, "<the secret>")}`),
-  });
+  };
+  const newTap = (): Tap => {
+    taps.push(makeTap(tapOptions));
+    return taps.at(-1)!;
+  };
   const logFd = (name: string): number => openSync(join(logs, `${name}.log`), "a");
   let undo: (() => Promise<unknown> | unknown)[] = [];
   let conductor: Conductor | undefined;
-  let troubles: Troubles | undefined;
+  let troubles: Trouble | undefined;
   try {
     const simulator = await startChaosSimulator(plan, logFd("simulator"));
     undo.push(() => simulator.stop());
-    const own = await Troubles.start({
-      ...{ prefix: PREFIX, password, mode: plan.mode, history, tap, lines: plan.workers + 1 },
-      random: () => conductor!.random(),
-    });
+    const random = () => conductor!.random();
+    const own =
+      plan.mode === "cluster"
+        ? await ClusterTroubles.start({ prefix: PREFIX, password, history, newTap, random })
+        : await Troubles.start({
+            ...{ prefix: PREFIX, password, mode: plan.mode, history, tap: newTap(), lines: plan.workers + 1 },
+            random,
+          });
     troubles = own;
     undo.push(() => own.stop());
-    const url = (line: number): string => `redis://:${password}@127.0.0.1:${own.lines.port(line)}`;
     const settings = settingsOf(plan, simulator.urls, apiKey);
     const fleet = new Fleet({
-      ...{ count: plan.workers, history, settings, urlOf: url },
+      ...{ count: plan.workers, history, settings, urlOf: (slot) => own.urlOf(slot) },
       logFile: (slot) => join(logs, `worker-${slot}.log`),
     });
     undo.push(() => fleet.abandon());
-    const people = await People.open(url(plan.workers), settings, history);
+    const people = await People.open(own.urlOf(plan.workers), settings, history);
     undo.push(() => people.close());
     const world: World = { history, fleet, people, simulator, troubles: own };
     for (const name of upstreamNames) await noteTruth(world, name);
@@ -119,11 +129,11 @@ export async function hunt(plan: Plan, options: HuntOptions): Promise<Hunt> {
       for (const event of logEvents(join(logs, file))) history.add(event);
     }
     await people.close();
-    await own.redis.admin.call("BGSAVE").catch(() => undefined);
-    const { searched, found } = searchFiles({ logs, redis: own.redis.dataDir }, secrets);
+    await own.save();
+    const { searched, found } = searchFiles({ logs, ...own.dataDirs() }, secrets);
     history.now({
       k: "secrets",
-      searched: { ...searched, commands: tap.bytes },
+      searched: { ...searched, commands: taps.reduce((sum, { bytes }) => sum + bytes, 0) },
       found: [...found, ...met],
     });
     history.now({ k: "end" });
@@ -139,7 +149,7 @@ async function healAndFinish(world: World, plan: Plan, { say }: HuntOptions): Pr
   const { history, fleet, simulator, troubles } = world;
   await simulator.setFaults([]);
   history.now({ k: "faults", faults: [] });
-  for (let line = 0; line <= plan.workers; line++) troubles.lines.set(line, { kind: "well" });
+  for (let line = 0; line <= plan.workers; line++) troubles.lines?.set(line, { kind: "well" });
   if (!(await fleet.heal(60_000))) {
     history.now({
       k: "run-end",
@@ -232,11 +242,11 @@ async function lastRuns(world: World, when: "increment" | "full"): Promise<void>
   );
   await untilIdle(world);
   await requestLog(world);
-  const { redis } = world.troubles;
+  const { troubles } = world;
   for (const provider of upstreamNames) {
     const f = await readFinal(
       {
-        redis: redis.admin,
+        redis: troubles.adminOf(makeKeys(PREFIX).provider(provider).tag),
         prefix: PREFIX,
         engine: people.engine,
         simulator: world.simulator,

@@ -3,14 +3,15 @@ import { rmSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { readHistory } from "./history.ts";
 import { hunt } from "./hunt.ts";
-import { type Mode, makePlan, planLines, replayCommand } from "./plan.ts";
+import { makePlan, modes, planLines, replayCommand } from "./plan.ts";
 import { type Figures, figuresLine, figuresOf } from "./verify/figures.ts";
 import { verdictLines, verify } from "./verify/verifier.ts";
 
 const usage = `Usage: npm run chaos -- [flags]
   --seed S         what happens and when (1); a range such as 1-25 hunts them one after the other
   --minutes M      how long the fleet is disturbed (1); healing and the last runs come on top
-  --mode MODE      single (a Redis that keeps its word), or failover (a replica takes over)
+  --mode MODE      single (a Redis that keeps its word), failover (a replica takes over), or cluster (three masters, whose
+                   replicas take over)
   --workers N      worker processes (3)
   --plan           prints the plan and does nothing
   --keep           keeps the history of a hunt without a breach too
@@ -78,8 +79,7 @@ async function main(): Promise<boolean> {
   const workers = Number(flags.workers);
   if (!(minutes > 0)) wrong("--minutes is a number above 0.");
   if (!(workers >= 1)) wrong("--workers is a number from 1 on.");
-  if (flags.mode !== "single" && flags.mode !== "failover") wrong("--mode is single or failover.");
-  const mode = flags.mode as Mode;
+  const mode = modes.find((one) => one === flags.mode) ?? wrong(`--mode is one of ${modes.join(", ")}.`);
   const failed: number[] = [];
   const results: { seed: number; breaches: number; figures: Figures }[] = [];
   const seeds = seedsOf(flags.seed);

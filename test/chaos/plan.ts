@@ -4,8 +4,12 @@ import { type Upstream, upstreamNames } from "../../src/simulator/types.ts";
 import type { StepName } from "../../src/workers/context.ts";
 import { drawFaults } from "./upstreamFaults.ts";
 
-/** `failover`: a replica takes over; what is acknowledged in the last moments may be lost then, and is treated as lost. */
-export type Mode = "single" | "failover";
+/**
+ * `failover`: a replica takes over; what is acknowledged in the last moments may be lost then, and is treated as lost.
+ * `cluster`: three masters of a cluster, of which one after the other is killed and its replica takes over.
+ */
+export const modes = ["single", "failover", "cluster"] as const;
+export type Mode = (typeof modes)[number];
 
 /** When a signal strikes a worker: at once, or when it next reaches a place in a batch. */
 export type When = "now" | { step: StepName; phase: "before" | "after" };
@@ -22,7 +26,8 @@ export type Action =
   | { do: "script-flush" }
   | { do: "out-of-memory"; forMs: number }
   | { do: "disk-full"; forMs: number }
-  | { do: "failover" }
+  /** `of`: in a cluster the master that serves this hash tag, as what follows the prefix (`:cve`). */
+  | { do: "failover"; of?: string }
   /** Redis' clock is so far behind (or ahead) for a while, then right again: it steps both ways. */
   | { do: "clock-step"; offsetMs: number; forMs: number }
   | { do: "line-swallow"; slot: number; direction: "up" | "down" | "both"; forMs: number }
@@ -149,36 +154,46 @@ export function makePlan(options: { seed: number; minutes: number; mode?: Mode; 
   );
   // A Redis that restarts makes the fleet wait a lease: more often than this nothing would be left to disturb.
   let restartAfter = 8_000 + temper.int(0, 15_000);
+  // One of three masters: the others go on.
+  if (mode === "cluster") restartAfter = 3_000 + (restartAfter % 5_000);
+  const tags = ["", ":permits", ...upstreamNames.flatMap((name) => [`:${name}`, `:up:${name}`])];
   track(3, 5_000, [3_500, 7_500], (random, at) => {
     const restarts: (readonly [number, () => Action])[] =
-      mode === "failover"
-        ? [[12, () => ({ do: "failover" })]]
-        : [
-            [5, () => ({ do: "redis-kill", downMs: random.int(200, 4_000) })],
-            [
-              4,
-              () => ({
-                do: "redis-power-cut",
-                downMs: random.int(200, 2_000),
-                lostMs: random.int(100, 1_000),
-              }),
-            ],
-          ];
+      mode === "cluster"
+        ? [[40, () => ({ do: "failover", of: random.pick(tags) })]]
+        : mode === "failover"
+          ? [[12, () => ({ do: "failover" })]]
+          : [
+              [5, () => ({ do: "redis-kill", downMs: random.int(200, 4_000) })],
+              [
+                4,
+                () => ({
+                  do: "redis-power-cut",
+                  downMs: random.int(200, 2_000),
+                  lostMs: random.int(100, 1_000),
+                }),
+              ],
+            ];
     const action = weighted<() => Action>(random, [
       ...(at >= restartAfter ? restarts : []),
-      [3, () => ({ do: "redis-freeze", forMs: random.int(500, 4_000) })],
+      // A master of a cluster that is frozen for longer is replaced.
+      [3, () => ({ do: "redis-freeze", forMs: random.int(500, mode === "cluster" ? 2_000 : 4_000) })],
       [2, () => ({ do: "client-kill", share: random.pick([0.3, 1]) })],
       [2, () => ({ do: "script-flush" })],
       [3, () => ({ do: "out-of-memory", forMs: random.int(500, 4_000) })],
-      ...(mode === "failover"
+      ...(mode !== "single"
         ? []
         : [[3, () => ({ do: "disk-full", forMs: random.int(1_500, 4_000) }) as Action] as const]),
     ])();
-    if (["redis-kill", "redis-power-cut", "failover"].includes(action.do)) restartAfter = at + 30_000;
+    if (["redis-kill", "redis-power-cut", "failover"].includes(action.do)) {
+      restartAfter = at + (mode === "cluster" ? 10_000 : 30_000);
+    }
     return action;
   });
-  track(4, 4_000, [5_000, 9_000], (random) =>
-    weighted<() => Action>(random, [
+  track(4, 4_000, [5_000, 9_000], (random) => {
+    // The nodes of a cluster tell their own addresses: there is no line in between.
+    if (mode === "cluster") return undefined;
+    return weighted<() => Action>(random, [
       [
         3,
         () => ({
@@ -202,8 +217,8 @@ export function makePlan(options: { seed: number; minutes: number; mode?: Mode; 
       ],
       [1, () => ({ do: "line-refuse", slot: slot(random), forMs: random.int(500, 3_000) })],
       [2, () => ({ do: "line-cut", slot: slot(random) })],
-    ])(),
-  );
+    ])();
+  });
   track(5, 3_000, [3_000, 6_000], (random) => ({
     do: "faults",
     faults: drawFaults(random, waitScale),
@@ -239,7 +254,7 @@ export function makePlan(options: { seed: number; minutes: number; mode?: Mode; 
   );
   // Last, so that the tempers of the other tracks stay what they were.
   track(8, 7_000, [8_000, 16_000], (random) =>
-    mode === "failover"
+    mode !== "single"
       ? undefined
       : {
           do: "clock-step",

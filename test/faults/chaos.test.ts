@@ -14,6 +14,7 @@ const hunts = [
   { seed: 3, minutes: 0.3, mode: "single" },
   { seed: 8, minutes: 0.3, mode: "single" },
   { seed: 3, minutes: 0.3, mode: "failover" },
+  { seed: 3, minutes: 0.3, mode: "cluster" },
 ];
 
 test.each(hunts)(

@@ -126,7 +126,7 @@ test("a batch that has stalled a thousand times is as healthy as any", async () 
   const { runId } = await uee.engine.openRun({ provider: "idle", mode: "full" });
   // A worker takes the batch and never answers again.
   const dead = new Worker(queue().name, null, {
-    connection: uee.redis.open("blocking"),
+    connection: uee.redis.open("blocking", "{uee}"),
     prefix: queue().prefix,
     autorun: false,
     lockDuration: 500,

@@ -133,7 +133,7 @@ describe("the age of a queue's last fetch", () => {
           free = resolve;
         }),
       {
-        connection: uee.redis.open("blocking"),
+        connection: uee.redis.open("blocking", "{uee}"),
         prefix: `{${prefix}}`,
         drainDelay: 0.1,
         concurrency: 1,

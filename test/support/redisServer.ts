@@ -27,6 +27,13 @@ export interface RedisServerOptions {
   dir?: string;
 }
 
+/** What takes connections, over the client of one server. */
+export const oneServer = (redis: Redis) => ({
+  of: () => redis,
+  servers: async () => [{ name: "redis", redis, serves: () => true }],
+  topology: undefined,
+});
+
 export interface TestRedis {
   /** `redis://127.0.0.1:<port>` */
   readonly url: string;
@@ -208,7 +215,7 @@ async function answersPing(port: number, child: ChildProcess, password?: string)
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

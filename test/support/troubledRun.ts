@@ -63,14 +63,14 @@ export async function startTroubledRun(options: TroubledRunOptions): Promise<Tro
 
   async function verify(run: RunProgress): Promise<void> {
     expect(run).toMatchObject({ state: "complete", deadLettered: 0, error: null });
-    const store = await exported(uee.engine, "cve");
+    const stored = await exported(uee.engine, "cve");
     const wrong: string[] = [];
     for (const { id, data } of simulator.content("cve")) {
-      if (!store.has(id)) wrong.push(`${id} is missing`);
-      else if (canonicalJson(store.get(id)) !== canonicalJson(data)) wrong.push(`${id} differs`);
-      store.delete(id);
+      if (!stored.has(id)) wrong.push(`${id} is missing`);
+      else if (canonicalJson(stored.get(id)) !== canonicalJson(data)) wrong.push(`${id} differs`);
+      stored.delete(id);
     }
-    expect(wrong.concat([...store.keys()].map((id) => `${id} is not upstream`))).toEqual([]);
+    expect(wrong.concat([...stored.keys()].map((id) => `${id} is not upstream`))).toEqual([]);
     expect(run.fetched).toBe([...simulator.content("cve")].length);
     // Every job that is kept completed with the one attempt that completing counts; one whose completing got lost on the
     // way waits for the stalled check, and completes then.
@@ -78,11 +78,13 @@ export async function startTroubledRun(options: TroubledRunOptions): Promise<Tro
       const { active, waiting, delayed } = (await uee.engine.status()).providers[0]!.jobs;
       return active + waiting + delayed === 0;
     });
-    const statuses = await uee.redis.commands.hgetall(`{${settings.prefix}:cve}:run:${runId}:status`);
+    const tag = `{${settings.prefix}:cve}`;
+    const store = uee.redis.of(tag);
+    const statuses = await store.hgetall(`${tag}:run:${runId}:status`);
     for (const [batch, status] of Object.entries(statuses)) {
       const generation = Number(status.slice(1));
-      const key = `{${settings.prefix}:cve}:cve:${jobId({ runId, batch, generation })}`;
-      expect({ batch, made: await uee.redis.commands.hget(key, "atm") }).toEqual({ batch, made: "1" });
+      const key = `${tag}:cve:${jobId({ runId, batch, generation })}`;
+      expect({ batch, made: await store.hget(key, "atm") }).toEqual({ batch, made: "1" });
     }
     expect(said("batch_retry").concat(said("batch_dead"), said("batch_fatal"))).toEqual([]);
   }

@@ -102,6 +102,7 @@ export function predictFit(
   load: readonly ExpectedLoad[],
   present: ReadonlyMap<string, number>,
   memory: MemoryFacts,
+  holds = "a complete mirror",
 ): Finding {
   const missing = load.reduce(
     (bytes, one) => bytes + Math.max(0, one.records - (present.get(one.provider) ?? 0)) * one.bytesPerRecord,
@@ -109,7 +110,7 @@ export function predictFit(
   );
   const need = Math.round(memory.usedMemory + missing * headroom);
   const records = load.reduce((sum, one) => sum + one.records, 0);
-  const what = `a complete mirror (${formatCount(records)} records) needs about ${formatBytes(need)}`;
+  const what = `${holds} (${formatCount(records)} records) needs about ${formatBytes(need)}`;
   const limits = [
     ...(memory.maxMemory > 0 ? [{ name: "maxmemory", bytes: memory.maxMemory }] : []),
     ...(memory.systemMemory > 0 ? [{ name: "the machine's memory", bytes: memory.systemMemory }] : []),

@@ -34,33 +34,53 @@ export async function* examine(session: Session, env: NodeJS.ProcessEnv): AsyncG
 }
 
 async function* examineRedis(session: Session): AsyncGenerator<Finding> {
-  const info = (await readInfo(session.redis)) ?? {};
-  const used = Number(info.used_memory ?? 0);
-  yield ok(
-    "redis",
-    `${session.redisDisplay}: Redis ${info.redis_version ?? "of unknown version"}, ${formatBytes(used)} used`,
+  const { redis } = session;
+  const keys = makeKeys(session.config.prefix);
+  const servers = await Promise.all(
+    (await redis.servers()).map(async (server) => ({
+      ...server,
+      info: (await readInfo(server.redis)) ?? {},
+    })),
   );
+  for (const { name, info } of servers) {
+    const used = formatBytes(Number(info.used_memory ?? 0));
+    yield ok("redis", `${name}: Redis ${info.redis_version ?? "of unknown version"}, ${used} used`);
+  }
   for (const { check, message } of await inspectRedis(session.redis)) {
     yield check === "rights"
       ? note(`redis ${check}`, message)
       : problem(`redis ${check}`, message, "Or set UEE_REDIS_CHECKS=off to skip this check.");
   }
   const { providers: states } = await session.engine.status();
-  // The expected sizes, for the providers that state one.
-  const load = providers.flatMap(({ name, expected }) => (expected ? [{ provider: name, ...expected }] : []));
-  yield predictFit(load, new Map(states.map((one) => [one.provider, one.records])), {
-    usedMemory: used,
-    maxMemory: Number(info.maxmemory ?? 0),
-    systemMemory: Number(info.total_system_memory ?? 0),
-    ...(isHere(session) ? { freeMemory: freemem() } : {}),
-  });
+  const present = new Map(states.map((one) => [one.provider, one.records]));
+  for (const { name, info, serves } of servers) {
+    // The expected sizes, for the providers that state one.
+    const loads = providers.flatMap(({ name: provider, expected }) =>
+      expected && serves(keys.provider(provider).tag) ? [{ provider, ...expected }] : [],
+    );
+    const memory = {
+      usedMemory: Number(info.used_memory ?? 0),
+      maxMemory: Number(info.maxmemory ?? 0),
+      systemMemory: Number(info.total_system_memory ?? 0),
+      ...(isHere(session) ? { freeMemory: freemem() } : {}),
+    };
+    const all = loads.map(({ provider }) => provider).join(", ") || "no provider";
+    yield predictFit(loads, present, memory, redis.topology && `${name}: ${all}`);
+  }
 }
 
-async function examineClock({ redis }: Session): Promise<Finding> {
-  const asked = Date.now();
-  const redisNow = await redisMicros(redis);
-  // The midpoint between question and answer.
-  return checkClock((asked + Date.now()) / 2, redisNow / 1_000);
+/** Several servers are as far off as the one whose clock differs most. */
+async function examineClock({ redis: { servers } }: Session): Promise<Finding> {
+  const clocks: { here: number; there: number }[] = [];
+  for (const { redis } of await servers()) {
+    const asked = Date.now();
+    const there = (await redisMicros(redis)) / 1_000;
+    // The midpoint between question and answer.
+    clocks.push({ here: (asked + Date.now()) / 2, there });
+  }
+  const skew = (one: (typeof clocks)[number]): number => Math.abs(one.here - one.there);
+  const { here, there } = clocks.sort((a, b) => skew(b) - skew(a))[0]!;
+  return checkClock(here, there);
 }
 
 /** Redis on this machine shares its memory with all other processes here. */
@@ -79,8 +99,9 @@ async function examineUpstream(
   const own = settings.providers[name] ?? {};
   const url = own.url ?? provider.upstream.defaultUrl;
   const keys = makeKeys(settings.prefix);
+  const redis = session.redis.of(keys.upstream(name).state);
   const store = new BreakerStore({
-    ...{ upstream: name, redis: session.redis, keys: keys.upstream(name) },
+    ...{ upstream: name, redis, keys: keys.upstream(name) },
     actor: "doctor",
   });
   const upstream = makeUpstream({
@@ -91,7 +112,7 @@ async function examineUpstream(
       apiKeyFingerprint: fingerprint(own.apiKey),
       baseUrl: url,
     },
-    redis: session.redis,
+    redis,
     keys,
     logger: session.logger,
     timeouts: settings.timeouts,

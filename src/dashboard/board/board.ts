@@ -106,10 +106,10 @@ export async function installBoard(app: App, { backend, secrets }: BoardOptions)
 
 function openQueues({ engine, redis, keys }: Backend) {
   const ofProviders = engine.providers.map((name) => {
-    const queue = openQueue(keys.provider(name).queue, redis);
+    const queue = openQueue(keys.provider(name).queue, redis.of(keys.provider(name).tag));
     return { adapter: readOnly(queue, name, `Batches of ${name}`), close: () => queue.close() };
   });
-  const runs = openQueue(keys.runsQueue, redis);
+  const runs = openQueue(keys.runsQueue, redis.of(keys.runsQueue.prefix));
   const ofRuns = {
     adapter: readOnly(runs, "runs", "Runs that scripts and schedules ask for"),
     close: () => runs.close(),

@@ -24,6 +24,7 @@ export class EndedSessions {
   async end(session: LoginSession): Promise<void> {
     const { redis, keys } = this.#backend();
     await redis
+      .of(keys.endedSessions)
       .multi()
       .zremrangebyscore(keys.endedSessions, "-inf", Date.now())
       .zadd(keys.endedSessions, session.expiresAt, session.id)
@@ -44,7 +45,9 @@ export class EndedSessions {
   async #read(): Promise<void> {
     try {
       const { redis, keys } = this.#backend();
-      this.#ended = new Set(await redis.zrangebyscore(keys.endedSessions, Date.now(), "+inf"));
+      this.#ended = new Set(
+        await redis.of(keys.endedSessions).zrangebyscore(keys.endedSessions, Date.now(), "+inf"),
+      );
     } catch {
       // Unreachable: the last copy applies.
     }

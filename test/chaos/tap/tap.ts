@@ -6,6 +6,8 @@ import { EffectReader } from "./effects.ts";
 export interface Tap {
   /** Resolves when the server has confirmed that it tells everything from here on. */
   attach(target: { port: number; password: string }): Promise<void>;
+  /** Resolves when a command with this text has been read. */
+  heard(text: string): Promise<void>;
   /** All that the server said until now has been read, once this resolves. */
   detach(): Promise<void>;
   /** Resolves when the server has gone, everything that it said until then read. */
@@ -29,9 +31,15 @@ export function makeTap(options: TapOptions): Tap {
   let socket: Socket | undefined;
   let lines = 0;
   let bytes = 0;
+  const awaited = new Map<string, () => void>();
 
   const listen = (reader: EffectReader, text: string): void => {
     lines++;
+    for (const [word, resolve] of awaited) {
+      if (!text.includes(word)) continue;
+      awaited.delete(word);
+      resolve();
+    }
     for (const secret of options.secrets) {
       if (text.includes(secret)) options.onSecret(text.slice(0, 200));
     }
@@ -41,6 +49,7 @@ export function makeTap(options: TapOptions): Tap {
   };
 
   return {
+    heard: (text) => new Promise((resolve) => awaited.set(text, resolve)),
     detached: () =>
       new Promise((resolve) => {
         if (!socket) return resolve();

@@ -154,14 +154,12 @@ export class ChaosRedis {
     process.kill(this.pid, "SIGCONT");
   }
 
-  /** Less than it holds already. */
-  async starve(): Promise<void> {
-    const used = Number(/^used_memory:(\d+)/m.exec(await this.admin.info("memory"))?.[1]);
-    await this.admin.config("SET", "maxmemory", String(Math.max(1_000_000, Math.floor(used * 0.9))));
+  starve(): Promise<void> {
+    return starve(this.admin);
   }
 
-  async feed(): Promise<void> {
-    await this.admin.config("SET", "maxmemory", "0");
+  feed(): Promise<void> {
+    return feed(this.admin);
   }
 
   /** Returns how. */
@@ -193,18 +191,8 @@ export class ChaosRedis {
     else await this.admin.config("SET", "min-replicas-to-write", "0");
   }
 
-  /** Closes connections of the fleet, about this share of them. Returns how many. */
-  async killClients(share: number, random: () => number): Promise<number> {
-    const list = String(await this.admin.client("LIST"));
-    let killed = 0;
-    for (const line of list.split("\n")) {
-      const id = /^id=(\d+)/.exec(line)?.[1];
-      const name = / name=(\S*)/.exec(line)?.[1] ?? "";
-      if (id === undefined || name === "chaos:admin" || name === "chaos:tap" || random() >= share) continue;
-      if (/ flags=[^ ]*[OSM]/.test(line)) continue;
-      killed += Number(await this.admin.call("CLIENT", "KILL", "ID", id));
-    }
-    return killed;
+  killClients(share: number, random: () => number): Promise<number> {
+    return killClients(this.admin, share, random);
   }
 
   /** Follows another server, as a replica; through a line that is late. */
@@ -230,4 +218,28 @@ export class ChaosRedis {
     await this.#server.stop();
     this.disk.remove();
   }
+}
+
+/** Less than it holds already. */
+export async function starve(admin: Redis): Promise<void> {
+  const used = Number(/^used_memory:(\d+)/m.exec(await admin.info("memory"))?.[1]);
+  await admin.config("SET", "maxmemory", String(Math.max(1_000_000, Math.floor(used * 0.9))));
+}
+
+export async function feed(admin: Redis): Promise<void> {
+  await admin.config("SET", "maxmemory", "0");
+}
+
+/** Closes connections of the fleet, about this share of them. Returns how many. */
+export async function killClients(admin: Redis, share: number, random: () => number): Promise<number> {
+  const list = String(await admin.client("LIST"));
+  let killed = 0;
+  for (const line of list.split("\n")) {
+    const id = /^id=(\d+)/.exec(line)?.[1];
+    const name = / name=(\S*)/.exec(line)?.[1] ?? "";
+    if (id === undefined || name === "chaos:admin" || name === "chaos:tap" || random() >= share) continue;
+    if (/ flags=[^ ]*[OSM]/.test(line)) continue;
+    killed += Number(await admin.call("CLIENT", "KILL", "ID", id));
+  }
+  return killed;
 }

@@ -16,22 +16,27 @@ export async function indexOf(redis: Redis, keys: ProviderKeys): Promise<Version
   );
 }
 
-export async function takeSnapshot(redis: Redis, prefix: string): Promise<Snapshot> {
+/** @param of the client of the server that has the key */
+export async function takeSnapshot(of: (key: string) => Redis, prefix: string): Promise<Snapshot> {
   const keys = makeKeys(prefix);
   const snapshot: Snapshot = { providers: {}, machines: {}, leases: {}, breakers: {} };
-  for (const name of upstreamNames) snapshot.providers[name] = await providerSnapshot(redis, prefix, name);
+  for (const name of upstreamNames) {
+    const store = of(keys.provider(name).tag);
+    snapshot.providers[name] = await providerSnapshot(store, prefix, name);
+  }
   for (const [machine, key] of [
     ["macro", keys.macroMachine],
     ...upstreamNames.map((name) => [name, keys.provider(name).machine]),
   ] as [string, string][]) {
-    const [state, version] = await redis.hmget(key, "state", "version");
+    const [state, version] = await of(key).hmget(key, "state", "version");
     if (state) snapshot.machines[machine] = { state, version: Number(version ?? 0) };
   }
   for (const name of upstreamNames) {
-    const [state, version] = await redis.hmget(keys.upstream(name).breaker, "state", "version");
+    const { breaker } = keys.upstream(name);
+    const [state, version] = await of(breaker).hmget(breaker, "state", "version");
     if (state) snapshot.breakers[name] = { state, version: Number(version ?? 0) };
   }
-  for (const [lease, facts] of Object.entries(await redis.hgetall(keys.permits.leases))) {
+  for (const [lease, facts] of Object.entries(await of(keys.permits.leases).hgetall(keys.permits.leases))) {
     snapshot.leases[lease] = leaseOf(facts);
   }
   return snapshot;

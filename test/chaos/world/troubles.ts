@@ -1,5 +1,6 @@
 /** Everything that may befall the Redis of a hunt, one at a time, each with what the verifier must know of it. */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Redis } from "ioredis";
 import { startTcpProxy, type TcpProxy } from "../../support/tcpProxy.ts";
 import type { HistoryWriter } from "../history.ts";
 import type { Mode } from "../plan.ts";
@@ -20,10 +21,34 @@ export interface TroublesOptions {
   random: () => number;
 }
 
+/** A Redis, or a cluster of them, and what may befall it. */
+export interface Trouble
+  extends Pick<
+    Troubles,
+    | "urlOf"
+    | "adminOf"
+    | "dataDirs"
+    | "save"
+    | "kill"
+    | "freeze"
+    | "starve"
+    | "fillDisk"
+    | "machineTime"
+    | "stepClock"
+    | "flushScripts"
+    | "killClients"
+    | "settled"
+    | "stop"
+  > {
+  /** None to a cluster. */
+  readonly lines: Lines | undefined;
+  failOver(of?: string): Promise<void>;
+}
+
 export class Troubles {
   readonly #o: TroublesOptions;
   /** The one in service, and in failover mode the other one. */
-  redis!: ChaosRedis;
+  #redis!: ChaosRedis;
   #other: ChaosRedis | undefined;
   #replication: { proxy: TcpProxy; target: { port: number } } | undefined;
   lines!: Lines;
@@ -36,24 +61,44 @@ export class Troubles {
 
   static async start(options: TroublesOptions & { lines: number }): Promise<Troubles> {
     const own = new Troubles(options);
-    own.redis = await ChaosRedis.start(options.password);
+    own.#redis = await ChaosRedis.start(options.password);
     if (options.mode === "failover") {
       own.#other = await ChaosRedis.start(options.password);
-      const target = { port: own.redis.port };
+      const target = { port: own.#redis.port };
       own.#replication = { target, proxy: await startTcpProxy(target) };
       own.#replication.proxy.delay(REPLICA_LAG_MS);
       await own.#follow();
     }
-    own.lines = await Lines.start(options.lines, own.redis.port);
+    own.lines = await Lines.start(options.lines, own.#redis.port);
     await own.#listen("start");
     return own;
+  }
+
+  /** What a worker, or a person, on this line connects to; none: past every line. */
+  urlOf(line?: number): string {
+    const port = line === undefined ? this.#redis.port : this.lines.port(line);
+    return `redis://:${this.#o.password}@127.0.0.1:${port}`;
+  }
+
+  /** A client past every line, of the server that has the key. */
+  adminOf(_key: string): Redis {
+    return this.#redis.admin;
+  }
+
+  dataDirs(): Record<string, string> {
+    return { redis: this.#redis.dataDir };
+  }
+
+  /** Writes a snapshot to disk, so that what memory holds is searched too. */
+  async save(): Promise<void> {
+    await this.#redis.admin.call("BGSAVE").catch(() => undefined);
   }
 
   /** From here on everything is recorded; no client has sent a command yet. */
   async #listen(why: string): Promise<void> {
     const { tap, history, prefix, password } = this.#o;
-    await tap.attach({ port: this.redis.port, password });
-    history.now({ k: "snapshot", why, s: await takeSnapshot(this.redis.admin, prefix) });
+    await tap.attach({ port: this.#redis.port, password });
+    history.now({ k: "snapshot", why, s: await takeSnapshot(() => this.#redis.admin, prefix) });
   }
 
   async #follow(): Promise<void> {
@@ -73,11 +118,11 @@ export class Troubles {
       const { history, tap } = this.#o;
       history.now({ k: "redis", what, lostMs: options.lostMs });
       const gone = tap.detached();
-      const bytes = await this.redis.kill(options.lostMs);
+      const bytes = await this.#redis.kill(options.lostMs);
       await gone;
       this.lines.shut();
       await sleep(options.downMs);
-      await this.redis.restart();
+      await this.#redis.restart();
       await this.#listen(`${what}, ${bytes} bytes lost`);
       this.lines.open();
       history.now({ k: "redis-back", what });
@@ -87,9 +132,9 @@ export class Troubles {
   freeze(forMs: number): Promise<void> {
     return this.#alone(async () => {
       this.#o.history.now({ k: "redis", what: "frozen", lostMs: 0 });
-      this.redis.freeze();
+      this.#redis.freeze();
       await sleep(forMs);
-      this.redis.thaw();
+      this.#redis.thaw();
       this.#o.history.now({ k: "redis-back", what: "frozen" });
     });
   }
@@ -97,19 +142,19 @@ export class Troubles {
   starve(forMs: number): Promise<void> {
     return this.#alone(async () => {
       this.#o.history.now({ k: "redis", what: "out of memory", lostMs: 0 });
-      await this.redis.starve();
+      await this.#redis.starve();
       await sleep(forMs);
-      await this.redis.feed();
+      await this.#redis.feed();
       this.#o.history.now({ k: "redis-back", what: "out of memory" });
     });
   }
 
   fillDisk(forMs: number): Promise<void> {
     return this.#alone(async () => {
-      const how = await this.redis.fillDisk();
+      const how = await this.#redis.fillDisk();
       this.#o.history.now({ k: "redis", what: `disk full: ${how}`, lostMs: 0 });
       await sleep(forMs);
-      await this.redis.emptyDisk();
+      await this.#redis.emptyDisk();
       this.#o.history.now({ k: "redis-back", what: "disk full" });
     });
   }
@@ -138,18 +183,18 @@ export class Troubles {
     const beforeMs = this.#offsets.at(-1) ?? 0;
     this.#offsets.push(offsetMs);
     this.#o.history.now({ k: "clock", offsetMs, beforeMs });
-    if (!this.redis.setClock(offsetMs)) throw new Error("libfaketime is not installed");
+    if (!this.#redis.setClock(offsetMs)) throw new Error("libfaketime is not installed");
   }
 
   flushScripts(): Promise<void> {
     return this.#alone(async () => {
-      await this.redis.admin.script("FLUSH");
+      await this.#redis.admin.script("FLUSH");
     });
   }
 
   killClients(share: number): Promise<void> {
     return this.#alone(async () => {
-      const killed = await this.redis.killClients(share, this.#o.random);
+      const killed = await this.#redis.killClients(share, this.#o.random);
       if (killed === 0) throw new Error("there was no client to kill");
     });
   }
@@ -158,7 +203,7 @@ export class Troubles {
   failOver(): Promise<void> {
     return this.#alone(async () => {
       const { history, tap } = this.#o;
-      const [old, next] = [this.redis, this.#other!];
+      const [old, next] = [this.#redis, this.#other!];
       history.now({ k: "redis", what: "failover", lostMs: 1_000 });
       this.lines.shut();
       // What it has done by now is heard to the end; what the replica has not got of it is lost.
@@ -166,7 +211,7 @@ export class Troubles {
       this.#replication!.proxy.cut();
       await next.promote();
       await old.kill();
-      this.redis = next;
+      this.#redis = next;
       await this.#listen("failover");
       this.lines.open(next.port);
       history.now({ k: "redis-back", what: "failover" });
@@ -186,7 +231,7 @@ export class Troubles {
     await this.lines?.close();
     await this.#o.tap.detach();
     await this.#replication?.proxy.close();
-    await this.redis.stop();
+    await this.#redis.stop();
     await this.#other?.stop();
   }
 }

@@ -42,7 +42,7 @@ export async function startDashboard({
 }: DashboardWishes = {}): Promise<TestDashboard> {
   const redis = await startRedis();
   const test = await openTestEngine(redis.url, engine);
-  const backend = { engine: test.engine, redis: test.redis.commands, keys: makeKeys("uee") };
+  const backend = { engine: test.engine, redis: test.redis, keys: makeKeys("uee") };
   const apps: App[] = [];
   const another = async (own: Partial<DashboardOptions> = {}): Promise<Served> => {
     const app = await buildDashboard({

@@ -8,7 +8,7 @@ import { macroMachine, providerSays } from "../../../src/machines/macroMachine.t
 import { MacroPump, type PumpStep } from "../../../src/machines/macroPump.ts";
 import { type ProviderState, providerMachine } from "../../../src/machines/providerMachine.ts";
 import type { Keys } from "../../../src/redis/keys.ts";
-import { startRedis, type TestRedis } from "../../support/redisServer.ts";
+import { oneServer, startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { breaches, engine, freshKeys, macroStore, person, providerStore, wholeHistory } from "./support.ts";
 
 let server: TestRedis;
@@ -23,7 +23,7 @@ const providers = ["cve", "cwe", "capec"];
 
 const makePump = (keys: Keys, client = redis, onStep?: (step: PumpStep) => void) =>
   new MacroPump({
-    redis: client,
+    redis: oneServer(client),
     keys,
     macro: openMacroMachine(keys, { redis: client, logger: silentLogger() }),
     providers,
@@ -91,6 +91,27 @@ describe("the macro machine", () => {
     await providerStore(redis, keys, "cve").request("open_run", { actor: engine });
     await makePump(keys).runOnce();
     expect(await path(keys)).toEqual(["ORCHESTRATING", "STABILIZING"]);
+  });
+
+  test("follows a provider whose server lost its last transitions alone", async () => {
+    const keys = freshKeys();
+    const cve = providerStore(redis, keys, "cve");
+    const pump = makePump(keys);
+    await cve.request(["open_run", "permits_granted"], { actor: engine });
+    await pump.runOnce();
+    const own = keys.provider("cve");
+    const names = [own.machine, own.transitions, own.machineOutbox];
+    const kept = await Promise.all(names.map((name) => redis.dumpBuffer(name)));
+    await cve.request("back_off", { actor: engine });
+    await pump.runOnce();
+    expect(await path(keys)).toEqual(["ORCHESTRATING", "STABILIZING"]);
+    for (const [i, name] of names.entries()) await redis.restore(name, 0, kept[i]!, "REPLACE");
+    expect(await pump.runOnce()).toBe(1);
+    expect(await path(keys)).toEqual(["ORCHESTRATING", "STABILIZING", "ORCHESTRATING"]);
+    expect(await pump.runOnce()).toBe(0);
+    await cve.request("back_off", { actor: engine });
+    expect(await pump.runOnce()).toBe(1);
+    expect((await macroStore(redis, keys).read()).state).toBe("STABILIZING");
   });
 
   test("remembers what happened while it drained, and a fleet that comes back is where its providers put it", async () => {
@@ -192,7 +213,7 @@ describe("the pump", () => {
       trimmed = resolve;
     });
     const pump = new MacroPump({
-      redis,
+      redis: oneServer(redis),
       keys,
       macro: macroStore(redis, keys),
       providers,

@@ -21,7 +21,7 @@ import { MacroPump } from "../../../src/machines/macroPump.ts";
 import { providerMachine } from "../../../src/machines/providerMachine.ts";
 import { encodeRequest, type TransitionRequest } from "../../../src/machines/request.ts";
 import { loadScript } from "../../../src/redis/scripts.ts";
-import { startRedis, type TestRedis } from "../../support/redisServer.ts";
+import { oneServer, startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { breaches, engine, freshKeys, macroStore, person, providerStore, wholeHistory } from "./support.ts";
 
 let server: TestRedis;
@@ -207,7 +207,7 @@ describe("the macro machine among eight pods", () => {
       const fleet = clients.slice(2).map(async (redis, i) => {
         const macro = macroStore(redis, keys);
         const pump = new MacroPump({
-          redis,
+          redis: oneServer(redis),
           keys,
           macro,
           providers,

@@ -49,6 +49,7 @@ function consume(
     queue: address,
     workerId: "w",
     connection: server.client({ maxRetriesPerRequest: null }),
+    commands: redis,
     concurrency: 1,
     process,
     backoffMs: () => 77_000,
@@ -144,8 +145,8 @@ test("a job whose lock was dropped goes to the next consumer without an attempt 
     seen.push({ id: job.id, made: job.attempts.made });
     await job.report({ kind: "done", summary: {} });
   });
-  expect(await consumer.takeBackFrom(redis, ["another-owner"])).toBe(0);
-  expect(await consumer.takeBackFrom(redis, [owner])).toBe(1);
+  expect(await consumer.takeBackFrom(["another-owner"])).toBe(0);
+  expect(await consumer.takeBackFrom([owner])).toBe(1);
   await until(() => seen.length > 0);
   expect(seen).toEqual([{ id, made: 0 }]);
 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Redis } from "ioredis";
 import { makeChangeFeed, makeProviderRecords } from "../../../src/records/index.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
-import { startRedis, type TestRedis } from "../../support/redisServer.ts";
+import { oneServer, startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { fetchOrder, incoming, latestWins, openStore } from "./support.ts";
 
 let server: TestRedis;
@@ -105,7 +105,7 @@ describe("the change feed", () => {
       { name: "cwe", authority: "mitre", version: 1 },
       { name: "capec", authority: "mitre", version: 1 },
     ];
-    const feed = makeChangeFeed({ redis, keys, providers });
+    const feed = makeChangeFeed({ redis: oneServer(redis), keys, providers });
     for (const round of [1, 2]) {
       for (const provider of providers) {
         const providerKeys = keys.provider(provider.name);
@@ -143,7 +143,7 @@ describe("the feed of a provider that tells of no single record", () => {
     } as const;
     const providerKeys = keys.provider(own.name);
     const records = makeProviderRecords({ redis, keys: providerKeys, provider: own, changesLimit: 100 });
-    const feed = makeChangeFeed({ redis, keys, providers: [own] });
+    const feed = makeChangeFeed({ redis: oneServer(redis), keys, providers: [own] });
     const run = providerKeys.run("r1");
     await redis.hset(run.run, "state", "open");
     await redis.hset(run.fences, "b", 1);
@@ -186,7 +186,7 @@ describe("the feed of a provider that tells of no single record", () => {
     await records.summarise(attempt, { created: 3, updated: 1, removed: 1 });
     expect(await redis.exists(providerKeys.changes)).toBe(0);
     expect(await records.count()).toBe(2);
-    const feed = makeChangeFeed({ redis, keys, providers: [own] });
+    const feed = makeChangeFeed({ redis: oneServer(redis), keys, providers: [own] });
     const { entries, cursor } = await feed.read(undefined, 10);
     expect(entries).toEqual([]);
     expect((await feed.read(cursor, 10)).entries).toEqual([]);
@@ -210,7 +210,7 @@ test("a provider's feed is bounded by itself: another's flood neither trims it n
     };
   };
   const [calm, flood] = await Promise.all([store("cve"), store("other")]);
-  const feed = makeChangeFeed({ redis, keys, providers: [calm.own, flood.own] });
+  const feed = makeChangeFeed({ redis: oneServer(redis), keys, providers: [calm.own, flood.own] });
   await calm.commit(list(0, 2));
   const { cursor } = await feed.read(undefined, 10, ["cve"]);
   await flood.commit(list(0, 3000));

@@ -8,6 +8,7 @@ import type { LinkSource } from "../../../src/core/links.ts";
 import type { Attempt, CommitOptions, IncomingRecord } from "../../../src/records/contract.ts";
 import { makeChangeFeed, makeProviderRecords } from "../../../src/records/index.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
+import { oneServer } from "../../support/redisServer.ts";
 
 export const provider = { name: "cve", authority: "nvd", version: 1 };
 export const latestWins: CommitOptions = { staleness: "latest-wins", acceptRepeatedRegression: false };
@@ -32,7 +33,7 @@ export function openStore(
       changesLimit: options.changesLimit ?? 1000,
     });
   const records = over(redis);
-  const feed = makeChangeFeed({ redis, keys, providers: [provider] });
+  const feed = makeChangeFeed({ redis: oneServer(redis), keys, providers: [provider] });
   const run = (runId: string) => providerKeys.run(runId);
   return {
     records,

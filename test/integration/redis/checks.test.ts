@@ -4,10 +4,10 @@ import { assertRedisFit, inspectRedis } from "../../../src/redis/checks.ts";
 import { serverFacts } from "../../../src/redis/info.ts";
 import { makeKeys, SCHEMA_VERSION } from "../../../src/redis/keys.ts";
 import { ensureSchema } from "../../../src/redis/schema.ts";
-import { startRedis, type TestRedis } from "../../support/redisServer.ts";
+import { oneServer, startRedis, type TestRedis } from "../../support/redisServer.ts";
 
 const found = async (redis: Redis) =>
-  (await inspectRedis(redis)).map(({ check, severity }) => `${severity} ${check}`);
+  (await inspectRedis(oneServer(redis))).map(({ check, severity }) => `${severity} ${check}`);
 
 describe("the checks of a Redis at start", () => {
   let server: TestRedis;
@@ -24,8 +24,8 @@ describe("the checks of a Redis at start", () => {
   afterAll(() => server.stop());
 
   test("find nothing where everything is as it should be", async () => {
-    expect(await inspectRedis(redis)).toEqual([]);
-    expect(await serverFacts(redis)).toMatchObject({
+    expect(await inspectRedis(oneServer(redis))).toEqual([]);
+    expect(await serverFacts(oneServer(redis))).toMatchObject({
       version: expect.stringMatching(/^\d+\./),
       persistence: "aof",
       maxMemory: 0,
@@ -35,25 +35,27 @@ describe("the checks of a Redis at start", () => {
   test("refuse a server that evicts or keeps nothing, saying both and what to change", async () => {
     await redis.config("SET", "maxmemory-policy", "allkeys-lru");
     await redis.config("SET", "appendonly", "no");
-    await expect(assertRedisFit(redis, "on")).rejects.toMatchObject({
+    await expect(assertRedisFit(oneServer(redis), "on")).rejects.toMatchObject({
       code: "SYS_REDIS_UNFIT",
       message: expect.stringMatching(/maxmemory-policy noeviction.*appendonly yes/),
     });
-    expect(await assertRedisFit(redis, "warn")).toHaveLength(2);
-    expect(await assertRedisFit(redis, "off")).toEqual([]);
+    expect(await assertRedisFit(oneServer(redis), "warn")).toHaveLength(2);
+    expect(await assertRedisFit(oneServer(redis), "off")).toEqual([]);
   });
 
   test("warn of snapshots without an append-only file", async () => {
     await redis.config("SET", "appendonly", "no");
     await redis.config("SET", "save", "3600 1");
     expect(await found(redis)).toEqual(["warn persistence"]);
-    expect(await assertRedisFit(redis, "on")).toHaveLength(1);
+    expect(await assertRedisFit(oneServer(redis), "on")).toHaveLength(1);
   });
 
   test("refuse a replica and name its master", async () => {
     const replica = await startRedis({ args: ["--replicaof", "127.0.0.1", String(server.port)] });
     try {
-      await expect(assertRedisFit(replica.client(), "on")).rejects.toThrow(`127.0.0.1:${server.port}`);
+      await expect(assertRedisFit(oneServer(replica.client()), "on")).rejects.toThrow(
+        `127.0.0.1:${server.port}`,
+      );
     } finally {
       await replica.stop();
     }
@@ -76,12 +78,12 @@ describe("the checks of a Redis at start", () => {
     expect(await found(lean)).toEqual(["warn persistence"]);
     const blind = server.client({ username: "blind", password: "pw", enableReadyCheck: false });
     expect(await found(blind)).toEqual(["warn rights"]);
-    expect((await serverFacts(blind)).version).toBe("unknown");
+    expect((await serverFacts(oneServer(blind))).version).toBe("unknown");
   });
 
   test("refuse a version before 6.2 (told by a server that says so)", async () => {
     const old = { info: async () => "redis_version:6.0.16\r\nrole:master\r\naof_enabled:1\r\n" };
-    const findings = await inspectRedis(old as unknown as Redis);
+    const findings = await inspectRedis(oneServer(old as unknown as Redis));
     expect(findings).toMatchObject([{ check: "version", severity: "refuse" }]);
     expect(findings[0]?.message).toMatch(/6\.0\.16.*6\.2/);
   });

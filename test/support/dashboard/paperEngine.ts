@@ -58,7 +58,7 @@ export async function servePaper(
   { port = 0, ...options }: Partial<DashboardOptions> & { port?: number } = {},
 ): Promise<PaperDashboard> {
   const app = await buildDashboard({
-    backend: () => ({ engine: paperEngine(paper), redis: noRedis, keys: makeKeys("paper") }),
+    backend: () => ({ engine: paperEngine(paper), redis: { of: () => noRedis }, keys: makeKeys("paper") }),
     logger: silentLogger(),
     version: "0.0.0-paper",
     pageFiles: builtPage,

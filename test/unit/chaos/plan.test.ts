@@ -40,6 +40,11 @@ test("over the seeds every trouble comes up, and every fault of the simulator's 
   expect([...met].sort()).toEqual([...single].sort());
   const failover = makePlan({ seed: 1, minutes: 3, mode: "failover" }).actions;
   expect(failover.map((action) => action.do)).toContain("failover");
+  const cluster = makePlan({ seed: 1, minutes: 3, mode: "cluster" }).actions;
+  const replaced = cluster.flatMap((action) => (action.do === "failover" ? [action.of] : []));
+  expect(new Set(replaced).size).toBeGreaterThan(3);
+  // Nothing that needs a line between a worker and its Redis, or one Redis for all.
+  expect(cluster.map((action) => action.do).filter((what) => /line|disk|clock|redis-(kill|power)/.test(what))).toEqual([]);
   const specs = many.flatMap(({ actions }) => actions.flatMap((a) => (a.do === "faults" ? a.faults : [])));
   const names = new Set(parseFaults(specs).map(({ name }) => name));
   expect([...names].filter((name) => name !== "all").sort()).toEqual([...inHunts].sort());

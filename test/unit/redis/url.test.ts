@@ -51,10 +51,25 @@ describe("REDIS_URL", () => {
     });
   });
 
+  test("of a cluster it names nodes, and credentials for all of them", () => {
+    expect(parseRedisUrl("redis+cluster://app:p%40w@n1,n2:7001,[::1]:7002")).toEqual({
+      seeds: [
+        { host: "n1", port: 6379 },
+        { host: "n2", port: 7001 },
+        { host: "::1", port: 7002 },
+      ],
+      username: "app",
+      password: "p@w",
+    });
+    expect(parseRedisUrl("rediss+cluster://n1/0")).toEqual({ seeds: [{ host: "n1", port: 6379 }], tls: {} });
+  });
+
   test.each([
     ["http://cache", /must start with redis:\/\/, rediss:\/\/, unix:/],
     ["cache:6379", /must start with/],
     ["redis://a,b", /several hosts.*redis\+sentinel/],
+    ["redis+cluster://a,b/1", /only database 0/],
+    ["redis+cluster://a?db=0", /'db' is no parameter of it; known are none/],
     ["redis://cache:99999", /'cache:99999' is not host or host:port/],
     ["redis://cache/one", /'one' is not the number of a database/],
     ["redis://cache?tls=1", /'tls' is no parameter/],
