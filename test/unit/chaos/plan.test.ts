@@ -44,7 +44,9 @@ test("over the seeds every trouble comes up, and every fault of the simulator's 
   const replaced = cluster.flatMap((action) => (action.do === "failover" ? [action.of] : []));
   expect(new Set(replaced).size).toBeGreaterThan(3);
   // Nothing that needs a line between a worker and its Redis, or one Redis for all.
-  expect(cluster.map((action) => action.do).filter((what) => /line|disk|clock|redis-(kill|power)/.test(what))).toEqual([]);
+  expect(
+    cluster.map((action) => action.do).filter((what) => /line|disk|clock|redis-(kill|power)/.test(what)),
+  ).toEqual([]);
   const specs = many.flatMap(({ actions }) => actions.flatMap((a) => (a.do === "faults" ? a.faults : [])));
   const names = new Set(parseFaults(specs).map(({ name }) => name));
   expect([...names].filter((name) => name !== "all").sort()).toEqual([...inHunts].sort());
