@@ -1,4 +1,8 @@
-/** `uee` on a Redis Cluster that asks for a password: doctor, a run without workers, what reads, and what is refused. */
+/**
+ * `uee` on a Redis Cluster, as the ACL user of docs/redis.md: doctor, a run without workers, what reads, and what is
+ * refused.
+ */
+import { readFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import { environmentOf } from "../../src/cli/commands/simulate.ts";
 import { providers } from "../../src/providers/registry.ts";
@@ -16,8 +20,16 @@ beforeAll(async () => {
     client: { password },
     server: { password, args: ["--requirepass", password, "--masterauth", password] },
   });
+  const docs = readFileSync(new URL("../../docs/redis.md", import.meta.url), "utf8");
+  const line = /^ACL (SETUSER uee .+)$/m.exec(docs)![1]!.replace("PASSWORD", password);
+  const user = [...line.split(" "), "+cluster|slots"];
+  for (const node of cluster.nodes) await cluster.admin(node).call("ACL", user);
   simulator = await startSimulator({ cves: 300, cwes: 2, capecs: 2, attackObjects: 4 });
-  env = bareEnv({ REDIS_URL: cluster.url, UEE_CVE_RATE: "unlimited", ...environmentOf(simulator) });
+  env = bareEnv({
+    REDIS_URL: cluster.url.replace("//:", "//uee:"),
+    UEE_CVE_RATE: "unlimited",
+    ...environmentOf(simulator),
+  });
 });
 afterAll(async () => {
   await simulator?.close();

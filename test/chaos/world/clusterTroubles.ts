@@ -179,21 +179,28 @@ export class ClusterTroubles implements Trouble {
     const masters = await this.#cluster.masters();
     const admins = masters.map((node) => this.#cluster.admin(node));
     for (const admin of admins) await admin.call("CLIENT", "PAUSE", PAUSE_MS, "WRITE");
-    for (const node of masters) {
-      const tap = this.#taps.get(node) ?? newTap();
-      if (!this.#taps.has(node)) await tap.attach({ port: node.port, password });
-      this.#taps.set(node, tap);
-      // What was written before is in the snapshot: it must be heard before it too.
-      const word = randomUUID();
-      const heard = tap.heard(word);
-      await this.#cluster.admin(node).echo(word);
-      await heard;
+    try {
+      for (const node of masters) {
+        const tap = this.#taps.get(node) ?? newTap();
+        if (!this.#taps.has(node)) await tap.attach({ port: node.port, password });
+        this.#taps.set(node, tap);
+        // What was written before is in the snapshot: it must be heard before it too.
+        const word = randomUUID();
+        const heard = tap.heard(word);
+        await this.#cluster.admin(node).echo(word);
+        await heard;
+      }
+      for (const suffix of [
+        "",
+        ":permits",
+        ...upstreamNames.flatMap((name) => [`:${name}`, `:up:${name}`]),
+      ]) {
+        const tag = `{${prefix}${suffix}}`;
+        this.#homes.set(tag, await this.#cluster.masterOf(tag));
+      }
+      history.now({ k: "snapshot", why, s: await takeSnapshot((key) => this.adminOf(key), prefix) });
+    } finally {
+      for (const admin of admins) await admin.call("CLIENT", "UNPAUSE");
     }
-    for (const suffix of ["", ":permits", ...upstreamNames.flatMap((name) => [`:${name}`, `:up:${name}`])]) {
-      const tag = `{${prefix}${suffix}}`;
-      this.#homes.set(tag, await this.#cluster.masterOf(tag));
-    }
-    history.now({ k: "snapshot", why, s: await takeSnapshot((key) => this.adminOf(key), prefix) });
-    for (const admin of admins) await admin.call("CLIENT", "UNPAUSE");
   }
 }
