@@ -150,8 +150,8 @@ export class ClusterTroubles implements Trouble {
   }
 
   #alone(work: () => Promise<void>): Promise<void> {
-    const next = this.#turn.then(work).finally(() => this.#allHeard());
-    this.#turn = next.catch(() => undefined);
+    const next = this.#turn.then(work);
+    this.#turn = next.catch(() => undefined).then(() => this.#allHeard());
     return next;
   }
 
