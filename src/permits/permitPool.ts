@@ -177,6 +177,7 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
   // A Redis that came back without its data learns about earlier grants before new processes use an empty pool. No
   // process has this lease: the request itself carries the information.
   const onReady = (): void => {
+    if (!scripts.hasGrants()) return;
     scripts.renew({ lease: `reconnected:${randomUUID()}` }).catch(() => {});
   };
   redis.on("ready", onReady);

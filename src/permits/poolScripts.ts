@@ -104,6 +104,8 @@ export function makePoolScripts(options: {
     show: async (holders: number) => (await run(scripts.show, "", holders)) as unknown[],
     audit: async (repair: boolean, actor: string) =>
       (await run(scripts.audit, "", repair ? 1 : 0, actor)) as unknown[],
+    /** Redis has granted something to this process before. */
+    hasGrants: () => restarts.hasGrants,
     /** Stops listening to the connection. */
     close: () => restarts.close(),
   };

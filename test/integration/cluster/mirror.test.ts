@@ -50,7 +50,10 @@ const wrong = async (name: (typeof upstreamNames)[number]): Promise<string[]> =>
 };
 
 describe("a mirror on a cluster", () => {
-  test("lies on every master", async () => {
+  test("lies on every master, and is empty until it is used", async () => {
+    const pool = uee.redis.of(keys.permits.pool);
+    await pool.ping();
+    expect(await pool.exists(keys.permits.pool)).toBe(0);
     const all = [keys.fleet, keys.permits.pool, ...providers.map(({ name }) => keys.provider(name).tag)];
     const ports = await Promise.all(all.map(async (key) => (await cluster.masterOf(key)).port));
     expect(new Set(ports).size).toBe(3);
@@ -76,21 +79,27 @@ describe("a mirror on a cluster", () => {
     expect(redis).toMatchObject({ persistence: "aof", trouble: null });
   });
 
-  test("sets bad records aside, and replays them", async () => {
-    simulator.setFaults(["bad-record@0.02:attack"]);
-    const run = await uee.run("attack", "full");
-    expect(run).toMatchObject({ state: "incomplete" });
-    expect(run.deadLettered).toBeGreaterThan(0);
+  test("sets aside what fails, and replays and settles it", async () => {
+    const { engine } = uee;
+    const letters = async () => (await engine.deadLetters.list({}, { limit: 1_000 })).letters;
+    simulator.setFaults(["html-200:cve", "bad-record@0.02:attack"]);
+    for (const provider of ["cve", "attack"]) {
+      expect(await uee.run(provider, "full")).toMatchObject({ provider, state: "incomplete" });
+    }
     simulator.clearFaults();
-    const worker = await uee.engine.startWorker();
-    const letters = async () => (await uee.engine.deadLetters.list({}, { limit: 1_000 })).letters.length;
-    await until(async () => (await letters()) === run.deadLettered);
-    const report = await uee.engine.deadLetters.replay({ provider: "attack" }, { actor: "ann" });
-    expect(report.done).toBe(run.deadLettered);
-    await until(async () => (await letters()) === 0);
+    const worker = await engine.startWorker();
+    await until(async () => (await engine.deadLetters.stats({})).waiting === 0);
+    expect(new Set((await letters()).map(({ provider, kind }) => `${provider} ${kind}`))).toEqual(
+      new Set(["cve batch", "attack record"]),
+    );
+    expect((await engine.deadLetters.replay({ provider: "cve" }, { actor: "ann" })).done).toBeGreaterThan(0);
+    await until(async () => (await letters()).every(({ provider }) => provider === "attack"));
     await worker.stop();
-    expect(await uee.run("attack", "full")).toMatchObject({ state: "complete" });
-    expect(await wrong("attack")).toEqual([]);
+    for (const provider of ["cve", "attack"] as const) {
+      expect(await uee.run(provider, "full")).toMatchObject({ provider, state: "complete" });
+      expect(await wrong(provider)).toEqual([]);
+    }
+    expect(await letters()).toEqual([]);
   });
 
   test("pauses and resumes, keeps schedules, and takes runs of scripts", async () => {
