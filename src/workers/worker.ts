@@ -204,7 +204,9 @@ export class BatchWorker {
     });
     let since = performance.now();
     while (!done && performance.now() - since < GIVE_UP_MS) {
-      if (this.#heartbeat.redisAnswers()) since = performance.now();
+      // In a cluster the server of one queue may be away, and that of the heartbeats not.
+      const well = this.#heartbeat.redisAnswers() && this.#deps.gate.trouble === undefined;
+      if (well) since = performance.now();
       await Promise.race([ended, sleep(LOOK_MS)]);
     }
     if (done) return;
