@@ -102,6 +102,8 @@ export class ClusterTopology {
     try {
       await redis.connect();
       const reply = await redis.cluster("SLOTS");
+      // A node that was reset knows no other.
+      if (reply.length === 0) throw new Error("CLUSTERDOWN Hash slot not served");
       // A node that does not know its own address names none: it is the one that was asked.
       const nodeOf = ([host, port]: [string, number, ...unknown[]]): RedisNode => {
         return { host: host || asked.host, port };
