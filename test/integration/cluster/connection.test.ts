@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import type { Redis } from "ioredis";
 import { inspectRedis } from "../../../src/redis/checks.ts";
 import { slotOf } from "../../../src/redis/cluster.ts";
 import { connectRedis, type RedisConnections } from "../../../src/redis/connect.ts";
@@ -36,6 +37,32 @@ describe("connections to a cluster", () => {
     expect(await redis.servers()).toHaveLength(3);
     expect(await inspectRedis(redis)).toEqual([]);
     expect(await serverFacts(redis)).toMatchObject({ persistence: "aof", maxMemory: 0, trouble: null });
+  });
+
+  test("follow a slot that moves to another master; while it moves, that is trouble of Redis", async () => {
+    const key = "{uee:moves}:a";
+    const source = await cluster.masterOf(key);
+    const target = (await cluster.masters()).find((node) => node !== source)!;
+    const [from, to] = [cluster.admin(source), cluster.admin(target)];
+    const idOf = (admin: Redis) => admin.call("CLUSTER", "MYID") as Promise<string>;
+    const slot = slotOf(key);
+    await redis.of(key).set(key, "1");
+    await to.call("CLUSTER", "SETSLOT", slot, "IMPORTING", await idOf(from));
+    await from.call("CLUSTER", "SETSLOT", slot, "MIGRATING", await idOf(to));
+    await from.call("MIGRATE", "127.0.0.1", target.port, key, 0, 5_000);
+    const moving = await redis.of(key).get(key).catch(mapRedisError);
+    expect(moving).toMatchObject({ code: "SYS_REDIS_TROUBLE", message: expect.stringContaining("ASK") });
+    for (const admin of [to, from]) await admin.call("CLUSTER", "SETSLOT", slot, "NODE", await idOf(to));
+    const moved = await redis.of(key).get(key).catch(mapRedisError);
+    expect(moved).toMatchObject({ code: "SYS_REDIS_TROUBLE", message: expect.stringContaining("MOVED") });
+    await until(
+      async () =>
+        (await redis
+          .of(key)
+          .get(key)
+          .catch(() => null)) === "1",
+    );
+    expect((await redis.servers()).find(({ serves }) => serves(key))!.name).toContain(`:${target.port}`);
   });
 
   test("after a master's death commands and blocking reads go to the replica that took over", async () => {
