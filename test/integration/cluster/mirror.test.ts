@@ -79,26 +79,26 @@ describe("a mirror on a cluster", () => {
     expect(redis).toMatchObject({ persistence: "aof", trouble: null });
   });
 
-  test("sets aside what fails, and replays and settles it", async () => {
+  test("sets bad records aside, replays them, and settles them by a verified run", async () => {
     const { engine } = uee;
     const letters = async () => (await engine.deadLetters.list({}, { limit: 1_000 })).letters;
-    simulator.setFaults(["html-200:cve", "bad-record@0.02:attack"]);
-    for (const provider of ["cve", "attack"]) {
-      expect(await uee.run(provider, "full")).toMatchObject({ provider, state: "incomplete" });
-    }
+    simulator.setFaults(["bad-record@0.02:attack"]);
+    expect(await uee.run("attack", "full")).toMatchObject({ state: "incomplete" });
     simulator.clearFaults();
     const worker = await engine.startWorker();
     await until(async () => (await engine.deadLetters.stats({})).waiting === 0);
-    expect(new Set((await letters()).map(({ provider, kind }) => `${provider} ${kind}`))).toEqual(
-      new Set(["cve batch", "attack record"]),
+    const found = await letters();
+    expect(found.length).toBeGreaterThan(0);
+    expect((await engine.deadLetters.replay({ provider: "attack" }, { actor: "ann" })).done).toBe(
+      found.length,
     );
-    expect((await engine.deadLetters.replay({ provider: "cve" }, { actor: "ann" })).done).toBeGreaterThan(0);
-    await until(async () => (await letters()).every(({ provider }) => provider === "attack"));
+    // Their bytes are what they were.
+    await until(async () =>
+      (await letters()).every(({ state, replays }) => state === "dead" && replays === 1),
+    );
     await worker.stop();
-    for (const provider of ["cve", "attack"] as const) {
-      expect(await uee.run(provider, "full")).toMatchObject({ provider, state: "complete" });
-      expect(await wrong(provider)).toEqual([]);
-    }
+    expect(await uee.run("attack", "full")).toMatchObject({ state: "complete" });
+    expect(await wrong("attack")).toEqual([]);
     expect(await letters()).toEqual([]);
   });
 
