@@ -78,34 +78,38 @@ export class MacroPump {
     const { redis, keys, macro, onStep } = this.#options;
     const { machineOutbox: outbox } = keys.provider(provider);
     const own = redis.of(outbox);
-    let applied = 0;
-    for (;;) {
+    for (let applied = 0; ; ) {
       const cursor = await this.#cursor(provider);
-      const events = await own.xrange(outbox, cursor === "" ? "-" : `(${cursor}`, "+", "COUNT", BATCH);
+      const replies = await own
+        .pipeline()
+        .xrange(outbox, cursor === "" ? "-" : `(${cursor}`, "+", "COUNT", BATCH)
+        .xrevrange(outbox, "+", "-", "COUNT", 1)
+        .xlen(outbox)
+        .exec();
+      const [events, newest, length] = replies!.map(([error, reply]) => {
+        if (error) throw error;
+        return reply;
+      }) as [RawEntry[], RawEntry[], number];
       onStep?.("read", provider);
-      if (events.length === 0) {
-        const newest = (await own.xrevrange(outbox, "+", "-", "COUNT", 1))[0];
-        if (newest === undefined || !isBefore(newest[0], cursor)) break;
-        // The provider's server lost what it had said last (a failover in a cluster): the machine is as it said before.
-        events.push(newest);
+      // The provider's server lost what it had said last (a failover in a cluster): the machine is as it said before.
+      const said = newest.filter(([id]) => isBefore(id, cursor));
+      const due = events.length > 0 ? events : said;
+      if (due.length === 0) {
+        // Entries that a pump applied and did not trim before it died. The entry at the cursor stays.
+        if (length > 1 && cursor !== "") await own.xtrim(outbox, "MINID", cursor);
+        return applied;
       }
       const reply = await scripts.applyProviderEvents.run(
         redis.of(keys.macroMachine),
         [keys.macroMachine, keys.macroTransitions],
-        [provider, cursor, this.#request, ...events.flatMap(([id, flat]) => eventArguments(id, flat))],
+        [provider, cursor, this.#request, ...due.flatMap(([id, flat]) => eventArguments(id, flat))],
       );
       onStep?.("apply", provider);
       if (macro.settle(reply).kind === "lost") continue;
-      applied += events.length;
-      await own.xtrim(outbox, "MINID", events.at(-1)![0]);
+      applied += due.length;
+      await own.xtrim(outbox, "MINID", due.at(-1)![0]);
       onStep?.("trim", provider);
     }
-    // Entries that a pump applied and did not trim before it died. The entry at the cursor stays.
-    if ((await own.xlen(outbox)) > 1) {
-      const cursor = await this.#cursor(provider);
-      if (cursor !== "") await own.xtrim(outbox, "MINID", cursor);
-    }
-    return applied;
   }
 
   async #cursor(provider: string): Promise<string> {
@@ -113,6 +117,8 @@ export class MacroPump {
     return (await redis.of(keys.macroMachine).hget(keys.macroMachine, `cursor:${provider}`)) ?? "";
   }
 }
+
+type RawEntry = [id: string, fields: string[]];
 
 /** Compares two ids of stream entries. */
 function isBefore(id: string, other: string): boolean {
