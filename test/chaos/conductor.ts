@@ -100,7 +100,7 @@ export class Conductor {
           const slot = (action.slot + i) % this.#plan.workers;
           if (await this.#strike(slot, "SIGKILL", action.when)) return note(true, "struck");
         }
-        note(false, "nobody was struck");
+        note(false, "no worker was struck");
         return;
       }
       case "sleep":

@@ -173,7 +173,7 @@ export class ClusterTroubles implements Trouble {
     await this.#listen("unheard");
   }
 
-  /** From here on everything is heard, and nobody has written in between. */
+  /** From here on everything is heard, and no client has written in between. */
   async #listen(why: string): Promise<void> {
     const { prefix, password, history, newTap } = this.#o;
     const masters = await this.#cluster.masters();
