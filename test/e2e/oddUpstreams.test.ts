@@ -41,6 +41,23 @@ describe("a plan of 5,000 batches, the largest that a total allows,", () => {
     };
   });
 
+  test("does not keep --timeout from ending the command, which says what it waited for", async () => {
+    // Another process has planned the run and died.
+    const planning = startUee(["run", "cve", "--wait"], { env });
+    await untilAsked(2);
+    planning.kill("SIGKILL");
+    await planning.ended;
+    const late = await uee(["run", "cve", "--timeout", "4s", "--json"], { env });
+    expect(late.code).toBe(1);
+    expect(runOf(late.stdout)).toMatchObject({
+      state: "incomplete",
+      error: { code: "SYS_WAIT_TIMEOUT", message: expect.stringContaining("It was waiting for ") },
+    });
+    const status = JSON.parse((await uee(["status", "--json"], { env })).stdout);
+    const cve = status.providers.find(({ provider }: { provider: string }) => provider === "cve");
+    expect(cve.openRun).toMatchObject({ batchesPlanned: 5_000 });
+  });
+
   test.each([
     ["SIGINT", 130],
     ["SIGTERM", 143],
