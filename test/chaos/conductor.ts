@@ -94,15 +94,9 @@ export class Conductor {
       case "run":
         await people.openRun(action.provider, action.mode, action.via);
         return;
-      case "kill": {
-        // Another one, where this one is not there: it may just be starting again.
-        for (let i = 0; i < this.#plan.workers; i++) {
-          const slot = (action.slot + i) % this.#plan.workers;
-          if (await this.#strike(slot, "SIGKILL", action.when)) return note(true, "struck");
-        }
-        note(false, "no worker was struck");
+      case "kill":
+        note(await this.#strike(action.slot, "SIGKILL", action.when), "struck");
         return;
-      }
       case "sleep":
         if (!(await this.#strike(action.slot, "SIGSTOP", action.when))) {
           note(false, "no worker was hit");

@@ -84,6 +84,9 @@ export class Fleet {
     options: { withinMs: number; signal: AbortSignal },
   ): Promise<boolean> {
     const slot = this.#slots[index]!;
+    // It may be starting, or starting again.
+    const readyBy = performance.now() + options.withinMs;
+    while (!slot.ready && performance.now() < readyBy && !options.signal.aborted) await sleep(10);
     const { child } = slot;
     if (!child || !slot.ready || slot.frozenAt !== undefined) return false;
     if (when === "now") {
