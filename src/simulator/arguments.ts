@@ -25,12 +25,12 @@ export const simulatorUsage = `Usage: simulator [flags]
 
 const usage = (text: string): UeeError => new UeeError("SYS_USAGE", text);
 
-const texts =
-  "port host cves cwes capecs attack-objects seed now shared-data point nvd-rate latency-ms record-bytes order";
+const numbers = ["port", "seed", "cves", "cwes", "capecs", "attack-objects", "latency-ms", "record-bytes"];
+const texts = ["host", "now", "shared-data", "point", "order", "nvd-rate"];
 const many = ["fault", "api-key"];
 const switches = ["extremes", "odd-times", "drift", "no-gzip", "exit-with-parent"];
 const flags = Object.fromEntries([
-  ...texts.split(" ").map((name) => [name, { type: "string" as const }]),
+  ...[...numbers, ...texts].map((name) => [name, { type: "string" as const }]),
   ...many.map((name) => [name, { type: "string" as const, multiple: true }]),
   ...switches.map((name) => [name, { type: "boolean" as const }]),
 ]);
@@ -56,22 +56,15 @@ export function readArguments(argv: readonly string[], env: NodeJS.ProcessEnv): 
   return {
     exitWithParent: given.has("exit-with-parent"),
     options: {
-      port: count("port"),
+      ...Object.fromEntries(numbers.map((name) => [camelCase(name), count(name)])),
       host: one("host"),
-      seed: count("seed"),
       now: one("now"),
-      cves: count("cves"),
-      cwes: count("cwes"),
-      capecs: count("capecs"),
-      attackObjects: count("attack-objects"),
       ...(sharedData === undefined ? {} : { dataset: { sharedData } }),
       point: choice("point", ["before", "after"]),
       order: choice("order", ["id", "shuffled"]),
       faults: given.get("fault") ?? [],
       ...(rate === undefined ? {} : { nvdRate: readRate(rate) }),
       ...(keys === undefined ? {} : { apiKeys: keys }),
-      latencyMs: count("latency-ms"),
-      recordBytes: count("record-bytes"),
       gzip: !given.has("no-gzip"),
       drift: given.has("drift"),
       extremes: given.has("extremes"),
@@ -79,6 +72,9 @@ export function readArguments(argv: readonly string[], env: NodeJS.ProcessEnv): 
     },
   };
 }
+
+const camelCase = (name: string): string =>
+  name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 
 /** The given values, by flag; a flag takes precedence over the environment. */
 function readFlags(argv: readonly string[], env: NodeJS.ProcessEnv): Map<string, string[]> {

@@ -4,7 +4,7 @@
  * the fixtures use it all, because readers must not care.
  */
 import type { JsonObject } from "../core/json.ts";
-import { breakJson, breakXml, corruptJson, corruptXml } from "./faults/content.ts";
+import { breakXml, corruptJson, corruptXml } from "./faults/content.ts";
 import type { Drawn } from "./faults/injector.ts";
 import { fixture } from "./fixtures.ts";
 import { type Reply, reply } from "./http/reply.ts";
@@ -212,15 +212,11 @@ export class CweUpstream extends CatalogueUpstream {
 
   #json(): StaticFile {
     return this.file(CWE_JSON, "application/json", () => {
-      const isBad = this.isBad();
-      const lists = this.#catalogue().map(([name, entries]) => {
-        const items = entries.map((entry) => {
-          const bad = isBad?.(`CWE-${entry.ID}`);
-          const text = JSON.stringify(entry);
-          return bad ? breakJson(text, bad, { id: "ID", list: "ContentHistory" }) : text;
-        });
-        return `"${name}":[${items.join(",")}]`;
-      });
+      const shape = { id: "ID", list: "ContentHistory" };
+      const lists = this.#catalogue().map(
+        ([name, entries]) =>
+          `"${name}":[${this.jsonTexts(entries, shape, ({ ID }) => `CWE-${ID}`).join(",")}]`,
+      );
       return `{"ContentVersion":"${this.#version}","ContentDate":"${this.date}",${lists.join(",")}}`;
     });
   }

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { UeeError } from "../core/errors.ts";
 import { isObject } from "../core/json.ts";
 import { jsonReply, type Reply } from "./http/reply.ts";
-import { type ChangeOrPoint, type ScheduledChange, type Simulator, type StandIn, standIns } from "./types.ts";
+import { type ChangeOrPoint, type ScheduledChange, type Simulator, standIns } from "./types.ts";
 
 export type Controlled = Pick<
   Simulator,
@@ -28,24 +28,25 @@ type Answer = Reply | AsyncIterable<string>;
 export function makeControl(simulator: Controlled): (request: IncomingMessage, url: URL) => Promise<Answer> {
   return async (request, url) => {
     const [, , what = "", provider = ""] = url.pathname.split("/");
-    if (request.method === "POST") return change(simulator, what, await readJson(request));
-    if (request.method !== "GET") throw wrong("The control API knows GET and POST.");
-    switch (what) {
-      case "log":
-        return jsonReply(simulator.log(Number(url.searchParams.get("since") ?? 0) || 0));
-      case "counts":
-        return jsonReply(simulator.counts());
-      case "faults":
-        return jsonReply({ faults: simulator.faults() });
-      case "content":
-        return lines(simulator.contentLines(upstream(provider)));
-      case "bad-records":
-        return jsonReply(simulator.badRecords(upstream(provider)));
-      default:
-        throw new UeeError("API_NOT_FOUND", `There is no /_sim/${what}.`);
-    }
+    const { method } = request;
+    if (method !== "GET" && method !== "POST") throw wrong("The control API knows GET and POST.");
+    const table = method === "POST" ? changes : reads;
+    const known = Object.hasOwn(table, what) ? table[what] : undefined;
+    if (!known) throw new UeeError("API_NOT_FOUND", `There is no ${method} /_sim/${what}.`);
+    return known(simulator, method === "POST" ? await readJson(request) : provider, url.searchParams);
   };
 }
+
+type Handler = (simulator: Controlled, body: unknown, params: URLSearchParams) => Answer;
+
+/** What each address shows. */
+const reads: Record<string, Handler> = {
+  log: (simulator, _, params) => jsonReply(simulator.log(Number(params.get("since") ?? 0) || 0)),
+  counts: (simulator) => jsonReply(simulator.counts()),
+  faults: (simulator) => jsonReply({ faults: simulator.faults() }),
+  content: (simulator, provider) => lines(simulator.contentLines(read(name, provider))),
+  "bad-records": (simulator, provider) => jsonReply(simulator.badRecords(read(name, provider))),
+};
 
 const selection = z.union([
   z.int().nonnegative(),
@@ -75,7 +76,7 @@ const scheduled = z.strictObject({
 });
 
 /** What each address takes, and does. */
-const changes: Record<string, (simulator: Controlled, body: unknown) => Reply> = {
+const changes: Record<string, Handler> = {
   faults: (simulator, body) => {
     simulator.setFaults(read(z.strictObject({ faults: z.array(z.string()) }), body).faults);
     return jsonReply({ faults: simulator.faults() });
@@ -97,12 +98,6 @@ const changes: Record<string, (simulator: Controlled, body: unknown) => Reply> =
   },
 };
 
-function change(simulator: Controlled, what: string, body: unknown): Reply {
-  const known = Object.hasOwn(changes, what) ? changes[what] : undefined;
-  if (!known) throw new UeeError("API_NOT_FOUND", `There is no /_sim/${what} to post to.`);
-  return known(simulator, body);
-}
-
 const wrong = (text: string): UeeError => new UeeError("API_BAD_INPUT", text);
 
 /** @throws UeeError API_BAD_INPUT */
@@ -111,8 +106,6 @@ function read<T>(schema: z.ZodType<T>, body: unknown): T {
   if (!success) throw wrong(z.prettifyError(error));
   return data;
 }
-
-const upstream = (text: string): StandIn => read(name, text);
 
 async function readJson(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];

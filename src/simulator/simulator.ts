@@ -32,129 +32,84 @@ import { RateWatch, RequestLog } from "./watch.ts";
 const HOUR = 3_600_000;
 
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const { seed = 1, point = "before", order = "id", oddTimes = false, apiKeys } = options;
   const time = new SimulatedClock(options.clock ?? Date.now);
   const clock = (): number => time.now();
-  const { injector, upstreams, sharedData } = makeUpstreams(options, clock);
+  const now = options.now === undefined ? Math.floor(clock() / HOUR) * HOUR : timeOf(options.now);
+  const injector = new Injector(seed, options.faults ?? []);
+  const sharedData = typeof options.dataset === "object" ? options.dataset.sharedData : undefined;
+  const source: CveSource = sharedData
+    ? new SharedCves(sharedData)
+    : new GeneratedCves({ ...options, seed, now, count: options.cves ?? 3_000 });
+  const exploited = exploitedOf(source);
+  const catalog = new CveCatalog(source, { seed, order, point, clock });
+  const shared = { seed, now, point, injector, sharedData };
+  const upstreams: Record<StandIn, SimulatedUpstream> = {
+    cve: new CveUpstream(catalog, { injector, apiKeys, clock, oddTimes }),
+    feeds: new CveFeeds(catalog, { injector, oddTimes }),
+    cwe: new CweUpstream({ ...shared, count: options.cwes ?? 300 }),
+    capec: new CapecUpstream({ ...shared, count: options.capecs ?? 200 }),
+    attack: new AttackUpstream({ ...shared, count: options.attackObjects ?? 1_500 }),
+    kev: new KevUpstream({ ...shared, count: exploited.below(source.slots) }, (place) =>
+      source.id(exploited.slot(place)),
+    ),
+    epss: new EpssUpstream({ ...shared, count: source.slots }, (slot) => source.id(slot)),
+  };
   const log = new RequestLog();
   const rate = new RateWatch(options.nvdRate);
-  const setPoint = (point: Point): Record<StandIn, ChangeReport> =>
-    Object.fromEntries(standIns.map((name) => [name, upstreams[name].setPoint(point)])) as Record<
-      StandIn,
-      ChangeReport
-    >;
+  const setPoint = (to: Point): Record<StandIn, ChangeReport> => {
+    const reports = standIns.map((name) => [name, upstreams[name].setPoint(to)]);
+    return Object.fromEntries(reports) as Record<StandIn, ChangeReport>;
+  };
   const mutate = (change: Change): ChangeReport => upstreams[change.provider ?? "cve"].mutate(change);
   const schedule = new Schedule((change, upstream) =>
     "point" in change ? setPoint(change.point)[upstream] : mutate(change),
   );
-  const counts = (): Counts => ({
-    requests: { ...log.requests },
-    injected: { ...injector.injected },
-    injectedTotal: Object.values(injector.injected).reduce((sum, n) => sum + n, 0),
-    violations: {
-      overLimit: rate.overLimit,
-      whileToldToWait: rate.whileToldToWait,
-      keyLeaks: log.keyLeaks,
-    },
-  });
   const core = {
     setPoint,
     mutate,
     setFaults: (faults: readonly string[]) => injector.set(faults),
     clearFaults: () => injector.set([]),
     scheduleChange: (change: ScheduledChange) => schedule.add(change),
-    setClock: (now: number | string | undefined) => time.set(now),
+    setClock: (to: number | string | undefined) => time.set(to),
     log: (since = 0) => log.entries(since),
-    counts,
+    counts: (): Counts => ({
+      requests: { ...log.requests },
+      injected: { ...injector.injected },
+      injectedTotal: Object.values(injector.injected).reduce((sum, n) => sum + n, 0),
+      violations: {
+        overLimit: rate.overLimit,
+        whileToldToWait: rate.whileToldToWait,
+        keyLeaks: log.keyLeaks,
+      },
+    }),
     content: (provider: StandIn) => upstreams[provider].content(),
     contentLines: (provider: StandIn) => upstreams[provider].contentLines(),
     badRecords: (provider: StandIn) => upstreams[provider].badRecords(),
   };
-  const server = new SimulatorServer({
-    upstreams,
-    injector,
-    log,
-    rate,
-    schedule,
-    control: makeControl({ ...core, faults: () => injector.texts }),
-    latencyMs: options.latencyMs ?? 0,
-    gzip: options.gzip ?? true,
-  });
-  await server.listen(options.port ?? 0, options.host ?? "127.0.0.1");
-  return {
-    ...core,
-    url: server.url,
-    elsewhereUrl: server.elsewhereUrl,
-    urls: urlsOf(server.url, sharedData !== undefined),
-    close: () => server.close(),
+  const control = makeControl({ ...core, faults: () => injector.texts });
+  const { latencyMs = 0, gzip = true, port = 0, host = "127.0.0.1" } = options;
+  const server = new SimulatorServer({ upstreams, injector, log, rate, schedule, control, latencyMs, gzip });
+  await server.listen(port, host);
+  const { url, elsewhereUrl } = server;
+  const urls = urlsOf(url, sharedData !== undefined);
+  return { ...core, url, elsewhereUrl, urls, close: () => server.close() };
+}
+
+/** The slots of the generated CVEs that CISA knows to be exploited, in order: how many lie below one, and which is the nth. */
+function exploitedOf(source: CveSource): { below(end: number): number; slot(place: number): number } {
+  const slots: number[] = [];
+  let next = 0;
+  const below = (end: number): number => {
+    for (; next < end; next++) if (source.isExploited(next)) slots.push(next);
+    return slots.length;
   };
-}
-
-function makeUpstreams(
-  options: SimulatorOptions,
-  clock: () => number,
-): { injector: Injector; upstreams: Record<StandIn, SimulatedUpstream>; sharedData: string | undefined } {
-  const seed = options.seed ?? 1;
-  const point = options.point ?? "before";
-  const now = anchor(options.now, clock);
-  const oddTimes = options.oddTimes ?? false;
-  const injector = new Injector(seed, options.faults ?? []);
-  const sharedData = typeof options.dataset === "object" ? options.dataset.sharedData : undefined;
-  const source =
-    sharedData === undefined
-      ? new GeneratedCves({
-          seed,
-          count: options.cves ?? 3_000,
-          now,
-          recordBytes: options.recordBytes,
-          extremes: options.extremes,
-          drift: options.drift,
-          oddTimes,
-        })
-      : new SharedCves(sharedData);
-  const exploited = new Exploited(source);
-  const catalog = new CveCatalog(source, { seed, order: options.order ?? "id", point, clock });
-  const shared = { seed, now, point, injector, sharedData };
-  return {
-    injector,
-    sharedData,
-    upstreams: {
-      cve: new CveUpstream(catalog, { injector, apiKeys: options.apiKeys, clock, oddTimes }),
-      feeds: new CveFeeds(catalog, { injector, oddTimes }),
-      cwe: new CweUpstream({ ...shared, count: options.cwes ?? 300 }),
-      capec: new CapecUpstream({ ...shared, count: options.capecs ?? 200 }),
-      attack: new AttackUpstream({ ...shared, count: options.attackObjects ?? 1_500 }),
-      kev: new KevUpstream({ ...shared, count: exploited.countTo(source.slots) }, (slot) =>
-        source.id(exploited.at(slot)),
-      ),
-      epss: new EpssUpstream({ ...shared, count: source.slots }, (slot) => source.id(slot)),
-    },
+  const slot = (place: number): number => {
+    while (slots.length <= place) below(next + 100);
+    return slots[place]!;
   };
+  return { below, slot };
 }
-
-/** The generated CVEs that CISA knows to be exploited, in the order of their slots. */
-class Exploited {
-  readonly #source: CveSource;
-  readonly #slots: number[] = [];
-  #next = 0;
-
-  constructor(source: CveSource) {
-    this.#source = source;
-  }
-
-  countTo(end: number): number {
-    for (; this.#next < end; this.#next++)
-      if (this.#source.isExploited(this.#next)) this.#slots.push(this.#next);
-    return this.#slots.length;
-  }
-
-  at(place: number): number {
-    while (this.#slots.length <= place) this.countTo(this.#next + 100);
-    return this.#slots[place]!;
-  }
-}
-
-const anchor = (now: number | string | undefined, clock: () => number): number =>
-  now === undefined ? Math.floor(clock() / HOUR) * HOUR : timeOf(now);
 
 function urlsOf(url: string, shared: boolean): SimulatorUrls {
   return {

@@ -1,7 +1,7 @@
 /**
  * What saxes itself would hold without bound: the token it is reading (text, attribute values and comments lie in one
- * place, names in others), the attributes of the tag that is open, the tags that are open, and the work of looking up
- * their namespaces, which costs a step an open tag.
+ * place, names in others), the attributes of the tag that is open and the tags that are open. And the time in which it looks
+ * a namespace up, which is a step an open tag.
  */
 import type { SaxesParser } from "saxes";
 import { bounds } from "../../core/bounds.ts";
@@ -18,18 +18,14 @@ interface Innards {
 
 /** Attributes of one tag that are held; a record with more fields is refused anyway. */
 const TAG_ATTRIBUTES = 10_000;
-const NAMESPACES = 1_000;
-/** Namespaces of a tag that its children are given to begin with. */
-const INHERITED = 8;
-/** Steps of looking up namespaces: seconds. */
-const MOST_WORK = 20_000_000;
+/** Namespaces that are declared at one place. MITRE's catalogues have four. */
+const NAMESPACES = 64;
+const XML = "http://www.w3.org/XML/1998/namespace";
 
 export class XmlBudget {
   readonly #innards: Innards;
   readonly #namespacesOf: Record<string, string>[] = [];
   #elements = 0;
-  #namespaces = 0;
-  #work = 0;
   #tagAttributes = 0;
   /** Something of the tag or token that is open was let go: whatever it belongs to is not whole. */
   #cut = false;
@@ -38,11 +34,7 @@ export class XmlBudget {
     this.#innards = parser as unknown as Innards;
   }
 
-  attribute(name: string, depth: number): void {
-    if (name.includes(":")) this.#work += depth;
-    if (name.startsWith("xmlns") && ++this.#namespaces > NAMESPACES) {
-      throw new UeeError("PROV_BAD_XML", `The XML declares more than ${NAMESPACES} namespaces.`);
-    }
+  attribute(): void {
     if (++this.#tagAttributes <= TAG_ATTRIBUTES) return;
     this.#innards.attribList.length = 0;
     this.#cut = true;
@@ -50,15 +42,16 @@ export class XmlBudget {
 
   /**
    * saxes looks a namespace up through all open tags; a tag that has its parent's from the start ends that at once. Its own
-   * declarations come later and replace them.
+   * declarations come later and replace them. Throws PROV_BAD_XML.
    */
   inherit(namespaces: Record<string, string>): void {
-    const parent = this.#namespacesOf.at(-1);
+    const parent = this.#namespacesOf.at(-1) ?? { xml: XML };
     this.#namespacesOf.push(namespaces);
-    if (!parent) return;
     let count = 0;
     for (const prefix in parent) {
-      if (++count > INHERITED) break;
+      if (++count > NAMESPACES) {
+        throw new UeeError("PROV_BAD_XML", `The XML declares more than ${NAMESPACES} namespaces at once.`);
+      }
       namespaces[prefix] = parent[prefix]!;
     }
   }
@@ -73,11 +66,8 @@ export class XmlBudget {
     if (++this.#elements > elements) {
       throw new UeeError("PROV_BODY_TOO_LARGE", `The XML has more than ${elements} elements.`);
     }
-    if (depth > deepest || this.#work > MOST_WORK) {
-      throw new UeeError(
-        "PROV_BAD_XML",
-        `The XML is nested too deep: more than ${deepest} levels, or too much at great depth.`,
-      );
+    if (depth > deepest) {
+      throw new UeeError("PROV_BAD_XML", `The XML is nested too deep: more than ${deepest} levels.`);
     }
     this.#tagAttributes = 0;
     return this.tokenEnds();

@@ -60,7 +60,7 @@ export class XmlCatalogueReader {
     this.#parser.on("closetag", (tag) => this.#closeTag(tag));
     this.#parser.on("opentagstart", ({ ns }) => this.#budget.inherit(ns));
     this.#parser.on("attribute", ({ name, value }) => {
-      this.#budget.attribute(name, this.#depth);
+      this.#budget.attribute();
       if (name === "ID" && this.#open.length === 0) this.#tagStub = { ID: value.slice(0, 256) };
       this.#values++;
     });

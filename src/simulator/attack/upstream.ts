@@ -1,6 +1,6 @@
 /** ATT&CK: `/attack/index.json` and the version-pinned bundles it names, generated or real. */
 import type { JsonObject } from "../../core/json.ts";
-import { breakJson, corruptJson } from "../faults/content.ts";
+import { corruptJson } from "../faults/content.ts";
 import type { Drawn } from "../faults/injector.ts";
 import { type Reply, reply } from "../http/reply.ts";
 import { type StaticFile, serveFile, staticFile } from "../snapshot/files.ts";
@@ -105,13 +105,8 @@ export class AttackUpstream extends SnapshotUpstream {
 
   #bundle(domain: Domain): StaticFile {
     return this.file(this.#path(domain), BUNDLE, () => {
-      const isBad = this.isBad();
-      if (this.options.sharedData !== undefined && !isBad) return this.#realBytes(domain);
-      const texts = this.#objects(domain).map((object) => {
-        const kind = isBad?.(String(object.id));
-        const text = JSON.stringify(object);
-        return kind ? breakJson(text, kind, { id: "id", list: "external_references" }) : text;
-      });
+      if (this.options.sharedData !== undefined && !this.isBad()) return this.#realBytes(domain);
+      const texts = this.jsonTexts(this.#objects(domain), { id: "id", list: "external_references" });
       const id = `bundle--00000000-0000-4000-8000-${String(this.options.seed).padStart(12, "0").slice(-12)}`;
       // Generated bundles begin with the collection object, which is a record like the others.
       const all = [...this.#collection(domain).map((one) => JSON.stringify(one)), ...texts];

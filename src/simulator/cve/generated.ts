@@ -4,6 +4,7 @@
  */
 import type { JsonObject } from "../../core/json.ts";
 import { fraction, mix, shuffled } from "../random.ts";
+import type { SimulatorOptions } from "../types.ts";
 import { type Extreme, extremes } from "./extremes.ts";
 import { IdSpace } from "./ids.ts";
 import { cpeMatchTexts, type Fragment, type PoolName, pools } from "./pools.ts";
@@ -19,41 +20,25 @@ import {
   REJECTED,
 } from "./state.ts";
 
-export interface GeneratedOptions {
+export interface GeneratedOptions
+  extends Pick<SimulatorOptions, "recordBytes" | "extremes" | "drift" | "oddTimes"> {
   seed: number;
   /** Records at the point before. */
   count: number;
   /** End of the point after, ms. */
   now: number;
-  recordBytes?: number | undefined;
-  /** Default false. */
-  extremes?: boolean | undefined;
-  drift?: boolean | undefined;
-  oddTimes?: boolean | undefined;
 }
 
 const HOUR = 3_600_000;
 const CISA_ADP = "134c704f-9b21-4f2e-91b3-4a467353bcc0";
 const sources = ["cve@mitre.org", "security@example.org", "cna@example.net", "audit@patchstack.com"];
-const statuses = [
-  "Analyzed",
-  "Modified",
-  "Deferred",
-  "Awaiting Analysis",
-  "Undergoing Analysis",
-  "Received",
-  "Not Scheduled",
-] as const;
+const statuses =
+  "Analyzed|Modified|Deferred|Awaiting Analysis|Undergoing Analysis|Received|Not Scheduled".split("|");
 /** Fields in the order in which editions may change them. */
 const FIELDS = ["status", "descriptions", "metrics", "weaknesses", "configurations", "references"] as const;
 const LEAN_BELOW = 3_000;
 /** Share of the base records that the step from before to after touches; at least one each. */
-const steps = [
-  { kind: "removed", share: 0.004 },
-  { kind: "rejected", share: 0.006 },
-  { kind: "silent", share: 0.01 },
-  { kind: "modified", share: 0.05 },
-] as const;
+const steps = { removed: 0.004, rejected: 0.006, silent: 0.01, modified: 0.05 };
 const ADDED_SHARE = 0.025;
 
 export class GeneratedCves implements CveSource {
@@ -130,7 +115,7 @@ export class GeneratedCves implements CveSource {
     const recent = (slot: number): number =>
       Math.floor(now - HOUR / 60 - fraction(seed, slot, 5) * 18 * HOUR);
     let next = 0;
-    for (const { kind, share } of steps) {
+    for (const [kind, share] of Object.entries(steps)) {
       for (let left = Math.max(1, Math.round(count * share)); left > 0 && next < count; left--, next++) {
         const slot = order[next]!;
         if (kind === "removed") {
@@ -181,22 +166,8 @@ export class GeneratedCves implements CveSource {
       sourceIdentifier: this.#source(slot),
       published: this.#time(slot, state.published[slot]!, 0x71),
       lastModified: this.#time(slot, state.modified[slot]!, 0x72),
-      vulnStatus: rejected ? "Rejected" : statuses[(base + editions[0]!) % statuses.length]!,
-      ...(rejected
-        ? {
-            cveTags: [],
-            descriptions: [
-              {
-                lang: "en",
-                value: `Rejected reason: DO NOT USE THIS CANDIDATE NUMBER. Edition ${version}.`,
-              },
-            ],
-            metrics: {},
-            references: [],
-          }
-        : this.isExploited(slot)
-          ? kevFields
-          : {}),
+      vulnStatus: rejected ? "Rejected" : statuses[(base + editions[0]!) % statuses.length],
+      ...(rejected ? rejectedFields(version) : this.isExploited(slot) ? kevFields : {}),
     };
   }
 
@@ -307,6 +278,15 @@ export class GeneratedCves implements CveSource {
 
 const driftFields =
   '"priority":"lowest priority","x_next":[{"nested":[null,{}]}],"evaluatorImpact":null,"x_ssvc":{"ssvcV204":[{}]},';
+
+const rejectedFields = (version: number): JsonObject => ({
+  cveTags: [],
+  descriptions: [
+    { lang: "en", value: `Rejected reason: DO NOT USE THIS CANDIDATE NUMBER. Edition ${version}.` },
+  ],
+  metrics: {},
+  references: [],
+});
 
 const kevFields = {
   cisaExploitAdd: "2024-05-01",

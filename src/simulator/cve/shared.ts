@@ -74,7 +74,7 @@ export class SharedCves implements CveSource {
 
   constructor(folder: string) {
     const byId = new Map<string, Entry>();
-    const put = (text: Buffer, points: ("before" | "after")[]): void => {
+    const put = (text: Buffer, ...points: ("before" | "after")[]): void => {
       const id = headValue(text, "id");
       if (!id) return;
       const entry: Entry = byId.get(id) ?? { id };
@@ -82,22 +82,17 @@ export class SharedCves implements CveSource {
       const made = slice(text);
       for (const point of points) entry[point] ??= made;
     };
-    const path = (name: string): string => join(folder, "nvd", `${name}.ndjson.gz`);
-    for (const line of lines(path("cve-before"))) put(line, ["before"]);
-    for (const line of lines(path("cve-after"))) put(line, ["after"]);
-    for (const line of lines(path("cve-added"))) put(line, ["after"]);
-    for (const line of lines(path("edge-cases"))) {
+    const linesOf = (name: string): Generator<Buffer> => lines(join(folder, "nvd", `${name}.ndjson.gz`));
+    for (const line of linesOf("cve-before")) put(line, "before");
+    for (const name of ["cve-after", "cve-added"]) for (const line of linesOf(name)) put(line, "after");
+    for (const line of linesOf("edge-cases")) {
       // {"why":[…],"snapshot":"…","cve":{…}}: ids that the other files lack join them.
-      const start = line.indexOf('"cve":{') + 6;
-      const text = line.subarray(start, line.length - 1);
-      const id = headValue(text, "id");
-      if (id && byId.has(id)) continue;
-      put(text, headValue(line, "snapshot") === "2026-03" ? ["after"] : ["before", "after"]);
+      const text = line.subarray(line.indexOf('"cve":{') + 6, line.length - 1);
+      if (byId.has(headValue(text, "id") ?? "")) continue;
+      put(text, "after", ...(headValue(line, "snapshot") === "2026-03" ? [] : (["before"] as const)));
     }
     this.#entries = [...byId.values()].sort((a, b) => numeric(a.id) - numeric(b.id));
-    this.#entries.forEach((entry, slot) => {
-      this.#slots.set(entry.id, slot);
-    });
+    for (const [slot, { id }] of this.#entries.entries()) this.#slots.set(id, slot);
   }
 
   at(point: "before" | "after"): CveState {

@@ -31,30 +31,24 @@ export const emptyState = (capacity: number, asOf: number): CveState => ({
   asOf,
 });
 
+const columns = ["version", "flags", "modified", "published"] as const;
+
 export const copyState = (state: CveState): CveState => ({
-  count: state.count,
-  version: state.version.slice(),
-  flags: state.flags.slice(),
-  modified: state.modified.slice(),
-  published: state.published.slice(),
-  asOf: state.asOf,
+  ...state,
+  ...(Object.fromEntries(columns.map((name) => [name, state[name].slice()])) as Pick<
+    CveState,
+    (typeof columns)[number]
+  >),
 });
 
 /** Room for one more slot; returns the slot. */
 export function appendSlot(state: CveState): number {
   if (state.count === state.version.length) {
-    const capacity = Math.max(64, Math.ceil(state.count * 1.25));
-    const grow = <T extends Uint16Array | Uint8Array | Float64Array>(old: T, fresh: T): T => {
-      fresh.set(old);
-      return fresh;
-    };
-    state.version = grow(state.version, new Uint16Array(capacity));
-    state.flags = grow(state.flags, new Uint8Array(capacity));
-    state.modified = grow(state.modified, new Float64Array(capacity));
-    state.published = grow(state.published, new Float64Array(capacity));
+    const larger = emptyState(Math.max(64, Math.ceil(state.count * 1.25)), state.asOf);
+    for (const name of columns) larger[name].set(state[name]);
+    Object.assign(state, { ...larger, count: state.count });
   }
-  state.count += 1;
-  return state.count - 1;
+  return state.count++;
 }
 
 /** A piece of JSON text. Strings are ASCII; Buffers are shared and never written to. */

@@ -55,9 +55,14 @@ export class Drawn {
     return this.#faults.some((fault) => fault.name === name);
   }
 
-  /** The first of a phase, in the order of the specs. */
-  first(phase: Phase, except: (name: FaultName) => boolean = () => false): FaultName | undefined {
-    return this.#faults.find(({ name }) => faultEntry(name).phase === phase && !except(name))?.name;
+  /** Takes the first of a phase, in the order of the specs; nothing where there is none left to apply. */
+  takeFirst(
+    phase: Phase,
+    except: (name: FaultName) => boolean = () => false,
+  ): [name: FaultName, arg: string] | [name?: undefined, arg?: undefined] {
+    const name = this.#faults.find((one) => faultEntry(one.name).phase === phase && !except(one.name))?.name;
+    const arg = name && this.take(name);
+    return name && arg !== undefined ? [name, arg] : [];
   }
 }
 

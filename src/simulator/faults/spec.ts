@@ -28,84 +28,42 @@ export interface FaultSpec {
 }
 
 const SPEC =
-  /^([a-z][a-z0-9-]*)(?:\(([^()]*)\))?(?:@(\d*\.?\d+(?:e-\d+)?%?))?(?:#(\d+(?:,\d+)*))?(?:x(\d+))?(?::(\/.*|[a-z]+))?$/;
+  /^([a-z][a-z0-9-]*?)(?:\(([^()]*)\))?(?:@(\d*\.?\d+(?:e-\d+)?%?))?(?:#(\d+(?:,\d+)*))?(?:x(\d+))?(?::(\/.*|[a-z]+))?$/;
 const WRITE = "Write name[(argument)][@rate][#nth][xcount][:upstream], for example status-503@0.05:cve.";
 
-/** `503x2` style counts stick to names: a name may end in `x<digits>` only by mistake, so the count is cut off first. */
+const usage = (text: string): UeeError => new UeeError("SYS_USAGE", text);
+
 export function parseFault(text: string): FaultSpec {
   const match = SPEC.exec(text.trim());
-  if (!match) throw new UeeError("SYS_USAGE", `'${text}' is not a fault. ${WRITE}`);
-  let [, name = "", arg, rateText, nthText, countText, target] = match;
-  const glued = countText === undefined ? /^(.+?)x(\d+)$/.exec(name) : null;
-  if (glued && arg === undefined && rateText === undefined && nthText === undefined) {
-    name = glued[1]!;
-    countText = glued[2];
+  if (!match) throw usage(`'${text}' is not a fault. ${WRITE}`);
+  const [, name = "", arg, rateText = "1", nthText, countText, target] = match;
+  if (name !== "all" && !(name in faultCatalog)) {
+    const known = faultNames.join(", ");
+    throw usage(`There is no fault '${name}'.${didYouMean(name, faultNames)} Known: all, ${known}.`);
   }
-  if (name !== "all" && !(name in faultCatalog))
-    throw new UeeError(
-      "SYS_USAGE",
-      `There is no fault '${name}'.${didYouMean(name, faultNames)} Known: all, ${faultNames.join(", ")}.`,
-    );
   const known = name as FaultName | "all";
-  if (arg !== undefined && (known === "all" || faultEntry(known).arg === undefined))
-    throw new UeeError("SYS_USAGE", `The fault '${name}' takes no argument.`);
-  const rate = readRate(rateText, text);
+  const entry = known === "all" ? undefined : faultEntry(known);
+  if (arg !== undefined && entry?.arg === undefined) throw usage(`The fault '${name}' takes no argument.`);
+  const rate = rateText.endsWith("%") ? Number(rateText.slice(0, -1)) / 100 : Number(rateText);
+  if (!(rate >= 0 && rate <= 1)) throw usage(`'${text}': a rate lies between 0 and 1 (or 0% and 100%).`);
   const nth = nthText === undefined ? [] : nthText.split(",").map(Number);
-  if (nth.includes(0)) throw new UeeError("SYS_USAGE", `'${text}': requests count from 1.`);
-  const { upstream, path } = readTarget(known, target);
-  if (known === "bad-record")
-    checkBadRecord(arg, nth.length > 0 || countText !== undefined || path !== undefined);
-  return {
-    name: known,
-    arg,
-    rate,
-    nth,
-    count: countText === undefined ? Number.POSITIVE_INFINITY : Number(countText),
-    upstream,
-    path,
-    text: text.trim(),
-  };
-}
-
-function checkBadRecord(kind: string | undefined, narrowed: boolean): void {
-  if (narrowed)
-    throw new UeeError(
-      "SYS_USAGE",
-      "bad-record strikes records, not requests: it takes a rate and an upstream only.",
-    );
-  if (kind !== undefined && !badKinds.some((known) => known === kind))
-    throw new UeeError(
-      "SYS_USAGE",
-      `There is no kind '${kind}' of bad record. Known: ${badKinds.join(", ")}.`,
-    );
-}
-
-function readRate(text: string | undefined, whole: string): number {
-  if (text === undefined) return 1;
-  const rate = text.endsWith("%") ? Number(text.slice(0, -1)) / 100 : Number(text);
-  if (!(rate >= 0 && rate <= 1))
-    throw new UeeError("SYS_USAGE", `'${whole}': a rate lies between 0 and 1 (or 0% and 100%).`);
-  return rate;
-}
-
-function readTarget(
-  name: FaultName | "all",
-  target: string | undefined,
-): { upstream: StandIn | undefined; path: string | undefined } {
-  if (target === undefined) return { upstream: undefined, path: undefined };
-  if (target.startsWith("/")) return { upstream: undefined, path: target };
+  if (nth.includes(0)) throw usage(`'${text}': requests count from 1.`);
+  const path = target?.startsWith("/") ? target : undefined;
   const upstream = standIns.find((one) => one === target);
-  if (!upstream)
-    throw new UeeError(
-      "SYS_USAGE",
+  if (target !== undefined && path === undefined && upstream === undefined)
+    throw usage(
       `There is no upstream '${target}'. Use ${standIns.join(", ")} or a path that starts with '/'.`,
     );
-  if (name !== "all" && !faultEntry(name).on.includes(upstream))
-    throw new UeeError(
-      "SYS_USAGE",
-      `The fault '${name}' cannot happen to ${upstream}, only to ${faultEntry(name).on.join(", ")}.`,
-    );
-  return { upstream, path: undefined };
+  if (upstream && entry && !entry.on.includes(upstream))
+    throw usage(`The fault '${name}' cannot happen to ${upstream}, only to ${entry.on.join(", ")}.`);
+  if (known === "bad-record") {
+    if (nth.length > 0 || countText !== undefined || path !== undefined)
+      throw usage("bad-record strikes records, not requests: it takes a rate and an upstream only.");
+    if (arg !== undefined && !badKinds.some((kind) => kind === arg))
+      throw usage(`There is no kind '${arg}' of bad record. Known: ${badKinds.join(", ")}.`);
+  }
+  const count = countText === undefined ? Number.POSITIVE_INFINITY : Number(countText);
+  return { name: known, arg, rate, nth, count, upstream, path, text: text.trim() };
 }
 
 export const parseFaults = (texts: readonly string[]): FaultSpec[] => texts.map(parseFault);

@@ -15,7 +15,7 @@ const compress = (body: Buffer[]): Promise<Buffer> =>
 
 export interface Delivery {
   /** A fault of the phase `deliver`; absent: none. */
-  fault?: string;
+  fault?: string | undefined;
   arg: string;
   gzip: boolean;
   /** Called with the number of body bytes written to the socket. */

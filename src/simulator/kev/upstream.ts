@@ -1,6 +1,6 @@
 /** CISA's catalogue of known exploited vulnerabilities: one JSON file. */
 import type { JsonObject } from "../../core/json.ts";
-import { breakJson, corruptJson } from "../faults/content.ts";
+import { corruptJson } from "../faults/content.ts";
 import type { Drawn } from "../faults/injector.ts";
 import type { Reply } from "../http/reply.ts";
 import { mix, Random } from "../random.ts";
@@ -41,15 +41,10 @@ export class KevUpstream extends SnapshotUpstream {
 
   #file(): StaticFile {
     return this.file(KEV_PATH, "application/json", () => {
-      const isBad = this.isBad();
       const catalogue = this.#catalogue();
-      if (this.options.sharedData !== undefined && !isBad)
+      if (this.options.sharedData !== undefined && !this.isBad())
         return this.shared("kev", `${real[this.point]}.json.gz`);
-      const rows = catalogue.vulnerabilities.map((row) => {
-        const kind = isBad?.(String(row.cveID));
-        const text = JSON.stringify(row);
-        return kind ? breakJson(text, kind, { id: "cveID", list: "cwes" }) : text;
-      });
+      const rows = this.jsonTexts(catalogue.vulnerabilities, { id: "cveID", list: "cwes" });
       const { vulnerabilities: _, ...head } = catalogue;
       return `${JSON.stringify(head, null, 1).slice(0, -2)},\n "vulnerabilities": [\n${rows.join(",\n")}\n]\n}\n`;
     });

@@ -77,11 +77,9 @@ export class SnapshotEntries {
   mutate(change: Change): ChangeReport {
     if (change.takeBack) return this.#takeBack();
     if (change.reject || change.silent)
-      throw new UeeError(
-        "API_BAD_INPUT",
-        "Snapshot feeds know add, modify and remove; reject and silent are NVD's.",
-      );
-    this.#other = { editions: [...this.#editions], release: this.release };
+      throw new UeeError("API_BAD_INPUT", "Snapshot feeds know add, modify and remove; the rest is NVD's.");
+    const was = [...this.#editions];
+    this.#other = { editions: was, release: this.release };
     this.#mutations += 1;
     this.#newest += 1;
     this.release = this.#newest;
@@ -92,13 +90,9 @@ export class SnapshotEntries {
       return byId.get(id);
     };
     const picker = new Picker(shuffled(live, this.#seed, this.#mutations), slotOf);
-    const removed = picker.pick(change.remove);
-    const modified = picker.pick(change.modify);
-    for (const slot of removed) this.#editions[slot] = 0;
-    for (const slot of modified) this.#editions[slot]! += 1;
-    const added: number[] = [];
-    for (let left = change.add ?? 0; left > 0; left--) added.push(this.#editions.push(1) - 1);
-    const ids = (slots: number[]): string[] => slots.map((slot) => this.#idOf(slot));
-    return { ...emptyReport(), added: ids(added), modified: ids(modified), removed: ids(removed) };
+    for (const slot of picker.pick(change.remove)) this.#editions[slot] = 0;
+    for (const slot of picker.pick(change.modify)) this.#editions[slot]! += 1;
+    for (let left = change.add ?? 0; left > 0; left--) this.#editions.push(1);
+    return this.#since(was);
   }
 }

@@ -6,6 +6,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { UeeError } from "../../core/errors.ts";
+import type { JsonObject } from "../../core/json.ts";
+import { breakJson } from "../faults/content.ts";
 import type { Drawn, Injector } from "../faults/injector.ts";
 import type { Reply } from "../http/reply.ts";
 import {
@@ -64,6 +66,20 @@ export abstract class SnapshotUpstream implements SimulatedUpstream {
 
   protected isBad(): ((id: string) => BadRecord["kind"] | undefined) | undefined {
     return this.options.injector.badRecords(this.#name);
+  }
+
+  /** The records as JSON texts, broken where `bad-record` breaks them. */
+  protected jsonTexts(
+    records: readonly JsonObject[],
+    shape: { id: string; list: string },
+    idOf = (record: JsonObject) => String(record[shape.id]),
+  ): string[] {
+    const isBad = this.isBad();
+    return records.map((record) => {
+      const text = JSON.stringify(record);
+      const kind = isBad?.(idOf(record));
+      return kind ? breakJson(text, kind, shape) : text;
+    });
   }
 
   /** Built once per release and fault setting. */

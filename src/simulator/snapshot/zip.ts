@@ -38,24 +38,15 @@ function assemble(name: string, packed: Buffer, crc: number, size: number): Buff
   return Buffer.concat([local, packed, directory, end]);
 }
 
-const kinds = ["garbage", "crc", "truncated", "empty"] as const;
-export type BrokenZip = (typeof kinds)[number];
-export const brokenZipKinds: readonly BrokenZip[] = kinds;
-
-export function brokenZip(kind: BrokenZip, entry: Entry): Buffer {
-  switch (kind) {
-    case "garbage":
-      return Buffer.alloc(4_096, "PK\x03\x04 but then nothing of the kind. ");
-    case "crc":
-      return zip(entry, { crc: crc32(entry.data) ^ 1 });
-    case "truncated": {
-      const whole = zip(entry);
-      return whole.subarray(0, Math.floor(whole.length / 2));
-    }
-    case "empty":
-      return Buffer.concat([Buffer.from("PK\x05\x06", "latin1"), Buffer.alloc(18)]);
-  }
-}
+const broken = {
+  garbage: () => Buffer.alloc(4_096, "PK\x03\x04 but then nothing of the kind. "),
+  crc: (entry: Entry) => zip(entry, { crc: crc32(entry.data) ^ 1 }),
+  truncated: (entry: Entry) => zip(entry).subarray(0, Math.floor(zip(entry).length / 2)),
+  empty: () => Buffer.concat([Buffer.from("PK\x05\x06", "latin1"), Buffer.alloc(18)]),
+};
+export type BrokenZip = keyof typeof broken;
+export const brokenZipKinds = Object.keys(broken) as BrokenZip[];
+export const brokenZip = (kind: BrokenZip, entry: Entry): Buffer => broken[kind](entry);
 
 /** Well-formed XML of many `megabytes`, compressed to about a thousandth, with a small stated size. */
 export function zipBomb(megabytes: number, name: string, head: string, tail: string): Buffer {

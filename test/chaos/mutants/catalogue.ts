@@ -152,6 +152,24 @@ export const mutants: readonly Mutant[] = [
     caughtBy: [{ test: "test/integration/cveListings.test.ts", only: "counted and never served" }],
   },
   {
+    name: "a year feed that contradicts its .meta or itself is used",
+    law: 1,
+    edits: [
+      { at: "feed-sha256", condition: "false" },
+      { at: "feed-total", condition: "false" },
+    ],
+    caughtBy: [{ test: "test/integration/feeds.test.ts", only: "feed-sha" }],
+  },
+  {
+    name: "a refused year feed counts as read",
+    law: 1,
+    edits: [
+      { at: "feed-refused", condition: "false" },
+      { at: "feeds-count", condition: "false" },
+    ],
+    caughtBy: [{ test: "test/integration/feeds.test.ts", only: "the feeds suffer from" }],
+  },
+  {
     name: "removal without the shrink guard",
     law: 1,
     edits: [{ at: "shrink-guard", condition: "false" }],

@@ -6,8 +6,9 @@ import { allFaults, type FaultName, faultCatalog, stallingFaults } from "../../.
 function struck(injector: Injector, requests: number): (FaultName | undefined)[] {
   return Array.from({ length: requests }, () => {
     const drawn = injector.draw("cve", "/rest/json/cves/2.0");
-    const name = drawn.first("respond") ?? drawn.first("content") ?? drawn.first("deliver");
-    return name !== undefined && drawn.take(name) !== undefined ? name : undefined;
+    return (["respond", "content", "deliver"] as const).flatMap(
+      (phase) => drawn.takeFirst(phase)[0] ?? [],
+    )[0];
   });
 }
 
