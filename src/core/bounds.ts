@@ -51,8 +51,6 @@ export const bounds = {
   json: {
     /** A member of the document that is read in addition to its lists. */
     memberBytes: 64 * KB,
-    /** Levels of the whole document; beyond: PROV_BAD_JSON. */
-    depth: 16 * 1024 * 1024,
   },
   xml: {
     /** Elements of the whole document: CWE has 260,000. */

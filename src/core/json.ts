@@ -1,6 +1,5 @@
 import { isUtf8 } from "node:buffer";
 import { UeeError } from "./errors.ts";
-import { JsonMachine, unwatched } from "./jsonMachine.ts";
 
 export type JsonObject = Record<string, unknown>;
 
@@ -105,17 +104,8 @@ export function parseJsonBytes(bytes: Buffer): unknown {
   const text = bytes.toString("utf8", start);
   try {
     return JSON.parse(text);
-  } catch (cause) {
-    // The machine reports the position and quotes nothing.
-    const machine = new JsonMachine(unwatched);
-    machine.write(bytes.subarray(start));
-    throw new UeeError(
-      "PROV_BAD_JSON",
-      `The answer is not valid JSON: it ends early, at byte ${bytes.length}.`,
-      {
-        cause,
-      },
-    );
+  } catch (error) {
+    throw new UeeError("PROV_BAD_JSON", `The answer is not valid JSON: ${whyNotJson(error)}.`);
   }
 }
 

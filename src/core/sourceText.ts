@@ -1,13 +1,13 @@
 /**
  * A record as its source wrote it. It is measured before it is parsed, so that a record that would overflow the
- * stack, a count or the memory never becomes a value, and its bytes can be kept verbatim.
+ * stack, a count or the memory never becomes a value, and its bytes can be kept verbatim. Parsing checks it.
  */
 import { isUtf8 } from "node:buffer";
 import { bounds } from "./bounds.ts";
 import type { ErrorCode } from "./errorCatalog.ts";
 import { UeeError } from "./errors.ts";
-import type { JsonObject } from "./json.ts";
-import { JsonMachine, unwatched } from "./jsonMachine.ts";
+import { type JsonObject, whyNotJson } from "./json.ts";
+import { JsonScanner, unwatched } from "./jsonScan.ts";
 
 export interface Refusal {
   code: ErrorCode;
@@ -54,9 +54,6 @@ export interface StoredText {
   readonly lastModified: number | undefined;
 }
 
-/** Used for one text after the other. */
-const measuring = new JsonMachine(unwatched);
-
 export class SourceText {
   /** JSON in UTF-8; for a refused record the bytes of its source, possibly truncated. */
   readonly bytes: Buffer;
@@ -68,6 +65,8 @@ export class SourceText {
   readonly id: string | undefined;
   /** What the store knows of it, where it was asked already. */
   readonly stored: StoredText | undefined;
+  /** Where it is in its document, for errors. */
+  place: string | undefined;
 
   constructor(
     bytes: Buffer,
@@ -84,19 +83,14 @@ export class SourceText {
     this.refusal = refusal;
   }
 
-  /** JSON that has not been measured yet. Throws VAL_JSON when it is invalid. */
+  /** JSON that has not been measured yet. Throws VAL_JSON for bytes that are not UTF-8. */
   static of(json: string | Buffer, id?: string): SourceText {
     const bytes = typeof json === "string" ? Buffer.from(json) : json;
-    const machine = measuring;
-    machine.reset();
-    try {
-      if (!isUtf8(bytes)) throw new UeeError("VAL_JSON", "The text is not valid UTF-8.");
-      machine.write(bytes);
-      machine.end();
-    } catch (cause) {
-      throw new UeeError("VAL_JSON", cause instanceof UeeError ? cause.detail : undefined);
-    }
-    const { values, deepest: depth, largeNumber } = machine;
+    if (bytes === json && !isUtf8(bytes)) throw new UeeError("VAL_JSON", "The text is not valid UTF-8.");
+    const scanner = new JsonScanner(unwatched);
+    scanner.write(bytes);
+    scanner.end();
+    const { values, deepest: depth, largeNumber } = scanner;
     return new SourceText(bytes, { size: bytes.length, depth, values, largeNumber }, {}, undefined, { id });
   }
 
@@ -115,9 +109,14 @@ export class SourceText {
     return this.bytes.toString("utf8");
   }
 
-  /** Not for a refused record. */
+  /** Not for a refused record. Throws PROV_BAD_JSON. */
   parse(): unknown {
-    return JSON.parse(this.text);
+    try {
+      return JSON.parse(this.text);
+    } catch (error) {
+      const where = this.place === undefined ? "" : ` in ${this.place}`;
+      throw new UeeError("PROV_BAD_JSON", `The answer is not valid JSON${where}: ${whyNotJson(error)}.`);
+    }
   }
 
   /** The record, or the part with its id if it is refused: for `identify` and similar functions. */

@@ -1,7 +1,7 @@
 /**
  * A JSON document whose records are the elements of lists at its top level (`{"type":"bundle","objects":[…]}`), read from
- * bytes as they come. No more than one element is held; other members are checked and passed over. The document must be
- * valid JSON as a whole, whatever its records are like.
+ * bytes as they come. No more than one element is held. The levels around the elements are checked as they are read, with all
+ * members of up to `bounds.json.memberBytes`; an element is checked when it is parsed (SourceText.parse).
  *
  * An element beyond the bounds of a record costs only itself: it comes as a source text that says why it is refused, with
  * its bytes (the first of them where there are too many).
@@ -11,9 +11,9 @@
  */
 import { isUtf8 } from "node:buffer";
 import { bounds } from "../../core/bounds.ts";
-import { isUeeError, UeeError } from "../../core/errors.ts";
-import type { JsonObject } from "../../core/json.ts";
-import { JsonMachine, type JsonWatcher } from "../../core/jsonMachine.ts";
+import { UeeError } from "../../core/errors.ts";
+import { type JsonObject, whyNotJson } from "../../core/json.ts";
+import { JsonScanner, type JsonWatcher } from "../../core/jsonScan.ts";
 import { type SourceFacts, SourceText, type StoredText } from "../../core/sourceText.ts";
 import { lastCharacterEnd } from "./text.ts";
 
@@ -77,14 +77,24 @@ export interface JsonArraysOptions {
 }
 
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
-const QUOTE = 0x22;
-const [BACKSLASH, OPEN_LIST, OPEN_OBJECT, NULL] = [0x5c, 0x5b, 0x7b, 0x6e];
-/** No wanted name is longer. */
-const NAME_BYTES = 256;
+const EMPTY = Buffer.from("[]");
+const [QUOTE, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT, NULL] = [0x22, 0x5b, 0x5d, 0x7b, 0x7d, 0x6e];
+/** First bytes of values. */
+const startsValue = new Set(Buffer.from('"{[-0123456789tfn'));
 const ID_BYTES = 1024;
 
 /** Open levels around an element: the document and its list. */
 const ELEMENT = 2;
+
+/** What may come next at the levels around the elements. */
+type Expected =
+  | "a value"
+  | "a value or ]"
+  | "a name or }"
+  | "a name"
+  | "a colon"
+  | "a comma or bracket"
+  | "nothing more";
 
 export class JsonArraySplitter implements JsonWatcher {
   /** The wanted members that were there. */
@@ -93,7 +103,7 @@ export class JsonArraySplitter implements JsonWatcher {
   readonly arrays = new Set<string>();
   readonly depth: number;
   readonly #options: JsonArraysOptions;
-  readonly #machine: JsonMachine;
+  readonly #scanner: JsonScanner;
   /** Bytes of the wanted names with their quotes, as they are written without escapes. */
   readonly #idLength: number;
   readonly #innerLength: number;
@@ -107,24 +117,27 @@ export class JsonArraySplitter implements JsonWatcher {
   #rest: Buffer = Buffer.alloc(0);
   #markChecked = false;
 
+  #expected: Expected = "a value";
   #name = "";
+  #nameOpen = false;
   /** Key of the list that is open. */
   #list: string | undefined;
+  /** Inside of an element: where the last string ended, which was a key if a colon follows. */
+  #stringEnd = 0;
   #inner: { start: number; end: number; facts: SourceFacts } | undefined;
   /** What was passed over as `#inner`. */
   #known: KnownRecord | undefined;
   #innerOpen = false;
-  #innerNext = false;
-  #idNext = false;
-  #capturing: "id" | "member" | undefined;
+  #next: "inner" | "id" | undefined;
+  #idOpen = false;
   #stub: JsonObject = {};
 
   constructor(options: JsonArraysOptions) {
     this.#options = options;
+    this.depth = options.inner === undefined ? ELEMENT + 1 : ELEMENT + 2;
     this.#idLength = quotedLength(options.id);
     this.#innerLength = quotedLength(options.inner ?? options.id);
-    this.depth = options.inner === undefined ? ELEMENT + 1 : ELEMENT + 2;
-    this.#machine = new JsonMachine(this);
+    this.#scanner = new JsonScanner(this);
   }
 
   /** Elements that ended in this chunk. */
@@ -145,27 +158,22 @@ export class JsonArraySplitter implements JsonWatcher {
   writeWhole(document: Buffer, known: readonly KnownRecord[]): JsonElement[] {
     const end = lastCharacterEnd(document);
     this.#rest = document.subarray(end);
-    const whole = this.#checked(document.subarray(0, end));
     // Positions are those of the document: nothing that is open has to be held between two writes.
-    this.#chunk = whole;
+    this.#chunk = this.#checked(document.subarray(0, end));
     this.#base = 0;
     let next = 0;
-    try {
-      for (const record of known) {
-        this.#machine.write(whole.subarray(next, record.start));
-        next = record.start;
-        if (!this.#innerNext || !this.#machine.awaitsValue) continue;
-        this.#machine.skip(record.end - record.start);
-        next = record.end;
-        this.#innerNext = false;
-        const facts = { size: next - record.start, depth: 0, values: 0, largeNumber: false };
-        this.#inner = { start: record.start, end: next, facts };
-        this.#known = record;
-      }
-      this.#machine.write(whole.subarray(next));
-    } catch (error) {
-      throw this.#located(error);
+    for (const record of known) {
+      this.#scanner.write(this.#chunk.subarray(next, record.start));
+      next = record.start;
+      if (this.#next !== "inner") continue;
+      this.#scanner.skip(record.end - record.start);
+      next = record.end;
+      this.#next = undefined;
+      const facts = { size: next - record.start, depth: 0, values: 0, largeNumber: false };
+      this.#inner = { start: record.start, end: next, facts };
+      this.#known = record;
     }
+    this.#scanner.write(this.#chunk.subarray(next));
     const elements = this.#elements;
     this.#elements = [];
     return elements;
@@ -174,16 +182,15 @@ export class JsonArraySplitter implements JsonWatcher {
   /** Throws unless the document ended well. */
   end(): void {
     if (this.#rest.length > 0) throw new UeeError("PROV_TRUNCATED", "The JSON ends within a character.");
-    this.#machine.end();
+    if (this.#expected !== "nothing more")
+      throw new UeeError("PROV_TRUNCATED", `The JSON ends early, after ${this.#scanner.position} bytes.`);
   }
 
   #checked(chunk: Buffer): Buffer {
     if (isUtf8(chunk)) return chunk;
-    const at = this.#machine.position;
-    throw new UeeError(
-      "PROV_NOT_UTF8",
-      `The answer is not valid UTF-8 (between bytes ${at} and ${at + chunk.length}).`,
-    );
+    const at = this.#scanner.position;
+    const where = `between bytes ${at} and ${at + chunk.length}`;
+    throw new UeeError("PROV_NOT_UTF8", `The answer is not valid UTF-8 (${where}).`);
   }
 
   #read(given: Buffer): void {
@@ -194,43 +201,147 @@ export class JsonArraySplitter implements JsonWatcher {
       chunk = withoutByteOrderMark(chunk);
     }
     this.#chunk = chunk;
-    this.#base = this.#machine.position;
-    try {
-      this.#machine.write(chunk);
-    } catch (error) {
-      throw this.#located(error);
-    }
+    this.#base = this.#scanner.position;
+    this.#scanner.write(chunk);
     this.#element.hold(chunk, this.#base);
     this.#small.hold(chunk, this.#base);
   }
 
-  /** A syntax error says which member it is in; the document's own text is not quoted. */
-  #located(error: unknown): unknown {
-    if (!isUeeError(error, "PROV_BAD_JSON")) return error;
-    const where = this.#list === undefined ? "" : ` In element ${this.#count} of '${this.#list}'.`;
-    return new UeeError(error.code, `${error.detail}${where}`, { data: error.data });
+  #bad(at: number, why = `${this.#expected} is expected`): UeeError {
+    const where = this.#list === undefined ? "" : ` At element ${this.#count} of '${this.#list}'.`;
+    const detail = `The answer is not valid JSON: at byte ${at}, ${why}.${where}`;
+    return new UeeError("PROV_BAD_JSON", detail, { data: { byte: at } });
   }
 
-  keyBegins(at: number, depth: number): void {
-    if (depth === 1 || this.#list !== undefined) this.#small.begin(at);
-  }
-
-  keyEnds(at: number, depth: number, escaped: boolean): void {
-    if (depth > 1) {
-      if (this.#list === undefined) return;
-      // Few names of a record have the length of one that is wanted; making a string of each would take long.
-      const length = at - this.#small.start;
-      if (!escaped && length !== this.#idLength && length !== this.#innerLength) {
-        this.#small.forget();
-        this.#innerNext = false;
-        this.#idNext = false;
-        return;
-      }
+  begins(first: number, at: number, depth: number): void {
+    if (depth > ELEMENT || (depth === ELEMENT && this.#list === undefined))
+      this.#beginsInside(first, at, depth);
+    else if (depth === 1 && (this.#expected === "a name" || this.#expected === "a name or }")) {
+      if (first !== QUOTE) throw this.#bad(at);
+      this.#nameOpen = true;
+      this.#small.begin(at);
+    } else {
+      const isValue = this.#expected === "a value" || this.#expected === "a value or ]";
+      if (!isValue || !startsValue.has(first)) throw this.#bad(at);
+      if (depth === ELEMENT) this.#elementBegins(at);
+      else if (depth === 1) this.#memberBegins(at, first);
+      else if (first === OPEN_OBJECT) this.#expected = "a name or }";
+      else throw new UeeError("PROV_WRONG_SHAPE", "The JSON's root is not an object.");
     }
-    const name = this.#nameOf(this.#small.end(at, this.#chunk, this.#base));
-    if (depth === 1) this.#name = name;
-    else if (depth === ELEMENT + 1) this.#innerNext = name === this.#options.inner;
-    if (depth === this.#recordDepth) this.#idNext = name === this.#options.id;
+  }
+
+  ends(last: number, at: number, depth: number): void {
+    const isList = this.#list !== undefined;
+    if (depth > ELEMENT || (depth === ELEMENT && !isList)) this.#endsInside(at, depth);
+    else if (depth === ELEMENT) this.#elementEnds(at);
+    else if (depth === 1 && this.#nameOpen) {
+      this.#nameOpen = false;
+      const { start } = this.#small;
+      // A name beyond the bound is none that is wanted.
+      const quoted = this.#take(this.#small, at);
+      this.#name = quoted ? String(this.#parsed(quoted, start)) : "";
+      this.#expected = "a colon";
+      return;
+    } else if (depth === 1 && !isList) this.#memberEnds(at);
+    else {
+      const open = depth === 1 ? "a value or ]" : "a name or }";
+      const ended = this.#expected === "a comma or bracket" || this.#expected === open;
+      const bracket = depth === 1 ? CLOSE_LIST : CLOSE_OBJECT;
+      if (depth < 0 || last !== bracket || !ended) throw this.#bad(at - 1, "there is a wrong bracket");
+      this.#list = undefined;
+    }
+    this.#expected = depth === 0 ? "nothing more" : "a comma or bracket";
+  }
+
+  comma(at: number, depth: number): void {
+    if (depth > ELEMENT || (depth === ELEMENT && this.#list === undefined)) return;
+    if (this.#expected !== "a comma or bracket") throw this.#bad(at);
+    this.#expected = depth === ELEMENT ? "a value" : "a name";
+  }
+
+  colon(at: number, depth: number): void {
+    if (depth > ELEMENT || (depth === ELEMENT && this.#list === undefined)) this.#keyInside(at, depth);
+    else if (this.#expected !== "a colon") throw this.#bad(at);
+    else this.#expected = "a value";
+  }
+
+  #memberBegins(at: number, first: number): void {
+    const name = this.#name;
+    // A list that is null is a list that is not there.
+    if (!this.#options.arrays.includes(name) || first === NULL) {
+      this.#small.begin(at);
+      return;
+    }
+    if (first !== OPEN_LIST) throw new UeeError("PROV_WRONG_SHAPE", `The JSON's '${name}' is not a list.`);
+    if (this.arrays.has(name)) throw new UeeError("PROV_WRONG_SHAPE", `The JSON has '${name}' twice.`);
+    this.arrays.add(name);
+    this.#list = name;
+    this.#count = 0;
+    this.#expected = "a value or ]";
+  }
+
+  #memberEnds(at: number): void {
+    const { start } = this.#small;
+    const bytes = this.#take(this.#small, at);
+    const wanted = this.#options.members.includes(this.#name);
+    if (bytes) {
+      const value = this.#parsed(bytes, start);
+      if (wanted) this.members[this.#name] = value;
+    } else if (wanted) {
+      const detail = `The JSON's '${this.#name}' is larger than ${bounds.json.memberBytes} bytes.`;
+      throw new UeeError("PROV_WRONG_SHAPE", detail);
+    }
+  }
+
+  /** The value that begins at this byte of the document. */
+  #parsed(bytes: Buffer, at: number): unknown {
+    try {
+      return JSON.parse(bytes.toString("utf8"));
+    } catch (error) {
+      throw this.#bad(at, `a value or name is wrong (${whyNotJson(error)})`);
+    }
+  }
+
+  #take(span: Span, at: number): Buffer | undefined {
+    return span.end(at, this.#chunk, this.#base);
+  }
+
+  #elementBegins(at: number): void {
+    const { maxElements = Number.POSITIVE_INFINITY } = this.#options;
+    if (++this.#count > maxElements) {
+      const detail = `The JSON's '${this.#list}' has more than ${maxElements} elements.`;
+      throw new UeeError("PROV_WRONG_SHAPE", detail);
+    }
+    this.#element.begin(at);
+    this.#scanner.mark();
+    this.#inner = undefined;
+    this.#known = undefined;
+    this.#innerOpen = false;
+    this.#next = undefined;
+    this.#stub = {};
+  }
+
+  #elementEnds(at: number): void {
+    const { start } = this.#element;
+    const whole = this.#take(this.#element, at);
+    const held = whole ?? this.#element.head;
+    const inner = this.#inner;
+    const [from, to] = inner ? [inner.start - start, inner.end - start] : [0, held.length];
+    // What is around the record is checked here, since it is not kept.
+    if (inner && whole)
+      this.#parsed(Buffer.concat([whole.subarray(0, from), EMPTY, whole.subarray(to)]), start);
+    const facts = inner?.facts ?? this.#facts(at - start, ELEMENT);
+    // Where only what is around the record is too large, the record went with it.
+    const size = whole === undefined ? Math.max(facts.size, at - start) : facts.size;
+    const bytes = held.subarray(from, to);
+    const source = new SourceText(bytes, { ...facts, size }, this.#stub, undefined, this.#known);
+    source.place = `element ${this.#count} of '${this.#list}'`;
+    this.#elements.push({ key: this.#list!, source });
+  }
+
+  #facts(size: number, around: number): SourceFacts {
+    const { deepest, values, largeNumber } = this.#scanner;
+    return { size, depth: Math.max(0, deepest - around), values, largeNumber };
   }
 
   /** Open levels at the members of the record that is open. */
@@ -238,112 +349,48 @@ export class JsonArraySplitter implements JsonWatcher {
     return this.#innerOpen ? ELEMENT + 2 : ELEMENT + 1;
   }
 
-  #nameOf(bytes: Buffer | undefined): string {
-    if (bytes === undefined || bytes.length > NAME_BYTES) return "";
-    return bytes.includes(BACKSLASH)
-      ? (JSON.parse(bytes.toString("utf8")) as string)
-      : bytes.toString("utf8", 1, bytes.length - 1);
-  }
-
-  begins(at: number, depth: number, first: number): void {
-    if (depth === 0) {
-      if (first !== OPEN_OBJECT) throw new UeeError("PROV_WRONG_SHAPE", "The JSON's root is not an object.");
-    } else if (depth === 1) this.#memberBegins(at, first);
-    else if (this.#list === undefined) return;
-    else if (depth === ELEMENT) {
-      if (++this.#count > (this.#options.maxElements ?? Number.POSITIVE_INFINITY)) {
-        throw new UeeError(
-          "PROV_WRONG_SHAPE",
-          `The JSON's '${this.#list}' has more than ${this.#options.maxElements} elements.`,
-        );
-      }
-      this.#element.begin(at);
-      this.#machine.mark();
-      this.#inner = undefined;
-      this.#known = undefined;
-      this.#innerOpen = false;
-      this.#stub = {};
-    } else if (depth === ELEMENT + 1 && this.#innerNext) {
-      this.#innerNext = false;
+  #beginsInside(first: number, at: number, depth: number): void {
+    if (this.#list === undefined) return;
+    if (this.#next === "inner" && depth === ELEMENT + 1) {
       this.#innerOpen = true;
       this.#known = undefined;
       this.#inner = { start: at, end: at, facts: { size: 0, depth: 0, values: 0, largeNumber: false } };
-      this.#machine.mark();
+      this.#scanner.mark();
       this.#stub = {};
-    } else if (depth === this.#recordDepth && this.#idNext) {
-      this.#idNext = false;
-      if (first === OPEN_OBJECT || first === OPEN_LIST) return;
-      this.#capturing = "id";
-      this.#small.begin(at);
-    }
+    } else if (depth === this.#recordDepth) {
+      this.#idOpen = this.#next === "id" && first !== OPEN_OBJECT && first !== OPEN_LIST;
+      if (first === QUOTE || this.#idOpen) this.#small.begin(at);
+    } else if (depth === ELEMENT + 1 && first === QUOTE) this.#small.begin(at);
+    this.#next = undefined;
   }
 
-  #memberBegins(at: number, first: number): void {
-    const name = this.#name;
-    if (this.#options.arrays.includes(name)) {
-      // A list that is null is a list that is not there.
-      if (first === NULL) return;
-      if (first !== OPEN_LIST) throw new UeeError("PROV_WRONG_SHAPE", `The JSON's '${name}' is not a list.`);
-      if (this.arrays.has(name)) throw new UeeError("PROV_WRONG_SHAPE", `The JSON has '${name}' twice.`);
-      this.arrays.add(name);
-      this.#list = name;
-      this.#count = 0;
-    } else if (this.#options.members.includes(name)) {
-      this.#capturing = "member";
-      this.#small.begin(at);
-    }
-  }
-
-  ends(at: number, depth: number): void {
-    if (depth === 1) {
-      if (this.#capturing === "member") this.#memberEnds(at);
-      this.#list = undefined;
-    } else if (this.#list === undefined) return;
-    else if (depth === ELEMENT) this.#elementEnds(at);
-    else if (this.#innerOpen && depth === ELEMENT + 1 && this.#inner) {
+  #endsInside(at: number, depth: number): void {
+    if (this.#list === undefined) return;
+    this.#stringEnd = at;
+    if (this.#innerOpen && depth === ELEMENT + 1 && this.#inner) {
       this.#innerOpen = false;
       this.#inner.end = at;
       this.#inner.facts = this.#facts(at - this.#inner.start, ELEMENT + 1);
-    } else if (this.#capturing === "id" && depth === this.#recordDepth) {
-      this.#capturing = undefined;
-      const bytes = this.#small.end(at, this.#chunk, this.#base);
-      if (bytes && bytes.length <= ID_BYTES) {
-        const value: unknown = JSON.parse(bytes.toString("utf8"));
-        this.#stub = { [this.#options.id]: value };
-      }
+    } else if (this.#idOpen && depth === this.#recordDepth) {
+      this.#idOpen = false;
+      const bytes = this.#take(this.#small, at);
+      if (bytes && bytes.length <= ID_BYTES)
+        this.#stub = { [this.#options.id]: this.#parsed(bytes, at - bytes.length) };
     }
   }
 
-  #memberEnds(at: number): void {
-    this.#capturing = undefined;
-    const bytes = this.#small.end(at, this.#chunk, this.#base);
-    if (bytes === undefined) {
-      throw new UeeError(
-        "PROV_WRONG_SHAPE",
-        `The JSON's '${this.#name}' is larger than ${bounds.json.memberBytes} bytes.`,
-      );
-    }
-    this.members[this.#name] = JSON.parse(bytes.toString("utf8"));
-  }
-
-  #facts(size: number, around: number): SourceFacts {
-    const { deepest, values, largeNumber } = this.#machine;
-    return { size, depth: Math.max(0, deepest - around), values, largeNumber };
-  }
-
-  #elementEnds(at: number): void {
-    const { start } = this.#element;
-    const whole = this.#element.end(at, this.#chunk, this.#base);
-    const held = whole ?? this.#element.head;
-    const inner = this.#inner;
-    const bytes = inner ? held.subarray(inner.start - start, inner.end - start) : held;
-    const facts = inner?.facts ?? this.#facts(at - start, ELEMENT);
-    // Where only what is around the record is too large, the record went with it.
-    const size = whole === undefined ? Math.max(facts.size, at - start) : facts.size;
-    this.#elements.push({
-      key: this.#list!,
-      source: new SourceText(bytes, { ...facts, size }, this.#stub, undefined, this.#known),
-    });
+  /** Few names of a record have the length of one that is wanted; making a string of each would take long. */
+  #keyInside(at: number, depth: number): void {
+    if (this.#list === undefined || depth > this.#recordDepth) return;
+    const { start } = this.#small;
+    const { id, inner } = this.#options;
+    const length = this.#stringEnd - start;
+    if (!this.#scanner.escapes && length !== this.#idLength && length !== this.#innerLength) return;
+    const bytes = this.#take(this.#small, at)?.subarray(0, length);
+    if (!bytes) return;
+    const name = this.#parsed(bytes, start);
+    if (depth === ELEMENT + 1 && name === inner) this.#next = "inner";
+    else if (depth === this.#recordDepth && name === id) this.#next = "id";
   }
 }
 
@@ -369,11 +416,6 @@ class Span {
     this.start = at;
     if (this.#pieces.length > 0) this.#pieces = [];
     this.#length = 0;
-  }
-
-  /** What began is not needed. */
-  forget(): void {
-    this.#open = false;
   }
 
   /** The chunk has ended; what of it belongs to the span is needed later. */

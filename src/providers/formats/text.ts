@@ -93,7 +93,9 @@ export async function* readJsonLines(source: AsyncIterable<Buffer>): AsyncGenera
     number += 1;
     if (line.trim() === "") return [];
     try {
-      return [SourceText.of(line)];
+      const record = SourceText.of(line);
+      if (record.refusal === undefined) record.parse();
+      return [record];
     } catch {
       throw new UeeError("PROV_BAD_JSON", `Line ${number} is not valid JSON.`);
     }

@@ -23,6 +23,7 @@ export function badRecordBatch(parts: DeadLetterParts, job: BatchJob, validate: 
     let source: SourceText;
     try {
       source = SourceText.of(raw);
+      if (source.refusal === undefined) source.parse();
     } catch {
       // XML, or cut off: what was refused while it was read cannot be read from its bytes.
       throw new UeeError(code as ErrorCode, message);

@@ -26,6 +26,7 @@ const split = (
     elements.push(...splitter.write(bytes.subarray(at, at + chunkBytes)));
   }
   splitter.end();
+  for (const { source } of elements) if (source.refusal === undefined) source.parse();
   return { elements, splitter };
 };
 
@@ -136,10 +137,13 @@ describe("A large JSON document, element by element", () => {
     }
   });
 
-  test("says at which byte and in which element it is wrong, and quotes nothing", () => {
+  test("says at which byte or in which element it is wrong, and quotes nothing", () => {
     for (const chunkBytes of [1, 4, 100]) {
       expect(() => split(`{"objects":[{"secret":1},{"a":secret}]}`, chunkBytes)).toThrow(
-        /^PROV_BAD_JSON: The answer is not valid JSON: at byte 30, a value is expected\. In element 2 of 'objects'\.$/,
+        /^PROV_BAD_JSON: The answer is not valid JSON in element 2 of 'objects': Unexpected token 's'\.$/,
+      );
+      expect(() => split(`{"objects":[{"secret":1},,{"a":secret}]}`, chunkBytes)).toThrow(
+        /^PROV_BAD_JSON: The answer is not valid JSON: at byte 25, a value is expected\. At element 1 of 'objects'\.$/,
       );
     }
   });

@@ -1,7 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { JsonMachine, type JsonWatcher, unwatched } from "../../../src/core/jsonMachine.ts";
+import { UeeError } from "../../../src/core/errors.ts";
+import { isObject } from "../../../src/core/json.ts";
+import { JsonScanner, type JsonWatcher, unwatched } from "../../../src/core/jsonScan.ts";
 import { SourceText } from "../../../src/core/sourceText.ts";
+import { JsonArraySplitter } from "../../../src/providers/formats/jsonArrays.ts";
 
 const accepts = (text: string): boolean => {
   try {
@@ -12,29 +15,39 @@ const accepts = (text: string): boolean => {
   }
 };
 
-/** The machine that read the bytes in pieces of these sizes; each piece lies at another offset of its buffer. */
-function read(bytes: Buffer, sizes: readonly number[], watcher: JsonWatcher = unwatched): JsonMachine {
-  const machine = new JsonMachine(watcher);
+/** Gives the bytes in pieces of these sizes; each piece lies at another offset of its buffer. */
+function give(bytes: Buffer, sizes: readonly number[], write: (piece: Buffer) => void): void {
   for (let at = 0, k = 0; at < bytes.length; k++) {
     const size = sizes[k % sizes.length]!;
     const offset = k % 4;
     const piece = Buffer.alloc(offset + Math.min(size, bytes.length - at), '"').subarray(offset);
     bytes.copy(piece, 0, at);
-    machine.write(piece);
+    write(piece);
     at += size;
   }
-  machine.end();
-  return machine;
 }
 
-const takes = (text: string, sizes: readonly number[], watcher?: JsonWatcher): boolean => {
+function scanned(bytes: Buffer, sizes: readonly number[], watcher: JsonWatcher = unwatched): JsonScanner {
+  const scanner = new JsonScanner(watcher);
+  give(bytes, sizes, (piece) => scanner.write(piece));
+  scanner.end();
+  return scanner;
+}
+
+/** Is this a document whose elements can all be read? */
+function isRead(text: string, sizes: readonly number[]): boolean {
+  const splitter = new JsonArraySplitter({ arrays: ["objects"], members: [], id: "id", inner: "cve" });
   try {
-    read(Buffer.from(text), sizes, watcher);
+    give(Buffer.from(text), sizes, (piece) => {
+      for (const { source } of splitter.write(piece)) source.parse();
+    });
+    splitter.end();
     return true;
-  } catch {
+  } catch (error) {
+    expect(error).toBeInstanceOf(UeeError);
     return false;
   }
-};
+}
 
 const sizes = fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1, maxLength: 5 });
 const watcher = fc.integer({ min: -1, max: 4 }).map((depth) => ({ ...unwatched, depth }));
@@ -109,16 +122,35 @@ function measured(value: unknown): { depth: number; values: number } {
 }
 
 describe("JSON over bytes", () => {
-  test("takes exactly the texts that JSON.parse takes, wherever they are cut and whatever is watched", () => {
-    const property = fc.property(fc.oneof(documents, broken, odd), sizes, watcher, (text, cut, watched) => {
-      expect([text, takes(text, cut, watched)]).toEqual([text, accepts(text)]);
-    });
-    fc.assert(property, { numRuns: 3_000 });
+  test("takes exactly the documents that JSON.parse takes, wherever they are cut and whatever is wrong in them", () => {
+    const around = fc.constantFrom(
+      ["", ""],
+      ['{"objects":[', "]}"],
+      ['{"objects":[{"cve":', "}]}"],
+      ['{"x":', ',"objects":[]}'],
+      ['{"objects":[{"id":"a"}', "]}"],
+      ['{"objects":[1]', "}"],
+      ["{", '"objects":[]}'],
+    );
+    const property = fc.property(
+      around,
+      fc.oneof(documents, broken, odd),
+      sizes,
+      ([before, after], text, cut) => {
+        const document = before + text + after;
+        // Anything but an object is no such document, and neither is one whose list is none or comes twice.
+        const value: unknown = accepts(document) ? JSON.parse(document) : undefined;
+        const list = isObject(value) ? value.objects : [];
+        const good = isObject(value) && (list === undefined || list === null || Array.isArray(list));
+        expect([document, isRead(document, cut)]).toEqual([document, good]);
+      },
+    );
+    fc.assert(property, { numRuns: 5_000 });
   });
 
   test("counts values and levels as they are, wherever the text is cut", () => {
     const property = fc.property(documents, sizes, watcher, (text, cut, watched) => {
-      const { values: count, deepest } = read(Buffer.from(text), cut, watched);
+      const { values: count, deepest } = scanned(Buffer.from(text), cut, watched);
       expect({ values: count, depth: deepest }).toEqual(measured(JSON.parse(text)));
     });
     fc.assert(property, { numRuns: 1_000 });
@@ -143,9 +175,13 @@ describe("JSON over bytes", () => {
     ];
     for (const part of wrong) {
       for (let before = 0; before < 9; before++) {
-        const text = `{"k":[{"${"p".repeat(before)}":${part}}]}`;
-        expect([text, takes(text, [text.length + 9])]).toEqual([text, false]);
-        expect([text, takes(text, [3])]).toEqual([text, false]);
+        for (const text of [
+          `{"k":[{"${"p".repeat(before)}":${part}}]}`,
+          `{"objects":[{"${"p".repeat(before)}":${part}}]}`,
+        ]) {
+          expect([text, isRead(text, [text.length + 9])]).toEqual([text, false]);
+          expect([text, isRead(text, [3])]).toEqual([text, false]);
+        }
       }
     }
   });
@@ -153,7 +189,7 @@ describe("JSON over bytes", () => {
   test("a number that a double may not hold is noticed, at the end of a piece too", () => {
     for (const number of ["1e400", "-1E+9", `1${"0".repeat(320)}`, `0.${"0".repeat(320)}1`]) {
       expect(SourceText.of(`{"a":[${number}]}`).facts.largeNumber).toBe(true);
-      expect(read(Buffer.from(`[[${number}]]`), [2]).largeNumber).toBe(true);
+      expect(scanned(Buffer.from(`[[${number}]]`), [2]).largeNumber).toBe(true);
     }
     expect(SourceText.of('{"a":[12.5,-0,7]}').facts.largeNumber).toBe(false);
   });
