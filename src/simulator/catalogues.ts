@@ -10,7 +10,7 @@ import { fixture } from "./fixtures.ts";
 import { type Reply, reply } from "./http/reply.ts";
 import { hashText, mix } from "./random.ts";
 import { type StaticFile, serveFile } from "./snapshot/files.ts";
-import { type SnapshotOptions, SnapshotUpstream } from "./snapshot/upstream.ts";
+import { SnapshotUpstream } from "./snapshot/upstream.ts";
 import { brokenZip, brokenZipKinds, zip, zipBomb } from "./snapshot/zip.ts";
 import type { ContentEntry } from "./types.ts";
 import type { SimRequest } from "./upstream.ts";
@@ -34,7 +34,7 @@ type Template = Omit<CatalogueEntry, "id">;
 
 /** Entries of one catalogue. All kinds share one number space, with gaps. */
 class CatalogueModel {
-  readonly prefix: string;
+  readonly #prefix: string;
   /** The element of each kind's list, in the order of the catalogue. */
   readonly lists: readonly (readonly [kind: string, list: string])[];
   readonly #step: number;
@@ -44,7 +44,7 @@ class CatalogueModel {
   readonly #drawn: readonly string[];
 
   constructor(name: string, kinds: readonly { kind: string; list: string; of24: number }[], step: number) {
-    this.prefix = name.toUpperCase();
+    this.#prefix = name.toUpperCase();
     this.lists = kinds.map(({ kind, list }) => [kind, list]);
     this.#step = step;
     this.#salt = hashText(name);
@@ -53,8 +53,8 @@ class CatalogueModel {
       this.#templates.set(template.kind, [...(this.#templates.get(template.kind) ?? []), template]);
   }
 
-  number(seed: number, slot: number): number {
-    return 1 + slot * this.#step + (mix(seed, slot, this.#salt) % this.#step);
+  id(seed: number, slot: number): string {
+    return `${this.#prefix}-${1 + slot * this.#step + (mix(seed, slot, this.#salt) % this.#step)}`;
   }
 
   /** The same (seed, slot, edition) is the same entry; editions differ in one text. */
@@ -64,13 +64,13 @@ class CatalogueModel {
     const kind = slot < 3 ? this.lists[slot]![0] : this.#drawn[dice % 24]!;
     const templates = this.#templates.get(kind)!;
     const template = templates[(dice >>> 8) % templates.length]!;
-    const number = String(this.number(seed, slot));
+    const id = this.id(seed, slot);
     const fill = (text: string): string =>
       text
-        .replaceAll("{ID}", number)
+        .replaceAll("{ID}", id.slice(this.#prefix.length + 1))
         .replaceAll("{EDITION}", edition > 1 ? ` Revised in edition ${edition}.` : "");
     return {
-      id: `${this.prefix}-${number}`,
+      id,
       kind,
       xml: fill(template.xml),
       json: JSON.parse(fill(JSON.stringify(template.json ?? {}))) as JsonObject,
@@ -98,16 +98,11 @@ export const capecModel = new CatalogueModel(
 );
 
 abstract class CatalogueUpstream extends SnapshotUpstream {
-  readonly #model: CatalogueModel;
-
-  constructor(name: "cwe" | "capec", model: CatalogueModel, options: SnapshotOptions) {
-    super(name, options, (slot) => `${model.prefix}-${model.number(options.seed, slot)}`);
-    this.#model = model;
-  }
+  protected abstract readonly model: CatalogueModel;
 
   protected generated(): CatalogueEntry[] {
     return Array.from(this.entries.live(), ({ slot, edition }) =>
-      this.#model.entry(this.options.seed, slot, edition),
+      this.model.entry(this.options.seed, slot, edition),
     );
   }
 
@@ -119,7 +114,7 @@ abstract class CatalogueUpstream extends SnapshotUpstream {
   protected document(root: string, attributes: string): string {
     const isBad = this.isBad();
     const entries = this.generated();
-    const lists = this.#model.lists.map(([kind, list]) => {
+    const lists = this.model.lists.map(([kind, list]) => {
       const elements = entries
         .filter((entry) => entry.kind === kind)
         .map(({ id, xml }) => {
@@ -149,11 +144,8 @@ const documentHead = (root: string, attributes: string): string =>
   '  xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xhtml="http://www.w3.org/1999/xhtml">\n';
 
 export class CweUpstream extends CatalogueUpstream {
+  protected readonly model = cweModel;
   #brokenZips = 0;
-
-  constructor(options: SnapshotOptions) {
-    super("cwe", cweModel, options);
-  }
 
   /** Real 4.16 and 4.17; generated 4.18, 4.19, … */
   get #version(): string {
@@ -241,9 +233,7 @@ export class CweUpstream extends CatalogueUpstream {
 }
 
 export class CapecUpstream extends CatalogueUpstream {
-  constructor(options: SnapshotOptions) {
-    super("capec", capecModel, options);
-  }
+  protected readonly model = capecModel;
 
   reply({ path, headers }: SimRequest, drawn: Drawn): Reply | undefined {
     if (path !== CAPEC_XML) return undefined;

@@ -1,7 +1,17 @@
 /** Assembles the simulator. */
 
+import { stixId } from "./attack/model.ts";
 import { ATTACK_INDEX, AttackUpstream } from "./attack/upstream.ts";
-import { CAPEC_XML, CapecUpstream, CWE_JSON, CWE_XML, CWE_ZIP, CweUpstream } from "./catalogues.ts";
+import {
+  CAPEC_XML,
+  CapecUpstream,
+  CWE_JSON,
+  CWE_XML,
+  CWE_ZIP,
+  CweUpstream,
+  capecModel,
+  cweModel,
+} from "./catalogues.ts";
 import { Schedule, SimulatedClock, timeOf } from "./clock.ts";
 import { makeControl } from "./control.ts";
 import { CveCatalog } from "./cve/catalog.ts";
@@ -47,13 +57,15 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const upstreams: Record<StandIn, SimulatedUpstream> = {
     cve: new CveUpstream(catalog, { injector, apiKeys, clock, oddTimes }),
     feeds: new CveFeeds(catalog, { injector, oddTimes }),
-    cwe: new CweUpstream({ ...shared, count: options.cwes ?? 300 }),
-    capec: new CapecUpstream({ ...shared, count: options.capecs ?? 200 }),
-    attack: new AttackUpstream({ ...shared, count: options.attackObjects ?? 1_500 }),
-    kev: new KevUpstream({ ...shared, count: exploited.below(source.slots) }, (place) =>
+    cwe: new CweUpstream("cwe", options.cwes ?? 300, shared, (slot) => cweModel.id(seed, slot)),
+    capec: new CapecUpstream("capec", options.capecs ?? 200, shared, (slot) => capecModel.id(seed, slot)),
+    attack: new AttackUpstream("attack", options.attackObjects ?? 1_500, shared, (slot) =>
+      stixId(seed, slot),
+    ),
+    kev: new KevUpstream("kev", exploited.below(source.slots), shared, (place) =>
       source.id(exploited.slot(place)),
     ),
-    epss: new EpssUpstream({ ...shared, count: source.slots }, (slot) => source.id(slot)),
+    epss: new EpssUpstream("epss", source.slots, shared, (slot) => source.id(slot)),
   };
   const log = new RequestLog();
   const rate = new RateWatch(options.nvdRate);

@@ -4,10 +4,10 @@ import { corruptJson } from "../faults/content.ts";
 import type { Drawn } from "../faults/injector.ts";
 import { type Reply, reply } from "../http/reply.ts";
 import { type StaticFile, serveFile, staticFile } from "../snapshot/files.ts";
-import { type SnapshotOptions, SnapshotUpstream } from "../snapshot/upstream.ts";
+import { SnapshotUpstream } from "../snapshot/upstream.ts";
 import type { ContentEntry, Point } from "../types.ts";
 import type { SimRequest } from "../upstream.ts";
-import { type Domain, domains, domainsOf, makeStix, stixId } from "./model.ts";
+import { type Domain, domains, domainsOf, makeStix } from "./model.ts";
 
 export const ATTACK_INDEX = "/attack/index.json";
 const BUNDLE = "text/plain; charset=utf-8";
@@ -35,10 +35,6 @@ const real: Record<Point, Record<Domain, { version: string; stix: string }>> = {
 };
 
 export class AttackUpstream extends SnapshotUpstream {
-  constructor(options: SnapshotOptions) {
-    super("attack", options, (slot) => stixId(options.seed, slot));
-  }
-
   #version(domain: Domain): string {
     return this.options.sharedData === undefined
       ? `18.${this.entries.release + 1}`
@@ -135,12 +131,12 @@ export class AttackUpstream extends SnapshotUpstream {
   }
 
   #objects(domain: Domain): JsonObject[] {
-    const { seed, sharedData, count } = this.options;
+    const { seed, sharedData } = this.options;
     if (sharedData !== undefined)
       return (JSON.parse(this.#realBytes(domain).toString("utf8")) as { objects: JsonObject[] }).objects;
     return [...this.entries.live()]
       .filter(({ slot }) => domainsOf(seed, slot).includes(domain))
-      .map(({ slot, edition }) => makeStix(seed, slot, edition, domain, count));
+      .map(({ slot, edition }) => makeStix(seed, slot, edition, domain, this.count));
   }
 
   /** One object per STIX id: the greatest `modified`; among equals that of the first domain. */

@@ -16,12 +16,17 @@ export const CVE_PATH = "/rest/json/cves/2.0";
 const CACHE_BYTES = 48 * 1_048_576;
 const json = { "content-type": "application/json" };
 
+interface CveOptions {
+  injector: Injector;
+  /** Accepted keys; absent: any. */
+  apiKeys: readonly string[] | undefined;
+  clock: () => number;
+  oddTimes: boolean;
+}
+
 export class CveUpstream implements SimulatedUpstream {
   readonly #catalog: CveCatalog;
-  readonly #injector: Injector;
-  readonly #apiKeys: ReadonlySet<string> | undefined;
-  readonly #clock: () => number;
-  readonly #oddTimes: boolean;
+  readonly #options: CveOptions;
   #answers = 0;
   readonly #pages = new LRUCache<string, PageBody>({
     maxSize: CACHE_BYTES,
@@ -30,32 +35,21 @@ export class CveUpstream implements SimulatedUpstream {
     sizeCalculation: ({ bytes }) => Math.max(1, bytes),
   });
 
-  constructor(
-    catalog: CveCatalog,
-    options: {
-      injector: Injector;
-      apiKeys: readonly string[] | undefined;
-      clock: () => number;
-      oddTimes: boolean;
-    },
-  ) {
+  constructor(catalog: CveCatalog, options: CveOptions) {
     this.#catalog = catalog;
-    this.#injector = options.injector;
-    this.#apiKeys = options.apiKeys && new Set(options.apiKeys);
-    this.#clock = options.clock;
-    this.#oddTimes = options.oddTimes;
+    this.#options = options;
   }
 
   reply({ path, params, headers }: SimRequest, drawn: Drawn): Reply | undefined {
     if (path !== CVE_PATH && path !== `${CVE_PATH}/`) return undefined;
     const key = headers.apikey;
-    if (this.#apiKeys && key !== undefined && !this.#apiKeys.has(String(key)))
+    if (key !== undefined && this.#options.apiKeys?.includes(String(key)) === false)
       return refused({ message: "Invalid apiKey" });
     const query = readQuery(params);
     if ("refusal" in query) return refused(query.refusal);
     const cap = this.#pageCap(query, drawn);
     if (cap) return cap;
-    if (drawn.take("empty-200") !== undefined) return this.#envelope(query, 0, this.#clock(), 0, []);
+    if (drawn.take("empty-200") !== undefined) return this.#envelope(query, 0, this.#options.clock(), 0, []);
     return corruptJson(this.#page(query, drawn), drawn);
   }
 
@@ -90,20 +84,26 @@ export class CveUpstream implements SimulatedUpstream {
       const by = Number(drawn.take("total-jitter", "3")) || 3;
       total = Math.max(1, total + (mix(start, total) % 2 === 0 ? by : -by));
     }
-    const isBad = this.#injector.badRecords("cve");
+    const isBad = this.#options.injector.badRecords("cve");
     const key = altered
       ? undefined
-      : `${this.#catalog.revision}/${this.#injector.generation}/${JSON.stringify(query)}`;
+      : `${this.#catalog.revision}/${this.#options.injector.generation}/${JSON.stringify(query)}`;
     const known = key === undefined ? undefined : this.#pages.get(key);
     const page = known ?? renderPage(this.#catalog, state, slots, isBad);
     if (key !== undefined && !known) this.#pages.set(key, page);
-    this.#injector.count("bad-record", page.bad);
-    return this.#envelope(query, total, stale ? state.asOf : this.#clock(), slots.length, page.chunks);
+    this.#options.injector.count("bad-record", page.bad);
+    return this.#envelope(
+      query,
+      total,
+      stale ? state.asOf : this.#options.clock(),
+      slots.length,
+      page.chunks,
+    );
   }
 
   #envelope(query: NvdQuery, total: number, now: number, returned: number, chunks: Buffer[]): Reply {
     // resultsPerPage is the number of returned records, not the requested one: it is no stride.
-    const time = this.#oddTimes ? oddTime(now, mix(this.#answers++, 0x71)) : nvdTime(now);
+    const time = this.#options.oddTimes ? oddTime(now, mix(this.#answers++, 0x71)) : nvdTime(now);
     const head =
       `{"resultsPerPage":${returned},"startIndex":${query.startIndex},"totalResults":${total},"format":"NVD_CVE",` +
       `"version":"2.0","timestamp":"${time}","vulnerabilities":[`;
@@ -129,7 +129,7 @@ export class CveUpstream implements SimulatedUpstream {
   }
 
   badRecords(): BadRecord[] {
-    return badRecordsOf(this.#catalog, this.#catalog.state, this.#injector.badRecords("cve"));
+    return badRecordsOf(this.#catalog, this.#catalog.state, this.#options.injector.badRecords("cve"));
   }
 }
 

@@ -5,7 +5,7 @@ import type { Drawn } from "../faults/injector.ts";
 import { type Reply, reply } from "../http/reply.ts";
 import { fraction } from "../random.ts";
 import { type StaticFile, serveFile } from "../snapshot/files.ts";
-import { type SnapshotOptions, SnapshotUpstream } from "../snapshot/upstream.ts";
+import { SnapshotUpstream } from "../snapshot/upstream.ts";
 import { type BadKind, type ChangeReport, type ContentEntry, emptyReport, type Point } from "../types.ts";
 import type { SimRequest } from "../upstream.ts";
 
@@ -18,13 +18,6 @@ const real = {
 } as const;
 
 export class EpssUpstream extends SnapshotUpstream {
-  readonly #idOf: (slot: number) => string;
-
-  constructor(options: SnapshotOptions, idOf: (slot: number) => string) {
-    super("epss", options, idOf);
-    this.#idOf = idOf;
-  }
-
   #day(plus = 0): string {
     if (this.options.sharedData !== undefined && plus === 0) return real[this.point].day;
     return new Date(this.releasedAt + plus * 86_400_000).toISOString().slice(0, 10);
@@ -96,7 +89,7 @@ export class EpssUpstream extends SnapshotUpstream {
       const rank = fraction(seed, slot, 0xe5);
       const drift = (fraction(seed, slot, 0xe600 + moved * 31 + edition) - 0.5) / 1_000;
       yield {
-        cve: this.#idOf(slot),
+        cve: this.entries.idOf(slot),
         epss: Math.min(0.99999, Math.max(0.00001, rank ** 8 + Math.abs(drift))).toFixed(5),
         percentile: Math.min(1, Math.max(0, rank + drift)).toFixed(5),
       };

@@ -5,7 +5,7 @@ import type { Drawn } from "../faults/injector.ts";
 import type { Reply } from "../http/reply.ts";
 import { mix, Random } from "../random.ts";
 import { type StaticFile, serveFile } from "../snapshot/files.ts";
-import { type SnapshotOptions, SnapshotUpstream } from "../snapshot/upstream.ts";
+import { SnapshotUpstream } from "../snapshot/upstream.ts";
 import type { ContentEntry } from "../types.ts";
 import type { SimRequest } from "../upstream.ts";
 
@@ -16,13 +16,6 @@ const products = ["Gateway", "Mail Server", "Router OS", "VPN Client", "Firmware
 const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
 
 export class KevUpstream extends SnapshotUpstream {
-  readonly #idOf: (slot: number) => string;
-
-  constructor(options: SnapshotOptions, idOf: (slot: number) => string) {
-    super("kev", options, idOf);
-    this.#idOf = idOf;
-  }
-
   reply({ path, headers }: SimRequest, drawn: Drawn): Reply | undefined {
     if (path !== KEV_PATH) return undefined;
     const older = this.older.get(KEV_PATH);
@@ -71,7 +64,7 @@ export class KevUpstream extends SnapshotUpstream {
     const added = now - (70 + random.int(0, 1_000)) * 86_400_000;
     const [vendor, product] = [random.pick(vendors), random.pick(products)];
     return {
-      cveID: this.#idOf(slot),
+      cveID: this.entries.idOf(slot),
       vendorProject: vendor,
       product,
       vulnerabilityName: `${vendor} ${product} Improper Input Validation Vulnerability`,
@@ -80,7 +73,7 @@ export class KevUpstream extends SnapshotUpstream {
       requiredAction: "Apply mitigations per vendor instructions or discontinue use of the product.",
       dueDate: day(added + 21 * 86_400_000),
       knownRansomwareCampaignUse: random.pick(["Known", "Unknown"]),
-      notes: `https://nvd.nist.gov/vuln/detail/${this.#idOf(slot)}`,
+      notes: `https://nvd.nist.gov/vuln/detail/${this.entries.idOf(slot)}`,
       cwes: random.chance(0.1) ? [] : [`CWE-${random.int(5, 1_400)}`],
     };
   }

@@ -8,7 +8,7 @@ const share = (count: number, part: number): number => Math.max(1, Math.round(co
 export class SnapshotEntries {
   readonly #seed: number;
   readonly #base: number;
-  readonly #idOf: (slot: number) => string;
+  readonly idOf: (slot: number) => string;
   /** 0: removed. Editions count from 1. */
   #editions: number[] = [];
   #mutations = 0;
@@ -22,7 +22,7 @@ export class SnapshotEntries {
   constructor(options: { seed: number; count: number; point: Point; idOf: (slot: number) => string }) {
     this.#seed = options.seed;
     this.#base = options.count;
-    this.#idOf = options.idOf;
+    this.idOf = options.idOf;
     this.#load(options.point);
   }
 
@@ -58,7 +58,7 @@ export class SnapshotEntries {
     for (let slot = 0; slot < Math.max(was.length, this.#editions.length); slot++) {
       const [old = 0, now = 0] = [was[slot], this.#editions[slot]];
       if (old === now) continue;
-      (old === 0 ? report.added : now === 0 ? report.removed : report.modified).push(this.#idOf(slot));
+      (old === 0 ? report.added : now === 0 ? report.removed : report.modified).push(this.idOf(slot));
     }
     return report;
   }
@@ -86,7 +86,7 @@ export class SnapshotEntries {
     const live = Array.from(this.live(), ({ slot }) => slot);
     let byId: Map<string, number> | undefined;
     const slotOf = (id: string): number | undefined => {
-      byId ??= new Map(live.map((slot) => [this.#idOf(slot), slot]));
+      byId ??= new Map(live.map((slot) => [this.idOf(slot), slot]));
       return byId.get(id);
     };
     const picker = new Picker(shuffled(live, this.#seed, this.#mutations), slotOf);

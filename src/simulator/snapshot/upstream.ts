@@ -25,8 +25,6 @@ import { type StaticFile, staticFile } from "./files.ts";
 
 export interface SnapshotOptions {
   seed: number;
-  /** Generated records at the point before. */
-  count: number;
   /** Anchor of all generated dates, ms. */
   now: number;
   point: Point;
@@ -37,6 +35,8 @@ export interface SnapshotOptions {
 
 export abstract class SnapshotUpstream implements SimulatedUpstream {
   protected readonly options: SnapshotOptions;
+  /** Generated records at the point before. */
+  protected readonly count: number;
   protected readonly entries: SnapshotEntries;
   protected point: Point;
   /** Files of the previous release, by path. */
@@ -45,12 +45,13 @@ export abstract class SnapshotUpstream implements SimulatedUpstream {
   #files = new Map<string, StaticFile>();
   #generation = 0;
 
-  constructor(name: StandIn, options: SnapshotOptions, idOf: (slot: number) => string) {
+  constructor(name: StandIn, count: number, options: SnapshotOptions, idOf: (slot: number) => string) {
+    const { seed, point, sharedData } = options;
     this.#name = name;
     this.options = options;
-    this.point = options.point;
-    const count = options.sharedData === undefined ? options.count : 0;
-    this.entries = new SnapshotEntries({ seed: options.seed, count, point: options.point, idOf });
+    this.point = point;
+    this.count = sharedData === undefined ? count : 0;
+    this.entries = new SnapshotEntries({ seed, count: this.count, point, idOf });
   }
 
   abstract reply(request: SimRequest, drawn: Drawn): Reply | undefined;
