@@ -75,28 +75,35 @@ export class JsonScanner {
     const watched = watcher.depth;
     const size = bytes.length;
     const base = this.position;
-    let { depth, values, deepest } = this;
+    let { depth } = this;
     let i = 0;
     if (this.#inString) {
       i = this.#stringEnd(bytes, 0);
-      if (i > 0 && !this.#inString && depth <= watched) watcher.ends(QUOTE, base + i, depth);
+      if (!this.#inString && depth <= watched) watcher.ends(QUOTE, base + i, depth);
     }
     while (i < size) {
       const c = bytes[i]!;
       const kind = kindOf[c]!;
-      if (kind === STRING) {
-        if (this.#inScalar) this.#scalarEnds(base + i, depth);
-        if (depth <= watched) {
-          this.depth = depth;
-          this.values = values;
-          this.deepest = deepest;
-          watcher.begins(c, base + i, depth);
-          ({ values, deepest } = this);
+      if (kind === SCALAR) {
+        if (!this.#inScalar) {
+          this.#inScalar = true;
+          this.#hasDigit = false;
+          this.#scalarStart = base + i;
+          if (depth <= watched) watcher.begins(c, base + i, depth);
+          this.values++;
         }
-        values++;
+        if (c >= 0x30 && c <= 0x39) this.#hasDigit = true;
+        else if (this.#hasDigit && (c === 0x65 || c === 0x45)) this.largeNumber = true;
         i++;
-        while (i < size && plain[bytes[i]!] === 1) i++;
+        continue;
+      }
+      if (this.#inScalar) this.#scalarEnds(base + i);
+      const at = base + i++;
+      if (kind === STRING) {
+        if (depth <= watched) watcher.begins(c, at, depth);
+        this.values++;
         this.escapes = false;
+        while (i < size && plain[bytes[i]!] === 1) i++;
         if (i < size && bytes[i] === QUOTE) i++;
         else {
           this.#inString = true;
@@ -104,68 +111,34 @@ export class JsonScanner {
           if (this.#inString) break;
         }
         if (depth <= watched) watcher.ends(QUOTE, base + i, depth);
-        continue;
-      }
-      if (kind === SCALAR) {
-        if (!this.#inScalar) {
-          this.#inScalar = true;
-          this.#hasDigit = false;
-          this.#scalarStart = base + i;
-          if (depth <= watched) {
-            this.depth = depth;
-            this.values = values;
-            this.deepest = deepest;
-            watcher.begins(c, base + i, depth);
-            ({ values, deepest } = this);
-          }
-          values++;
-        }
-        if (c >= 0x30 && c <= 0x39) this.#hasDigit = true;
-        else if (this.#hasDigit && (c === 0x65 || c === 0x45)) this.largeNumber = true;
-        i++;
-        continue;
-      }
-      if (this.#inScalar) this.#scalarEnds(base + i, depth);
-      i++;
-      if (kind === COLON) {
+      } else if (kind === COLON) {
         // The string before it was a key.
-        values--;
-        if (depth <= watched) watcher.colon(base + i - 1, depth);
+        this.values--;
+        if (depth <= watched) watcher.colon(at, depth);
       } else if (kind === COMMA) {
-        if (depth <= watched) watcher.comma(base + i - 1, depth);
+        if (depth <= watched) watcher.comma(at, depth);
       } else if (kind === OPEN) {
-        if (depth <= watched) {
-          this.depth = depth;
-          this.deepest = deepest;
-          this.values = values;
-          watcher.begins(c, base + i - 1, depth);
-          ({ values, deepest } = this);
-        }
-        values++;
-        if (++depth > deepest) deepest = depth;
+        if (depth <= watched) watcher.begins(c, at, depth);
+        this.values++;
+        this.depth = ++depth;
+        if (depth > this.deepest) this.deepest = depth;
       } else if (kind === CLOSE) {
-        if (--depth <= watched) {
-          this.values = values;
-          this.deepest = deepest;
-          watcher.ends(c, base + i, depth);
-        }
+        this.depth = --depth;
+        if (depth <= watched) watcher.ends(c, at + 1, depth);
       }
     }
-    this.depth = depth;
-    this.values = values;
-    this.deepest = deepest;
     this.position = base + size;
   }
 
   /** The text has ended: a scalar at its end ends too. */
   end(): void {
-    if (this.#inScalar) this.#scalarEnds(this.position, this.depth);
+    if (this.#inScalar) this.#scalarEnds(this.position);
   }
 
-  #scalarEnds(at: number, depth: number): void {
+  #scalarEnds(at: number): void {
     this.#inScalar = false;
     if (at - this.#scalarStart > LONG_NUMBER) this.largeNumber = true;
-    if (depth <= this.#watcher.depth) this.#watcher.ends(0, at, depth);
+    if (this.depth <= this.#watcher.depth) this.#watcher.ends(0, at, this.depth);
   }
 
   /** Behind the quote that ends the open string, or the end of the chunk. */

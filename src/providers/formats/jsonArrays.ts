@@ -213,9 +213,13 @@ export class JsonArraySplitter implements JsonWatcher {
     return new UeeError("PROV_BAD_JSON", detail, { data: { byte: at } });
   }
 
+  /** Inside of an element, or of another member. */
+  #isInside(depth: number): boolean {
+    return depth > ELEMENT || (depth === ELEMENT && this.#list === undefined);
+  }
+
   begins(first: number, at: number, depth: number): void {
-    if (depth > ELEMENT || (depth === ELEMENT && this.#list === undefined))
-      this.#beginsInside(first, at, depth);
+    if (this.#isInside(depth)) this.#beginsInside(first, at, depth);
     else if (depth === 1 && (this.#expected === "a name" || this.#expected === "a name or }")) {
       if (first !== QUOTE) throw this.#bad(at);
       this.#nameOpen = true;
@@ -232,7 +236,7 @@ export class JsonArraySplitter implements JsonWatcher {
 
   ends(last: number, at: number, depth: number): void {
     const isList = this.#list !== undefined;
-    if (depth > ELEMENT || (depth === ELEMENT && !isList)) this.#endsInside(at, depth);
+    if (this.#isInside(depth)) this.#endsInside(at, depth);
     else if (depth === ELEMENT) this.#elementEnds(at);
     else if (depth === 1 && this.#nameOpen) {
       this.#nameOpen = false;
@@ -254,13 +258,13 @@ export class JsonArraySplitter implements JsonWatcher {
   }
 
   comma(at: number, depth: number): void {
-    if (depth > ELEMENT || (depth === ELEMENT && this.#list === undefined)) return;
+    if (this.#isInside(depth)) return;
     if (this.#expected !== "a comma or bracket") throw this.#bad(at);
     this.#expected = depth === ELEMENT ? "a value" : "a name";
   }
 
   colon(at: number, depth: number): void {
-    if (depth > ELEMENT || (depth === ELEMENT && this.#list === undefined)) this.#keyInside(at, depth);
+    if (this.#isInside(depth)) this.#keyInside(at, depth);
     else if (this.#expected !== "a colon") throw this.#bad(at);
     else this.#expected = "a value";
   }
@@ -427,9 +431,7 @@ class Span {
     const before = this.#length;
     this.#length += piece.length;
     if (this.#length <= this.#most) this.#pieces.push(piece);
-    else if (before <= this.#most) {
-      this.#pieces = [headOf([...this.#pieces, piece], this.#kept)];
-    }
+    else if (before <= this.#most) this.#pieces = [Buffer.concat([...this.#pieces, piece], this.#kept)];
   }
 
   /** Undefined where it is larger than the bound. */
@@ -447,17 +449,6 @@ class Span {
   get head(): Buffer {
     return this.#pieces[0] ?? Buffer.alloc(0);
   }
-}
-
-/** The first bytes of all pieces, as bytes of their own. */
-function headOf(pieces: readonly Buffer[], size: number): Buffer {
-  const head = Buffer.alloc(size);
-  let length = 0;
-  for (const piece of pieces) {
-    if (length === size) break;
-    length += piece.copy(head, length);
-  }
-  return head.subarray(0, length);
 }
 
 /** Elements as they end, a list a chunk; the splitter has what else the document holds once all is read. */
