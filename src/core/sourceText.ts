@@ -34,10 +34,8 @@ export function refusalOf({ size, depth, values }: SourceFacts): Refusal | undef
   }
   if (values > record.values) return tooLarge(`The record has ${values} values, more than ${record.values}.`);
   if (depth > record.depth) {
-    return {
-      code: "VAL_RECORD_DEPTH",
-      message: `The record is nested ${depth} levels deep, more than ${record.depth}.`,
-    };
+    const message = `The record is nested ${depth} levels deep, more than ${record.depth}.`;
+    return { code: "VAL_RECORD_DEPTH", message };
   }
   return undefined;
 }
@@ -97,12 +95,8 @@ export class SourceText {
   /** A record that the reader refused: its bytes and the reason. */
   static refused(text: string, stub: JsonObject, refusal: Refusal): SourceText {
     const bytes = Buffer.from(text);
-    return new SourceText(
-      bytes,
-      { size: bytes.length, depth: 0, values: 0, largeNumber: false },
-      stub,
-      refusal,
-    );
+    const facts = { size: bytes.length, depth: 0, values: 0, largeNumber: false };
+    return new SourceText(bytes, facts, stub, refusal);
   }
 
   get text(): string {

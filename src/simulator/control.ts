@@ -10,18 +10,7 @@ import { isObject } from "../core/json.ts";
 import { jsonReply, type Reply } from "./http/reply.ts";
 import { type ChangeOrPoint, type ScheduledChange, type Simulator, standIns } from "./types.ts";
 
-export type Controlled = Pick<
-  Simulator,
-  | "setPoint"
-  | "mutate"
-  | "setFaults"
-  | "setClock"
-  | "scheduleChange"
-  | "log"
-  | "counts"
-  | "contentLines"
-  | "badRecords"
-> & { faults(): string[] };
+type Controlled = Omit<Simulator, "url" | "elsewhereUrl" | "urls" | "close"> & { faults(): string[] };
 
 type Answer = Reply | AsyncIterable<string>;
 

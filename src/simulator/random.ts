@@ -55,11 +55,9 @@ export class Picker {
       }
       return picked;
     }
-    const count =
-      typeof what === "string"
-        ? Math.round((this.#slots.length * Number.parseFloat(what)) / 100)
-        : (what ?? 0);
-    for (; picked.length < count && this.#next < this.#slots.length; this.#next++) {
+    const all = this.#slots.length;
+    const count = typeof what === "string" ? Math.round((all * Number.parseFloat(what)) / 100) : (what ?? 0);
+    for (; picked.length < count && this.#next < all; this.#next++) {
       const slot = this.#slots[this.#next]!;
       if (!this.#taken.has(slot)) take(slot);
     }

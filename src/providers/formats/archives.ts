@@ -26,11 +26,7 @@ const gzipErrors: ForeignTable = {
 const tarErrors: ForeignTable = {
   library: "tar-stream",
   patterns: [
-    {
-      when: { message: /Unexpected end of data/ },
-      as: "PROV_TRUNCATED",
-      says: "The tar file ends too early.",
-    },
+    { when: { message: /Unexpected end/ }, as: "PROV_TRUNCATED", says: "The tar file ends too early." },
     { when: {}, as: "PROV_BAD_TAR", says: "The answer is not a valid tar file: {}." },
   ],
 };
@@ -97,10 +93,8 @@ export async function* readZip(
     }
     const entry = found[0];
     if (!entry || found.length > 1) {
-      throw new UeeError(
-        "PROV_WRONG_SHAPE",
-        `The zip holds ${found.length} ${ending} files; one is expected.`,
-      );
+      const detail = `The zip holds ${found.length} ${ending} files; one is expected.`;
+      throw new UeeError("PROV_WRONG_SHAPE", detail);
     }
     if (entry.isEncrypted()) throw new UeeError("PROV_BAD_ZIP", "The zip is encrypted.");
     if (entry.uncompressedSize > maxBytes) {

@@ -42,14 +42,8 @@ export function checkRecord(
   if (!checked.success) {
     const issue = checked.error.issues[0]!;
     const field = issue.path.map(String).join(".");
-    throw bad(
-      "VAL_RECORD_FIELD",
-      `'${field}' of ${id} is not what it is declared to be (${issue.message}).`,
-      {
-        id,
-        field,
-      },
-    );
+    const detail = `'${field}' of ${id} is not what it is declared to be (${issue.message}).`;
+    throw bad("VAL_RECORD_FIELD", detail, { id, field });
   }
   return { id, data: raw };
 }

@@ -160,10 +160,8 @@ export class XmlCatalogueReader {
       const { values, depth } = bounds.record;
       if (this.#values > values) this.#refuse(tooLarge(`The record has more than ${values} values.`));
       if (this.#depth - AROUND > depth) {
-        this.#refuse({
-          code: "VAL_RECORD_DEPTH",
-          message: `The record is nested more than ${depth} levels deep.`,
-        });
+        const message = `The record is nested more than ${depth} levels deep.`;
+        this.#refuse({ code: "VAL_RECORD_DEPTH", message });
       }
     }
   }

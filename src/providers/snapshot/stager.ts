@@ -46,16 +46,23 @@ interface Slice {
   skip: number[];
 }
 
+interface StagerOptions<Version> {
+  context: Pick<ExtractContext, "stage">;
+  fetchedAt: number;
+  pass: number;
+  /** Default: SLICE_RECORDS; at most MAX_SLICE_RECORDS. */
+  sliceRecords?: number | undefined;
+  /** Whether a copy that is read later replaces an earlier copy of the same id. */
+  supersedes: (candidate: Version, current: Version) => boolean;
+}
+
 /**
  * Stages records while they are parsed, in source order, and keeps one copy of each id: a copy that loses against an
  * earlier one is left out; an earlier one that loses is skipped when its slice is read.
  */
 export class SliceStager<Version> {
-  readonly #stage: ExtractContext["stage"];
-  readonly #fetchedAt: number;
-  readonly #pass: number;
+  readonly #options: StagerOptions<Version>;
   readonly #sliceRecords: number;
-  readonly #supersedes: (candidate: Version, current: Version) => boolean;
   /** Where the copy of each id lies: slice × MAX_SLICE_RECORDS + place. One number an id, as there are many ids. */
   readonly #placed = new Map<string, number>();
   /** Versions that are not null. */
@@ -68,20 +75,9 @@ export class SliceStager<Version> {
   #refused: NonNullable<StagedSlice["refused"]> = [];
   #bytes = 0;
 
-  constructor(options: {
-    context: Pick<ExtractContext, "stage">;
-    fetchedAt: number;
-    pass: number;
-    /** Default: SLICE_RECORDS; at most MAX_SLICE_RECORDS. */
-    sliceRecords?: number | undefined;
-    /** Whether a copy that is read later replaces an earlier copy of the same id. */
-    supersedes: (candidate: Version, current: Version) => boolean;
-  }) {
-    this.#stage = (name, slice) => options.context.stage(name, slice);
-    this.#fetchedAt = options.fetchedAt;
-    this.#pass = options.pass;
+  constructor(options: StagerOptions<Version>) {
+    this.#options = options;
     this.#sliceRecords = Math.min(options.sliceRecords ?? SLICE_RECORDS, MAX_SLICE_RECORDS);
-    this.#supersedes = options.supersedes;
   }
 
   get total(): number {
@@ -93,10 +89,8 @@ export class SliceStager<Version> {
     if (id === undefined) this.#nameless++;
     else if (!this.#place(id, version)) return;
     if (this.total > bounds.snapshotRecords) {
-      throw new UeeError(
-        "PROV_BODY_TOO_LARGE",
-        `The snapshot has more than ${bounds.snapshotRecords} records.`,
-      );
+      const detail = `The snapshot has more than ${bounds.snapshotRecords} records.`;
+      throw new UeeError("PROV_BODY_TOO_LARGE", detail);
     }
     const text = typeof source === "string" ? source : source.text;
     if (typeof source !== "string" && source.refusal) {
@@ -112,7 +106,7 @@ export class SliceStager<Version> {
   #place(id: string, version: Version): boolean {
     const earlier = this.#placed.get(id);
     if (earlier !== undefined) {
-      if (!this.#supersedes(version, this.#versions.get(id) ?? (null as Version))) return false;
+      if (!this.#options.supersedes(version, this.#versions.get(id) ?? (null as Version))) return false;
       const slice = this.#slices[Math.floor(earlier / MAX_SLICE_RECORDS)] ?? this.#current;
       slice.skip.push(earlier % MAX_SLICE_RECORDS);
     }
@@ -128,7 +122,7 @@ export class SliceStager<Version> {
     if (this.#texts.length > 0) await this.#flush();
     return this.#slices
       .map((slice, index) => ({
-        key: keyOf(this.#pass, `slice/${numbered(index)}`),
+        key: keyOf(this.#options.pass, `slice/${numbered(index)}`),
         size: slice.records - slice.skip.length,
         payload: {
           kind: "slice" as const,
@@ -156,8 +150,8 @@ export class SliceStager<Version> {
     this.#current = { name: "", records: 0, skip: [] };
     this.#texts = [];
     this.#bytes = 0;
-    await this.#stage(slice.name, {
-      fetchedAt: this.#fetchedAt,
+    await this.#options.context.stage(slice.name, {
+      fetchedAt: this.#options.fetchedAt,
       records,
       ids,
       ...(refused.length > 0 ? { refused } : {}),

@@ -4,16 +4,29 @@
  */
 import { timeOf } from "../clock.ts";
 import { Picker, shuffled } from "../random.ts";
-import { type Change, type ChangeReport, emptyReport, type Point } from "../types.ts";
+import {
+  type BadKind,
+  type BadRecord,
+  type Change,
+  type ChangeReport,
+  type ContentEntry,
+  emptyReport,
+  type Point,
+} from "../types.ts";
 import { byText } from "../upstream.ts";
 import { type Filter, matcher } from "./query.ts";
 import { type CveSource, type CveState, copyState, LIVE, type Part, REJECTED } from "./state.ts";
 
+interface CatalogOptions {
+  seed: number;
+  order: "id" | "shuffled";
+  point: Point;
+  clock: () => number;
+}
+
 export class CveCatalog {
   readonly source: CveSource;
-  readonly #seed: number;
-  readonly #order: "id" | "shuffled";
-  readonly #clock: () => number;
+  readonly #options: CatalogOptions;
   #state: CveState;
   #earlier: CveState | undefined;
   /** Content of the year feeds, if it is not the current one. */
@@ -25,14 +38,9 @@ export class CveCatalog {
   /** Changes with the content of the feeds. */
   feedRevision = 1;
 
-  constructor(
-    source: CveSource,
-    options: { seed: number; order: "id" | "shuffled"; point: Point; clock: () => number },
-  ) {
+  constructor(source: CveSource, options: CatalogOptions) {
     this.source = source;
-    this.#seed = options.seed;
-    this.#order = options.order;
-    this.#clock = options.clock;
+    this.#options = options;
     this.#state = source.at(options.point);
   }
 
@@ -78,7 +86,7 @@ export class CveCatalog {
     const known = key === undefined ? undefined : this.#selections.get(key);
     if (known) return known;
     const found = this.#filtered(filter, state);
-    const slots = this.#order === "shuffled" ? shuffled(found, this.#seed, 0x0bde) : found;
+    const slots = this.#options.order === "shuffled" ? shuffled(found, this.#options.seed, 0x0bde) : found;
     if (key !== undefined) {
       if (this.#selections.size >= 32) this.#selections.clear();
       this.#selections.set(key, slots);
@@ -132,6 +140,30 @@ export class CveCatalog {
     );
   }
 
+  /** The true records; faults change nothing here. */
+  *content(state: CveState = this.#state): Generator<ContentEntry> {
+    for (const { slot, id } of this.sorted(state)) yield { id, data: JSON.parse(this.text(slot, state)) };
+  }
+
+  /** The same as JSON texts. */
+  *lines(state: CveState = this.#state): Generator<string> {
+    for (const { slot, id } of this.sorted(state)) {
+      // A text with line breaks between its tokens must not break the line.
+      yield `{"id":${JSON.stringify(id)},"data":${this.text(slot, state).replace(/[\r\n]/g, " ")}}`;
+    }
+  }
+
+  badRecords(
+    isBad: ((id: string) => BadKind | undefined) | undefined,
+    state: CveState = this.#state,
+  ): BadRecord[] {
+    if (!isBad) return [];
+    return this.sorted(state).flatMap(({ id }) => {
+      const kind = isBad(id);
+      return kind ? [{ id, kind }] : [];
+    });
+  }
+
   setPoint(point: Point): ChangeReport {
     const next = this.source.at(point);
     const report = compare(this.source, this.#state, next);
@@ -142,11 +174,11 @@ export class CveCatalog {
   }
 
   mutate(change: Change): ChangeReport {
-    const at = change.at === undefined ? this.#clock() : timeOf(change.at);
+    const at = change.at === undefined ? this.#options.clock() : timeOf(change.at);
     this.#earlier = copyState(this.#state);
     this.#mutations += 1;
     const live = this.#filtered({}, this.#state);
-    const picker = new Picker(shuffled(live, this.#seed, 0xa00 + this.#mutations), (id) =>
+    const picker = new Picker(shuffled(live, this.#options.seed, 0xa00 + this.#mutations), (id) =>
       this.#liveSlot(id),
     );
     const report = emptyReport();

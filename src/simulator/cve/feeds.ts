@@ -14,7 +14,6 @@ import type { SimRequest, SimulatedUpstream } from "../upstream.ts";
 import type { CveCatalog } from "./catalog.ts";
 import { renderPage } from "./page.ts";
 import { type CveState, nvdTime } from "./state.ts";
-import { badRecordsOf, contentOf, linesOf } from "./truth.ts";
 
 export const FEEDS_PATH = "/feeds/json/cve/2.0";
 const FIRST_YEAR = 2002;
@@ -179,15 +178,15 @@ export class CveFeeds implements SimulatedUpstream {
   }
 
   content(): Iterable<ContentEntry> {
-    return contentOf(this.#catalog, this.#catalog.published);
+    return this.#catalog.content(this.#catalog.published);
   }
 
   contentLines(): Iterable<string> {
-    return linesOf(this.#catalog, this.#catalog.published);
+    return this.#catalog.lines(this.#catalog.published);
   }
 
   badRecords(): BadRecord[] {
-    return badRecordsOf(this.#catalog, this.#catalog.published, this.#injector.badRecords("feeds"));
+    return this.#catalog.badRecords(this.#injector.badRecords("feeds"), this.#catalog.published);
   }
 }
 

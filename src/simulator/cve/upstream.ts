@@ -10,7 +10,6 @@ import type { CveCatalog } from "./catalog.ts";
 import { type PageBody, renderPage } from "./page.ts";
 import { type NvdQuery, type NvdRefusal, pageCapMessage, readQuery } from "./query.ts";
 import { nvdTime, oddTime } from "./state.ts";
-import { badRecordsOf, contentOf, linesOf } from "./truth.ts";
 
 export const CVE_PATH = "/rest/json/cves/2.0";
 const CACHE_BYTES = 48 * 1_048_576;
@@ -121,15 +120,15 @@ export class CveUpstream implements SimulatedUpstream {
   }
 
   content(): Iterable<ContentEntry> {
-    return contentOf(this.#catalog, this.#catalog.state);
+    return this.#catalog.content();
   }
 
   contentLines(): Iterable<string> {
-    return linesOf(this.#catalog, this.#catalog.state);
+    return this.#catalog.lines();
   }
 
   badRecords(): BadRecord[] {
-    return badRecordsOf(this.#catalog, this.#catalog.state, this.#options.injector.badRecords("cve"));
+    return this.#catalog.badRecords(this.#options.injector.badRecords("cve"));
   }
 }
 
