@@ -9,7 +9,7 @@ import { chunksOf, type StoreContext } from "./storeContext.ts";
 const readScript = loadScript(new URL("./lua/readEntries-1.lua", import.meta.url));
 
 /** Ids a call: about a millisecond of the server's time. */
-const IDS_A_CALL = 500;
+const IDS_A_CALL = 300;
 /** Buckets read in one pipeline. */
 const BUCKETS_AT_ONCE = 64;
 

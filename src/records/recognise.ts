@@ -5,7 +5,9 @@ import { textDigestOf } from "./digest.ts";
 import { unpackIndexEntry } from "./indexEntry.ts";
 import { readEntries } from "./indexReads.ts";
 import { MARKS_A_CALL, markSeen } from "./seenMarks.ts";
-import { chunksOf, type StoreContext } from "./storeContext.ts";
+import { chunksOf, inParallel, type StoreContext } from "./storeContext.ts";
+
+const CALLS_IN_FLIGHT = 4;
 
 export async function lookUp(
   context: StoreContext,
@@ -33,10 +35,10 @@ export async function markUnchanged<R extends { id: string; stored: StoredText }
   signal?: AbortSignal,
 ): Promise<R[]> {
   const changed: R[] = [];
-  for (const chunk of chunksOf(records, MARKS_A_CALL)) {
+  await inParallel(chunksOf(records, MARKS_A_CALL), CALLS_IN_FLIGHT, async (chunk) => {
     signal?.throwIfAborted();
     const marks = chunk.map((record) => ({ id: record.id, base: record.stored.entry, record }));
     for (const { record } of await markSeen(context, attempt, "n", fetchedAt, marks)) changed.push(record);
-  }
+  });
   return changed;
 }

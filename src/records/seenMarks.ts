@@ -1,4 +1,4 @@
-/** Marks of ids that a run has seen without writing their records; up to 500 a call. */
+/** Marks of ids that a run has seen without writing their records; up to 250 a call. */
 import { bucketOf } from "../redis/indexBuckets.ts";
 import { loadScript } from "../redis/scripts.ts";
 import type { Attempt, Regression, Seen } from "./contract.ts";
@@ -10,7 +10,8 @@ import { assertAllowed, type StoreContext } from "./storeContext.ts";
 
 const markScript = loadScript(new URL("./lua/mark-6.lua", import.meta.url));
 
-export const MARKS_A_CALL = 500;
+/** About a millisecond of the server's time. */
+export const MARKS_A_CALL = 250;
 
 export interface Mark {
   readonly id: string;
