@@ -13,6 +13,7 @@ import { checkpoints, providerStatus } from "./engine/reads.ts";
 import { exportRecords, lookUp, readChanges, recordsAbout } from "./engine/records.ts";
 import { makeRuns } from "./engine/runs.ts";
 import { nextRun, scheduleViews, staleAfter } from "./engine/schedules.ts";
+import { trace } from "./engine/trace.ts";
 import { makeWorkers } from "./engine/workers.ts";
 import { openMacroMachine, openProviderMachine, type ProviderMachineStore } from "./machines/machineStore.ts";
 import { auditHistory } from "./permits/auditor.ts";
@@ -293,6 +294,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
         lookUp(provider === undefined ? [...contexts.values()] : [context(provider)], text),
       texts: (provider, ids) => context(provider).records.texts(ids),
       verified: (provider) => context(provider).runs.meta(),
+      trace: (text, wanted) => trace([...contexts.values()], text, wanted),
       about: (text) => recordsAbout([...contexts.values()], text),
       export: (provider, wanted) => exportRecords(context(provider), wanted),
       changes: (wanted) => {

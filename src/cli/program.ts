@@ -22,6 +22,7 @@ import { serve } from "./commands/serve.ts";
 import { simulate } from "./commands/simulate.ts";
 import { sink } from "./commands/sink.ts";
 import { status } from "./commands/status.ts";
+import { trace } from "./commands/trace.ts";
 import { up } from "./commands/up.ts";
 import { worker } from "./commands/worker.ts";
 import type { CliContext } from "./context.ts";
@@ -32,7 +33,7 @@ import { printFailure } from "./output.ts";
 const groups: Readonly<Record<string, readonly CommandSpec[]>> = {
   "Mirror:": [run, status, history, checkpoints, dlq],
   "Govern:": [...providerActions, permits, breakers, schedules],
-  "Read:": [get, exportCommand, changes],
+  "Read:": [get, trace, exportCommand, changes],
   "Services:": [up, worker, dashboard, serve, sink],
   "Find out:": [doctor, config, errors],
   "Try out:": [demo, simulate],

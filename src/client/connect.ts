@@ -60,7 +60,7 @@ export interface Uee extends Shown, Actions, AsyncDisposable {
   run(providers: "all" | readonly string[], options?: RunOptions): Promise<RunsHandle>;
   /** Opens a run of one provider, or joins the open one. Rejects with PROV_PAUSED, PROV_UNKNOWN. */
   run(provider: string, options?: RunOptions): Promise<RunHandle>;
-  readonly records: Pick<Engine["records"], "get" | "export">;
+  readonly records: Pick<Engine["records"], "get" | "trace" | "export">;
   /** What was created, updated and removed, in order; each entry carries the cursor to go on from. */
   changes(options?: ChangesOptions): AsyncGenerator<ChangeEntry, void, undefined>;
   /** Where the change feed ends now: what is read from this cursor happened after. */
@@ -123,7 +123,7 @@ function client({ engine, lost, assertFit, close }: OpenMirror, actor: string): 
   return {
     ...clearErrors(surface, closed.signal),
     records: {
-      ...clearErrors({ get: records.get }, closed.signal),
+      ...clearErrors({ get: records.get, trace: records.trace }, closed.signal),
       export: (provider, options) => clearIterable(() => records.export(provider, options), closed.signal),
     },
     changes: (options = {}) => followChanges(engine, options, ended),

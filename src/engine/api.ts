@@ -269,6 +269,40 @@ export interface OpenedRun {
   mode: RunMode;
 }
 
+export interface TraceOptions {
+  /** Of the records that name one, at most so many of each provider. Default 10. */
+  limit?: number;
+  /** Of the records that name the root, those whose id comes after this one in plain string order: the next page. */
+  after?: string;
+}
+
+export interface TraceNode {
+  urn: string;
+  provider: string;
+  id: string;
+  /** Null: the mirror has no such record. */
+  name: string | null;
+}
+
+export interface TraceEdge {
+  /** URNs: the record that names the other one, and that one. */
+  from: string;
+  to: string;
+  relation: string;
+}
+
+/** A record, what it leads to and what leads to it. */
+export interface Trace {
+  /** URN. */
+  root: string;
+  nodes: TraceNode[];
+  edges: TraceEdge[];
+  /** URN → how many further records name it, or start at it, than are shown. */
+  more: Record<string, number>;
+  /** Present while the links of records of an older store are not all indexed: records of these providers may be missing. */
+  incomplete?: string[];
+}
+
 export interface Engine {
   readonly providers: readonly string[];
   /** Opens a run or joins the open one. Rejects with PROV_RUN_OPEN when a full run waits for an open increment. */
@@ -357,6 +391,8 @@ export interface Engine {
     texts(provider: string, ids: readonly string[]): Promise<(Buffer | undefined)[]>;
     /** When the provider was last verified, and up to which point in upstream time; null: never. ISO. */
     verified(provider: string): Promise<{ verifiedAt: string | null; watermark: string | null }>;
+    /** The graph around a record (engine/trace.ts); undefined where nothing is known of it. */
+    trace(text: string, options?: TraceOptions): Promise<Trace | undefined>;
     /** Every record with this id or about it, of all providers; the subject's own first. */
     about(text: string): Promise<StoredRecord[]>;
     export(

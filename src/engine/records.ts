@@ -11,7 +11,7 @@ const FOLLOW_MS = 500;
 const PAGE = 1000;
 
 /** The provider whose own records have the ids of `provider`'s: itself, unless its records are about another's. */
-const subjectOf = ({ provider }: ProviderContext, contexts: readonly ProviderContext[]): string =>
+export const subjectOf = ({ provider }: ProviderContext, contexts: readonly ProviderContext[]): string =>
   contexts.find((one) => one.provider.name === provider.subject)?.provider.name ?? provider.name;
 
 /** Every record with this id or about it: the subject's own first, then in the order of the providers. */
@@ -62,7 +62,8 @@ export async function lookUp(
   return undefined;
 }
 
-async function byAlias(context: ProviderContext, name: string): Promise<StoredRecord | undefined> {
+/** The record that an alias means. */
+export async function byAlias(context: ProviderContext, name: string): Promise<StoredRecord | undefined> {
   const found = await context.records.byAlias(name.toUpperCase());
   if (found.length === 0) return undefined;
   const preferred = context.provider.preferAlias?.(found.map(({ data }) => data));

@@ -83,7 +83,8 @@ export interface Tombstone {
 
 export interface LinkedPage {
   ids: string[];
-  total: number;
+  /** How many come after them. */
+  left: number;
 }
 
 export interface ChangeCounts {

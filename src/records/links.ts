@@ -52,17 +52,16 @@ export async function readLinks(
   const flat = ((await redis.callBuffer("HGETALL", key)) as Buffer[]).map((part) => part.toString("latin1"));
   const from = Buffer.from(after).toString("latin1");
   const rest: string[] = [];
-  let total = 0;
   for (let i = 0; i + 1 < flat.length; i += 2) {
     const [start, ends] = [flat[i]!, flat[i + 1]!];
-    total += ends.length / ID_END_BYTES;
     for (let at = 0; at < ends.length; at += ID_END_BYTES) {
       const id = start + ends.slice(at, at + ID_END_BYTES);
       if (id > from) rest.push(id);
     }
   }
   const page = rest.sort().slice(0, limit);
-  return { ids: page.map((id) => Buffer.from(id, "latin1").toString().replace(/\0+$/, "")), total };
+  const ids = page.map((id) => Buffer.from(id, "latin1").toString().replace(/\0+$/, ""));
+  return { ids, left: rest.length - ids.length };
 }
 
 const versionOf = ({ provider }: StoreContext): string => `${LAYOUT}.${provider.version}`;

@@ -66,7 +66,8 @@ async function lookUp(engine: Engine, text: string, provider?: string): ReturnTy
   }
 }
 
-async function whyNotFound(engine: Engine, text: string): Promise<string> {
+/** What to say of a text that leads to no record. */
+export async function whyNotFound(engine: Engine, text: string): Promise<string> {
   const about = [...new Set((await engine.records.about(text)).map((record) => record.provider))];
   if (about.length > 0) {
     return `There is no record '${text}' of its own; ${about.join(" and ")} know it: use --all or --provider.`;

@@ -191,6 +191,7 @@ export function fakeEngine(over: Partial<Engine> = {}): Engine {
       get: async () => undefined,
       texts: async () => [],
       verified: async () => ({ verifiedAt: null, watermark: null }),
+      trace: async () => undefined,
       about: async () => [],
       export: unexpected("records.export"),
       changes: unexpected("records.changes"),

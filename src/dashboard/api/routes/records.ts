@@ -5,7 +5,7 @@ import { UeeError } from "../../../core/errors.ts";
 import { canonicalJson } from "../../../core/json.ts";
 import type { ChangeEntry } from "../../../records/contract.ts";
 import { type Route, route } from "../route.ts";
-import { changesSchema, recordSchema, recordsSchema } from "../schemas.ts";
+import { changesSchema, recordSchema, recordsSchema, traceSchema } from "../schemas.ts";
 
 /** Older versions stored records of any depth: `JSON.stringify` recurses, and fails on one that is nested thousands deep. */
 const serializeRecord = ({
@@ -49,6 +49,28 @@ export const recordRoutes: readonly Route[] = [
     query: z.object({ subject: z.string().max(400).describe("For example CVE-2021-44228") }),
     answer: recordsSchema,
     handle: async ({ engine, query }) => ({ records: await engine.records.about(query.subject) }),
+  }),
+  route({
+    path: "GET /api/trace/:id",
+    about: ["traceRecord", "records", "The graph around a record: what it leads to and what leads to it"],
+    params: z.object({ id: z.string().max(400).describe("A URN, id or ATT&CK id: CVE-2021-44228") }),
+    query: z.object({
+      limit: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(1_000)
+        .default(10)
+        .describe("Of the records that name one, at most so many of each provider"),
+      after: z.string().max(400).optional().describe("Of those that name the root, the ones after this id"),
+    }),
+    errors: [404],
+    answer: traceSchema,
+    async handle({ engine, params: { id }, query }) {
+      const found = await engine.records.trace(id, query);
+      if (found === undefined) throw new UeeError("STOR_NOT_FOUND", `There is no record '${id}'.`);
+      return found;
+    },
   }),
   route({
     path: "GET /api/changes",

@@ -1,6 +1,6 @@
 /** Runs, checkpoints, records and the change feed. */
 import { z } from "zod";
-import type { Checkpoint as EngineCheckpoint } from "../../../engine/api.ts";
+import type { Checkpoint as EngineCheckpoint, Trace, TraceEdge, TraceNode } from "../../../engine/api.ts";
 import type { ChangeEntry, StoredRecord } from "../../../records/contract.ts";
 import { fields, isoTime, named, runSchema, shown } from "./common.ts";
 
@@ -26,6 +26,31 @@ export const recordSchema = shown<StoredRecord>()("Record", {
   data: z.record(z.string(), z.unknown()).describe("As the upstream gave it"),
 });
 export const recordsSchema = z.object({ records: z.array(recordSchema) });
+
+const urn = z.string().describe("A URN");
+export const traceSchema = shown<Trace>()("Trace", {
+  root: urn,
+  nodes: z.array(
+    shown<TraceNode>()("TraceNode", {
+      ...fields(z.string(), "urn", "provider", "id"),
+      name: z.string().nullable().describe("Null: the mirror has no such record"),
+    }),
+  ),
+  edges: z.array(
+    shown<TraceEdge>()("TraceEdge", {
+      from: z.string().describe("URN of the record that names the other one"),
+      to: urn,
+      relation: z.string().describe("In the source's own word where it has one: ChildOf, uses"),
+    }),
+  ),
+  more: z
+    .record(z.string(), z.int())
+    .describe("URN → how many further records name it, or start at it, than are shown"),
+  incomplete: z
+    .array(z.string())
+    .optional()
+    .describe("Providers whose older records are still being indexed: some may be missing"),
+});
 
 export const changeSchema = shown<ChangeEntry>()("Change", {
   cursor: z.string().describe("Position after this entry"),
