@@ -95,8 +95,12 @@ export function compareVersions(a: string | undefined, b: string | undefined): n
   return 0;
 }
 
-/** For display: `4.18 of 2025-09-09`. */
-export function describeEdition({ version, date, lastModified }: Edition): string {
-  if (version !== undefined) return date === undefined ? version : `${version} of ${date}`;
+/** For display: `4.18 of 2025-09-09`; where only the parts have versions `enterprise 18.1, ics 18.0`. */
+export function describeEdition({ version, date, lastModified, parts }: Edition): string {
+  const versions = Object.entries(parts ?? {}).flatMap(([part, name]) =>
+    name.version === undefined ? [] : `${part} ${name.version}`,
+  );
+  const name = version ?? (versions.length > 0 ? versions.join(", ") : undefined);
+  if (name !== undefined) return date === undefined ? name : `${name} of ${date}`;
   return date ?? lastModified ?? "without a name";
 }

@@ -3,6 +3,7 @@
  */
 import type { BreakerTransition, BreakerView } from "../breakers/report.ts";
 import type { PersonRequest } from "../core/actor.ts";
+import type { Edition } from "../core/edition.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { HistoryEntry } from "../machines/machineStore.ts";
 import type { MachineSnapshot } from "../machines/request.ts";
@@ -116,6 +117,11 @@ export interface ProviderStatus {
   verified: boolean;
   watermark: string | null;
   verifiedAt: string | null;
+  /**
+   * The edition that was stored last, by the source's own names (`metadata`: EPSS's `model_version` and `score_date`, KEV's
+   * `catalogVersion` and `dateReleased`); null where the source has no editions or none was completed.
+   */
+  edition: Edition | null;
   /** Live records. */
   records: number;
   openRun: RunProgress | null;
@@ -232,6 +238,8 @@ export interface EtlTree {
     /** Those of the processed records that became dead letters. */
     error_count: number;
     permits_allocated: number;
+    /** The edition of the last complete run, where the source has editions. */
+    edition?: Edition;
     created_at: string | null;
     updated_at: string | null;
   }[];

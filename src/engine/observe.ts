@@ -11,7 +11,7 @@ import type { ProviderContext } from "../workers/context.ts";
 import { actionsIn, statesFor } from "./actions.ts";
 import type { Engine, EtlTree, HistoryLine, HistoryTransition, ProviderTotals } from "./api.ts";
 import { contextOf, type EngineParts, machineOf } from "./parts.ts";
-import { lastCheckpoint, runsProgress } from "./reads.ts";
+import { editionOf, lastCheckpoint, runsProgress } from "./reads.ts";
 
 type Observing = Pick<
   Engine,
@@ -125,12 +125,14 @@ export function makeObserving(parts: EngineParts): Observing {
 /** One provider of the tree, without its permits. */
 async function branch(parts: EngineParts, context: ProviderContext) {
   const { name } = context.provider;
-  const [now, [runId], last] = await Promise.all([
+  const [now, [runId], last, meta] = await Promise.all([
     machineOf(parts, name).read(),
     context.runs.recentRunIds(1),
     lastCheckpoint(context),
+    context.runs.meta(),
   ]);
   const run = runId === undefined ? undefined : await context.runs.read(runId);
+  const edition = editionOf(meta);
   const errors = run === undefined ? 0 : failedRecords(run);
   const { created_at, updated_at, state } = machineTimes(now);
   return {
@@ -140,6 +142,7 @@ async function branch(parts: EngineParts, context: ProviderContext) {
     last_checkpoint: run?.checkpoint ?? last,
     processed_count: run === undefined ? 0 : run.created + run.updated + run.unchanged + errors,
     error_count: errors,
+    ...(edition === null ? {} : { edition }),
     created_at,
     updated_at,
   };

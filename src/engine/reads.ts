@@ -1,4 +1,6 @@
 /** What the engine tells about runs and checkpoints: reads only. */
+
+import type { Edition } from "../core/edition.ts";
 import { errorCatalog } from "../core/errorCatalog.ts";
 import { UeeError } from "../core/errors.ts";
 import type { ProviderMachineStore } from "../machines/machineStore.ts";
@@ -163,6 +165,7 @@ export async function providerStatus(
     verified: meta.verifiedAt !== null,
     watermark: meta.watermark,
     verifiedAt: meta.verifiedAt,
+    edition: editionOf(meta),
     records,
     openRun,
     lastRun,
@@ -173,6 +176,10 @@ export async function providerStatus(
     lastCheckpoint: openRun?.checkpoint ?? last,
   };
 }
+
+/** The edition of the last complete run. */
+export const editionOf = ({ edition }: { edition: string | null }): Edition | null =>
+  edition === null ? null : (JSON.parse(edition) as { edition: Edition }).edition;
 
 /** So many of the newest are looked through for one that was committed: many may have failed in a row. */
 const LOOKED_THROUGH = 50;

@@ -1,4 +1,5 @@
 /** Renders the ETL tree: each provider's store, its open run, its last one and its jobs. */
+import { describeEdition } from "../../core/edition.ts";
 import type { BreakerView, EngineStatus, ProviderStatus, RunProgress, WorkerView } from "../../engine/api.ts";
 import { problemsOf } from "../../session/problems.ts";
 import { retryText } from "../../session/waitedFor.ts";
@@ -134,6 +135,7 @@ function providerLines(provider: ProviderStatus, look: Look, breaker: BreakerVie
       (provider.watermark === null ? "" : `, watermark ${timeText(provider.watermark, now)}`),
   ];
   const below: string[] = [];
+  if (provider.edition !== null) below.push(`edition ${oneLine(describeEdition(provider.edition))}`);
   if (provider.openRun) {
     const { runId, kind, mode } = provider.openRun;
     const what = kind === "replay" ? "replays of dead letters" : mode;

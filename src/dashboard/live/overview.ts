@@ -1,4 +1,5 @@
 /** Assembles the data of the tree. */
+import { describeEdition } from "../../core/edition.ts";
 import type { Engine, EngineStatus, RunProgress } from "../../engine/api.ts";
 import { doneRatio, Pace } from "../../engine/pace.ts";
 import type { PoolView } from "../../permits/report.ts";
@@ -49,6 +50,7 @@ export function toOverview(
       const own = permits.get(provider.provider);
       return {
         ...provider,
+        edition: provider.edition && { name: describeEdition(provider.edition), ...provider.edition },
         problems: problemsOf(provider, nowMs),
         actions: engine.actionsIn(provider.machine.state),
         freshMs: provider.verifiedAt === null ? null : Math.max(0, nowMs - Date.parse(provider.verifiedAt)),

@@ -130,6 +130,7 @@ export function paperProvider(
     machine,
     verified: true,
     verifiedAt: iso(now - 7_200_000),
+    edition: null,
     watermark: iso(now - 7_900_000).slice(0, -1),
     records: 361_204,
     openRun: open ? paperRun(provider, now) : null,

@@ -102,6 +102,7 @@ export function providerStatus(provider: string, over: Partial<ProviderStatus> =
     verified: false,
     watermark: null,
     verifiedAt: null,
+    edition: null,
     records: 0,
     openRun: null,
     lastRun: null,

@@ -180,3 +180,21 @@ export type LoginRequest = z.input<typeof loginBodySchema>;
 export const healthSchema = named("Health", { status: z.enum(["ok"]) });
 
 export const noContentSchema = z.null().describe("No body");
+
+const editionName = {
+  version: z.string().optional().describe("As the source writes it: 4.18, v2025.03.14"),
+  date: z.string().optional().describe("As the source writes it"),
+};
+export const editionSchema = named("Edition", {
+  ...editionName,
+  lastModified: z.string().optional().describe("`Last-Modified` of the file"),
+  digest: z.string().optional().describe("SHA-256 of the file"),
+  metadata: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe("By the source's own names: model_version, score_date, catalogVersion, dateReleased"),
+  parts: z
+    .record(z.string(), z.object(editionName))
+    .optional()
+    .describe("Of several files: the edition of each"),
+});

@@ -15,6 +15,7 @@ import type { PoolView } from "../../../permits/report.ts";
 import { providerProblemKinds } from "../../../session/problems.ts";
 import {
   actionSchema,
+  editionSchema,
   fields,
   isoTime,
   machineStatusSchema,
@@ -37,6 +38,7 @@ export const etlTreeSchema = shown<EngineEtlTree>()("EtlTree", {
       processed_count: z.number().describe("Records processed by the open run, else by the last"),
       error_count: z.number().describe("Of these, permanently failed records"),
       permits_allocated: z.number(),
+      edition: editionSchema.optional().describe("Of the last complete run, where the source has editions"),
       ...fields(isoTime.nullable(), "created_at", "updated_at"),
     }),
   ),
@@ -85,6 +87,10 @@ export const overviewProviderSchema = named("OverviewProvider", {
   verifiedAt: isoTime.nullable(),
   freshMs: z.number().nullable().describe("Time since the mirror was verified complete, ms; null if never"),
   watermark: z.string().nullable().describe("Upstream time up to which the mirror is verified complete"),
+  edition: editionSchema
+    .extend({ name: z.string().describe("For people: 4.18 of 2025-09-09") })
+    .nullable()
+    .describe("Of the last complete run; null where there is none"),
   records: z.number(),
   openRun: runSchema.nullable(),
   progress: progressSchema.nullable().describe("Of the open run"),

@@ -126,7 +126,8 @@ function Retries({ run }: { run: Run }) {
 }
 
 function Facts({ provider }: { provider: OverviewProvider }) {
-  const { verified, verifiedAt, watermark, records, lastCheckpoint, nextRun, deadLetters } = provider;
+  const { verified, verifiedAt, watermark, edition, records, lastCheckpoint, nextRun, deadLetters } =
+    provider;
   const paused = provider.machine.state === "PAUSED";
   const name = provider.provider;
   const showLetters = (): void => {
@@ -145,6 +146,11 @@ function Facts({ provider }: { provider: OverviewProvider }) {
       <Fact label="Watermark" hint="Upstream time up to which the mirror is verified complete">
         {watermark === null ? "none" : <Moment at={watermark} />}
       </Fact>
+      {edition !== null && (
+        <Fact label="Edition" hint="The one that the mirror holds, as the source names it">
+          {edition.name}
+        </Fact>
+      )}
       <Fact label="Records">{count(records)}</Fact>
       <Fact label="Dead letters" tone={deadLetters.entries > 0 ? "warn" : undefined}>
         {deadLetters.entries === 0 ? (
