@@ -278,9 +278,9 @@ export interface OpenedRun {
 }
 
 export interface TraceOptions {
-  /** Of the records that name one, at most so many of each provider. Default 10. */
+  /** At most so many of each provider of the records that name one. Default 10. */
   limit?: number;
-  /** Of the records that name the root, those whose id comes after this one in plain string order: the next page. */
+  /** Only those records that name the root whose id comes after this one in plain string order: the next page. */
   after?: string;
 }
 
