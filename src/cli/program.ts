@@ -16,6 +16,7 @@ import { get } from "./commands/get.ts";
 import { history } from "./commands/history.ts";
 import { permits } from "./commands/permits.ts";
 import { providerActions } from "./commands/providerActions.ts";
+import { reconcile } from "./commands/reconcile.ts";
 import { run } from "./commands/run.ts";
 import { schedules } from "./commands/schedules.ts";
 import { serve } from "./commands/serve.ts";
@@ -31,7 +32,7 @@ import { printFailure } from "./output.ts";
 
 /** The order of the help. */
 const groups: Readonly<Record<string, readonly CommandSpec[]>> = {
-  "Mirror:": [run, status, history, checkpoints, dlq],
+  "Mirror:": [run, reconcile, status, history, checkpoints, dlq],
   "Govern:": [...providerActions, permits, breakers, schedules],
   "Read:": [get, trace, exportCommand, changes],
   "Services:": [up, worker, dashboard, serve, sink],

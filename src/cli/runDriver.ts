@@ -30,6 +30,8 @@ export interface DriveOptions {
   actor: string;
   reason?: string | undefined;
   allowOlder: boolean;
+  /** Reconciliations only; false: only looks. */
+  repair?: boolean;
   wait: boolean;
   /** Fires with SYS_WAIT_TIMEOUT when the given time is over. */
   timeUp?: AbortSignal;
@@ -89,7 +91,7 @@ async function driveOne(
     const opened = await orAborted(
       signal,
       engine.openRunWhenPossible(
-        { provider, mode, actor, reason, allowShrink, allowOlder },
+        { provider, mode, actor, reason, allowShrink, allowOlder, repair: options.repair },
         {
           signal,
           onWaiting: (open) =>

@@ -294,6 +294,15 @@ const providerFields = (provider: ProviderFacts) => {
     [`${name}Schedule`]: optional(schedule(), `When an incremental run of ${name} opens automatically.`, {
       defaultText: usual.incremental,
     }),
+    ...(upstream.feeds
+      ? {
+          [`${name}ReconcileSchedule`]: optional(
+            schedule(),
+            `When the store of ${name} is compared with its feeds and repaired automatically.`,
+            { defaultText: usual.reconcile },
+          ),
+        }
+      : {}),
     [`${name}FullSchedule`]: optional(schedule(), `When a full run of ${name} opens automatically.`, {
       defaultText: usual.full,
     }),

@@ -27,6 +27,7 @@ export interface ProviderConfig {
   /** Intervals of incremental and full runs. */
   readonly schedule: ScheduleSetting | undefined;
   readonly fullSchedule: ScheduleSetting | undefined;
+  readonly reconcileSchedule: ScheduleSetting | undefined;
 }
 
 /** Durations in ms, sizes in bytes, paths absolute. Frozen. */
@@ -145,8 +146,17 @@ function shape(
       pageSize: values[`${name}PageSize`] as number | undefined,
       schedule: values[`${name}Schedule`] as ScheduleSetting | undefined,
       fullSchedule: values[`${name}FullSchedule`] as ScheduleSetting | undefined,
+      reconcileSchedule: values[`${name}ReconcileSchedule`] as ScheduleSetting | undefined,
     });
-    for (const suffix of ["Url", "FeedsUrl", "Rate", "PageSize", "Schedule", "FullSchedule"])
+    for (const suffix of [
+      "Url",
+      "FeedsUrl",
+      "Rate",
+      "PageSize",
+      "Schedule",
+      "FullSchedule",
+      "ReconcileSchedule",
+    ])
       delete common[`${name}${suffix}`];
   }
   for (const key of ["dataDir", "redisTlsCa"] as const) {

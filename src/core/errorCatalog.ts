@@ -189,7 +189,7 @@ export const errorCatalog = {
   RPC_JOB_INVALID: entry(
     "permanent",
     "The job's data is not valid.",
-    'Send {"provider":"cve","mode":"incremental"|"full"} as job `run` to the queue `runs`.',
+    'Send {"provider":"cve","mode":"incremental"|"full"|"reconcile"} as job `run` to the queue `runs`.',
   ),
   RPC_JOB_UNKNOWN: entry(
     "permanent",
@@ -328,6 +328,16 @@ export const errorCatalog = {
     "corrupt",
     "A feed is not the file that its metadata names.",
     "The feed and its .meta are of different editions, or the file is damaged. A full run walks the API instead; see what UEE_CVE_FEEDS_URL answers if it lasts.",
+  ),
+  PROV_FEEDS_UNUSABLE: entry(
+    "refused",
+    "The official feeds cannot be used; nothing was compared.",
+    "See what UEE_CVE_FEEDS_URL answers, then `uee reconcile` again. Full runs walk the API meanwhile.",
+  ),
+  PROV_UNEXPLAINED: entry(
+    "refused",
+    "Records differ from the official feeds and were not repaired.",
+    "Load everything again and let the upstream decide: `uee run cve --full --wait`; then `uee reconcile`.",
   ),
   PROV_PLAN_TOO_LARGE: entry(
     "corrupt",

@@ -18,6 +18,7 @@ import type { JobCounts } from "../queues/bullmqQueue.ts";
 import type { ChangeEntry, StoredRecord, Tombstone } from "../records/contract.ts";
 import type { DeadLetterCap, DeadLetters } from "../recovery/deadLetters/api.ts";
 import type { WorkerView } from "../recovery/workerView.ts";
+import type { Reconciled } from "../runs/runRecord.ts";
 import type { WorkerHandle } from "../workers/handle.ts";
 import type { OnShutdown, StopOptions, StopReport } from "../workers/shutdown.ts";
 
@@ -83,6 +84,8 @@ export interface RunProgress extends RunSummary {
   endedAt: string | null;
   /** URN up to which everything is committed. */
   checkpoint: string | null;
+  /** What a reconciliation found; null before its end, and in other runs. */
+  reconciled: Reconciled | null;
   /** How it went on otherwise than planned, e.g. without the year feeds and why; null where nothing is to be said. */
   note: string | null;
   /** Why it waits at present and until when, e.g. the upstream's throttle. */
@@ -133,6 +136,10 @@ export interface ProviderStatus {
   lastReplay: RunProgress | null;
   jobs: JobCounts;
   deadLetters: DeadLetterCap;
+  /** What the last comparison with the upstream's feeds found; null where there was none. */
+  reconciled: Reconciled | null;
+  /** Why the last one could compare nothing; null where it could. */
+  reconcileFailed: { code: ErrorCode | string; message: string; at: string } | null;
   lastCheckpoint: string | null;
   /** The nearest slot of its schedules; a paused provider's does nothing. Null where none is kept. */
   nextRun: { at: string; mode: RunMode } | null;
@@ -267,6 +274,8 @@ export interface RunRequest extends PersonRequest {
   mode: RunMode;
   allowShrink?: boolean;
   allowOlder?: boolean;
+  /** Reconciliations only; false: only looks. Default true. */
+  repair?: boolean;
 }
 
 /** The run that a request opened, or the open one that it joined. */

@@ -94,7 +94,14 @@ function toProgress(run: RunRecord, { provider, watermark, machine, nowMs }: Sur
     mode: run.mode,
     state:
       run.state === "closed" ? ((run.result ?? "incomplete") as RunState) : paused ? "paused" : "running",
-    fetched: run.created + run.updated + run.unchanged + run.deadWithId + run.acceptedWithId,
+    fetched:
+      run.created +
+      run.updated +
+      run.unchanged +
+      run.missing +
+      run.differing +
+      run.deadWithId +
+      run.acceptedWithId,
     created: run.created,
     updated: run.updated,
     unchanged: run.unchanged,
@@ -117,6 +124,7 @@ function toProgress(run: RunRecord, { provider, watermark, machine, nowMs }: Sur
     endedAt: run.endedAt,
     checkpoint: run.checkpoint,
     note: run.note,
+    reconciled: run.reconciled,
     // A paused one goes on when a person resumes, whatever it had waited for.
     waiting: run.state === "closed" || paused ? null : (waitOf(machine) ?? run.waiting),
     retrying: run.retrying,
@@ -142,7 +150,7 @@ export async function providerStatus(
     context.runs.openRunId(),
     context.queue.counts(),
     context.records.count(),
-    context.runs.recentRunIds(2),
+    context.runs.recentRunIds(RUNS_LOOKED_THROUGH),
     context.runs.recentReplayIds(2),
     deadLetterCounts(context),
     lastCheckpoint(context),
@@ -152,7 +160,14 @@ export async function providerStatus(
     const run = runId ? await context.runs.read(runId) : undefined;
     return run === undefined ? null : toProgress(run, around);
   };
-  const closed = (ids: readonly string[]) => progressOf(ids.find((id) => id !== openRunId));
+  // A reconciliation says nothing of whether the mirror is kept up to date.
+  const closed = async (ids: readonly string[]): Promise<RunProgress | null> => {
+    for (const id of ids) {
+      const run = id === openRunId ? null : await progressOf(id);
+      if (run !== null && run.mode !== "reconcile") return run;
+    }
+    return null;
+  };
   const [openRun, lastRun, lastReplay] = await Promise.all([
     progressOf(openRunId),
     closed(recent),
@@ -173,6 +188,8 @@ export async function providerStatus(
     lastReplay,
     jobs,
     deadLetters: cap,
+    reconciled: meta.reconciled,
+    reconcileFailed: meta.reconcileFailed,
     lastCheckpoint: openRun?.checkpoint ?? last,
   };
 }
@@ -180,6 +197,9 @@ export async function providerStatus(
 /** The edition of the last complete run. */
 export const editionOf = ({ edition }: { edition: string | null }): Edition | null =>
   edition === null ? null : (JSON.parse(edition) as { edition: Edition }).edition;
+
+/** Newest runs among which the last ordinary one is looked for. */
+const RUNS_LOOKED_THROUGH = 20;
 
 /** So many of the newest are looked through for one that was committed: many may have failed in a row. */
 const LOOKED_THROUGH = 50;

@@ -14,6 +14,7 @@ export function makeRuns(parts: EngineParts): Runs {
       mode: request.mode,
       allowShrink: request.allowShrink ?? false,
       allowOlder: request.allowOlder ?? false,
+      repair: request.repair ?? true,
       actor: { kind: "person", name: request.actor ?? "library" },
       ...(request.reason === undefined ? {} : { reason: request.reason }),
     });

@@ -3,16 +3,20 @@ import { parseSchedule, type ScheduleSetting } from "../core/schedule.ts";
 import type { RunMode } from "../providers/contract.ts";
 import { schedulesOf } from "../providers/contract.ts";
 import { type PlannedSchedule, scheduleId } from "../queues/schedulePlan.ts";
+import type { ProviderContext } from "../workers/context.ts";
 import { FleetSchedules } from "../workers/fleetSchedules.ts";
 import type { ProviderStatus, ScheduleView } from "./api.ts";
 import { contextOf, type EngineParts } from "./parts.ts";
 
-const modes: readonly RunMode[] = ["incremental", "full"];
+/** What has no feeds has nothing to be reconciled with. */
+const modesOf = ({ feeds }: ProviderContext): readonly RunMode[] =>
+  feeds ? ["incremental", "full", "reconcile"] : ["incremental", "full"];
 
 /** The plan of this process's configuration, whatever holds for the fleet. */
 function planOf({ contexts, settings }: EngineParts): PlannedSchedule[] {
-  return [...contexts.values()].flatMap(({ provider }) =>
-    modes.map((mode) => {
+  return [...contexts.values()].flatMap((context) =>
+    modesOf(context).map((mode) => {
+      const { provider } = context;
       const own = settings.providers[provider.name]?.schedule?.[mode];
       const schedule = settings.schedules === false ? "off" : (own ?? defaultOf(provider, mode));
       return { provider: provider.name, mode, schedule };
@@ -40,7 +44,8 @@ export function makeFleetSchedules(parts: EngineParts): FleetSchedules {
       async lastDone(provider, mode) {
         // A provider of a newer version's plan has no record here; it is treated as never loaded.
         if (!parts.contexts.has(provider)) return null;
-        const { verifiedAt, lastFullAt } = await contextOf(parts, provider).runs.meta();
+        const { verifiedAt, lastFullAt, reconciled } = await contextOf(parts, provider).runs.meta();
+        if (mode === "reconcile") return reconciled?.at ?? null;
         return mode === "full" ? lastFullAt : verifiedAt;
       },
     }),
@@ -91,7 +96,7 @@ const GRACE_MS = 3_600_000;
 /** How old a provider's last verified run may grow under its schedules, ms; null where none of them has an interval. */
 export function staleAfter(views: readonly ScheduleView[], provider: string): number | null {
   const intervals = views
-    .filter((view) => view.provider === provider && view.enabled)
+    .filter((view) => view.provider === provider && view.enabled && view.mode !== "reconcile")
     .flatMap(({ everyMs }) => everyMs ?? []);
   return intervals.length === 0 ? null : Math.min(...intervals) * MISSED_INTERVALS + GRACE_MS;
 }

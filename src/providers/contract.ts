@@ -21,7 +21,8 @@ import type { Refusal, StoredText } from "../core/sourceText.ts";
 
 export type { Link } from "../core/links.ts";
 
-export type RunMode = "full" | "incremental";
+/** reconcile: every record is compared with the upstream's feeds, and repaired. */
+export type RunMode = "full" | "incremental" | "reconcile";
 
 export interface PlannedBatch<Payload> {
   /** Unique within the run and deterministic: the same plan gives the same keys. `[a-z0-9./-]+`, ≤ 80 characters. */
@@ -189,6 +190,10 @@ export interface VerifyInput {
 export type Verdict<Payload> =
   /** The pass is the whole truth. A watermark after the run's start is lowered to it; null: none is known. */
   | { kind: "verified"; watermark: string | null }
+  /** Every record of the feeds was compared. */
+  | { kind: "compared"; feeds: FeedFacts[] }
+  /** The run cannot reach its end, and why. */
+  | { kind: "ended"; code: "PROV_FEEDS_UNUSABLE" | "PROV_NOT_VERIFIED"; reason: string }
   /** Walk everything again, as a new pass. `note`: what the run's status says about it from then on. */
   | { kind: "again"; reason: string; note?: string; batches: PlannedBatch<Payload>[] }
   /** More batches in the same pass before the verification is repeated. */
@@ -281,8 +286,8 @@ export interface Provider<Payload = unknown> {
 
 /** A windowed provider needs a full walk now and then: upstreams edit and remove without telling. */
 const usualSchedules: Record<Provider["kind"], Record<RunMode, string>> = {
-  windowed: { incremental: "2h", full: "7d" },
-  snapshot: { incremental: "24h", full: "off" },
+  windowed: { incremental: "2h", full: "7d", reconcile: "24h" },
+  snapshot: { incremental: "24h", full: "off", reconcile: "off" },
 };
 
 /** A provider's default schedules as it says them, and for what it leaves out as its kind has them. */

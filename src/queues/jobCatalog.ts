@@ -28,7 +28,7 @@ export type BatchJob = z.infer<typeof batchJob>;
 
 export const runJob = z.strictObject({
   provider: z.string(),
-  mode: z.enum(["incremental", "full"]),
+  mode: z.enum(["incremental", "full", "reconcile"]),
   allowShrink: z.boolean().optional(),
   allowOlder: z.boolean().optional(),
   actor: z.string().max(200).optional(),
@@ -38,7 +38,7 @@ export const runJob = z.strictObject({
 /** The job that a schedule adds to `runs` at each of its slots. */
 export const scheduledJob = z.strictObject({
   provider: z.string(),
-  mode: z.enum(["incremental", "full"]),
+  mode: z.enum(["incremental", "full", "reconcile"]),
 });
 export type ScheduledJob = z.infer<typeof scheduledJob>;
 

@@ -132,7 +132,7 @@ export class ScheduleReconciler {
     const now = Date.now();
     const done = await this.#o.lastDone(provider, mode);
     // The incremental schedule does the first full load of a provider.
-    if (done === null && mode === "full") return now + schedule.every;
+    if (done === null && mode !== "incremental") return now + schedule.every;
     const due = done === null ? now : Date.parse(done) + schedule.every;
     const soon = now + Math.min(schedule.every, SOON_MS);
     return Math.min(Math.max(due, soon), now + schedule.every);

@@ -7,6 +7,7 @@
  * A record that comes as its source's text is stored as that text, without being parsed here: the digest of the text tells
  * whether it has changed. Only where the text differs from the one that is stored is the record compared field by field.
  */
+import { isUeeError } from "../core/errors.ts";
 import type { RunKeys } from "../redis/keys.ts";
 import type { CanonicalWriter } from "./canonicalWriter.ts";
 import { type RecordWrite, runStep, type Step, StepPacker } from "./commitSteps.ts";
@@ -51,8 +52,10 @@ export interface CommitTools {
 
 interface CandidateMark extends Mark {
   readonly candidate: Candidate;
-  readonly outcome: "unchanged" | "stale";
+  readonly outcome: keyof typeof markCodes;
 }
+
+const markCodes = { unchanged: "n", stale: "n", missing: "m", differing: "f" } as const;
 
 /** A candidate to be written, and what it was compared with. */
 interface Compared {
@@ -158,7 +161,8 @@ class Commit {
 
   async #window(window: Candidate[]): Promise<void> {
     this.#options.signal?.throwIfAborted();
-    const tombstones = await this.#tombstones(window);
+    const looks = this.#options.reconcile === "look";
+    const [tombstones, contents] = await Promise.all([this.#tombstones(window), this.#contents(window)]);
     const drafts: Draft[] = [];
     const changed: Compared[] = [];
     const regressed: Compared[] = [];
@@ -170,6 +174,10 @@ class Commit {
           this.#refuse(candidate, tombstone.at);
           continue;
         }
+        if (looks) {
+          this.#mark({ candidate, id: candidate.id, base: "", outcome: "missing" });
+          continue;
+        }
         const firstSeen = tombstone ? Date.parse(tombstone.firstSeen) : 0;
         const compared = { candidate, entry: undefined, tombstone: raw, firstSeen, yields: true };
         drafts.push(this.#whole(compared, "c"));
@@ -177,6 +185,18 @@ class Commit {
       }
       const entry = unpackIndexEntry(candidate.entry!);
       const same = this.#compare(candidate, entry);
+      const asStored = contents === undefined || this.#isContent(candidate, contents.get(candidate));
+      if (looks && asStored) {
+        this.#mark({ candidate, id: candidate.id, base: candidate.entry!, outcome: "unchanged" });
+        continue;
+      }
+      if (same !== "unknown" && !asStored) {
+        // The index says that the record is stored, and its content is another or none.
+        const compared = { candidate, entry, tombstone: "", firstSeen: entry.firstSeen, yields: true };
+        if (looks) this.#mark({ candidate, id: candidate.id, base: candidate.entry!, outcome: "differing" });
+        else drafts.push(this.#whole(compared, "u", this.#fieldNames(candidate)));
+        continue;
+      }
       if (same === "same") {
         this.#mark({ candidate, id: candidate.id, base: candidate.entry!, outcome: "unchanged" });
         continue;
@@ -200,6 +220,11 @@ class Commit {
     await this.#write(drafts);
 
     for (const compared of await this.#acceptRegressed(regressed)) changed.push(compared);
+    if (looks) {
+      for (const { candidate } of changed.splice(0)) {
+        this.#mark({ candidate, id: candidate.id, base: candidate.entry!, outcome: "differing" });
+      }
+    }
     if (changed.length > 0) await this.#update(changed);
     for (const [fetchedAt, marks] of this.#marks) {
       if (marks.length >= MARKS_A_CALL) await this.#flushMarks(fetchedAt);
@@ -217,6 +242,30 @@ class Commit {
       if (raw[i]) found.set(id, raw[i]);
     });
     return found;
+  }
+
+  /** What is stored of the window's live records, for a reconciliation only; undefined where it cannot be read. */
+  async #contents(window: readonly Candidate[]): Promise<Map<Candidate, Stored | undefined> | undefined> {
+    if (!this.#options.reconcile) return undefined;
+    const live = window.filter(({ entry }) => entry !== "");
+    return new Map(
+      await Promise.all(
+        live.map(async (candidate): Promise<[Candidate, Stored | undefined]> => {
+          return [candidate, await this.#stored(candidate.id, unpackIndexEntry(candidate.entry!))];
+        }),
+      ),
+    );
+  }
+
+  #isContent(candidate: Candidate, stored: Stored | undefined): boolean {
+    if (stored === undefined) return false;
+    const { writer } = this.#tools;
+    const { data, aliases } = stored;
+    return prepare(writer, { ...candidate, data, aliases }).digest === prepare(writer, candidate).digest;
+  }
+
+  #fieldNames(candidate: Candidate): string[] {
+    return prepare(this.#tools.writer, candidate).fields.map(({ name }) => name);
   }
 
   /** `same`; or the digests to store for a record that is the same in another text; or `unknown`: its content decides. */
@@ -309,8 +358,16 @@ class Commit {
         : [Buffer.from(entry.inline, "latin1")];
     const [base, ...patches] = elements;
     if (base === undefined) return undefined;
+    let decoded: Content;
+    try {
+      decoded = content.decode(id, elements);
+    } catch (error) {
+      // A reconciliation writes what cannot be read again.
+      if (this.#options.reconcile && isUeeError(error, "STOR_CORRUPT")) return undefined;
+      throw error;
+    }
     return {
-      ...content.decode(id, elements),
+      ...decoded,
       inline: entry.inline !== undefined,
       baseBytes: base.length,
       patchBytes: patches.reduce((sum, patch) => sum + patch.length, 0),
@@ -379,10 +436,13 @@ class Commit {
     this.#marks.delete(fetchedAt);
     for (const chunk of chunksOf(marks, MARKS_A_CALL)) {
       this.#options.signal?.throwIfAborted();
-      const conflicts = new Set(await markSeen(this.#context, this.#attempt, "n", fetchedAt, chunk));
-      for (const mark of chunk) {
-        if (conflicts.has(mark)) this.#conflict(mark.candidate);
-        else this.result[mark.outcome]++;
+      for (const code of new Set(chunk.map(({ outcome }) => markCodes[outcome]))) {
+        const some = chunk.filter(({ outcome }) => markCodes[outcome] === code);
+        const conflicts = new Set(await markSeen(this.#context, this.#attempt, code, fetchedAt, some));
+        for (const mark of some) {
+          if (conflicts.has(mark)) this.#conflict(mark.candidate);
+          else this.result[mark.outcome === "stale" ? "stale" : "unchanged"]++;
+        }
       }
     }
   }
@@ -429,11 +489,7 @@ class Commit {
     const prepared = detach(prepare(this.#tools.writer, candidate));
     // The content was deleted by hand: the record is written whole.
     if (stored === undefined)
-      return this.#whole(
-        compared,
-        "u",
-        prepared.fields.map(({ name }) => name),
-      );
+      return this.#whole(compared, "u", this.#fieldNames(candidate));
     const { bytes, fields, digest } = prepared;
     const diff = diffFields(stored.data, bytes, fields, this.#context.provider.numbers);
     const addAliases = candidate.aliases.filter((alias) => !stored.aliases.includes(alias));

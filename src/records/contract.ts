@@ -49,6 +49,11 @@ export interface CommitOptions {
   staleness: "latest-wins" | "fetch-order";
   /** Full runs: a lower version seen in two passes with the same content is the upstream's truth and is accepted. */
   acceptRepeatedRegression: boolean;
+  /**
+   * The stored content of records that seem unchanged is read and compared too, whatever their index entry says of it.
+   * look: nothing is written; what would be is counted (`missing`, `differing` of the run).
+   */
+  reconcile?: "repair" | "look";
   /** The records were fetched long ago (a bad record tried again): being older than what is stored is nothing odd. */
   keptBytes?: boolean;
   signal?: AbortSignal;
@@ -123,6 +128,8 @@ export interface Regression {
   id: string;
   /** The same pass received the record again by a later fetch, in a version that was not lower. */
   confirmed: boolean;
+  /** The run left the record as it was. */
+  unchanged: boolean;
   /** The stored record's, ms; undefined where it is gone or has none. */
   lastModified: number | undefined;
 }
@@ -152,6 +159,10 @@ export interface ProviderRecords {
   regressions(runId: string, pass: number): AsyncIterable<Regression[]>;
   /** Ids that live in the store and that this pass of the run has not seen, in pages. */
   unseen(runId: string, pass: number): AsyncIterable<string[]>;
+  /** The stored records' own lastModified, ms, in order; undefined where one is gone or has none. */
+  lastModified(ids: readonly string[]): Promise<(number | undefined)[]>;
+  /** Sets the count of live records right, where records went by another hand. For a run that is closing. */
+  recount(): Promise<void>;
   /** Removes ids: allowed while the run is `closing` and the fence of its finish step is the newest. */
   remove(attempt: Attempt, ids: string[], reason: string): Promise<number>;
   get(id: string): Promise<StoredRecord | undefined>;

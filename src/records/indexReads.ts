@@ -72,3 +72,14 @@ export function readContents(
     }),
   );
 }
+
+/** Counts the live records and corrects their count. Nothing may write meanwhile. */
+export async function recount({ redis, keys }: StoreContext): Promise<void> {
+  let live = 0;
+  for (let first = 0; first < INDEX_BUCKETS; first += IDS_A_CALL) {
+    const some = Array.from({ length: Math.min(IDS_A_CALL, INDEX_BUCKETS - first) }, (_, i) => first + i);
+    const sizes = await Promise.all(some.map((bucket) => redis.hlen(`${keys.indexPrefix}${bucket}`)));
+    live += sizes.reduce((sum, size) => sum + size, 0);
+  }
+  if (Number(await redis.hget(keys.meta, "live")) !== live) await redis.hset(keys.meta, "live", live);
+}

@@ -29,6 +29,8 @@ import { commitRecords } from "./commit.ts";
 import { ContentCodec } from "./content.ts";
 import type { ProviderRecords } from "./contract.ts";
 import { FrameWriter } from "./frame.ts";
+import { unpackIndexEntry } from "./indexEntry.ts";
+import { readEntries, recount } from "./indexReads.ts";
 import { buildLinks, linksComplete, readLinks } from "./links.ts";
 import { migrateRecords, recordsToMigrate } from "./migration/migrate.ts";
 import { exportRecords, getRecord, recordsByAlias, recordTexts } from "./queries.ts";
@@ -77,6 +79,11 @@ export function makeProviderRecords(options: ProviderRecordsOptions): ProviderRe
     },
     regressions: (runId, pass) => regressions(context, runId, pass),
     unseen: (runId, pass) => unseenIds(context, runId, pass),
+    async lastModified(ids) {
+      const entries = await readEntries(context, ids);
+      return entries.map((entry) => (entry === "" ? undefined : unpackIndexEntry(entry).lastModified));
+    },
+    recount: () => recount(context),
     remove: (attempt, ids, reason) => removeRecords(context, attempt, ids, reason),
     get: (id) => getRecord(context, id),
     texts: (ids) => recordTexts(context, ids),

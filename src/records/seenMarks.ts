@@ -29,7 +29,7 @@ const frame = new FrameWriter();
 export async function markSeen<M extends Mark>(
   context: StoreContext,
   attempt: Attempt,
-  code: "n" | "d" | "a",
+  code: "n" | "d" | "a" | "m" | "f",
   fetchedAt: number,
   marks: readonly M[],
 ): Promise<M[]> {
@@ -110,6 +110,7 @@ export async function* regressions(
     yield found.map(({ id, fetchedAt }, i) => ({
       id,
       confirmed: marks[i] !== null && parseMark(marks[i]!).fetchedAt > fetchedAt,
+      unchanged: marks[i]?.startsWith("n") ?? false,
       lastModified: entries[i] === "" ? undefined : unpackIndexEntry(entries[i]!).lastModified,
     }));
   } while (cursor !== "0");

@@ -3,7 +3,7 @@ import { UeeError } from "../core/errors.ts";
 import type { AnyProvider, RunMode } from "../providers/contract.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
 import type { Batches } from "./batches.ts";
-import type { Starter } from "./runRecord.ts";
+import type { RunRecord, Starter } from "./runRecord.ts";
 import type { Runs } from "./runs.ts";
 
 export interface OpenRequest {
@@ -12,6 +12,8 @@ export interface OpenRequest {
   allowOlder: boolean;
   actor: Starter;
   reason: string | undefined;
+  /** A reconciliation that only looks repairs nothing. */
+  repair: boolean;
 }
 
 export interface OpenedRun {
@@ -47,11 +49,15 @@ export async function openRun(
         retryAfterMs: 1000,
       });
     }
-    if (!opened && request.mode === "full" && run.mode !== "full") {
-      throw new UeeError("PROV_RUN_OPEN", `The incremental run ${runId} of ${provider.name} is open.`, {
-        data: { runId },
-        retryAfterMs: 1000,
-      });
+    if (!opened && !mayJoin(request, run)) {
+      throw new UeeError(
+        "PROV_RUN_OPEN",
+        `The ${modeName(run.mode)} run ${runId} of ${provider.name} is open.`,
+        {
+          data: { runId },
+          retryAfterMs: 1000,
+        },
+      );
     }
     if (opened) {
       const keys = [...(await batches.statuses(runId)).keys()];
@@ -60,3 +66,11 @@ export async function openRun(
     return { runId, joined: !opened, mode: run.mode };
   }
 }
+
+const modeName = (mode: RunMode): string => (mode === "reconcile" ? "reconciling" : mode);
+
+/** A full run brings what an increment would; a reconciliation brings nothing that is newer than the feeds. */
+const mayJoin = (request: OpenRequest, run: RunRecord): boolean =>
+  run.mode === request.mode
+    ? run.mode !== "reconcile" || run.repair === request.repair
+    : request.mode === "incremental" && run.mode === "full";

@@ -62,6 +62,30 @@ export interface Starter {
   name: string;
 }
 
+/** What a comparison of the whole store with the upstream's feeds found. */
+export interface Reconciled {
+  /** ISO: when it ended, and as of when the feeds hold. */
+  at: string;
+  asOf: string;
+  runId: string;
+  repair: boolean;
+  /** Different ids in the store and the feeds: the sum of `equal` to `extra`, and of `unexplained`. */
+  checked: number;
+  equal: number;
+  /** Modified or removed after the feeds were made. */
+  newer: number;
+  /** Other content than in the feeds, at the same lastModified or an older one. */
+  stale: number;
+  /** In the feeds, and not in the store. */
+  missing: number;
+  /** In the store, and not in the feeds. */
+  extra: number;
+  repaired: number;
+  /** Differences that are none of these, or that could not be compared. */
+  unexplained: number;
+  feeds: { name: string; sha256: string; lastModified: string; records: number }[];
+}
+
 export interface RunRecord {
   id: string;
   provider: string;
@@ -81,6 +105,13 @@ export interface RunRecord {
   allowShrink: boolean;
   /** An operator confirmed that the upstream took its newest edition back. */
   allowOlder: boolean;
+  /** False for a reconciliation that only looks. */
+  repair: boolean;
+  /** What a reconciliation found; null before its end, and in other runs. */
+  reconciled: Reconciled | null;
+  /** What a reconciliation that only looks would have created and updated. */
+  missing: number;
+  differing: number;
   watermarkBefore: string | null;
   /** Provider version and fingerprint of the address: the conditions under which this run's change key holds. */
   source: string;
@@ -153,6 +184,10 @@ export interface ProviderMeta {
   /** JSON of the edition of the last complete run, and where it came from. */
   edition: string | null;
   lastRunId: string | null;
+  /** What the last reconciliation found; null: there was none. */
+  reconciled: Reconciled | null;
+  /** Why the last one could compare nothing; null where it could. */
+  reconcileFailed: (StoredError & { at: string }) | null;
   /** When the last verified run opened, and the last verified one that saw the whole upstream; µs by the provider's clock. 0: none. */
   verifiedOpened: number;
   wholeOpened: number;
@@ -211,6 +246,10 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     reason: h.reason || null,
     allowShrink: h.allowShrink === "1",
     allowOlder: h.allowOlder === "1",
+    repair: h.repair !== "0",
+    reconciled: h.reconciled ? (JSON.parse(h.reconciled) as Reconciled) : null,
+    missing: int("missing"),
+    differing: int("differing"),
     watermarkBefore: h.watermarkBefore || null,
     source: h.source ?? "",
     pass: int("pass"),

@@ -61,6 +61,10 @@ export class Runs {
       changeKey: meta.changeKey ?? null,
       edition: meta.edition ?? null,
       lastRunId: meta.lastRunId ?? null,
+      reconciled: meta.reconciled ? (JSON.parse(meta.reconciled) as ProviderMeta["reconciled"]) : null,
+      reconcileFailed: meta.reconcileFailed
+        ? (JSON.parse(meta.reconcileFailed) as ProviderMeta["reconcileFailed"])
+        : null,
       // Stores written before the provider's clock existed have these in ms.
       verifiedOpened: Number(meta.verifiedOpened ?? Number(meta.verifiedOpenedMs ?? "0") * 1_000),
       wholeOpened: Number(meta.wholeOpened ?? Number(meta.wholeOpenedMs ?? "0") * 1_000),
@@ -120,6 +124,7 @@ export class Runs {
     reason: string | undefined;
     allowShrink: boolean;
     allowOlder: boolean;
+    repair: boolean;
     plan(input: { mode: RunMode; watermark: string | null; startedAt: string }): PlannedBatch<unknown>[];
   }): Promise<{ runId: string; opened: boolean }> {
     for (;;) {
@@ -142,6 +147,7 @@ export class Runs {
         ["reason", request.reason ?? ""],
         ["allowShrink", request.allowShrink ? "1" : "0"],
         ["allowOlder", request.allowOlder ? "1" : "0"],
+        ["repair", request.repair ? "1" : "0"],
         ["watermarkBefore", watermark ?? ""],
         ["source", request.source],
         ["pass", "1"],

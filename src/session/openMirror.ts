@@ -208,9 +208,10 @@ export function engineSettings(
 ): EngineSettings {
   const own = Object.fromEntries(
     providers.map(({ name, upstream }) => {
-      const { url, feedsUrl, rate, pageSize, schedule, fullSchedule } = config.providers[name] ?? {};
+      const { url, feedsUrl, rate, pageSize, schedule, fullSchedule, reconcileSchedule } =
+        config.providers[name] ?? {};
       const apiKey = upstream.apiKeyEnv === "NVD_API_KEY" ? config.nvdApiKey : undefined;
-      const scheduled = schedule || fullSchedule ? { incremental: schedule, full: fullSchedule } : undefined;
+      const scheduled = { incremental: schedule, full: fullSchedule, reconcile: reconcileSchedule };
       return [name, { url, feedsUrl, apiKey, rate, pageSize, schedule: scheduled }];
     }),
   );

@@ -11,6 +11,7 @@ export const providerProblemKinds = [
   "failed",
   "incomplete",
   "dead_letters",
+  "unreconciled",
   "stale",
   "overdue",
   "unverified",
@@ -71,6 +72,21 @@ export function problemsOf(provider: ProviderStatus, now: number, maxAgeMs?: num
     const near = level === "ok" ? "" : `, ${Math.floor(share * 100)} % of their cap`;
     const remedy = `See \`uee dlq list --provider ${name}\`: replay, accept or purge them.`;
     bad("dead_letters", `${name} has ${plural(entries, "dead letter")}${near}`, remedy);
+  }
+  const { reconciled, reconcileFailed } = provider;
+  // What a reconciliation that only looked has left is a decision and no fault.
+  if (reconciled?.repair) {
+    const { unexplained, stale, missing, extra, repaired } = reconciled;
+    const left = unexplained + stale + missing + extra - repaired;
+    const text = `${plural(left, "record")} of ${name} differ from its upstream's feeds and were not repaired`;
+    const remedy = `Let the upstream decide: uee run ${name} --full --wait; then uee reconcile ${name}.`;
+    if (left > 0) bad("unreconciled", text, remedy);
+  }
+  if (reconcileFailed !== null && found.every(({ kind }) => kind !== "unreconciled")) {
+    const why = `${reconcileFailed.code}: ${reconcileFailed.message.replace(/\.$/, "")}`;
+    const text = `${name} could not be compared with its upstream's feeds: ${why}`;
+    const remedy = `The next comparison by schedule may pass; now: uee reconcile ${name}.`;
+    found.push({ kind: "unreconciled", severity: "warn", text, remedy });
   }
   const mostMs = maxAgeMs ?? provider.staleAfterMs ?? Number.POSITIVE_INFINITY;
   if (verified && verifiedAt !== null && now - Date.parse(verifiedAt) > mostMs) {

@@ -13,11 +13,14 @@ import { DeadLetterSweeper } from "../recovery/deadLetters/sweeper.ts";
 import type { RunRecord } from "../runs/runRecord.ts";
 import type { BatchSummary } from "./attempt.ts";
 import type { ProviderContext } from "./context.ts";
+import { concludeReconcile } from "./reconcile.ts";
 import { incomplete, type KeptVerdict, seesTheWhole, stored, verifyRun } from "./verdict.ts";
 
 /** Removals beyond both bounds wait for a person. */
 const SHRINK_SHARE = 0.05;
 const SHRINK_COUNT = 20;
+
+const isShrink = (gone: number, live: number): boolean => gone > SHRINK_COUNT && gone > live * SHRINK_SHARE;
 
 export async function finishRun(
   context: ProviderContext,
@@ -48,6 +51,18 @@ export async function finishRun(
   verdict = await stillNamed(context, verdict);
   context.onStep("remove", "before", job.batch);
   if (verdict.removals) verdict = await removeUnseen(context, run, attempt, verdict, signal);
+  let meta: Record<string, string> | undefined;
+  if (verdict.comparison) {
+    const { reconciled, error } = await concludeReconcile(context, run, attempt, verdict.comparison, {
+      mayRemove: (extra, live) => !isShrink(extra, live),
+      signal,
+    });
+    verdict = { ...verdict, result: error ? "incomplete" : "complete", error };
+    meta = { reconciled: JSON.stringify(reconciled), reconcileFailed: "" };
+  } else if (run.mode === "reconcile") {
+    const failed = { ...verdict.error, at: new Date(await context.runs.now()).toISOString() };
+    meta = { reconcileFailed: JSON.stringify(failed) };
+  }
   const counted = await context.runs.read(run.id);
   if (counted) await context.records.summarise(attempt, counted);
   context.onStep("remove", "after", job.batch);
@@ -57,7 +72,7 @@ export async function finishRun(
     attempt,
     verdict.result,
     verdict.error,
-    metaAfter(context, run, verdict, await context.runs.now()),
+    meta ?? metaAfter(context, run, verdict, await context.runs.now()),
   );
   context.onStep("close", "after", job.batch);
   await ended(context, run.id);
@@ -89,7 +104,7 @@ async function removeUnseen(
     for await (const ids of context.records.unseen(run.id, run.pass)) candidates += ids.length;
     const live = await context.records.count();
     // @safeguard shrink-guard
-    if (candidates > SHRINK_COUNT && candidates > live * SHRINK_SHARE && !run.allowShrink) {
+    if (isShrink(candidates, live) && !run.allowShrink) {
       const share = ((candidates / live) * 100).toFixed(1);
       return incomplete(
         stored(

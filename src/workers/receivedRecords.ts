@@ -41,6 +41,11 @@ export class ReceivedRecords {
     this.#signal = signal;
   }
 
+  get #reconcile(): "repair" | "look" | undefined {
+    if (this.#run.mode !== "reconcile") return undefined;
+    return this.#run.repair ? "repair" : "look";
+  }
+
   /** To be called in the work lane. */
   async take(records: readonly unknown[], fetchedAt: number): Promise<void> {
     for (const portion of portionsOf(records)) await this.#take(portion, fetchedAt);
@@ -56,12 +61,14 @@ export class ReceivedRecords {
     for (const [copy, same] of windowed ? this.#byCopy(good) : [[0, good] as const]) {
       const result = await context.records.commit({ ...attempt, copy }, same, {
         staleness: windowed ? "latest-wins" : "fetch-order",
-        acceptRepeatedRegression: windowed && this.#run.mode === "full",
+        acceptRepeatedRegression: windowed && this.#run.mode !== "incremental",
+        ...(this.#reconcile ? { reconcile: this.#reconcile } : {}),
         signal: this.#signal,
       });
       for (const name of Object.keys(result) as (keyof CommitResult)[]) this.committed[name] += result[name];
     }
-    await setAside(context, attempt, bad, this.bad);
+    if (this.#reconcile === "look") await markOnly(context, attempt, bad);
+    else await setAside(context, attempt, bad, this.bad);
     context.onStep("commit", "after", attempt.batchKey);
     this.committed.unchanged += unchanged.count;
     this.good += good.length + unchanged.count;
@@ -87,7 +94,9 @@ export class ReceivedRecords {
     const found: { source: SourceText; id: string; stored: StoredText | undefined }[] = [];
     const met = new Set<string>();
     for (const record of records) {
-      const known = record instanceof SourceText && !record.refusal ? record : undefined;
+      // A reconciliation compares what is stored, not what the index says of it.
+      const whole = record instanceof SourceText && !record.refusal && !this.#reconcile;
+      const known = whole ? record : undefined;
       const id = known && (known.id ?? provider.identify(known.stub));
       if (id === undefined || met.has(id) || this.#copies.has(id)) {
         rest.push({ item: record });
@@ -149,6 +158,16 @@ export class ReceivedRecords {
  */
 const namelessMark = (attempt: Attempt, place: number): string =>
   `!${attempt.batchKey.replace(/^p(ass)?\d+\//, "")}#${place}`;
+
+/** A run that only looks counts bad records and keeps nothing of them. */
+async function markOnly(
+  context: ProviderContext,
+  attempt: Attempt,
+  bad: readonly BadRecord[],
+): Promise<void> {
+  const ids = bad.flatMap(({ id }) => id ?? []);
+  if (ids.length > 0) await context.records.markDead(attempt, ids);
+}
 
 /**
  * Raw bytes, job, mark: all before the checkpoint, so that a bad record is never lost between the two. `before`: bad

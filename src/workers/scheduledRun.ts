@@ -4,6 +4,7 @@
  */
 import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import type { RunMode } from "../providers/contract.ts";
 import { scheduledJob } from "../queues/jobCatalog.ts";
 import { type SchedulePlan, scheduleId, type TakenSlot } from "../queues/schedulePlan.ts";
 import type { TakenJob } from "../queues/takenJob.ts";
@@ -38,7 +39,7 @@ export async function runScheduled(
 
 async function open(
   context: ProviderContext,
-  { mode, name }: { mode: "full" | "incremental"; name: string },
+  { mode, name }: { mode: RunMode; name: string },
 ): Promise<Omit<TakenSlot, "at">> {
   try {
     const actor = { kind: "schedule", name } as const;

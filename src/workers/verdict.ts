@@ -12,6 +12,7 @@ import { addDueJobs } from "../runs/dueJobs.ts";
 import { processActor } from "../runs/processIdentity.ts";
 import type { RunRecord, StoredError } from "../runs/runRecord.ts";
 import type { ProviderContext } from "./context.ts";
+import { type Comparison, compared } from "./reconcile.ts";
 
 /** Passes over an upstream before a run ends incomplete. */
 const MAX_PASSES = 5;
@@ -29,6 +30,8 @@ export interface KeptVerdict {
   edition?: Edition;
   removals: boolean;
   notModified?: boolean;
+  /** What a reconciliation has compared. */
+  comparison?: Comparison;
 }
 
 export const stored = (code: ConstructorParameters<typeof UeeError>[0], detail: string): StoredError => {
@@ -74,6 +77,11 @@ export async function verifyRun(
     newest: run.newest,
     now: new Date(await context.runs.now()).toISOString(),
   });
+  if (verdict.kind === "ended") return incomplete(stored(verdict.code, `${verdict.reason}.`));
+  if (verdict.kind === "compared") {
+    const comparison = await compared(context, run, verdict.feeds);
+    return { ...NOTHING_VERIFIED, result: "complete", error: null, comparison };
+  }
   const refused = run.refusedByPass[run.pass] ?? 0;
   if (verdict.kind === "verified" && refused > 0) {
     const { mode, startedAt, watermarkBefore: watermark } = run;

@@ -66,6 +66,7 @@ describe("a batch that finds too many others", () => {
       reason: undefined,
       allowShrink: false,
       allowOlder: false,
+      repair: true,
       plan: () => [{ key: "head", size: 1, payload: {} }],
     });
     const plan = async (from: number, count: number): Promise<void> => {

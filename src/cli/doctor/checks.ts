@@ -56,7 +56,7 @@ export function* checkFleet(status: EngineStatus): Generator<Finding> {
 
 /** The first column of doctor's lines. */
 const checkOf: Record<ProviderProblemKind | FleetProblemKind, string> = {
-  ...{ paused: "state", failed: "run", incomplete: "run", dead_letters: "letters" },
+  ...{ paused: "state", failed: "run", incomplete: "run", dead_letters: "letters", unreconciled: "feeds" },
   ...{ stale: "age", overdue: "schedule", unverified: "state" },
   ...{ redis_trouble: "redis writes", stranded: "jobs", runs_paused: "queue runs" },
 };

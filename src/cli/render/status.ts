@@ -107,6 +107,22 @@ function lastRunLines({ lastRun, lastRunSettled, lastReplay }: ProviderStatus, l
 const isLater = (one: RunProgress, other: RunProgress): boolean =>
   Date.parse(one.endedAt ?? one.startedAt) >= Date.parse(other.endedAt ?? other.startedAt);
 
+/** `equal to NVD's feeds of 28 November: 425,012 of 425,012`, and what else the last comparison found. */
+export function reconciledLines(found: NonNullable<ProviderStatus["reconciled"]>, style: Style): string[] {
+  const { asOf, checked, equal, newer, stale, missing, extra, repaired, unexplained } = found;
+  const day = new Date(asOf).toLocaleDateString("en-GB", { day: "numeric", month: "long", timeZone: "UTC" });
+  const some = [
+    newer > 0 ? `${formatCount(newer)} newer` : "",
+    stale > 0 ? `${formatCount(stale)} stale` : "",
+    missing > 0 ? `${formatCount(missing)} missing` : "",
+    extra > 0 ? `${formatCount(extra)} extra` : "",
+    repaired > 0 ? `${formatCount(repaired)} repaired` : "",
+    unexplained > 0 ? style.red(`${formatCount(unexplained)} unexplained`) : "",
+  ].filter((text) => text !== "");
+  const line = `equal to NVD's feeds of ${day}: ${formatCount(equal)} of ${formatCount(checked)}`;
+  return [some.length === 0 ? line : `${line}; ${some.join(", ")}`];
+}
+
 /** Empty while it is far away: near its cap a provider is about to pause. */
 function capLine({ deadLetters: cap }: ProviderStatus, style: Style): string | undefined {
   if (cap.level === "ok") return undefined;
@@ -151,8 +167,9 @@ function providerLines(provider: ProviderStatus, look: Look, breaker: BreakerVie
     below.push(jobsLine(provider, style));
   }
   for (const { kind, text } of problemsOf(provider, now)) {
-    if (kind === "stale" || kind === "overdue") below.push(style.red(text));
+    if (kind === "stale" || kind === "overdue" || kind === "unreconciled") below.push(style.red(text));
   }
+  if (provider.reconciled) below.push(...reconciledLines(provider.reconciled, style));
   const cap = capLine(provider, style);
   if (cap !== undefined) below.push(cap);
   if (below.length === 0 && !provider.verified) {

@@ -148,6 +148,10 @@ export const definitions: readonly Definition[] = [
       "Until the next run by schedule; negative when it is overdue.",
       ({ nextRun }, look) => nextRun && (Date.parse(nextRun.at) - nowOf(look)) / 1_000,
     ],
+    uee_reconciled_age_seconds: [
+      "Since the last comparison with the upstream's official feeds.",
+      ({ reconciled }, look) => age(reconciled?.at, look),
+    ],
     uee_run_open: ["1 while a run of the provider is open.", ({ openRun }) => (openRun === null ? 0 : 1)],
     uee_run_progress_ratio: [
       "Completed share of the open run's current pass, as far as it is known.",
@@ -155,6 +159,17 @@ export const definitions: readonly Definition[] = [
     ],
     uee_run_age_seconds: ["Since the open run began.", ({ openRun }, look) => age(openRun?.startedAt, look)],
   }),
+  eachProvider(
+    "uee_reconciled_records",
+    "Records by the result of the last comparison with the upstream's official feeds.",
+    ["provider", "result"],
+    ({ provider, reconciled }) => {
+      if (reconciled === null) return [];
+      const { checked, equal, newer, stale, missing, extra, repaired, unexplained } = reconciled;
+      const counts = { checked, equal, newer, stale, missing, extra, repaired, unexplained };
+      return each("result", counts, { provider });
+    },
+  ),
   eachProvider(
     "uee_run_records",
     "Records of the open run, by result so far.",

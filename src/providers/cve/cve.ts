@@ -115,7 +115,8 @@ export const cve = defineProvider<CvePayload>({
   pageSize: BATCH_RECORDS,
   plan: (input) => {
     const { mode, feeds, pass = 1, startedAt } = input;
-    return feeds && mode === "full" && pass === 1 ? planFeeds(startedAt) : walk(input, pass);
+    const byFeeds = mode === "reconcile" || (feeds && mode === "full" && pass === 1);
+    return byFeeds ? planFeeds(startedAt) : walk(input, pass);
   },
   extract: (payload, context) => {
     if (payload.kind === "feed") return extractFeed(payload, context);

@@ -15,7 +15,7 @@
  *              made, then the API's total, which must equal what was received; up to three times, then walk the API
  */
 import { formatTime, parseTime } from "../../core/time.ts";
-import type { FeedFacts, PlannedBatch, Verdict, VerifyInput } from "../contract.ts";
+import type { FeedFacts, PlannedBatch, RunMode, Verdict, VerifyInput } from "../contract.ts";
 import { type CvePayload, headBatch, type PagePayload, probeBatch } from "./payload.ts";
 import { windows } from "./windows.ts";
 
@@ -86,7 +86,7 @@ function watermarkOf(input: VerifyInput): string | null {
 
 /** The batches that walk everything once. Listings of pass n have their own names. */
 export function walk(
-  input: { mode: "full" | "incremental"; watermark: string | null; startedAt: string },
+  input: { mode: RunMode; watermark: string | null; startedAt: string },
   pass: number,
   options: { twice?: true } = {},
 ): PlannedBatch<PagePayload>[] {
@@ -98,7 +98,7 @@ export function walk(
     laterUntil: null,
     ...options,
   });
-  if (input.mode === "full" || since === undefined) return [everything];
+  if (input.mode !== "incremental" || since === undefined) return [everything];
   const end = parseTime(input.startedAt) ?? since;
   const pieces = windows(since - OVERLAP_MS, end);
   if (pieces.length > MAX_WINDOWS) return [everything];
@@ -146,6 +146,7 @@ const listedTwice = ({ doubles, unique }: VerifyInput, counted: number): boolean
 
 export function verifyPass(input: VerifyInput): Verdict<CvePayload> {
   const all = groupsOf(input);
+  if (input.mode === "reconcile") return verifyReconcile(input, all);
   const holes = [...all.values()].filter((group) => group.missing > 0);
   // @safeguard holes
   if (holes.length > 0) {
@@ -222,22 +223,18 @@ function withoutFeeds(input: VerifyInput, reason: string): Verdict<CvePayload> {
 
 /** All feeds are in: the API says what has changed since they were made, and how many records there are. */
 function verifyFeeds(input: VerifyInput, all: Map<string, Group>): Verdict<CvePayload> {
-  const refused = input.facts.find(({ facts }) => facts.feedRefused)?.facts.feedRefused;
+  const refused = refusedFeed(input);
   // @safeguard feed-refused
-  if (refused)
-    return withoutFeeds(input, `${refused.name}: ${refused.code}: ${refused.message.replace(/\.$/, "")}`);
-  const feeds = input.facts.flatMap(({ facts }) => facts.feed ?? []);
+  if (refused) return withoutFeeds(input, refused);
+  const feeds = feedsOf(input);
   const started = parseTime(input.startedAt)!;
   const asOf = oldestOf(feeds) ?? started;
   if (started - asOf > OLDEST_FEED_MS)
     return withoutFeeds(input, `the oldest was made at ${formatTime(asOf)}`);
 
-  const gaps = (round: number): Group[] =>
-    [...all].filter(([name]) => name.startsWith(`p1/gap${round}w`)).map(([, group]) => group);
-  let round = 0;
-  while (gaps(round + 1).length > 0) round++;
-  if (gaps(round).length === 0) return gap(0, Math.min(asOf, started), input);
-  const moved = gaps(round).some((group) => group.moved);
+  const { round, groups } = lastGap(all);
+  if (groups.length === 0) return gap(0, Math.min(asOf, started), parseTime(input.now)!);
+  const moved = groups.some((group) => group.moved);
   const probe = all.get(`p1/probe${round}`);
   if (!moved && !probe) {
     const batches = [probeBatch(`p1/probe${round}`)];
@@ -246,7 +243,7 @@ function verifyFeeds(input: VerifyInput, all: Map<string, Group>): Verdict<CvePa
   // @safeguard feeds-count
   if (moved || !probe || probe.moved || probe.last > input.unique) {
     // Records are published meanwhile: they are in an increment from the run's start.
-    if (round + 1 < GAP_ROUNDS) return gap(round + 1, started, input);
+    if (round + 1 < GAP_ROUNDS) return gap(round + 1, started, parseTime(input.now)!);
   }
   if (moved || !probe || probe.moved || probe.last !== input.unique) {
     const counted = probe && !moved && !probe.moved ? `${probe.last} records` : "totals that move";
@@ -264,10 +261,47 @@ function oldestOf(feeds: readonly FeedFacts[]): number | undefined {
   return times.length === 0 ? undefined : Math.min(...times);
 }
 
-const gap = (round: number, from: number, input: VerifyInput): Verdict<CvePayload> => ({
+const gap = (round: number, from: number, to: number): Verdict<CvePayload> => ({
   kind: "extend",
   reason: round === 0 ? "the feeds are in" : "the API's total is not what was received",
-  batches: windows(from - OVERLAP_MS, parseTime(input.now)!).map((window, i) =>
+  batches: windows(from - OVERLAP_MS, to).map((window, i) =>
     headBatch({ listing: `p1/gap${round}w${i}`, window, mustHaveRecords: false, laterUntil: null }),
   ),
 });
+
+/** The newest round of increments since the feeds; no groups where none was asked for yet. */
+function lastGap(all: Map<string, Group>): { round: number; groups: Group[] } {
+  const of = (round: number): Group[] =>
+    [...all].filter(([name]) => name.startsWith(`p1/gap${round}w`)).map(([, group]) => group);
+  let round = 0;
+  while (of(round + 1).length > 0) round++;
+  return { round, groups: of(round) };
+}
+
+const feedsOf = (input: VerifyInput): FeedFacts[] => input.facts.flatMap(({ facts }) => facts.feed ?? []);
+
+function refusedFeed(input: VerifyInput): string | undefined {
+  const refused = input.facts.find(({ facts }) => facts.feedRefused)?.facts.feedRefused;
+  return refused && `${refused.name}: ${refused.code}: ${refused.message.replace(/\.$/, "")}`;
+}
+
+/**
+ * A reconciliation compares with the feeds, and with what the API says of the hours before they were made: what was modified
+ * while they were made may be in them or not.
+ */
+function verifyReconcile(input: VerifyInput, all: Map<string, Group>): Verdict<CvePayload> {
+  const refused = refusedFeed(input);
+  if (refused) return { kind: "ended", code: "PROV_FEEDS_UNUSABLE", reason: refused };
+  const feeds = feedsOf(input);
+  const oldest = oldestOf(feeds);
+  if (oldest === undefined) return { kind: "ended", code: "PROV_FEEDS_UNUSABLE", reason: "there are none" };
+  const started = parseTime(input.startedAt)!;
+  const newest = Math.max(...feeds.map(({ asOf }) => Date.parse(asOf)));
+  const { round, groups } = lastGap(all);
+  const isWhole = groups.length > 0 && !groups.some((group) => group.moved || group.missing > 0);
+  if (isWhole) return { kind: "compared", feeds };
+  if (groups.length > 0 && round + 1 >= GAP_ROUNDS) {
+    return { kind: "ended", code: "PROV_NOT_VERIFIED", reason: "the API's totals kept moving" };
+  }
+  return gap(groups.length === 0 ? 0 : round + 1, Math.min(oldest, started), Math.min(newest, started));
+}

@@ -103,7 +103,11 @@ for i, r in ipairs(records) do
       redis.call("UNLINK", r.record)
     end
     if r.content ~= "" then
-      redis.call("RPUSH", r.record, r.content)
+      if redis.call("RPUSH", r.record, r.content) > 1 and r.base == "" then
+        -- Content that has lost its index entry by another hand.
+        redis.call("UNLINK", r.record)
+        redis.call("RPUSH", r.record, r.content)
+      end
     end
     local first_seen = r.first_seen > 0 and r.first_seen or now
     local times = struct.pack(">I6I6", first_seen, r.last_changed > 0 and r.last_changed or now)

@@ -13,7 +13,7 @@
   ARGV[1] batch key
   ARGV[2] fence
   ARGV[3] pass
-  ARGV[4] code: n unchanged, d dead, a accepted
+  ARGV[4] code: n unchanged, d dead, a accepted, m missing, f differing (see seen.lua)
   ARGV[5] fetch time
   ARGV[6] number of ids
   ARGV[7] number of regressions

@@ -1,7 +1,8 @@
 --[[
   Included by the scripts that mark what a run has seen, each id counted once. A mark is
   `<code><pass>:<fetch time>@<tag><twice>`:
-    code   c created, u updated, n unchanged, d dead, a a bad record that an operator has accepted
+    code   c created, u updated, n unchanged, d dead, a a bad record that an operator has accepted; m missing,
+           f differing: what a run that only looks would create or update
     pass, fetch time   the newest pass and the newest fetch that saw the id. The fetch time makes an earlier fetch of
            the same run yield even where the later one found nothing to write.
     tag    which batch, and which of its copies of the id, saw the id first in that pass. Another tag in the same pass
@@ -11,7 +12,10 @@
   mark_seen(id, existing, code, pass, fetched, tag, same)  same: the record is equal to what is stored
   write_seen(seen_key, run_key)  writes all marks and counters at the end
 ]]
-local COUNTER = { c = "created", u = "updated", n = "unchanged", d = "dead", a = "accepted" }
+local COUNTER = {
+  c = "created", u = "updated", n = "unchanged", d = "dead", a = "accepted", m = "missing", f = "differing",
+}
+local STAYS = { c = true, u = true, m = true, f = true }
 local delta = {}
 local marks = {}
 
@@ -67,7 +71,7 @@ local function mark_seen(id, existing, code, pass, fetched, tag, same)
       local both_bad = (code == "d" or code == "a") and (old_code == "d" or old_code == "a")
       twice = served_again(id, pass, twice, same or both_bad)
     end
-    if code ~= "d" and code ~= "a" and (old_code == "c" or old_code == "u") then
+    if code ~= "d" and code ~= "a" and STAYS[old_code] then
       code = old_code
     end
     -- @safeguard counted-once

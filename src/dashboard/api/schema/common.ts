@@ -59,7 +59,18 @@ export const machineStatusSchema = shown<EngineMachineStatus>()("MachineStatus",
 });
 
 export const runStateSchema = z.enum(["running", "complete", "incomplete", "paused", "stopped", "failed"]);
-export const runModeSchema = z.enum(["incremental", "full"]);
+export const runModeSchema = z.enum(["incremental", "full", "reconcile"]);
+
+export const reconciledSchema = named("Reconciled", {
+  at: isoTime.describe("End of the comparison"),
+  asOf: isoTime.describe("When the feeds were made"),
+  runId: z.string(),
+  repair: z.boolean(),
+  ...fields(z.number(), "checked", "equal"),
+  newer: z.number().describe("Modified after the feeds were made"),
+  ...fields(z.number(), "stale", "missing", "extra", "repaired", "unexplained"),
+  feeds: z.array(z.object({ ...fields(z.string(), "name", "sha256", "lastModified"), records: z.number() })),
+});
 
 export const runSchema = shown<EngineRunProgress>()("Run", {
   ...fields(z.string(), "provider", "runId"),
@@ -83,6 +94,9 @@ export const runSchema = shown<EngineRunProgress>()("Run", {
   durationMs: z.number(),
   checkpoint: z.string().nullable().describe("URN up to which everything is committed"),
   watermark: z.string().nullable(),
+  reconciled: reconciledSchema
+    .nullable()
+    .describe("What a reconciliation found; null before its end and in other runs"),
   note: z.string().nullable().describe("How it went on otherwise than planned, e.g. without the year feeds"),
   waiting: z.object({ reason: z.string(), until: isoTime }).nullable(),
   retrying: z

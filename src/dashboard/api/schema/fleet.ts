@@ -20,6 +20,7 @@ import {
   isoTime,
   machineStatusSchema,
   named,
+  reconciledSchema,
   runModeSchema,
   runSchema,
   shown,
@@ -102,6 +103,11 @@ export const overviewProviderSchema = named("OverviewProvider", {
     ),
   lastReplay: runSchema.nullable().describe("The last run of replayed dead letters that closed"),
   lastCheckpoint: z.string().nullable().describe("URN"),
+  reconciled: reconciledSchema.nullable().describe("The last comparison with the upstream's official feeds"),
+  reconcileFailed: z
+    .object({ ...fields(z.string(), "code", "message"), at: isoTime })
+    .nullable()
+    .describe("Why the last one could compare nothing"),
   nextRun: z
     .object({ at: isoTime, mode: runModeSchema })
     .nullable()

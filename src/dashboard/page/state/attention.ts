@@ -17,6 +17,7 @@ const heads: Record<OverviewProvider["problems"][number]["kind"], string> = {
   failed: "failed",
   incomplete: "incomplete",
   dead_letters: "has dead letters",
+  unreconciled: "differs from its feeds",
   stale: "is stale",
   overdue: "is overdue",
   unverified: "is unverified",

@@ -126,7 +126,7 @@ function Retries({ run }: { run: Run }) {
 }
 
 function Facts({ provider }: { provider: OverviewProvider }) {
-  const { verified, verifiedAt, watermark, edition, records, lastCheckpoint, nextRun, deadLetters } =
+  const { verified, verifiedAt, watermark, edition, records, lastCheckpoint, nextRun, deadLetters, reconciled } =
     provider;
   const paused = provider.machine.state === "PAUSED";
   const name = provider.provider;
@@ -152,6 +152,15 @@ function Facts({ provider }: { provider: OverviewProvider }) {
         </Fact>
       )}
       <Fact label="Records">{count(records)}</Fact>
+      {reconciled !== null && (
+        <Fact
+          label="Official feeds"
+          tone={reconciled.unexplained > 0 ? "warn" : undefined}
+          hint={`Compared with the feeds of ${reconciled.asOf}`}
+        >
+          {count(reconciled.equal)} of {count(reconciled.checked)} equal, <Moment at={reconciled.at} />
+        </Fact>
+      )}
       <Fact label="Dead letters" tone={deadLetters.entries > 0 ? "warn" : undefined}>
         {deadLetters.entries === 0 ? (
           "0"
