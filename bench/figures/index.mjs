@@ -5,6 +5,7 @@ import * as dashboard from "./dashboard.mjs";
 import * as diff from "./diff.mjs";
 import * as drain from "./drain.mjs";
 import * as epss from "./epss.mjs";
+import * as feeds from "./feeds.mjs";
 import * as hostile from "./hostile.mjs";
 import * as load from "./load.mjs";
 import * as lua from "./lua.mjs";
@@ -19,6 +20,7 @@ import * as scale from "./scale.mjs";
 
 export const figures = [
   load,
+  feeds,
   resync,
   peers,
   scale,

@@ -488,8 +488,7 @@ class Commit {
     const { candidate } = compared;
     const prepared = detach(prepare(this.#tools.writer, candidate));
     // The content was deleted by hand: the record is written whole.
-    if (stored === undefined)
-      return this.#whole(compared, "u", this.#fieldNames(candidate));
+    if (stored === undefined) return this.#whole(compared, "u", this.#fieldNames(candidate));
     const { bytes, fields, digest } = prepared;
     const diff = diffFields(stored.data, bytes, fields, this.#context.provider.numbers);
     const addAliases = candidate.aliases.filter((alias) => !stored.aliases.includes(alias));
