@@ -211,7 +211,10 @@ export function engineSettings(
       const { url, feedsUrl, rate, pageSize, schedule, fullSchedule, reconcileSchedule } =
         config.providers[name] ?? {};
       const apiKey = upstream.apiKeyEnv === "NVD_API_KEY" ? config.nvdApiKey : undefined;
-      const scheduled = { incremental: schedule, full: fullSchedule, reconcile: reconcileSchedule };
+      const scheduled =
+        schedule || fullSchedule || reconcileSchedule
+          ? { incremental: schedule, full: fullSchedule, reconcile: reconcileSchedule }
+          : undefined;
       return [name, { url, feedsUrl, apiKey, rate, pageSize, schedule: scheduled }];
     }),
   );

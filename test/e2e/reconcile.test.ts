@@ -10,7 +10,7 @@ let simulator: Simulator;
 let env: NodeJS.ProcessEnv;
 
 beforeAll(async () => {
-  redis = await startRedis({});
+  redis = await startRedis({ appendonly: true });
   simulator = await startSimulator({ cves: 300, recordBytes: 600 });
   env = bareEnv({ REDIS_URL: redis.url, ...environmentOf(simulator) });
 });

@@ -49,7 +49,11 @@ describe("a worker that serves", () => {
   test("keeps one next run for every schedule of every provider, and so do ten that start at once", async () => {
     const ten = await Promise.all(Array.from({ length: 10 }, () => engine()));
     await Promise.all(ten.map(({ engine }) => engine.startWorker({ schedules: true })));
-    const ids = ["uee-cve-full", ...registered.map(({ name }) => `uee-${name}-incremental`)].sort();
+    const ids = [
+      "uee-cve-full",
+      "uee-cve-reconcile",
+      ...registered.map(({ name }) => `uee-${name}-incremental`),
+    ].sort();
     expect((await queue.getJobSchedulers()).map(({ key }) => key).sort()).toEqual(ids);
     for (const schedule of ids) expect(await slotsOf(queue, schedule)).toHaveLength(1);
 
@@ -57,6 +61,7 @@ describe("a worker that serves", () => {
     expect(views.filter(({ enabled }) => enabled)).toMatchObject([
       { provider: "cve", mode: "incremental", everyMs: 2 * HOUR, cron: null, last: null },
       { provider: "cve", mode: "full", everyMs: 168 * HOUR },
+      { provider: "cve", mode: "reconcile", everyMs: 24 * HOUR },
       ...registered
         .filter(({ kind }) => kind === "snapshot")
         .map(({ name }) => ({ provider: name, mode: "incremental", everyMs: 24 * HOUR })),

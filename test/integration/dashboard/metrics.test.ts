@@ -110,19 +110,20 @@ describe("metrics tell", () => {
 describe("metrics keep to the conventions", () => {
   const boundedLabels: Record<string, RegExp> = {
     provider: oneOf(registeredNames),
-    upstream: oneOf(registeredNames),
+    upstream: oneOf([...registeredNames, "cve-feeds"]),
     queue: oneOf([...registeredNames, "runs"]),
     state: /^([A-Z_]{4,20}|[a-z_]{4,12})$/,
     code: /^(SYS|RPC|PROV|STOR|PERM|VAL|API)_[A-Z_]+$/,
-    mode: /^(full|incremental|replay)$/,
-    result: /^(complete|incomplete|stopped|failed)$/,
+    mode: /^(full|incremental|reconcile|replay)$/,
+    result:
+      /^(complete|incomplete|stopped|failed|checked|equal|newer|stale|missing|extra|repaired|unexplained)$/,
     outcome: /^(created|updated|unchanged|removed|dead|committed|success|failure|ignored|rejected)$/,
     health: /^(live|late|dead)$/,
     class: /^(exhausted|permanent|stalled|bad-record)$/,
     method: /^[A-Z]+$/,
     route: /^(\/[\w/:.*-]*|unknown)$/,
     status: /^\d{3}$/,
-    problem: /^(paused|failed|incomplete|dead_letters|stale|overdue|unverified)$/,
+    problem: /^(paused|failed|incomplete|dead_letters|unreconciled|stale|overdue|unverified)$/,
     version: /^\S+$/,
     le: /^(\+Inf|[\d.]+)$/,
   };
@@ -168,6 +169,7 @@ describe("metrics keep to the conventions", () => {
         "uee_permit_audit_age_seconds",
         "uee_worker_resident_memory_max_bytes",
       ],
+      ...["uee_reconciled_records", "uee_reconciled_age_seconds"],
       ...["uee_worker_loop_delay_max_seconds", "uee_worker_fetch_max_age_seconds", "uee_dead_letter_codes"],
     ]);
     const untold = definitions.map(({ name }) => name).filter((name) => !told.has(name) && !later.has(name));
@@ -240,8 +242,8 @@ describe("what is deployed beside", () => {
 
   test("alerts are few, use metrics that exist, and lead to their runbook", () => {
     expect(rules.map(({ alert }) => alert)).toEqual([
-      ...["UeeMetricsAbsent", "UeeRedisAway", "UeeRedisTrouble", "UeeStale", "UeeIncomplete", "UeePaused"],
-      ...["UeeDeadLetters", "UeeDeadLettersNearCap", "UeeNoWorkers"],
+      ...["UeeMetricsAbsent", "UeeRedisAway", "UeeRedisTrouble", "UeeStale", "UeeIncomplete"],
+      ...["UeeUnreconciled", "UeePaused", "UeeDeadLetters", "UeeDeadLettersNearCap", "UeeNoWorkers"],
     ]);
     const operations = read("docs/operations.md");
     for (const { expr, annotations, for: wait } of rules) {
