@@ -194,8 +194,12 @@ export function watchOutages(limitMs: number, say: (message: string) => void): O
   };
 }
 
+/** The first load of cve walks NVD's API at the rate without a key: the year feeds are off. */
 export const isKeyless = ({ nvdApiKey, providers: own }: Config): boolean =>
-  nvdApiKey === undefined && own.cve?.url === undefined && own.cve?.rate === undefined;
+  nvdApiKey === undefined &&
+  own.cve?.url === undefined &&
+  own.cve?.rate === undefined &&
+  own.cve?.feedsUrl === "off";
 
 /**
  * The engine's settings as the configuration has them.

@@ -196,7 +196,7 @@ function makeStage(context: CliContext): Stage {
 
 function farewell(context: CliContext, style: Style): string[] {
   const uee = invocation(context);
-  const real = "the real upstreams: about 19 min without NVD_API_KEY, a few with it";
+  const real = "the real upstreams: a few minutes";
   return nextLines(
     [
       { command: `${uee} run all --wait`, why: real },

@@ -17,7 +17,7 @@ import { driveRuns } from "../runDriver.ts";
 const startClause = "Redis to answer, at start";
 
 export const keylessNote =
-  "No NVD_API_KEY: 5 requests in 30 s, about 19 min for a first load; Ctrl-C is safe";
+  "No NVD_API_KEY and no year feeds: 5 requests in 30 s, about 19 min for a first load; Ctrl-C is safe";
 
 const options = {
   "--full": "fetch everything again; waits for an open incremental run first",

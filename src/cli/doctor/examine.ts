@@ -25,8 +25,8 @@ export async function* examine(session: Session, env: NodeJS.ProcessEnv): AsyncG
   if (session.keyless) {
     yield note(
       "key",
-      "no NVD_API_KEY: 5 requests in 30 s, about 19 min for a first load of cve",
-      "Ask for one at nvd.nist.gov/developers/request-an-api-key; it makes that about 2 min.",
+      "no NVD_API_KEY and no year feeds: 5 requests in 30 s, about 19 min for a first load of cve",
+      "Unset UEE_CVE_FEEDS_URL, or ask for a key at nvd.nist.gov/developers/request-an-api-key: either makes that a few minutes.",
     );
   }
   const checks = providers.map((provider) => examineUpstream(session, provider, env));

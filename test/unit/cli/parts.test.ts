@@ -45,10 +45,12 @@ describe("an outage of Redis", () => {
 describe("settings of the engine", () => {
   const config = (env: NodeJS.ProcessEnv) => loadConfig({ env, cwd: "/" }).config;
 
-  test("a first load without a key is announced only for NVD itself at its own rate", () => {
-    expect(isKeyless(config({}))).toBe(true);
-    expect(isKeyless(config({ NVD_API_KEY: "0aa0aa00-1111-2222-3333-444444444444" }))).toBe(false);
-    expect(isKeyless(config({ UEE_CVE_URL: "http://127.0.0.1:1/" }))).toBe(false);
+  test("a first load without a key is announced only for NVD's API itself at its own rate, without year feeds", () => {
+    const off = { UEE_CVE_FEEDS_URL: "off" };
+    expect(isKeyless(config(off))).toBe(true);
+    expect(isKeyless(config({}))).toBe(false);
+    expect(isKeyless(config({ ...off, NVD_API_KEY: "0aa0aa00-1111-2222-3333-444444444444" }))).toBe(false);
+    expect(isKeyless(config({ ...off, UEE_CVE_URL: "http://127.0.0.1:1/" }))).toBe(false);
   });
 
   test("what governs the fleet reaches it, as the design has it unless something else is said", () => {

@@ -378,7 +378,8 @@ describe("uee run", () => {
   });
 
   test("says how long a first load takes without a key, and only for cve", async () => {
-    const note = "No NVD_API_KEY: 5 requests in 30 s, about 19 min for a first load; Ctrl-C is safe";
+    const note =
+      "No NVD_API_KEY and no year feeds: 5 requests in 30 s, about 19 min for a first load; Ctrl-C is safe";
     const cve = fakeCli(fakeEngine(), { session: { keyless: true } });
     await cve.run("run", "all", "--json");
     expect(cve.stderr.text).toContain(note);
