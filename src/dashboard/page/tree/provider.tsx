@@ -126,8 +126,17 @@ function Retries({ run }: { run: Run }) {
 }
 
 function Facts({ provider }: { provider: OverviewProvider }) {
-  const { verified, verifiedAt, watermark, edition, records, lastCheckpoint, nextRun, deadLetters, reconciled } =
-    provider;
+  const {
+    verified,
+    verifiedAt,
+    watermark,
+    edition,
+    records,
+    lastCheckpoint,
+    nextRun,
+    deadLetters,
+    reconciled,
+  } = provider;
   const paused = provider.machine.state === "PAUSED";
   const name = provider.provider;
   const showLetters = (): void => {
