@@ -20,9 +20,9 @@ export { defineProvider } from "./providers/contract.ts";
 export { collect, readGzip, readTar, readZip } from "./providers/formats/archives.ts";
 export { readCatalogue } from "./providers/formats/catalogue.ts";
 export { JsonArraySplitter, readJsonArrays } from "./providers/formats/jsonArrays.ts";
-export { checkRecord, recordShape } from "./providers/formats/records.ts";
+export { checkRecord, derivedIds, recordShape } from "./providers/formats/records.ts";
 export { recognise } from "./providers/formats/sniff.ts";
-export { readCsv, readJsonLines, splitFirstLine } from "./providers/formats/text.ts";
+export { decodeUtf8, readCsv, readJsonLines, splitFirstLine } from "./providers/formats/text.ts";
 export { catalogueSchema } from "./providers/formats/xmlElement.ts";
 export { providers } from "./providers/registry.ts";
 export type {

@@ -247,6 +247,11 @@ export interface Provider<Payload = unknown> {
    * Left out: see `schedulesOf`.
    */
   readonly schedule?: Partial<Record<RunMode, string>>;
+  /**
+   * Providers whose runs come first: a scheduled run of this one waits while a run of theirs is open or due, unless they are
+   * paused. Without circles.
+   */
+  readonly after?: readonly string[];
   /** Batches of a payload ≤ 16 KB. */
   readonly batch: z.ZodType<Payload>;
   readonly record: z.ZodType<JsonObject>;

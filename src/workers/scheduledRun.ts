@@ -11,7 +11,10 @@ import type { TakenJob } from "../queues/takenJob.ts";
 import type { ProviderContext } from "./context.ts";
 import { openGoverned } from "./openGoverned.ts";
 
-/** @throws UeeError PROV_RUN_OPEN while a full run must wait for an open increment to end */
+/** A run that is open for longer is waited for no more: one that never ends would stop the schedules behind it. */
+const WAIT_FOR_OTHERS_MS = 6 * 3_600_000;
+
+/** @throws UeeError PROV_RUN_OPEN while it must wait for another run to end: an open increment, or a run that comes first */
 export async function runScheduled(
   job: TakenJob,
   contexts: ReadonlyMap<string, ProviderContext>,
@@ -30,11 +33,41 @@ export async function runScheduled(
     );
     return { outcome: "unknown" };
   }
+  await waitForOthers(context, contexts, plan);
   const id = scheduleId(parsed.data);
   const slot = await open(context, { mode, name: id });
   await plan.took(id, { at: new Date().toISOString(), ...slot });
   logger.info({ event: "schedule_slot", provider, mode, ...slot }, `schedule ${id}: ${slot.outcome}`);
   return slot.runId === null ? { outcome: slot.outcome } : { outcome: slot.outcome, runId: slot.runId };
+}
+
+/** @throws UeeError PROV_RUN_OPEN while a run that comes first (`after` of the provider) is open or due */
+async function waitForOthers(
+  { provider: { name, after = [] } }: ProviderContext,
+  contexts: ReadonlyMap<string, ProviderContext>,
+  plan: SchedulePlan,
+): Promise<void> {
+  if (after.length === 0) return;
+  const [slots, taken] = await Promise.all([plan.slots(), plan.taken()]);
+  const isDue = (id: string): boolean => {
+    const next = slots.get(id)?.next;
+    return next !== undefined && next <= Date.now() && !(Date.parse(taken.get(id)?.at ?? "") >= next);
+  };
+  for (const first of after) {
+    const other = contexts.get(first);
+    if (other === undefined || (await other.governor.isPaused())) continue;
+    const runId = await other.runs.openRunId();
+    const run = runId === null ? undefined : await other.runs.read(runId);
+    const isOpen =
+      run !== undefined && (await other.runs.now()) - Date.parse(run.startedAt) < WAIT_FOR_OTHERS_MS;
+    const due = (["incremental", "full"] as const).some((mode) =>
+      isDue(scheduleId({ provider: first, mode })),
+    );
+    if (!isOpen && !(run === undefined && due)) continue;
+    throw new UeeError("PROV_RUN_OPEN", `Scheduled runs of ${name} start after those of ${first}.`, {
+      data: { runId },
+    });
+  }
 }
 
 async function open(

@@ -201,6 +201,53 @@ describe("a slot that is due", () => {
     }
   });
 
+  test("waits for the run of a provider that comes first, open or due, unless that one is paused", async () => {
+    const betaId = "uee-beta-incremental";
+    const beta = { ...idleProvider("beta", { batches: 1, takes: 0 }), after: ["alpha"] };
+    await (await engine({}, [alpha, beta])).engine
+      .startWorker({ schedules: true })
+      .then((worker) => worker.stop());
+    const slot = Date.now() - 60_000;
+    await ageSchedule(redis.client(), queue, betaId, slot - 1_000);
+    await ageSchedule(redis.client(), queue, id, slot);
+    const known = JSON.parse((await redis.client().hget("{uee}:schedules", `slot:${id}`))!);
+    await redis.client().hset("{uee}:schedules", `slot:${id}`, JSON.stringify({ ...known, next: slot }));
+    let go = () => {};
+    const held = new Promise<void>((resolve) => (go = resolve));
+    work = () => held;
+    const view = async (uee: TestEngine, name: string) =>
+      (await uee.engine.schedules()).find((one) => one.provider === name && one.mode === "incremental")!;
+    const again = async () => {
+      for (const one of await slotsOf(queue, betaId)) {
+        if (one !== `repeat:${betaId}:${(await queue.getJobScheduler(betaId))!.next}`)
+          await (await queue.getJob(one))?.changeDelay(0).catch(() => undefined);
+      }
+    };
+    try {
+      const uee = await engine({}, [alpha, beta]);
+      await uee.engine.startWorker({ schedules: true });
+      await until(async () => (await view(uee, "alpha")).lastRunId !== null);
+      // Taken before alpha's slot, and put back with its next one beside it; and again while alpha's run is open.
+      await until(async () => (await slotsOf(queue, betaId)).length === 2);
+      await again();
+      const marker = await queue.add("run", { provider: "alpha", mode: "incremental" });
+      await until(async () => (await marker.getState()) === "completed");
+      expect((await view(uee, "beta")).last).toBeNull();
+      go();
+      await uee.engine.waitForRun("alpha", (await view(uee, "alpha")).lastRunId!, { pollMs: 20 });
+      await until(async () => {
+        await again();
+        return (await view(uee, "beta")).lastOutcome === "opened";
+      });
+      const [run] = await uee.engine.runs({ provider: "beta", limit: 1 });
+      const [first] = await uee.engine.runs({ provider: "alpha", limit: 1 });
+      expect(Date.parse(run!.startedAt)).toBeGreaterThanOrEqual(Date.parse(first!.endedAt!));
+    } finally {
+      go();
+      work = async () => {};
+    }
+  });
+
   test("of a provider that only another version knows is passed over, and nothing fails", async () => {
     const beta = idleProvider("beta", { batches: 1, takes: 0 });
     const older = await service();

@@ -40,6 +40,7 @@ export const epss = snapshotProvider({
   version: 1,
   title: "EPSS",
   subject: "cve",
+  after: ["cve"],
   changes: "summary",
   numbers: ["epss", "percentile"],
   columns: [COLUMNS],

@@ -1,7 +1,8 @@
 /** Records of the formats: the shallow check of each (UEE does not interpret deeper content), and common forms of ids. */
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type ErrorCode, UeeError } from "../../core/errors.ts";
-import { isObject, type JsonObject } from "../../core/json.ts";
+import { canonicalJson, isObject, type JsonObject } from "../../core/json.ts";
 import type { Link } from "../../core/links.ts";
 
 /** A table of names, written as one text. */
@@ -68,6 +69,23 @@ export const cveIds = (field: string) => ({
   normalizeId(text: string): string | undefined {
     const id = text.trim().toUpperCase();
     return CVE_ID.test(id) ? id : undefined;
+  },
+});
+
+/**
+ * Identities of records that have none: a digest of the fields that tell one record from another. A record without one of
+ * them is bad; records that are equal in all of them are one.
+ */
+export const derivedIds = (...fields: readonly [string, ...string[]]) => ({
+  identify(raw: unknown): string | undefined {
+    if (!isObject(raw) || fields.some((name) => raw[name] === undefined || raw[name] === null))
+      return undefined;
+    const told = canonicalJson(fields.map((name) => raw[name]));
+    return createHash("sha256").update(told).digest("hex").slice(0, 32);
+  },
+  normalizeId(text: string): string | undefined {
+    const id = text.trim().toLowerCase();
+    return /^[0-9a-f]{32}$/.test(id) ? id : undefined;
   },
 });
 

@@ -37,6 +37,7 @@ export const kev = snapshotProvider({
   version: 1,
   title: "KEV",
   subject: "cve",
+  after: ["cve"],
   upstream: {
     defaultUrl: "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json",
     urlEnv: "UEE_KEV_URL",
