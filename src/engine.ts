@@ -24,7 +24,6 @@ import { ProviderQueue } from "./queues/providerQueue.ts";
 import { RunsQueue } from "./queues/runsQueue.ts";
 import { SchedulePlan } from "./queues/schedulePlan.ts";
 import { makeChangeFeed, makeProviderRecords } from "./records/index.ts";
-import { OperatorActionLog } from "./recovery/deadLetters/actionLog.ts";
 import { BadRecords } from "./recovery/deadLetters/badRecords.ts";
 import { BatchDeaths } from "./recovery/deadLetters/batchDeaths.ts";
 import { DEAD_LETTER_LIMITS, DeadLetterStore } from "./recovery/deadLetters/deadLetterStore.ts";
@@ -41,7 +40,6 @@ import { StagedSlices } from "./runs/stagedSlices.ts";
 import { makeUpstream, type Upstream } from "./upstream/client.ts";
 import type { UpstreamSettings } from "./upstream/fleet.ts";
 import { ALONE, type ProviderContext } from "./workers/context.ts";
-import { governedPool } from "./workers/fleetServices.ts";
 import { Governor } from "./workers/governor.ts";
 import { AdaptivePageSize } from "./workers/pageSize.ts";
 import { ShutdownHooks, STOP_DEADLINE_MS, shutDown } from "./workers/shutdown.ts";
@@ -183,7 +181,6 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       badRecords: new BadRecords(store, providerKeys),
       deaths: new BatchDeaths(store, providerKeys, registry),
       deadLetters,
-      operatorActions: new OperatorActionLog(store, providerKeys),
       pageSize: new AdaptivePageSize(Math.min(own.pageSize ?? provider.pageSize, provider.pageSize)),
       fetchLane: new WeightedGate(Math.max(1, settings.concurrency - half)),
       workLane: new WeightedGate(half),
@@ -281,7 +278,8 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       new KernelMetricsReader({
         redis: fleet,
         keys,
-        pool: governedPool(pool, "reader", settings.permits ?? 10),
+        pool,
+        seed: settings.permits ?? 10,
         liveWorkers: workers.liveIds,
       }).kernelMetrics(),
 

@@ -17,10 +17,14 @@ import type { Guard, GuardedCall, GuardRequest } from "../upstream/guard.ts";
 import type { BreakerStore, CallReport } from "./breakerStore.ts";
 import { makeCircuit } from "./circuit.ts";
 import { type CallOwner, makeGuardedCall, type Phase, type ProbeGrant } from "./guardedCall.ts";
-import { openError } from "./openError.ts";
 import { type BreakerPolicy, openMs } from "./policy.ts";
-import type { BreakerReply, BreakerState, BreakerTransition, BreakerView } from "./report.ts";
-import { logBreakerTransition } from "./transitionLog.ts";
+import {
+  type BreakerReply,
+  type BreakerState,
+  type BreakerTransition,
+  type BreakerView,
+  openError,
+} from "./report.ts";
 
 export interface BreakerOptions {
   store: BreakerStore;
@@ -229,4 +233,17 @@ export class Breaker implements Guard, CallOwner {
       data: { upstream: this.upstream },
     });
   }
+}
+
+/** The log line of a transition, written by the process that made it. */
+function logBreakerTransition(logger: Logger, transition: BreakerTransition): void {
+  const { upstream, oldState, newState, trigger, reason, failures, failedProbes, until } = transition;
+  const level = newState === "open" ? "warn" : "info";
+  const { actor, version } = transition;
+  const states = { old_state: oldState, new_state: newState, trigger, reason };
+  const counts = { failures, failed_probes: failedProbes, until };
+  logger[level](
+    { event: "breaker_transition", upstream, ...states, ...counts, actor, version },
+    `${upstream}'s circuit breaker: ${oldState} → ${newState}${reason === null ? "" : ` (${reason})`}`,
+  );
 }

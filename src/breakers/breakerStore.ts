@@ -24,12 +24,6 @@ import {
 
 const scripts = loadScripts(import.meta.url, ["admit-2", "report-2", "renew-1", "reset-2"], luaTables);
 
-export interface Admission {
-  mode: "call" | "again" | "probe";
-  token?: string;
-  leaseMs?: number;
-}
-
 export interface CallReport {
   /** Version of the breaker when the call began. */
   version: number;
@@ -60,17 +54,14 @@ export class BreakerStore {
     this.#o = options;
   }
 
-  admit({ mode, token, leaseMs }: Admission): Promise<BreakerReply> {
-    return this.#ask(scripts.admit, { mode, token, lease_ms: leaseMs, actor: this.#o.actor });
+  admit(
+    asked: { mode: "call" | "again" } | { mode: "probe"; token: string; leaseMs: number },
+  ): Promise<BreakerReply> {
+    return this.#ask(scripts.admit, asked);
   }
 
-  report({ openMs, pauseMs, ...report }: CallReport): Promise<BreakerReply> {
-    return this.#ask(scripts.report, {
-      ...report,
-      open_ms: openMs,
-      pause_ms: pauseMs,
-      actor: this.#o.actor,
-    });
+  report(report: CallReport): Promise<BreakerReply> {
+    return this.#ask(scripts.report, report);
   }
 
   /** False when another process holds the token now. */
@@ -101,9 +92,9 @@ export class BreakerStore {
     );
   }
 
-  async #ask(script: Script, request: Record<string, unknown>): Promise<BreakerReply> {
-    const { redis, keys } = this.#o;
-    const asked = JSON.stringify({ ...request, kept: HISTORY_KEPT });
+  async #ask(script: Script, request: object): Promise<BreakerReply> {
+    const { redis, keys, actor } = this.#o;
+    const asked = JSON.stringify({ actor, kept: HISTORY_KEPT, ...request });
     const reply = await this.#run(script.run(redis, [keys.breaker, keys.breakerTransitions], [asked]));
     return decodeBreakerReply(this.upstream, reply);
   }

@@ -19,21 +19,7 @@ import CircuitBreaker from "opossum";
 import type { UeeError } from "../core/errors.ts";
 import type { BreakerState } from "../machines/breakerMachine.ts";
 
-/** Reports the result of a call to opossum. Resolves when opossum has processed it. */
-export interface CircuitCall {
-  succeeded(): Promise<void>;
-  failed(error: UeeError): Promise<void>;
-}
-
-export interface Circuit {
-  readonly state: BreakerState;
-  /** Consecutive failed calls of this process. */
-  readonly failures: number;
-  /** Undefined when the circuit rejects the call. */
-  begin(): CircuitCall | undefined;
-  /** The circuit is no longer in use. */
-  retire(): void;
-}
+export type Circuit = ReturnType<typeof makeCircuit>;
 
 /** The types of opossum lack `state`, with which a circuit continues from another circuit's state. */
 interface Options extends CircuitBreaker.Options {
@@ -43,7 +29,7 @@ interface Options extends CircuitBreaker.Options {
 const longestTimerMs = 2 ** 31 - 1;
 
 /** `halfOpensAfterMs`: when an open circuit lets one call through by itself; used while Redis cannot decide. */
-export function makeCircuit(name: string, phase: BreakerState, halfOpensAfterMs: number): Circuit {
+export function makeCircuit(name: string, phase: BreakerState, halfOpensAfterMs: number) {
   const options: Options = {
     name,
     timeout: false,
@@ -63,37 +49,39 @@ export function makeCircuit(name: string, phase: BreakerState, halfOpensAfterMs:
   });
 
   return {
-    get state() {
+    get state(): BreakerState {
       return circuit.closed ? "closed" : circuit.halfOpen ? "half_open" : "open";
     },
-    get failures() {
+    /** Consecutive failed calls of this process. */
+    get failures(): number {
       return failures;
     },
+    /**
+     * Undefined when the circuit rejects the call. Its result is reported with one of the two functions, which resolve
+     * when opossum has processed it.
+     */
     begin() {
-      let verdict: { resolve: () => void; reject: (error: UeeError) => void } | undefined;
+      let begun: { resolve: () => void; reject: (error: UeeError) => void } | undefined;
+      // opossum calls this synchronously or not at all.
       const call = () =>
         new Promise<void>((resolve, reject) => {
-          verdict = { resolve, reject };
+          begun = { resolve, reject };
         });
-      const recorded = circuit.fire(call).then(
-        () => undefined,
-        () => undefined,
-      );
-      // opossum calls this synchronously or not at all.
-      const begun = verdict as { resolve: () => void; reject: (error: UeeError) => void } | undefined;
-      return (
-        begun && {
-          succeeded: () => {
-            begun.resolve();
-            return recorded;
-          },
-          failed: (error) => {
-            begun.reject(error);
-            return recorded;
-          },
-        }
-      );
+      const recorded = circuit.fire(call).catch(() => undefined);
+      const report = begun as { resolve: () => void; reject: (error: UeeError) => void } | undefined;
+      if (!report) return undefined;
+      return {
+        succeeded: (): Promise<void> => {
+          report.resolve();
+          return recorded;
+        },
+        failed: (error: UeeError): Promise<void> => {
+          report.reject(error);
+          return recorded;
+        },
+      };
     },
-    retire: () => circuit.shutdown(),
+    /** The circuit is no longer in use. */
+    retire: (): void => circuit.shutdown(),
   };
 }

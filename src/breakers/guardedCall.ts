@@ -3,8 +3,7 @@ import { UeeError } from "../core/errors.ts";
 import type { GuardedCall } from "../upstream/guard.ts";
 import type { BreakerStore, CallReport } from "./breakerStore.ts";
 import type { Circuit } from "./circuit.ts";
-import { classify } from "./classify.ts";
-import type { BreakerPolicy } from "./policy.ts";
+import { type BreakerPolicy, classify } from "./policy.ts";
 import { holdToken } from "./probeToken.ts";
 import type { BreakerReply } from "./report.ts";
 

@@ -5,8 +5,8 @@
 import { isRedisTrouble } from "../redis/errors.ts";
 import type { Guard } from "../upstream/guard.ts";
 import type { BreakerStore } from "./breakerStore.ts";
-import { openError } from "./openError.ts";
 import { type BreakerPolicy, breakerPolicy } from "./policy.ts";
+import { openError } from "./report.ts";
 
 export function makeObserver(
   store: Pick<BreakerStore, "view">,

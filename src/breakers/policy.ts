@@ -1,4 +1,5 @@
-/** When a breaker opens and for how long. Pure functions. */
+/** What counts as a failure, when a breaker opens and for how long. Pure functions. */
+import type { ErrorClass, UeeError } from "../core/errors.ts";
 
 export interface BreakerPolicy {
   /** Consecutive failed calls of the fleet that open the breaker. */
@@ -44,3 +45,27 @@ export function openMs(
   const nominal = Math.min(doubled, policy.longestOpenMs / (1 + policy.jitter));
   return Math.ceil(nominal * drawnOut);
 }
+
+/**
+ * What a failed call says about the upstream's health. `failure` counts towards opening and reopens the breaker when a
+ * probe meets it; `nothing` neither opens nor closes. docs/breakers.md has the table.
+ */
+export type HealthEffect = "failure" | "nothing";
+
+const byClass: Record<ErrorClass, HealthEffect> = {
+  // The upstream is healthy and names the time of the next request; the fleet's rate limit waits.
+  throttle: "nothing",
+  overload: "failure",
+  transient: "failure",
+  corrupt: "failure",
+  // Our own causes: smaller pages, shutdown, a lost lock, Redis.
+  deferred: "nothing",
+  // An operator must change a setting; the upstream answered.
+  configuration: "nothing",
+  permanent: "nothing",
+  refused: "nothing",
+};
+
+export const classify = (error: UeeError): HealthEffect =>
+  // The upstream is overloaded but names a time: this is a throttle.
+  error.data.toldToWait === true ? "nothing" : byClass[error.class];

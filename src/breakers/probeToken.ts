@@ -3,11 +3,7 @@
  * lease.
  */
 
-export interface HeldToken {
-  /** Checked right before a request is sent: does this process hold the token for the time that sending takes? */
-  confirm(): Promise<boolean>;
-  drop(): void;
-}
+import { ageMs, type Clocks, clocks } from "../upstream/rateLimit.ts";
 
 export interface TokenOptions {
   /** performance.now() from before the token was requested. */
@@ -22,13 +18,13 @@ export interface TokenOptions {
   tooLong(): void;
 }
 
-export function holdToken(options: TokenOptions): HeldToken {
+export function holdToken(options: TokenOptions) {
   const { leaseMs } = options;
-  // Both clocks are read: one stops while the machine sleeps, the other can be set.
-  let since = { monotonic: options.askedAt, wall: Date.now() - (performance.now() - options.askedAt) };
+  let since: Clocks = {
+    monotonic: options.askedAt,
+    wall: Date.now() - (performance.now() - options.askedAt),
+  };
   let dropped = false;
-
-  const ageMs = (): number => Math.max(performance.now() - since.monotonic, Date.now() - since.wall);
 
   const drop = (): void => {
     dropped = true;
@@ -38,9 +34,9 @@ export function holdToken(options: TokenOptions): HeldToken {
 
   /** Asks whether this process holds the token. A confirmed lease counts from before the question was sent. */
   const renew = async (): Promise<boolean> => {
-    const asked = { monotonic: performance.now(), wall: Date.now() };
+    const asked = clocks();
     const ours = await options.renew().catch(() => undefined);
-    if (ours === undefined) return ageMs() < leaseMs;
+    if (ours === undefined) return ageMs(since) < leaseMs;
     if (ours) since = asked;
     return ours;
   };
@@ -61,7 +57,9 @@ export function holdToken(options: TokenOptions): HeldToken {
   limit.unref();
 
   return {
-    confirm: async () => !dropped && (ageMs() < leaseMs / 2 || ((await renew()) && ageMs() < leaseMs / 2)),
+    /** Checked right before a request is sent: does this process hold the token for the time that sending takes? */
+    confirm: async (): Promise<boolean> =>
+      !dropped && (ageMs(since) < leaseMs / 2 || ((await renew()) && ageMs(since) < leaseMs / 2)),
     drop,
   };
 }

@@ -1,9 +1,10 @@
 /** A breaker and its transitions as the CLI, API and page show them. Times by Redis TIME. */
-import type { Actor } from "../core/actor.ts";
+import { UeeError } from "../core/errors.ts";
 import { isObject, type JsonObject } from "../core/json.ts";
 import { formatTime } from "../core/time.ts";
 import { type BreakerEvent, type BreakerState, breakerMachine } from "../machines/breakerMachine.ts";
 import { type Transition, toSnapshot, toTransition } from "../machines/request.ts";
+import type { BreakerPolicy } from "./policy.ts";
 
 export type { BreakerState } from "../machines/breakerMachine.ts";
 
@@ -44,18 +45,16 @@ export interface BreakerView {
   counts: BreakerCounts;
 }
 
-export interface BreakerTransition {
+type Move = Transition<BreakerState, BreakerEvent>;
+
+export interface BreakerTransition
+  extends Pick<
+    Move,
+    "oldState" | "newState" | "trigger" | "version" | "at" | "actor" | "actorKind" | "reason"
+  > {
   /** Position in the history; empty in the direct reply of a script. */
   id: string;
   upstream: string;
-  oldState: BreakerState;
-  newState: BreakerState;
-  trigger: BreakerEvent;
-  version: number;
-  at: string;
-  actor: string;
-  actorKind: Actor["kind"];
-  reason: string | null;
   /** Consecutive failed calls and probes at that time. */
   failures: number;
   failedProbes: number;
@@ -98,16 +97,8 @@ export function toView(upstream: string, fields: JsonObject, nowMs: number): Bre
 }
 
 export function toBreakerTransition(upstream: string, fields: JsonObject, id = ""): BreakerTransition {
-  const {
-    machine,
-    providerId,
-    details,
-    urn,
-    processed,
-    errors,
-    permits,
-    ...rest
-  }: Transition<BreakerState, BreakerEvent> = toTransition(breakerMachine, upstream, fields);
+  const move: Move = toTransition(breakerMachine, upstream, fields);
+  const { machine, providerId, details, urn, processed, errors, permits, ...rest } = move;
   return {
     id,
     upstream,
@@ -135,4 +126,23 @@ export function decodeBreakerReply(upstream: string, reply: unknown): BreakerRep
     moves: moves.map((move) => toBreakerTransition(upstream, move)),
     view: toView(upstream, isObject(said.machine) ? said.machine : {}, Number(said.now)),
   };
+}
+
+/** The reason why a call is not made. It stays the same during the wait, so it can be stored as a reason. */
+export function openError(
+  view: BreakerView,
+  policy: Pick<BreakerPolicy, "probingMs">,
+  cause?: UeeError,
+): UeeError {
+  const { upstream, state, remainingMs, until, lastFailure, probe } = view;
+  const last = lastFailure ? `; the last failure: ${lastFailure.code}: ${lastFailure.message}` : "";
+  const said =
+    state === "half_open"
+      ? `The circuit breaker of ${upstream} is half open: ${probe?.by ?? "a process"} tries for all whether the upstream is well.`
+      : `The circuit breaker of ${upstream} is open after ${view.consecutiveFailures} failures in a row${last}`;
+  return new UeeError("PROV_CIRCUIT_OPEN", said, {
+    retryAfterMs: state === "open" ? Math.max(1, remainingMs) : Math.max(1, policy.probingMs),
+    data: { upstream, state, until },
+    cause,
+  });
 }

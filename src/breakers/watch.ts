@@ -11,15 +11,10 @@ import type { Redis } from "ioredis";
 import { toUeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { mapRedisError } from "../redis/errors.ts";
+import { fieldsOf } from "../redis/newestFirst.ts";
 import { type BreakerTransition, toBreakerTransition } from "./report.ts";
 
-export type BreakerListener = (transition: BreakerTransition) => void;
-
-export interface BreakerWatch {
-  /** Resolves with a function that stops it, when no later transition can be missed. */
-  listen(listener: BreakerListener): Promise<() => void>;
-  close(): void;
-}
+type BreakerListener = (transition: BreakerTransition) => void;
 
 export interface BreakerWatchOptions {
   /** A connection for blocking reads of this key. */
@@ -31,7 +26,7 @@ export interface BreakerWatchOptions {
 
 const BLOCK_MS = 2_000;
 
-export function makeBreakerWatch({ connect, streams, logger }: BreakerWatchOptions): BreakerWatch {
+export function makeBreakerWatch({ connect, streams, logger }: BreakerWatchOptions) {
   const listeners = new Set<BreakerListener>();
   let reading: { connections: Redis[]; armed: Promise<unknown> } | undefined;
 
@@ -53,9 +48,7 @@ export function makeBreakerWatch({ connect, streams, logger }: BreakerWatchOptio
         const reply = await redis.xread("COUNT", 100, "BLOCK", BLOCK_MS, "STREAMS", key, after);
         for (const [id, flat] of reply?.[0]?.[1] ?? []) {
           after = id;
-          const fields: Record<string, string> = {};
-          for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i]!] = flat[i + 1]!;
-          tell(toBreakerTransition(upstream, fields, id));
+          tell(toBreakerTransition(upstream, fieldsOf(flat), id));
         }
       } catch (error) {
         if (!wanted()) return;
@@ -83,7 +76,8 @@ export function makeBreakerWatch({ connect, streams, logger }: BreakerWatchOptio
   };
 
   return {
-    async listen(listener) {
+    /** Resolves with a function that stops it, when no later transition can be missed. */
+    async listen(listener: BreakerListener): Promise<() => void> {
       listeners.add(listener);
       reading ??= start();
       await reading.armed;
@@ -92,7 +86,7 @@ export function makeBreakerWatch({ connect, streams, logger }: BreakerWatchOptio
         if (listeners.size === 0) stop();
       };
     },
-    close() {
+    close(): void {
       listeners.clear();
       stop();
     },

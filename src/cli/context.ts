@@ -6,7 +6,7 @@ import type { Engine, StopOptions, StopReport } from "../engine/api.ts";
 import type { RedisConnections } from "../redis/connect.ts";
 import type { RedisChoice } from "../session/openMirror.ts";
 import type { HealthSubject } from "../workers/healthServer.ts";
-import type { Answering } from "../workers/supervision/answer.ts";
+import type { Answering } from "../workers/supervision/channel.ts";
 
 export type Terminal = Writable & { isTTY?: boolean; columns?: number; rows?: number };
 

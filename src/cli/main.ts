@@ -1,5 +1,5 @@
 /** The process behind `uee`: real streams, real signals, one exit. */
-import { answerPings } from "../workers/supervision/answer.ts";
+import { answerPings } from "../workers/supervision/channel.ts";
 import type { CliContext } from "./context.ts";
 import { EXIT, watchSignals } from "./exits.ts";
 import { printFailure } from "./output.ts";

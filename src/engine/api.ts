@@ -8,8 +8,7 @@ import type { ErrorCode } from "../core/errors.ts";
 import type { HistoryEntry } from "../machines/machineStore.ts";
 import type { MachineSnapshot } from "../machines/request.ts";
 import type { AuditHistory } from "../permits/auditor.ts";
-import type { KernelSample } from "../permits/optimizer/kernelHistory.ts";
-import type { KernelMetrics } from "../permits/optimizer/kernelMetrics.ts";
+import type { KernelMetrics, KernelSample } from "../permits/optimizer/kernelMetrics.ts";
 import type { QuotaEvent } from "../permits/optimizer/quotaEvents.ts";
 import type { PoolSize } from "../permits/permitPool.ts";
 import type { AuditReport, PoolView } from "../permits/report.ts";
@@ -24,8 +23,7 @@ import type { OnShutdown, StopOptions, StopReport } from "../workers/shutdown.ts
 
 export type { BreakerCounts, BreakerTransition, BreakerView } from "../breakers/report.ts";
 export type { PersonRequest } from "../core/actor.ts";
-export type { KernelSample } from "../permits/optimizer/kernelHistory.ts";
-export type { KernelMetrics } from "../permits/optimizer/kernelMetrics.ts";
+export type { KernelMetrics, KernelSample } from "../permits/optimizer/kernelMetrics.ts";
 export type { QuotaEvent } from "../permits/optimizer/quotaEvents.ts";
 export type * from "../recovery/deadLetters/api.ts";
 export type * from "../recovery/workerView.ts";

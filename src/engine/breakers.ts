@@ -2,7 +2,7 @@
 import { Breaker } from "../breakers/breaker.ts";
 import { BreakerStore } from "../breakers/breakerStore.ts";
 import { breakerPolicy, scaled } from "../breakers/policy.ts";
-import { type BreakerWatch, makeBreakerWatch } from "../breakers/watch.ts";
+import { makeBreakerWatch } from "../breakers/watch.ts";
 import type { Logger } from "../core/logger.ts";
 import type { RedisConnections } from "../redis/connect.ts";
 import type { Keys } from "../redis/keys.ts";
@@ -38,7 +38,8 @@ export function buildBreaker(options: {
         await options
           .governor()
           ?.backOff(remainingMs, `PROV_CIRCUIT_OPEN: ${reason ?? "the breaker opened"}`);
-      } else if (newState === "closed") await options.governor()?.breakerClosed();
+      } else if (newState === "closed")
+        await options.governor()?.waitEnded("PROV_CIRCUIT_OPEN", "the circuit breaker closed");
     },
   });
 }
@@ -51,7 +52,7 @@ export interface EngineBreakers
 
 export function makeBreakers(parts: EngineParts): EngineBreakers {
   const { breakers, keys, connections, logger } = parts;
-  const watch: BreakerWatch = makeBreakerWatch({
+  const watch = makeBreakerWatch({
     connect: (key) => connections.open("blocking", key),
     streams: new Map([...breakers.keys()].map((name) => [name, keys.upstream(name).breakerTransitions])),
     logger,
@@ -74,7 +75,9 @@ export function makeBreakers(parts: EngineParts): EngineBreakers {
     async resetBreaker(upstream, by = {}) {
       const result = await of(upstream).reset({ actor: by.actor ?? "library", reason: by.reason });
       // Also when it was closed already: the process that closed it may have died before it updated the provider.
-      await parts.contexts.get(upstream)?.governor.breakerClosed();
+      await parts.contexts
+        .get(upstream)
+        ?.governor.waitEnded("PROV_CIRCUIT_OPEN", "the circuit breaker closed");
       return result;
     },
 

@@ -7,7 +7,7 @@ import { publishResize } from "../permits/optimizer/quotaEvents.ts";
 import type { PoolSize } from "../permits/permitPool.ts";
 import { cleanUp } from "../recovery/closedRuns.ts";
 import { openReplays } from "../recovery/deadLetters/replays.ts";
-import { DeadLetterSweeper } from "../recovery/deadLetters/sweeper.ts";
+import { sweepReplays } from "../recovery/deadLetters/sweeper.ts";
 import { isRedisTrouble } from "../redis/errors.ts";
 import type { ProviderContext } from "../workers/context.ts";
 import type { MachineStatus } from "./api.ts";
@@ -76,7 +76,7 @@ export async function stop(
       // It closed by itself in this moment.
       if (!(thrown instanceof UeeError) || thrown.code !== "STOR_RUN_CLOSED") throw thrown;
     });
-    await new DeadLetterSweeper(context).sweepReplays(runId);
+    await sweepReplays(context, runId);
     await cleanUp(context, runId);
   }
   await context.queue.resume();

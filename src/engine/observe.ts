@@ -1,9 +1,10 @@
 /** What the engine shows to observers: the tree, runs, transitions, decisions, history and totals. Reads only. */
 import type { Redis } from "ioredis";
 import type { MachineSnapshot } from "../machines/request.ts";
-import { kernelHistory } from "../permits/optimizer/kernelHistory.ts";
+import { kernelHistory } from "../permits/optimizer/kernelMetrics.ts";
 import { quotaEvents } from "../permits/optimizer/quotaEvents.ts";
 import type { RunMode } from "../providers/contract.ts";
+import { readActions } from "../recovery/deadLetters/actionLog.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import { ensureSchema } from "../redis/schema.ts";
 import { failedRecords } from "../runs/runRecord.ts";
@@ -189,10 +190,10 @@ async function history(
         ...{ trigger, actor, reason },
       }),
     );
-  const operatorActions = async ({ operatorActions: log, provider: { name } }: ProviderContext) =>
-    (await log.read({ limit })).entries.map(
+  const operatorActions = async (context: ProviderContext) =>
+    (await readActions(context, { limit })).entries.map(
       ({ at, what, selection, actor, reason }): HistoryLine => ({
-        ...{ at, kind: "dead-letters", provider: name, what: `dead letters: ${what}` },
+        ...{ at, kind: "dead-letters", provider: context.provider.name, what: `dead letters: ${what}` },
         ...{ trigger: selection, actor, reason },
       }),
     );

@@ -206,8 +206,8 @@ const LOOKED_THROUGH = 50;
 
 /** URN of the newest checkpoint that was committed. */
 export async function lastCheckpoint(context: ProviderContext): Promise<string | null> {
-  const entries = await context.batches.checkpointsBefore("+", LOOKED_THROUGH);
-  return entries.find(({ fields }) => fields.ok === "1")?.fields.urn ?? null;
+  const { entries } = await context.batches.checkpoints({ limit: LOOKED_THROUGH });
+  return entries.find(({ ok }) => ok === "1")?.urn ?? null;
 }
 
 /** Newest first. */
@@ -216,14 +216,11 @@ export async function checkpoints(
   options: { limit: number; failed?: boolean; successOnly?: boolean },
 ): Promise<Checkpoint[]> {
   const found: Checkpoint[] = [];
-  let before = "+";
-  while (found.length < options.limit) {
+  for (let before: string | undefined; found.length < options.limit; ) {
     // Checkpoints of the wanted kind may be few among many.
     const page = options.failed || options.successOnly ? 500 : Math.min(500, options.limit - found.length);
-    const entries = await context.batches.checkpointsBefore(before, page);
-    if (entries.length === 0) break;
-    for (const { id, fields } of entries) {
-      before = `(${id}`;
+    const { entries, next } = await context.batches.checkpoints({ limit: page, before });
+    for (const fields of entries) {
       const success = fields.ok === "1";
       if (success ? options.failed : options.successOnly) continue;
       found.push({
@@ -238,6 +235,8 @@ export async function checkpoints(
       });
       if (found.length === options.limit) break;
     }
+    if (next === null) break;
+    before = next;
   }
   return found;
 }

@@ -4,7 +4,7 @@ import { UeeError } from "../core/errors.ts";
 import { toWorkerView, WorkerRegistry } from "../recovery/workerRegistry.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { Upstream } from "../upstream/client.ts";
-import { ActiveBatches } from "../workers/activeBatches.ts";
+import { ActiveBatches } from "../workers/consumers.ts";
 import { FleetServices } from "../workers/fleetServices.ts";
 import { type ShutdownStep, STOP_DEADLINE_MS } from "../workers/shutdown.ts";
 import { BatchWorker } from "../workers/worker.ts";

@@ -19,7 +19,6 @@ import { type ProviderEvent, type ProviderState, providerMachine } from "./provi
 import {
   decodeReply,
   encodeRequest,
-  HISTORY_KEPT,
   type MachineSnapshot,
   type Transition,
   type TransitionRequest,
@@ -62,24 +61,17 @@ export type HistoryEntry<State extends string, Event extends string> = Transitio
 export class MachineStore<State extends string, Event extends string> {
   readonly machine: Machine<State, Event>;
   readonly providerId: string | null;
-  readonly #redis: Redis;
-  readonly #logger: Logger;
-  readonly #script: Script;
-  readonly #keys: readonly [string, string, ...string[]];
-  readonly #kept: number;
+  readonly #o: MachineStoreOptions<State, Event>;
 
   constructor(options: MachineStoreOptions<State, Event>) {
+    this.#o = options;
     this.machine = options.machine;
     this.providerId = options.providerId;
-    this.#redis = options.redis;
-    this.#logger = options.logger;
-    this.#script = options.script;
-    this.#keys = options.keys;
-    this.#kept = options.kept ?? HISTORY_KEPT;
   }
 
   async read(): Promise<MachineSnapshot<State, Event>> {
-    const [fields, now] = await Promise.all([this.#redis.hgetall(this.#keys[0]), redisMs(this.#redis)]);
+    const { redis, keys } = this.#o;
+    const [fields, now] = await Promise.all([redis.hgetall(keys[0]), redisMs(redis)]);
     return toSnapshot(this.machine, this.providerId, fields, now);
   }
 
@@ -88,12 +80,8 @@ export class MachineStore<State extends string, Event extends string> {
     events: Event | readonly Event[],
     request: TransitionRequest<State>,
   ): Promise<TransitionResult<State, Event>> {
-    const reply = await this.#script.run(
-      this.#redis,
-      [...this.#keys],
-      [encodeRequest(events, request, this.#kept)],
-    );
-    return this.settle(reply);
+    const { redis, script, keys, kept } = this.#o;
+    return this.settle(await script.run(redis, [...keys], [encodeRequest(events, request, kept)]));
   }
 
   /**
@@ -130,7 +118,7 @@ export class MachineStore<State extends string, Event extends string> {
 
   /** Newest first. */
   history(page: PageRequest): Promise<StreamPage<HistoryEntry<State, Event>>> {
-    return readNewestFirst(this.#redis, this.#keys[1], page, (id, fields) => ({
+    return readNewestFirst(this.#o.redis, this.#o.keys[1], page, (id, fields) => ({
       id,
       ...toTransition(this.machine, this.providerId, fields),
     }));
@@ -142,7 +130,7 @@ export class MachineStore<State extends string, Event extends string> {
    */
   settle(reply: unknown): TransitionResult<State, Event> {
     const result = decodeReply(this.machine, this.providerId, reply);
-    if (result.kind === "moved") for (const move of result.moves) logTransition(this.#logger, move);
+    if (result.kind === "moved") for (const move of result.moves) logTransition(this.#o.logger, move);
     return result;
   }
 
@@ -169,11 +157,7 @@ export class MachineStore<State extends string, Event extends string> {
   }
 }
 
-interface StoreSurroundings {
-  redis: Redis;
-  logger: Logger;
-  kept?: number;
-}
+type StoreSurroundings = Pick<MachineStoreOptions<never, never>, "redis" | "logger" | "kept">;
 
 export type ProviderMachineStore = MachineStore<ProviderState, ProviderEvent>;
 export type MacroMachineStore = MachineStore<MacroState, MacroEvent>;
@@ -188,25 +172,15 @@ export const providerMachineKeys = (keys: ProviderKeys): [string, string, string
 export const openProviderMachine = (
   providerId: string,
   keys: ProviderKeys,
-  { redis, logger, kept }: StoreSurroundings,
+  surroundings: StoreSurroundings,
 ): ProviderMachineStore =>
   new MachineStore({
-    redis,
-    logger,
-    kept,
-    machine: providerMachine,
-    providerId,
-    script: scripts.requestProvider,
-    keys: providerMachineKeys(keys),
+    ...{ ...surroundings, machine: providerMachine, providerId },
+    ...{ script: scripts.requestProvider, keys: providerMachineKeys(keys) },
   });
 
-export const openMacroMachine = (keys: Keys, { redis, logger, kept }: StoreSurroundings): MacroMachineStore =>
+export const openMacroMachine = (keys: Keys, surroundings: StoreSurroundings): MacroMachineStore =>
   new MachineStore({
-    redis,
-    logger,
-    kept,
-    machine: macroMachine,
-    providerId: null,
-    script: scripts.requestMacro,
-    keys: [keys.macroMachine, keys.macroTransitions],
+    ...{ ...surroundings, machine: macroMachine, providerId: null },
+    ...{ script: scripts.requestMacro, keys: [keys.macroMachine, keys.macroTransitions] },
   });

@@ -15,6 +15,7 @@
 import type { Logger } from "../core/logger.ts";
 import type { RedisConnections } from "../redis/connect.ts";
 import type { Keys } from "../redis/keys.ts";
+import { fieldsOf } from "../redis/newestFirst.ts";
 import { Rounds } from "../redis/rounds.ts";
 import { loadScripts } from "../redis/scripts.ts";
 import { luaTables } from "./luaTables.ts";
@@ -129,8 +130,6 @@ function isBefore(id: string, other: string): boolean {
 
 /** In the order of the script. */
 function eventArguments(id: string, flat: string[]): string[] {
-  const fields: Record<string, string> = {};
-  for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i]!] = flat[i + 1]!;
-  const { version = "0", old_state = "", new_state = "", trigger = "", reason = "" } = fields;
+  const { version = "0", old_state = "", new_state = "", trigger = "", reason = "" } = fieldsOf(flat);
   return [id, version, old_state, new_state, trigger, reason];
 }

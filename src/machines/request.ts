@@ -29,18 +29,11 @@ export interface TransitionRequest<State extends string> {
   expect?: { version?: number; state?: State };
 }
 
-export interface Transition<State extends string, Event extends string> {
+/** What a transition was made with, and the machine keeps of its last one. */
+interface Told {
   machine: string;
   /** Null for the macro machine. */
   providerId: string | null;
-  oldState: State;
-  newState: State;
-  trigger: Event;
-  /** Number of the machine's transitions, from 1. */
-  version: number;
-  at: string;
-  actor: string;
-  actorKind: Actor["kind"];
   reason: string | null;
   details: JsonObject;
   urn: string | null;
@@ -49,9 +42,18 @@ export interface Transition<State extends string, Event extends string> {
   permits: number | null;
 }
 
-export interface MachineSnapshot<State extends string, Event extends string> {
-  machine: string;
-  providerId: string | null;
+export interface Transition<State extends string, Event extends string> extends Told {
+  oldState: State;
+  newState: State;
+  trigger: Event;
+  /** Number of the machine's transitions, from 1. */
+  version: number;
+  at: string;
+  actor: string;
+  actorKind: Actor["kind"];
+}
+
+export interface MachineSnapshot<State extends string, Event extends string> extends Told {
   state: State;
   /** 0 before the first transition. */
   version: number;
@@ -60,17 +62,11 @@ export interface MachineSnapshot<State extends string, Event extends string> {
   trigger: Event | null;
   actor: string | null;
   actorKind: Actor["kind"] | null;
-  reason: string | null;
-  details: JsonObject;
   /** End of the wait in states that have one, and its remaining time by Redis TIME, ms. */
   until: string | null;
   remainingMs: number;
   createdAt: string | null;
   updatedAt: string | null;
-  urn: string | null;
-  processed: number | null;
-  errors: number | null;
-  permits: number | null;
 }
 
 export type TransitionResult<State extends string, Event extends string> = {
@@ -116,6 +112,17 @@ const objectOf = (value: unknown): JsonObject => {
   return isObject(parsed) ? parsed : {};
 };
 
+const toldOf = ({ name }: { name: string }, providerId: string | null, fields: JsonObject): Told => ({
+  machine: name,
+  providerId,
+  reason: textOrNull(fields.reason),
+  details: objectOf(fields.details),
+  urn: textOrNull(fields.urn),
+  processed: numberOrNull(fields.processed),
+  errors: numberOrNull(fields.errors),
+  permits: numberOrNull(fields.permits),
+});
+
 /** Decodes a machine's fields at Redis time `nowMs`. */
 export function toSnapshot<State extends string, Event extends string>(
   machine: Machine<State, Event>,
@@ -123,28 +130,20 @@ export function toSnapshot<State extends string, Event extends string>(
   fields: JsonObject,
   nowMs: number,
 ): MachineSnapshot<State, Event> {
+  const untilMs = numberOrNull(fields.until_ms);
+  const longest = Number(fields.wait_ms ?? Number.POSITIVE_INFINITY);
   return {
-    machine: machine.name,
-    providerId,
+    ...toldOf(machine, providerId, fields),
     state: (fields.state ?? machine.initial) as State,
     version: Number(fields.version ?? 0),
     since: textOrNull(fields.since),
     trigger: textOrNull(fields.trigger) as Event | null,
     actor: textOrNull(fields.actor),
     actorKind: textOrNull(fields.actor_kind) as Actor["kind"] | null,
-    reason: textOrNull(fields.reason),
-    details: objectOf(fields.details),
     until: textOrNull(fields.until),
-    remainingMs:
-      fields.until_ms === undefined
-        ? 0
-        : timeLeft(Number(fields.until_ms), nowMs, Number(fields.wait_ms ?? Number.POSITIVE_INFINITY)),
+    remainingMs: untilMs === null ? 0 : timeLeft(untilMs, nowMs, longest),
     createdAt: textOrNull(fields.created_at),
     updatedAt: textOrNull(fields.updated_at),
-    urn: textOrNull(fields.urn),
-    processed: numberOrNull(fields.processed),
-    errors: numberOrNull(fields.errors),
-    permits: numberOrNull(fields.permits),
   };
 }
 
@@ -154,8 +153,7 @@ export const toTransition = <State extends string, Event extends string>(
   providerId: string | null,
   fields: JsonObject,
 ): Transition<State, Event> => ({
-  machine: machine.name,
-  providerId,
+  ...toldOf(machine, providerId, fields),
   oldState: fields.old_state as State,
   newState: fields.new_state as State,
   trigger: fields.trigger as Event,
@@ -163,12 +161,6 @@ export const toTransition = <State extends string, Event extends string>(
   at: String(fields.at),
   actor: String(fields.actor),
   actorKind: fields.actor_kind as Actor["kind"],
-  reason: textOrNull(fields.reason),
-  details: objectOf(fields.details),
-  urn: textOrNull(fields.urn),
-  processed: numberOrNull(fields.processed),
-  errors: numberOrNull(fields.errors),
-  permits: numberOrNull(fields.permits),
 });
 
 /** Decodes a script's `transitionReply`. */
@@ -180,22 +172,13 @@ export function decodeReply<State extends string, Event extends string>(
   const said = JSON.parse(String(reply)) as JsonObject;
   const fields = isObject(said.machine) ? said.machine : {};
   const snapshot = toSnapshot(machine, providerId, fields, Number(said.now));
-  switch (said.kind) {
-    case "moved": {
-      const moves = (said.moves as JsonObject[]).map((move) => toTransition(machine, providerId, move));
-      return { kind: "moved", moves, snapshot };
-    }
-    case "refused":
-      return {
-        kind: "refused",
-        event: said.event as Event,
-        state: said.state as State,
-        why: said.why as "illegal" | "person",
-        snapshot,
-      };
-    case "lost":
-      return { kind: "lost", snapshot };
-    default:
-      return { kind: "unchanged", snapshot };
+  if (said.kind === "moved") {
+    const moves = (said.moves as JsonObject[]).map((move) => toTransition(machine, providerId, move));
+    return { kind: "moved", moves, snapshot };
   }
+  if (said.kind === "refused") {
+    const { event, state, why } = said as { event: Event; state: State; why: "illegal" | "person" };
+    return { kind: "refused", event, state, why, snapshot };
+  }
+  return { kind: said.kind === "lost" ? "lost" : "unchanged", snapshot };
 }

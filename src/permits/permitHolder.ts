@@ -15,20 +15,6 @@ import type {
   PermitWait,
 } from "./permitPool.ts";
 
-export interface PermitHolder {
-  readonly lease: string;
-  readonly provider: string;
-  readonly fence: number;
-  /** On the pool's monotonic clock, ms. */
-  readonly deadline: number;
-  /** Aborts with PERM_LEASE_LOST when the lease has ended: further work has no permit. */
-  readonly signal: AbortSignal;
-  /** Aborts with PERM_REVOKED when the pool asks for the permit: finish at the next safe point, within the grace. */
-  readonly windDown: AbortSignal;
-  /** Stops renewals and returns the permit, without waiting for the answer (PermitPool.giveBack). */
-  release(): void;
-}
-
 export const isWaiting = (got: PermitHolder | PermitWait): got is PermitWait => "waiting" in got;
 
 /** Acquires a permit and holds it. */
@@ -37,10 +23,10 @@ export async function holdPermit(
   request: PermitRequest,
 ): Promise<PermitHolder | PermitWait> {
   const got = await pool.acquire(request);
-  return got.waiting ? got : new Holder(pool, got);
+  return got.waiting ? got : new PermitHolder(pool, got);
 }
 
-class Holder implements PermitHolder {
+export class PermitHolder {
   readonly lease: string;
   readonly provider: string;
   readonly fence: number;
@@ -48,6 +34,10 @@ class Holder implements PermitHolder {
   readonly #pool: PermitPool;
   readonly #lost = new AbortController();
   readonly #windDown = new AbortController();
+  /** Aborts with PERM_LEASE_LOST when the lease has ended: further work has no permit. */
+  readonly signal = this.#lost.signal;
+  /** Aborts with PERM_REVOKED when the pool asks for the permit: finish at the next safe point, within the grace. */
+  readonly windDown = this.#windDown.signal;
   #deadline: number;
   #timer: NodeJS.Timeout | undefined;
   #deadlineTimer: NodeJS.Timeout | undefined;
@@ -63,16 +53,12 @@ class Holder implements PermitHolder {
     this.#take(grant);
   }
 
+  /** On the pool's monotonic clock, ms. */
   get deadline(): number {
     return this.#deadline;
   }
-  get signal(): AbortSignal {
-    return this.#lost.signal;
-  }
-  get windDown(): AbortSignal {
-    return this.#windDown.signal;
-  }
 
+  /** Stops renewals and returns the permit, without waiting for the answer (PermitPool.giveBack). */
   release(): void {
     if (this.#released) return;
     this.#released = true;

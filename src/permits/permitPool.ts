@@ -115,42 +115,9 @@ export interface HeldLease {
   onControl?: ControlTiming;
 }
 
-export interface PermitPool {
-  readonly leaseMs: number;
-  readonly graceMs: number;
-  readonly monotonic: () => number;
-  readonly logger: Logger;
-  /** Sets the size only if none is stored: an operator's resize persists. */
-  seed(size: number): Promise<PoolSize>;
-  acquire(request: PermitRequest): Promise<PermitGrant | PermitWait>;
-  /** Throws PERM_LEASE_LOST: stop working. */
-  renew(lease: HeldLease): Promise<LeaseState>;
-  /** False when the lease had ended; then no other holder is affected. */
-  release(lease: HeldLease): Promise<boolean>;
-  /**
-   * Returns the lease without waiting for the answer; if Redis does not receive it, the lease ends by itself. Sent at
-   * the end of this turn of the event loop, or together with an acquire of the same provider before that.
-   */
-  giveBack(lease: HeldLease & { fence: number; provider: string }): void;
-  /** Resolves when all returns so far have been answered. */
-  settled(): Promise<void>;
-  /** Gives up a waiter's place. */
-  leave(provider: string, waiter: string): Promise<boolean>;
-  /** 1 to 4096, at any time. Excess permits are returned within one lease and one grace. */
-  resize(size: number, by: Decision): Promise<PoolSize>;
-  /** Removes `count` of the held permits from the pool, down to 1. Without held permits nothing is revoked. */
-  revoke(count: number, by: Decision): Promise<PoolSize>;
-  /** Brings back what was revoked. */
-  restore(count: number, by: Decision): Promise<PoolSize>;
-  /** One bounded read; writes nothing. */
-  show(options?: { holders?: number }): Promise<PoolView>;
-  /** Recounts everything; with `repair` it corrects differences. */
-  audit(options: { repair: boolean; actor: string }): Promise<AuditReport>;
-  /** Ends waits of this process with `waiting: true`. Await `settled()` before the connection ends. */
-  close(): void;
-}
+export type PermitPool = ReturnType<typeof makePermitPool>;
 
-export function makePermitPool(options: PermitPoolOptions): PermitPool {
+export function makePermitPool(options: PermitPoolOptions) {
   const { redis, keys, logger } = options;
   const { leaseMs = 12_000, graceMs = 12_000, waiterMs = 2_500, pollMs = 1_000 } = options;
   const monotonic = options.monotonic ?? (() => performance.now());
@@ -232,7 +199,13 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     }
   };
 
-  const govern = async (operation: GovernOperation, value: number, by: Decision): Promise<PoolSize> => {
+  const resized = async (
+    operation: GovernOperation,
+    name: "size" | "count",
+    value: number,
+    by: Decision,
+  ): Promise<PoolSize> => {
+    checkNumber(name, value, 1, 4_096);
     await returns.settled();
     const { nowUs: _nowUs, ...size } = await scripts.govern(operation, value, by.actor, by.reason);
     const facts = { event: "permit_pool", operation, value, actor: by.actor, reason: by.reason, ...size };
@@ -245,36 +218,46 @@ export function makePermitPool(options: PermitPoolOptions): PermitPool {
     graceMs,
     monotonic,
     logger,
-    seed: async (size) =>
-      govern("seed", checkNumber("size", size, 1, 4_096), { actor: "configuration", reason: "" }),
+    /** Sets the size only if none is stored: an operator's resize persists. */
+    seed: (size: number): Promise<PoolSize> =>
+      resized("seed", "size", size, { actor: "configuration", reason: "" }),
     acquire,
-    async renew(held) {
+    /** @throws UeeError PERM_LEASE_LOST: stop working */
+    async renew(held: HeldLease): Promise<LeaseState> {
       returns.flush();
       const askedAt = monotonic();
       const reply = await timed(held.onControl, () => scripts.renew(held));
-      if (reply.lost) {
-        throw new UeeError("PERM_LEASE_LOST", `The lease ${held.lease} has ended.`, {
-          data: { lease: held.lease },
-        });
-      }
-      return stateOf(reply, askedAt);
+      if (!reply.lost) return stateOf(reply, askedAt);
+      const { lease } = held;
+      throw new UeeError("PERM_LEASE_LOST", `The lease ${lease} has ended.`, { data: { lease } });
     },
+    /**
+     * Returns the lease without waiting for the answer; if Redis does not receive it, the lease ends by itself. Sent at
+     * the end of this turn of the event loop, or together with an acquire of the same provider before that.
+     */
     giveBack: returns.add,
+    /** Resolves when all returns so far have been answered. */
     settled: returns.settled,
-    release: async (held) => (await release(held)).given,
-    leave: async (provider, waiter) => (await scripts.leave(checkProvider(provider), waiter)).left,
-    resize: async (size, by) => govern("resize", checkNumber("size", size, 1, 4_096), by),
-    revoke: async (count, by) => govern("revoke", checkNumber("count", count, 1, 4_096), by),
-    restore: async (count, by) => govern("restore", checkNumber("count", count, 1, 4_096), by),
-    async show({ holders = 256 } = {}) {
+    /** False when the lease had ended; then no other holder is affected. */
+    release: async (held: HeldLease): Promise<boolean> => (await release(held)).given,
+    /** 1 to 4096, at any time. Excess permits are returned within one lease and one grace. */
+    resize: (size: number, by: Decision): Promise<PoolSize> => resized("resize", "size", size, by),
+    /** Removes `count` of the held permits from the pool, down to 1. Without held permits nothing is revoked. */
+    revoke: (count: number, by: Decision): Promise<PoolSize> => resized("revoke", "count", count, by),
+    /** Brings back what was revoked. */
+    restore: (count: number, by: Decision): Promise<PoolSize> => resized("restore", "count", count, by),
+    /** One bounded read; writes nothing. */
+    async show({ holders = 256 }: { holders?: number } = {}): Promise<PoolView> {
       await returns.settled();
       return readView(await scripts.show(holders));
     },
-    async audit({ repair, actor }) {
+    /** Recounts everything; with `repair` it corrects differences. */
+    async audit({ repair, actor }: { repair: boolean; actor: string }): Promise<AuditReport> {
       await returns.settled();
       return readAudit(await scripts.audit(repair, actor), repair);
     },
-    close() {
+    /** Ends waits of this process with `waiting: true`. Await `settled()` before the connection ends. */
+    close(): void {
       closed = true;
       returns.flush();
       redis.off("ready", onReady);

@@ -11,19 +11,7 @@ export interface Returned {
   onControl?: (ms: number) => void;
 }
 
-export interface Returns {
-  add(old: Returned): void;
-  /**
-   * Takes an unsent return of the provider for a caller that acquires now; the caller adds it again after a failure.
-   */
-  take(provider: string): Returned | undefined;
-  /** Sends all unsent returns. */
-  flush(): void;
-  /** Resolves when all are answered. */
-  settled(): Promise<void>;
-}
-
-export function makeReturns(release: (old: Returned) => Promise<unknown>, logger: Logger): Returns {
+export function makeReturns(release: (old: Returned) => Promise<unknown>, logger: Logger) {
   let waiting: Returned[] = [];
   const sent = new Set<Promise<unknown>>();
   let planned = false;
@@ -44,7 +32,7 @@ export function makeReturns(release: (old: Returned) => Promise<unknown>, logger
   };
 
   return {
-    add(old) {
+    add(old: Returned): void {
       waiting.push(old);
       if (planned) return;
       planned = true;
@@ -53,12 +41,15 @@ export function makeReturns(release: (old: Returned) => Promise<unknown>, logger
         flush();
       });
     },
-    take(provider) {
+    /** Takes an unsent return of the provider for a caller that acquires now, and adds it again after a failure. */
+    take(provider: string): Returned | undefined {
       const at = waiting.findIndex((old) => old.provider === provider);
       return at < 0 ? undefined : waiting.splice(at, 1)[0];
     },
+    /** Sends all unsent returns. */
     flush,
-    async settled() {
+    /** Resolves when all are answered. */
+    async settled(): Promise<void> {
       flush();
       while (sent.size > 0) await Promise.all(sent);
     },

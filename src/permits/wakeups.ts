@@ -7,21 +7,12 @@ import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
 import { mapRedisError } from "../redis/errors.ts";
 
-export interface Wakeups {
-  /** Resolves at a hint for the place that is newer than `since`, at `signal`, or after `ms`; never rejects. */
-  wait(place: string, since: number, ms: number, signal?: AbortSignal): Promise<void>;
-  close(): void;
-}
-
 const BLOCK_MS = 2_000;
-const REMEMBERED = 256;
 
-export function makeWakeups(options: { connect?: () => Redis; key: string; logger: Logger }): Wakeups {
+export function makeWakeups(options: { connect?: () => Redis; key: string; logger: Logger }) {
   const { connect, key, logger } = options;
   let redis: Redis | undefined;
   const sleepers = new Map<string, Set<() => void>>();
-  /** place → number of its newest hint. */
-  const seen = new Map<string, number>();
   let last = 0;
   let reading = false;
   let closed = false;
@@ -30,15 +21,8 @@ export function makeWakeups(options: { connect?: () => Redis; key: string; logge
     for (const [id, fields] of entries) {
       last = Number.parseInt(id, 10);
       for (let i = 1; i < fields.length; i += 2) {
-        const place = fields[i]!;
-        seen.delete(place);
-        seen.set(place, last);
-        for (const wake of sleepers.get(place) ?? []) wake();
+        for (const wake of sleepers.get(fields[i]!) ?? []) wake();
       }
-    }
-    for (const place of seen.keys()) {
-      if (seen.size <= REMEMBERED) break;
-      seen.delete(place);
     }
   };
 
@@ -58,13 +42,10 @@ export function makeWakeups(options: { connect?: () => Redis; key: string; logge
   };
 
   return {
-    wait(place, since, ms, signal) {
+    /** Resolves at the next hint for the place, at `signal`, or after `ms`; never rejects. `since`: the last hint known. */
+    wait(place: string, since: number, ms: number, signal?: AbortSignal): Promise<void> {
       // A lower number than the known one: the pool was created again.
       if (since < last) last = since;
-      if ((seen.get(place) ?? 0) > since) {
-        seen.delete(place);
-        return Promise.resolve();
-      }
       if (signal?.aborted || closed) return Promise.resolve();
       return new Promise((resolve) => {
         const mine = sleepers.get(place) ?? new Set();
@@ -85,7 +66,7 @@ export function makeWakeups(options: { connect?: () => Redis; key: string; logge
         }
       });
     },
-    close() {
+    close(): void {
       closed = true;
       for (const mine of [...sleepers.values()]) for (const wake of [...mine]) wake();
     },

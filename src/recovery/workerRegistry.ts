@@ -8,6 +8,7 @@
  */
 import type { Redis } from "ioredis";
 import type { Keys } from "../redis/keys.ts";
+import { fieldsOf } from "../redis/newestFirst.ts";
 import { loadScripts } from "../redis/scripts.ts";
 import { isDead, type ProcessIdentity } from "../runs/processIdentity.ts";
 import type { WorkerHealth, WorkerState, WorkerView, WorkerVitals } from "./workerView.ts";
@@ -94,17 +95,15 @@ export class WorkerRegistry {
     const { workers, workerFacts, workerBeats } = this.#keys;
     const reply = await scripts.workers.run(this.#redis, [workers, workerFacts, workerBeats], [HOLDS_MS]);
     const [now, scores, ...hashes] = reply as [number, string[], string[], string[]];
-    const [facts, beats] = hashes.map(toRecord) as [Record<string, string>, Record<string, string>];
-    const found: RegisteredWorker[] = [];
-    for (let i = 0; i + 1 < scores.length; i += 2) {
-      const text = facts[scores[i]!];
-      if (text === undefined) continue;
+    const [facts, beats] = hashes.map(fieldsOf) as [Record<string, string>, Record<string, string>];
+    return Object.entries(fieldsOf(scores)).flatMap(([id, until]) => {
+      const text = facts[id];
+      if (text === undefined) return [];
       const worker = JSON.parse(text) as WorkerFacts;
-      const expires = Number(scores[i + 1]);
-      const lastBeat = Number(beats[worker.id] ?? expires - HOLDS_MS);
-      found.push({ ...worker, expires, lastBeat, ...judge(worker, { now, expires, lastBeat }) });
-    }
-    return found;
+      const expires = Number(until);
+      const lastBeat = Number(beats[id] ?? expires - HOLDS_MS);
+      return [{ ...worker, expires, lastBeat, ...healthOf(worker, { now, expires, lastBeat }) }];
+    });
   }
 
   async live(): Promise<RegisteredWorker[]> {
@@ -112,13 +111,10 @@ export class WorkerRegistry {
   }
 }
 
-const toRecord = (flat: string[]): Record<string, string> =>
-  Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? ""]] : [])));
-
 /** Heartbeats that were due by now and did not come. */
 const missedBeats = (ageMs: number): number => Math.max(0, Math.floor((ageMs - LATE_MS) / HEARTBEAT_MS));
 
-function judge(
+function healthOf(
   worker: WorkerFacts,
   at: { now: number; expires: number; lastBeat: number },
 ): Pick<RegisteredWorker, "missedBeats" | "health" | "alive"> {

@@ -14,6 +14,13 @@ export interface PageRequest {
   before?: string;
 }
 
+/** `[field, value, …]` as an object. */
+export function fieldsOf(flat: readonly string[]): Record<string, string> {
+  const fields: Record<string, string> = {};
+  for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i]!] = flat[i + 1]!;
+  return fields;
+}
+
 const streamId = /^\d+(-\d+)?$/;
 
 export async function readNewestFirst<Entry>(
@@ -26,11 +33,7 @@ export async function readNewestFirst<Entry>(
   const rows = await redis.xrevrange(key, before === undefined ? "+" : `(${before}`, "-", "COUNT", limit + 1);
   const page = rows.slice(0, limit);
   return {
-    entries: page.map(([id, flat]) => {
-      const fields: Record<string, string> = {};
-      for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i]!] = flat[i + 1]!;
-      return read(id, fields);
-    }),
+    entries: page.map(([id, flat]) => read(id, fieldsOf(flat))),
     next: rows.length > limit ? page.at(-1)![0] : null,
   };
 }

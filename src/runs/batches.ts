@@ -7,6 +7,7 @@ import { UeeError } from "../core/errors.ts";
 import type { PlannedBatch } from "../providers/contract.ts";
 import type { Attempt } from "../records/contract.ts";
 import type { ProviderKeys } from "../redis/keys.ts";
+import { type PageRequest, readNewestFirst, type StreamPage } from "../redis/newestFirst.ts";
 import { loadScripts } from "../redis/scripts.ts";
 import { redisMs } from "../redis/time.ts";
 import { processKey } from "./processIdentity.ts";
@@ -260,16 +261,8 @@ export class Batches {
       });
   }
 
-  /** Checkpoints older than `before` (an exclusive stream id, or `+`), newest first. */
-  async checkpointsBefore(
-    before: string,
-    count: number,
-  ): Promise<{ id: string; fields: Record<string, string> }[]> {
-    const entries = await this.#redis.xrevrange(this.#keys.checkpoints, before, "-", "COUNT", count);
-    return entries.map(([id, flat]) => {
-      const fields: Record<string, string> = {};
-      for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i]!] = flat[i + 1]!;
-      return { id, fields };
-    });
+  /** The provider's checkpoints, newest first. */
+  checkpoints(page: PageRequest): Promise<StreamPage<Record<string, string>>> {
+    return readNewestFirst(this.#redis, this.#keys.checkpoints, page, (_id, fields) => fields);
   }
 }

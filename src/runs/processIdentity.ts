@@ -2,9 +2,9 @@
  * Who a process is, precisely enough to tell from the same machine whether it is dead. A pid alone is reused; pid with
  * start time, boot and pid namespace is not. Where that cannot be told, nothing is concluded.
  */
-import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Actor } from "../core/actor.ts";
+import { bootId, namespace, processStart } from "../redis/local/processes.ts";
 
 export interface ProcessIdentity {
   host: string;
@@ -15,32 +15,13 @@ export interface ProcessIdentity {
   started: string;
 }
 
-const readOr = (fallback: string, read: () => string): string => {
-  try {
-    return read();
-  } catch {
-    return fallback;
-  }
-};
-
-const scopeOfThisProcess = (): string =>
-  readOr("", () => {
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    return `${boot} ${readlinkSync("/proc/self/ns/pid")}`;
-  });
-
-/** Field 22 of /proc/<pid>/stat; the command in parentheses may hold anything. Zombies count as dead. */
-function startTicks(pid: number): string {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields[0] === "Z" || fields[0] === "X" ? "dead" : (fields[19] ?? "");
-}
+const scope = bootId === undefined || namespace === "unknown" ? "" : `${bootId} ${namespace}`;
 
 export const thisProcess = (): ProcessIdentity => ({
   host: hostname(),
   pid: process.pid,
-  scope: scopeOfThisProcess(),
-  started: readOr("", () => startTicks(process.pid)),
+  scope,
+  started: processStart(process.pid) ?? "",
 });
 
 let known: string | undefined;
@@ -53,12 +34,9 @@ export const processKey = (): string => {
 
 export const processOf = (key: string): ProcessIdentity => JSON.parse(key) as ProcessIdentity;
 
-/** True only when it is certain. */
-export function isDead(other: ProcessIdentity): boolean {
-  const scope = scopeOfThisProcess();
-  if (scope === "" || other.started === "" || other.scope !== scope) return false;
-  return readOr("dead", () => startTicks(other.pid)) !== other.started;
-}
+/** True only when it is certain. Zombies count as dead. */
+export const isDead = (other: ProcessIdentity): boolean =>
+  scope !== "" && other.started !== "" && other.scope === scope && processStart(other.pid) !== other.started;
 
 /** This process as the actor that holds permits and moves state machines. */
 export const processActor = (): Actor => ({ kind: "engine", name: `${hostname()}:${process.pid}` });

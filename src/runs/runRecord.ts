@@ -1,4 +1,5 @@
 /** A run as its hash in Redis tells it, and what its batches leave behind. */
+import type { Actor } from "../core/actor.ts";
 import { parseTime } from "../core/time.ts";
 import type { BatchFacts, RunMode } from "../providers/contract.ts";
 
@@ -100,7 +101,7 @@ export interface RunRecord {
   endedAt: string | null;
   /** Who opened it, and why where that was said. */
   actor: string;
-  actorKind: Starter["kind"];
+  actorKind: Actor["kind"];
   reason: string | null;
   allowShrink: boolean;
   /** An operator confirmed that the upstream took its newest edition back. */
@@ -242,7 +243,7 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     endedAt: h.endedAt ?? null,
     actor: h.actor ?? "",
     // Runs of older versions do not tell.
-    actorKind: (h.actorKind as Starter["kind"] | undefined) ?? "engine",
+    actorKind: (h.actorKind as Actor["kind"] | undefined) ?? "engine",
     reason: h.reason || null,
     allowShrink: h.allowShrink === "1",
     allowOlder: h.allowOlder === "1",

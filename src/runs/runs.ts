@@ -13,6 +13,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
+import type { Actor } from "../core/actor.ts";
 import type { PlannedBatch, RunMode } from "../providers/contract.ts";
 import type { Attempt } from "../records/contract.ts";
 import type { ProviderKeys } from "../redis/keys.ts";
@@ -22,7 +23,6 @@ import { accepted, toEntries, triples } from "./batches.ts";
 import {
   type ProviderMeta,
   type RunRecord,
-  type Starter,
   type StoredError,
   toRunRecord,
   usableWatermark,
@@ -34,7 +34,6 @@ const scripts = loadScripts(import.meta.url, [
   "setRunFields-2",
   "closeRun-8",
   "countRequest-2",
-  "clampErrorBase-1",
   "forgiveErrors-1",
 ]);
 
@@ -120,7 +119,7 @@ export class Runs {
     mode: RunMode;
     /** Snapshots may be incremental without a watermark window; only a verified store has a change key. */
     source: string;
-    actor: Starter;
+    actor: Actor;
     reason: string | undefined;
     allowShrink: boolean;
     allowOlder: boolean;
@@ -241,7 +240,7 @@ export class Runs {
 
   /** A record that had failed is good after all: later errors must not hide behind those that were forgiven. */
   async errorTakenBack(runId: string): Promise<void> {
-    await scripts.clampErrorBase.run(this.#redis, [this.keys.run(runId).run], []);
+    await this.forgive(runId, 0);
   }
 
   /** Records that failed for good after a person's resume, but had been received before it. */

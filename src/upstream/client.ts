@@ -170,7 +170,7 @@ export function makeUpstream(options: UpstreamOptions): Upstream {
     fetcher,
     waiting: async () => {
       const wait = await limit.waiting();
-      return wait && { ...wait, reason: reasons[wait.code] };
+      return wait && { untilMs: wait.untilMs, code: wait.code, reason: reasons[wait.code] };
     },
     register: () => membership.register(),
     unregister: () => membership.unregister(),

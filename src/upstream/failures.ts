@@ -1,8 +1,7 @@
 /** Classifies failed answers and broken exchanges: the table of the upstreams' error protocol. */
 import type { ErrorCode } from "../core/errors.ts";
-import { type ForeignTable, matchForeign } from "../core/foreignErrors.ts";
+import { type ForeignPattern, type ForeignTable, matchForeign } from "../core/foreignErrors.ts";
 import { brokenCertificate, brokenCompression } from "../core/systemErrors.ts";
-import { readRetryAfter } from "./retryAfter.ts";
 
 /** The wait that the upstream requires of the whole fleet, in unscaled ms. */
 export type Wait =
@@ -38,37 +37,26 @@ export function isWhole({ status, headers }: { status: number; headers: Record<s
 export function judgeStatus(status: number, headers: Record<string, string>, nowMs: number): Verdict {
   const retryAfterMs = readRetryAfter(headers, nowMs);
   const message = headers.message?.trim();
-  if (status === 429) {
-    const ms = retryAfterMs ?? defaultThrottleMs;
-    return {
-      code: "PROV_THROTTLED",
-      detail: "The upstream answered 429.",
-      wait: { kind: "told", ms, code: "PROV_THROTTLED" },
-    };
-  }
+  const told = (code: "PROV_THROTTLED" | "PROV_FORBIDDEN", ms: number, said: string): Verdict => ({
+    code,
+    detail: `The upstream answered ${status}${said}`,
+    wait: { kind: "told", ms, code },
+  });
+  if (status === 429) return told("PROV_THROTTLED", retryAfterMs ?? defaultThrottleMs, ".");
   if (status === 403) {
-    const ms = Math.max(defaultThrottleMs, retryAfterMs ?? 0);
-    return {
-      code: "PROV_FORBIDDEN",
-      detail: "The upstream answered 403: its firewall's throttle, or a refused key or address.",
-      wait: { kind: "told", ms, code: "PROV_FORBIDDEN" },
-    };
+    const said = ": its firewall's throttle, or a refused key or address.";
+    return told("PROV_FORBIDDEN", Math.max(defaultThrottleMs, retryAfterMs ?? 0), said);
   }
   if (status >= 500 || status === 408) {
-    return {
-      code: "PROV_OVERLOADED",
-      detail: `The upstream answered ${status}.`,
-      wait: { kind: "overload", atLeastMs: retryAfterMs ?? 0 },
-    };
+    const wait = { kind: "overload", atLeastMs: retryAfterMs ?? 0 } as const;
+    return { code: "PROV_OVERLOADED", detail: `The upstream answered ${status}.`, wait };
   }
   if (status === 407) return { code: "PROV_PROXY", detail: proxyWantsPassword };
   if (status === 401) return { code: "PROV_BAD_KEY", detail: "The upstream answered 401." };
   if (status === 404) return judgeNotFound(message);
-  if (status >= 200 && status < 300) {
-    return { code: "PROV_TRUNCATED", detail: `The upstream answered ${status} where 200 was due.` };
-  }
   if (status < 400) {
-    return { code: "PROV_WRONG_SHAPE", detail: `The upstream answered ${status} where 200 was due.` };
+    const code = status >= 200 && status < 300 ? "PROV_TRUNCATED" : "PROV_WRONG_SHAPE";
+    return { code, detail: `The upstream answered ${status} where 200 was due.` };
   }
   const said = message ? `: ${message}` : ".";
   return { code: "PROV_BAD_REQUEST", detail: `The upstream answered ${status}${said}` };
@@ -87,42 +75,36 @@ function judgeNotFound(message: string | undefined): Verdict {
 /** The phase of the exchange in which it broke. */
 export type Phase = "connect" | "head" | "body";
 
+const row = (when: ForeignPattern["when"], as: ErrorCode, says: string): ForeignPattern => ({
+  when,
+  as,
+  says,
+});
+
 /** Waiting for the response, after the request was sent. */
 const slowAnswers: ForeignTable = {
   library: "undici",
   patterns: [
-    {
-      when: { code: /^UND_ERR_HEADERS_TIMEOUT$/ },
-      as: "PROV_TIMEOUT",
-      says: "The upstream did not answer in time.",
-    },
-    {
-      when: { code: /^UND_ERR_BODY_TIMEOUT$/ },
-      as: "PROV_STALLED",
-      says: "No byte of the answer came for too long.",
-    },
+    row({ code: /^UND_ERR_HEADERS_TIMEOUT$/ }, "PROV_TIMEOUT", "The upstream did not answer in time."),
+    row({ code: /^UND_ERR_BODY_TIMEOUT$/ }, "PROV_STALLED", "No byte of the answer came for too long."),
   ],
 };
 
 const brokenProxies: ForeignTable = {
   library: "undici, between us and a proxy",
   patterns: [
-    {
-      when: { message: /^Proxy (response|Authentication Required) \(407\)/ },
-      as: "PROV_PROXY",
-      says: proxyWantsPassword,
-    },
-    {
-      when: { message: /^Proxy response \(4\d\d\)/ },
-      as: "PROV_PROXY",
-      says: "The proxy refused to connect to the upstream: {}.",
-    },
-    { when: { code: /^UND_ERR_SOCKS5_AUTH/ }, as: "PROV_PROXY", says: "The socks proxy refused us: {}." },
-    {
-      when: { message: /^Username and password required for authentication$/ },
-      as: "PROV_PROXY",
-      says: "The socks proxy wants a user and a password.",
-    },
+    row({ message: /^Proxy (response|Authentication Required) \(407\)/ }, "PROV_PROXY", proxyWantsPassword),
+    row(
+      { message: /^Proxy response \(4\d\d\)/ },
+      "PROV_PROXY",
+      "The proxy refused to connect to the upstream: {}.",
+    ),
+    row({ code: /^UND_ERR_SOCKS5_AUTH/ }, "PROV_PROXY", "The socks proxy refused us: {}."),
+    row(
+      { message: /^Username and password required for authentication$/ },
+      "PROV_PROXY",
+      "The socks proxy wants a user and a password.",
+    ),
   ],
 };
 
@@ -130,45 +112,37 @@ const brokenProxies: ForeignTable = {
 const brokenExchanges: ForeignTable = {
   library: "undici, TLS and zlib",
   patterns: [
-    { when: { code: brokenCertificate }, as: "PROV_TLS", says: "The upstream's certificate was refused: {}" },
-    {
-      when: { code: /^UND_ERR_INVALID_ARG$/, message: /^invalid apikey header$/i },
-      as: "PROV_BAD_KEY",
-      says: "The API key holds a character that no key has.",
-    },
-    {
-      when: { code: /^(ERR_INVALID_URL|UND_ERR_INVALID_ARG)$/ },
-      as: "PROV_BAD_REQUEST",
-      says: "The request cannot be sent: {}",
-    },
-    {
-      when: { code: /^(Z_BUF_ERROR|ERR_STREAM_PREMATURE_CLOSE)$/ },
-      as: "PROV_TRUNCATED",
-      says: "The compressed answer ended too early.",
-    },
-    {
-      when: { code: brokenCompression },
-      as: "PROV_BAD_ENCODING",
-      says: "The answer cannot be unpacked: {}",
-    },
+    row({ code: brokenCertificate }, "PROV_TLS", "The upstream's certificate was refused: {}"),
+    row(
+      { code: /^UND_ERR_INVALID_ARG$/, message: /^invalid apikey header$/i },
+      "PROV_BAD_KEY",
+      "The API key holds a character that no key has.",
+    ),
+    row(
+      { code: /^(ERR_INVALID_URL|UND_ERR_INVALID_ARG)$/ },
+      "PROV_BAD_REQUEST",
+      "The request cannot be sent: {}",
+    ),
+    row(
+      { code: /^(Z_BUF_ERROR|ERR_STREAM_PREMATURE_CLOSE)$/ },
+      "PROV_TRUNCATED",
+      "The compressed answer ended too early.",
+    ),
+    row({ code: brokenCompression }, "PROV_BAD_ENCODING", "The answer cannot be unpacked: {}"),
   ],
 };
 
 const brokenBodies: ForeignTable = {
   library: "undici, while the body comes",
-  patterns: [{ when: {}, as: "PROV_TRUNCATED", says: "The answer broke off: {}" }],
+  patterns: [row({}, "PROV_TRUNCATED", "The answer broke off: {}")],
 };
 
 const brokenConnections: ForeignTable = {
   library: "undici, before the body",
   patterns: [
-    { when: { name: /^HTTPParserError$/ }, as: "PROV_WRONG_SHAPE", says: "The answer is not HTTP: {}" },
-    {
-      when: { code: /^UND_ERR_HEADERS_OVERFLOW$/ },
-      as: "PROV_WRONG_SHAPE",
-      says: "The answer is not HTTP: {}",
-    },
-    { when: {}, as: "PROV_CONNECTION", says: "The connection to the upstream failed: {}" },
+    row({ name: /^HTTPParserError$/ }, "PROV_WRONG_SHAPE", "The answer is not HTTP: {}"),
+    row({ code: /^UND_ERR_HEADERS_OVERFLOW$/ }, "PROV_WRONG_SHAPE", "The answer is not HTTP: {}"),
+    row({}, "PROV_CONNECTION", "The connection to the upstream failed: {}"),
   ],
 };
 
@@ -191,4 +165,24 @@ export function judgeFailure(error: unknown, phase: Phase): Verdict {
   }
   // The last table of each phase matches everything.
   return { code: "PROV_CONNECTION", detail: "The connection to the upstream failed." };
+}
+
+/** The longest wait that one header can impose. */
+const longestMs = 24 * 3_600_000;
+
+/**
+ * Ms that `Retry-After` requests (seconds or an HTTP date); undefined when it is absent, zero, past or invalid. A
+ * date is compared with the answer's own `Date`, so that the clocks need not agree.
+ */
+export function readRetryAfter(headers: Record<string, string>, nowMs: number): number | undefined {
+  const text = headers["retry-after"]?.trim();
+  if (!text) return undefined;
+  let ms: number;
+  if (/^\d+(\.\d+)?$/.test(text)) {
+    ms = Number(text) * 1000;
+  } else {
+    const told = Date.parse(headers.date ?? "");
+    ms = Date.parse(text) - (Number.isNaN(told) ? nowMs : told);
+  }
+  return ms > 0 ? Math.min(ms, longestMs) : undefined;
 }

@@ -26,21 +26,13 @@ export interface UpstreamSettings {
 const lifetimeMs = 15_000;
 const refreshMs = 5_000;
 
-export interface Membership {
-  /** Registers this process. Throws SYS_FLEET_DISAGREES when a live one has other settings. */
-  register(): Promise<void>;
-  /** Registers again if the entry may have expired, e.g. because this process slept. */
-  ensure(): Promise<void>;
-  unregister(): Promise<void>;
-}
-
 export function makeMembership(options: {
   name: string;
   settings: UpstreamSettings;
   redis: Redis;
   keys: UpstreamKeys;
   logger: Logger;
-}): Membership {
+}) {
   const { name, redis, keys, logger } = options;
   const id = randomUUID();
   const settings = describeSettings(options.settings);
@@ -77,12 +69,14 @@ export function makeMembership(options: {
   };
 
   return {
+    /** Registers this process. @throws UeeError SYS_FLEET_DISAGREES when a live one has other settings */
     register,
-    ensure: async () => {
+    /** Registers again if the entry may have expired, e.g. because this process slept. */
+    ensure: async (): Promise<void> => {
       if (enteredAt === undefined || performance.now() - enteredAt > lifetimeMs - refreshMs / 2)
         await register();
     },
-    unregister: async () => {
+    unregister: async (): Promise<void> => {
       stopRefreshing();
       enteredAt = undefined;
       await redis.zrem(keys.pods, `${id} ${text}`);

@@ -28,6 +28,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { type ErrorCode, UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import { WeightedGate } from "../core/semaphore.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { UpstreamKeys } from "../redis/keys.ts";
 import { makeRestartGuard } from "../redis/restartGuard.ts";
@@ -37,8 +38,7 @@ import { abortable } from "./abortable.ts";
 const scripts = loadScripts(import.meta.url, [
   "reserve-2",
   "sent-1",
-  "block-1",
-  "overload-1",
+  "backOff-1",
   "recovered-1",
   "waiting-2",
 ]);
@@ -73,7 +73,8 @@ export interface Slot {
   readonly overloads: number;
 }
 
-interface Clocks {
+/** Both clocks of this process: one stops while the machine sleeps, the other can be set. */
+export interface Clocks {
   monotonic: number;
   wall: number;
 }
@@ -89,37 +90,14 @@ export type WaitCode = (typeof waitCodes)[number] & ErrorCode;
 const asWaitCode = (text: unknown): WaitCode =>
   waitCodes.find((code) => code === text) ?? ("PROV_THROTTLED" as const);
 
-const clocks = (): Clocks => ({ monotonic: performance.now(), wall: Date.now() });
-const ageMs = (since: Clocks): number =>
+export const clocks = (): Clocks => ({ monotonic: performance.now(), wall: Date.now() });
+export const ageMs = (since: Clocks): number =>
   Math.max(performance.now() - since.monotonic, Date.now() - since.wall);
 const toMicros = (ms: number): number => Math.ceil(ms * 1000);
 
-export interface RateLimit {
-  /** Takes a slot, or throws the wait as an error. `previous` is returned in the same step. */
-  take(signal: AbortSignal, previous?: Slot): Promise<Slot>;
-  /** May a request be written under this slot right now? `atOnce`: accepts only slots that were just granted. */
-  maySend(slot: Slot, atOnce: boolean): boolean;
-  /** The slot's request is being sent. */
-  sent(slot: Slot): void;
-  /** The slot's request was certainly not sent. */
-  giveBack(slot: Slot): void;
-  /** The upstream requested a wait of `waitMs` (unscaled). Returns ms until requests may be sent again. */
-  block(waitMs: number, code: WaitCode): Promise<number>;
-  /**
-   * The request failed because of overload. `atLeastMs` (unscaled) is the upstream's minimum. Returns ms until the
-   * next request.
-   */
-  overloaded(slot: Slot, atLeastMs: number): Promise<number>;
-  /** The request succeeded. */
-  recovered(slot: Slot): void;
-  waiting(): Promise<{ untilMs: number; code: WaitCode } | null>;
-  /** Throws the wait that `take` would throw right now; takes nothing. */
-  refuseLongWait(): Promise<void>;
-  /** Resolves when all commands that were sent without waiting have settled. */
-  close(): Promise<void>;
-}
+export type RateLimit = ReturnType<typeof makeRateLimit>;
 
-export function makeRateLimit(options: RateLimitOptions): RateLimit {
+export function makeRateLimit(options: RateLimitOptions) {
   const { redis, keys, rate, waitScale } = options;
   const max = rate === "unlimited" ? 0 : rate.max;
   const windowMs = rate === "unlimited" ? 0 : rate.windowMs;
@@ -132,7 +110,7 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
   /** On the monotonic clock, in ms. */
   let blockedHereUntil = 0;
   /** One request of this process asks at a time, so that waiters do not all ask Redis at once. */
-  let turn: Promise<void> = Promise.resolve();
+  const turn = new WeightedGate(1);
 
   /** Sent without waiting: if Redis does not receive it, the slot frees later, never earlier. */
   const inBackground = (promise: Promise<unknown>): void => {
@@ -192,22 +170,22 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
   const take = async (signal: AbortSignal, previous?: Slot): Promise<Slot> => {
     const deadline = performance.now() + options.inlineWaitMs;
     const id = previous?.id ?? `${processId}:${++slotCount}`;
-    const before = turn;
-    let done = () => {};
-    turn = new Promise((resolve) => {
-      done = resolve;
-    });
+    await turn.enter(1, signal);
     try {
-      await abortable(before, signal);
       return await untilGranted(id, signal, deadline);
     } finally {
-      // A request that gives up while queued must not let its successor overtake.
-      void before.then(done);
+      turn.leave(1);
     }
   };
 
   /** This process waits at once; while Redis is unreachable, no other process knows. */
-  const blockFleet = async (ownMs: number, run: () => Promise<unknown>): Promise<number> => {
+  const blockFleet = async (
+    ownMs: number,
+    wait: { ms: number; code: WaitCode; overloadedAt: number },
+  ): Promise<number> => {
+    const us = (ms: number): number => toMicros(ms * waitScale);
+    const overload = [wait.overloadedAt, us(firstBackOffMs), us(longestBackOffMs), Math.random()];
+    const run = () => scripts.backOff.run(redis, [keys.state], [us(wait.ms), wait.code, ...overload]);
     const blockHere = (waitMs: number): number => {
       blockedHereUntil = Math.max(blockedHereUntil, performance.now() + waitMs);
       return waitMs;
@@ -240,35 +218,37 @@ export function makeRateLimit(options: RateLimitOptions): RateLimit {
   redis.on("ready", onReconnect);
 
   return {
+    /** Takes a slot, or throws the wait as an error. `previous` is returned in the same step. */
     take,
-    maySend: (slot, atOnce) =>
+    /** May a request be written under this slot right now? `atOnce`: accepts only slots that were just granted. */
+    maySend: (slot: Slot, atOnce: boolean): boolean =>
       performance.now() >= blockedHereUntil &&
       ageMs(slot.askedAt) <= (atOnce ? Math.min(freshMs, options.maxSendDelayMs) : options.maxSendDelayMs),
-    sent: (slot) => {
+    /** The slot's request is being sent. */
+    sent: (slot: Slot): void => {
       if (max > 0) inBackground(scripts.sent.run(redis, [keys.slots], [slot.id, sentHold]));
     },
-    giveBack: (slot) => giveBackId(slot.id),
-    block: (waitMs, code) =>
-      blockFleet(waitMs * waitScale, () =>
-        scripts.block.run(redis, [keys.state], [toMicros(waitMs * waitScale), code]),
-      ),
-    overloaded: (slot, atLeastMs) => {
-      const waits = [atLeastMs, firstBackOffMs, longestBackOffMs].map((ms) => toMicros(ms * waitScale));
-      return blockFleet(Math.max(atLeastMs, firstBackOffMs) * waitScale, () =>
-        scripts.overload.run(redis, [keys.state], [slot.grantedAt, ...waits, Math.random()]),
-      );
+    /** The slot's request was certainly not sent. */
+    giveBack: (slot: Slot): void => giveBackId(slot.id),
+    /** The upstream requested a wait (unscaled ms). Returns ms until requests may be sent again. */
+    block: (ms: number, code: WaitCode) => blockFleet(ms * waitScale, { ms, code, overloadedAt: 0 }),
+    /** The request failed because of overload; the upstream may name a minimum (unscaled ms). Returns as `block`. */
+    overloaded: ({ grantedAt }: Slot, ms: number) => {
+      const ownMs = Math.max(ms, firstBackOffMs) * waitScale;
+      return blockFleet(ownMs, { ms, code: "PROV_OVERLOADED", overloadedAt: grantedAt });
     },
-    recovered: (slot) => {
-      if (slot.overloads > 0) inBackground(scripts.recovered.run(redis, [keys.state], [slot.grantedAt]));
+    /** The request succeeded. */
+    recovered: ({ overloads, grantedAt }: Slot): void => {
+      if (overloads > 0) inBackground(scripts.recovered.run(redis, [keys.state], [grantedAt]));
     },
-    waiting: async () => {
-      const wait = await look();
-      return wait && { untilMs: wait.untilMs, code: wait.code };
-    },
-    refuseLongWait: async () => {
+    /** The wait that `take` would meet right now; null when there is none. Takes nothing. */
+    waiting: look,
+    /** Throws the wait that `take` would throw right now; takes nothing. */
+    refuseLongWait: async (): Promise<void> => {
       const wait = await look();
       if (wait && wait.waitMs > options.inlineWaitMs) throw waitError(wait.code, wait.waitMs, rate);
     },
+    /** Resolves when all commands that were sent without waiting have settled. */
     close: async () => {
       redis.off("ready", onReconnect);
       restarts.close();

@@ -14,9 +14,8 @@ import type { RedisConnections } from "../redis/connect.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
 import { abortable } from "../upstream/abortable.ts";
-import { type ActiveBatches, keyOf } from "./activeBatches.ts";
 import { backoffMs } from "./outcome.ts";
-import { throughTrouble } from "./throughTrouble.ts";
+import { throughTrouble } from "./trouble.ts";
 
 /** A job whose older copy has not settled comes back so much later. */
 const REENTRY_MS = 1_000;
@@ -157,5 +156,54 @@ export class Consumers {
       if (!this.#stopping)
         this.#o.logger.error({ event: "queue_stopped", err: error }, "a queue's loop ended");
     }
+  }
+}
+
+/** Names a job; without an id, how the names of all of a queue's begin. */
+export const keyOf = (queue: string, jobId: string): string => `${queue}/${jobId}`;
+
+/**
+ * The jobs that are at work in this process, whichever worker took them. BullMQ may hand out a job again whose first copy
+ * still runs here (its lock was lost while the process was busy): the second copy is refused until the first has settled,
+ * and the first, which has lost its lock for certain, is told to end.
+ *
+ * A copy has settled when BullMQ has released it: BullMQ renews locks by job id alone, and what it still does for an old
+ * copy would undo the renewal of a new one's.
+ */
+export class ActiveBatches {
+  readonly #running = new Map<string, { token: string; abort: AbortController }>();
+
+  /**
+   * @param token the copy's lock token
+   * Undefined: an older copy has not settled.
+   */
+  begin(key: string, token: string): AbortController | undefined {
+    const older = this.#running.get(key);
+    if (older) {
+      older.abort.abort(new UeeError("RPC_LOCK_LOST"));
+      return undefined;
+    }
+    const abort = new AbortController();
+    this.#running.set(key, { token, abort });
+    return abort;
+  }
+
+  /** False: another copy than this one was at work. */
+  settled(key: string, token: string): boolean {
+    return this.#running.get(key)?.token === token && this.#running.delete(key);
+  }
+
+  get size(): number {
+    return this.#running.size;
+  }
+
+  /** Tells one to end. */
+  abort(key: string, reason: UeeError): void {
+    this.#running.get(key)?.abort.abort(reason);
+  }
+
+  /** Those whose key begins so, with the way to end them. */
+  under(prefix: string): AbortController[] {
+    return [...this.#running].filter(([key]) => key.startsWith(prefix)).map(([, { abort }]) => abort);
   }
 }

@@ -9,7 +9,7 @@ import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
 import { cleanUp } from "../recovery/closedRuns.ts";
 import { openReplays } from "../recovery/deadLetters/replays.ts";
-import { DeadLetterSweeper } from "../recovery/deadLetters/sweeper.ts";
+import { sweepReplays } from "../recovery/deadLetters/sweeper.ts";
 import type { RunRecord } from "../runs/runRecord.ts";
 import type { BatchSummary } from "./attempt.ts";
 import type { ProviderContext } from "./context.ts";
@@ -157,12 +157,8 @@ async function ended(context: ProviderContext, runId: string): Promise<void> {
   const run = await context.runs.read(runId);
   if (run) await context.governor.runEnded(run);
   await cleanUp(context, runId);
-  await replaysAfter(context, runId);
-}
-
-/** Replays that the end of the run cancelled are dead letters again; those that waited for its end may begin. */
-async function replaysAfter(context: ProviderContext, runId: string): Promise<void> {
-  await new DeadLetterSweeper(context).sweepReplays(runId);
+  // Replays that the end of the run cancelled are dead letters again; those that waited for its end may begin.
+  await sweepReplays(context, runId);
   await openReplays(context);
 }
 

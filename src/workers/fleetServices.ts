@@ -8,7 +8,7 @@ import type { Logger } from "../core/logger.ts";
 import type { MacroMachineStore } from "../machines/machineStore.ts";
 import { MacroPump } from "../machines/macroPump.ts";
 import { PermitAuditor } from "../permits/auditor.ts";
-import { type GovernedPool, KernelMetricsReader } from "../permits/optimizer/kernelMetrics.ts";
+import { KernelMetricsReader } from "../permits/optimizer/kernelMetrics.ts";
 import { LoadReporter } from "../permits/optimizer/loadReporter.ts";
 import { OptimizerService } from "../permits/optimizer/optimizerService.ts";
 import type { PermitPool } from "../permits/permitPool.ts";
@@ -30,17 +30,6 @@ export interface FleetServicesOptions {
   logger: Logger;
 }
 
-/** The pool as the optimizer sees it; `seed`: its size once it is used. */
-export const governedPool = (pool: PermitPool, actor: string, seed = 0): GovernedPool => ({
-  async show() {
-    const { configured, effective, allocated } = await pool.show({ holders: 1 });
-    if (configured === null) return { size: seed, effective: seed, allocated };
-    return { size: configured, effective, allocated };
-  },
-  revoke: (n, reason) => pool.revoke(n, { actor, reason }),
-  restore: (n, reason) => pool.restore(n, { actor, reason }),
-});
-
 export class FleetServices {
   readonly #o: FleetServicesOptions;
   #services: { start(): void; stop(): Promise<void> }[] = [];
@@ -58,18 +47,13 @@ export class FleetServices {
 
   async start(workerId: string, reporter: LoadReporter): Promise<void> {
     const { redis, connections, keys, macro, pool, liveWorkers, providers, logger } = this.#o;
-    const governed = governedPool(pool, workerId);
     this.#services = [
       reporter,
       new MacroPump({ redis: connections, keys, macro, logger, actor: workerId, providers }),
       new PermitAuditor({ redis, keys, pool, logger, actor: workerId }),
       new OptimizerService({
-        redis,
-        keys,
-        pool: governed,
-        logger,
-        actor: workerId,
-        metrics: new KernelMetricsReader({ redis, keys, pool: governed, liveWorkers }),
+        ...{ redis, keys, pool, logger, actor: workerId },
+        metrics: new KernelMetricsReader({ redis, keys, pool, liveWorkers }),
       }),
     ];
     await macro.attempt("start", { actor: { kind: "engine", name: workerId } });

@@ -134,29 +134,11 @@ export class Governor {
     if (working.has(state)) await this.#tell("back_off", { waitMs, reason });
   }
 
-  /** Ends that wait, and no other. */
-  async redisWell(): Promise<void> {
+  /** The cause of a wait has ended: ends the wait whose reason begins with `code`, and no other. */
+  async waitEnded(code: "SYS_REDIS_" | "STOR_MIGRATING" | "PROV_CIRCUIT_OPEN", why: string): Promise<void> {
     await this.#o.machine.decide(({ state, reason }) =>
-      state === "WAITING_BACKOFF" && reason?.startsWith("SYS_REDIS_")
-        ? { events: "upstream_well", actor: this.#actor, reason: "Redis is well again" }
-        : undefined,
-    );
-  }
-
-  /** The store has its new layout: ends the wait for that, and no other. */
-  async storeMigrated(): Promise<void> {
-    await this.#o.machine.decide(({ state, reason }) =>
-      state === "WAITING_BACKOFF" && reason?.startsWith("STOR_MIGRATING")
-        ? { events: "upstream_well", actor: this.#actor, reason: "the store has its new layout" }
-        : undefined,
-    );
-  }
-
-  /** The upstream's breaker has closed, maybe before its time: ends the wait for that, and no other. */
-  async breakerClosed(): Promise<void> {
-    await this.#o.machine.decide(({ state, reason }) =>
-      state === "WAITING_BACKOFF" && reason?.startsWith("PROV_CIRCUIT_OPEN")
-        ? { events: "upstream_well", actor: this.#actor, reason: "the circuit breaker closed" }
+      state === "WAITING_BACKOFF" && reason?.startsWith(code)
+        ? { events: "upstream_well", actor: this.#actor, reason: why }
         : undefined,
     );
   }

@@ -2,12 +2,13 @@
  * A worker's registration: renewed every few seconds, with new measurements every 10 s and whenever its state changes. One that
  * Redis does not take is missed; the next follows.
  */
+import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { HEARTBEAT_MS, LIVE_MS, type WorkerFacts, type WorkerRegistry } from "../recovery/workerRegistry.ts";
-import type { WorkerState } from "../recovery/workerView.ts";
+import type { WorkerState, WorkerVitals } from "../recovery/workerView.ts";
 import { SCHEMA_VERSION } from "../redis/keys.ts";
 import { thisProcess } from "../runs/processIdentity.ts";
-import { Vitals } from "./vitals.ts";
 
 /** Redis has not answered for so long: it is away, whatever the connection says. */
 const SILENT_MS = 10_000;
@@ -128,5 +129,41 @@ export class Heartbeat {
     if (!well) this.#answersSince = Number.POSITIVE_INFINITY;
     else if (broken) this.#answersSince = now;
     if (well) this.#answeredAt = now;
+  }
+}
+
+/** How often the event loop is looked at, ms; what it is late beyond that is its delay. */
+const LOOK_MS = 20;
+
+const round = (ms: number): number => Math.round(Math.max(0, ms) * 10) / 10;
+
+/** What a worker measures of itself for its heartbeat. */
+class Vitals {
+  readonly #loop: IntervalHistogram = monitorEventLoopDelay({ resolution: LOOK_MS });
+
+  start(): void {
+    this.#loop.enable();
+  }
+
+  stop(): void {
+    this.#loop.disable();
+  }
+
+  /** Measures; the event loop's delay is that since the last measurement. */
+  async measure(of: { activeBatches: number; lastFetchAgeMs: number }): Promise<WorkerVitals> {
+    const asked = performance.now();
+    await nextTurn();
+    const responseMs = performance.now() - asked;
+    const delay = (ns: number): number => (Number.isFinite(ns) ? round(ns / 1e6 - LOOK_MS) : 0);
+    const vitals = {
+      responseMs: round(responseMs),
+      loopDelayP99Ms: delay(this.#loop.percentile(99)),
+      loopDelayMaxMs: delay(this.#loop.max),
+      activeBatches: of.activeBatches,
+      rssBytes: process.memoryUsage.rss(),
+      lastFetchAgeMs: Math.round(of.lastFetchAgeMs),
+    };
+    this.#loop.reset();
+    return vitals;
   }
 }

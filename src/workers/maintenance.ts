@@ -7,19 +7,21 @@ import type { Logger } from "../core/logger.ts";
 import type { QueueConsumer } from "../queues/consumer.ts";
 import type { RunsQueue } from "../queues/runsQueue.ts";
 import { sweepClosedRuns } from "../recovery/closedRuns.ts";
-import { releaseDeadHolders } from "../recovery/deadHolders.ts";
 import { openReplays } from "../recovery/deadLetters/replays.ts";
-import { DeadLetterSweeper } from "../recovery/deadLetters/sweeper.ts";
-import { Reconciler } from "../recovery/reconciler.ts";
+import { sweepDeadLetters } from "../recovery/deadLetters/sweeper.ts";
+import { reconcileRun } from "../recovery/reconciler.ts";
 import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
-import { type ActiveBatches, keyOf } from "./activeBatches.ts";
+import { isDead } from "../runs/processIdentity.ts";
+import { type ActiveBatches, keyOf } from "./consumers.ts";
 import type { ProviderContext } from "./context.ts";
 import type { FleetSchedules } from "./fleetSchedules.ts";
 import { StoreMigration } from "./storeMigration.ts";
 
 const RECONCILE_MS = 15_000;
+/** Every twentieth round looks through the failed set even where its counts agree with the dead letters. */
+const THOROUGH_EVERY = 20;
 /** How often jobs of processes that are known to be dead are looked for, and locks that last too long: a few small reads. */
 const DEAD_HOLDERS_MS = 2_000;
 /** How often a process with batches at work asks whether an operator paused or stopped them. */
@@ -42,17 +44,14 @@ export interface MaintenanceOptions {
 
 export class Maintenance {
   readonly #o: MaintenanceOptions;
-  readonly #reconcilers: Reconciler[];
-  readonly #sweepers: ReadonlyMap<ProviderContext, DeadLetterSweeper>;
+  readonly #migration: StoreMigration;
+  #round = 0;
   #timers: NodeJS.Timeout[] = [];
   #reconciling: Promise<void> = Promise.resolve();
-  readonly #migration: StoreMigration;
 
   constructor(options: MaintenanceOptions) {
     this.#o = options;
-    this.#reconcilers = options.contexts.map((c) => new Reconciler({ ...c, logger: options.logger }));
     this.#migration = new StoreMigration(options);
-    this.#sweepers = new Map(options.contexts.map((c) => [c, new DeadLetterSweeper(c)]));
   }
 
   start(): void {
@@ -75,13 +74,15 @@ export class Maintenance {
   }
 
   async reconcile(): Promise<void> {
+    const thorough = this.#round++ % THOROUGH_EVERY === 0;
     await this.#quietly(async () => {
+      const { contexts, logger } = this.#o;
       await this.#releaseDeadHolders();
-      for (const reconciler of this.#reconcilers) await reconciler.runOnce();
-      for (const context of this.#o.contexts) {
+      for (const context of contexts) await reconcileRun({ ...context, logger });
+      for (const context of contexts) {
         const { governor, provider } = context;
         const swept = await sweepClosedRuns(context);
-        const letters = await this.#sweepers.get(context)!.runOnce();
+        const letters = await sweepDeadLetters(context, thorough);
         await openReplays(context);
         const repairs = [
           ...(await governor.align()),
@@ -91,7 +92,7 @@ export class Maintenance {
           ),
         ];
         for (const repair of repairs) {
-          this.#o.logger.warn({ event: "repair", provider: provider.name, repair }, `repaired: ${repair}`);
+          logger.warn({ event: "repair", provider: provider.name, repair }, `repaired: ${repair}`);
         }
       }
     });
@@ -103,6 +104,11 @@ export class Maintenance {
     await this.#quietly(async () => this.#o.schedules?.keep(this.#o.workerId));
   }
 
+  /**
+   * Takes jobs back from processes that are certainly dead. Without this the batch of a killed worker would wait until
+   * its lock expires and two stalled checks have run; with it the same command, given again on the same machine,
+   * continues within a second.
+   */
   async #releaseDeadHolders(): Promise<void> {
     const { registry, consumers, logger } = this.#o;
     let shortened = 0;
@@ -110,8 +116,13 @@ export class Maintenance {
     if (shortened > 0) {
       logger.warn({ event: "repair" }, "shortened locks that outlasted a step back of Redis' clock");
     }
-    for (const { name, released } of await releaseDeadHolders(registry, consumers)) {
-      logger.warn({ event: "repair", queue: name, released }, "took jobs back from a dead process");
+    const dead = (await registry.all()).filter(({ process }) => isDead(process)).flatMap((w) => w.lockOwners);
+    if (dead.length === 0) return;
+    for (const consumer of consumers) {
+      const released = await consumer.takeBackFrom(dead);
+      if (released === 0) continue;
+      const line = { event: "repair", queue: consumer.queue.name, released };
+      logger.warn(line, "took jobs back from a dead process");
     }
   }
 

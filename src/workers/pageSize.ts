@@ -23,31 +23,25 @@ export class AdaptivePageSize {
     return this.#current;
   }
 
-  /** As one batch sees it: what it changes is told in its name. */
+  /** As one batch sees it: what it changes is logged in its name. */
   seenBy(logger: Logger): PageSize {
-    const told = (change: () => void, line: (from: number) => void): void => {
-      const from = this.#current;
-      change();
-      if (this.#current !== from) line(from);
-    };
     const size = (): number => this.#current;
     return {
       get current() {
         return size();
       },
-      shrink: (reason, to) =>
-        told(
-          () => this.#shrink(reason, to),
-          (from) => {
-            const line = { event: "page_size", from, to: size(), reason };
-            logger.info(line, "asking for smaller pages");
-          },
-        ),
-      succeeded: () =>
-        told(
-          () => this.#succeeded(),
-          (from) => logger.debug({ event: "page_size", from, to: size() }, "asking for larger pages again"),
-        ),
+      shrink: (reason, to) => {
+        const from = size();
+        this.#shrink(reason, to);
+        const line = { event: "page_size", from, to: size(), reason };
+        if (size() !== from) logger.info(line, "asking for smaller pages");
+      },
+      succeeded: () => {
+        const from = size();
+        this.#succeeded();
+        const line = { event: "page_size", from, to: size() };
+        if (size() !== from) logger.debug(line, "asking for larger pages again");
+      },
     };
   }
 

@@ -8,6 +8,7 @@ import type { TakenJob } from "../queues/takenJob.ts";
 import { classOf } from "../recovery/deadLetters/deadLetter.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import { addDueJobs } from "../runs/dueJobs.ts";
+import { linkSignals } from "../upstream/abortable.ts";
 import { AttemptError, type BatchSummary, MarkedDeadError } from "./attempt.ts";
 import type { ProviderContext } from "./context.ts";
 import { failRun } from "./finishRun.ts";
@@ -15,7 +16,7 @@ import { LOOK_AGAIN_MS } from "./governor.ts";
 import { stepsOf } from "./jobSteps.ts";
 import { backoffMs, type Outcome, outcomeOf } from "./outcome.ts";
 import { refuseWhileMigrating } from "./storeMigration.ts";
-import { throughTrouble } from "./throughTrouble.ts";
+import { throughTrouble } from "./trouble.ts";
 
 /** Deferrals that say something of the upstream: the whole provider waits. */
 const heldUp = ({ class: of, code }: UeeError): boolean =>
@@ -82,13 +83,7 @@ export class BatchProcessor {
     const { governor, reporter } = this.#context;
     const permit = await governor.admit(data.runId, signal, (ms) => reporter?.sample(ms));
     if (permit instanceof UeeError) throw permit;
-    const both = new AbortController();
-    const end = (source: AbortSignal) => () => both.abort(source.reason);
-    const sources = [signal, permit.signal, permit.windDown].map((source) => ({ source, stop: end(source) }));
-    for (const { source, stop } of sources) {
-      if (source.aborted) stop();
-      source.addEventListener("abort", stop, { once: true });
-    }
+    const both = linkSignals(signal, permit.signal, permit.windDown);
     try {
       return await work(both.signal);
     } catch (error) {
@@ -97,7 +92,7 @@ export class BatchProcessor {
       const { reason } = both.signal;
       throw error instanceof AttemptError ? new AttemptError(error.attempt, reason) : reason;
     } finally {
-      for (const { source, stop } of sources) source.removeEventListener("abort", stop);
+      both.unlink();
       permit.release();
     }
   }
@@ -150,11 +145,7 @@ export class BatchProcessor {
   ): Promise<void> {
     const { deadLetters, badRecords, governor } = this.#context;
     const kind = job.name === "record" ? "record" : "batch";
-    const { deadLetterId } = (data.payload ?? {}) as { deadLetterId?: string };
-    const isRecord = kind === "record" && deadLetterId !== undefined;
-    const [facts, rawBytes] = isRecord
-      ? await Promise.all([badRecords.facts(deadLetterId), badRecords.size(deadLetterId)])
-      : [undefined, 0];
+    const { facts, rawBytes } = await badRecords.of({ kind, payload: data.payload });
     const marked = await deadLetters.markBatchDead(
       data.runId,
       {
@@ -174,9 +165,10 @@ export class BatchProcessor {
     if (fatal) return;
     const latest = [{ code: error.code, message: error.detail }];
     // A bad record was counted when it was met; a fence is the time at which its attempt began.
-    const counted = isRecord
-      ? { records: 0, receivedAt: facts?.fetchedAt ?? fence }
-      : { records: data.size, receivedAt: fence };
+    const counted =
+      kind === "record"
+        ? { records: 0, receivedAt: facts?.fetchedAt ?? fence }
+        : { records: data.size, receivedAt: fence };
     await governor.watchErrors(data.runId, latest, counted);
     await addDueJobs(this.#context, data.runId, [], marked.outstanding);
   }

@@ -90,7 +90,7 @@ export class StoreMigration {
       const said = `the store moves to a new layout, ${step.left} records are left`;
       await context.governor.backOff(HOLD_MS, `STOR_MIGRATING: ${said}`);
     }
-    await context.governor.storeMigrated();
+    await context.governor.waitEnded("STOR_MIGRATING", "the store has its new layout");
     logger.info({ event: "store_migrated", provider, moved }, `${provider}: ${moved} records moved`);
   }
 

@@ -82,24 +82,19 @@ export async function verifyRun(
     const comparison = await compared(context, run, verdict.feeds);
     return { ...NOTHING_VERIFIED, result: "complete", error: null, comparison };
   }
+  const again = (reason: string) => {
+    const { mode, startedAt, watermarkBefore: watermark } = run;
+    const batches = context.provider.plan({ mode, startedAt, watermark, pass: run.pass + 1 });
+    return { kind: "again" as const, reason, batches };
+  };
   const refused = run.refusedByPass[run.pass] ?? 0;
   if (verdict.kind === "verified" && refused > 0) {
-    const { mode, startedAt, watermarkBefore: watermark } = run;
-    verdict = {
-      kind: "again",
-      reason: `${refused} records were refused as older than what an earlier run had stored`,
-      batches: context.provider.plan({ mode, startedAt, watermark, pass: run.pass + 1 }),
-    };
+    verdict = again(`${refused} records were refused as older than what an earlier run had stored`);
   }
   if (verdict.kind === "verified" && run.dead > 0 && run.walkAgain && run.pass < MAX_PASSES) {
     // A person mended what was wrong and resumed: what was set aside before gets its chance.
-    const pass = run.pass + 1;
-    const { mode, startedAt, watermarkBefore: watermark } = run;
-    const batches = context.provider.plan({ mode, startedAt, watermark, pass });
     await context.runs.setFields(attempt, { walkAgain: "0" });
-    const entries = await context.batches.extend(attempt, pass, "resumed after too many errors", batches);
-    await addDueJobs(context, run.id, entries, entries.length);
-    return "extended";
+    verdict = again("resumed after too many errors");
   }
   if (verdict.kind === "verified") {
     return await verifiedVerdict(context, run, boundedWatermark(verdict.watermark, run), edition);
@@ -111,11 +106,10 @@ export async function verifyRun(
   if (verdict.kind === "again" && verdict.note !== undefined) {
     await context.runs.setFields(attempt, { note: verdict.note });
   }
-  const entries = await context.batches.extend(attempt, pass, verdict.reason, verdict.batches);
-  context.logger.info(
-    { event: "run_extended", runId: run.id, kind: verdict.kind, pass, reason: verdict.reason },
-    verdict.kind === "again" ? "walking again" : "walking on",
-  );
+  const { kind, reason } = verdict;
+  const entries = await context.batches.extend(attempt, pass, reason, verdict.batches);
+  const line = { event: "run_extended", runId: run.id, kind, pass, reason };
+  context.logger.info(line, kind === "again" ? "walking again" : "walking on");
   await addDueJobs(context, run.id, entries, entries.length);
   return "extended";
 }

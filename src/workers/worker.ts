@@ -17,7 +17,7 @@ import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
 import type { RedisConnections } from "../redis/connect.ts";
 import type { Keys } from "../redis/keys.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
-import type { ActiveBatches } from "./activeBatches.ts";
+import type { ActiveBatches } from "./consumers.ts";
 import { type ConsumedQueue, Consumers } from "./consumers.ts";
 import type { ProviderContext } from "./context.ts";
 import type { FleetSchedules } from "./fleetSchedules.ts";
@@ -26,7 +26,7 @@ import type { WorkerReport } from "./handle.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Maintenance } from "./maintenance.ts";
 import { BatchProcessor } from "./processor.ts";
-import { RunsConsumer } from "./runsConsumer.ts";
+import { runsConsumer } from "./runsConsumer.ts";
 import {
   type OnShutdown,
   ShutdownHooks,
@@ -35,7 +35,7 @@ import {
   type StopReport,
   shutDown,
 } from "./shutdown.ts";
-import { watchTrouble } from "./troubleWatch.ts";
+import { watchTrouble } from "./trouble.ts";
 
 /** Jobs of the queue `runs` in one worker at once. */
 const RUNS_CONCURRENCY = 4;
@@ -131,7 +131,7 @@ export class BatchWorker {
       await this.#maintenance.reconcile();
       // Stopped before it took anything.
       if (this.#stopping !== undefined) return;
-      this.#unwatch = watchTrouble({ gate, consumers: this.#consumers.consumers, contexts });
+      this.#unwatch = watchTrouble(gate, this.#consumers.consumers, contexts);
       this.#consumers.run();
       this.#maintenance.start();
       await fleet.start(this.id, this.#reporter);
@@ -229,7 +229,6 @@ function queuesOf(deps: WorkerDependencies, logger: Logger): ConsumedQueue[] {
     return { ...context.runs.keys.queue, concurrency, process: (...args) => processor.process(...args) };
   });
   if (!deps.takesRuns) return queues;
-  const consumer = new RunsConsumer(contexts, schedulePlan, gate, logger);
-  const process: ConsumedQueue["process"] = (...args) => consumer.process(...args);
+  const process = runsConsumer({ contexts, plan: schedulePlan, gate, logger });
   return [...queues, { ...keys.runsQueue, concurrency: RUNS_CONCURRENCY, process }];
 }

@@ -1,7 +1,7 @@
 /** Heartbeats as the fleet sees them: who lives, who is late, who is dead, and what each measured. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { WorkerHandle, WorkerView } from "../../src/engine/api.ts";
-import { QueueWorker } from "../../src/queues/queueWorker.ts";
+import { QueueWorker } from "../../src/queues/consumer.ts";
 import { makeKeys } from "../../src/redis/keys.ts";
 import { idleProvider } from "../support/idleProvider.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";

@@ -5,9 +5,6 @@
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import os from "node:os";
-import { makeLogger, silentLogger } from "../../dist/core/logger.js";
-import { openEngine } from "../../dist/engine.js";
-import { connectRedis } from "../../dist/redis/connect.js";
 
 const plan = JSON.parse(process.argv[2]);
 if (plan.host) {
@@ -17,6 +14,10 @@ if (plan.host) {
   os.hostname = () => plan.host;
   syncBuiltinESMExports();
 }
+// After that: a process asks once on which machine it runs.
+const { makeLogger, silentLogger } = await import("../../dist/core/logger.js");
+const { openEngine } = await import("../../dist/engine.js");
+const { connectRedis } = await import("../../dist/redis/connect.js");
 let met = 0;
 const logger = plan.logs
   ? makeLogger({ destination: { write: (line) => process.stdout.write(`{"log":${line.trim()}}\n`) } })

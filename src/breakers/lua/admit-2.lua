@@ -4,7 +4,7 @@
 
   KEYS[1]  breaker HASH
   KEYS[2]  transitions STREAM
-  ARGV[1]  JSON {mode, actor, kept, token?, lease_ms?}
+  ARGV[1]  JSON {mode, actor, kept, token?, leaseMs?}
              mode  call   a call begins
                    again  an admitted call waited for its turn; it is not counted twice
                    probe  a call begins and takes the token if it is available
@@ -68,8 +68,8 @@ redis.call(
   "token", asked.token,
   "probe_by", asked.actor,
   "probe_since", isoTime(now),
-  "probe_until_ms", string.format("%.0f", now + asked.lease_ms),
-  "probe_lease_ms", string.format("%.0f", asked.lease_ms)
+  "probe_until_ms", string.format("%.0f", now + asked.leaseMs),
+  "probe_lease_ms", string.format("%.0f", asked.leaseMs)
 )
 count(keys, "calls")
 return breakerReply(keys, { verdict = "probe", moves = moves })

@@ -5,9 +5,9 @@
   KEYS[1]  breaker HASH
   KEYS[2]  transitions STREAM
   ARGV[1]  JSON {version, token?, outcome (success | failure | nothing), code?, message?, threshold,
-           open_ms, pause_ms, actor, reason?, kept}
-             open_ms   how long the breaker stays open if this result opens it
-             pause_ms  how long it stays open if the probe learned nothing
+           openMs, pauseMs, actor, reason?, kept}
+             openMs   how long the breaker stays open if this result opens it
+             pauseMs  how long it stays open if the probe learned nothing
 
   Returns JSON {verdict (counted | ignored), moves?, machine, now}
 ]]
@@ -44,7 +44,7 @@ if state == "closed" then
   if asked.outcome == "success" then
     redis.call("HDEL", breaker, "failures")
   elseif asked.outcome == "failure" and tonumber(redis.call("HGET", breaker, "failures")) >= asked.threshold then
-    moved = moveBreaker(keys, { "trip" }, asked, asked.open_ms)
+    moved = moveBreaker(keys, { "trip" }, asked, asked.openMs)
     redis.call("HSET", breaker, "opened_at", moved.moves[1].at)
     count(keys, "opens")
   end
@@ -54,10 +54,10 @@ elseif state == "half_open" then
     forgetFailures(keys)
   elseif asked.outcome == "failure" then
     count(keys, "failed_probes")
-    moved = moveBreaker(keys, { "probe_failed" }, asked, asked.open_ms)
+    moved = moveBreaker(keys, { "probe_failed" }, asked, asked.openMs)
     count(keys, "opens")
   else
-    moved = moveBreaker(keys, { "probe_void" }, asked, asked.pause_ms)
+    moved = moveBreaker(keys, { "probe_void" }, asked, asked.pauseMs)
   end
   forgetProbe(keys)
 end

@@ -1,5 +1,5 @@
 import { isUeeError } from "../../core/errors.ts";
-import { workerSpawner } from "../../workers/supervision/childProcess.ts";
+import { workerSpawner } from "../../workers/supervision/channel.ts";
 import { inWords, type SupervisionEvent, Supervisor } from "../../workers/supervision/supervisor.ts";
 import { parseCount } from "../arguments.ts";
 import { command } from "../command.ts";

@@ -41,7 +41,7 @@ else
 --- @include "waiters.lua"
 --- @include "restart.lua"
   runId = restarted(told)
-  if runId == "ask" then
+  if not runId then
     return { -1 }
   end
   seedIfNew()

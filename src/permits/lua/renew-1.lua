@@ -24,12 +24,12 @@ local held = living(lease, redis.call("HGET", LEASES, lease))
 local mine = held and (fence == 0 or held.fence == fence)
 -- Asking is telling: a Redis that lost everything learns of the leases that it gave in its former life.
 local runId = held and "" or restarted(told)
-if freed > 0 and runId ~= "ask" then
+if freed > 0 and runId then
   hint()
 end
 if not mine then
   save()
-  return runId == "ask" and { -1 } or { 0, now }
+  return runId and { 0, now } or { -1 }
 end
 local left, keep, graceLeft = renewed(lease, held)
 save()

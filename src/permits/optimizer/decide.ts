@@ -136,10 +136,6 @@ function decideOn(
 export const giveBackStep = (size: number, settings: OptimizerSettings): number =>
   Math.max(1, Math.ceil(size * settings.giveBackShare - TINY));
 
-/** Consecutive healthy checks after which any pool has its full size again. */
-export const checksToFullSize = (settings: OptimizerSettings): number =>
-  Math.ceil(settings.coolDownMs / settings.intervalMs) + Math.ceil(1 / settings.giveBackShare);
-
 /** 70 * 0.1 is slightly more than 7 and must not be rounded up to 8. */
 const TINY = 1e-9;
 

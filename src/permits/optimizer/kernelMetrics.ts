@@ -2,17 +2,10 @@
 import type { Redis } from "ioredis";
 import type { Keys } from "../../redis/keys.ts";
 import { redisMs } from "../../redis/time.ts";
+import type { PermitPool } from "../permitPool.ts";
+import type { PoolView } from "../report.ts";
+import { optimizerDefaults } from "./decide.ts";
 import { BUCKET_MS, BUCKETS_IN_RING, SAMPLES_KEPT, SAMPLES_LAST_MS } from "./loadReporter.ts";
-
-/** The interface of the permit pool for the optimizer and the metrics. */
-export interface GovernedPool {
-  /** size: configured. effective: what may be granted now. allocated: held. */
-  show(): Promise<{ size: number; effective: number; allocated: number }>;
-  /** Lowers the effective size to n below the held permits, never below one. */
-  revoke(n: number, why: string): Promise<unknown>;
-  /** Returns n revoked permits, never more than were revoked. */
-  restore(n: number, why: string): Promise<unknown>;
-}
 
 /** Snake case follows v2e; times in ms, rates per second, saturation as a share (1 = full). */
 export interface KernelMetrics {
@@ -51,7 +44,9 @@ export interface FleetFigures {
 export interface KernelMetricsOptions {
   redis: Redis;
   keys: Keys;
-  pool: Pick<GovernedPool, "show">;
+  pool: Pick<PermitPool, "show">;
+  /** The size of a pool that was not used yet. Default 0. */
+  seed?: number;
   /** Ids of the live workers, as in their load reports. */
   liveWorkers: () => Promise<string[]>;
 }
@@ -101,8 +96,8 @@ export class KernelMetricsReader {
   }
 
   async kernelMetrics(): Promise<KernelMetrics> {
-    const [figures, pool] = await Promise.all([this.figures(), this.#options.pool.show()]);
-    return toKernelMetrics(figures, pool);
+    const [figures, pool] = await Promise.all([this.figures(), this.#options.pool.show({ holders: 0 })]);
+    return toKernelMetrics(figures, pool, this.#options.seed);
   }
 
   async #saturation(loads: Record<string, string>, live: Set<string>, nowMs: number): Promise<number> {
@@ -130,16 +125,18 @@ function recent(samples: readonly string[], nowMs: number): number[] {
   });
 }
 
+/** `seed`: the size of a pool that was not used yet. */
 export const toKernelMetrics = (
   figures: FleetFigures,
-  pool: Awaited<ReturnType<GovernedPool["show"]>>,
+  { configured, effective, allocated }: Pick<PoolView, "configured" | "effective" | "allocated">,
+  seed = 0,
 ): KernelMetrics => ({
   p99_latency_ms: figures.p99Ms,
   buffer_saturation: figures.saturation,
   active_workers: figures.activeWorkers,
-  total_permits: pool.size,
-  allocated_permits: pool.allocated,
-  available_permits: Math.max(0, pool.effective - pool.allocated),
+  total_permits: configured ?? seed,
+  allocated_permits: allocated,
+  available_permits: Math.max(0, (configured === null ? seed : effective) - allocated),
   message_rate: figures.messageRate,
   error_rate: figures.errorRate,
 });
@@ -156,4 +153,34 @@ function rates(counts: Record<string, string>, nowMs: number): { messageRate: nu
   }
   const seconds = (RATE_BUCKETS * BUCKET_MS) / 1000;
   return { messageRate: messages / seconds, errorRate: errors / seconds };
+}
+
+/** Two hours; Redis trims by blocks and may keep a few more. */
+const KERNEL_SAMPLES_KEPT = 1_440;
+
+/** Interval between two samples, ms. */
+export const KERNEL_SAMPLE_MS = optimizerDefaults.intervalMs;
+
+export interface KernelSample extends KernelMetrics {
+  at: string;
+}
+
+/**
+ * Kept for the plot: the pod that checks the fleet stores one sample, so the series is the same in every dashboard and
+ * continues while none runs. A gap means that no worker was live.
+ */
+export async function keepKernelSample(
+  redis: Redis,
+  keys: Keys,
+  nowMs: number,
+  metrics: KernelMetrics,
+): Promise<void> {
+  const sample = JSON.stringify({ at: new Date(nowMs).toISOString(), ...metrics } satisfies KernelSample);
+  await redis.xadd(keys.kernelHistory, "MAXLEN", "~", KERNEL_SAMPLES_KEPT, "*", "sample", sample);
+}
+
+/** Oldest first; at most `limit`, the newest ones. */
+export async function kernelHistory(redis: Redis, keys: Keys, limit: number): Promise<KernelSample[]> {
+  const rows = await redis.xrevrange(keys.kernelHistory, "+", "-", "COUNT", limit);
+  return rows.reverse().map(([, fields]) => JSON.parse(fields[1] ?? "{}") as KernelSample);
 }

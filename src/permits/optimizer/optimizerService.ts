@@ -11,6 +11,7 @@ import type { Logger } from "../../core/logger.ts";
 import type { Keys } from "../../redis/keys.ts";
 import { Rounds } from "../../redis/rounds.ts";
 import { loadScripts } from "../../redis/scripts.ts";
+import type { PermitPool } from "../permitPool.ts";
 import {
   blankMemory,
   type Decision,
@@ -20,11 +21,10 @@ import {
   optimizerDefaults,
   type Sight,
 } from "./decide.ts";
-import { keepKernelSample } from "./kernelHistory.ts";
 import {
   type FleetFigures,
-  type GovernedPool,
   type KernelMetricsReader,
+  keepKernelSample,
   p99,
   toKernelMetrics,
 } from "./kernelMetrics.ts";
@@ -35,7 +35,7 @@ const scripts = loadScripts(import.meta.url, ["remember-2"]);
 export interface OptimizerServiceOptions {
   redis: Redis;
   keys: Keys;
-  pool: GovernedPool;
+  pool: Pick<PermitPool, "show" | "revoke" | "restore">;
   metrics: Pick<KernelMetricsReader, "figures">;
   logger: Logger;
   /** Id of the worker that decides. */
@@ -80,14 +80,14 @@ export class OptimizerService {
   async runOnce(): Promise<CheckResult> {
     const { redis, keys, pool, metrics, actor, logger } = this.#options;
     const remembered = await this.#recall();
-    const [figures, shown] = await Promise.all([metrics.figures(), pool.show()]);
-    const { size, effective, allocated } = shown;
+    const [figures, shown] = await Promise.all([metrics.figures(), pool.show({ holders: 0 })]);
+    const { configured, effective, allocated } = shown;
     const sight: Sight = {
       nowMs: figures.nowMs,
       p99Ms: figures.p99Ms,
       freshP99Ms: freshP99(figures, remembered.samplesSeen),
       saturation: figures.saturation,
-      pool: { size, effective, allocated },
+      pool: { size: configured ?? 0, effective, allocated },
     };
     const result = decide(remembered.memory, sight, this.#settings);
     if (result === undefined) return { kind: "too_soon" };
@@ -104,20 +104,12 @@ export class OptimizerService {
     );
     if (Number(first) !== 1) return { kind: "lost" };
     await keepKernelSample(redis, keys, figures.nowMs, toKernelMetrics(figures, shown));
-    if (decision.kind === "revoke") await pool.revoke(decision.permits, decision.reason);
-    if (decision.kind === "restore") await pool.restore(decision.permits, decision.reason);
-    const line = {
-      event: "quota_decision",
-      decision: decision.kind,
-      permits: decision.permits,
-      reason: decision.reason,
-      p99_latency_ms: sight.p99Ms,
-      buffer_saturation: sight.saturation,
-      ...sight.pool,
-      actor,
-    };
-    const level = decision.kind === "hold" ? "debug" : decision.kind === "revoke" ? "warn" : "info";
-    logger[level](line, `permits: ${decision.kind}, ${decision.reason}`);
+    const { kind, permits, reason } = decision;
+    if (kind !== "hold") await pool[kind](permits, { actor, reason });
+    const seen = { p99_latency_ms: sight.p99Ms, buffer_saturation: sight.saturation, ...sight.pool };
+    const level = { hold: "debug", revoke: "warn", restore: "info" } as const;
+    const line = { event: "quota_decision", decision: kind, permits, reason, ...seen, actor };
+    logger[level[kind]](line, `permits: ${kind}, ${reason}`);
     return { kind: "checked", decision, sight };
   }
 

@@ -27,20 +27,14 @@ export interface QuotaEvent {
   actor: string;
 }
 
-export function quotaEventFields(decision: Decision, sight: Sight, actor: string): string[] {
-  const { size, effective, allocated } = sight.pool;
-  return Object.entries({
-    at: new Date(sight.nowMs).toISOString(),
-    kind: decision.kind,
-    permits: decision.permits,
-    reason: decision.reason,
-    p99Ms: sight.p99Ms,
-    saturation: sight.saturation,
-    size,
-    effective,
-    allocated,
-    actor,
-  }).flatMap(([name, value]) => [name, String(value)]);
+const flat = (event: Partial<QuotaEvent>): string[] =>
+  Object.entries(event).flatMap(([name, value]) => [name, String(value)]);
+
+export function quotaEventFields({ kind, ...decision }: Decision, sight: Sight, actor: string): string[] {
+  const { nowMs, p99Ms, saturation, pool } = sight;
+  const { permits, reason } = decision;
+  const at = new Date(nowMs).toISOString();
+  return flat({ at, kind: kind as QuotaEvent["kind"], permits, reason, p99Ms, saturation, ...pool, actor });
 }
 
 const numberOrNull = (text: string | undefined): number | null => (text === undefined ? null : Number(text));
@@ -52,18 +46,10 @@ export async function publishResize(
   pool: { configured: number; effective: number; effectiveBefore: number; allocated: number },
   by: { actor: string; reason: string },
 ): Promise<void> {
-  const fields = {
-    at: new Date().toISOString(),
-    kind: "resize",
-    permits: pool.configured,
-    reason: by.reason,
-    size: pool.configured,
-    effective: pool.effectiveBefore,
-    allocated: pool.allocated,
-    actor: by.actor,
-  };
-  const flat = Object.entries(fields).flatMap(([name, value]) => [name, String(value)]);
-  await redis.xadd(keys.quotaEvents, "MAXLEN", "~", QUOTA_EVENTS_KEPT, "*", ...flat);
+  const { configured: size, effectiveBefore: effective, allocated } = pool;
+  const at = new Date().toISOString();
+  const event = flat({ at, kind: "resize", permits: size, size, effective, allocated, ...by });
+  await redis.xadd(keys.quotaEvents, "MAXLEN", "~", QUOTA_EVENTS_KEPT, "*", ...event);
 }
 
 /** Newest first. */

@@ -1,10 +1,11 @@
 /** What operators did with dead letters, who and why: kept, bounded, beside the dead letters of their provider. */
-import type { Redis } from "ioredis";
-import type { ProviderKeys } from "../../redis/keys.ts";
 import { type PageRequest, readNewestFirst, type StreamPage } from "../../redis/newestFirst.ts";
+import type { DeadLetterParts } from "./parts.ts";
 
 /** Some more while Redis trims by whole blocks. */
-const ACTIONS_KEPT = 1_000;
+const ACTIONS_KEPT = "1000";
+
+type LogParts = Pick<DeadLetterParts, "redis" | "runs">;
 
 export interface OperatorAction {
   at: string;
@@ -16,34 +17,25 @@ export interface OperatorAction {
   reason: string | null;
 }
 
-export class OperatorActionLog {
-  readonly #redis: Redis;
-  readonly #keys: ProviderKeys;
-
-  constructor(redis: Redis, keys: ProviderKeys) {
-    this.#redis = redis;
-    this.#keys = keys;
-  }
-
-  async add({ at, what, selection, actor, reason }: OperatorAction): Promise<void> {
-    await this.#redis.xadd(
-      this.#keys.deadLetters.actions,
-      "MAXLEN",
-      "~",
-      ACTIONS_KEPT,
-      "*",
-      ...["at", at, "what", what, "selection", selection, "actor", actor, "reason", reason ?? ""],
-    );
-  }
-
-  /** Newest first. */
-  read(page: PageRequest): Promise<StreamPage<OperatorAction>> {
-    return readNewestFirst(this.#redis, this.#keys.deadLetters.actions, page, (_id, fields) => ({
-      at: fields.at ?? "",
-      what: fields.what ?? "",
-      selection: fields.selection ?? "",
-      actor: fields.actor ?? "",
-      reason: fields.reason || null,
-    }));
-  }
+export async function logAction(
+  { redis, runs }: LogParts,
+  action: Omit<OperatorAction, "at">,
+): Promise<void> {
+  const at = new Date(await runs.now()).toISOString();
+  const fields = { at, ...action, reason: action.reason ?? "" };
+  const key = runs.keys.deadLetters.actions;
+  await redis.xadd(key, "MAXLEN", "~", ACTIONS_KEPT, "*", ...Object.entries(fields).flat());
 }
+
+/** Newest first. */
+export const readActions = (
+  { redis, runs }: LogParts,
+  page: PageRequest,
+): Promise<StreamPage<OperatorAction>> =>
+  readNewestFirst(redis, runs.keys.deadLetters.actions, page, (_id, fields) => ({
+    at: fields.at ?? "",
+    what: fields.what ?? "",
+    selection: fields.selection ?? "",
+    actor: fields.actor ?? "",
+    reason: fields.reason || null,
+  }));

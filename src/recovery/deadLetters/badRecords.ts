@@ -128,16 +128,22 @@ export class BadRecords {
 
   /** Their jobs are planned and added. */
   async planned(runId: string, ids: string[]): Promise<void> {
-    for (const id of ids) {
-      const facts = await this.facts(id);
-      if (facts)
-        await this.#redis.hset(this.#keys.badRecords, id, JSON.stringify({ ...facts, plannedIn: runId }));
+    for (const { deadLetterId, ...facts } of await this.manyFacts(ids)) {
+      const planned = JSON.stringify({ ...facts, plannedIn: runId });
+      await this.#redis.hset(this.#keys.badRecords, deadLetterId, planned);
     }
   }
 
   async facts(id: string): Promise<BadRecordFacts | undefined> {
-    const text = await this.#redis.hget(this.#keys.badRecords, id);
-    return text ? (JSON.parse(text) as BadRecordFacts) : undefined;
+    return (await this.manyFacts([id]))[0];
+  }
+
+  /** What is kept of the bad record that a batch stands for; nothing for any other batch. */
+  async of({ kind, payload }: { kind: string; payload: unknown }) {
+    const { deadLetterId: id } = (payload ?? {}) as { deadLetterId?: string };
+    if (kind !== "record" || id === undefined) return { facts: undefined, rawBytes: 0 };
+    const [facts, rawBytes] = await Promise.all([this.facts(id), this.size(id)]);
+    return { facts, rawBytes };
   }
 
   async manyFacts(ids: readonly string[]): Promise<(BadRecordFacts & { deadLetterId: string })[]> {

@@ -12,6 +12,7 @@
  */
 import { processActor } from "../../runs/processIdentity.ts";
 import type { RunRecord } from "../../runs/runRecord.ts";
+import { logAction } from "./actionLog.ts";
 import type { BadRecordFacts } from "./badRecords.ts";
 import type { StoredDeadLetter } from "./deadLetter.ts";
 import type { DeadLetterParts } from "./parts.ts";
@@ -110,8 +111,7 @@ export async function settleCoveredDeadLetters(parts: DeadLetterParts, runId: st
   );
   const named = settled.slice(0, NAMED).join(", ");
   const more = settled.length - NAMED;
-  await parts.operatorActions.add({
-    at: new Date(await parts.runs.now()).toISOString(),
+  await logAction(parts, {
     what,
     selection: more > 0 ? `${named} and ${more} more` : named,
     actor: processActor().name,

@@ -3,9 +3,9 @@
  * what was done stays done when the caller goes away. Who asked and why is kept before anything is touched.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { logAction } from "./actionLog.ts";
 import type {
   DeadLetterActionOptions,
-  DeadLetterFilter,
   DeadLetterReport,
   DeadLetterSelection,
   DeadLetters,
@@ -15,7 +15,7 @@ import type {
 import { type StoredDeadLetter, toDeadLetter } from "./deadLetter.ts";
 import type { IndexFilter } from "./deadLetterStore.ts";
 import type { DeadLetterParts } from "./parts.ts";
-import { type Asker, openReplays, replayDeadLetters, type Taken } from "./replays.ts";
+import { type Asker, openReplays, replayDeadLetters } from "./replays.ts";
 import { endDeadLetter, removeFailedJob } from "./settle.ts";
 import { toLetterFilter } from "./view.ts";
 
@@ -27,9 +27,6 @@ const SAMPLE = 20;
 /** The provider of that name, or all. Throws PROV_UNKNOWN. */
 export type Wanted = (provider?: string) => readonly DeadLetterParts[];
 
-/** What became of a dead letter: done, or why not. */
-type Outcome = "done" | string;
-
 interface Action {
   verb: "replay" | "accept" | "purge";
   past: string;
@@ -37,34 +34,44 @@ interface Action {
   usual: IndexFilter;
   /** Why this dead letter cannot be acted on, as far as can be told beforehand. */
   refuses(letter: StoredDeadLetter): string | undefined;
-  perform(parts: DeadLetterParts, letters: StoredDeadLetter[], by: Asker): Promise<Outcome[]>;
+  /** Says of each dead letter `done`, or why not. */
+  perform(parts: DeadLetterParts, letters: StoredDeadLetter[], by: Asker): Promise<string[]>;
+  /** It was done, or would be. */
+  onDone?(letter: StoredDeadLetter): void;
 }
 
-const stateOf = (letter: StoredDeadLetter): string | undefined =>
-  letter.state === "dead" ? undefined : letter.state;
+const unlessDead = ({ state }: StoredDeadLetter): string | undefined =>
+  state === "dead" ? undefined : state;
 
 export function makeOperatorActions(wanted: Wanted): Pick<DeadLetters, "replay" | "accept" | "purge"> {
   return {
     async replay(selection, options = {}) {
       const runs = new Map<string, ReplayReport["runs"][number]>();
       let badRecords = 0;
-      const action: Action = {
+      const report = await act(wanted, selection, options, {
         verb: "replay",
         past: "replayed",
         usual: { state: "dead" },
-        refuses: (letter) => (letter.kind === "job" ? "not ours" : stateOf(letter)),
+        refuses: (letter) => (letter.kind === "job" ? "not ours" : unlessDead(letter)),
         async perform(parts, letters, by) {
-          const takes = await replayDeadLetters(
-            parts,
-            letters.map(({ id }) => id),
-            by,
-          );
-          for (const take of takes) if (take.kind === "taken") noteRun(runs, parts, take);
-          return takes.map((take) => (take.kind === "taken" ? "done" : take.why));
+          const ids = letters.map(({ id }) => id);
+          const takes = await replayDeadLetters(parts, ids, by);
+          return takes.map((take) => {
+            if (take.kind !== "taken") return take.why;
+            const { runId } = take;
+            const run = runs.get(runId) ?? {
+              provider: parts.provider.name,
+              runId,
+              letters: 0,
+              waitingFor: null,
+            };
+            runs.set(runId, { ...run, letters: run.letters + 1 });
+            return "done";
+          });
         },
-      };
-      const report = await act(wanted, selection, options, action, ({ kind }) => {
-        if (kind === "record") badRecords += 1;
+        onDone: ({ kind }) => {
+          if (kind === "record") badRecords += 1;
+        },
       });
       for (const run of runs.values()) {
         const now = await openReplays(wanted(run.provider)[0]!);
@@ -78,56 +85,37 @@ export function makeOperatorActions(wanted: Wanted): Pick<DeadLetters, "replay" 
         verb: "accept",
         past: "accepted",
         usual: { state: "dead", class: "bad-record" },
-        refuses: (letter) => (letter.kind === "record" ? stateOf(letter) : "not a bad record"),
-        perform: (parts, letters, by) =>
-          Promise.all(
-            letters.map(async ({ id }) => {
-              const at = new Date(await parts.runs.now()).toISOString();
-              const outcome = await parts.deadLetters.accept(id, { ...by, at });
-              return outcome === "changed" ? "done" : outcome;
-            }),
-          ),
+        refuses: (letter) => (letter.kind === "record" ? unlessDead(letter) : "not a bad record"),
+        async perform({ runs, deadLetters }, letters, by) {
+          const at = new Date(await runs.now()).toISOString();
+          const outcomes = await Promise.all(letters.map(({ id }) => deadLetters.accept(id, { ...by, at })));
+          return outcomes.map((outcome) => (outcome === "changed" ? "done" : outcome));
+        },
       }),
 
     async purge(selection, options = {}) {
       const lost: PurgeReport["lost"] = { batches: 0, batchRecords: 0, records: 0, rawBytes: 0 };
-      const lose = (letter: StoredDeadLetter): void => {
-        if (letter.kind === "record") lost.records += 1;
-        else lost.batches += 1;
-        lost.batchRecords += letter.kind === "batch" ? letter.size : 0;
-        lost.rawBytes += letter.rawBytes;
-      };
-      const report = await act(
-        wanted,
-        selection,
-        options,
-        {
-          verb: "purge",
-          past: "purged",
-          usual: {},
-          refuses: (letter) => (letter.state === "replaying" ? "replaying" : undefined),
-          perform: (parts, letters) => Promise.all(letters.map((letter) => purge(parts, letter))),
+      const report = await act(wanted, selection, options, {
+        verb: "purge",
+        past: "purged",
+        usual: {},
+        refuses: ({ state }) => (state === "replaying" ? state : undefined),
+        perform: (parts, letters) =>
+          Promise.all(
+            letters.map(async (letter) => {
+              if (!(await removeFailedJob(parts, letter))) return "its job is at work";
+              return (await endDeadLetter(parts, letter, "purge")) ? "done" : "moved";
+            }),
+          ),
+        onDone: ({ kind, size, rawBytes }) => {
+          lost[kind === "record" ? "records" : "batches"] += 1;
+          lost.batchRecords += kind === "batch" ? size : 0;
+          lost.rawBytes += rawBytes;
         },
-        lose,
-      );
+      });
       return { ...report, lost };
     },
   };
-}
-
-async function purge(parts: DeadLetterParts, letter: StoredDeadLetter): Promise<Outcome> {
-  if (!(await removeFailedJob(parts, letter))) return "its job is at work";
-  return (await endDeadLetter(parts, letter, "purge")) ? "done" : "moved";
-}
-
-function noteRun(
-  runs: Map<string, ReplayReport["runs"][number]>,
-  { provider }: DeadLetterParts,
-  take: Taken,
-): void {
-  const known = runs.get(take.runId);
-  if (known) known.letters += 1;
-  else runs.set(take.runId, { provider: provider.name, runId: take.runId, letters: 1, waitingFor: null });
 }
 
 async function act(
@@ -135,72 +123,60 @@ async function act(
   selection: DeadLetterSelection,
   options: DeadLetterActionOptions,
   action: Action,
-  onDone: (letter: StoredDeadLetter) => void = () => undefined,
 ): Promise<DeadLetterReport> {
-  const report: DeadLetterReport = {
-    dryRun: options.dryRun ?? false,
-    matched: 0,
-    done: 0,
-    skipped: {},
-    sample: [],
+  const { dryRun = false, limit = Number.POSITIVE_INFINITY, rate, signal } = options;
+  const report: DeadLetterReport = { dryRun, matched: 0, done: 0, skipped: {}, sample: [] };
+  const skip = (why: string, count = 1): void => {
+    report.skipped[why] = (report.skipped[why] ?? 0) + count;
   };
   const by: Asker = { actor: options.actor ?? "library", reason: options.reason ?? null };
-  const perPage = Math.min(PAGE, options.rate?.max ?? PAGE);
+  const log = (parts: DeadLetterParts, what: string) =>
+    logAction(parts, { what, selection: inWords(selection), ...by });
   const told = new Map<DeadLetterParts, number>();
-  for await (const { parts, letters, gone } of pages(wanted, selection, action.usual, perPage)) {
-    const room = (options.limit ?? Number.POSITIVE_INFINITY) - report.matched;
-    if (room <= 0 || options.signal?.aborted) break;
-    if (gone > 0) skip(report, "gone", gone);
-    const mine = letters.slice(0, room);
+  let found = 0;
+  for await (const { parts, letters } of pages(
+    wanted,
+    selection,
+    action.usual,
+    Math.min(PAGE, rate?.max ?? PAGE),
+  )) {
+    if (report.matched >= limit || signal?.aborted) return await end();
+    found += letters.length;
+    const mine = letters.slice(0, limit - report.matched);
     report.matched += mine.length;
     const able = mine.filter((letter) => {
       const why = action.refuses(letter);
-      if (why !== undefined) skip(report, why, 1);
+      if (why !== undefined) skip(why);
       return why === undefined;
     });
     if (able.length === 0) continue;
-    if (!report.dryRun && !told.has(parts)) {
-      await say(parts, `${action.verb} begun`, selection, by);
+    if (!dryRun && !told.has(parts)) {
+      await log(parts, `${action.verb} begun`);
       told.set(parts, 0);
     }
-    const outcomes = report.dryRun ? able.map(() => "done") : await action.perform(parts, able, by);
+    const outcomes = dryRun ? able.map(() => "done") : await action.perform(parts, able, by);
     for (const [i, letter] of able.entries()) {
       if (outcomes[i] !== "done") {
-        skip(report, outcomes[i]!, 1);
+        skip(outcomes[i]!);
         continue;
       }
       report.done += 1;
-      onDone(letter);
+      action.onDone?.(letter);
       if (report.sample.length < SAMPLE) report.sample.push(toDeadLetter(parts.provider.name, letter));
-      if (!report.dryRun) told.set(parts, told.get(parts)! + 1);
+      if (!dryRun) told.set(parts, told.get(parts)! + 1);
     }
     options.onProgress?.(report.done);
-    if (options.rate && !report.dryRun) await pace(options.rate, able.length, options.signal);
+    const paceMs = rate && !dryRun ? (rate.windowMs * able.length) / rate.max : 0;
+    if (paceMs > 0) await sleep(paceMs, undefined, { signal }).catch(() => undefined);
   }
-  for (const [parts, done] of told) await say(parts, `${action.past} ${done}`, selection, by);
-  return report;
-}
+  const gone = "ids" in selection ? new Set(selection.ids).size - found : 0;
+  if (gone > 0) skip("gone", gone);
+  return await end();
 
-const skip = (report: DeadLetterReport, why: string, count: number): void => {
-  report.skipped[why] = (report.skipped[why] ?? 0) + count;
-};
-
-async function pace(
-  rate: { max: number; windowMs: number },
-  done: number,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  await sleep((rate.windowMs * done) / rate.max, undefined, { signal }).catch(() => undefined);
-}
-
-async function say(
-  parts: DeadLetterParts,
-  what: string,
-  selection: DeadLetterSelection,
-  by: Asker,
-): Promise<void> {
-  const at = new Date(await parts.runs.now()).toISOString();
-  await parts.operatorActions.add({ at, what, selection: inWords(selection), ...by });
+  async function end(): Promise<DeadLetterReport> {
+    for (const [parts, done] of told) await log(parts, `${action.past} ${done}`);
+    return report;
+  }
 }
 
 /** `all`, `code VAL_RECORD_FIELD, older than 24 h`, or the ids. */
@@ -215,37 +191,17 @@ function inWords(selection: DeadLetterSelection): string {
   return words.length === 0 ? "all" : words.join(", ");
 }
 
-interface Page {
-  parts: DeadLetterParts;
-  letters: StoredDeadLetter[];
-  /** Ids of the selection that no provider knows. */
-  gone: number;
-}
-
-async function* pages(
-  wanted: Wanted,
-  selection: DeadLetterSelection,
-  usual: IndexFilter,
-  size: number,
-): AsyncGenerator<Page> {
-  if ("ids" in selection) return yield* named(wanted, [...new Set(selection.ids)], size);
-  const { provider } = selection satisfies DeadLetterFilter;
-  for (const parts of wanted(provider)) {
-    const filter = { ...usual, ...toLetterFilter(selection, await parts.runs.now()) };
-    for await (const letters of parts.deadLetters.pages(filter, size)) yield { parts, letters, gone: 0 };
-  }
-}
-
-async function* named(wanted: Wanted, ids: string[], size: number): AsyncGenerator<Page> {
-  const providers = wanted();
-  for (let i = 0; i < ids.length; i += size) {
-    const some = ids.slice(i, i + size);
-    const found = await Promise.all(providers.map(({ deadLetters }) => deadLetters.many(some)));
-    let gone = some.length - found.reduce((sum, letters) => sum + letters.length, 0);
-    for (const [n, parts] of providers.entries()) {
-      if (found[n]!.length === 0 && !(gone > 0 && n === providers.length - 1)) continue;
-      yield { parts, letters: found[n]!, gone };
-      gone = 0;
+async function* pages(wanted: Wanted, selection: DeadLetterSelection, usual: IndexFilter, size: number) {
+  if ("ids" in selection) {
+    const ids = [...new Set(selection.ids)];
+    for (const parts of wanted()) {
+      for (let i = 0; i < ids.length; i += size)
+        yield { parts, letters: await parts.deadLetters.many(ids.slice(i, i + size)) };
     }
+    return;
+  }
+  for (const parts of wanted(selection.provider)) {
+    const filter = { ...usual, ...toLetterFilter(selection, await parts.runs.now()) };
+    for await (const letters of parts.deadLetters.pages(filter, size)) yield { parts, letters };
   }
 }

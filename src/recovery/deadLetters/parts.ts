@@ -11,7 +11,6 @@ import type { ProviderRecords } from "../../records/contract.ts";
 import type { Batches } from "../../runs/batches.ts";
 import type { Runs } from "../../runs/runs.ts";
 import type { StagedSlices } from "../../runs/stagedSlices.ts";
-import type { OperatorActionLog } from "./actionLog.ts";
 import type { BadRecords } from "./badRecords.ts";
 import type { DeadLetterStore } from "./deadLetterStore.ts";
 
@@ -27,8 +26,6 @@ export interface DeadLetterParts {
   stagedSlices: StagedSlices;
   badRecords: BadRecords;
   deadLetters: DeadLetterStore;
-  /** What operators did with dead letters. */
-  operatorActions: OperatorActionLog;
   /** The provider's state machine. */
   governor: {
     isPaused(): Promise<boolean>;

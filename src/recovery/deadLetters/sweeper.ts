@@ -20,8 +20,6 @@ import type { DeadLetterParts } from "./parts.ts";
 import { endDeadLetter } from "./settle.ts";
 
 const PAGE = 200;
-/** Every so often the failed set is looked through even where the counts agree. */
-const THOROUGH_EVERY = 20;
 
 export interface DeadLetterRepair {
   letter: string;
@@ -33,140 +31,134 @@ type SweeperParts = Pick<
   "batches" | "queue" | "deadLetters" | "badRecords" | "stagedSlices"
 >;
 
-export class DeadLetterSweeper {
-  readonly #p: SweeperParts;
-  #round = 0;
+/** `thorough`: the failed set is looked through even where the counts agree. */
+export async function sweepDeadLetters(parts: SweeperParts, thorough: boolean): Promise<DeadLetterRepair[]> {
+  const repairs = await sweepReplays(parts);
+  repairs.push(...(await adoptFailed(parts, thorough)));
+  if (thorough) repairs.push(...(await missingJobs(parts)));
+  return repairs;
+}
 
-  constructor(parts: SweeperParts) {
-    this.#p = parts;
-  }
-
-  async runOnce(): Promise<DeadLetterRepair[]> {
-    const thorough = this.#round++ % THOROUGH_EVERY === 0;
-    const repairs = await this.sweepReplays();
-    repairs.push(...(await this.#adoptFailed(thorough)));
-    if (thorough) repairs.push(...(await this.#missingJobs()));
-    return repairs;
-  }
-
-  /** Finishes replays that a crash, or the end of their run, left half done; of one run, or of all. */
-  async sweepReplays(runId?: string): Promise<DeadLetterRepair[]> {
-    const repairs: DeadLetterRepair[] = [];
-    for await (const letters of this.#p.deadLetters.pages({ state: "replaying" })) {
-      const mine = letters.filter(({ replay }) => replay && (runId === undefined || replay.runId === runId));
-      const found = await Promise.all(mine.map((letter) => this.#finishReplay(letter)));
-      mine.forEach((letter, i) => {
-        for (const repair of found[i]!) repairs.push({ letter: letter.id, repair });
-      });
-    }
-    return repairs;
-  }
-
-  async #finishReplay(letter: StoredDeadLetter): Promise<string[]> {
-    const { batches, queue, deadLetters } = this.#p;
-    const repairs: string[] = [];
-    const replay = letter.replay!;
-    if (letter.jobId !== null) {
-      await queue.remove(letter.jobId);
-      await deadLetters.forgetJob(letter.id, letter.jobId);
-      repairs.push("the failed job of a letter that is replayed went");
-    }
-    const { runState, status } = await batches.stateOf(replay.runId, replay.key);
-    if (status === "c") {
-      if (await endDeadLetter(this.#p, letter, "settle")) repairs.push("settled after its replay");
-    } else if (status !== "p" || runState === null || runState === "closed") {
-      if (await deadLetters.giveBack(letter)) repairs.push("its replay was cancelled: dead again");
-    }
-    return repairs;
-  }
-
-  async #adoptFailed(thorough: boolean): Promise<DeadLetterRepair[]> {
-    const { queue, deadLetters } = this.#p;
-    const [{ failed }, known] = await Promise.all([queue.counts(), deadLetters.jobCount()]);
-    if (!thorough && failed === known) return [];
-    const repairs: DeadLetterRepair[] = [];
-    // What is removed on the way moves the rest up: the next round meets what this one passed over.
-    for (let start = 0; ; start += PAGE) {
-      const ids = await queue.failedIds(start, start + PAGE - 1);
-      for (const id of await deadLetters.jobsWithoutLetter(ids)) {
-        const repair = await this.#adopt(id);
-        if (repair) repairs.push(repair);
-      }
-      if (ids.length < PAGE) return repairs;
-    }
-  }
-
-  async #adopt(jobId: string): Promise<DeadLetterRepair | undefined> {
-    const { batches, queue, deadLetters, badRecords } = this.#p;
-    const job = await queue.failedJob(jobId);
-    if (!job) return undefined;
-    const parsed = batchJob.safeParse(job.data);
-    if (!parsed.success || (job.name !== "batch" && job.name !== "record" && job.name !== "finish")) {
-      return await this.#adoptForeign(jobId, job);
-    }
-    const { runId, batch, letter, size } = parsed.data;
-    const { runState, status } = await batches.stateOf(runId, batch);
-    if (job.name === "finish") {
-      // It is no batch: what went wrong stands in its run.
-      if (runState !== null && runState !== "closed") return undefined;
-      await queue.remove(jobId);
-      return { letter: "", repair: "the failed last step of a run that is over went" };
-    }
-    // The reconciler marks it dead in its run.
-    if (status === "p" && runState === "open") return undefined;
-    const id = letter?.letter ?? deadLetterIdOf(runId, batch);
-    const existing = await deadLetters.get(id);
-    if (existing) {
-      if (existing.state === "dead" && existing.jobId === null) {
-        await deadLetters.change(id, { state: "dead", job: "" }, { job: jobId });
-        return { letter: id, repair: "found its failed job again" };
-      }
-      await queue.remove(jobId);
-      return { letter: id, repair: "the failed job of an older generation went" };
-    }
-    const facts = job.name === "record" ? await badRecords.facts(id) : undefined;
-    const adopted = await deadLetters.adopt({
-      id,
-      kind: job.name,
-      runId: letter?.runId ?? runId,
-      batch: letter?.batch ?? batch,
-      subject: facts?.id ?? letter?.batch ?? batch,
-      size,
-      failedMs: job.failedAt,
-      failure: failureOf(job, job.name === "record" ? await badRecords.size(id) : 0),
+/** Finishes replays that a crash, or the end of their run, left half done; of one run, or of all. */
+export async function sweepReplays(parts: SweeperParts, runId?: string): Promise<DeadLetterRepair[]> {
+  const repairs: DeadLetterRepair[] = [];
+  for await (const letters of parts.deadLetters.pages({ state: "replaying" })) {
+    const mine = letters.filter(({ replay }) => replay && (runId === undefined || replay.runId === runId));
+    const found = await Promise.all(mine.map((letter) => finishReplay(parts, letter)));
+    mine.forEach((letter, i) => {
+      for (const repair of found[i]!) repairs.push({ letter: letter.id, repair });
     });
-    return adopted ? { letter: id, repair: "a failed job got its letter" } : undefined;
   }
+  return repairs;
+}
 
-  async #adoptForeign(jobId: string, job: FailedJob): Promise<DeadLetterRepair | undefined> {
-    const id = `j-${createHash("sha256").update(jobId).digest("hex").slice(0, 24)}`;
-    const adopted = await this.#p.deadLetters.adopt({
-      id,
-      kind: "job",
-      runId: "",
-      batch: "",
-      subject: job.name,
-      size: 0,
-      failedMs: job.failedAt,
-      failure: failureOf(job, 0),
-    });
-    return adopted ? { letter: id, repair: "a failed job that is none of ours got a letter" } : undefined;
+async function finishReplay(parts: SweeperParts, letter: StoredDeadLetter): Promise<string[]> {
+  const { batches, queue, deadLetters } = parts;
+  const repairs: string[] = [];
+  const replay = letter.replay!;
+  if (letter.jobId !== null) {
+    await queue.remove(letter.jobId);
+    await deadLetters.forgetJob(letter.id, letter.jobId);
+    repairs.push("the failed job of a letter that is replayed went");
   }
+  const { runState, status } = await batches.stateOf(replay.runId, replay.key);
+  if (status === "c") {
+    if (await endDeadLetter(parts, letter, "settle")) repairs.push("settled after its replay");
+  } else if (status !== "p" || runState === null || runState === "closed") {
+    if (await deadLetters.giveBack(letter)) repairs.push("its replay was cancelled: dead again");
+  }
+  return repairs;
+}
 
-  async #missingJobs(): Promise<DeadLetterRepair[]> {
-    const { queue, deadLetters } = this.#p;
-    const repairs: DeadLetterRepair[] = [];
-    for await (const page of this.#p.deadLetters.pages({})) {
-      const withJob = page.flatMap(({ id, jobId, state }) =>
-        jobId === null || state === "replaying" ? [] : [{ id, jobId }],
-      );
-      const missing = await queue.missing(withJob.map(({ jobId }) => jobId));
-      for (const { id, jobId } of withJob) {
-        if (!missing.has(jobId)) continue;
-        await deadLetters.forgetJob(id, jobId);
-        repairs.push({ letter: id, repair: "its failed job was removed by hand: the dead letter stays" });
-      }
+async function adoptFailed(parts: SweeperParts, thorough: boolean): Promise<DeadLetterRepair[]> {
+  const { queue, deadLetters } = parts;
+  const [{ failed }, known] = await Promise.all([queue.counts(), deadLetters.jobCount()]);
+  if (!thorough && failed === known) return [];
+  const repairs: DeadLetterRepair[] = [];
+  // What is removed on the way moves the rest up: the next round meets what this one passed over.
+  for (let start = 0; ; start += PAGE) {
+    const ids = await queue.failedIds(start, start + PAGE - 1);
+    for (const id of await deadLetters.jobsWithoutLetter(ids)) {
+      const repair = await adopt(parts, id);
+      if (repair) repairs.push(repair);
     }
-    return repairs;
+    if (ids.length < PAGE) return repairs;
   }
+}
+
+async function adopt(parts: SweeperParts, jobId: string): Promise<DeadLetterRepair | undefined> {
+  const { batches, queue, deadLetters, badRecords } = parts;
+  const job = await queue.failedJob(jobId);
+  if (!job) return undefined;
+  const parsed = batchJob.safeParse(job.data);
+  if (!parsed.success || (job.name !== "batch" && job.name !== "record" && job.name !== "finish")) {
+    return await adoptForeign(parts, jobId, job);
+  }
+  const { runId, batch, letter, size } = parsed.data;
+  const { runState, status } = await batches.stateOf(runId, batch);
+  if (job.name === "finish") {
+    // It is no batch: what went wrong stands in its run.
+    if (runState !== null && runState !== "closed") return undefined;
+    await queue.remove(jobId);
+    return { letter: "", repair: "the failed last step of a run that is over went" };
+  }
+  // The reconciler marks it dead in its run.
+  if (status === "p" && runState === "open") return undefined;
+  const id = letter?.letter ?? deadLetterIdOf(runId, batch);
+  const existing = await deadLetters.get(id);
+  if (existing) {
+    if (existing.state === "dead" && existing.jobId === null) {
+      await deadLetters.change(id, { state: "dead", job: "" }, { job: jobId });
+      return { letter: id, repair: "found its failed job again" };
+    }
+    await queue.remove(jobId);
+    return { letter: id, repair: "the failed job of an older generation went" };
+  }
+  const facts = job.name === "record" ? await badRecords.facts(id) : undefined;
+  const adopted = await deadLetters.adopt({
+    id,
+    kind: job.name,
+    runId: letter?.runId ?? runId,
+    batch: letter?.batch ?? batch,
+    subject: facts?.id ?? letter?.batch ?? batch,
+    size,
+    failedMs: job.failedAt,
+    failure: failureOf(job, job.name === "record" ? await badRecords.size(id) : 0),
+  });
+  return adopted ? { letter: id, repair: "a failed job got its letter" } : undefined;
+}
+
+async function adoptForeign(
+  { deadLetters }: SweeperParts,
+  jobId: string,
+  job: FailedJob,
+): Promise<DeadLetterRepair | undefined> {
+  const id = `j-${createHash("sha256").update(jobId).digest("hex").slice(0, 24)}`;
+  const adopted = await deadLetters.adopt({
+    id,
+    kind: "job",
+    runId: "",
+    batch: "",
+    subject: job.name,
+    size: 0,
+    failedMs: job.failedAt,
+    failure: failureOf(job, 0),
+  });
+  return adopted ? { letter: id, repair: "a failed job that is none of ours got a letter" } : undefined;
+}
+
+async function missingJobs({ queue, deadLetters }: SweeperParts): Promise<DeadLetterRepair[]> {
+  const repairs: DeadLetterRepair[] = [];
+  for await (const page of deadLetters.pages({})) {
+    const withJob = page.flatMap(({ id, jobId, state }) =>
+      jobId === null || state === "replaying" ? [] : [{ id, jobId }],
+    );
+    const missing = await queue.missing(withJob.map(({ jobId }) => jobId));
+    for (const { id, jobId } of withJob) {
+      if (!missing.has(jobId)) continue;
+      await deadLetters.forgetJob(id, jobId);
+      repairs.push({ letter: id, repair: "its failed job was removed by hand: the dead letter stays" });
+    }
+  }
+  return repairs;
 }

@@ -22,11 +22,11 @@ import {
   unusable,
   unusableBecause,
 } from "./files.ts";
-import { holdServer } from "./hold.ts";
 import { redisServerInstalled, redisServerMissing } from "./install.ts";
 import { type Holder, lockHolder, newLockId, STOP_WORD } from "./lock.ts";
 import { isRunning } from "./processes.ts";
 import { dial, shutDown } from "./server.ts";
+import { holdServer } from "./sockets.ts";
 
 export interface LocalRedisOptions {
   /** UEE_DATA_DIR. */
@@ -87,7 +87,7 @@ async function untilHeld(
   options: LocalRedisOptions,
   supervisors: SupervisorStarts,
 ): Promise<LocalRedis> {
-  const patience = new Patience(files, options.onLoading);
+  const checkProgress = makePatience(files, options.onLoading);
   for (;;) {
     if (options.signal?.aborted) throw new UeeError("SYS_INTERRUPTED");
     const holder = await findHolder(files);
@@ -105,7 +105,7 @@ async function untilHeld(
       }
     }
     if (!holder) supervisors.ensure();
-    patience.look(`${holder?.id} ${state?.phase} ${supervisors.count}`, state?.phase === "loading");
+    checkProgress(`${holder?.id} ${state?.phase} ${supervisors.count}`, state?.phase === "loading");
     await sleep(20);
   }
 }
@@ -200,33 +200,20 @@ export async function stopLocalRedis(dataDir: string): Promise<void> {
   if (redis) await shutDown(redis, { markClean: false });
 }
 
-/** Waits as long as there is progress, or a server with much data is loading. */
-class Patience {
-  private readonly files: LocalFiles;
-  private readonly onLoading: (() => void) | undefined;
-  private seen = "";
-  private movedAt = performance.now();
-  private noted = false;
-
-  constructor(files: LocalFiles, onLoading: (() => void) | undefined) {
-    this.files = files;
-    this.onLoading = onLoading;
-  }
-
-  look(now: string, loading: boolean): void {
-    if (now !== this.seen) {
-      this.seen = now;
-      this.movedAt = performance.now();
-      return;
-    }
-    const still = performance.now() - this.movedAt;
-    if (loading) {
-      if (still > LOADING_NOTE_MS && !this.noted) this.onLoading?.();
-      this.noted ||= still > LOADING_NOTE_MS;
-    } else if (still > STUCK_MS) {
-      throw failed(this.files, `it was not ready within ${STUCK_MS / 1_000} s`);
-    }
-  }
+/** A function that throws when there was no progress for too long, unless a server with much data is loading. */
+function makePatience(files: LocalFiles, onLoading: (() => void) | undefined) {
+  let seen = "";
+  let movedAt = performance.now();
+  let noted = false;
+  return (now: string, loading: boolean): void => {
+    if (now !== seen) movedAt = performance.now();
+    seen = now;
+    const still = performance.now() - movedAt;
+    if (!loading && still > STUCK_MS) throw failed(files, `it was not ready within ${STUCK_MS / 1_000} s`);
+    if (!loading || noted || still <= LOADING_NOTE_MS) return;
+    noted = true;
+    onLoading?.();
+  };
 }
 
 const failed = (files: LocalFiles, why: string): UeeError =>

@@ -18,8 +18,8 @@ import { createServer, type Server } from "node:net";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type LocalFiles, PENDING_SOCKET, readJson, SOCKET, socketPath, writeJson } from "./files.ts";
-import { listens } from "./listens.ts";
 import { bootId, identify, type ProcessIdentity } from "./processes.ts";
+import { listens } from "./sockets.ts";
 
 export interface Holder extends ProcessIdentity {
   id: string;

@@ -15,7 +15,7 @@ export interface ProcessIdentity {
 /** Undefined when the system does not say (a sandbox without /proc): then it equals no other. */
 export const bootId: string | undefined = readBootId();
 
-const namespace = readNamespace();
+export const namespace = readNamespace();
 
 /** /proc may belong to an outer process namespace; its numbers do not apply then. */
 const procIsOurs = linkOf("/proc/self") === String(process.pid);
@@ -35,7 +35,7 @@ export const isRunning = (identity: ProcessIdentity): boolean =>
   isLocal(identity) && processStart(identity.pid) === identity.start;
 
 /** Undefined when there is no such process, or only its zombie. */
-function processStart(pid: number): string | undefined {
+export function processStart(pid: number): string | undefined {
   if (!Number.isInteger(pid) || pid <= 0) return undefined;
   if (process.platform !== "linux") return startFromPs(pid);
   return procIsOurs ? startFromProc(pid) : startUnknown(pid);

@@ -21,7 +21,6 @@ import {
   socketPath,
   writeJson,
 } from "./files.ts";
-import { listens } from "./listens.ts";
 import { acquireLock, type SupervisorLock } from "./lock.ts";
 import { identify, isRunning, type ProcessIdentity } from "./processes.ts";
 import {
@@ -39,6 +38,7 @@ import {
   shutDown,
   spawnServer,
 } from "./server.ts";
+import { listens } from "./sockets.ts";
 
 export interface SupervisorOptions {
   files: LocalFiles;

@@ -1,6 +1,6 @@
 --[[
   Records failed for good after an operator's resume, but had been received before it: they are forgiven with the
-  others. Does nothing in a run that was never resumed.
+  others. Without such records: fewer have failed now, see errorBase.lua. Does nothing in a run that was never resumed.
 
   KEYS[1] run: HASH
   ARGV[1] records

@@ -25,21 +25,17 @@ local facts = redis.call("HMGET", state, "redisRunId", "settledRunId", "lastGran
 local runId = facts[1] or ""
 
 if max > 0 then
-  local known = { run_id = runId, settled_run_id = facts[2] or "", last_grant_at = tonumber(facts[3] or 0) }
-  local restart = checkRestart(known, told, now, hold)
-  if restart.ask then
+  local holdUntil
+  runId, holdUntil = checkRestart({
+    key = state, field = "redisRunId", run_id = runId, settled_run_id = facts[2] or "",
+    last_grant_at = tonumber(facts[3] or 0),
+  }, told, now, hold)
+  if not runId then
     return { -1 }
   end
-  if restart.hold_until then
-    block(state, now, restart.hold_until - now, "PROV_RATE_WAIT")
+  if holdUntil > now then
+    block(state, now, holdUntil - now, "PROV_RATE_WAIT")
   end
-  if restart.settled then
-    redis.call("HSET", state, "settledRunId", restart.run_id)
-  end
-  if restart.run_id ~= runId and restart.run_id ~= "" then
-    redis.call("HSET", state, "redisRunId", restart.run_id)
-  end
-  runId = restart.run_id
 end
 
 local present, code, clamped = blockedUntil(state, now)

@@ -1,9 +1,7 @@
 /** One of the workers that a supervisor keeps: its process now, and what becomes of it, by the table. */
 import type { Logger } from "../../core/logger.ts";
 import { isMove, stepOf } from "../../machines/defineMachine.ts";
-import type { SpawnWorker, WorkerProcess } from "./childProcess.ts";
-import type { Pong } from "./messages.ts";
-import { RestartBudget, type RestartPolicy } from "./restartBudget.ts";
+import type { Pong, SpawnWorker, WorkerProcess } from "./channel.ts";
 import { entryOf, type SlotEvent, type SlotState, workerMachine } from "./workerMachine.ts";
 
 /** What happened to a worker, for the log and for observers. */
@@ -145,5 +143,46 @@ export class Slot {
       this.#o.tell({ event: "worker_killed", slot: this.#o.slot, pid: this.#process.pid, why });
     }
     this.#process?.kill(signal);
+  }
+}
+
+/** When a worker that died is started again, and when it is given up. */
+export interface RestartPolicy {
+  /** Wait before the first restart, ms; doubled for each further one within the window. */
+  firstMs: number;
+  longestMs: number;
+  /** Restarts within the window; one more death is a crash loop. */
+  restarts: number;
+  windowMs: number;
+}
+
+export const restartPolicy: RestartPolicy = {
+  firstMs: 500,
+  longestMs: 30_000,
+  restarts: 5,
+  windowMs: 60_000,
+};
+
+export class RestartBudget {
+  readonly #policy: RestartPolicy;
+  readonly #now: () => number;
+  /** When it was started again, ms. */
+  #restarts: number[] = [];
+
+  constructor(policy: RestartPolicy, now: () => number = () => performance.now()) {
+    this.#policy = policy;
+    this.#now = now;
+  }
+
+  /** After a death: the wait before the next start, ms; undefined when the restarts of this window are used up. */
+  afterDeath(): number | undefined {
+    const { firstMs, longestMs, restarts, windowMs } = this.#policy;
+    const now = this.#now();
+    this.#restarts = this.#restarts.filter((at) => now - at < windowMs);
+    const made = this.#restarts.length;
+    if (made >= restarts) return undefined;
+    const waitMs = Math.min(longestMs, firstMs * 2 ** made);
+    this.#restarts.push(now + waitMs);
+    return waitMs;
   }
 }

@@ -8,9 +8,8 @@
  */
 import type { Logger } from "../../core/logger.ts";
 import { HEARTBEAT_MS } from "../../recovery/workerRegistry.ts";
-import type { SpawnWorker } from "./childProcess.ts";
-import { type RestartPolicy, restartPolicy } from "./restartBudget.ts";
-import { Slot, type SupervisionEvent } from "./slot.ts";
+import type { SpawnWorker } from "./channel.ts";
+import { type RestartPolicy, restartPolicy, Slot, type SupervisionEvent } from "./slot.ts";
 
 export type { SupervisionEvent } from "./slot.ts";
 

@@ -5,7 +5,7 @@ import { openQueue } from "../../../src/queues/bullmqQueue.ts";
 import { ProviderQueue } from "../../../src/queues/providerQueue.ts";
 import { BadRecords } from "../../../src/recovery/deadLetters/badRecords.ts";
 import { DeadLetterStore } from "../../../src/recovery/deadLetters/deadLetterStore.ts";
-import { DeadLetterSweeper } from "../../../src/recovery/deadLetters/sweeper.ts";
+import { sweepDeadLetters } from "../../../src/recovery/deadLetters/sweeper.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
 import { Batches } from "../../../src/runs/batches.ts";
 import { StagedSlices } from "../../../src/runs/stagedSlices.ts";
@@ -64,7 +64,8 @@ test("a person who replays and one who purges do not both have their way", async
 
 describe("the sweeper", () => {
   const keys = makeKeys("uee").provider("cve");
-  let sweeper: DeadLetterSweeper;
+  let parts: Parameters<typeof sweepDeadLetters>[0];
+  let rounds = 0;
   let queue: ProviderQueue;
   let letters: DeadLetterStore;
 
@@ -72,14 +73,15 @@ describe("the sweeper", () => {
     const client = mirror.uee.redis.commands;
     queue = new ProviderQueue("cve", keys, client);
     letters = new DeadLetterStore(client, keys);
-    sweeper = new DeadLetterSweeper({
+    rounds = 0;
+    parts = {
       ...{ queue, deadLetters: letters, batches: new Batches(client, keys) },
       ...{ badRecords: new BadRecords(client, keys), stagedSlices: new StagedSlices(client, keys) },
-    });
+    };
   });
   afterEach(() => queue.close());
 
-  const repairs = async () => (await sweeper.runOnce()).map(({ repair }) => repair);
+  const repairs = async () => (await sweepDeadLetters(parts, rounds++ === 0)).map(({ repair }) => repair);
 
   test("finds nothing to mend where nothing is wrong", async () => {
     expect(await repairs()).toEqual([]);

@@ -20,7 +20,7 @@ test("permits are revoked while Redis is overloaded and all given back when it i
     const service = new OptimizerService({
       redis,
       keys,
-      pool,
+      pool: pool.pool,
       metrics: metricsReader(redis, keys, pool),
       logger: silentLogger(),
       actor: "w-1",

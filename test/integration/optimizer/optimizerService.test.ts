@@ -27,7 +27,7 @@ function pod(
   return new OptimizerService({
     redis,
     keys,
-    pool,
+    pool: pool.pool,
     metrics: metricsReader(redis, keys, pool),
     logger: silentLogger(),
     actor,

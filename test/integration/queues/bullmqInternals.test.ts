@@ -11,9 +11,8 @@ import {
   queueKey,
   slotJobId,
 } from "../../../src/queues/bullmqQueue.ts";
-import { QueueConsumer } from "../../../src/queues/consumer.ts";
+import { QueueConsumer, QueueWorker } from "../../../src/queues/consumer.ts";
 import { jobOptions } from "../../../src/queues/jobCatalog.ts";
-import { QueueWorker } from "../../../src/queues/queueWorker.ts";
 import type { JobOutcome, TakenJob } from "../../../src/queues/takenJob.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 import { until } from "../../support/until.ts";

@@ -16,8 +16,7 @@ import type {
   QuotaEvent,
   RunProgress,
 } from "../../../src/engine/api.ts";
-import type { KernelSample } from "../../../src/permits/optimizer/kernelHistory.ts";
-import type { KernelMetrics } from "../../../src/permits/optimizer/kernelMetrics.ts";
+import type { KernelMetrics, KernelSample } from "../../../src/permits/optimizer/kernelMetrics.ts";
 import type { PoolView } from "../../../src/permits/report.ts";
 import type {
   DeadLetter,

@@ -8,8 +8,7 @@ import type {
   QuotaEvent,
   RunProgress,
 } from "../../../src/engine/api.ts";
-import type { KernelSample } from "../../../src/permits/optimizer/kernelHistory.ts";
-import type { KernelMetrics } from "../../../src/permits/optimizer/kernelMetrics.ts";
+import type { KernelMetrics, KernelSample } from "../../../src/permits/optimizer/kernelMetrics.ts";
 import type { PoolView } from "../../../src/permits/report.ts";
 import type { DeadLetter, DeadLetterCap } from "../../../src/recovery/deadLetters/api.ts";
 import type { WorkerView } from "../../../src/recovery/workerView.ts";

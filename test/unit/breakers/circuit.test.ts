@@ -1,10 +1,10 @@
 /** opossum's pitfalls, one by one, at the circuit that the breakers are made of. */
 import { afterEach, describe, expect, jest, test } from "@jest/globals";
-import { type Circuit, type CircuitCall, makeCircuit } from "../../../src/breakers/circuit.ts";
+import { type Circuit, makeCircuit } from "../../../src/breakers/circuit.ts";
 import { UeeError } from "../../../src/core/errors.ts";
 
 const error = new UeeError("PROV_CONNECTION");
-const begin = (circuit: Circuit): CircuitCall => {
+const begin = (circuit: Circuit) => {
   const call = circuit.begin();
   if (!call) throw new Error("the circuit did not let it through");
   return call;

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { classify } from "../../../src/breakers/classify.ts";
-import { breakerPolicy, openMs, scaled } from "../../../src/breakers/policy.ts";
+import { breakerPolicy, classify, openMs, scaled } from "../../../src/breakers/policy.ts";
 import { type ErrorCode, UeeError } from "../../../src/core/errors.ts";
 
 const seconds = (failedProbes: number, random: number): number =>

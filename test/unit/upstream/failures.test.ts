@@ -1,7 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { errorCatalog } from "../../../src/core/errorCatalog.ts";
-import { judgeFailure, judgeStatus } from "../../../src/upstream/failures.ts";
-import { readRetryAfter } from "../../../src/upstream/retryAfter.ts";
+import { judgeFailure, judgeStatus, readRetryAfter } from "../../../src/upstream/failures.ts";
 
 const now = Date.parse("2026-01-31T12:00:00Z");
 

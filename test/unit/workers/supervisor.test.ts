@@ -7,8 +7,8 @@ import type {
   SpawnWorker,
   WorkerProcess,
   WorkerProcessListeners,
-} from "../../../src/workers/supervision/childProcess.ts";
-import { RestartBudget } from "../../../src/workers/supervision/restartBudget.ts";
+} from "../../../src/workers/supervision/channel.ts";
+import { RestartBudget } from "../../../src/workers/supervision/slot.ts";
 import {
   type SupervisionEvent,
   Supervisor,

@@ -1,6 +1,6 @@
 /** The tree, permits, workers, schedules, breakers, transitions and the optimizer's decisions. */
 import { z } from "zod";
-import { KERNEL_SAMPLE_MS } from "../../../permits/optimizer/kernelHistory.ts";
+import { KERNEL_SAMPLE_MS } from "../../../permits/optimizer/kernelMetrics.ts";
 import { optionalProvider, type Route, route } from "../route.ts";
 import {
   breakerResetSchema,
