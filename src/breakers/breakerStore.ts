@@ -22,7 +22,7 @@ import {
   toView,
 } from "./report.ts";
 
-const scripts = loadScripts(import.meta.url, ["admit-2", "report-2", "renew-1", "reset-2"], luaTables);
+const scripts = loadScripts(import.meta.url, ["admit-2", "report-2", "reset-2"], luaTables);
 
 export interface CallReport {
   /** Version of the breaker when the call began. */
@@ -66,9 +66,7 @@ export class BreakerStore {
 
   /** False when another process holds the token now. */
   async renew(token: string, leaseMs: number): Promise<boolean> {
-    return (
-      (await this.#run(scripts.renew.run(this.#o.redis, [this.#o.keys.breaker], [token, leaseMs]))) === 1
-    );
+    return (await this.#ask(scripts.admit, { mode: "renew", token, leaseMs })).verdict === "probe";
   }
 
   /** Verdict: `moved`, `unchanged` (already closed) or `lost` (the version has changed). */

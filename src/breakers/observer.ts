@@ -3,7 +3,7 @@
  * count: a failure may be caused by the local network.
  */
 import { isRedisTrouble } from "../redis/errors.ts";
-import type { Guard } from "../upstream/guard.ts";
+import { type Guard, unguarded } from "../upstream/guard.ts";
 import type { BreakerStore } from "./breakerStore.ts";
 import { type BreakerPolicy, breakerPolicy } from "./policy.ts";
 import { openError } from "./report.ts";
@@ -21,15 +21,9 @@ export function makeObserver(
     if (view && view.state !== "closed") throw openError(view, policy);
   };
   return {
-    async enter() {
+    async enter(request) {
       await refuseUnlessClosed();
-      return {
-        signal: new AbortController().signal,
-        confirm: refuseUnlessClosed,
-        succeeded: async () => {},
-        failed: async (error) => error,
-        abandoned: async () => {},
-      };
+      return { ...(await unguarded.enter(request)), confirm: refuseUnlessClosed };
     },
   };
 }

@@ -33,16 +33,9 @@ function chapters<State extends string, Event extends string>(
   const stays = statesOf(machine).flatMap((state) =>
     eventsOf(machine).flatMap((event) => {
       const step = stepOf(machine, state, event);
-      return step === undefined || isMove(step)
-        ? []
-        : [
-            [
-              code(state),
-              code(event),
-              step.stays === "refreshes" ? "reason and end of the wait" : "nothing",
-              step.why,
-            ],
-          ];
+      if (step === undefined || isMove(step)) return [];
+      const changes = step.stays === "refreshes" ? "reason and end of the wait" : "nothing";
+      return [[code(state), code(event), changes, step.why]];
     }),
   );
   return `${diagram(machine)}

@@ -35,9 +35,9 @@ export class PermitHolder {
   readonly #lost = new AbortController();
   readonly #windDown = new AbortController();
   /** Aborts with PERM_LEASE_LOST when the lease has ended: further work has no permit. */
-  readonly signal = this.#lost.signal;
+  readonly signal: AbortSignal = this.#lost.signal;
   /** Aborts with PERM_REVOKED when the pool asks for the permit: finish at the next safe point, within the grace. */
-  readonly windDown = this.#windDown.signal;
+  readonly windDown: AbortSignal = this.#windDown.signal;
   #deadline: number;
   #timer: NodeJS.Timeout | undefined;
   #deadlineTimer: NodeJS.Timeout | undefined;

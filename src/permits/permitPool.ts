@@ -183,10 +183,7 @@ export function makePermitPool(options: PermitPoolOptions) {
       const found = await lookOnce(full);
       if (signal?.aborted) {
         // Returned in the background, so that ending a wait does not wait again.
-        const giveUp = found.waiting
-          ? scripts.leave(full.provider, full.waiter)
-          : release({ ...full, fence: found.fence });
-        giveUp.catch(() => {});
+        scripts.release({ ...full, fence: found.waiting ? 0 : found.fence }).catch(() => {});
         throw signal.reason;
       }
       if (!found.waiting) return found;

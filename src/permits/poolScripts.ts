@@ -9,7 +9,6 @@ const scripts = loadScripts(import.meta.url, [
   "acquire-1",
   "renew-1",
   "release-1",
-  "leave-1",
   "govern-1",
   "show-1",
   "audit-1",
@@ -86,13 +85,10 @@ export function makePoolScripts(options: {
       if (held === 0) return { lost: true as const, nowUs: keep };
       return { lost: false as const, mayKeep: keep === 1, lifeUs, graceUs: graceLeftUs, nowUs };
     },
-    async release({ lease, fence = 0, provider = "" }: LeaseName) {
-      const [given, nowUs] = numbers(await run(scripts.release, provider, lease, fence));
-      return { given: given === 1, nowUs };
-    },
-    async leave(provider: string, waiter: string) {
-      const [left, nowUs] = numbers(await run(scripts.leave, provider, waiter));
-      return { left: left === 1, nowUs };
+    /** Also gives up the place of `waiter`. */
+    async release({ lease, fence = 0, provider = "", waiter = "" }: LeaseName & { waiter?: string }) {
+      const [given, left, nowUs] = numbers(await run(scripts.release, provider, lease, fence, waiter));
+      return { given: given === 1, left: left === 1, nowUs };
     },
     async govern(operation: GovernOperation, value: number, actor: string, reason: string) {
       const reply = await run(scripts.govern, "", operation, value, actor, reason);

@@ -37,40 +37,21 @@ export class ProviderQueue {
   }
 
   async addBatches(runId: string, batches: QueuedBatch[], generation = 1): Promise<void> {
+    const job = ({ key, kind, pass, size, payload, letter }: QueuedBatch) => {
+      const { name: provider } = this;
+      const of = { provider, runId, batch: key, pass, generation, size, payload };
+      const data = checkedJob(letter ? { ...of, letter } : of);
+      return { name: kind satisfies JobName, data, opts: { jobId: jobId(data) } };
+    };
     // One transaction for each slice: Redis and this process do other work in between.
     for (let from = 0; from < batches.length; from += ADDED_AT_ONCE) {
-      await this.#add(runId, batches.slice(from, from + ADDED_AT_ONCE), generation);
+      await this.#queue.addBulk(batches.slice(from, from + ADDED_AT_ONCE).map(job));
     }
   }
 
-  async #add(runId: string, batches: QueuedBatch[], generation: number): Promise<void> {
-    await this.#queue.addBulk(
-      batches.map((batch) => {
-        const data = checkedJob({
-          provider: this.name,
-          runId,
-          batch: batch.key,
-          pass: batch.pass,
-          generation,
-          size: batch.size,
-          payload: batch.payload,
-          ...(batch.letter ? { letter: batch.letter } : {}),
-        });
-        return { name: batch.kind satisfies JobName, data, opts: { jobId: jobId(data) } };
-      }),
-    );
-  }
-
   async addFinish(runId: string, pass: number, round: number, generation: number): Promise<void> {
-    const data: BatchJob = {
-      provider: this.name,
-      runId,
-      batch: finishKey(round),
-      pass,
-      generation: generation + 1,
-      size: 0,
-      payload: null,
-    };
+    const step = { batch: finishKey(round), pass, generation: generation + 1, size: 0, payload: null };
+    const data: BatchJob = { provider: this.name, runId, ...step };
     await this.#queue.add("finish" satisfies JobName, data, { jobId: jobId(data) });
   }
 

@@ -14,7 +14,7 @@ import type { RunRecord } from "../runs/runRecord.ts";
 import type { BatchSummary } from "./attempt.ts";
 import type { ProviderContext } from "./context.ts";
 import { concludeReconcile } from "./reconcile.ts";
-import { incomplete, type KeptVerdict, seesTheWhole, stored, verifyRun } from "./verdict.ts";
+import { incomplete, type KeptVerdict, seesTheWhole, verifyRun } from "./verdict.ts";
 
 /** Removals beyond both bounds wait for a person. */
 const SHRINK_SHARE = 0.05;
@@ -88,7 +88,7 @@ async function stillNamed(context: ProviderContext, verdict: KeptVerdict): Promi
   // @safeguard not-modified-needs-key
   if (!verdict.notModified || (await context.runs.meta()).changeKey !== null) return verdict;
   const said = "The upstream has not changed, but the store was written to after it was asked.";
-  return incomplete(stored("PROV_NOT_VERIFIED", said));
+  return incomplete("PROV_NOT_VERIFIED", said);
 }
 
 async function removeUnseen(
@@ -107,10 +107,8 @@ async function removeUnseen(
     if (isShrink(candidates, live) && !run.allowShrink) {
       const share = ((candidates / live) * 100).toFixed(1);
       return incomplete(
-        stored(
-          "PROV_SHRUNK",
-          `${candidates} of ${live} records (${share} %) are gone upstream; none was removed.`,
-        ),
+        "PROV_SHRUNK",
+        `${candidates} of ${live} records (${share} %) are gone upstream; none was removed.`,
       );
     }
     await context.runs.setFields(attempt, { removal: String(candidates) });

@@ -13,6 +13,10 @@ import { thisProcess } from "../runs/processIdentity.ts";
 /** Redis has not answered for so long: it is away, whatever the connection says. */
 const SILENT_MS = 10_000;
 const WAITING_BEATS = 4;
+/** How often the event loop is looked at, ms; what it is late beyond that is its delay. */
+const LOOK_MS = 20;
+
+const round = (ms: number): number => Math.round(Math.max(0, ms) * 10) / 10;
 
 export interface HeartbeatOptions {
   registry: WorkerRegistry;
@@ -26,7 +30,7 @@ export interface HeartbeatOptions {
 
 export class Heartbeat {
   readonly #o: HeartbeatOptions;
-  readonly #vitals = new Vitals();
+  readonly #loop: IntervalHistogram = monitorEventLoopDelay({ resolution: LOOK_MS });
   #facts: WorkerFacts;
   #timers: NodeJS.Timeout[] = [];
   /** Beats go one after the other: an old one must not overtake a newer one, nor the withdrawal. */
@@ -58,7 +62,7 @@ export class Heartbeat {
 
   /** Enters the worker; from here on it is known. Rejects when Redis does not take it. */
   async start(): Promise<void> {
-    this.#vitals.start();
+    this.#loop.enable();
     await this.#measure();
     await this.#o.registry.beat(this.#facts, { heartbeat: true });
     this.#answered(true);
@@ -76,7 +80,7 @@ export class Heartbeat {
   async withdraw(): Promise<void> {
     this.#withdrawn = true;
     for (const timer of this.#timers) clearInterval(timer);
-    this.#vitals.stop();
+    this.#loop.disable();
     await this.#last;
     await this.#o.registry.withdraw(this.#facts.id);
   }
@@ -100,8 +104,22 @@ export class Heartbeat {
     await this.#beat({ heartbeat: true });
   }
 
+  /** The event loop's delay is that since the last measurement. */
   async #measure(): Promise<void> {
-    const vitals = await this.#vitals.measure(this.#o.measured());
+    const asked = performance.now();
+    await nextTurn();
+    const responseMs = round(performance.now() - asked);
+    const { activeBatches, lastFetchAgeMs } = this.#o.measured();
+    const delay = (ns: number): number => (Number.isFinite(ns) ? round(ns / 1e6 - LOOK_MS) : 0);
+    const vitals: WorkerVitals = {
+      ...{
+        responseMs,
+        loopDelayP99Ms: delay(this.#loop.percentile(99)),
+        loopDelayMaxMs: delay(this.#loop.max),
+      },
+      ...{ activeBatches, lastFetchAgeMs: Math.round(lastFetchAgeMs), rssBytes: process.memoryUsage.rss() },
+    };
+    this.#loop.reset();
     this.#facts = { ...this.#facts, vitals };
   }
 
@@ -129,41 +147,5 @@ export class Heartbeat {
     if (!well) this.#answersSince = Number.POSITIVE_INFINITY;
     else if (broken) this.#answersSince = now;
     if (well) this.#answeredAt = now;
-  }
-}
-
-/** How often the event loop is looked at, ms; what it is late beyond that is its delay. */
-const LOOK_MS = 20;
-
-const round = (ms: number): number => Math.round(Math.max(0, ms) * 10) / 10;
-
-/** What a worker measures of itself for its heartbeat. */
-class Vitals {
-  readonly #loop: IntervalHistogram = monitorEventLoopDelay({ resolution: LOOK_MS });
-
-  start(): void {
-    this.#loop.enable();
-  }
-
-  stop(): void {
-    this.#loop.disable();
-  }
-
-  /** Measures; the event loop's delay is that since the last measurement. */
-  async measure(of: { activeBatches: number; lastFetchAgeMs: number }): Promise<WorkerVitals> {
-    const asked = performance.now();
-    await nextTurn();
-    const responseMs = performance.now() - asked;
-    const delay = (ns: number): number => (Number.isFinite(ns) ? round(ns / 1e6 - LOOK_MS) : 0);
-    const vitals = {
-      responseMs: round(responseMs),
-      loopDelayP99Ms: delay(this.#loop.percentile(99)),
-      loopDelayMaxMs: delay(this.#loop.max),
-      activeBatches: of.activeBatches,
-      rssBytes: process.memoryUsage.rss(),
-      lastFetchAgeMs: Math.round(of.lastFetchAgeMs),
-    };
-    this.#loop.reset();
-    return vitals;
   }
 }

@@ -34,17 +34,17 @@ export interface KeptVerdict {
   comparison?: Comparison;
 }
 
-export const stored = (code: ConstructorParameters<typeof UeeError>[0], detail: string): StoredError => {
+const stored = (code: ConstructorParameters<typeof UeeError>[0], detail: string): StoredError => {
   const error = new UeeError(code, detail);
   return { code: error.code, message: error.detail };
 };
 
 const NOTHING_VERIFIED = { verified: false, watermark: null, removals: false };
 
-export const incomplete = (error: StoredError): KeptVerdict => ({
+export const incomplete = (...error: Parameters<typeof stored>): KeptVerdict => ({
   ...NOTHING_VERIFIED,
   result: "incomplete",
-  error,
+  error: stored(...error),
 });
 
 /** Verifies an open run in the name of its finish step. `extended`: batches were planned, and the run continues. */
@@ -62,7 +62,7 @@ export async function verifyRun(
   const results = await context.batches.results(run.id, run.pass);
   const found = results.map(({ result }) => result);
   const older = found.find((result) => result.older !== undefined)?.older;
-  if (older !== undefined) return incomplete(stored("PROV_OLDER_EDITION", older));
+  if (older !== undefined) return incomplete("PROV_OLDER_EDITION", older);
   if (found.length === 1 && found[0]?.notModified) return notModifiedVerdict(run);
   const edition = found.find((result) => result.facts?.edition !== undefined)?.facts?.edition;
   let verdict = context.provider.verify({
@@ -77,7 +77,7 @@ export async function verifyRun(
     newest: run.newest,
     now: new Date(await context.runs.now()).toISOString(),
   });
-  if (verdict.kind === "ended") return incomplete(stored(verdict.code, `${verdict.reason}.`));
+  if (verdict.kind === "ended") return incomplete(verdict.code, `${verdict.reason}.`);
   if (verdict.kind === "compared") {
     const comparison = await compared(context, run, verdict.feeds);
     return { ...NOTHING_VERIFIED, result: "complete", error: null, comparison };
@@ -101,7 +101,7 @@ export async function verifyRun(
   }
   const pass = verdict.kind === "again" ? run.pass + 1 : run.pass;
   if (pass > MAX_PASSES || run.round >= MAX_ROUNDS) {
-    return incomplete(stored("PROV_NOT_VERIFIED", `After ${run.pass} passes: ${verdict.reason}.`));
+    return incomplete("PROV_NOT_VERIFIED", `After ${run.pass} passes: ${verdict.reason}.`);
   }
   if (verdict.kind === "again" && verdict.note !== undefined) {
     await context.runs.setFields(attempt, { note: verdict.note });
@@ -216,7 +216,7 @@ function verifyReplays(run: RunRecord): KeptVerdict {
   const dead = run.deadAgain + run.dead + run.letters;
   if (dead === 0) return { ...NOTHING_VERIFIED, result: "complete", error: null };
   const said = `${run.deadAgain} of ${run.planned} replays gave up again; ${run.letters} dead letters are new.`;
-  return incomplete(stored("PROV_BATCH_DEAD", said));
+  return incomplete("PROV_BATCH_DEAD", said);
 }
 
 /** A run without any committed batch failed, with the reason. A run that lacks batches is incomplete. */
@@ -225,8 +225,8 @@ async function afterDeadBatches(context: ProviderContext, run: RunRecord): Promi
   const dead = statuses.find(([key, status]) => status.code === "d" && !key.startsWith("bad/"));
   const cause = dead ? (await context.batches.result(run.id, dead[0]))?.error : undefined;
   if (cause && !statuses.some(([, status]) => status.code === "c")) {
-    return { ...incomplete(cause), result: "failed" };
+    return { ...NOTHING_VERIFIED, result: "failed", error: cause };
   }
   const why = cause ? ` (${cause.code})` : "";
-  return incomplete(stored("PROV_BATCH_DEAD", `${run.deadBatches} of ${run.planned} batches gave up${why}.`));
+  return incomplete("PROV_BATCH_DEAD", `${run.deadBatches} of ${run.planned} batches gave up${why}.`);
 }

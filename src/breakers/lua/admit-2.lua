@@ -8,6 +8,7 @@
              mode  call   a call begins
                    again  an admitted call waited for its turn; it is not counted twice
                    probe  a call begins and takes the token if it is available
+                   renew  a probe goes on: renews the lease of its token
 
   Returns JSON {verdict, moves?, machine, now}:
     pass · probe (the caller holds the token) · due (ask again with `probe`) · refused
@@ -17,6 +18,19 @@ local breaker, history = KEYS[1], KEYS[2]
 local asked = cjson.decode(ARGV[1])
 
 local keys = { machine = breaker, history = history }
+local function holdToken()
+  local lease = asked.leaseMs
+  redis.call("HSET", breaker, "probe_until_ms", string.format("%.0f", nowMs() + lease),
+    "probe_lease_ms", string.format("%.0f", lease))
+end
+
+if asked.mode == "renew" then
+  if redis.call("HGET", breaker, "token") ~= asked.token then
+    return breakerReply(keys, { verdict = "refused" })
+  end
+  holdToken()
+  return breakerReply(keys, { verdict = "probe" })
+end
 local stored = redis.call("HMGET", breaker, "state", "until_ms", "probe_until_ms", "wait_ms", "probe_lease_ms")
 local state = stored[1] or breakerMachine.initial
 if state == "closed" then
@@ -63,13 +77,7 @@ if begun.kind ~= "moved" then
   return breakerReply(keys, { verdict = "refused" })
 end
 moves[#moves + 1] = begun.moves[1]
-redis.call(
-  "HSET", breaker,
-  "token", asked.token,
-  "probe_by", asked.actor,
-  "probe_since", isoTime(now),
-  "probe_until_ms", string.format("%.0f", now + asked.leaseMs),
-  "probe_lease_ms", string.format("%.0f", asked.leaseMs)
-)
+redis.call("HSET", breaker, "token", asked.token, "probe_by", asked.actor, "probe_since", isoTime(now))
+holdToken()
 count(keys, "calls")
 return breakerReply(keys, { verdict = "probe", moves = moves })

@@ -19,6 +19,8 @@
 ]]
 --- @include "isoTime.lua"
 --- @include "../../redis/lua/time.lua"
+local factNames = { "urn", "processed", "errors", "permits" }
+
 local function transition(keys, machine, request)
   local stored = redis.call("HMGET", keys.machine, "state", "version", "until_ms", "wait_ms")
   local state = stored[1] or machine.initial
@@ -84,7 +86,7 @@ local function transition(keys, machine, request)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
   end
-  for _, name in ipairs({ "urn", "processed", "errors", "permits" }) do
+  for _, name in ipairs(factNames) do
     if facts[name] then
       set(name, facts[name])
     end
@@ -98,28 +100,24 @@ local function transition(keys, machine, request)
   end
   local last = moves[#moves]
   if last then
-    set("state", last.new_state)
-    set("version", last.version)
-    set("since", at)
-    set("trigger", last.trigger)
-    set("actor", request.actor)
-    set("actor_kind", request.kind)
+    for name, value in pairs({ state = last.new_state, version = last.version, since = at, trigger = last.trigger,
+      actor = request.actor, actor_kind = request.kind }) do
+      set(name, value)
+    end
     redis.call("HSETNX", keys.machine, "created_at", at)
   end
   redis.call("HSET", keys.machine, unpack(fields))
 
-  local told = redis.call("HMGET", keys.machine, "urn", "processed", "errors", "permits")
+  local told = { at = at, actor = request.actor, actor_kind = request.kind, reason = request.reason or "",
+    details = request.details or "" }
+  for _, name in ipairs(factNames) do
+    told[name] = redis.call("HGET", keys.machine, name) or ""
+  end
   for _, move in ipairs(moves) do
-    move.at = at
-    move.actor = request.actor
-    move.actor_kind = request.kind
-    move.reason = request.reason or ""
-    move.details = request.details or ""
-    move.urn = told[1] or ""
-    move.processed = told[2] or ""
-    move.errors = told[3] or ""
-    move.permits = told[4] or ""
     local entry = {}
+    for name, value in pairs(told) do
+      move[name] = value
+    end
     for name, value in pairs(move) do
       entry[#entry + 1] = name
       entry[#entry + 1] = value

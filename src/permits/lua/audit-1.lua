@@ -82,20 +82,20 @@ for _, member in ipairs(redis.call("ZRANGE", WAITERS, 0, -1)) do
     end
   end
 end
+local function removeOrphan(kind, subject, stored, ...)
+  find(kind, subject, stored, "nothing")
+  if repair then
+    redis.call(...)
+  end
+end
 for place, member in pairs(places) do
   if not standing[member] then
-    find("place-without-waiter", place, member, "nothing")
-    if repair then
-      redis.call("HDEL", PLACES, place)
-    end
+    removeOrphan("place-without-waiter", place, member, "HDEL", PLACES, place)
   end
 end
 for member in pairs(stays) do
   if not standing[member] then
-    find("deadline-without-waiter", member, "deadline", "nothing")
-    if repair then
-      redis.call("ZREM", UNTIL, member)
-    end
+    removeOrphan("deadline-without-waiter", member, "deadline", "ZREM", UNTIL, member)
   end
 end
 

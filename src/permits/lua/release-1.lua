@@ -1,16 +1,18 @@
 --[[
-  Gives a lease's permit back. Idempotent; of an unknown or ended lease, or one with another fence, it takes nothing.
+  Gives a lease's permit back, and a waiter's place, so that what was kept for it goes to the next. Idempotent; of an
+  unknown or ended lease, or one with another fence, it takes nothing.
 
   KEYS[1] pool
   ARGV[1] settings, as in pool.lua
   ARGV[2] its provider, '' = not known
   ARGV[3] lease
   ARGV[4] its fence, 0 = whichever
+  ARGV[5] waiter of the provider, '' = none
 
-  Returns {1 when the permit was given back else 0, now}
+  Returns {1 when the permit was given back else 0, 1 when the waiter stood in the queue else 0, now}
 ]]
 --- @include "pool.lua"
-local lease, fence = ARGV[3], tonumber(ARGV[4])
+local lease, fence, waiter = ARGV[3], tonumber(ARGV[4]), ARGV[5]
 
 local function giveBack()
   local facts = redis.call("HGET", LEASES, lease)
@@ -29,7 +31,7 @@ if quiet then
   if given > 0 then
     save()
   end
-  return { given, now }
+  return { given, 0, now }
 end
 
 --- @include "upkeep.lua"
@@ -38,8 +40,12 @@ end
 redis.call("HDEL", LEASES, "")
 local freed = reap()
 local given = giveBack()
-if given > 0 or freed > 0 then
+local member = waiter ~= "" and redis.call("HGET", PLACES, itself .. "|" .. waiter)
+if member then
+  removeWaiter(member, itself, waiter)
+end
+if given > 0 or freed > 0 or member then
   hint()
 end
 save()
-return { given, now }
+return { given, member and 1 or 0, now }

@@ -9,7 +9,7 @@ local function restarted(told)
     key = POOL, field = "runId", run_id = runIdStored, settled_run_id = settledRunId, last_grant_at = pool.lastGrantAt,
   }, told, now, LIFE)
   -- @safeguard restart-hold
-  if runId and holdUntil > pool.holdUntil then
+  if holdUntil and holdUntil > pool.holdUntil then
     pool.holdUntil = holdUntil
     log("hold", "", "", 0, "d=" .. int(pool.holdUntil))
   end

@@ -79,13 +79,10 @@ export class BadRecords {
       ]);
       if (state === "accepted") acceptedIds.add(id);
       else if (state === null && known?.plannedIn !== run.runId) fresh.add(id);
+      const { code, message } = record;
       const facts: BadRecordFacts = {
-        id: record.id ?? null,
-        code: record.code,
-        message: record.message,
+        ...{ id: record.id ?? null, code, message, runId: run.runId, batch: run.batch },
         fetchedAt: Math.max(known?.fetchedAt ?? 0, record.fetchedAt),
-        runId: run.runId,
-        batch: run.batch,
         firstSeenAt: known?.firstSeenAt ?? run.now,
         lastSeenAt: run.now,
         seen: (known?.seen ?? 0) + 1,

@@ -62,34 +62,35 @@ async function coveredOf(
   seesAll: boolean,
   page: readonly StoredDeadLetter[],
 ): Promise<StoredDeadLetter[]> {
-  const covered: StoredDeadLetter[] = [];
   const ofRecords = page.filter(({ kind }) => kind === "record");
   const facts = await parts.badRecords.manyFacts(ofRecords.map(({ id }) => id));
-  const byId = new Map(facts.map((one) => [one.deadLetterId, one]));
-  const named = facts.filter((one) => one.id !== null);
-  const marks = await parts.records.seen(
-    run.id,
-    named.map(({ id }) => id as string),
+  const [marks, metIn] = await Promise.all([
+    parts.records.seen(
+      run.id,
+      facts.map(({ id }) => id ?? ""),
+    ),
+    parts.batches.entries(run.id, [...new Set(facts.map(({ batch }) => batch))]),
+  ]);
+  const byId = new Map(
+    facts.map((one, i) => [one.deadLetterId, { one, mark: one.id === null ? undefined : marks[i] }]),
   );
-  const goodAt = new Map(named.map(({ id }, i) => [id, marks[i]?.good ? marks[i].fetchedAt : 0]));
-  const seenIds = new Set(named.filter((_, i) => marks[i] !== undefined).map(({ id }) => id));
-  const metIn = await parts.batches.entries(run.id, [...new Set(facts.map(({ batch }) => batch))]);
   const passOf = new Map(metIn.map(({ key, pass }) => [key, pass]));
-  const gone = (one: BadRecordFacts, state: StoredDeadLetter["state"]): boolean => {
+  const gone = (one: BadRecordFacts, isSeen: boolean, state: StoredDeadLetter["state"]): boolean => {
     if (!seesAll) return false;
     // An accepted one stays while its record is bad: its content may come back.
-    if (state === "accepted" && (isNotModified(run) || (one.id !== null && seenIds.has(one.id))))
-      return false;
+    if (state === "accepted" && (isNotModified(run) || isSeen)) return false;
     if (one.runId === run.id) return (passOf.get(one.batch) ?? run.pass) < run.pass;
     // Met after this run began and not by it: by a later one.
     return one.fetchedAt < run.opened;
   };
+  const covered: StoredDeadLetter[] = [];
   for (const letter of page) {
-    const one = byId.get(letter.id);
-    if (letter.kind === "record" && one) {
-      const stored = one.id !== null && (goodAt.get(one.id) ?? 0) > one.fetchedAt;
+    const known = byId.get(letter.id);
+    if (letter.kind === "record" && known) {
+      const { one, mark } = known;
+      const stored = mark?.good === true && mark.fetchedAt > one.fetchedAt;
       // @safeguard covered-letter
-      if (stored || gone(one, letter.state)) covered.push(letter);
+      if (stored || gone(one, mark !== undefined, letter.state)) covered.push(letter);
     } else if (letter.kind === "batch" && (await batchIsCovered(parts, letter.runId))) {
       covered.push(letter);
     }

@@ -11,11 +11,11 @@
     now     µs
     span    longest duration of a grant, µs
   Returns the run id of this Redis, '' when the user may not read INFO (then a restart cannot be detected), or nil when
-  the caller must send all facts, including the clean stop; and µs before which nothing may be granted, 0 for no wait.
+  the caller must send all facts, including the clean stop; and µs before which nothing may be granted, nil for no wait.
 ]]
 local function checkRestart(store, told, now, span)
   if store.run_id ~= "" and told == store.run_id then
-    return told, 0
+    return told
   end
   local cleanStop, ownGrantAt, ownRunId = string.match(told, "^(-?%d+) (%d+) (%w*)$")
   if not cleanStop then
@@ -26,7 +26,7 @@ local function checkRestart(store, told, now, span)
   local info = redis.pcall("INFO", "server")
   local runId = type(info) == "string" and string.match(info, "run_id:(%w+)") or ""
   if runId == "" then
-    return "", 0
+    return ""
   end
   local storeIsOlder = store.run_id ~= "" and store.run_id ~= runId
   local callerIsOlder = ownRunId ~= "" and ownRunId ~= runId and store.settled_run_id ~= runId
@@ -38,7 +38,7 @@ local function checkRestart(store, told, now, span)
     redis.call("HSET", store.key, store.field, runId)
   end
   if not restarted then
-    return runId, 0
+    return runId
   end
   redis.call("HSET", store.key, "settledRunId", runId)
   -- Uptime is in whole seconds; the latest possible start is the safe one. Negative after the server's clock went
@@ -47,7 +47,7 @@ local function checkRestart(store, told, now, span)
   local started = math.min(now, (math.floor(now / 1000000) - uptime + 1) * 1000000)
   local lastGrantAt = callerIsOlder and math.max(store.last_grant_at, ownGrantAt) or store.last_grant_at
   if cleanStop > 0 and cleanStop >= lastGrantAt and cleanStop <= started then
-    return runId, 0
+    return runId
   end
   -- Up since before the last grant: no restart, but a replica took over just now.
   return runId, (lastGrantAt > started and now or started) + span

@@ -33,7 +33,7 @@ if max > 0 then
   if not runId then
     return { -1 }
   end
-  if holdUntil > now then
+  if holdUntil then
     block(state, now, holdUntil - now, "PROV_RATE_WAIT")
   end
 end

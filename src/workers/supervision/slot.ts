@@ -27,7 +27,7 @@ export interface SlotOptions {
 
 export class Slot {
   readonly #o: SlotOptions;
-  readonly #budget: RestartBudget;
+  readonly #afterDeath: () => number | undefined;
   #state: SlotState = workerMachine.initial;
   #process: WorkerProcess | undefined;
   #worker: string | null = null;
@@ -39,7 +39,7 @@ export class Slot {
 
   constructor(options: SlotOptions) {
     this.#o = options;
-    this.#budget = new RestartBudget(options.policy);
+    this.#afterDeath = restartBudget(options.policy);
   }
 
   get state(): SlotState {
@@ -126,7 +126,7 @@ export class Slot {
     }
     this.happen("exited", how);
     if (this.#state !== "waiting") return;
-    const waitMs = this.#budget.afterDeath();
+    const waitMs = this.#afterDeath();
     if (waitMs !== undefined) {
       this.#timer = setTimeout(() => this.happen("due"), waitMs);
       return;
@@ -163,26 +163,17 @@ export const restartPolicy: RestartPolicy = {
   windowMs: 60_000,
 };
 
-export class RestartBudget {
-  readonly #policy: RestartPolicy;
-  readonly #now: () => number;
-  /** When it was started again, ms. */
-  #restarts: number[] = [];
-
-  constructor(policy: RestartPolicy, now: () => number = () => performance.now()) {
-    this.#policy = policy;
-    this.#now = now;
-  }
-
-  /** After a death: the wait before the next start, ms; undefined when the restarts of this window are used up. */
-  afterDeath(): number | undefined {
-    const { firstMs, longestMs, restarts, windowMs } = this.#policy;
-    const now = this.#now();
-    this.#restarts = this.#restarts.filter((at) => now - at < windowMs);
-    const made = this.#restarts.length;
-    if (made >= restarts) return undefined;
-    const waitMs = Math.min(longestMs, firstMs * 2 ** made);
-    this.#restarts.push(now + waitMs);
+/** Called after each death: the wait before the next start, ms; undefined when the window's restarts are used up. */
+export function restartBudget(
+  { firstMs, longestMs, restarts, windowMs }: RestartPolicy,
+  now: () => number = () => performance.now(),
+): () => number | undefined {
+  let made: number[] = [];
+  return () => {
+    made = made.filter((at) => now() - at < windowMs);
+    if (made.length >= restarts) return undefined;
+    const waitMs = Math.min(longestMs, firstMs * 2 ** made.length);
+    made.push(now() + waitMs);
     return waitMs;
-  }
+  };
 }

@@ -137,11 +137,12 @@ class History {
       expect(reply).toEqual(this.model.renew(what.lease, fence, this.moment(nowUs)));
     } else if (what.do === "release") {
       const fence = this.fence(what.lease, what.stale);
-      const { nowUs, ...reply } = await scripts.release({ lease: what.lease, fence });
-      expect(reply).toEqual(this.model.release(what.lease, fence, this.moment(nowUs)));
+      const { nowUs, given } = await scripts.release({ lease: what.lease, fence });
+      expect({ given }).toEqual(this.model.release(what.lease, fence, this.moment(nowUs)));
     } else if (what.do === "leave") {
-      const { nowUs, ...reply } = await scripts.leave(what.provider, `w${what.waiter}`);
-      expect(reply).toEqual(this.model.leave(what.provider, `w${what.waiter}`, this.moment(nowUs)));
+      const place = { lease: "none", provider: what.provider, waiter: `w${what.waiter}` };
+      const { nowUs, left } = await scripts.release(place);
+      expect({ left }).toEqual(this.model.leave(what.provider, `w${what.waiter}`, this.moment(nowUs)));
     } else {
       const { nowUs, ...reply } = await scripts.govern(what.do, what.value, what.actor, "");
       expect(reply).toEqual(this.model.govern(what.do, what.value, this.moment(nowUs)));

@@ -204,12 +204,10 @@ export class PermitModel {
   }
 
   leave(p: string, waiter: string, at: Moment) {
-    this.#reap(at.time);
+    const freed = this.#reap(at.time);
     const index = this.waiters.findIndex((w) => w.p === p && w.waiter === waiter);
-    if (index >= 0) {
-      this.waiters.splice(index, 1);
-      this.#hint(at.time);
-    }
+    if (index >= 0) this.waiters.splice(index, 1);
+    if (index >= 0 || freed > 0) this.#hint(at.time);
     return { left: index >= 0 };
   }
 

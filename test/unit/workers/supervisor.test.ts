@@ -8,7 +8,7 @@ import type {
   WorkerProcess,
   WorkerProcessListeners,
 } from "../../../src/workers/supervision/channel.ts";
-import { RestartBudget } from "../../../src/workers/supervision/slot.ts";
+import { restartBudget } from "../../../src/workers/supervision/slot.ts";
 import {
   type SupervisionEvent,
   Supervisor,
@@ -265,8 +265,8 @@ describe("a crash loop", () => {
   test("is none where the deaths lie far apart", () => {
     let now = 0;
     const policy = { firstMs: 500, longestMs: 30_000, restarts: 5, windowMs: 60_000 };
-    const budget = new RestartBudget(policy, () => now);
-    expect(Array.from({ length: 6 }, () => budget.afterDeath())).toEqual([
+    const afterDeath = restartBudget(policy, () => now);
+    expect(Array.from({ length: 6 }, () => afterDeath())).toEqual([
       500,
       1_000,
       2_000,
@@ -275,10 +275,10 @@ describe("a crash loop", () => {
       undefined,
     ]);
     now = 100_000;
-    expect(budget.afterDeath()).toBe(500);
+    expect(afterDeath()).toBe(500);
     for (let i = 0; i < 100; i++) {
       now += 30_000;
-      expect(budget.afterDeath()).toBeDefined();
+      expect(afterDeath()).toBeDefined();
     }
   });
 });
