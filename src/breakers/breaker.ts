@@ -1,12 +1,8 @@
 /**
- * The circuit breaker of one upstream in this process. Redis holds the state of the whole fleet and is asked before
- * every call, so a pod that has just started obeys a breaker that another pod opened. The local opossum circuit
- * follows that state and decides alone while Redis is unreachable.
- *
- * - Consecutive failures are counted for the fleet: a success in one pod shows that the upstream is healthy.
- * - The first process that asks after the open period ends receives the probe token. The result of its call closes or
- *   reopens the breaker for the whole fleet.
- * - Every outcome names the version under which its call began. Late outcomes are ignored.
+ * The circuit breaker of one upstream in this process (docs/breakers.md). Redis holds the state of the whole fleet and is
+ * asked before every call, so a pod that has just started obeys a breaker that another pod opened. The local opossum
+ * circuit follows that state and decides alone while Redis is unreachable. Every outcome names the version under which its
+ * call began; late outcomes are ignored.
  */
 import { randomUUID } from "node:crypto";
 import type { NamedRequest } from "../core/actor.ts";

@@ -40,20 +40,15 @@ export interface ProbeGrant {
   signal: AbortSignal;
 }
 
-export interface EndingCall extends GuardedCall {
-  /** Resolves when the result has been reported. */
-  readonly ended: Promise<void>;
-}
-
 /** Longer texts of upstreams and proxies are truncated. */
 const mostText = 300;
 
-/** Undefined when the local circuit rejects the call. */
+/** Undefined when the local circuit rejects the call. `ended` resolves when the result has been reported. */
 export function makeGuardedCall(
   breaker: CallOwner,
   begunIn: Phase,
   probe: ProbeGrant | undefined,
-): EndingCall | undefined {
+): (GuardedCall & { readonly ended: Promise<void> }) | undefined {
   let phase = begunIn;
   let circuitCall = phase.circuit.begin();
   if (!circuitCall) return undefined;

@@ -1,14 +1,11 @@
 /**
  * The permit pool, one for the whole fleet. A permit is the right to process one batch, held under a lease that ends
- * by Redis TIME unless it is renewed. docs/permits.md has the rules and the bounds.
- *
- * Why it is never over-granted: every grant is one script that counts the held permits; a lease counts until it was
- * returned or has ended by Redis TIME, and its holder's own deadline is earlier: the same duration, counted on the
- * monotonic clock from before the request was sent. No client's wall clock is ever read. After a restart of Redis the
- * pool waits one lease (restart.lua).
+ * by Redis TIME unless it is renewed. docs/permits.md has the rules, the bounds and why nothing is over-granted. No
+ * client's wall clock is ever read: a holder counts on its monotonic clock, from before its request was sent.
  */
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
+import type { NamedRequest } from "../core/actor.ts";
 import { UeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { PermitKeys } from "../redis/keys.ts";
@@ -89,11 +86,6 @@ export interface PermitWait {
   readonly reason: WaitReason;
   /** ms until a permit frees for certain; earlier if a holder finishes earlier. */
   readonly retryAfterMs: number;
-}
-
-export interface Decision {
-  actor: string;
-  reason: string;
 }
 
 export interface PoolSize {
@@ -200,12 +192,13 @@ export function makePermitPool(options: PermitPoolOptions) {
     operation: GovernOperation,
     name: "size" | "count",
     value: number,
-    by: Decision,
+    by: NamedRequest,
   ): Promise<PoolSize> => {
     checkNumber(name, value, 1, 4_096);
     await returns.settled();
-    const { nowUs: _nowUs, ...size } = await scripts.govern(operation, value, by.actor, by.reason);
-    const facts = { event: "permit_pool", operation, value, actor: by.actor, reason: by.reason, ...size };
+    const { actor, reason = "" } = by;
+    const { nowUs: _nowUs, ...size } = await scripts.govern(operation, value, actor, reason);
+    const facts = { event: "permit_pool", operation, value, actor, reason, ...size };
     if (size.changed) logger.info(facts, `permit pool: ${operation} ${value}`);
     return size;
   };
@@ -216,8 +209,7 @@ export function makePermitPool(options: PermitPoolOptions) {
     monotonic,
     logger,
     /** Sets the size only if none is stored: an operator's resize persists. */
-    seed: (size: number): Promise<PoolSize> =>
-      resized("seed", "size", size, { actor: "configuration", reason: "" }),
+    seed: (size: number): Promise<PoolSize> => resized("seed", "size", size, { actor: "configuration" }),
     acquire,
     /** @throws UeeError PERM_LEASE_LOST: stop working */
     async renew(held: HeldLease): Promise<LeaseState> {
@@ -238,11 +230,11 @@ export function makePermitPool(options: PermitPoolOptions) {
     /** False when the lease had ended; then no other holder is affected. */
     release: async (held: HeldLease): Promise<boolean> => (await release(held)).given,
     /** 1 to 4096, at any time. Excess permits are returned within one lease and one grace. */
-    resize: (size: number, by: Decision): Promise<PoolSize> => resized("resize", "size", size, by),
+    resize: (size: number, by: NamedRequest): Promise<PoolSize> => resized("resize", "size", size, by),
     /** Removes `count` of the held permits from the pool, down to 1. Without held permits nothing is revoked. */
-    revoke: (count: number, by: Decision): Promise<PoolSize> => resized("revoke", "count", count, by),
+    revoke: (count: number, by: NamedRequest): Promise<PoolSize> => resized("revoke", "count", count, by),
     /** Brings back what was revoked. */
-    restore: (count: number, by: Decision): Promise<PoolSize> => resized("restore", "count", count, by),
+    restore: (count: number, by: NamedRequest): Promise<PoolSize> => resized("restore", "count", count, by),
     /** One bounded read; writes nothing. */
     async show({ holders = 256 }: { holders?: number } = {}): Promise<PoolView> {
       await returns.settled();

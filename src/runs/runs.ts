@@ -1,15 +1,6 @@
 /**
  * Runs, their batches and their checkpoints in Redis. Every change is one script under the run's fences, so that a
- * superseded attempt, a closed run or a process that slept changes nothing.
- *
- * What a crash leaves:
- *  - before a checkpoint: the batch is still planned; its next attempt repeats it, and the store's compare makes the
- *    repetition free of effects;
- *  - after a checkpoint, before the jobs of the batches it discovered were added: they are planned without a job; the
- *    reconciler adds it;
- *  - after the last checkpoint, before the finish job was added: the reconciler adds it;
- *  - in the finish step: the run is `closing` with its verdict kept; the next attempt goes on with that verdict.
- *  - between closing and cleaning: the run stands among the unclean; the next finish step, sweep or replay cleans it.
+ * superseded attempt, a closed run or a process that slept changes nothing. docs/architecture.md says what a crash leaves.
  */
 import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
@@ -135,23 +126,14 @@ export class Runs {
       const stamp = startedAt.replace(/[-:]/g, "").replace(".", "");
       const runId = `${request.provider}-${stamp}-${randomBytes(3).toString("hex")}`;
       const batches = toEntries(request.plan({ mode, watermark, startedAt }), 1);
+      const { provider, source, actor, reason = "", allowShrink, allowOlder, repair } = request;
       const fields = [
-        ["id", runId],
-        ["provider", request.provider],
-        ["state", "open"],
-        ["mode", mode],
-        ["startedAt", startedAt],
-        ["actor", request.actor.name],
-        ["actorKind", request.actor.kind],
-        ["reason", request.reason ?? ""],
-        ["allowShrink", request.allowShrink ? "1" : "0"],
-        ["allowOlder", request.allowOlder ? "1" : "0"],
-        ["repair", request.repair ? "1" : "0"],
-        ["watermarkBefore", watermark ?? ""],
-        ["source", request.source],
-        ["pass", "1"],
-        ["round", "1"],
-      ].flat() as string[];
+        ...["id", runId, "provider", provider, "source", source, "state", "open", "mode", mode],
+        ...["startedAt", startedAt, "actor", actor.name, "actorKind", actor.kind, "reason", reason],
+        ...["allowShrink", allowShrink ? "1" : "0", "allowOlder", allowOlder ? "1" : "0"],
+        ...["repair", repair ? "1" : "0"],
+        ...["watermarkBefore", watermark ?? "", "pass", "1", "round", "1"],
+      ];
       const run = this.keys.run(runId);
       const reply = (await scripts.openRun.run(
         this.#redis,

@@ -71,19 +71,7 @@ export interface FetcherOptions {
   headers?: Record<string, string>;
 }
 
-export interface Upstream {
-  readonly name: string;
-  fetcher(options: FetcherOptions): Fetcher;
-  /**
-   * Until when requests must wait (ms since the epoch, by Redis TIME), and why; null when a request may be sent now.
-   */
-  waiting(): Promise<{ untilMs: number; code: WaitCode; reason: string } | null>;
-  /** Registers this process as a user of the upstream. Throws SYS_FLEET_DISAGREES. */
-  register(): Promise<void>;
-  unregister(): Promise<void>;
-  /** Aborts requests in progress, removes the registration and closes own sockets. */
-  close(): Promise<void>;
-}
+export type Upstream = ReturnType<typeof makeUpstream>;
 
 export const defaultTimeouts: UpstreamTimeouts = {
   connectMs: 10_000,
@@ -100,7 +88,7 @@ const reasons: Record<WaitCode, string> = {
   PROV_OVERLOADED: "the upstream is overloaded",
 };
 
-export function makeUpstream(options: UpstreamOptions): Upstream {
+export function makeUpstream(options: UpstreamOptions) {
   const { name, redis, logger } = options;
   const timeouts = { ...defaultTimeouts, ...options.timeouts };
   const keys = options.keys.upstream(name);
@@ -168,13 +156,16 @@ export function makeUpstream(options: UpstreamOptions): Upstream {
   return {
     name,
     fetcher,
-    waiting: async () => {
+    /** Until when requests must wait (ms since the epoch, by Redis TIME), and why; null when one may be sent now. */
+    async waiting(): Promise<{ untilMs: number; code: WaitCode; reason: string } | null> {
       const wait = await limit.waiting();
       return wait && { untilMs: wait.untilMs, code: wait.code, reason: reasons[wait.code] };
     },
+    /** Registers this process as a user of the upstream. @throws UeeError SYS_FLEET_DISAGREES */
     register: () => membership.register(),
     unregister: () => membership.unregister(),
-    close: async () => {
+    /** Aborts requests in progress, removes the registration and closes own sockets. */
+    async close(): Promise<void> {
       closing.abort(new UeeError("SYS_SHUTDOWN"));
       await limit.close();
       // A registration that cannot be removed expires by itself.

@@ -1,18 +1,14 @@
 /** How a batch ends, as a value; queues/takenJob.ts reports it to BullMQ. */
 import { type ErrorClass, toUeeError, type UeeError } from "../core/errors.ts";
+import type { JobOutcome } from "../queues/takenJob.ts";
 
+type As<Kind extends JobOutcome["kind"]> = Extract<JobOutcome, { kind: Kind }>;
+
+/** `attempt`: the one that failed, from 1, of so many. A fatal outcome fails the run at once, this job with it. */
 export type Outcome =
-  | { kind: "done"; summary: Record<string, string | number | boolean> }
-  /** Goes back without spending an attempt: after a delay, or at once (0). */
-  | { kind: "defer"; delayMs: number; error: UeeError }
-  /** Spends an attempt: the one that failed, from 1, of so many. `delayMs`: until the next; absent: the queue decides. */
-  | { kind: "retry"; attempt: number; attempts: number; delayMs?: number; error: UeeError }
-  /** Goes to the dead letters. */
-  | { kind: "dead"; error: UeeError }
-  /** The configuration is wrong: the run fails at once, this job with it. */
-  | { kind: "fatal"; error: UeeError }
-  /** Another attempt has the job: say nothing to the queue. */
-  | { kind: "abandon"; error: UeeError };
+  | As<"done" | "dead" | "fatal">
+  | (As<"retry"> & { attempt: number; attempts: number })
+  | (As<"defer" | "abandon"> & { error: UeeError });
 
 type Verdict = "defer" | "spend" | "dead" | "fatal";
 

@@ -1,10 +1,6 @@
 /**
  * Checks the fleet every few seconds, in whichever pod comes first. The result of a check is stored only if no other
- * check happened since it read, and only then is it executed; a check too soon after the last one has no result.
- *
- * A crash between storing and executing leaves a decision that is published but not executed. A revocation is then
- * decided again after the cool-down if it is still needed, a return at the next healthy check. No decision is
- * executed twice.
+ * check happened since it read, and only then is it executed: no decision is executed twice. docs/optimizer.md.
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "../../core/logger.ts";

@@ -1,4 +1,5 @@
 /** What operators did with dead letters, who and why: kept, bounded, beside the dead letters of their provider. */
+import type { NamedRequest } from "../../core/actor.ts";
 import { type PageRequest, readNewestFirst, type StreamPage } from "../../redis/newestFirst.ts";
 import type { DeadLetterParts } from "./parts.ts";
 
@@ -19,10 +20,10 @@ export interface OperatorAction {
 
 export async function logAction(
   { redis, runs }: LogParts,
-  action: Omit<OperatorAction, "at">,
+  { reason = "", ...action }: NamedRequest & Pick<OperatorAction, "what" | "selection">,
 ): Promise<void> {
   const at = new Date(await runs.now()).toISOString();
-  const fields = { at, ...action, reason: action.reason ?? "" };
+  const fields = { at, ...action, reason };
   const key = runs.keys.deadLetters.actions;
   await redis.xadd(key, "MAXLEN", "~", ACTIONS_KEPT, "*", ...Object.entries(fields).flat());
 }

@@ -1,17 +1,10 @@
 /**
  * Batches that kill the process that works on them (law 5): after three deaths a batch becomes a dead letter.
+ * docs/dead-letters.md says which deaths count.
  *
  * An attempt marks its batch as at work in the step that takes its fence, and the mark goes with the checkpoint, the dead
- * letter, any other end of the attempt, or when the attempt is told to end (a shutdown, a lost lock, a pause). A mark that
- * the next attempt finds was left by a process that did not get that far. That is a death when the process is known to be
- * gone and Redis was there all the while; a process that hangs, sleeps or is cut off has not died, and when it comes back
- * it takes its name off the list.
- *
- * Several batches may have been at work in a process that died. All of them are suspected once. A suspected batch works
- * alone in its process from then on: the next death is its own, and an innocent one ends with its first attempt alone.
- *
- * Processes are also killed from outside. Deaths of the last minutes that no batch explains (none was at work in two of
- * them) raise what is asked for by up to two.
+ * letter, any other end of the attempt, or when the attempt is told to end. A mark that the next attempt finds was left by
+ * a process that did not get that far. A process that comes back takes its name off the list.
  */
 import type { Redis } from "ioredis";
 import type { Attempt } from "../../records/contract.ts";

@@ -1,10 +1,7 @@
 /**
- * How many dead letters a provider has: the only place that counts them for `status`, `dlq stats`, the HTTP API, the page and
- * the metrics.
- *
- * A bad record is set aside with its bytes when it is received, and enters the failed set, and with it the list of dead
- * letters, when its own job has run. While the provider is paused these jobs wait. Such records are counted all the same, so
- * that the number agrees with what the run reports as dead-lettered.
+ * How many dead letters a provider has, and their cap: the only place that counts them for `status`, `dlq stats`, the HTTP
+ * API, the page and the metrics. A bad record counts from the moment at which it is set aside; it enters the list when its
+ * own job has run.
  */
 import type { DeadLetterCounts, DeadLetterLimits } from "./deadLetterStore.ts";
 import type { DeadLetterParts } from "./parts.ts";

@@ -1,14 +1,7 @@
 /**
- * Dead letters that settle by themselves: a verified run has stored the record since, or no longer saw it, or has covered
- * what the batch stood for. Replays look at the same facts, so that neither writes what the other calls done.
- *
- * A verified run covers
- *  - a bad record when it received a good version of it after the bytes that were set aside; or when it saw the whole
- *    upstream and its last pass did not meet these bytes. An unchanged snapshot (304, the same change key) says that of
- *    dead letters that count, not of accepted ones: these were in the edition that it names. Bytes that gave way to other bad
- *    ones are settled as well, since the new ones are a dead letter; accepted ones are kept, since they may come back;
- *  - a batch of an increment, since its window reaches back to the watermark, which that batch's run did not move; a batch
- *    of a full run or a snapshot only when it saw the whole upstream as well.
+ * Dead letters that settle by themselves, because a verified run has stored the record since, no longer saw it, or has
+ * covered what the batch stood for: docs/dead-letters.md has the rules. Replays look at the same facts, so that neither
+ * writes what the other calls done.
  */
 import { processActor } from "../../runs/processIdentity.ts";
 import type { RunRecord } from "../../runs/runRecord.ts";

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { errorCatalog } from "../../core/errorCatalog.ts";
 import type { FailedJob } from "../../queues/providerQueue.ts";
 import type { StoredError } from "../../runs/runRecord.ts";
-import type { DeadLetter, DeadLetterClass, DeadLetterState } from "./api.ts";
+import type { DeadLetter, DeadLetterClass, DeadLetterFilter, DeadLetterState } from "./api.ts";
 
 export interface StoredDeadLetter extends Omit<DeadLetter, "provider"> {
   /** Its last failure, ms: its place in the index. */
@@ -105,3 +105,32 @@ export const failureFields = (failure: Failure): (string | number)[] => [
   ...["message", failure.error.message.slice(0, MESSAGE_CHARACTERS), "attempts", failure.attempts],
   ...["job", failure.jobId, "rawBytes", failure.rawBytes],
 ];
+
+/** Everything given must hold; times are those of the last failure, ms. */
+export interface IndexFilter {
+  code?: string;
+  class?: DeadLetterClass;
+  state?: DeadLetterState;
+  /** Failed last before this. */
+  before?: number;
+  /** Failed last at this time or later. */
+  after?: number;
+}
+
+/** Ages become times, by Redis' clock. */
+export const toLetterFilter = (
+  { code, class: name, state, olderThanMs, newerThanMs }: DeadLetterFilter,
+  nowMs: number,
+): IndexFilter => ({
+  ...(code === undefined ? {} : { code }),
+  ...(name === undefined ? {} : { class: name }),
+  ...(state === undefined ? {} : { state }),
+  ...(olderThanMs === undefined ? {} : { before: nowMs - olderThanMs }),
+  ...(newerThanMs === undefined ? {} : { after: nowMs - newerThanMs }),
+});
+
+/** A place in the order: newest failure first, then by id downwards. */
+export interface IndexPlace {
+  ms: number;
+  id: string;
+}

@@ -3,6 +3,7 @@
  * disagree; a second caller finds that the dead letter has moved. The set is never loaded: it is read a page at a time.
  */
 import type { Redis } from "ioredis";
+import type { NamedRequest } from "../../core/actor.ts";
 import type { ProviderKeys } from "../../redis/keys.ts";
 import { loadScripts } from "../../redis/scripts.ts";
 import { redisMs } from "../../redis/time.ts";
@@ -13,6 +14,8 @@ import {
   deadLetterIdOf,
   type Failure,
   failureFields,
+  type IndexFilter,
+  type IndexPlace,
   type StoredDeadLetter,
   toStoredDeadLetter,
 } from "./deadLetter.ts";
@@ -28,23 +31,6 @@ const scripts = loadScripts(import.meta.url, [
 const PAGE = 200;
 /** And at least: many may have failed in the same millisecond, and those before a place are passed over. */
 const LEAST = 20;
-
-/** Everything given must hold; times are those of the last failure, ms. */
-export interface IndexFilter {
-  code?: string;
-  class?: DeadLetterClass;
-  state?: DeadLetterState;
-  /** Failed last before this. */
-  before?: number;
-  /** Failed last at this time or later. */
-  after?: number;
-}
-
-/** A place in the order: newest failure first, then by id downwards. */
-export interface IndexPlace {
-  ms: number;
-  id: string;
-}
 
 export interface DeadLetterCounts {
   total: number;
@@ -244,21 +230,12 @@ export class DeadLetterStore {
       this.#redis,
       [run.run, run.status, run.fences, run.results, this.keys.checkpoints, this.keys.deadLetters.index],
       [
-        entry.key,
-        fence ?? "",
-        JSON.stringify(result),
-        entry.kind,
-        "",
-        failure.error.code,
-        new Date(now).toISOString(),
-        runId,
-        CHECKPOINTS_KEPT,
+        ...[entry.key, fence ?? "", JSON.stringify(result), entry.kind, "", failure.error.code],
+        ...[new Date(now).toISOString(), runId, CHECKPOINTS_KEPT],
         // A dead letter that is replayed elsewhere was counted when it died first.
         entry.letter ? 0 : entry.size,
-        entry.letter?.letter ?? deadLetterIdOf(runId, entry.key),
-        now,
-        this.limits.entries,
-        this.limits.rawBytes,
+        ...[entry.letter?.letter ?? deadLetterIdOf(runId, entry.key), now],
+        ...[this.limits.entries, this.limits.rawBytes],
         ...failureFields(failure),
         "|",
         ...newLetter,
@@ -305,10 +282,7 @@ export class DeadLetterStore {
     return reply === 1 ? "changed" : reply === 0 ? "moved" : "gone";
   }
 
-  accept(
-    id: string,
-    by: { actor: string; reason: string | null; at: string },
-  ): Promise<"changed" | "moved" | "gone"> {
+  accept(id: string, by: NamedRequest & { at: string }): Promise<"changed" | "moved" | "gone"> {
     return this.change(
       id,
       { state: "dead", kind: "record" },
@@ -352,13 +326,8 @@ export class DeadLetterStore {
       this.#redis,
       [this.keys.deadLetters.index, this.keys.run(letter.runId).run],
       [
-        letter.id,
-        letter.failure.jobId,
-        letter.kind,
-        letter.failedMs,
-        this.limits.entries,
-        this.limits.rawBytes,
-        ...fields,
+        ...[letter.id, letter.failure.jobId, letter.kind, letter.failedMs],
+        ...[this.limits.entries, this.limits.rawBytes, ...fields],
       ],
     )) as [number];
     return reply === 1;

@@ -3,6 +3,7 @@
  * what was done stays done when the caller goes away. Who asked and why is kept before anything is touched.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { NamedRequest } from "../../core/actor.ts";
 import { logAction } from "./actionLog.ts";
 import type {
   DeadLetterActionOptions,
@@ -12,12 +13,10 @@ import type {
   PurgeReport,
   ReplayReport,
 } from "./api.ts";
-import { type StoredDeadLetter, toDeadLetter } from "./deadLetter.ts";
-import type { IndexFilter } from "./deadLetterStore.ts";
+import { type IndexFilter, type StoredDeadLetter, toDeadLetter, toLetterFilter } from "./deadLetter.ts";
 import type { DeadLetterParts } from "./parts.ts";
-import { type Asker, openReplays, replayDeadLetters } from "./replays.ts";
+import { openReplays, replayDeadLetters } from "./replays.ts";
 import { endDeadLetter, removeFailedJob } from "./settle.ts";
-import { toLetterFilter } from "./view.ts";
 
 /** Dead letters acted on together. */
 const PAGE = 100;
@@ -35,7 +34,7 @@ interface Action {
   /** Why this dead letter cannot be acted on, as far as can be told beforehand. */
   refuses(letter: StoredDeadLetter): string | undefined;
   /** Says of each dead letter `done`, or why not. */
-  perform(parts: DeadLetterParts, letters: StoredDeadLetter[], by: Asker): Promise<string[]>;
+  perform(parts: DeadLetterParts, letters: StoredDeadLetter[], by: NamedRequest): Promise<string[]>;
   /** It was done, or would be. */
   onDone?(letter: StoredDeadLetter): void;
 }
@@ -129,7 +128,7 @@ async function act(
   const skip = (why: string, count = 1): void => {
     report.skipped[why] = (report.skipped[why] ?? 0) + count;
   };
-  const by: Asker = { actor: options.actor ?? "library", reason: options.reason ?? null };
+  const by: NamedRequest = { actor: options.actor ?? "library", reason: options.reason };
   const log = (parts: DeadLetterParts, what: string) =>
     logAction(parts, { what, selection: inWords(selection), ...by });
   const told = new Map<DeadLetterParts, number>();

@@ -2,10 +2,9 @@
 import { UeeError } from "../../core/errors.ts";
 import type { DeadLetterCap, DeadLetterFilter, DeadLetterPage, DeadLetterStats, DeadLetters } from "./api.ts";
 import { capLevel, capShare, deadLetterCounts, type ProviderCounts, undecided } from "./counts.ts";
-import { type StoredDeadLetter, toDeadLetter } from "./deadLetter.ts";
+import { type IndexPlace, type StoredDeadLetter, toDeadLetter, toLetterFilter } from "./deadLetter.ts";
 import { makeOperatorActions } from "./operatorActions.ts";
 import type { DeadLetterParts } from "./parts.ts";
-import { before, type Cursor, placeAfter, readCursor, toLetterFilter, writeCursor } from "./view.ts";
 
 /** @param providerOf throws UeeError PROV_UNKNOWN */
 export function makeDeadLetters(
@@ -134,3 +133,37 @@ async function stats(providers: readonly DeadLetterParts[]): Promise<DeadLetterS
     caps: providers.map((context, i) => capOf(context, counts[i]!)),
   };
 }
+
+/** The last dead letter of a page: newest failures first, then providers by name, then ids downwards. */
+interface Cursor {
+  ms: number;
+  provider: string;
+  id: string;
+}
+
+const writeCursor = ({ ms, provider, id }: Cursor): string =>
+  Buffer.from(JSON.stringify([ms, provider, id])).toString("base64url");
+
+/** @throws UeeError API_BAD_INPUT */
+function readCursor(text: string): Cursor {
+  try {
+    const [ms, provider, id] = JSON.parse(Buffer.from(text, "base64url").toString("utf8")) as unknown[];
+    if (typeof ms === "number" && typeof provider === "string" && typeof id === "string")
+      return { ms, provider, id };
+  } catch {
+    // Said below, as for any other text.
+  }
+  throw new UeeError("API_BAD_INPUT", "This is no cursor of a list of dead letters.");
+}
+
+/** Where a provider's letters go on after the cursor. Ids are ASCII: `~` is greater than all of them. */
+function placeAfter(cursor: Cursor | undefined, provider: string): IndexPlace | null {
+  if (cursor === undefined) return null;
+  if (provider === cursor.provider) return { ms: cursor.ms, id: cursor.id };
+  return { ms: cursor.ms, id: provider > cursor.provider ? "~" : "" };
+}
+
+const before = (a: Cursor, b: Cursor): boolean => {
+  if (a.ms !== b.ms) return a.ms > b.ms;
+  return a.provider === b.provider ? a.id > b.id : a.provider < b.provider;
+};

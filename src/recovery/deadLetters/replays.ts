@@ -1,14 +1,14 @@
 /**
- * Replays of dead letters. A replay is: take the dead letter and plan its batch again (one script), add the job from the
- * plan, remove the old failed job. Each step may be repeated by any process; after the first one the plan says what is
- * still to be done. A crash leaves a planned batch without a job, which the reconciler mends, and an old job, which the
- * sweeper removes.
+ * Replays of dead letters: take the dead letter and plan its batch again (one script), add the job from the plan, remove
+ * the old failed job. Each step may be repeated by any process. A crash leaves a planned batch without a job, which the
+ * reconciler mends, and an old job, which the sweeper removes.
  *
- * A batch whose run is open is planned there again, as its next generation. A closed run accepts nothing more: what died
- * in one is planned in the provider's replay run, a run of its own that opens when no other is open. So a replay never
- * writes beside an ordinary run, and what ordinary runs have seen is known before older bytes are written.
+ * A batch whose run is open is planned there again. What died in a closed run is planned in the provider's replay run,
+ * which opens when no other run is open: a replay never writes beside an ordinary run, and what ordinary runs have seen is
+ * known before older bytes are written.
  */
 import { randomBytes } from "node:crypto";
+import type { NamedRequest } from "../../core/actor.ts";
 import { loadScripts } from "../../redis/scripts.ts";
 import { processActor } from "../../runs/processIdentity.ts";
 import type { BatchEntry } from "../../runs/runRecord.ts";
@@ -43,13 +43,8 @@ interface Plan {
   metAt: number;
 }
 
-export interface Asker {
-  actor: string;
-  reason: string | null;
-}
-
 /** The first step. Of several callers that ask for one dead letter at once, one takes it. */
-async function take(parts: DeadLetterParts, id: string, by: Asker, nowMs: number): Promise<Take> {
+async function take(parts: DeadLetterParts, id: string, by: NamedRequest, nowMs: number): Promise<Take> {
   const { redis, runs, deadLetters } = parts;
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const letter = await deadLetters.get(id);
@@ -90,7 +85,7 @@ async function planAgain(
   parts: DeadLetterParts,
   letter: StoredDeadLetter,
   { entry, metAt }: Plan,
-  { openId, pointer, by, nowMs }: { openId: string; pointer: string; by: Asker; nowMs: number },
+  { openId, pointer, by, nowMs }: { openId: string; pointer: string; by: NamedRequest; nowMs: number },
 ): Promise<[number, ...(string | number)[]]> {
   const { redis, provider, source } = parts;
   const { keys } = parts.runs;
@@ -107,20 +102,11 @@ async function planAgain(
     pass: 1,
     letter: { letter: letter.id, runId: letter.runId, batch: letter.batch },
   };
-  const newRun = {
-    id: replayId,
-    provider: provider.name,
-    kind: "replay",
-    state: "waiting",
-    mode: "incremental",
-    startedAt: now,
-    actor: by.actor,
-    actorKind: "person",
-    reason: by.reason ?? "",
-    source,
-    pass: "1",
-    round: "1",
-  };
+  const newRun = [
+    ...["id", replayId, "provider", provider.name, "source", source, "kind", "replay", "state", "waiting"],
+    ...["mode", "incremental", "startedAt", now, "actor", by.actor, "actorKind", "person"],
+    ...["reason", by.reason ?? "", "pass", "1", "round", "1"],
+  ];
   return (await scripts.replayDeadLetter.run(
     redis,
     [
@@ -133,7 +119,7 @@ async function planAgain(
       ...[knownThere ? entry.key : "", JSON.stringify(entry), letter.kind],
       ...[key, JSON.stringify(replayed)],
       ...[by.actor, now, by.reason ?? "", letter.size],
-      ...Object.entries(newRun).flat(),
+      ...newRun,
     ],
   )) as [number, ...(string | number)[]];
 }
@@ -182,7 +168,7 @@ async function openReplayRun({ redis, runs }: DeadLetterParts, runId: string) {
 export async function replayDeadLetters(
   parts: DeadLetterParts,
   ids: readonly string[],
-  by: Asker,
+  by: NamedRequest,
 ): Promise<Take[]> {
   const now = await parts.runs.now();
   // The first one alone: it may create the replay run that the others then find.

@@ -72,7 +72,7 @@ const LOADING_NOTE_MS = 2_000;
  */
 export async function localRedis(options: LocalRedisOptions): Promise<LocalRedis> {
   const files = localFiles(options.dataDir);
-  const supervisors = new SupervisorStarts(files, options);
+  const supervisors = makeSupervisorStarts(files, options);
   try {
     return await untilHeld(files, options, supervisors);
   } catch (error) {
@@ -85,7 +85,7 @@ export async function localRedis(options: LocalRedisOptions): Promise<LocalRedis
 async function untilHeld(
   files: LocalFiles,
   options: LocalRedisOptions,
-  supervisors: SupervisorStarts,
+  supervisors: ReturnType<typeof makeSupervisorStarts>,
 ): Promise<LocalRedis> {
   const checkProgress = makePatience(files, options.onLoading);
   for (;;) {
@@ -105,7 +105,7 @@ async function untilHeld(
       }
     }
     if (!holder) supervisors.ensure();
-    checkProgress(`${holder?.id} ${state?.phase} ${supervisors.count}`, state?.phase === "loading");
+    checkProgress(`${holder?.id} ${state?.phase} ${supervisors.count()}`, state?.phase === "loading");
     await sleep(20);
   }
 }
@@ -126,59 +126,49 @@ async function findHolder(files: LocalFiles): Promise<Holder | undefined> {
 }
 
 /** The supervisor processes that one call starts, one at a time. */
-class SupervisorStarts {
-  count = 0;
-  private id = "";
-  private child: ChildProcess | undefined;
-  private words = "";
+function makeSupervisorStarts(files: LocalFiles, options: LocalRedisOptions) {
+  let count = 0;
+  let id = "";
+  let child: ChildProcess | undefined;
+  let words = "";
   /** Exit of the last one; undefined while it runs. */
-  private exitCode: number | undefined = 0;
-  private readonly files: LocalFiles;
-  private readonly options: LocalRedisOptions;
-
-  constructor(files: LocalFiles, options: LocalRedisOptions) {
-    this.files = files;
-    this.options = options;
-  }
-
-  started = (holder: Holder): boolean => holder.id === this.id;
-
-  /** Starts one when none is running. Throws when the last one failed. */
-  ensure(): void {
-    const { files } = this;
-    if (this.exitCode === undefined) return;
-    if (this.exitCode !== 0) throw failed(files, this.words);
-    if (this.count >= MAX_STARTS) throw failed(files, "its supervisor process ends at once");
-    if (this.options.create === false && !hasStore(files)) {
-      throw new UeeError("SYS_NO_STORE", `There is no local store under ${files.home} yet.`);
-    }
-    if (!redisServerInstalled()) throw redisServerMissing();
-    assertWritable(files);
-    this.count++;
-    this.id = newLockId();
-    this.words = "";
-    this.exitCode = undefined;
-    const child = spawnSupervisor(this.options, this.id);
-    this.child = child;
-    child.stderr?.on("data", (chunk) => {
-      this.words = `${this.words}${chunk}`.slice(-2_000);
-    });
-    child.once("error", (error) => {
-      this.words = error.message;
-      this.exitCode = 1;
-    });
-    child.once("close", (code) => {
-      this.exitCode = code ?? 1;
-    });
-  }
-
-  /** Ends the running one, and with it the server that it may have started. */
-  async end(): Promise<void> {
-    if (this.exitCode !== undefined) return;
-    this.child?.kill("SIGTERM");
-    const deadline = performance.now() + 5_000;
-    while (this.exitCode === undefined && performance.now() < deadline) await sleep(10);
-  }
+  let exitCode: number | undefined = 0;
+  return {
+    count: (): number => count,
+    started: (holder: Holder): boolean => holder.id === id,
+    /** Starts one when none is running. Throws when the last one failed. */
+    ensure(): void {
+      if (exitCode === undefined) return;
+      if (exitCode !== 0) throw failed(files, words);
+      if (count >= MAX_STARTS) throw failed(files, "its supervisor process ends at once");
+      if (options.create === false && !hasStore(files)) {
+        throw new UeeError("SYS_NO_STORE", `There is no local store under ${files.home} yet.`);
+      }
+      if (!redisServerInstalled()) throw redisServerMissing();
+      assertWritable(files);
+      count++;
+      id = newLockId();
+      words = "";
+      exitCode = undefined;
+      child = spawnSupervisor(options, id);
+      child.stderr?.on("data", (chunk) => {
+        words = `${words}${chunk}`.slice(-2_000);
+      });
+      child.once("error", (error) => {
+        words = error.message;
+        exitCode = 1;
+      });
+      child.once("close", (code) => {
+        exitCode = code ?? 1;
+      });
+    },
+    /** Ends the running one, and with it the server that it may have started. */
+    async end(): Promise<void> {
+      child?.kill("SIGTERM");
+      const deadline = performance.now() + 5_000;
+      while (exitCode === undefined && performance.now() < deadline) await sleep(10);
+    },
+  };
 }
 
 /**

@@ -1,8 +1,9 @@
 import type { Redis } from "ioredis";
+import type { NamedRequest } from "../../../src/core/actor.ts";
 import { silentLogger } from "../../../src/core/logger.ts";
 import { KernelMetricsReader } from "../../../src/permits/optimizer/kernelMetrics.ts";
 import { type Load, LoadReporter } from "../../../src/permits/optimizer/loadReporter.ts";
-import type { Decision, PermitPool } from "../../../src/permits/permitPool.ts";
+import type { PermitPool } from "../../../src/permits/permitPool.ts";
 import { type Keys, makeKeys } from "../../../src/redis/keys.ts";
 
 let prefixes = 0;
@@ -24,12 +25,12 @@ export class PoolInMemory {
       await this.onShow();
       return { configured: this.size, effective: this.effective, allocated: this.allocated };
     },
-    revoke: async (n: number, { reason }: Decision) => {
+    revoke: async (n: number, { reason }: NamedRequest) => {
       this.asked.push(`revoke ${n}: ${reason}`);
       this.effective = Math.max(1, Math.min(this.effective, this.allocated) - n);
       this.allocated = Math.min(this.allocated, this.effective);
     },
-    restore: async (n: number, { reason }: Decision) => {
+    restore: async (n: number, { reason }: NamedRequest) => {
       this.asked.push(`restore ${n}: ${reason}`);
       this.effective = Math.min(this.size, this.effective + n);
     },
