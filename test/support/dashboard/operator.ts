@@ -30,8 +30,9 @@ export async function startOperatorFleet(): Promise<OperatorFleet> {
       UEE_SCHEDULES: "off",
       UEE_WAIT_SCALE: "0.01",
       ...environmentOf(simulator),
-      // A run that lasts long enough to be watched, also on a machine that is busy: ten batches, one a second.
+      // A run that lasts long enough to be watched, also on a machine that is busy: ten batches of the API, one a second.
       UEE_CVE_RATE: "1/1s",
+      UEE_CVE_FEEDS_URL: "off",
     }),
   });
   await up.said('"event":"listening"');
