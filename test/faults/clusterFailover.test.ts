@@ -41,7 +41,7 @@ test("a worker that is told to stop while one master is away leaves before its d
   // Nothing takes over before the worker has left.
   await replica.kill("SIGSTOP");
   await master.kill("SIGKILL");
-  await until(() => run!.said("fsm_transition").some(({ msg }) => msg.includes("SYS_REDIS_")));
+  await run.everyoneKnows();
   leaver!.kill("SIGTERM");
   await leaver!.ended();
   expect(leaver!.logs.filter(({ event, step }) => event === "shutdown_late" && step === "batches")).toEqual(
