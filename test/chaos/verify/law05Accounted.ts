@@ -15,6 +15,8 @@ export const accounted: LawMaker = ({ model, facts }, { breach, looked }) => {
   /** Jobs of dead letters that left the failed set without a purge: their dead letters must be settled by a run's end. */
   const taken = new Map<string, { p: string; id: string; command: string; by: string; t: number }>();
   const verifiedAt = new Map<string, number>();
+  /** When a dead letter last failed, by the history's clock: Redis' own may have stepped since. */
+  const failedAt = new Map<string, number>();
 
   /** The letter that speaks for a batch that gave up; of a replay, the letter that was replayed. */
   const letterOf = (run: string, batch: string): string =>
@@ -50,12 +52,14 @@ export const accounted: LawMaker = ({ model, facts }, { breach, looked }) => {
       if (event.k !== "fx") return;
       const { e, t } = event;
       if (e.fx === "meta" && e.set.verifiedAt !== undefined) verifiedAt.set(e.p, t);
+      if (e.fx === "letter" && e.set.lastMs !== undefined) failedAt.set(`${e.p} ${e.id}`, t);
       if (e.fx === "letter-gone") {
         looked();
         const letter = model.provider(e.p).letters.get(e.id);
         const purged = t - (purges.get(e.p) ?? 0) < PURGE_MS;
         taken.delete(`${e.p} ${e.id}`);
-        if (e.by?.how === "cover" && letter && (verifiedAt.get(e.p) ?? 0) < Number(letter.lastMs)) {
+        const failed = failedAt.get(`${e.p} ${e.id}`) ?? Number(letter?.lastMs);
+        if (e.by?.how === "cover" && letter && (verifiedAt.get(e.p) ?? 0) < failed) {
           breach(`${e.p}: dead letter ${e.id} was settled, and no run was verified since it failed`, t);
         }
         if (e.by?.script !== "dropDeadLetter" || (e.by.how === "purge" && !purged)) {
