@@ -99,6 +99,19 @@ describeWithFakeClock("when Redis' clock goes back by an hour and forward again"
     expect(fences[0]).not.toBe(fences[1]);
   });
 
+  test("while Redis' clock is right, attempts do not move the provider's clock ahead of it", async () => {
+    const keys = makeKeys(`clock${count - 1}`).provider("cve");
+    const { runId } = await uee.engine.openRun({ provider: "cve", mode: "full" });
+    const [batch] = await uee.redis.commands.hkeys(keys.run(runId).batches);
+    for (let i = 0; i < 5; i++) {
+      const begun = await new Batches(uee.redis.commands, keys).begin(runId, batch!, "batch");
+      const [seconds, micros] = await uee.redis.commands.time();
+      expect(begun).toMatchObject({ kind: "begun" });
+      if (begun.kind !== "begun") return;
+      expect(Number(begun.attempt.fence)).toBeLessThanOrEqual(Number(seconds) * 1e6 + Number(micros));
+    }
+  });
+
   test("a dead worker's word ends as soon as any word does", async () => {
     const worker = await uee.engine.startWorker();
     const keys = makeKeys(`clock${count - 1}`);

@@ -45,9 +45,11 @@ if not isFinish then
   end
 end
 local last = tonumber(redis.call("HGET", fencesKey, batch) or "0")
-local now, time = nowUs(), tick(metaKey)
+-- Redis' clock also moves within a script: it is read after the tick, so that a tick that it gave is not later.
+local time = tick(metaKey)
+local now = nowUs()
 if time > now then
-  time = time + now % 1000000
+  time = time + now % 10000
   raiseClock(metaKey, time)
 end
 local fence = string.format("%.0f", math.max(last + 1, time))
