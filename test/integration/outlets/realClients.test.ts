@@ -1,17 +1,12 @@
-/** Real clients of NVD read the mirror through `uee serve` as if it were NVD. Each skips where its package cannot be had. */
+/** Real Python clients of NVD read the mirror through `uee serve` as if it were NVD. They skip where PyPI cannot be had. */
 import { spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { silentLogger } from "../../../src/core/logger.ts";
-import { listenServe, type RunningServe } from "../../../src/outlets/nvd/server.ts";
-import { type Simulator, startSimulator } from "../../../src/simulator/index.ts";
-import { startRedis, type TestRedis } from "../../support/redisServer.ts";
+import { type ServedMirror, startServedMirror } from "../../support/clients/servedMirror.ts";
 import { runProgram } from "../../support/runProgram.ts";
-import { exported, openTestEngine, type TestEngine } from "../../support/testEngine.ts";
-import { until } from "../../support/until.ts";
 
 const runner = fileURLToPath(new URL("../../support/clients/nvdClients.py", import.meta.url));
 /** More than one page of 2,000. */
@@ -33,36 +28,17 @@ async function pythonWith(requirements: string[], dir: string): Promise<string |
 }
 
 describe("Python clients", () => {
-  let redis: TestRedis;
-  let simulator: Simulator;
-  let uee: TestEngine;
-  let server: RunningServe;
+  let mirror: ServedMirror | undefined;
   let dir: string;
   let python: string | undefined;
-  const stopped = new AbortController();
-  let serving: Promise<void>;
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), "uee-test-nvdlib-"));
     python = await pythonWith(["nvdlib==0.9.0", "vunnel==0.44.0"], dir);
-    if (python === undefined) return;
-    redis = await startRedis({});
-    simulator = await startSimulator({ cves: CVES, extremes: false });
-    uee = await openTestEngine(redis.url, {
-      providers: { cve: { url: simulator.urls.cve, rate: "unlimited" } },
-    });
-    expect(await uee.run("cve", "full")).toMatchObject({ state: "complete" });
-    server = await listenServe({ logger: silentLogger(), port: 0 });
-    serving = server.serve(uee.engine, stopped.signal);
-    await until(async () => (await fetch(`${server.url}/readyz`)).ok);
+    if (python !== undefined) mirror = await startServedMirror(CVES);
   });
   afterAll(async () => {
-    stopped.abort();
-    await serving;
-    await server?.close();
-    await uee?.close();
-    await simulator?.close();
-    await redis?.stop();
+    await mirror?.close();
     await rm(dir, { recursive: true, force: true });
   });
 
@@ -74,8 +50,8 @@ describe("Python clients", () => {
     JSON.parse(await runProgram(python!, [runner, client, base], JSON.stringify(queries))) as string[][];
 
   test("nvdlib pages through everything, and finds by id, date, severity, weakness, keyword and CPE what the mirror holds", async () => {
-    if (python === undefined) return;
-    const stored = await exported(uee.engine, "cve");
+    if (!mirror) return;
+    const { stored, url } = mirror;
     const records = [...stored.values()] as {
       id: string;
       vulnStatus: string;
@@ -90,7 +66,7 @@ describe("Python clients", () => {
       .nodes[0]!.cpeMatch[0]!.criteria.split(":")
       .slice(0, 5)
       .join(":");
-    const [all, one, recent, critical, weakness, keyword, cpe] = await search("nvdlib", server.url, [
+    const [all, one, recent, critical, weakness, keyword, cpe] = await search("nvdlib", url, [
       {},
       { cveId: records[7]!.id },
       { pubStartDate: "2021-01-01 00:00", pubEndDate: "2021-04-01 00:00" },
@@ -141,10 +117,10 @@ describe("Python clients", () => {
   });
 
   test("vunnel pages through everything, and through what was modified in a window", async () => {
-    if (python === undefined) return;
-    const stored = await exported(uee.engine, "cve");
+    if (!mirror) return;
+    const { stored, url } = mirror;
     const window = { last_mod_start_date: "2025-09-01 00:00", last_mod_end_date: "2025-10-01 00:00" };
-    const [all, some] = await search("vunnel", server.url, [{}, window]);
+    const [all, some] = await search("vunnel", url, [{}, window]);
     expect([...all!].sort()).toEqual([...stored.keys()].sort());
     const modified = ([, data]: [string, unknown]) => (data as { lastModified: string }).lastModified;
     const inside = [...stored].filter(
@@ -155,8 +131,8 @@ describe("Python clients", () => {
   });
 
   test.each(["nvdlib", "vunnel"] as const)("%s reads the simulator too", async (client) => {
-    if (python === undefined) return;
-    const [all] = await search(client, new URL(simulator.urls.cve).origin, [{}]);
+    if (!mirror) return;
+    const [all] = await search(client, mirror.simulatorUrl, [{}]);
     expect(all).toHaveLength(CVES);
   });
 });
