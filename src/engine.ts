@@ -19,6 +19,7 @@ import { openMacroMachine, openProviderMachine, type ProviderMachineStore } from
 import { auditHistory } from "./permits/auditor.ts";
 import { KernelMetricsReader } from "./permits/optimizer/kernelMetrics.ts";
 import { makePermitPool } from "./permits/permitPool.ts";
+import { refuseCircles } from "./providers/contract.ts";
 import { providers as registered } from "./providers/registry.ts";
 import { ProviderQueue } from "./queues/providerQueue.ts";
 import { RunsQueue } from "./queues/runsQueue.ts";
@@ -62,6 +63,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   const fleet = at(keys.fleet);
   await ensureSchema(fleet, keys);
   const providers = options.providers ?? registered;
+  refuseCircles(providers);
   await forgetAddresses(
     redis,
     providers.map(({ name }) => keys.provider(name)),

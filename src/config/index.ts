@@ -6,7 +6,7 @@ export {
   secretsOf,
   surroundings,
 } from "./describe.ts";
-export { effectiveRate } from "./fields.ts";
+export { effectiveRate, feedsUrlOf } from "./fields.ts";
 export {
   type Config,
   type LoadedConfig,

@@ -92,6 +92,14 @@ export class SourceText {
     return new SourceText(bytes, { size: bytes.length, depth, values, largeNumber }, {}, undefined, { id });
   }
 
+  /** The same record, with the id that was read from it. */
+  named(id: string | undefined): SourceText {
+    if (id === this.id) return this;
+    const named = new SourceText(this.bytes, this.facts, this.stub, this.refusal, { id });
+    named.place = this.place;
+    return named;
+  }
+
   /** A record that the reader refused: its bytes and the reason. */
   static refused(text: string, stub: JsonObject, refusal: Refusal): SourceText {
     const bytes = Buffer.from(text);

@@ -13,11 +13,12 @@
  */
 import type { z } from "zod";
 import type { Edition } from "../core/edition.ts";
+import { UeeError } from "../core/errors.ts";
 import type { Fetcher } from "../core/fetching.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { Link } from "../core/links.ts";
 import type { Logger } from "../core/logger.ts";
-import type { Refusal, StoredText } from "../core/sourceText.ts";
+import type { SourceText, StoredText } from "../core/sourceText.ts";
 
 export type { Link } from "../core/links.ts";
 
@@ -88,12 +89,8 @@ export interface PageSize {
 export interface StagedSlice {
   /** When the data was fetched (see FetchedHead.fetchedAt). */
   fetchedAt: number;
-  /** One JSON text per record, in source order; of one that was refused while it was read, what its source wrote. */
-  records: string[];
-  /** Their ids in the same order, null where none can be told. Slices of older versions have none. */
-  ids?: (string | null)[];
-  /** Those refused, by their place. */
-  refused?: { place: number; stub: JsonObject; refusal: Refusal }[];
+  /** In source order, each with its id where one can be told. */
+  records: SourceText[];
 }
 
 /** A feed that was read whole and is what its metadata says. */
@@ -220,7 +217,13 @@ export interface Provider<Payload = unknown> {
      * Files that hold the upstream's records as of a time, under an address, a rate limit and a breaker of their own. Not
      * used where only the upstream's own address is overridden: that names another upstream.
      */
-    feeds?: { defaultUrl: string; urlEnv: string; rate: { max: number; windowMs: number } };
+    feeds?: {
+      defaultUrl: string;
+      urlEnv: string;
+      rate: { max: number; windowMs: number };
+      /** A small file below the address, for the one request of `uee doctor`. */
+      probe: string;
+    };
     /** Query parameters that keep the answer to the one request of `uee doctor` small. */
     probe?: Readonly<Record<string, string>>;
   };
@@ -249,7 +252,7 @@ export interface Provider<Payload = unknown> {
   readonly schedule?: Partial<Record<RunMode, string>>;
   /**
    * Providers whose runs come first: a scheduled run of this one waits while a run of theirs is open or due, unless they are
-   * paused. Without circles.
+   * paused. An engine whose providers wait for each other in a circle does not open (SYS_CONFIG_INVALID).
    */
   readonly after?: readonly string[];
   /** Batches of a payload ≤ 16 KB. */
@@ -303,6 +306,25 @@ export const schedulesOf = ({
   ...usualSchedules[kind],
   ...schedule,
 });
+
+/** @throws UeeError SYS_CONFIG_INVALID where providers wait for each other in a circle (`after`): none of them would begin */
+export function refuseCircles(providers: readonly Pick<Provider, "name" | "after">[]): void {
+  const firsts = new Map(providers.map(({ name, after = [] }) => [name, after]));
+  const ordered = new Set<string>();
+  const follow = (name: string, path: readonly string[]): void => {
+    if (ordered.has(name)) return;
+    if (path.includes(name)) {
+      const circle = [...path.slice(path.indexOf(name)), name].join(" → ");
+      throw new UeeError(
+        "SYS_CONFIG_INVALID",
+        `Scheduled runs would wait for each other (after): ${circle}.`,
+      );
+    }
+    for (const first of firsts.get(name) ?? []) follow(first, [...path, name]);
+    ordered.add(name);
+  };
+  for (const { name } of providers) follow(name, []);
+}
 
 // biome-ignore lint/suspicious/noExplicitAny: the registry holds providers of different payloads
 export type AnyProvider = Provider<any>;

@@ -58,7 +58,11 @@ test("where nothing is wrong all is well, and exit is 0", async () => {
   const { code, all, problems } = await doctor({ NVD_API_KEY: nvdKey });
   expect({ code, problems }).toEqual({ code: 0, problems: [] });
   expect(all.map(({ check }) => check)).toEqual(
-    expect.arrayContaining(["redis", "memory", "clock", "workers", "upstream cve", "upstream attack"]),
+    expect.arrayContaining(
+      ["redis", "memory", "clock", "workers"].concat(
+        ["cve", "cve-feeds", "attack"].map((name) => `upstream ${name}`),
+      ),
+    ),
   );
 });
 
@@ -111,10 +115,19 @@ describe("an upstream", () => {
       { check: "upstream cve", message: like(/^DNS: nvd\.invalid/) },
     ));
 
+  test("publishes no feeds where they are looked for, or is asked for none", async () => {
+    const UEE_CVE_FEEDS_URL = `${simulator.url}/elsewhere/`;
+    const check = "upstream cve-feeds";
+    await only({ UEE_CVE_FEEDS_URL }, { check, message: like(/^PROV_NOT_FOUND: .*nvdcve-2\.0-2002\.meta/) });
+    const { code, all } = await doctor({ UEE_CVE_FEEDS_URL: "off" });
+    expect([code, all.filter((one) => one.check === check)]).toEqual([0, []]);
+  });
+
   test("lies behind a proxy that does not answer", async () => {
     // Names in brackets need no resolver; all of them go through the proxy.
     const { problems } = await doctor({ HTTP_PROXY: "http://127.0.0.1:1", NO_PROXY: "" });
-    expect(problems).toHaveLength(registered.length);
+    const addresses = registered.flatMap(({ upstream }) => (upstream.feeds ? [1, 2] : [1]));
+    expect(problems).toHaveLength(addresses.length);
     for (const { message, remedy } of problems) {
       expect(message).toMatch(/^Proxy or network: .*through the proxy 127\.0\.0\.1:1/);
       expect(remedy).toContain("HTTPS_PROXY");
@@ -152,10 +165,14 @@ describe("an upstream", () => {
   test("is asked at another rate by a process that lives: the fleet disagrees", async () => {
     const worker = startUee(["worker"], { env });
     await worker.said("is ready");
-    await only(
-      { UEE_CVE_RATE: "7/30s" },
-      { check: "upstream cve", message: like("SYS_FLEET_DISAGREES.*rate") },
-    );
+    const { code, problems } = await doctor({ UEE_CVE_RATE: "7/30s" });
+    expect(code).toBe(1);
+    const message = like("SYS_FLEET_DISAGREES.*rate");
+    // `unlimited` holds for the feeds as well, and any other rate does not.
+    expect(problems).toMatchObject([
+      { check: "upstream cve", message },
+      { check: "upstream cve-feeds", message },
+    ]);
   });
 });
 

@@ -63,7 +63,7 @@ async function all(cells: { faults: string[]; seed: number }[]): Promise<string[
 
 test("each fault of the feeds alone leaves an equal store", async () => {
   const cells = transientFaults.feeds.flatMap((fault) =>
-    seeds.map((seed) => ({ faults: [`${fault}@0.1:feeds`, `${fault}#2:feeds`], seed })),
+    seeds.map((seed) => ({ faults: [`${fault}@0.1:feeds`, `${fault}x2:feeds`], seed })),
   );
   expect(await all(cells)).toEqual([]);
 });

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { loadConfig } from "../../src/config/index.ts";
 import { UeeError } from "../../src/core/errors.ts";
 import { makeLogger, silentLogger } from "../../src/core/logger.ts";
+import { SourceText } from "../../src/core/sourceText.ts";
 import { listenDashboard } from "../../src/dashboard/listen.ts";
 import type { EngineSettings, OpenEngineOptions } from "../../src/engine.ts";
 import type { AnyProvider, ExtractContext, Extracted } from "../../src/providers/contract.ts";
@@ -191,7 +192,8 @@ test("a staged slice that is replayed after newer data came", async () => {
   const stage = async (context: ExtractContext): Promise<Extracted<unknown>> => {
     const fetchedAt = Date.now() * 1000;
     for (const name of ["a", "b"]) {
-      await context.stage(name, { fetchedAt, records: [JSON.stringify({ id: `odd-${name}`, fetchedAt })] });
+      const record = SourceText.of(JSON.stringify({ id: `odd-${name}`, fetchedAt }));
+      await context.stage(name, { fetchedAt, records: [record] });
     }
     return {
       records: [],
@@ -207,7 +209,7 @@ test("a staged slice that is replayed after newer data came", async () => {
       if (name === undefined) return await stage(context);
       const { records, fetchedAt } = await context.loadStaged(name);
       if (name === "b" && broken) throw new TypeError("a bug of the provider");
-      return { records: records.map((text) => JSON.parse(text)), fetchedAt };
+      return { records, fetchedAt };
     },
   });
   const first = await uee.run("odd", "full");

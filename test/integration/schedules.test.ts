@@ -45,6 +45,21 @@ const service = async (settings: Partial<EngineSettings> = {}) => {
   return { ...uee, worker };
 };
 
+test("providers that wait for each other in a circle are refused", async () => {
+  const after = (name: string, ...firsts: string[]): AnyProvider => ({
+    ...idleProvider(name, { batches: 1, takes: 0 }),
+    after: firsts,
+  });
+  const refused = (providers: AnyProvider[]) =>
+    expect(engine({}, providers)).rejects.toMatchObject({
+      code: "SYS_CONFIG_INVALID",
+      detail: expect.stringMatching(/ → /),
+    });
+  await refused([after("alpha", "alpha")]);
+  await refused([after("delta", "beta"), after("beta", "gamma"), after("gamma", "delta"), after("alpha")]);
+  await engine({}, [after("delta", "beta", "gamma"), after("beta", "gamma"), after("gamma", "elsewhere")]);
+});
+
 describe("a worker that serves", () => {
   test("keeps one next run for every schedule of every provider, and so do ten that start at once", async () => {
     const ten = await Promise.all(Array.from({ length: 10 }, () => engine()));

@@ -2,7 +2,7 @@
 import { freemem } from "node:os";
 import { BreakerStore } from "../../breakers/breakerStore.ts";
 import { makeObserver } from "../../breakers/observer.ts";
-import { effectiveRate } from "../../config/index.ts";
+import { effectiveRate, feedsUrlOf, type RateSetting } from "../../config/index.ts";
 import { toUeeError } from "../../core/errors.ts";
 import { fingerprint } from "../../core/secrets.ts";
 import type { AnyProvider } from "../../providers/contract.ts";
@@ -29,8 +29,8 @@ export async function* examine(session: Session, env: NodeJS.ProcessEnv): AsyncG
       "Unset UEE_CVE_FEEDS_URL, or ask for a key at nvd.nist.gov/developers/request-an-api-key: either makes that a few minutes.",
     );
   }
-  const checks = providers.map((provider) => examineUpstream(session, provider, env));
-  for (const check of checks) yield await check;
+  const checks = providers.flatMap((provider) => upstreamsOf(session, provider));
+  for (const check of checks.map((upstream) => examineUpstream(session, upstream, env))) yield await check;
 }
 
 async function* examineRedis(session: Session): AsyncGenerator<Finding> {
@@ -89,15 +89,40 @@ const isHere = ({ redisUrl, localStore }: Session): boolean =>
   redisUrl.startsWith("unix:") ||
   /^rediss?:\/\/([^@/]*@)?(localhost|127\.|\[::1\])/.test(redisUrl);
 
+/** An address that the engine asks, under its own limit and breaker. */
+interface AskedUpstream {
+  name: string;
+  url: string;
+  /** What is asked for, where that is not the address itself. */
+  path?: string | undefined;
+  query: Readonly<Record<string, string>>;
+  apiKey: string | undefined;
+  rate: RateSetting;
+}
+
+/** The upstream of a provider, and its feeds where they are used. */
+function upstreamsOf({ config }: Session, { name, upstream }: AnyProvider): AskedUpstream[] {
+  const own = engineSettings(config).providers[name] ?? {};
+  const { defaultUrl, probe: query = {}, feeds } = upstream;
+  const { apiKey } = own;
+  const rate = effectiveRate(own, upstream, apiKey);
+  const asked: AskedUpstream[] = [{ name, url: own.url ?? defaultUrl, query, apiKey, rate }];
+  const feedsUrl = feedsUrlOf(upstream, own);
+  if (feeds && feedsUrl !== undefined) {
+    asked.push({
+      ...{ name: `${name}-feeds`, url: feedsUrl, path: feeds.probe, query: {}, apiKey: undefined },
+      rate: own.rate === "unlimited" ? own.rate : feeds.rate,
+    });
+  }
+  return asked;
+}
+
 async function examineUpstream(
   session: Session,
-  provider: AnyProvider,
+  { name, url, path, query, apiKey, rate }: AskedUpstream,
   env: NodeJS.ProcessEnv,
 ): Promise<Finding> {
-  const { name } = provider;
   const settings = engineSettings(session.config);
-  const own = settings.providers[name] ?? {};
-  const url = own.url ?? provider.upstream.defaultUrl;
   const keys = makeKeys(settings.prefix);
   const redis = session.redis.of(keys.upstream(name).state);
   const store = new BreakerStore({
@@ -108,8 +133,8 @@ async function examineUpstream(
     name,
     guard: makeObserver(store),
     settings: {
-      rate: effectiveRate(own, provider.upstream, own.apiKey),
-      apiKeyFingerprint: fingerprint(own.apiKey),
+      rate,
+      apiKeyFingerprint: fingerprint(apiKey),
       baseUrl: url,
     },
     redis,
@@ -121,10 +146,11 @@ async function examineUpstream(
   });
   try {
     return await checkUpstream({
-      provider: name,
-      probe: provider.upstream.probe ?? {},
+      upstream: name,
       url,
-      apiKey: own.apiKey,
+      path,
+      query,
+      apiKey,
       fetcher: (signal) => upstream.fetcher({ signal, onRequest: () => undefined }),
       env,
       timeoutMs: Math.min(30_000, session.config.totalTimeout),

@@ -11,10 +11,12 @@ import { formatDuration, formatRough } from "../render/text.ts";
 import { type Finding, note, ok, problem } from "./checks.ts";
 
 export interface UpstreamProbe {
-  provider: string;
-  /** Query parameters that keep the answer small. */
-  probe: Readonly<Record<string, string>>;
+  upstream: string;
   url: string;
+  /** What is asked for below the address; default: the address itself. */
+  path?: string | undefined;
+  /** Query parameters that keep the answer small. */
+  query: Readonly<Record<string, string>>;
   apiKey: string | undefined;
   /** Sends the single request. */
   fetcher: (signal: AbortSignal) => Fetcher;
@@ -24,7 +26,7 @@ export interface UpstreamProbe {
 
 export async function checkUpstream(probe: UpstreamProbe): Promise<Finding> {
   const target = new URL(probe.url);
-  const check = `upstream ${probe.provider}`;
+  const check = `upstream ${probe.upstream}`;
   let proxy: UpstreamProxy | undefined;
   try {
     proxy = proxyFor(target, probe.env);
@@ -48,11 +50,10 @@ export async function checkUpstream(probe: UpstreamProbe): Promise<Finding> {
   }
   const timer = AbortSignal.timeout(probe.timeoutMs);
   const leave = new AbortController();
+  const request = requestFor(probe, target);
   const started = Date.now();
   try {
-    const answer = await probe
-      .fetcher(AbortSignal.any([timer, leave.signal]))
-      .stream(requestFor(probe, target));
+    const answer = await probe.fetcher(AbortSignal.any([timer, leave.signal])).stream(request);
     for await (const _chunk of answer.body) break;
     const key = probe.apiKey === undefined ? "" : ", with the API key";
     return ok(check, `${target.host} answered in ${formatDuration(Date.now() - started)}${via}${key}`);
@@ -60,7 +61,7 @@ export async function checkUpstream(probe: UpstreamProbe): Promise<Finding> {
     const slow = `${target.host} did not answer in ${formatRough(probe.timeoutMs)}${via}`;
     if (timer.aborted) return problem(check, slow, slowRemedy);
     return findingOf(check, toUeeError(error), {
-      ...{ provider: probe.provider, host: target.host, via },
+      ...{ upstream: probe.upstream, host: target.host, asked: withoutSecrets(request.url), via },
       proxied: proxy !== undefined,
     });
   } finally {
@@ -72,31 +73,39 @@ const slowRemedy = "If it lasts: check network and firewall; a proxy goes into H
 
 const proxyRemedy = "Check HTTPS_PROXY, NO_PROXY and the proxy itself.";
 
-const breakerRemedy = (provider: string): string =>
+const breakerRemedy = (upstream: string): string =>
   "The fleet retries automatically with one request at a time; `uee breakers` says when. If you know that it works again: " +
-  `uee breakers reset ${provider}`;
+  `uee breakers reset ${upstream}`;
 
-function requestFor({ probe, apiKey }: UpstreamProbe, target: URL): FetchRequest {
+function requestFor({ path, query, apiKey }: UpstreamProbe, target: URL): FetchRequest {
   const url = new URL(target);
-  for (const [name, value] of Object.entries(probe)) url.searchParams.set(name, value);
-  const ending = /\.(zip|xml|gz)$/.exec(target.pathname)?.[1];
+  if (path !== undefined) url.pathname = `${url.pathname.replace(/\/+$/, "")}/${path}`;
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  const ending = /\.(zip|xml|gz|meta)$/.exec(url.pathname)?.[1];
+  const isBinary = ending === "gz" || ending === "meta";
   return {
     url: url.href,
     headers: apiKey === undefined ? {} : { apiKey },
     maxBytes: Number.MAX_SAFE_INTEGER,
-    expect: ending === "gz" ? "binary" : ((ending ?? "json") as FetchRequest["expect"]),
+    expect: isBinary ? "binary" : ((ending ?? "json") as FetchRequest["expect"]),
   };
+}
+
+/** User, password and query of an address are secrets. */
+function withoutSecrets(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return `${origin}${pathname}`;
 }
 
 function findingOf(
   check: string,
   error: UeeError,
-  where: { provider: string; host: string; via: string; proxied: boolean },
+  where: { upstream: string; host: string; asked: string; via: string; proxied: boolean },
 ): Finding {
   const { host, via } = where;
   switch (error.code) {
     case "PROV_CIRCUIT_OPEN":
-      return problem(check, `not asked: ${error.detail}`, breakerRemedy(where.provider));
+      return problem(check, `not asked: ${error.detail}`, breakerRemedy(where.upstream));
     case "PROV_RATE_WAIT":
       return note(check, `not asked: the fleet has used up this window's requests to ${host}`);
     case "PROV_THROTTLED":
@@ -112,6 +121,10 @@ function findingOf(
       if (!where.proxied) return problem(check, `Network: ${error.detail}`, slowRemedy);
       return problem(check, `Proxy or network: ${error.detail}${via}`, proxyRemedy);
     default:
-      return problem(check, `${error.code}: ${error.detail}${via}`, error.remedy);
+      return problem(
+        check,
+        `${error.code}: ${error.detail.replace(/\.$/, "")} (${where.asked})${via}`,
+        error.remedy,
+      );
   }
 }

@@ -103,6 +103,7 @@ export const cve = defineProvider<CvePayload>({
       defaultUrl: "https://nvd.nist.gov/feeds/json/cve/2.0",
       urlEnv: "UEE_CVE_FEEDS_URL",
       rate: { max: 240, windowMs: 30_000 },
+      probe: "nvdcve-2.0-2002.meta",
     },
     // NVD would send 2,000 records.
     probe: { resultsPerPage: "1" },

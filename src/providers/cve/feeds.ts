@@ -12,12 +12,11 @@ import { bounds } from "../../core/bounds.ts";
 import { isUeeError, UeeError } from "../../core/errors.ts";
 import type { SourceText } from "../../core/sourceText.ts";
 import { formatTime, parseTime } from "../../core/time.ts";
-import type { ExtractContext, Extracted, FeedFacts, PlannedBatch, StagedSlice } from "../contract.ts";
+import type { ExtractContext, Extracted, FeedFacts, PlannedBatch } from "../contract.ts";
 import { readGzip } from "../formats/archives.ts";
 import { digested } from "../formats/download.ts";
 import { JsonArraySplitter, readJsonArrays } from "../formats/jsonArrays.ts";
 import { recognise } from "../formats/sniff.ts";
-import { stagedTexts } from "../snapshot/stager.ts";
 import type { CvePayload, FeedPayload, FeedSlicePayload } from "./payload.ts";
 import { identify } from "./record.ts";
 
@@ -59,7 +58,7 @@ export async function extractFeedSlice(
 ): Promise<Extracted<CvePayload>> {
   const slice = await context.loadStaged(name);
   return {
-    records: stagedTexts(slice),
+    records: slice.records,
     fetchedAt: slice.fetchedAt,
     facts: { group: feedGroup(year), total },
     consumed: name,
@@ -220,7 +219,7 @@ class FeedStager {
     if (id !== undefined && this.#ids.size === this.#ids.add(id).size) {
       throw new UeeError("PROV_WRONG_SHAPE", `${nameOf(this.#year)} lists ${id} twice.`);
     }
-    this.#sources.push(source);
+    this.#sources.push(source.named(id));
     this.#bytes += source.bytes.length;
     if (this.#sources.length >= SLICE_RECORDS || this.#bytes >= SLICE_BYTES) await this.#flush();
   }
@@ -238,15 +237,7 @@ class FeedStager {
     for (const { bytes } of sources) digest.update(bytes).update("\n");
     const number = String(this.#slices.length + 1).padStart(4, "0");
     const name = `${this.#year}-${number}-${digest.digest("hex").slice(0, 16)}`;
-    const refused: NonNullable<StagedSlice["refused"]> = sources.flatMap(({ refusal, stub }, place) =>
-      refusal ? [{ place, stub, refusal }] : [],
-    );
-    await this.#context.stage(name, {
-      fetchedAt: this.#fetchedAt,
-      records: sources.map(({ text }) => text),
-      ids: sources.map((source) => identify(source.stub) ?? null),
-      ...(refused.length > 0 ? { refused } : {}),
-    });
+    await this.#context.stage(name, { fetchedAt: this.#fetchedAt, records: sources });
     this.#slices.push({ name, records: sources.length });
   }
 }

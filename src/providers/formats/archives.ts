@@ -15,6 +15,9 @@ export const zipErrors: ForeignTable = {
   patterns: [{ when: {}, as: "PROV_BAD_ZIP", says: "The answer is not a valid zip file: {}." }],
 };
 
+/** zlib calls back once for each piece of its output: small ones cost more than inflating. */
+const PIECE_BYTES = 128 * 1024;
+
 const gzipErrors: ForeignTable = {
   library: "zlib (gzip)",
   patterns: [
@@ -55,7 +58,7 @@ export async function* readGzip(
 ): AsyncGenerator<Buffer> {
   let size = 0;
   // The error comes out of the iteration below; without a callback the pipeline would throw it a second time.
-  const content = pipeline(source, createGunzip(), () => undefined);
+  const content = pipeline(source, createGunzip({ chunkSize: PIECE_BYTES }), () => undefined);
   try {
     for await (const piece of content as AsyncIterable<Buffer>) {
       size += piece.length;

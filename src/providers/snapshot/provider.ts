@@ -237,7 +237,7 @@ class Stage<Version> {
           const raw = isText ? entry.known : entry;
           if (isText && entry.refusal) refused += 1;
           const version = versionOf ? versionOf(raw) : (null as Version);
-          await stager.add(isText ? entry : JSON.stringify(entry), identify(raw), version);
+          await stager.add(isText ? entry : SourceText.of(JSON.stringify(entry)), identify(raw), version);
         }
       }
     } finally {

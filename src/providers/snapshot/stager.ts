@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import { bounds } from "../../core/bounds.ts";
 import { UeeError } from "../../core/errors.ts";
-import { SourceText } from "../../core/sourceText.ts";
-import type { ExtractContext, Extracted, PlannedBatch, StagedSlice } from "../contract.ts";
+import type { SourceText } from "../../core/sourceText.ts";
+import type { ExtractContext, Extracted, PlannedBatch } from "../contract.ts";
 import {
   keyOf,
   MAX_SLICE_RECORDS,
@@ -23,21 +23,10 @@ export async function extractSlice(
   const slice = await context.loadStaged(payload.name);
   const skip = new Set(payload.skip);
   return {
-    records: stagedTexts(slice).filter((_, place) => !skip.has(place)),
+    records: slice.records.filter((_, place) => !skip.has(place)),
     fetchedAt: slice.fetchedAt,
     facts: snapshotFacts(payload.total),
   };
-}
-
-/** The records of a staged slice, by their places. */
-export function stagedTexts({ records, ids = [], refused = [] }: StagedSlice): SourceText[] {
-  const refusals = new Map(refused.map((one) => [one.place, one]));
-  return records.map((text, place) => {
-    const known = refusals.get(place);
-    return known
-      ? SourceText.refused(text, known.stub, known.refusal)
-      : SourceText.of(text, ids[place] ?? undefined);
-  });
 }
 
 interface Slice {
@@ -70,9 +59,7 @@ export class SliceStager<Version> {
   readonly #slices: Slice[] = [];
   #nameless = 0;
   #current: Slice = { name: "", records: 0, skip: [] };
-  #texts: string[] = [];
-  #ids: (string | null)[] = [];
-  #refused: NonNullable<StagedSlice["refused"]> = [];
+  #sources: SourceText[] = [];
   #bytes = 0;
 
   constructor(options: StagerOptions<Version>) {
@@ -85,21 +72,16 @@ export class SliceStager<Version> {
   }
 
   /** `id` is undefined where the record does not tell one. */
-  async add(source: SourceText | string, id: string | undefined, version: Version): Promise<void> {
+  async add(source: SourceText, id: string | undefined, version: Version): Promise<void> {
     if (id === undefined) this.#nameless++;
     else if (!this.#place(id, version)) return;
     if (this.total > bounds.snapshotRecords) {
       const detail = `The snapshot has more than ${bounds.snapshotRecords} records.`;
       throw new UeeError("PROV_BODY_TOO_LARGE", detail);
     }
-    const text = typeof source === "string" ? source : source.text;
-    if (typeof source !== "string" && source.refusal) {
-      this.#refused.push({ place: this.#texts.length, stub: source.stub, refusal: source.refusal });
-    }
-    this.#texts.push(text);
-    this.#ids.push(id ?? null);
-    this.#bytes += typeof source === "string" ? Buffer.byteLength(text) : source.bytes.length;
-    if (this.#texts.length >= this.#sliceRecords || this.#bytes >= SLICE_BYTES) await this.#flush();
+    this.#sources.push(source.named(id));
+    this.#bytes += source.bytes.length;
+    if (this.#sources.length >= this.#sliceRecords || this.#bytes >= SLICE_BYTES) await this.#flush();
   }
 
   /** Returns false when an earlier copy stands. */
@@ -110,7 +92,7 @@ export class SliceStager<Version> {
       const slice = this.#slices[Math.floor(earlier / MAX_SLICE_RECORDS)] ?? this.#current;
       slice.skip.push(earlier % MAX_SLICE_RECORDS);
     }
-    this.#placed.set(id, this.#slices.length * MAX_SLICE_RECORDS + this.#texts.length);
+    this.#placed.set(id, this.#slices.length * MAX_SLICE_RECORDS + this.#sources.length);
     if (version !== null) this.#versions.set(id, version);
     else if (earlier !== undefined) this.#versions.delete(id);
     return true;
@@ -119,7 +101,7 @@ export class SliceStager<Version> {
   /** The batches that commit what was staged. Throws PROV_EMPTY_LIE for an empty snapshot, which is never true. */
   async finish(): Promise<PlannedBatch<SnapshotPayload>[]> {
     if (this.total === 0) throw new UeeError("PROV_EMPTY_LIE", "The upstream's catalogue holds no records.");
-    if (this.#texts.length > 0) await this.#flush();
+    if (this.#sources.length > 0) await this.#flush();
     return this.#slices
       .map((slice, index) => ({
         key: keyOf(this.#options.pass, `slice/${numbered(index)}`),
@@ -137,25 +119,16 @@ export class SliceStager<Version> {
   async #flush(): Promise<void> {
     // The name is made of the content, so a superseded attempt cannot store other content under it.
     const digest = createHash("sha256");
-    for (const text of this.#texts) digest.update(text).update("\n");
+    for (const { bytes } of this.#sources) digest.update(bytes).update("\n");
     const slice = this.#current;
     slice.name = `${numbered(this.#slices.length)}-${digest.digest("hex").slice(0, 16)}`;
-    slice.records = this.#texts.length;
+    slice.records = this.#sources.length;
     this.#slices.push(slice);
-    const records = this.#texts;
-    const ids = this.#ids;
-    const refused = this.#refused;
-    this.#ids = [];
-    this.#refused = [];
+    const records = this.#sources;
     this.#current = { name: "", records: 0, skip: [] };
-    this.#texts = [];
+    this.#sources = [];
     this.#bytes = 0;
-    await this.#options.context.stage(slice.name, {
-      fetchedAt: this.#options.fetchedAt,
-      records,
-      ids,
-      ...(refused.length > 0 ? { refused } : {}),
-    });
+    await this.#options.context.stage(slice.name, { fetchedAt: this.#options.fetchedAt, records });
   }
 }
 

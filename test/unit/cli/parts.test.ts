@@ -94,8 +94,8 @@ describe("doctor's look at an upstream", () => {
   });
   const probe = (fetcher: Fetcher, env: NodeJS.ProcessEnv = {}) =>
     checkUpstream({
-      probe: { resultsPerPage: "1" },
-      provider: "cve",
+      query: { resultsPerPage: "1" },
+      upstream: "cve",
       url: "https://127.0.0.1:1/rest",
       apiKey: "k",
       fetcher: () => fetcher,

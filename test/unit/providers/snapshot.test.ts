@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { editionOf } from "../../../src/core/edition.ts";
+import { SourceText } from "../../../src/core/sourceText.ts";
 import type { VerifyInput } from "../../../src/providers/contract.ts";
 import { planSnapshot, snapshotPayload, verifySnapshot } from "../../../src/providers/snapshot/batches.ts";
 import { conditionalHeaders, validators } from "../../../src/providers/snapshot/provider.ts";
@@ -14,7 +15,9 @@ const makeStager = (pass = 1) => {
     pass,
     supersedes: (candidate, current) => candidate > current,
   });
-  return { stager, staged: upstream.staged };
+  const add = (text: string, id: string | undefined, version: number) =>
+    stager.add(SourceText.of(text), id, version);
+  return { stager, add, staged: upstream.staged };
 };
 
 const input = (change: Partial<VerifyInput>): VerifyInput => ({
@@ -36,10 +39,10 @@ const input = (change: Partial<VerifyInput>): VerifyInput => ({
 
 describe("Staged slices", () => {
   test("hold at most 400 records or about 512 KB, in source order", async () => {
-    const { stager, staged } = makeStager();
-    for (let i = 0; i < 900; i++) await stager.add(`{"i":${i}}`, `id-${i}`, 0);
+    const { stager, add, staged } = makeStager();
+    for (let i = 0; i < 900; i++) await add(`{"i":${i}}`, `id-${i}`, 0);
     const large = JSON.stringify("x".repeat(300_000));
-    for (let i = 0; i < 3; i++) await stager.add(large, `large-${i}`, 0);
+    for (let i = 0; i < 3; i++) await add(large, `large-${i}`, 0);
     const more = await stager.finish();
     expect(more.map(({ key, size }) => [key, size])).toEqual([
       ["slice/0001", 400],
@@ -48,7 +51,8 @@ describe("Staged slices", () => {
       ["slice/0004", 1],
     ]);
     const texts = more.flatMap(
-      ({ payload }) => staged.get("name" in payload ? payload.name : "")?.records ?? [],
+      ({ payload }) =>
+        staged.get("name" in payload ? payload.name : "")?.records.map(({ text }) => text) ?? [],
     );
     expect(texts.length).toBe(903);
     expect(texts.slice(0, 900)).toEqual(Array.from({ length: 900 }, (_, i) => `{"i":${i}}`));
@@ -56,19 +60,22 @@ describe("Staged slices", () => {
   });
 
   test("keep the newest copy of each id, also when the older one is already laid down", async () => {
-    const { stager, staged } = makeStager();
-    await stager.add(`"a1"`, "a", 1);
-    for (let i = 0; i < 450; i++) await stager.add(`"f${i}"`, `f${i}`, 0);
-    await stager.add(`"a3"`, "a", 3);
-    await stager.add(`"a2"`, "a", 2);
-    await stager.add(`"a3 again"`, "a", 3);
-    await stager.add(`"nameless"`, undefined, 0);
-    await stager.add(`"nameless"`, undefined, 0);
+    const { stager, add, staged } = makeStager();
+    await add(`"a1"`, "a", 1);
+    for (let i = 0; i < 450; i++) await add(`"f${i}"`, `f${i}`, 0);
+    await add(`"a3"`, "a", 3);
+    await add(`"a2"`, "a", 2);
+    await add(`"a3 again"`, "a", 3);
+    await add(`"nameless"`, undefined, 0);
+    await add(`"nameless"`, undefined, 0);
     const more = await stager.finish();
     const kept = more.flatMap(({ payload }) => {
       if (payload.kind !== "slice") return [];
       expect(payload.total).toBe(453);
-      return staged.get(payload.name)!.records.filter((_, place) => !payload.skip.includes(place));
+      return staged
+        .get(payload.name)!
+        .records.map(({ text }) => text)
+        .filter((_, place) => !payload.skip.includes(place));
     });
     expect(kept.length).toBe(453);
     expect(kept.filter((text) => text.startsWith(`"a`))).toEqual([`"a3"`]);
@@ -78,8 +85,8 @@ describe("Staged slices", () => {
   test("are named by their content, so that another attempt's slice never takes their place", async () => {
     const names = [];
     for (const text of ["1", "1", "2"]) {
-      const { stager, staged } = makeStager();
-      await stager.add(text, "a", 0);
+      const { stager, add, staged } = makeStager();
+      await add(text, "a", 0);
       await stager.finish();
       names.push([...staged.keys()][0]);
     }
@@ -92,10 +99,10 @@ describe("Staged slices", () => {
   });
 
   test("of a later pass have keys of their own, and payloads far below 16 KB", async () => {
-    const { stager } = makeStager(2);
-    for (let i = 0; i < 399; i++) await stager.add("0", `id-${i}`, 0);
-    await stager.add("0", undefined, 0);
-    for (let i = 0; i < 399; i++) await stager.add("1", `id-${i}`, 1);
+    const { stager, add } = makeStager(2);
+    for (let i = 0; i < 399; i++) await add("0", `id-${i}`, 0);
+    await add("0", undefined, 0);
+    for (let i = 0; i < 399; i++) await add("1", `id-${i}`, 1);
     const more = await stager.finish();
     expect(more.map(({ key }) => key)).toEqual(["pass2/slice/0001", "pass2/slice/0002"]);
     expect(planSnapshot(2)[0]?.key).toBe("pass2/stage");
