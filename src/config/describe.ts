@@ -4,7 +4,7 @@ import { redactRedisUrl, redactUrl, secretsInUrl, secretValues } from "../core/s
 import { schedulesOf } from "../providers/contract.ts";
 import { providers as registered } from "../providers/registry.ts";
 import { parseRedisUrl } from "../redis/url.ts";
-import { allFields, effectiveRate, flagOf, metaOf, type ProviderFacts } from "./fields.ts";
+import { allFields, effectiveRate, feedsUrlOf, flagOf, metaOf, type ProviderFacts } from "./fields.ts";
 import type { Config, LoadedConfig, Origin } from "./load.ts";
 import { formatRate, type RateSetting } from "./values.ts";
 
@@ -69,6 +69,7 @@ export function redactedView(
     const own = config.providers[name];
     const apiKey = upstream.rateWithKey === undefined ? undefined : config.nvdApiKey;
     flat[`${name}Url`] = own?.url ?? upstream.defaultUrl;
+    flat[`${name}FeedsUrl`] = own?.feedsUrl ?? feedsUrlOf(upstream, own ?? {}) ?? "off";
     flat[`${name}Rate`] = formatRate(
       effectiveRate({ rate: own?.rate as RateSetting | undefined }, upstream, apiKey),
     );
@@ -76,6 +77,9 @@ export function redactedView(
     const usual = schedulesOf(provider);
     flat[`${name}Schedule`] = own?.schedule ? formatSchedule(own.schedule) : usual.incremental;
     flat[`${name}FullSchedule`] = own?.fullSchedule ? formatSchedule(own.fullSchedule) : usual.full;
+    flat[`${name}ReconcileSchedule`] = own?.reconcileSchedule
+      ? formatSchedule(own.reconcileSchedule)
+      : usual.reconcile;
   }
   const rows = Object.entries(allFields(providers)).map(([key, type]): ConfigRow => {
     const meta = metaOf(key, type);
@@ -97,12 +101,18 @@ function redactAddress(text: string): string {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(text) || text.includes("@") ? redactUrl(text) : text;
 }
 
-/** The values of the configuration that must never be shown. */
-export function secretsOf({ apiToken, nvdApiKey, redisUrl, providers }: Config): string[] {
+/** The values of the configuration that must never be shown: secrets, and what any address contains of them. */
+export function secretsOf(config: Config): string[] {
+  const { providers, redisUrl, ...common } = config;
   const redis = redisUrl === undefined ? undefined : parseRedisUrl(redisUrl);
-  const addresses = Object.values(providers).flatMap(({ url }) => (url === undefined ? [] : [url]));
+  const whole = Object.entries(allFields([]))
+    .filter(([key, type]) => metaOf(key, type).secret === "whole")
+    .map(([key]) => common[key as keyof typeof common] as string | undefined);
+  const addresses = [common, ...Object.values(providers)].flatMap((values) =>
+    Object.values(values).filter((value): value is string => /^[a-z][a-z0-9+.-]*:\/\//i.test(String(value))),
+  );
   return [
-    ...secretValues([apiToken, nvdApiKey, redis?.password, redis?.sentinelPassword?.toString()]),
+    ...secretValues([...whole, redis?.password, redis?.sentinelPassword?.toString()]),
     ...addresses.flatMap(secretsInUrl),
   ];
 }

@@ -82,6 +82,20 @@ describe("a full run with year feeds", () => {
     await expectEqual();
   });
 
+  test("reads feeds whose base address has credentials and a query", async () => {
+    const feedsUrl = `${simulator.urls.feeds!.replace("://", "://reader:pass%40word@")}/?token=mirror-token`;
+    const behindToken = await open({ feedsUrl });
+    try {
+      expect(await behindToken.run("cve", "full")).toMatchObject({
+        state: "complete",
+        created: CVES,
+        note: null,
+      });
+    } finally {
+      await behindToken.close();
+    }
+  });
+
   test("of records that are removed, silently edited or hidden upstream ends equal all the same", async () => {
     await run();
     simulator.mutate({ remove: 4, silent: 6, modify: 3, feeds: "keep" });

@@ -129,10 +129,9 @@ async function stageFeed(
 ): Promise<{ facts: FeedFacts; slices: StagedPart[]; fetchedAt: number }> {
   const { feeds } = context;
   if (feeds === undefined) throw new UeeError("PROV_FEED_MISMATCH", "This worker has no address of feeds.");
-  const stem = `${feeds.url.replace(/\/+$/, "")}/${nameOf(year)}`;
-  const meta = await readMeta(`${stem}.meta`, feeds.fetcher);
+  const meta = await readMeta(addressOf(feeds.url, `${nameOf(year)}.meta`), feeds.fetcher);
   const answer = await feeds.fetcher.stream({
-    url: `${stem}.json.gz`,
+    url: addressOf(feeds.url, `${nameOf(year)}.json.gz`),
     maxBytes: bounds.feed.bytes,
     expect: "binary",
   });
@@ -172,6 +171,13 @@ async function stageFeed(
   const { lastModified } = meta;
   const facts = { name: nameOf(year), sha256, lastModified, records: stager.records, asOf: formatTime(asOf) };
   return { facts, slices, fetchedAt };
+}
+
+/** The address of a file below the base address, whose query (a token of a mirror, say) every file's address has too. */
+function addressOf(base: string, file: string): string {
+  const url = new URL(base);
+  url.pathname = `${url.pathname.replace(/\/+$/, "")}/${file}`;
+  return url.href;
 }
 
 /** `key:value` lines, with or without a carriage return. */

@@ -1,5 +1,11 @@
 import { describe, expect, test } from "@jest/globals";
-import { describeConfig, effectiveRate, loadConfig, redactedView } from "../../../src/config/index.ts";
+import {
+  describeConfig,
+  effectiveRate,
+  loadConfig,
+  redactedView,
+  secretsOf,
+} from "../../../src/config/index.ts";
 import { formatRate, parseBytes, parseRate } from "../../../src/config/values.ts";
 import { suggest } from "../../../src/core/suggest.ts";
 import { providers } from "../../../src/providers/registry.ts";
@@ -38,6 +44,9 @@ describe("the effective configuration as it is shown", () => {
     NVD_API_KEY: "01234567-89ab-cdef-0123-456789abcdef",
     UEE_CVE_URL: "https://me:hunter2@mirror.example/cves",
     UEE_ATTACK_URL: "https://me:hunter2@mirror.example/index.json?token=hunter2",
+    UEE_CVE_FEEDS_URL: "https://mirror.example/feeds?token=hunter2-feeds",
+    UEE_SERVE_TOKEN: "hunter2-hunter2-hunter2-hunter2-serve",
+    UEE_POSTGRES_URL: "postgres://me:hunter2-postgres@db/uee",
     UEE_CVE_RATE: "10/1s",
     HTTPS_PROXY: "http://me:hunter2@proxy:3128",
     no_proxy: "localhost",
@@ -52,6 +61,21 @@ describe("the effective configuration as it is shown", () => {
     expect(row("redisUrl")?.value).toBe("redis://app:***@cache");
     expect(row("nvdApiKey")?.value).toBe("***");
     expect(row("attackUrl")?.value).toBe("https://***@mirror.example/index.json?token=***");
+  });
+
+  test("every setting that has a value or a default shows it", () => {
+    expect(row("cveFeedsUrl")?.value).toBe("https://mirror.example/feeds?token=***");
+    expect(row("cveReconcileSchedule")?.value).toBe("24h");
+    const feeds = (own: Record<string, string>) =>
+      redactedView(loadConfig({ env: own, cwd: "/" }), own).find(({ key }) => key === "cveFeedsUrl")?.value;
+    expect(feeds({})).toMatch(/^https:\/\/nvd\.nist\.gov\//);
+    expect(feeds({ UEE_CVE_URL: "https://mirror.example/cves" })).toBe("off");
+  });
+
+  test("what is removed from answers and events holds the secrets of every setting", () => {
+    const secrets = secretsOf(loadConfig({ env, cwd: "/" }).config);
+    const every = ["hunter2", "hunter2-feeds", "hunter2-postgres", env.UEE_SERVE_TOKEN, env.NVD_API_KEY];
+    expect(secrets).toEqual(expect.arrayContaining(every));
   });
 
   test("shows every value with its origin, and the surroundings", () => {
