@@ -18,7 +18,9 @@ import type { ChangeEntry, StoredRecord, Tombstone } from "../records/contract.t
 import type { DeadLetterCap, DeadLetters } from "../recovery/deadLetters/api.ts";
 import type { WorkerView } from "../recovery/workerView.ts";
 import type { Reconciled } from "../runs/runRecord.ts";
+import type { RunTotals } from "../runs/totals.ts";
 import type { WorkerHandle } from "../workers/handle.ts";
+import type { Series, SeriesName, SeriesRange } from "../workers/series.ts";
 import type { OnShutdown, StopOptions, StopReport } from "../workers/shutdown.ts";
 
 export type { BreakerCounts, BreakerTransition, BreakerView } from "../breakers/report.ts";
@@ -28,6 +30,7 @@ export type { QuotaEvent } from "../permits/optimizer/quotaEvents.ts";
 export type * from "../recovery/deadLetters/api.ts";
 export type * from "../recovery/workerView.ts";
 export type * from "../workers/handle.ts";
+export type { Series, SeriesName, SeriesRange } from "../workers/series.ts";
 export type {
   OnShutdown,
   ShutdownHook,
@@ -252,16 +255,9 @@ export interface EtlTree {
   total_checkpoints: number;
 }
 
-/** What a provider's runs did since the store began: figures that only grow. */
-export interface ProviderTotals {
+/** What a provider's runs did since the store began. */
+export interface ProviderTotals extends RunTotals {
   provider: string;
-  /** Closed ones. */
-  runs: { mode: RunMode; result: string; count: number }[];
-  /** Closed runs only; the same holds for dead batches. */
-  records: { created: number; updated: number; unchanged: number; removed: number; dead: number };
-  batches: { committed: number; dead: number };
-  /** Sent to the upstream, failed ones too. */
-  requests: number;
   /** Transitions of its machine. */
   transitions: number;
 }
@@ -371,6 +367,8 @@ export interface Engine {
   /** Newest first; of one provider, or of all and the fleet's machine. */
   transitions(options: { provider?: string; limit: number }): Promise<HistoryTransition[]>;
   totals(): Promise<ProviderTotals[]>;
+  /** Throughput, requests and errors of each provider, or the memory of Redis, over hours or weeks. */
+  series(options: { name: SeriesName; range: SeriesRange; provider?: string }): Promise<Series>;
   /** Jobs of the queue `runs`. */
   runsJobs(): Promise<JobCounts>;
   /** The optimizer's decisions, newest first. */

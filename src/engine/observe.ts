@@ -3,14 +3,15 @@ import type { Redis } from "ioredis";
 import type { MachineSnapshot } from "../machines/request.ts";
 import { kernelHistory } from "../permits/optimizer/kernelMetrics.ts";
 import { quotaEvents } from "../permits/optimizer/quotaEvents.ts";
-import type { RunMode } from "../providers/contract.ts";
 import { readActions } from "../recovery/deadLetters/actionLog.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import { ensureSchema } from "../redis/schema.ts";
 import { failedRecords } from "../runs/runRecord.ts";
+import { runTotals } from "../runs/totals.ts";
 import type { ProviderContext } from "../workers/context.ts";
+import { readSeries } from "../workers/series.ts";
 import { actionsIn, statesFor } from "./actions.ts";
-import type { Engine, EtlTree, HistoryLine, HistoryTransition, ProviderTotals } from "./api.ts";
+import type { Engine, EtlTree, HistoryLine, HistoryTransition } from "./api.ts";
 import { contextOf, type EngineParts, machineOf } from "./parts.ts";
 import { editionOf, lastCheckpoint, runsProgress } from "./reads.ts";
 
@@ -26,6 +27,7 @@ type Observing = Pick<
   | "ready"
   | "history"
   | "totals"
+  | "series"
   | "runsJobs"
 >;
 
@@ -104,12 +106,17 @@ export function makeObserving(parts: EngineParts): Observing {
         contexts().map(async (context) => {
           const { name } = context.provider;
           const [summed, { version }] = await Promise.all([
-            totalsOf(connections.of(context.runs.keys.tag), context),
+            runTotals(connections.of(context.runs.keys.tag), context.runs),
             machineOf(parts, name).read(),
           ]);
           return { provider: name, ...summed, transitions: version };
         }),
       ),
+
+    async series({ provider, ...wanted }) {
+      const runs = new Map(contexts(provider).map((context) => [context.provider.name, context.runs]));
+      return readSeries({ redis, connections, keys, runs }, wanted);
+    },
 
     runsJobs: () => parts.runsQueue.counts(),
 
@@ -212,41 +219,4 @@ async function history(
     ...(provider === undefined ? [moves(parts.macro), decisions()] : []),
   ]);
   return newestFirst(lines.flat(), limit);
-}
-
-/**
- * What runs did since the store began. Closed runs are summed up in the step that closes them; of the open ones that is
- * added which only grows while they are open. Sums and open runs are read in one step and the runs after it: one that closes
- * in between is counted once, by its own figures. So no figure ever falls. How a record counts may still change while its
- * run is open: records are counted when their run closes.
- */
-async function totalsOf(
-  redis: Redis,
-  { runs }: ProviderContext,
-): Promise<Omit<ProviderTotals, "provider" | "transitions">> {
-  const { meta: metaKey, openRun, replayRun } = runs.keys;
-  const replies = (await redis.multi().hgetall(metaKey).get(openRun).get(replayRun).exec()) ?? [];
-  for (const [error] of replies) if (error) throw error;
-  const [meta = {}, ...ids] = replies.map(([, reply]) => reply) as [
-    Record<string, string>,
-    ...(string | null)[],
-  ];
-  const open = await Promise.all([...new Set(ids)].map((id) => (id ? runs.read(id) : undefined)));
-  const closed = (name: string): number => Number(meta[`total:${name}`] ?? 0);
-  const all = (name: "done" | "requests", before: number): number =>
-    open.reduce((sum, run) => sum + (run?.[name] ?? 0), before);
-  return {
-    runs: Object.entries(meta).flatMap(([field, count]) => {
-      const [, mode, result] = /^runs:(\w+):(\w+)$/.exec(field) ?? [];
-      return mode === undefined || result === undefined
-        ? []
-        : [{ mode: mode as RunMode, result, count: Number(count) }];
-    }),
-    records: {
-      ...{ created: closed("created"), updated: closed("updated"), unchanged: closed("unchanged") },
-      ...{ removed: closed("removed"), dead: closed("dead") },
-    },
-    batches: { committed: all("done", closed("done") - closed("doneRecords")), dead: closed("deadBatches") },
-    requests: all("requests", closed("requests")),
-  };
 }

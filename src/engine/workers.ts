@@ -66,7 +66,7 @@ export function makeWorkers(parts: EngineParts): EngineWorkers {
           pool,
           logger,
           liveWorkers: liveIds,
-          providers: [...parts.contexts.keys()],
+          runs: new Map([...parts.contexts].map(([name, { runs }]) => [name, runs])),
           bufferRecords: settings.bufferRecords ?? 10_000,
         }),
         takesRuns: wanted.providers === undefined,

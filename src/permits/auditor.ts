@@ -6,6 +6,7 @@ import type { Redis } from "ioredis";
 import type { Logger } from "../core/logger.ts";
 import type { Keys } from "../redis/keys.ts";
 import { Rounds } from "../redis/rounds.ts";
+import { takeTurn } from "../redis/turn.ts";
 import type { PermitPool } from "./permitPool.ts";
 
 const EVERY_MS = 60_000;
@@ -53,12 +54,7 @@ export class PermitAuditor {
   /** Number of repaired findings; undefined when another pod has just audited. */
   async runOnce(): Promise<number | undefined> {
     const { redis, keys, pool, actor, logger } = this.#o;
-    const turn = keys.permitAuditTurn;
-    if ((await redis.set(turn, actor, "PX", TURN_MS, "NX")) === null) {
-      // A turn longer than the maximum was taken before Redis' clock went back.
-      if ((await redis.pttl(turn)) > TURN_MS) await redis.pexpire(turn, TURN_MS);
-      return undefined;
-    }
+    if (!(await takeTurn(redis, keys.permitAuditTurn, actor, TURN_MS))) return undefined;
     const report = await pool.audit({ repair: true, actor });
     await redis
       .multi()

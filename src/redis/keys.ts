@@ -26,7 +26,7 @@ export interface Keys {
   readonly controlSamples: string;
   /** HASH worker id → its buffered records. */
   readonly workerLoads: string;
-  /** HASH: count of samples ever taken, and a ring of message and error counts. */
+  /** HASH: count of samples ever taken, a ring of message and error counts, and `errors:<provider>`: errors ever. */
   readonly fleetCounts: string;
   /** HASH of the optimizer's memory. */
   readonly optimizer: string;
@@ -34,6 +34,10 @@ export interface Keys {
   readonly quotaEvents: string;
   /** STREAM of samples of the kernel metrics, one per check of the optimizer. */
   readonly kernelHistory: string;
+  /** Points of what Redis uses: bytes (workers/series.ts). */
+  readonly series: SeriesKeys;
+  /** STRING: the process that stores the points at present. */
+  readonly seriesTurn: string;
   /** STRING: the process that audits the permit pool in this minute. */
   readonly permitAuditTurn: string;
   /** HASH: time and findings of the last audit of the permit pool. */
@@ -48,6 +52,12 @@ export interface Keys {
   readonly permits: PermitKeys;
   upstream(name: string): UpstreamKeys;
   provider(name: string): ProviderKeys;
+}
+
+/** LISTs of `<ms by Redis TIME> <figures>`, oldest first, bounded. */
+export interface SeriesKeys {
+  readonly fine: string;
+  readonly coarse: string;
 }
 
 /** See permits/lua/pool.lua for every field. */
@@ -142,6 +152,8 @@ export interface ProviderKeys {
   readonly unclean: string;
   /** HASH process → ms of its death, with a `!` when a batch explains it (see recovery/deadLetters/batchDeaths.ts). */
   readonly processDeaths: string;
+  /** Points of what its runs did: records processed, requests, errors, as counted since the store began (workers/series.ts). */
+  readonly series: SeriesKeys;
 }
 
 /** The index of dead letters, see recovery/deadLetters/lua/deadLetters.lua. The scripts derive the other names from `index`. */
@@ -198,6 +210,11 @@ export interface RunKeys {
 /** STRING in the slot of `key`, written with an expiry to test whether Redis accepts writes. */
 export const probeOf = (key: string): string => `${key.slice(0, key.indexOf("}") + 1)}:probe`;
 
+const seriesKeys = (tag: string): SeriesKeys => ({
+  fine: `${tag}:series:fine`,
+  coarse: `${tag}:series:coarse`,
+});
+
 export function makeKeys(prefix: string): Keys {
   const fleetTag = `{${prefix}}`;
   return {
@@ -214,6 +231,8 @@ export function makeKeys(prefix: string): Keys {
     optimizer: `${fleetTag}:optimizer`,
     quotaEvents: `${fleetTag}:quota-events`,
     kernelHistory: `${fleetTag}:kernel-history`,
+    series: seriesKeys(fleetTag),
+    seriesTurn: `${fleetTag}:series-turn`,
     permitAuditTurn: `${fleetTag}:permit-audit-turn`,
     permitAudits: `${fleetTag}:permit-audits`,
     schedules: `${fleetTag}:schedules`,
@@ -302,6 +321,7 @@ export function makeKeys(prefix: string): Keys {
         replayRuns: `${tag}:replay-runs`,
         unclean: `${tag}:unclean-runs`,
         processDeaths: `${tag}:process-deaths`,
+        series: seriesKeys(tag),
       };
     },
   };

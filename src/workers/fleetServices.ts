@@ -1,6 +1,6 @@
 /**
  * What every worker does for the whole fleet beside its batches: carries provider transitions to the macro machine, tells
- * its load, audits the permit pool and optimizes its size. All of it is compare-and-set in Redis: any number of workers may do
+ * its load, audits the permit pool, optimizes its size and stores what is plotted. All of it is compare-and-set in Redis: any number of workers may do
  * it at once, and any of them may die.
  */
 import type { Redis } from "ioredis";
@@ -15,6 +15,8 @@ import type { PermitPool } from "../permits/permitPool.ts";
 import type { RedisConnections } from "../redis/connect.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import type { Keys } from "../redis/keys.ts";
+import type { Runs } from "../runs/runs.ts";
+import { SeriesRecorder } from "./series.ts";
 
 export interface FleetServicesOptions {
   redis: Redis;
@@ -23,8 +25,8 @@ export interface FleetServicesOptions {
   macro: MacroMachineStore;
   pool: PermitPool;
   liveWorkers: () => Promise<string[]>;
-  /** All providers of the fleet, whichever this worker works for. */
-  providers: readonly string[];
+  /** All providers of the fleet, whichever this worker works for, and their runs. */
+  runs: ReadonlyMap<string, Runs>;
   /** Records that one worker may hold fetched and not yet committed. */
   bufferRecords: number;
   logger: Logger;
@@ -46,15 +48,19 @@ export class FleetServices {
   }
 
   async start(workerId: string, reporter: LoadReporter): Promise<void> {
-    const { redis, connections, keys, macro, pool, liveWorkers, providers, logger } = this.#o;
+    const { redis, connections, keys, macro, pool, liveWorkers, runs, logger } = this.#o;
     this.#services = [
       reporter,
-      new MacroPump({ redis: connections, keys, macro, logger, actor: workerId, providers }),
+      new MacroPump({
+        ...{ redis: connections, keys, macro, logger, actor: workerId },
+        providers: [...runs.keys()],
+      }),
       new PermitAuditor({ redis, keys, pool, logger, actor: workerId }),
       new OptimizerService({
         ...{ redis, keys, pool, logger, actor: workerId },
         metrics: new KernelMetricsReader({ redis, keys, pool, liveWorkers }),
       }),
+      new SeriesRecorder({ redis, connections, keys, runs, logger, actor: workerId }),
     ];
     await macro.attempt("start", { actor: { kind: "engine", name: workerId } });
     for (const service of this.#services) service.start();
@@ -62,7 +68,10 @@ export class FleetServices {
 
   /** Never rejects: what is left undone another worker does. */
   async stop(workerId: string): Promise<void> {
-    await Promise.allSettled(this.#services.map((service) => service.stop()));
+    // What the reporter still has to tell is part of the last point of the series.
+    const [reporter, ...others] = this.#services;
+    await Promise.allSettled([reporter?.stop()]);
+    await Promise.allSettled(others.map((service) => service.stop()));
     this.#services = [];
     try {
       if ((await this.#o.liveWorkers()).length > 0) return;

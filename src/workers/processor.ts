@@ -46,7 +46,7 @@ export class BatchProcessor {
 
   async #work(job: TakenJob, signal: AbortSignal): Promise<Outcome> {
     const outcome = await this.#run(job, signal);
-    if (outcome.kind === "done") this.#context.reporter?.countMessage(false);
+    if (outcome.kind === "done") this.#context.reporter?.countMessage(this.#context.provider.name, false);
     this.#context.onStep("settle", "before", batchOf(job));
     return outcome;
   }
@@ -109,7 +109,8 @@ export class BatchProcessor {
     const error = signal.aborted ? toUeeError(signal.reason) : toUeeError(mapRedisError(cause));
     const outcome = outcomeOf(error, job.attempts);
     this.#say(data, outcome, cause);
-    this.#context.reporter?.countMessage(outcome.kind !== "defer" && outcome.kind !== "abandon");
+    const failed = outcome.kind !== "defer" && outcome.kind !== "abandon";
+    this.#context.reporter?.countMessage(this.#context.provider.name, failed);
     if (outcome.kind === "retry") {
       const { attempt: failed, attempts } = outcome;
       const delayMs = backoffMs(failed, this.#context.waitScale);

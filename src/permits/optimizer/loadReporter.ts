@@ -42,7 +42,8 @@ export class LoadReporter {
   readonly #options: LoadReporterOptions;
   #samples: number[] = [];
   #messages = 0;
-  #errors = 0;
+  /** By provider. */
+  #errors: Record<string, number> = {};
   readonly #rounds: Rounds;
 
   constructor(options: LoadReporterOptions) {
@@ -70,9 +71,9 @@ export class LoadReporter {
   }
 
   /** A job has ended; `failed`: it spent an attempt or failed permanently. */
-  countMessage(failed: boolean): void {
+  countMessage(provider: string, failed: boolean): void {
     this.#messages++;
-    if (failed) this.#errors++;
+    if (failed) this.#errors[provider] = (this.#errors[provider] ?? 0) + 1;
   }
 
   start(): void {
@@ -95,20 +96,22 @@ export class LoadReporter {
     const [samples, messages, errors] = [this.#samples, this.#messages, this.#errors];
     this.#samples = [];
     this.#messages = 0;
-    this.#errors = 0;
+    this.#errors = {};
     try {
       await reportScript.run(
         redis,
         [keys.controlSamples, keys.workerLoads, keys.fleetCounts],
         [
-          ...[workerId, buffered, bound, messages, errors, SAMPLES_KEPT, BUCKET_MS, BUCKETS_IN_RING],
+          ...[workerId, buffered, bound, messages, JSON.stringify(errors)],
+          ...[SAMPLES_KEPT, BUCKET_MS, BUCKETS_IN_RING],
           ...samples.map((ms) => ms.toFixed(3)),
         ],
       );
     } catch (error) {
       this.#samples = [...samples, ...this.#samples].slice(-SAMPLES_KEPT);
       this.#messages += messages;
-      this.#errors += errors;
+      for (const [provider, count] of Object.entries(errors))
+        this.#errors[provider] = (this.#errors[provider] ?? 0) + count;
       throw error;
     }
   }

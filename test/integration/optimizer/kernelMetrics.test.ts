@@ -122,11 +122,11 @@ describe("kernel metrics", () => {
     for (let place = 0; place < 16; place++)
       await redis.hset(keys.fleetCounts, `bucket:${place}`, `${current - 160 + place} 77 77`);
     const workers = ["a", "b"].map((id) => reporter(redis, keys, id));
-    for (let i = 0; i < 10; i++) for (const worker of workers) worker.countMessage(i === 0);
+    for (let i = 0; i < 10; i++) for (const worker of workers) worker.countMessage("cve", i === 0);
     for (const worker of workers) await worker.runOnce();
-    const buckets = Object.values(await redis.hgetall(keys.fleetCounts)).map((text) =>
-      text.split(" ").map(Number),
-    );
+    const buckets = Object.entries(await redis.hgetall(keys.fleetCounts))
+      .filter(([name]) => name.startsWith("bucket:"))
+      .map(([, text]) => text.split(" ").map(Number));
     const recent = buckets.filter(([bucket]) => bucket! >= current);
     expect(recent.reduce((sum, [, messages]) => sum + messages!, 0)).toBe(20);
     expect(recent.reduce((sum, [, , errors]) => sum + errors!, 0)).toBe(2);
@@ -142,7 +142,7 @@ describe("kernel metrics", () => {
     client.disconnect();
     await ended;
     for (let i = 0; i < 1_500; i++) worker.sample(i);
-    worker.countMessage(true);
+    worker.countMessage("cve", true);
     await expect(worker.runOnce()).rejects.toThrow();
     await client.connect();
     await worker.runOnce();

@@ -168,6 +168,7 @@ export function fakeEngine(over: Partial<Engine> = {}): Engine {
     onBreakerStateChange: unexpected("onBreakerStateChange"),
     kernelMetrics: unexpected("kernelMetrics"),
     kernelHistory: unexpected("kernelHistory"),
+    series: unexpected("series"),
     etlTree: unexpected("etlTree"),
     runs: unexpected("runs"),
     transitions: unexpected("transitions"),

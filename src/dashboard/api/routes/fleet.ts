@@ -1,6 +1,7 @@
 /** The tree, permits, workers, schedules, breakers, transitions and the optimizer's decisions. */
 import { z } from "zod";
 import { KERNEL_SAMPLE_MS } from "../../../permits/optimizer/kernelMetrics.ts";
+import { type SeriesRange, seriesNames, seriesRanges } from "../../../workers/series.ts";
 import { optionalProvider, type Route, route } from "../route.ts";
 import {
   breakerResetSchema,
@@ -17,6 +18,7 @@ import {
   reasonBodySchema,
   resizeBodySchema,
   schedulesSchema,
+  seriesSchema,
   transitionsSchema,
   workersSchema,
 } from "../schemas.ts";
@@ -53,6 +55,22 @@ export const fleetRoutes: readonly Route[] = [
       intervalMs: KERNEL_SAMPLE_MS,
       samples: await engine.kernelHistory(query),
     }),
+  }),
+  route({
+    path: "GET /api/series",
+    about: ["getSeries", "fleet", "Throughput, requests, errors or Redis' memory over hours or weeks"],
+    query: z.object({
+      name: z
+        .enum(seriesNames)
+        .describe(
+          "throughput: records processed; requests: sent; errors: jobs that spent an attempt or failed",
+        ),
+      range: z.enum(Object.keys(seriesRanges) as SeriesRange[]).default("6h"),
+      provider: optionalProvider,
+    }),
+    errors: [404],
+    answer: seriesSchema,
+    handle: ({ engine, query }) => engine.series(query),
   }),
   route({
     path: "GET /api/permits",

@@ -6,6 +6,7 @@ import type {
   EtlTree as EngineEtlTree,
   KernelMetrics as EngineKernelMetrics,
   QuotaEvent as EngineQuotaEvent,
+  Series as EngineSeries,
   HistoryTransition,
   ScheduleView,
   WorkerView,
@@ -64,6 +65,25 @@ export const kernelHistorySchema = named("KernelHistory", {
     .describe("The oldest first"),
 });
 export type KernelHistory = z.output<typeof kernelHistorySchema>;
+
+export const seriesSchema = shown<EngineSeries>()("Series", {
+  name: z.enum(["throughput", "requests", "errors", "redis_memory"]),
+  range: z.enum(["1h", "6h", "24h", "7d", "8w"]),
+  unit: z
+    .enum(["per_second", "bytes"])
+    .describe("per_second: the average over a step; bytes: the maximum within a step"),
+  from: isoTime.describe("Value i covers stepMs from `from` + i × stepMs; the last step is in progress"),
+  stepMs: z.number(),
+  lines: z
+    .array(
+      z.object({
+        provider: z.string().nullable().describe("Null for Redis"),
+        values: z.array(z.number().nullable()).describe("Null where no worker was live"),
+      }),
+    )
+    .describe("One per provider; all lines have the same times"),
+});
+export type Series = z.output<typeof seriesSchema>;
 
 export const progressSchema = named("Progress", {
   fetched: z.number(),

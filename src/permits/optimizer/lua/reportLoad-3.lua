@@ -8,7 +8,7 @@
   ARGV[2] buffered: records fetched and not yet committed
   ARGV[3] bound of the buffered records
   ARGV[4] messages
-  ARGV[5] errors
+  ARGV[5] errors: JSON, provider → count
   ARGV[6] samples kept
   ARGV[7] length of a bucket of the counts, ms
   ARGV[8] buckets in the ring
@@ -19,7 +19,8 @@
 --- @include "../../../redis/lua/time.lua"
 local args = ARGV
 local samplesKey, loadsKey, countsKey = KEYS[1], KEYS[2], KEYS[3]
-local worker, buffered, bound, messages, errors = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local worker, buffered, bound, messages = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local errorsByProvider = cjson.decode(ARGV[5])
 local samplesKept, bucketMs, buckets, FIRST_SAMPLE = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), 9
 
 local now = nowMs()
@@ -32,6 +33,11 @@ if #samples > 0 then
   redis.call("LPUSH", samplesKey, unpack(samples))
   redis.call("LTRIM", samplesKey, 0, samplesKept - 1)
   redis.call("HINCRBY", countsKey, "samples", #samples)
+end
+local errors = 0
+for provider, count in pairs(errorsByProvider) do
+  errors = errors + count
+  redis.call("HINCRBY", countsKey, "errors:" .. provider, count)
 end
 -- A ring: a bucket's place is reused one turn later, so no clean-up is needed.
 if messages + errors > 0 then
