@@ -183,6 +183,16 @@ describe("interruptions", () => {
     });
   });
 
+  test("a sink that is stopped while it waits for PostgreSQL does not say that it is current", async () => {
+    const sinkEnv = { ...env, UEE_POSTGRES_URL: "postgres://uee@127.0.0.1:1/uee" };
+    const child = startUee(["sink", "postgres"], { env: sinkEnv });
+    await child.said("the sink waits");
+    child.kill("SIGTERM");
+    const ended = await child.ended;
+    expect(ended).toMatchObject({ code: 143, stdout: "" });
+    expect(ended.stderr).toContain("Stopped before PostgreSQL was current: 0 changes applied.");
+  });
+
   test("killed outright, the same command continues the same run alone", async () => {
     const before = cveRequests();
     const child = startUee(["run", "cve"], { env });

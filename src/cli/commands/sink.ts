@@ -2,7 +2,7 @@ import { UeeError } from "../../core/errors.ts";
 import type { PostgresSink } from "../../outlets/postgres/sink.ts";
 import { command, jsonOption } from "../command.ts";
 import type { CliContext, GlobalFlags, Session } from "../context.ts";
-import { EXIT } from "../exits.ts";
+import { EXIT, exitOfSignal } from "../exits.ts";
 import { printJson } from "../output.ts";
 import { runService, stopInOrder } from "../service.ts";
 
@@ -50,10 +50,12 @@ const postgres = command({
       }
       const sink = new PostgresSink({ engine, url, logger, signal, follow: false, rebuild });
       await sink.run();
-      const { changes } = sink.state;
-      if (json) printJson(context, { changes, current: sink.state.current });
-      else context.stdout.write(`PostgreSQL is current: ${changes} changes applied.\n`);
-      return sink.state.current ? EXIT.done : EXIT.failed;
+      const { changes, current } = sink.state;
+      if (json) printJson(context, { changes, current });
+      else if (current) context.stdout.write(`PostgreSQL is current: ${changes} changes applied.\n`);
+      else context.stderr.write(`Stopped before PostgreSQL was current: ${changes} changes applied.\n`);
+      if (current) return EXIT.done;
+      return interrupts.caught ? exitOfSignal(interrupts.caught) : EXIT.failed;
     } finally {
       interrupts.release();
       await session.close();
