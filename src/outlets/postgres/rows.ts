@@ -1,6 +1,7 @@
 /** Records as rows of `uee.record`. */
 import { createHash } from "node:crypto";
 import { canonicalJson, type JsonObject } from "../../core/json.ts";
+import { formatTime, parseTime } from "../../core/time.ts";
 import type { StoredRecord } from "../../records/contract.ts";
 
 export interface Row {
@@ -56,11 +57,13 @@ const forJsonb = (canonical: string): string =>
     what.length > 1 ? "\\ufffd" : whole,
   );
 
+/** PostgreSQL reads years of four digits, without 0: another time, as any text that is no time, is left to `data`. */
+const readable = (ms: number): boolean =>
+  ms >= Date.parse("0001-01-01T00:00:00Z") && ms < Date.parse("+010000-01-01T00:00:00Z");
+
 function lastModifiedOf(data: JsonObject): string | null {
-  const said = data.lastModified ?? data.modified;
-  if (typeof said !== "string") return null;
-  const ms = Date.parse(/(Z|[+-]\d{2}:?\d{2})$/i.test(said) ? said : `${said}Z`);
-  return Number.isNaN(ms) ? null : new Date(ms).toISOString();
+  const ms = parseTime(data.lastModified ?? data.modified);
+  return ms !== undefined && readable(ms) ? formatTime(ms) : null;
 }
 
 /** A line of COPY in text format. */

@@ -150,6 +150,23 @@ import { until } from "../../support/until.ts";
     expect(text).toBe("a\ufffdb\ufffdc \\u0000");
   });
 
+  test.each([
+    ["2026-01-02T03:04:05.678901234+02:00", "2026-01-02T01:04:05.678Z"],
+    ["9999-12-31T23:59:59", "9999-12-31T23:59:59.000Z"],
+    ...["9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00Z", "+275760-09-13T00:00:00Z", "soon"].map(
+      (text) => [text, null] as const,
+    ),
+  ])("a record modified at %s loads, with the time %s", async (modified, expected) => {
+    const { rowOf } = await import("../../../src/outlets/postgres/rows.ts");
+    const row = rowOf({
+      ...{ urn: "u", provider: "attack", id: "X", data: { modified } },
+      ...{ firstSeen: "2026-01-01T00:00:00.000Z", lastChanged: "2026-01-01T00:00:00.000Z" },
+    });
+    const text = row.last_modified === null ? "NULL" : `'${row.last_modified}'`;
+    const [found] = await postgres.query<{ at: Date | null }>(`SELECT ${text}::timestamptz AS at`);
+    expect(found?.at?.toISOString() ?? null).toBe(expected);
+  });
+
   test("a sink that follows outlasts the kill of PostgreSQL and loses nothing", async () => {
     const following = follow();
     await until(() => following.sink.state.current);
