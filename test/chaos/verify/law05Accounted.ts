@@ -18,9 +18,21 @@ export const accounted: LawMaker = ({ model, facts }, { breach, looked }) => {
   /** When a dead letter last failed, by the history's clock: Redis' own may have stepped since. */
   const failedAt = new Map<string, number>();
 
+  /** Dead letters that were settled; each is checked when it goes. */
+  const settled = new Set<string>();
+
   /** The letter that speaks for a batch that gave up; of a replay, the letter that was replayed. */
   const letterOf = (run: string, batch: string): string =>
     /^replay\/([^/]+)\/\d+$/.exec(batch)?.[1] ?? deadLetterIdOf(run, batch);
+
+  /**
+   * A batch that gave up has its dead letter until that settles, and then another status. A replay that gave up has given
+   * the dead letter back to the batch that was replayed: its own status stays.
+   */
+  const spokenFor = (p: string, f: FinalProvider, run: string, batch: string): boolean => {
+    const letter = letterOf(run, batch);
+    return f.letters[letter] !== undefined || (batch.startsWith("replay/") && settled.has(`${p} ${letter}`));
+  };
 
   const checkStatuses = (p: string, f: FinalProvider, id: string, statuses: Iterable<string>): void => {
     const kept = f.runs[id];
@@ -37,7 +49,7 @@ export const accounted: LawMaker = ({ model, facts }, { breach, looked }) => {
       else if (status.startsWith("p")) breach(`${p}: batch ${batch} of ${id} is planned for ever`);
       else if (status.startsWith("x") && !cancels.has(result) && !purges.has(p)) {
         breach(`${p}: batch ${batch} of ${id} was cancelled, and the run ended ${result}`);
-      } else if (status.startsWith("d") && f.letters[letterOf(id, batch)] === undefined && !purges.has(p)) {
+      } else if (status.startsWith("d") && !spokenFor(p, f, id, batch) && !purges.has(p)) {
         breach(`${p}: batch ${batch} of ${id} is dead and no dead letter`);
       }
     }
@@ -58,6 +70,7 @@ export const accounted: LawMaker = ({ model, facts }, { breach, looked }) => {
         const letter = model.provider(e.p).letters.get(e.id);
         const purged = t - (purges.get(e.p) ?? 0) < PURGE_MS;
         taken.delete(`${e.p} ${e.id}`);
+        if (e.by?.how === "cover" || e.by?.how === "settle") settled.add(`${e.p} ${e.id}`);
         const failed = failedAt.get(`${e.p} ${e.id}`) ?? Number(letter?.lastMs);
         if (e.by?.how === "cover" && letter && (verifiedAt.get(e.p) ?? 0) < failed) {
           breach(`${e.p}: dead letter ${e.id} was settled, and no run was verified since it failed`, t);

@@ -48,6 +48,18 @@ export const permits: Doctored[] = [
   },
 ];
 
+/** A dead letter was replayed in vain. Returns where the events of its end may be put in, and when. */
+export function replayGaveUp(events: HistoryEvent[]): { at: number; t: number } {
+  const run = "cve-replay-run";
+  const batch = "replay/r-1/1";
+  const { at, t } = effect(events, "open", (o) => o.run === null);
+  const by = { script: "markBatchDead", run, batch };
+  insertAt(events, at, t - 19, { fx: "status", p: "cve", run, batch, status: "d1", by });
+  const fields = { state: "closed", result: "incomplete", mode: "incremental" };
+  final(events).runs[run] = { fields, statuses: { [batch]: "d1" } };
+  return { at: at + 1, t: t - 18 };
+}
+
 export const accounted: Doctored[] = [
   {
     how: "a batch is planned for ever",
@@ -66,6 +78,10 @@ export const accounted: Doctored[] = [
     doctor: (events) => {
       final(events, "capec").runs[runOf("capec")]!.statuses.b2 = "d1";
     },
+  },
+  {
+    how: "a replay gave up and its dead letter is unknown",
+    doctor: (events) => void replayGaveUp(events),
   },
   // Cancelled, though no person had stopped the run.
   {

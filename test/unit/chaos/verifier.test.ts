@@ -1,10 +1,10 @@
 /** The verifier catches a breach of each law in histories that were doctored for it, and finds none in a good one. */
 import { describe, expect, test } from "@jest/globals";
 import { verify } from "../../chaos/verify/verifier.ts";
-import type { Doctored } from "./doctor.ts";
+import { type Doctored, insertAt } from "./doctor.ts";
 import * as fleet from "./doctoredFleet.ts";
 import * as store from "./doctoredStore.ts";
-import { goodHistory } from "./goodHistory.ts";
+import { FENCE, goodHistory, runOf } from "./goodHistory.ts";
 
 /** Laws that were breached, and what was said. */
 function verdictOf(doctor: Doctored["doctor"]): { laws: number[]; said: string } {
@@ -33,6 +33,19 @@ const doctored: [title: string, law: number, cases: Doctored[]][] = [
 
 test("a history in which every law holds is found without a breach", () => {
   expect(verdictOf(() => undefined)).toEqual({ laws: [], said: "" });
+});
+
+test("a dead letter that was replayed in vain and then covered by a verified run is accounted for", () => {
+  const verdict = verdictOf((events) => {
+    const { at, t } = fleet.replayGaveUp(events);
+    const letter = { state: "dead", lastMs: String(t), job: "" };
+    insertAt(events, at, t, { fx: "letter", p: "cve", id: "r-1", set: letter, by: null });
+    const finish = { script: "closeRun", run: runOf("cve"), batch: "finish/1", fence: FENCE };
+    insertAt(events, at + 1, t + 1, { fx: "meta", p: "cve", set: { verifiedAt: "x" }, by: finish });
+    const by = { script: "dropDeadLetter", how: "cover" };
+    insertAt(events, at + 2, t + 2, { fx: "letter-gone", p: "cve", id: "r-1", by });
+  });
+  expect(verdict).toEqual({ laws: [], said: "" });
 });
 
 describe.each(doctored)("%s", (_title, law, cases) => {
