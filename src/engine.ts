@@ -36,6 +36,7 @@ import { makeKeys, probeOf } from "./redis/keys.ts";
 import { ensureSchema } from "./redis/schema.ts";
 import { makeTroubleGate } from "./redis/troubleGate.ts";
 import { Batches } from "./runs/batches.ts";
+import { FileLists } from "./runs/fileLists.ts";
 import { Runs } from "./runs/runs.ts";
 import { StagedSlices } from "./runs/stagedSlices.ts";
 import { makeUpstream, type Upstream } from "./upstream/client.ts";
@@ -180,6 +181,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       feeds: feeds || undefined,
       gate,
       stagedSlices: new StagedSlices(store, providerKeys),
+      fileLists: new FileLists(store, providerKeys),
       badRecords: new BadRecords(store, providerKeys),
       deaths: new BatchDeaths(store, providerKeys, registry),
       deadLetters,

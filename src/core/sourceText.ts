@@ -52,6 +52,15 @@ export interface StoredText {
   readonly lastModified: number | undefined;
 }
 
+/** A record of a file that has not changed: it is as the store has it, and was not received again. */
+export class KeptRecord {
+  readonly id: string;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+}
+
 export class SourceText {
   /** JSON in UTF-8; for a refused record the bytes of its source, possibly truncated. */
   readonly bytes: Buffer;

@@ -18,7 +18,7 @@ import type { Fetcher } from "../core/fetching.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { Link } from "../core/links.ts";
 import type { Logger } from "../core/logger.ts";
-import type { SourceText, StoredText } from "../core/sourceText.ts";
+import type { KeptRecord, SourceText, StoredText } from "../core/sourceText.ts";
 
 export type { Link } from "../core/links.ts";
 
@@ -69,6 +69,10 @@ export interface ExtractContext {
   loadStaged(name: string): Promise<StagedSlice>;
   /** What the store knows of records by their id and source text, in the same order: unchanged ones need not be read. */
   lookUp(texts: readonly { id: string; text: Buffer }[]): Promise<StoredText[]>;
+  /** A list that the change key names; undefined where it is gone. */
+  loadFileList(name: string): Promise<FileList | undefined>;
+  /** Keeps the lists beside the change key and drops all others but those that are `named`. Returns their names. */
+  keepFileLists(lists: readonly FileList[], named: readonly string[]): Promise<string[]>;
   /** Notes that bytes of this digest were read and are wrong; true when this run has met them before. */
   noteWrong(sha256: string): Promise<boolean>;
   /**
@@ -90,7 +94,16 @@ export interface StagedSlice {
   /** When the data was fetched (see FetchedHead.fetchedAt). */
   fetchedAt: number;
   /** In source order, each with its id where one can be told. */
-  records: SourceText[];
+  records: (SourceText | KeptRecord)[];
+}
+
+/** What one of several files of a snapshot held when it was read last. */
+export interface FileList {
+  ids: string[];
+  /** What copies of a record are compared by, in the same order. */
+  versions: unknown[];
+  /** Places of the records of which the copy of another file stands. */
+  lost: number[];
 }
 
 /** A feed that was read whole and is what its metadata says. */
@@ -132,7 +145,7 @@ export interface BatchFacts {
 export interface Extracted<Payload> {
   /**
    * Raw records: each its source text, which is best (it is measured before it is parsed, and kept as it came where the
-   * record is bad), or a value as JSON.parse gives it.
+   * record is bad), or a value as JSON.parse gives it; or a KeptRecord.
    */
   records: unknown[];
   fetchedAt: number;

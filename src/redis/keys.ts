@@ -101,6 +101,8 @@ export interface ProviderKeys {
    * index of links (records/links.ts).
    */
   readonly meta: string;
+  /** HASH: what the files of a snapshot held, by the names in the change key (runs/fileLists.ts). */
+  readonly fileLists: string;
   /** STRING: id of the open run, absent when none. */
   readonly openRun: string;
   /** ZSET of run ids by opening time (µs by the provider's clock). */
@@ -263,6 +265,7 @@ export function makeKeys(prefix: string): Keys {
         tag,
         queue: { prefix: tag, name },
         meta: `${tag}:meta`,
+        fileLists: `${tag}:file-lists`,
         openRun: `${tag}:open-run`,
         runs: `${tag}:runs`,
         run: (runId) => {

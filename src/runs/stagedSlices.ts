@@ -10,7 +10,7 @@ import { gunzip, gzip } from "node:zlib";
 import type { Redis } from "ioredis";
 import { UeeError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
-import { type Refusal, type SourceFacts, SourceText } from "../core/sourceText.ts";
+import { KeptRecord, type Refusal, type SourceFacts, SourceText } from "../core/sourceText.ts";
 import type { StagedSlice } from "../providers/contract.ts";
 import type { ProviderKeys } from "../redis/keys.ts";
 import { loadScript } from "../redis/scripts.ts";
@@ -26,14 +26,11 @@ const LINE_FEED = 0x0a;
 /** The first line of a slice. */
 interface Header {
   fetchedAt: number;
-  /** How many bytes each record has, its id, and what was measured; `stub` and `refusal` where it was refused. */
-  records: {
-    bytes: number;
-    id?: string | undefined;
-    facts: SourceFacts;
-    stub?: JsonObject;
-    refusal?: Refusal;
-  }[];
+  /** How many bytes each record has, its id, and what was measured; `stub` and `refusal` where it was refused. Else its id. */
+  records: (
+    | string
+    | { bytes: number; id?: string | undefined; facts: SourceFacts; stub?: JsonObject; refusal?: Refusal }
+  )[];
 }
 
 /** A slice as older versions have staged it. */
@@ -47,14 +44,14 @@ interface TextSlice {
 function packed({ fetchedAt, records }: StagedSlice): Buffer {
   const header: Header = {
     fetchedAt,
-    records: records.map(({ bytes, id, facts, stub, refusal }) => ({
-      bytes: bytes.length,
-      id,
-      facts,
-      ...(refusal ? { stub, refusal } : {}),
-    })),
+    records: records.map((record) => {
+      if (record instanceof KeptRecord) return record.id;
+      const { bytes, id, facts, stub, refusal } = record;
+      return { bytes: bytes.length, id, facts, ...(refusal ? { stub, refusal } : {}) };
+    }),
   };
-  return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), ...records.map(({ bytes }) => bytes)]);
+  const bytes = records.flatMap((record) => (record instanceof KeptRecord ? [] : [record.bytes]));
+  return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), ...bytes]);
 }
 
 function unpacked(text: Buffer): StagedSlice {
@@ -62,7 +59,9 @@ function unpacked(text: Buffer): StagedSlice {
   if (end < 0) return fromText(JSON.parse(text.toString("utf8")) as TextSlice);
   const header = JSON.parse(text.toString("utf8", 0, end)) as Header;
   let from = end + 1;
-  const records = header.records.map(({ bytes, id, facts, stub, refusal }) => {
+  const records = header.records.map((record) => {
+    if (typeof record === "string") return new KeptRecord(record);
+    const { bytes, id, facts, stub, refusal } = record;
     from += bytes;
     return new SourceText(text.subarray(from - bytes, from), facts, stub, refusal, { id });
   });

@@ -7,6 +7,7 @@ import type { LoadReporter } from "../permits/optimizer/loadReporter.ts";
 import type { BatchDeaths } from "../recovery/deadLetters/batchDeaths.ts";
 import type { DeadLetterParts } from "../recovery/deadLetters/parts.ts";
 import type { TroubleGate } from "../redis/troubleGate.ts";
+import type { FileLists } from "../runs/fileLists.ts";
 import type { Governor } from "./governor.ts";
 import type { AdaptivePageSize } from "./pageSize.ts";
 
@@ -36,6 +37,7 @@ export interface ProviderContext extends DeadLetterParts {
   upstream: UpstreamHandle;
   /** The upstream's feeds, an upstream of their own; undefined where they are off. */
   feeds: { url: string; upstream: UpstreamHandle } | undefined;
+  fileLists: FileLists;
   /** Shut while Redis is in trouble: nothing is fetched. One for all providers of this process. */
   gate: TroubleGate;
   /** Processes that died at work, by batch. */

@@ -65,6 +65,8 @@ export async function finishRun(
   }
   const counted = await context.runs.read(run.id);
   if (counted) await context.records.summarise(attempt, counted);
+  // A file with a bad record is read again, so that the record is met again, although an operator has accepted it.
+  if ((counted?.accepted ?? 0) + (counted?.namelessAccepted ?? 0) > 0) await context.fileLists.drop();
   context.onStep("remove", "after", job.batch);
 
   context.onStep("close", "before", job.batch);

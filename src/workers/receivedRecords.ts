@@ -2,7 +2,9 @@
  * The records that a batch has received: validates them, commits good ones, sets bad ones aside and adds up what the
  * checkpoint needs. A provider hands over a large batch piece by piece while it fetches the rest.
  */
-import { SourceText, type StoredText } from "../core/sourceText.ts";
+import { UeeError } from "../core/errors.ts";
+import { KeptRecord, SourceText, type StoredText } from "../core/sourceText.ts";
+import { formatTime } from "../core/time.ts";
 import type { TransformedRecord } from "../providers/contract.ts";
 import type { Attempt, CommitResult, IncomingRecord } from "../records/contract.ts";
 import type { BadRecord } from "../recovery/deadLetters/badRecords.ts";
@@ -18,6 +20,8 @@ interface Unchanged {
   /** The one with the greatest lastModified. */
   readonly newest: readonly TransformedRecord[];
 }
+
+const NO_TEXT = Buffer.alloc(0);
 
 export class ReceivedRecords {
   readonly committed: CommitResult = { created: 0, updated: 0, unchanged: 0, stale: 0, bytesWritten: 0 };
@@ -56,7 +60,10 @@ export class ReceivedRecords {
     const attempt = this.#attempt;
     const windowed = context.provider.kind === "windowed";
     context.onStep("commit", "before", attempt.batchKey);
-    const { rest, unchanged } = await this.#recognise(records, fetchedAt);
+    const kept = records.filter((record) => record instanceof KeptRecord);
+    if (kept.length > 0) await this.#markKept(kept, fetchedAt);
+    const received = kept.length > 0 ? records.filter((record) => !(record instanceof KeptRecord)) : records;
+    const { rest, unchanged } = await this.#recognise(received, fetchedAt);
     const { good, bad } = await validateRecords(context, rest, fetchedAt, this.#signal);
     for (const [copy, same] of windowed ? this.#byCopy(good) : [[0, good] as const]) {
       const result = await context.records.commit({ ...attempt, copy }, same, {
@@ -75,9 +82,34 @@ export class ReceivedRecords {
     this.bad += bad.length;
     this.last = good.at(-1)?.id ?? unchanged.last ?? this.last;
     const startMs = Date.parse(this.#run.startedAt);
-    for (const newest of [newestOf(good, startMs), newestOf(unchanged.newest, startMs)]) {
-      if (newest && (!this.newest || newest.ms > this.newest.ms)) this.newest = newest;
+    this.#noteNewest(newestOf(good, startMs));
+    this.#noteNewest(newestOf(unchanged.newest, startMs));
+  }
+
+  /** Records of files that did not change count as seen, in the same fenced step that checks that they are there. */
+  async #markKept(kept: readonly KeptRecord[], fetchedAt: number): Promise<void> {
+    const { records: store } = this.#context;
+    const found = await store.lookUp(kept.map(({ id }) => ({ id, text: NO_TEXT })));
+    const live = kept.flatMap(({ id }, i) => (found[i]!.entry === "" ? [] : [{ id, stored: found[i]! }]));
+    const changed = await store.markUnchanged(this.#attempt, live, fetchedAt, this.#signal);
+    const lost = kept.length - live.length + changed.length;
+    if (lost > 0) {
+      throw new UeeError(
+        "STOR_CORRUPT",
+        `${lost} records of files that did not change are no longer as they were.`,
+      );
     }
+    this.committed.unchanged += live.length;
+    this.good += live.length;
+    this.last = kept.at(-1)!.id;
+    const times = live.flatMap(({ stored: { lastModified } }) =>
+      lastModified === undefined ? [] : [{ lastModified: formatTime(lastModified) }],
+    );
+    this.#noteNewest(newestOf(times, Date.parse(this.#run.startedAt)));
+  }
+
+  #noteNewest(newest: ReturnType<typeof newestOf>): void {
+    if (newest && (!this.newest || newest.ms > this.newest.ms)) this.newest = newest;
   }
 
   /**

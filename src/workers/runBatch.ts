@@ -118,6 +118,8 @@ async function extract(
       return loaded.slice;
     },
     lookUp: (texts) => named(() => context.records.lookUp(texts)),
+    loadFileList: (name) => named(() => context.fileLists.load(name)),
+    keepFileLists: (lists, names) => named(() => context.fileLists.keep(lists, names)),
     noteWrong: (sha256) => named(() => context.stagedSlices.noteWrong(job.runId, sha256)),
     handOver: async (records, fetchedAt) => {
       holds(bytesOf(records));

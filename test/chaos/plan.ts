@@ -1,8 +1,9 @@
 /** What a seed does to a fleet, and when: a pure function of (seed, minutes, mode). */
+import { findProvider } from "../../src/providers/registry.ts";
 import { Random } from "../../src/simulator/random.ts";
-import { type Upstream, upstreamNames } from "../../src/simulator/types.ts";
+import { type StandIn, type Upstream, upstreamNames } from "../../src/simulator/types.ts";
 import type { StepName } from "../../src/workers/context.ts";
-import { drawFaults } from "./upstreamFaults.ts";
+import { drawFaults, drawFeedFaults } from "./upstreamFaults.ts";
 
 /**
  * `failover`: a replica takes over; what is acknowledged in the last moments may be lost then, and is treated as lost.
@@ -65,9 +66,12 @@ export interface Plan {
   /** UEE_WAIT_SCALE: every fourth seed waits as long as it is told, the others a tenth of it. */
   waitScale: number;
   content: Record<"cve" | "cwe" | "capec" | "attack", number>;
-  rates: Record<Upstream, { max: number; windowMs: number }>;
+  rates: Record<StandIn, { max: number; windowMs: number }>;
   actions: PlannedAction[];
 }
+
+/** What the fleet calls the upstream for which a stand-in stands. */
+export const fleetNameOf = (standIn: StandIn): string => (standIn === "feeds" ? "cve-feeds" : standIn);
 
 const places: readonly { step: StepName; phase: "before" | "after" }[] = (
   ["fetch", "commit", "checkpoint", "settle", "verify", "remove", "close"] as const
@@ -219,9 +223,11 @@ export function makePlan(options: { seed: number; minutes: number; mode?: Mode; 
       [2, () => ({ do: "line-cut", slot: slot(random) })],
     ])();
   });
+  // Drawn apart, so that the other faults of a seed stay what they were.
+  const ofFeeds = new Random(seed * 1009 + 10);
   track(5, 3_000, [3_000, 6_000], (random) => ({
     do: "faults",
-    faults: drawFaults(random, waitScale),
+    faults: [...drawFaults(random, waitScale), ...drawFeedFaults(ofFeeds)],
     forMs: random.int(2_500, 7_000),
   }));
   let pointed = false;
@@ -280,6 +286,8 @@ export function makePlan(options: { seed: number; minutes: number; mode?: Mode; 
     content: { cve: 4_300, cwe: 60, capec: 50, attack: 900 },
     rates: {
       cve: { max: 10, windowMs: 2_000 },
+      // Not set by the hunt: the limit that the provider has for its feeds.
+      feeds: findProvider("cve")!.upstream.feeds!.rate,
       cwe: { max: 4, windowMs: 2_000 },
       capec: { max: 4, windowMs: 2_000 },
       attack: { max: 6, windowMs: 2_000 },

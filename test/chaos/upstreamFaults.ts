@@ -1,5 +1,10 @@
 /** Draws faults out of the simulator's whole catalogue, at rates that leave a fleet something to do. */
-import { type FaultName, faultCatalog, faultNames } from "../../src/simulator/faults/catalog.ts";
+import {
+  type FaultName,
+  faultCatalog,
+  faultNames,
+  transientFaults,
+} from "../../src/simulator/faults/catalog.ts";
 import type { Random } from "../../src/simulator/random.ts";
 import { badKinds, type Upstream, upstreamNames } from "../../src/simulator/types.ts";
 
@@ -8,8 +13,10 @@ const heavy: ReadonlySet<FaultName> = new Set(["oversize", "zip-bomb", "xml-bomb
 
 const targetsOf = (name: FaultName): Upstream[] =>
   upstreamNames.filter((one) => (faultCatalog[name].on as readonly string[]).includes(one));
+const ofProviders = faultNames.filter((name) => targetsOf(name).length > 0);
+const ofFeeds = transientFaults.feeds.filter((name) => !heavy.has(name));
 /** The faults that the upstreams of a hunt can have. */
-export const inHunts = faultNames.filter((name) => targetsOf(name).length > 0);
+export const inHunts = [...new Set([...ofProviders, ...ofFeeds])];
 
 export function drawFaults(random: Random, waitScale: number): string[] {
   const count = random.int(1, 3);
@@ -22,6 +29,13 @@ export function drawFaults(random: Random, waitScale: number): string[] {
   return specs;
 }
 
+/** Mostly none, so that full runs come to their end by feeds too. */
+export function drawFeedFaults(random: Random): string[] {
+  if (!random.chance(0.4)) return [];
+  const name = random.pick(ofFeeds);
+  return [`${name}${random.chance(0.5) ? `x${random.int(1, 3)}` : "@0.2"}:feeds`];
+}
+
 const waits = ["status-429", "status-503-retry-after"] as const;
 
 /** An answer that tells the fleet to wait: half a second to two, as it really waits. */
@@ -31,7 +45,7 @@ function told(random: Random, waitScale: number, name: (typeof waits)[number]): 
 }
 
 function drawOne(random: Random, waitScale: number): string {
-  const name = random.pick(inHunts);
+  const name = random.pick(ofProviders);
   const target = random.chance(0.5) ? `:${random.pick(targetsOf(name))}` : "";
   if (name === "bad-record") {
     // Seldom so many that the provider is paused for them.

@@ -1,6 +1,8 @@
 /** `reconcile`: the store is compared with NVD's year feeds, record by record, and repaired. */
+import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { canonicalJson } from "../../src/core/json.ts";
+import { makeLogger } from "../../src/core/logger.ts";
 import type { RunProgress } from "../../src/engine/api.ts";
 import type { ChangeEntry } from "../../src/records/contract.ts";
 import { makeKeys } from "../../src/redis/keys.ts";
@@ -14,25 +16,35 @@ let redis: TestRedis;
 let simulator: Simulator;
 let uee: TestEngine;
 let prefix = 0;
+const lines: string[] = [];
 
 beforeAll(async () => {
   redis = await startRedis({});
 });
 afterAll(() => redis.stop());
-beforeEach(async () => {
-  simulator = await startSimulator({ cves: CVES, recordBytes: 600 });
-  uee = await openTestEngine(redis.url, {
-    prefix: `t${++prefix}`,
-    providers: {
-      cve: { url: simulator.urls.cve, feedsUrl: simulator.urls.feeds, rate: "unlimited" },
-    },
-  });
-  expect(await uee.run("cve", "full")).toMatchObject({ state: "complete", created: CVES });
-});
+beforeEach(() => open(CVES));
 afterEach(async () => {
   await uee.close();
   await simulator.close();
 });
+
+/** An engine over an upstream with so many records, which it has mirrored. */
+async function open(cves: number): Promise<void> {
+  simulator = await startSimulator({ cves, recordBytes: 600 });
+  lines.length = 0;
+  const destination = { write: (line: string) => void lines.push(line) };
+  uee = await openTestEngine(
+    redis.url,
+    {
+      prefix: `t${++prefix}`,
+      providers: {
+        cve: { url: simulator.urls.cve, feedsUrl: simulator.urls.feeds, rate: "unlimited" },
+      },
+    },
+    { logger: makeLogger({ level: "debug", destination }) },
+  );
+  expect(await uee.run("cve", "full")).toMatchObject({ state: "complete", created: cves });
+}
 
 async function reconcile(repair = true): Promise<RunProgress> {
   const { runId } = await uee.engine.openRun({ provider: "cve", mode: "reconcile", repair });
@@ -54,6 +66,75 @@ async function expectEqual(): Promise<void> {
 }
 const cveStatus = async () =>
   (await uee.engine.status()).providers.find(({ provider }) => provider === "cve")!;
+
+/** What every record key and every bucket of the index holds, and the bytes that batches say they sent since the last call. */
+async function storeDigest(): Promise<string> {
+  const client = redis.client();
+  const keys = makeKeys(`t${prefix}`).provider("cve");
+  const hash = createHash("sha256");
+  const found: string[] = [];
+  for await (const page of client.scanStream({ match: `${keys.tag}:*`, count: 1_000 })) {
+    for (const key of page as string[]) {
+      if (key.startsWith(keys.recordPrefix) || key.startsWith(keys.indexPrefix)) found.push(key);
+    }
+  }
+  for (const key of [...new Set(found)].sort()) hash.update(key).update((await client.dumpBuffer(key))!);
+  return hash.digest("hex");
+}
+
+const bytesWritten = (): number =>
+  lines
+    .splice(0)
+    .map((line) => JSON.parse(line) as { event?: string; bytesWritten?: number })
+    .reduce((sum, { event, bytesWritten: bytes = 0 }) => sum + (event === "batch_done" ? bytes : 0), 0);
+
+test("at 5,000 records: every silent edit, hole and extra, planted here or upstream, is found, counted and repaired", async () => {
+  const many = 5_000;
+  await uee.close();
+  await simulator.close();
+  await open(many);
+  const keys = makeKeys(`t${prefix}`).provider("cve");
+  const client = redis.client();
+  // Upstream: silent edits of 1 %, records that it takes back and such as it has entered since.
+  simulator.mutate({ silent: 50, remove: 25, add: 15 });
+  const upstream = new Set([...simulator.content("cve")].map(({ id }) => id));
+  // In the store, in records that are as upstream has them: contents of another record, holes, records of no upstream.
+  const stored = await exported(uee.engine, "cve");
+  const same: string[] = [];
+  for (const { id, data } of simulator.content("cve")) {
+    if (stored.has(id) && canonicalJson(stored.get(id)) === canonicalJson(data)) same.push(id);
+  }
+  const [source] = same as [string];
+  for (const id of same.slice(1, 41)) await client.unlink(keys.record(id));
+  for (const id of same.slice(21, 41)) await client.copy(keys.record(source), keys.record(id));
+  for (const id of same.slice(41, 71)) await client.hdel(keys.indexBucket(id), id);
+  for (const id of same.slice(41, 56)) await client.unlink(keys.record(id));
+  const entry = (await client.hgetBuffer(keys.indexBucket(source), source))!;
+  for (let i = 0; i < 10; i++) {
+    const id = `CVE-2003-99990${i}`;
+    expect(upstream.has(id)).toBe(false);
+    await client.hset(keys.indexBucket(id), id, entry);
+    await client.copy(keys.record(source), keys.record(id));
+  }
+  const found = {
+    ...{ checked: many + 15 + 10, equal: upstream.size - 15 - 50 - 40 - 30 },
+    ...{ newer: 0, stale: 50 + 40, missing: 15 + 30, extra: 25 + 10, unexplained: 0 },
+  };
+  expect((await reconcile(false)).reconciled).toMatchObject({ ...found, repaired: 0 });
+  const run = await reconcile();
+  expect(run.reconciled).toMatchObject({ ...found, repaired: 90 + 45 + 35 });
+  expect(run).toMatchObject({ state: "complete", created: 45, updated: 90, removed: 35 });
+  await expectEqual();
+  expect((await cveStatus()).records).toBe(upstream.size);
+
+  expect(bytesWritten()).toBeGreaterThan(0);
+  const before = [await storeDigest(), await uee.engine.records.changesEnd()];
+  const again = await reconcile();
+  expect(again.reconciled).toMatchObject({ ...nothing, checked: upstream.size, equal: upstream.size });
+  expect(again).toMatchObject({ state: "complete", created: 0, updated: 0, removed: 0 });
+  expect(bytesWritten()).toBe(0);
+  expect([await storeDigest(), await uee.engine.records.changesEnd()]).toEqual(before);
+});
 
 describe("a reconciliation", () => {
   test("of an equal store says so with every feed, and writes nothing", async () => {

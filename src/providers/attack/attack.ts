@@ -25,15 +25,12 @@ import {
 
 function readIndex(document: Buffer): SnapshotIndex {
   const bundles = newestBundles(parseJsonBytes(document));
-  const keys = domains.map((domain) => {
-    const { version, modified, url } = bundles[domain];
-    return [domain, { version, modified, url: fingerprint(url) }];
+  const files = domains.map((name) => {
+    const { version, modified, url } = bundles[name];
+    const changeKey = { version, modified, url: fingerprint(url) };
+    return { name, url, edition: editionNamed(bundles[name]), changeKey };
   });
-  return {
-    files: domains.map((name) => ({ name, url: bundles[name].url, edition: editionNamed(bundles[name]) })),
-    changeKey: { bundles: Object.fromEntries(keys) },
-    date: newestTime(bundles),
-  };
+  return { files, date: newestTime(bundles) };
 }
 
 /** Returns the edition that the bundle names itself, where it does. */

@@ -212,6 +212,7 @@ class FeedStager {
   readonly #slices: StagedPart[] = [];
   #sources: SourceText[] = [];
   #bytes = 0;
+  #staging: Promise<void> = Promise.resolve();
 
   constructor(year: number, fetchedAt: number, context: ExtractContext) {
     this.#year = year;
@@ -232,6 +233,7 @@ class FeedStager {
 
   async finish(): Promise<StagedPart[]> {
     if (this.#sources.length > 0) await this.#flush();
+    await this.#staging;
     return this.#slices;
   }
 
@@ -243,7 +245,11 @@ class FeedStager {
     for (const { bytes } of sources) digest.update(bytes).update("\n");
     const number = String(this.#slices.length + 1).padStart(4, "0");
     const name = `${this.#year}-${number}-${digest.digest("hex").slice(0, 16)}`;
-    await this.#context.stage(name, { fetchedAt: this.#fetchedAt, records: sources });
+    await this.#staging;
+    // It is compressed and stored while the next slice is read.
+    this.#staging = this.#context.stage(name, { fetchedAt: this.#fetchedAt, records: sources });
+    // Where reading fails first, nothing waits for it.
+    this.#staging.catch(() => undefined);
     this.#slices.push({ name, records: sources.length });
   }
 }

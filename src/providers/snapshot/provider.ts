@@ -17,6 +17,7 @@ import {
   defineProvider,
   type ExtractContext,
   type Extracted,
+  type FileList,
   type Provider,
   type TransformedRecord,
 } from "../contract.ts";
@@ -45,13 +46,13 @@ export interface SnapshotFile {
   url: string;
   /** The edition that the index names for the file. */
   edition: EditionName;
+  /** What must not change for the file to count as unchanged. No secrets: addresses only as fingerprints. */
+  changeKey: JsonObject;
 }
 
 export interface SnapshotIndex {
   /** In order of precedence: a later copy of a record must supersede an earlier one to stand. */
   files: readonly SnapshotFile[];
-  /** What must not change for the snapshot to count as unchanged. No secrets: addresses only as fingerprints. */
-  changeKey: JsonObject;
   /** Date of the newest file, where the index has dates. */
   date?: string | undefined;
 }
@@ -105,6 +106,33 @@ export function snapshotProvider<Version = null>(source: SnapshotSource<Version>
       ((raw) => ({ ...checkRecord(raw, source.record, source.identify), lastModified: null, aliases: [] })),
     verify: verifySnapshot,
   });
+}
+
+const NO_TEXT = Buffer.alloc(0);
+const LOOKED_UP_AT_ONCE = 2_500;
+
+/** What the change key keeps of one of several files. */
+interface KnownFile {
+  key: JsonObject;
+  etag?: string;
+  /** Name of the list of what it held. */
+  list: string;
+}
+
+/** What a file holds. */
+interface ReadFile<Version> {
+  etag: string | undefined;
+  /** The edition that the file names itself, where the index names a newer one. */
+  lagsAt?: EditionName | undefined;
+  ids: string[];
+  versions: Version[];
+}
+
+interface StagedFile<Version> extends ReadFile<Version> {
+  file: SnapshotFile;
+  /** Its slices. */
+  from: number;
+  to: number;
 }
 
 /** The `stage` batch of one pass. */
@@ -173,47 +201,123 @@ class Stage<Version> {
     const { fetchedAt } = head;
     if (head.status === 304) return unchanged(fetchedAt, { ...this.#known });
     const index = readIndex(head.body);
-    const changeKey = { ...index.changeKey, ...validators(head.headers) };
-    if (this.#known && isSameKey(this.#known, index.changeKey)) return unchanged(fetchedAt, changeKey);
-
-    const stager = this.#stager(fetchedAt);
-    const parts: Record<string, EditionName> = {};
-    let lagging = false;
-    for (const file of index.files) {
-      const own = await this.#stageFile(file, head, stager).catch((error: unknown) => {
-        throw namingFile(error, file);
-      });
-      const lags = (compareVersions(own?.version, file.edition.version) ?? 0) < 0;
-      if (lags) {
-        const detail = `the index names ${file.name} ${file.edition.version}, its file holds ${own?.version}`;
-        context.logger.warn({ event: "bundle_lags", domain: file.name }, detail);
-      }
-      parts[file.name] = lags ? own! : file.edition;
-      lagging ||= lags;
+    const known = (this.#known?.files ?? {}) as unknown as Record<string, KnownFile>;
+    const isSame = (file: SnapshotFile): boolean => isSameKey(known[file.name]?.key, file.changeKey);
+    if (index.files.length === Object.keys(known).length && index.files.every(isSame)) {
+      return unchanged(fetchedAt, { ...this.#known, ...validators(head.headers) });
     }
+    return (await this.#stageFiles(index, head, known)) ?? (await this.#stageFiles(index, head, {}))!;
+  }
+
+  /** Undefined where a record is wanted of a file that was not read, since the copy that stood before it is gone. */
+  async #stageFiles(
+    index: SnapshotIndex,
+    head: FetchedHead,
+    known: Record<string, KnownFile>,
+  ): Promise<Extracted<SnapshotPayload> | undefined> {
+    const { fetchedAt } = head;
+    const stager = this.#stager(fetchedAt);
+    const staged: StagedFile<Version>[] = [];
+    for (const file of index.files) {
+      const one = this.#stageFile(file, head, stager, known[file.name]);
+      staged.push(
+        await one.catch((error: unknown) => {
+          throw namingFile(error, file);
+        }),
+      );
+    }
+    // @safeguard unread-copy
+    if (stager.lacks) return undefined;
     const more = await stager.finish();
+    const parts = Object.fromEntries(staged.map(({ file, lagsAt }) => [file.name, lagsAt ?? file.edition]));
     const edition: Edition = { ...editionOf({ date: index.date }), ...sameVersion(parts), parts };
-    const facts = snapshotFacts(stager.total, edition);
-    // A file that lags is not the edition that the index names: without a key the next run reads it again.
-    return { records: [], fetchedAt, more, facts, ...(lagging ? {} : { changeKey }) };
+    // A file that lags is not the edition that the index names: the next run reads it again, whatever the index's ETag says.
+    const current = staged.filter(({ lagsAt }) => lagsAt === undefined);
+    const isWhole = current.length === staged.length;
+    const lists = current.map(({ ids, versions, from, to }) => ({
+      ids,
+      versions,
+      lost: ids.flatMap((id, place) => (stager.standsIn(id, from, to) ? [] : [place])),
+    }));
+    const named = Object.values(known).map(({ list }) => list);
+    const names = await this.#context.keepFileLists(lists, named);
+    const files = current.map(({ file: { name, changeKey: key }, etag }, i) => [
+      name,
+      { key, ...(etag === undefined ? {} : { etag }), list: names[i]! },
+    ]);
+    const changeKey = { files: Object.fromEntries(files), ...(isWhole ? validators(head.headers) : {}) };
+    return { records: [], fetchedAt, more, facts: snapshotFacts(stager.total, edition), changeKey };
   }
 
   async #stageFile(
     file: SnapshotFile,
     index: FetchedHead,
     stager: SliceStager<Version>,
-  ): Promise<EditionName | undefined> {
-    const { body } = await this.#context.fetcher.stream({
+    known: KnownFile | undefined,
+  ): Promise<StagedFile<Version>> {
+    const from = await stager.cut();
+    const list = known && (await this.#usableList(known));
+    const read =
+      list && isSameKey(known!.key, file.changeKey)
+        ? { etag: known!.etag }
+        : await this.#readFile(file, index, stager, list && known!.etag);
+    if (!list || "ids" in read) return { file, ...(read as ReadFile<Version>), from, to: await stager.cut() };
+    const { ids } = list;
+    const versions = list.versions as Version[];
+    const lost = new Set(list.lost);
+    for (const [place, id] of ids.entries()) await stager.keep(id, versions[place]!, !lost.has(place));
+    return { file, etag: read.etag, ids, versions, from, to: await stager.cut() };
+  }
+
+  /** The list of a file, where the store still has all records of which its copies stand. */
+  async #usableList({ list: name }: KnownFile): Promise<FileList | undefined> {
+    const list = await this.#context.loadFileList(name);
+    if (list === undefined) return undefined;
+    const lost = new Set(list.lost);
+    const texts = list.ids.filter((_, place) => !lost.has(place)).map((id) => ({ id, text: NO_TEXT }));
+    for (let i = 0; i < texts.length; i += LOOKED_UP_AT_ONCE) {
+      const found = await this.#context.lookUp(texts.slice(i, i + LOOKED_UP_AT_ONCE));
+      if (found.some(({ entry }) => entry === "")) return undefined;
+    }
+    return list;
+  }
+
+  async #readFile(
+    file: SnapshotFile,
+    index: FetchedHead,
+    stager: SliceStager<Version>,
+    knownEtag: string | undefined,
+  ): Promise<ReadFile<Version> | { etag: string | undefined }> {
+    const { body, status, headers } = await this.#context.fetcher.stream({
       url: file.url,
+      ...(knownEtag === undefined ? {} : { headers: { "if-none-match": knownEtag } }),
       foundIn: index,
       maxBytes: this.#source.maxBytes ?? bounds.documentBytes,
       expect: this.#source.expect ?? "binary",
     });
+    if (status === 304) {
+      for await (const _none of body);
+      return { etag: knownEtag };
+    }
     const hash: Hash = createHash("sha256");
+    const ids: string[] = [];
+    const versions: Version[] = [];
+    const note = (id: string | undefined, version: Version): void => {
+      if (id === undefined) return;
+      ids.push(id);
+      versions.push(version);
+    };
     try {
-      const { edition, records } = await this.#read(this.#source.read(digested(body, hash), file), stager);
+      const reading = this.#source.read(digested(body, hash), file);
+      const { edition, records } = await this.#read(reading, stager, note);
       if (records === 0) throw new UeeError("PROV_EMPTY_LIE", "The file holds no records.");
-      return edition;
+      const lags = (compareVersions(edition?.version, file.edition.version) ?? 0) < 0;
+      if (lags) {
+        const detail = `the index names ${file.name} ${file.edition.version}, its file holds ${edition?.version}`;
+        this.#context.logger.warn({ event: "bundle_lags", domain: file.name }, detail);
+      }
+      const { etag } = headers;
+      return { etag: etag === "" ? undefined : etag, lagsAt: lags ? edition : undefined, ids, versions };
     } catch (error) {
       throw await wrongBytes(error, () => hash.digest("hex"), this.#context);
     }
@@ -222,6 +326,7 @@ class Stage<Version> {
   async #read(
     reading: SnapshotReading,
     stager: SliceStager<Version>,
+    note: (id: string | undefined, version: Version) => void = () => undefined,
   ): Promise<{ edition: Edition | undefined; records: number; refused: number }> {
     const { identify, versionOf } = this.#source;
     let records = 0;
@@ -237,7 +342,9 @@ class Stage<Version> {
           const raw = isText ? entry.known : entry;
           if (isText && entry.refusal) refused += 1;
           const version = versionOf ? versionOf(raw) : (null as Version);
-          await stager.add(isText ? entry : SourceText.of(JSON.stringify(entry)), identify(raw), version);
+          const id = identify(raw);
+          note(id, version);
+          await stager.add(isText ? entry : SourceText.of(JSON.stringify(entry)), id, version);
         }
       }
     } finally {
@@ -287,8 +394,8 @@ const unchanged = (fetchedAt: number, changeKey: JsonObject): Extracted<Snapshot
   changeKey,
 });
 
-const isSameKey = (known: JsonObject, key: JsonObject): boolean =>
-  Object.keys(key).every((name) => canonicalJson(known[name]) === canonicalJson(key[name]));
+const isSameKey = (known: JsonObject | undefined, key: JsonObject): boolean =>
+  known !== undefined && canonicalJson(known) === canonicalJson(key);
 
 /** The version of the whole, where all parts have the same. */
 function sameVersion(parts: Record<string, EditionName>): EditionName {

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { bounds } from "../../core/bounds.ts";
 import { UeeError } from "../../core/errors.ts";
-import type { SourceText } from "../../core/sourceText.ts";
+import { KeptRecord, type SourceText } from "../../core/sourceText.ts";
 import type { ExtractContext, Extracted, PlannedBatch } from "../contract.ts";
 import {
   keyOf,
@@ -59,7 +59,9 @@ export class SliceStager<Version> {
   readonly #slices: Slice[] = [];
   #nameless = 0;
   #current: Slice = { name: "", records: 0, skip: [] };
-  #sources: SourceText[] = [];
+  #sources: (SourceText | KeptRecord)[] = [];
+  /** Ids of which a copy stands that lies in a file that was not read and is not in the store. */
+  readonly #lacking = new Set<string>();
   #bytes = 0;
 
   constructor(options: StagerOptions<Version>) {
@@ -79,8 +81,36 @@ export class SliceStager<Version> {
       const detail = `The snapshot has more than ${bounds.snapshotRecords} records.`;
       throw new UeeError("PROV_BODY_TOO_LARGE", detail);
     }
-    this.#sources.push(source.named(id));
-    this.#bytes += source.bytes.length;
+    await this.#lay(source.named(id), source.bytes.length);
+  }
+
+  /** A copy of a record in a file that is not read. `stands`: the store has this copy. */
+  async keep(id: string, version: Version, stands: boolean): Promise<void> {
+    if (!this.#place(id, version)) return;
+    if (!stands) this.#lacking.add(id);
+    await this.#lay(new KeptRecord(id), 0);
+  }
+
+  /** Some copy that stands can only be had by reading its file. */
+  get lacks(): boolean {
+    return this.#lacking.size > 0;
+  }
+
+  /** Ends the slice that is being filled; returns how many slices there are. */
+  async cut(): Promise<number> {
+    if (this.#sources.length > 0) await this.#flush();
+    return this.#slices.length;
+  }
+
+  /** Whether the copy that stands lies in one of these slices. */
+  standsIn(id: string, from: number, to: number): boolean {
+    const slice = Math.floor((this.#placed.get(id) ?? -1) / MAX_SLICE_RECORDS);
+    return slice >= from && slice < to;
+  }
+
+  async #lay(record: SourceText | KeptRecord, bytes: number): Promise<void> {
+    this.#sources.push(record);
+    this.#bytes += bytes;
     if (this.#sources.length >= this.#sliceRecords || this.#bytes >= SLICE_BYTES) await this.#flush();
   }
 
@@ -92,6 +122,7 @@ export class SliceStager<Version> {
       const slice = this.#slices[Math.floor(earlier / MAX_SLICE_RECORDS)] ?? this.#current;
       slice.skip.push(earlier % MAX_SLICE_RECORDS);
     }
+    this.#lacking.delete(id);
     this.#placed.set(id, this.#slices.length * MAX_SLICE_RECORDS + this.#sources.length);
     if (version !== null) this.#versions.set(id, version);
     else if (earlier !== undefined) this.#versions.delete(id);
@@ -101,7 +132,7 @@ export class SliceStager<Version> {
   /** The batches that commit what was staged. Throws PROV_EMPTY_LIE for an empty snapshot, which is never true. */
   async finish(): Promise<PlannedBatch<SnapshotPayload>[]> {
     if (this.total === 0) throw new UeeError("PROV_EMPTY_LIE", "The upstream's catalogue holds no records.");
-    if (this.#sources.length > 0) await this.#flush();
+    await this.cut();
     return this.#slices
       .map((slice, index) => ({
         key: keyOf(this.#options.pass, `slice/${numbered(index)}`),
@@ -119,7 +150,9 @@ export class SliceStager<Version> {
   async #flush(): Promise<void> {
     // The name is made of the content, so a superseded attempt cannot store other content under it.
     const digest = createHash("sha256");
-    for (const { bytes } of this.#sources) digest.update(bytes).update("\n");
+    for (const record of this.#sources) {
+      digest.update(record instanceof KeptRecord ? record.id : record.bytes).update("\n");
+    }
     const slice = this.#current;
     slice.name = `${numbered(this.#slices.length)}-${digest.digest("hex").slice(0, 16)}`;
     slice.records = this.#sources.length;

@@ -176,6 +176,12 @@ export const mutants: readonly Mutant[] = [
     caughtBy: [{ test: "test/integration/cveRun.test.ts" }],
   },
   {
+    name: "a copy of a record that only an unread file has counts as stored",
+    law: 1,
+    edits: [{ at: "unread-copy", condition: "false" }],
+    caughtBy: [{ test: "test/integration/keptFiles.test.ts", only: "takes its place" }],
+  },
+  {
     name: "the change key outlives a run's first write",
     law: 1,
     edits: [

@@ -83,7 +83,7 @@ export class EffectReader {
   #by: By | null = null;
 
   constructor(options: { prefix: string; scripts: Map<string, string> }) {
-    this.#keys = new RegExp(`^\\{${options.prefix}:([a-z]+)(?::([a-z]+))?\\}:(.+)$`, "s");
+    this.#keys = new RegExp(`^\\{${options.prefix}:([a-z]+)(?::([a-z-]+))?\\}:(.+)$`, "s");
     this.#fleet = `{${options.prefix}}:`;
     this.#scripts = options.scripts;
   }

@@ -6,11 +6,12 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
-import { upstreamNames } from "../../../src/simulator/types.ts";
+import { standIns, upstreamNames } from "../../../src/simulator/types.ts";
 import { startCluster, type TestCluster } from "../../support/redisCluster.ts";
 import type { TestRedis } from "../../support/redisServer.ts";
 import { until } from "../../support/until.ts";
 import type { HistoryWriter } from "../history.ts";
+import { fleetNameOf } from "../plan.ts";
 import type { Tap } from "../tap/tap.ts";
 import { feed, killClients, starve } from "./redis.ts";
 import { takeSnapshot } from "./snapshot.ts";
@@ -193,7 +194,8 @@ export class ClusterTroubles implements Trouble {
       for (const suffix of [
         "",
         ":permits",
-        ...upstreamNames.flatMap((name) => [`:${name}`, `:up:${name}`]),
+        ...upstreamNames.map((name) => `:${name}`),
+        ...standIns.map((name) => `:up:${fleetNameOf(name)}`),
       ]) {
         const tag = `{${prefix}${suffix}}`;
         this.#homes.set(tag, await this.#cluster.masterOf(tag));

@@ -2,8 +2,9 @@
 import type { Redis } from "ioredis";
 import { INDEX_BUCKETS } from "../../../src/redis/indexBuckets.ts";
 import { makeKeys, type ProviderKeys } from "../../../src/redis/keys.ts";
-import { type Upstream, upstreamNames } from "../../../src/simulator/types.ts";
+import { standIns, type Upstream, upstreamNames } from "../../../src/simulator/types.ts";
 import type { ProviderSnapshot, Snapshot, Version } from "../history.ts";
+import { fleetNameOf } from "../plan.ts";
 import { leaseOf, versionOf } from "../tap/effects.ts";
 
 /** All buckets of the index, read with plain commands. */
@@ -31,7 +32,7 @@ export async function takeSnapshot(of: (key: string) => Redis, prefix: string): 
     const [state, version] = await of(key).hmget(key, "state", "version");
     if (state) snapshot.machines[machine] = { state, version: Number(version ?? 0) };
   }
-  for (const name of upstreamNames) {
+  for (const name of standIns.map(fleetNameOf)) {
     const { breaker } = keys.upstream(name);
     const [state, version] = await of(breaker).hmget(breaker, "state", "version");
     if (state) snapshot.breakers[name] = { state, version: Number(version ?? 0) };

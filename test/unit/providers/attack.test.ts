@@ -1,8 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { isUeeError, type UeeError } from "../../../src/core/errors.ts";
 import type { JsonObject } from "../../../src/core/json.ts";
+import { KeptRecord } from "../../../src/core/sourceText.ts";
 import { attack } from "../../../src/providers/attack/attack.ts";
 import { newestBundles, newestTime } from "../../../src/providers/attack/collections.ts";
+import type { FileList } from "../../../src/providers/contract.ts";
 import { outcomeOf } from "../../../src/workers/outcome.ts";
 import { type Answer, fakeUpstream, runSnapshot } from "./support.ts";
 
@@ -54,6 +56,9 @@ const answers = (
   [`${base}mobile-attack/mobile-attack-18.1.json`]: bundles.mobile ?? bundle([object(2)]),
   [`${base}ics-attack/ics-attack-18.1.json`]: bundles.ics ?? bundle([object(3)]),
 });
+
+const domainsIn = (changeKey: JsonObject | undefined): string[] =>
+  Object.keys((changeKey as { files: JsonObject }).files);
 
 const codeOf = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
@@ -199,19 +204,30 @@ describe("ATT&CK", () => {
     }
   });
 
-  test("is fetched again when one domain has a newer version", async () => {
-    const { staged } = await runSnapshot(attack, fakeUpstream(answers()));
+  test("of which one domain has a newer version: its bundle alone is fetched, the records of the others are kept", async () => {
+    const lists = new Map<string, FileList>();
+    const { staged } = await runSnapshot(attack, fakeUpstream(answers(), { lists }));
     const newer = index({ ics: [version("ics", "18.2", "2025-12-01T00:00:00.000Z"), version("ics")] });
     const given = {
       ...answers({}, { body: JSON.stringify(newer) }),
       [`${base}ics-attack/ics-attack-18.2.json`]: bundle([object(3), object(4)]),
     };
-    const upstream = fakeUpstream(given, { mode: "incremental", changeKey: staged.changeKey });
-    expect((await runSnapshot(attack, upstream)).records.length).toBe(4);
-    expect(upstream.requests.length).toBe(4);
+    const later = (known: JsonObject | undefined) =>
+      fakeUpstream(given, { mode: "incremental", changeKey: known, lists });
+    const upstream = later(staged.changeKey);
+    const second = await runSnapshot(attack, upstream);
+    expect(second.records.map((record) => record instanceof KeptRecord)).toEqual([true, true, false, false]);
+    expect(second.staged.facts?.edition?.parts?.enterprise?.version).toBe("18.1");
+    expect(upstream.requests.length).toBe(2);
+    const third = later(second.staged.changeKey);
+    expect((await runSnapshot(attack, third)).staged.notModified).toBe(true);
+    lists.clear();
+    const without = later(staged.changeKey);
+    expect((await runSnapshot(attack, without)).records.length).toBe(4);
+    expect(without.requests.length).toBe(4);
   });
 
-  test("names the edition that a bundle holds where it lags behind the index, and keeps no change key then", async () => {
+  test("names the edition that a bundle holds where it lags behind the index, and keeps no change key of it", async () => {
     const collection = (held: string) => ({
       ...object(7),
       type: "x-mitre-collection",
@@ -221,12 +237,12 @@ describe("ATT&CK", () => {
     const holding = (held: string) =>
       runSnapshot(attack, fakeUpstream(answers({ mobile: bundle([collection(held), object(2)]) })));
     const lagging = await holding("17.1");
-    expect(lagging.staged.changeKey).toBeUndefined();
+    expect(domainsIn(lagging.staged.changeKey)).toEqual(["enterprise", "ics"]);
     expect(lagging.staged.facts?.edition?.parts?.mobile).toEqual({
       version: "17.1",
       date: "2025-05-06T00:00:00.000Z",
     });
-    expect((await holding("18.1")).staged.changeKey).toBeDefined();
+    expect(domainsIn((await holding("18.1")).staged.changeKey)).toEqual(["enterprise", "mobile", "ics"]);
   });
 
   test("keeps no address in its change key: those of bundles may hold credentials", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { editionOf } from "../../../src/core/edition.ts";
-import { SourceText } from "../../../src/core/sourceText.ts";
+import { KeptRecord, SourceText } from "../../../src/core/sourceText.ts";
 import type { VerifyInput } from "../../../src/providers/contract.ts";
 import { planSnapshot, snapshotPayload, verifySnapshot } from "../../../src/providers/snapshot/batches.ts";
 import { conditionalHeaders, validators } from "../../../src/providers/snapshot/provider.ts";
@@ -19,6 +19,9 @@ const makeStager = (pass = 1) => {
     stager.add(SourceText.of(text), id, version);
   return { stager, add, staged: upstream.staged };
 };
+
+const textOf = (record: SourceText | KeptRecord): string =>
+  record instanceof KeptRecord ? record.id : record.text;
 
 const input = (change: Partial<VerifyInput>): VerifyInput => ({
   mode: "full",
@@ -51,8 +54,7 @@ describe("Staged slices", () => {
       ["slice/0004", 1],
     ]);
     const texts = more.flatMap(
-      ({ payload }) =>
-        staged.get("name" in payload ? payload.name : "")?.records.map(({ text }) => text) ?? [],
+      ({ payload }) => staged.get("name" in payload ? payload.name : "")?.records.map(textOf) ?? [],
     );
     expect(texts.length).toBe(903);
     expect(texts.slice(0, 900)).toEqual(Array.from({ length: 900 }, (_, i) => `{"i":${i}}`));
@@ -74,7 +76,7 @@ describe("Staged slices", () => {
       expect(payload.total).toBe(453);
       return staged
         .get(payload.name)!
-        .records.map(({ text }) => text)
+        .records.map(textOf)
         .filter((_, place) => !payload.skip.includes(place));
     });
     expect(kept.length).toBe(453);

@@ -11,6 +11,7 @@ import type {
   AnyProvider,
   ExtractContext,
   Extracted,
+  FileList,
   RunMode,
   StagedSlice,
 } from "../../../src/providers/contract.ts";
@@ -32,8 +33,16 @@ export const FETCHED_AT = 1_700_000_000_000_000;
 /** Answers 304 to a conditional request whose etag matches, as an upstream would. */
 export function fakeUpstream(
   answers: Record<string, Answer>,
-  options: { url?: string; mode?: RunMode; changeKey?: JsonObject | null; chunkBytes?: number } = {},
+  options: {
+    url?: string;
+    mode?: RunMode;
+    changeKey?: JsonObject | null | undefined;
+    chunkBytes?: number;
+    /** Lists of files of an earlier run. */
+    lists?: Map<string, FileList>;
+  } = {},
 ): FakeUpstream {
+  const lists = options.lists ?? new Map<string, FileList>();
   const requests: FetchRequest[] = [];
   const staged = new Map<string, StagedSlice>();
   const wrong = new Set<string>();
@@ -73,7 +82,20 @@ export function fakeUpstream(
       if (!slice) throw new Error(`no slice ${name}`);
       return slice;
     },
-    lookUp: async (texts) => texts.map(() => ({ entry: "", same: false, lastModified: undefined })),
+    // Whatever is looked up without a text is in the store.
+    lookUp: async (texts) =>
+      texts.map(({ text }) => ({
+        entry: text.length === 0 ? "." : "",
+        same: false,
+        lastModified: undefined,
+      })),
+    loadFileList: async (name) => lists.get(name),
+    keepFileLists: async (kept) =>
+      kept.map((list) => {
+        const name = String(lists.size);
+        lists.set(name, list);
+        return name;
+      }),
     noteWrong: async (sha256) => {
       const known = wrong.has(sha256);
       wrong.add(sha256);

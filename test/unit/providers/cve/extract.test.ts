@@ -70,6 +70,8 @@ function contextOf(
     pageSize: new AdaptivePageSize(2000).seenBy(silentLogger()),
     stage: unused,
     loadStaged: unused,
+    loadFileList: unused,
+    keepFileLists: unused,
     lookUp: async (texts) => texts.map(() => ({ entry: "", same: false, lastModified: undefined })),
     noteWrong: unused,
     handOver: async (records) =>
