@@ -2,7 +2,8 @@
  * NVD's year feeds out of the mirror: `nvdcve-2.0-{year,modified,recent}.json.gz` and `.meta`, and `cache.properties`.
  *
  * A feed is made when the mirror has changed and then been quiet for a moment, record by record into a file, and takes the
- * place of the one before in one step together with its `.meta`. The same content gives the same bytes: the time inside a
+ * place of the one before in one step together with its `.meta`. A client that has one half of a pair gets the other half of
+ * the same pair, even where the feed has changed meanwhile. The same content gives the same bytes: the time inside a
  * feed is that of its newest record, and gzip's header has none. `lastModifiedDate` says when the mirror last changed it.
  */
 import { createHash } from "node:crypto";
@@ -14,6 +15,7 @@ import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createGzip } from "node:zlib";
+import { LRUCache } from "lru-cache";
 import type { Logger } from "../../core/logger.ts";
 import { envelopeHead, nvdTime } from "./api.ts";
 import { type CveIndex, yearOf } from "./cveIndex.ts";
@@ -29,6 +31,11 @@ const AT_LATEST_MS = 300_000;
 /** The empty feed of the next year is there 14 hours before the year begins: the earth's first zones are in it. */
 const AHEAD_MS = 14 * 3_600_000;
 const DIRECTORY = "uee-feeds-";
+/** How long a client that has one half of a pair may take to ask for the other, ms. */
+const PAIR_MS = 15 * 60_000;
+const PAIRS = 10_000;
+/** Earlier versions of a feed whose files are kept for such clients. */
+const EARLIER = 3;
 
 export interface Feed {
   /** Names of its files in the directory. */
@@ -42,17 +49,38 @@ interface Built extends Feed {
   version: string;
   /** The verification whose content it has. */
   verifiedAt: string | null;
-  /** Files of the one before it: answers that have begun still read them. */
-  outdated: string[];
 }
+
+export interface HalfRequest {
+  /** Tells one client from another. */
+  client: string;
+  half: "meta" | "gz";
+  head: boolean;
+  /** A part of a half of which the client has another part. */
+  range: boolean;
+}
+
+interface Pair {
+  feed: Promise<Feed | undefined>;
+  sent: Set<"meta" | "gz">;
+}
+
+/** The half that belongs to what the client has is no longer kept. */
+export class FeedChanged extends Error {}
 
 export class Feeds {
   readonly directory: string;
   readonly #mirror: CveMirror;
   readonly #logger: Logger;
   readonly #built = new Map<string, Built>();
+  /** By name, the newest first. */
+  readonly #earlier = new Map<string, Feed[]>();
+  /** By name and client: the pair of which the client has a half. */
+  readonly #pairs = new LRUCache<string, Pair>({ max: PAIRS, ttl: PAIR_MS });
+  #writes = 0;
   #making = Promise.resolve();
-  #cache = "";
+  /** Names of the files that cacheProperties made, the newest first. */
+  #caches: string[] = [];
 
   /** `directory`: of this process alone. */
   constructor(mirror: CveMirror, directory: string, logger: Logger) {
@@ -78,11 +106,43 @@ export class Feeds {
     return built?.verifiedAt === this.#mirror.verified.verifiedAt ? built : await this.#make(name);
   }
 
+  /**
+   * The feed whose half this client gets: of the pair of which it has the other half, else the newest. Who asks for a half
+   * again gets the newest. Undefined for a name that is not served.
+   * @throws FeedChanged
+   */
+  async getHalf(name: string, { client, half, head, range }: HalfRequest): Promise<Feed | undefined> {
+    const key = `${name} ${client}`;
+    const begun = this.#pairs.get(key);
+    if (begun && (range || (!begun.sent.has(half) && (!head || begun.sent.size > 0)))) {
+      const feed = await begun.feed;
+      if (feed && !this.#keeps(name, feed)) {
+        this.#pairs.delete(key);
+        throw new FeedChanged(`The feed ${name} has changed since: read its .meta again.`);
+      }
+      if (!head && !range) begun.sent.add(half);
+      return feed;
+    }
+    const feed = this.get(name);
+    // Before it is there: the other half may be asked for at the same moment.
+    this.#pairs.set(key, { feed, sent: new Set(head ? [] : [half]) });
+    feed.then(
+      (found) => found ?? this.#pairs.delete(key),
+      () => this.#pairs.delete(key),
+    );
+    return await feed;
+  }
+
+  #keeps(name: string, feed: Feed): boolean {
+    return this.#built.get(name) === feed || (this.#earlier.get(name) ?? []).includes(feed);
+  }
+
   /** Name of the file that lists the times of all feeds. */
-  async cacheProperties(): Promise<string> {
+  async cacheProperties(client: string): Promise<string> {
     const lines: string[] = [];
     let newest = 0;
     for (const name of this.names(Date.now())) {
+      this.#pairs.delete(`${name} ${client}`);
       if (name === "recent") continue;
       const feed = await this.get(name);
       newest = Math.max(newest, feed!.changed);
@@ -90,19 +150,24 @@ export class Feeds {
     }
     const text = [`prefix=${PREFIX}`, `lastModifiedDate=${instant(newest)}`, ...lines, ""].join("\n");
     const file = `cache-${sha256Of(text).slice(0, 16)}.properties`;
-    if (this.#cache !== file) await this.#put(file, text, newest);
-    this.#cache = file;
+    if (this.#caches[0] !== file) {
+      await this.#put(file, text, newest);
+      this.#caches = [file, ...this.#caches.filter((old) => old !== file)];
+      for (const old of this.#caches.splice(EARLIER)) await rm(join(this.directory, old), { force: true });
+    }
     return file;
   }
 
   async #put(file: string, text: string, changed: number): Promise<void> {
-    await writeFile(join(this.directory, file), text);
-    await this.#stamp(file, changed);
+    const path = join(this.directory, `${file}.${this.#writes++}.part`);
+    await writeFile(path, text);
+    await this.#publish(path, file, changed);
   }
 
-  /** Servers beside this one give the file the same time, and so the same ETag. */
-  #stamp(file: string, changed: number): Promise<void> {
-    return utimes(join(this.directory, file), changed / 1_000, changed / 1_000);
+  /** In one step, since a file of the same name may be read. Servers beside this one give it the same time and ETag. */
+  async #publish(path: string, file: string, changed: number): Promise<void> {
+    await utimes(path, changed / 1_000, changed / 1_000);
+    await rename(path, join(this.directory, file));
   }
 
   /** Makes what has changed until the signal fires. */
@@ -163,15 +228,18 @@ export class Feeds {
     const changed = Math.floor((ownChange || newest) / 1_000) * 1_000;
     const base = `${PREFIX}${name}-${written.sha256.slice(0, 16)}`;
     const [file, meta] = [`${base}.json.gz`, `${base}-${changed / 1_000}.meta`];
-    await rename(written.path, join(this.directory, file));
-    await this.#stamp(file, changed);
+    await this.#publish(written.path, file, changed);
     await this.#put(meta, metaOf(written, changed), changed);
-    const outdated = before ? [before.file, before.meta].filter((old) => old !== file && old !== meta) : [];
-    this.#built.set(name, { version, verifiedAt, file, meta, changed, outdated });
-    for (const old of before?.outdated ?? []) {
-      if (old !== file && old !== meta) await rm(join(this.directory, old), { force: true });
+    const now: Built = { version, verifiedAt, file, meta, changed };
+    this.#built.set(name, now);
+    const earlier = [...(before ? [before] : []), ...(this.#earlier.get(name) ?? [])];
+    const dropped = earlier.splice(EARLIER);
+    this.#earlier.set(name, earlier);
+    const kept = new Set([now, ...earlier].flatMap((feed) => [feed.file, feed.meta]));
+    for (const old of dropped.flatMap((feed) => [feed.file, feed.meta])) {
+      if (!kept.has(old)) await rm(join(this.directory, old), { force: true });
     }
-    return this.#built.get(name)!;
+    return now;
   }
 
   async #write(name: string, ids: string[], timestamp: string): Promise<Written> {

@@ -22,7 +22,7 @@ import { UeeError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Engine } from "../../engine/api.ts";
 import { CveApi, nvdTime } from "./api.ts";
-import { Feeds, feedDirectory } from "./feeds.ts";
+import { FeedChanged, Feeds, feedDirectory } from "./feeds.ts";
 import { CveMirror, type Verified } from "./mirror.ts";
 import { Refusal } from "./query.ts";
 
@@ -141,6 +141,7 @@ async function build(
     if (error instanceof Unavailable) {
       return refuse(reply.header("retry-after", String(error.retryAfterS)), 503, error.message);
     }
+    if (error instanceof FeedChanged) return refuse(reply.header("retry-after", "1"), 503, error.message);
     request.log.error({ event: "serve_failed", err: error }, "a request could not be answered");
     return refuse(reply.header("retry-after", "5"), 503, "The mirror cannot be read at present.");
   });
@@ -159,7 +160,7 @@ async function build(
     const gone = new AbortController();
     reply.raw.once("close", () => gone.abort());
     const body = await api.page(paramsOf(request), {
-      client: `${request.ip} ${request.headers["user-agent"] ?? ""} ${keysOf(request).join(" ")}`,
+      client: clientOf(request),
       // Everything up to the watermark is in the answer; what NVD changed since may not be.
       timestamp: nvdTime(watermark === null ? Date.now() : Date.parse(watermark)),
       signal: gone.signal,
@@ -174,11 +175,18 @@ async function build(
     const { file } = request.params;
     const send = (name: string, type: string) =>
       reply.type(type).sendFile(basename(name), feeds.directory, { cacheControl: false });
-    if (file === "cache.properties") return send(await feeds.cacheProperties(), "text/plain");
+    if (file === "cache.properties")
+      return send(await feeds.cacheProperties(clientOf(request)), "text/plain");
     const [, name, kind] = /^nvdcve-2\.0-(\d{4}|modified|recent)\.(json\.gz|meta)$/.exec(file) ?? [];
-    const feed = name === undefined ? undefined : await feeds.get(name);
+    const asked = {
+      client: clientOf(request),
+      half: kind === "meta" ? ("meta" as const) : ("gz" as const),
+      head: request.method === "HEAD",
+      range: request.headers.range !== undefined,
+    };
+    const feed = name === undefined ? undefined : await feeds.getHalf(name, asked);
     if (!feed) return refuse(reply, 404, `There is no feed ${file.slice(0, 60)}.`);
-    return kind === "meta" ? send(feed.meta, "text/plain") : send(feed.file, "application/gzip");
+    return asked.half === "meta" ? send(feed.meta, "text/plain") : send(feed.file, "application/gzip");
   });
 
   app.get("/livez", { config: { open: true } }, async () => ({ status: "ok" }));
@@ -222,6 +230,10 @@ const pathOf = ({ url }: FastifyRequest): string => url.split("?")[0]!.slice(0, 
 
 const paramsOf = ({ url }: FastifyRequest): URLSearchParams =>
   new URLSearchParams(url.includes("?") ? url.slice(url.indexOf("?") + 1) : "");
+
+/** Tells one client from another, as well as can be. */
+const clientOf = (request: FastifyRequest): string =>
+  `${request.ip} ${request.headers["user-agent"] ?? ""} ${keysOf(request).join(" ")}`;
 
 /** The keys that a client has sent, in all the ways in which clients send one. */
 function keysOf(request: FastifyRequest): string[] {
