@@ -25,6 +25,7 @@ import { sink } from "./commands/sink.ts";
 import { status } from "./commands/status.ts";
 import { trace } from "./commands/trace.ts";
 import { up } from "./commands/up.ts";
+import { webhook } from "./commands/webhook.ts";
 import { worker } from "./commands/worker.ts";
 import type { CliContext } from "./context.ts";
 import { EXIT, exitOfError } from "./exits.ts";
@@ -36,7 +37,7 @@ const groups: Readonly<Record<string, readonly CommandSpec[]>> = {
   "Govern:": [...providerActions, permits, breakers, schedules],
   "Read:": [get, trace, exportCommand, changes],
   "Services:": [up, worker, dashboard, serve, sink],
-  "Find out:": [doctor, config, errors],
+  "Find out:": [doctor, config, errors, webhook],
   "Try out:": [demo, simulate],
 };
 

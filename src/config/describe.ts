@@ -101,6 +101,9 @@ function redactAddress(text: string): string {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(text) || text.includes("@") ? redactUrl(text) : text;
 }
 
+/** Shorter paths occur in ordinary text. */
+const LEAST_PATH = 8;
+
 /** The values of the configuration that must never be shown: secrets, and what any address contains of them. */
 export function secretsOf(config: Config): string[] {
   const { providers, redisUrl, ...common } = config;
@@ -112,10 +115,22 @@ export function secretsOf(config: Config): string[] {
     Object.values(values).filter((value): value is string => /^[a-z][a-z0-9+.-]*:\/\//i.test(String(value))),
   );
   return [
-    ...secretValues([...whole, redis?.password, redis?.sentinelPassword?.toString()]),
+    ...secretValues([
+      ...whole,
+      ...whole.flatMap(pathOf),
+      redis?.password,
+      redis?.sentinelPassword?.toString(),
+    ]),
     ...addresses.flatMap(secretsInUrl),
   ];
 }
+
+/** In the address of a webhook the path is the secret, and may be quoted without its host. */
+const pathOf = (value: string | undefined): string[] => {
+  if (value === undefined || !URL.canParse(value)) return [];
+  const { pathname, search } = new URL(value);
+  return pathname.length >= LEAST_PATH ? [pathname, pathname + search] : [];
+};
 
 function surroundingRows(env: NodeJS.ProcessEnv): ConfigRow[] {
   const rows: ConfigRow[] = [];

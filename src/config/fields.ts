@@ -173,6 +173,18 @@ const commonFields = {
     "0",
     "Number of reverse proxies in front of the dashboard whose X-Forwarded-For, -Host and -Proto are trusted.",
   ),
+  publicUrl: optional(
+    httpUrl(),
+    "Address under which people reach the dashboard; links in messages begin with it.",
+    {
+      defaultText: "none: messages have no links",
+    },
+  ),
+  webhookUrl: optional(
+    httpUrl(),
+    "Webhook that is told when a source is paused, failed, incomplete, stale, not equal to its feeds, or well again (docs/webhook.md).",
+    { secret: "whole", defaultText: "none" },
+  ),
   postgresUrl: optional(
     text().regex(/^postgres(ql)?:\/\//, "must be a URL such as postgres://user:password@host/database"),
     "Database of `uee sink postgres`.",

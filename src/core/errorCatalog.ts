@@ -117,6 +117,16 @@ export const errorCatalog = {
     "A live process of this fleet uses another rate, key or address for this upstream.",
     "Give every process the same settings, or stop the others first.",
   ),
+  SYS_WEBHOOK_AWAY: entry(
+    "transient",
+    "The receiver of the webhook did not take a message.",
+    "Check that the receiver is well and that this machine reaches it, through its proxy too; `uee webhook test` tries it.",
+  ),
+  SYS_WEBHOOK_REFUSED: entry(
+    "configuration",
+    "The receiver of the webhook refused a message.",
+    "Check UEE_WEBHOOK_URL: the receiver may have revoked or moved it; `uee webhook test` tries it.",
+  ),
   SYS_SHUTDOWN: entry(
     "deferred",
     "This process is shutting down.",

@@ -10,6 +10,7 @@ import type { Logger } from "../core/logger.ts";
 import type { Engine } from "../engine/api.ts";
 import type { RedisConnections } from "../redis/connect.ts";
 import type { Keys } from "../redis/keys.ts";
+import type { Webhook } from "../session/webhook.ts";
 import type { FleetView } from "./live/fleetView.ts";
 
 export type App = FastifyInstance<
@@ -23,6 +24,8 @@ export type App = FastifyInstance<
 export interface RouteSurroundings {
   /** @throws UeeError SYS_REDIS_UNREACHABLE until Redis has been reached */
   engine(): Engine;
+  /** Undefined where no webhook is configured. */
+  webhook(): Webhook | undefined;
   readonly view: FleetView;
   readonly limits: Limits;
 }
@@ -30,6 +33,7 @@ export interface RouteSurroundings {
 /** The sources of the answers once Redis has been reached. */
 export interface Backend {
   readonly engine: Engine;
+  readonly webhook?: Webhook | undefined;
   /** For the HTTP side's own keys in Redis (ended logins) and for Bull Board. */
   readonly redis: Pick<RedisConnections, "of">;
   readonly keys: Keys;

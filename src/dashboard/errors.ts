@@ -32,6 +32,8 @@ const statusByCode: Readonly<Partial<Record<ErrorCode, number>>> = {
   PROV_PAUSED: 409,
   PROV_RUN_OPEN: 409,
   SYS_REDIS_AUTH: 503,
+  SYS_WEBHOOK_AWAY: 502,
+  SYS_WEBHOOK_REFUSED: 502,
   SYS_SCHEMA_NEWER: 503,
 };
 

@@ -89,7 +89,7 @@ export async function buildDashboard(options: DashboardOptions): Promise<App> {
     if (method !== "GET" && method !== "HEAD") view.forget();
   });
   const hub = new EventHub({ view, limits, logger });
-  const surroundings = { engine, view, limits };
+  const surroundings = { engine, view, limits, webhook: () => options.backend().webhook };
   app.addHook("preClose", async () => {
     stopping = true;
     hub.close();

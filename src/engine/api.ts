@@ -2,7 +2,7 @@
  * The engine as CLI, dashboard and scripts see it. `engine.ts` builds it; nothing above it knows Redis or BullMQ.
  */
 import type { BreakerTransition, BreakerView } from "../breakers/report.ts";
-import type { PersonRequest } from "../core/actor.ts";
+import type { Actor, PersonRequest } from "../core/actor.ts";
 import type { Edition } from "../core/edition.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { HistoryEntry } from "../machines/machineStore.ts";
@@ -221,6 +221,7 @@ export interface HistoryLine {
   /** The event of a transition; for dead letters, the selection. */
   trigger: string;
   actor: string;
+  actorKind: Actor["kind"];
   reason: string | null;
 }
 
@@ -379,8 +380,8 @@ export interface Engine {
   statesFor(action: ProviderAction): string[];
   /** Resolves when Redis answers and its store is one that we know; rejects with what is wrong. */
   ready(): Promise<void>;
-  /** Newest first; of one provider, or of all, the fleet's machine and the quota decisions. */
-  history(options: { provider?: string; limit: number }): Promise<HistoryLine[]>;
+  /** Newest first; of one provider, or of all, the fleet's machine and the quota decisions. `people`: only what people did. */
+  history(options: { provider?: string; limit: number; people?: boolean }): Promise<HistoryLine[]>;
   liveWorkers(): Promise<WorkerStatus[]>;
   checkpoints(
     provider: string,

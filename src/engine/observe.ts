@@ -99,7 +99,7 @@ export function makeObserving(parts: EngineParts): Observing {
       return newestFirst(entries, limit);
     },
 
-    history: ({ provider, limit }) => history(parts, provider, limit),
+    history: (wanted) => history(parts, wanted),
 
     totals: () =>
       Promise.all(
@@ -175,48 +175,60 @@ async function checkpointsEver(redis: Redis, key: string): Promise<number> {
   }
 }
 
-/** What moved machines and breakers, what was decided about permits, what people did with dead letters. */
+/** Entries that are looked through for those of people: all that the histories keep. */
+const ALL_KEPT = 1_100;
+
+/** What moved machines and breakers, what was decided about permits, what was done with dead letters. */
 async function history(
   parts: EngineParts,
-  provider: string | undefined,
-  limit: number,
+  { provider, limit, people = false }: Parameters<Engine["history"]>[0],
 ): Promise<HistoryLine[]> {
   const contexts = provider === undefined ? [...parts.contexts.values()] : [contextOf(parts, provider)];
-  const names = contexts.map((context) => context.provider.name);
+  const page = { limit: people ? Math.max(limit, ALL_KEPT) : limit };
   const moves = async (machine: EngineParts["macro"] | ReturnType<typeof machineOf>) =>
-    (await machine.history({ limit })).entries.map(
-      ({ at, providerId, oldState, newState, trigger, actor, reason }): HistoryLine => ({
+    (await machine.history(page)).entries.map(
+      ({ at, providerId, oldState, newState, trigger, actor, actorKind, reason }): HistoryLine => ({
         ...{ at, kind: "transition", provider: providerId, what: `${oldState} → ${newState}` },
-        ...{ trigger, actor, reason },
+        ...{ trigger, actor, actorKind, reason },
       }),
     );
-  const breakerMoves = async (name: string) =>
-    (await parts.breakers.get(name)!.store.transitions({ limit })).entries.map(
-      ({ at, oldState, newState, trigger, actor, reason }): HistoryLine => ({
-        ...{ at, kind: "breaker", provider: name, what: `breaker ${oldState} → ${newState}` },
-        ...{ trigger, actor, reason },
+  const breakerMoves = async (name: string, upstream: string) =>
+    ((await parts.breakers.get(upstream)?.store.transitions(page))?.entries ?? []).map(
+      ({ at, oldState, newState, trigger, actor, actorKind, reason }): HistoryLine => ({
+        ...{ at, kind: "breaker", provider: name, trigger, actor, actorKind, reason },
+        what: `breaker ${upstream === name ? "" : "of the feeds "}${oldState} → ${newState}`,
       }),
     );
   const operatorActions = async (context: ProviderContext) =>
-    (await readActions(context, { limit })).entries.map(
-      ({ at, what, selection, actor, reason }): HistoryLine => ({
+    (await readActions(context, page)).entries.map(
+      ({ at, what, selection, actor, actorKind, reason }): HistoryLine => ({
         ...{ at, kind: "dead-letters", provider: context.provider.name, what: `dead letters: ${what}` },
-        ...{ trigger: selection, actor, reason },
+        ...{ trigger: selection, actor, actorKind, reason },
       }),
     );
   const decisions = async () =>
-    (await quotaEvents(parts.redis, parts.keys, { limit })).entries.map(
+    (await quotaEvents(parts.redis, parts.keys, page)).entries.map(
       ({ at, kind, permits, actor, reason }): HistoryLine => ({
         ...{ at, kind: "quota", provider: null, actor, reason: reason || null },
-        what: kind === "resize" ? `resize to ${permits}` : `${kind} ${permits}`,
-        trigger: kind === "resize" ? "person" : "optimizer",
+        ...(kind === "resize"
+          ? { what: `resize to ${permits}`, trigger: "person", actorKind: "person" }
+          : { what: `${kind} ${permits}`, trigger: "optimizer", actorKind: "engine" }),
       }),
     );
   const lines = await Promise.all([
-    ...names.map((name) => moves(machineOf(parts, name))),
-    ...names.map(breakerMoves),
-    ...contexts.map(operatorActions),
+    ...contexts.flatMap((context) => {
+      const { name } = context.provider;
+      return [
+        moves(machineOf(parts, name)),
+        breakerMoves(name, name),
+        breakerMoves(name, `${name}-feeds`),
+        operatorActions(context),
+      ];
+    }),
     ...(provider === undefined ? [moves(parts.macro), decisions()] : []),
   ]);
-  return newestFirst(lines.flat(), limit);
+  return newestFirst(
+    lines.flat().filter(({ actorKind }) => !people || actorKind === "person"),
+    limit,
+  );
 }

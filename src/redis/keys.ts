@@ -46,6 +46,12 @@ export interface Keys {
   readonly schedules: string;
   /** BullMQ prefix and name of the queue of scripts. */
   readonly runsQueue: { prefix: string; name: string };
+  /** BullMQ prefix and name of the queue of messages to the webhook. */
+  readonly webhookQueue: { prefix: string; name: string };
+  /** HASH provider → JSON of what the webhook was told of a provider that is not well (session/webhook.ts). */
+  readonly webhook: string;
+  /** STRING: the process that looks what there is to tell at present. */
+  readonly webhookTurn: string;
   /** ZSET of ended logins: member session id, score = ms at which the login would have expired. */
   readonly endedSessions: string;
   /** The permit pool, one for the whole fleet. */
@@ -239,6 +245,9 @@ export function makeKeys(prefix: string): Keys {
     permitAudits: `${fleetTag}:permit-audits`,
     schedules: `${fleetTag}:schedules`,
     runsQueue: { prefix: fleetTag, name: "runs" },
+    webhookQueue: { prefix: fleetTag, name: "webhook" },
+    webhook: `${fleetTag}:webhook-told`,
+    webhookTurn: `${fleetTag}:webhook-turn`,
     endedSessions: `${fleetTag}:ended-sessions`,
     permits: {
       pool: `{${prefix}:permits}:pool`,

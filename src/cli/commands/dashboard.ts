@@ -3,9 +3,11 @@ import type { Logger } from "../../core/logger.ts";
 import type { RunningDashboard } from "../../dashboard/listen.ts";
 import { version } from "../../engine/version.ts";
 import { makeKeys } from "../../redis/keys.ts";
+import type { Webhook } from "../../session/webhook.ts";
 import { command } from "../command.ts";
 import type { Session } from "../context.ts";
 import { runService, stopInOrder, untilAborted } from "../service.ts";
+import { startWebhook } from "./webhook.ts";
 
 export const dashboard = command({
   name: "dashboard",
@@ -33,14 +35,18 @@ export const dashboard = command({
           server ??= await listenAs(config, logger);
         },
         async serve(session, signal) {
+          let webhook: Webhook | undefined;
           try {
-            server?.attach(backendOf(session));
+            webhook = await startWebhook(session);
+            server?.attach(backendOf(session, webhook));
             session.logger.info({ event: "ready" }, "Redis is reachable; ready");
             await untilAborted(signal);
             await server?.close();
+            await webhook?.close();
             return await stopInOrder(session);
           } finally {
             server?.attach(undefined);
+            await webhook?.close();
           }
         },
       });
@@ -74,8 +80,9 @@ export async function listenAs(
 }
 
 /** What the server answers from. */
-export const backendOf = ({ engine, redis, config }: Session) => ({
+export const backendOf = ({ engine, redis, config }: Session, webhook: Webhook | undefined) => ({
   engine,
   redis,
+  webhook,
   keys: makeKeys(config.prefix),
 });

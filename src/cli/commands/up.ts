@@ -9,6 +9,7 @@ import { plural, type Style, styleFor } from "../render/text.ts";
 import { runService, sayStopped, untilAborted } from "../service.ts";
 import { backendOf, listenAs } from "./dashboard.ts";
 import { listenAs as listenServeAs } from "./serve.ts";
+import { startWebhook } from "./webhook.ts";
 
 /** Each worker has the whole deadline for itself; this is the extra time for this process, ms. */
 const OURS_MS = 5_000;
@@ -59,7 +60,8 @@ async function serve({ context, flags, session, signal, count, anyPort }: Settin
   const { redisDisplay, localStore, config, logger } = session;
   say(`${style.bold("Redis")}    ${redisDisplay}${localStore ? `, data in ${localStore}` : ""}`);
   const dashboard = await listenOn(anyPort, config.port, (port) => listenAs(config, logger, port));
-  dashboard.server.attach(backendOf(session));
+  const webhook = await startWebhook(session);
+  dashboard.server.attach(backendOf(session, webhook));
   say(`${style.bold("Dashboard")} ${dashboard.server.url}${dashboard.note}`);
   const nvd = await listenOn(!context.env.UEE_SERVE_PORT, config.servePort, (port) =>
     listenServeAs(config, logger, port),
@@ -91,7 +93,7 @@ async function serve({ context, flags, session, signal, count, anyPort }: Settin
     return EXIT.failed;
   } finally {
     process.off("exit", killNow);
-    await Promise.all([dashboard.server.close(), nvd.server.close()]);
+    await Promise.all([dashboard.server.close(), nvd.server.close(), webhook?.close()]);
     if (signal.aborted) await serving;
   }
 }

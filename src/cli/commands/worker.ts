@@ -1,9 +1,11 @@
 import type { Config } from "../../config/index.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { WorkerHandle } from "../../engine/api.ts";
+import type { Webhook } from "../../session/webhook.ts";
 import type { HealthServer, HealthSubject } from "../../workers/healthServer.ts";
 import { command } from "../command.ts";
 import { runService, stopInOrder, untilAborted } from "../service.ts";
+import { startWebhook } from "./webhook.ts";
 
 export const worker = command({
   name: "worker",
@@ -35,15 +37,19 @@ export const worker = command({
           if (supervised === undefined) health ??= await listen(config, logger, report);
         },
         async serve(session, signal) {
+          let webhook: Webhook | undefined;
           try {
             handle = await session.engine.startWorker({ schedules: true, signal });
             const { id } = handle;
             session.logger.info({ event: "ready", worker: id }, `worker ${id} is ready`);
             supervised?.tell();
+            webhook = await startWebhook(session);
             await untilAborted(signal);
             session.logger.info({ event: "stopping", worker: id }, "stopping; no new batches");
+            await webhook?.close();
             return await stopInOrder(session);
           } finally {
+            await webhook?.close();
             handle = undefined;
           }
         },

@@ -9,7 +9,7 @@ import { errorSchema } from "./schemas.ts";
 type Output<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
 
 /** What a handler gets. */
-interface Call<Params, Query, Body> extends Pick<RouteSurroundings, "view" | "limits"> {
+interface Call<Params, Query, Body> extends Pick<RouteSurroundings, "view" | "limits" | "webhook"> {
   engine: Engine;
   params: Output<Params>;
   query: Output<Query>;
@@ -36,7 +36,7 @@ interface RouteSpec<Params, Query, Body, Answer extends z.ZodType> {
   /** 202: the action was accepted. */
   status?: 200 | 202;
   /** Beside those of every route. */
-  errors?: readonly (404 | 409 | 410)[];
+  errors?: readonly (404 | 409 | 410 | 502)[];
   options?: Pick<RouteOptions, "handlerTimeout" | "serializerCompiler">;
   handle(call: Call<Params, Query, Body>): z.output<Answer> | Promise<z.output<Answer>>;
 }
@@ -67,7 +67,7 @@ export const optionalProvider = z.string().max(64).optional().describe("Only thi
 export function addRoutes(
   app: App,
   routes: readonly Route[],
-  { engine, view, limits }: RouteSurroundings,
+  { engine, view, limits, webhook }: RouteSurroundings,
 ): void {
   for (const { path, about, description, params, query, body, answer, handle, ...more } of routes) {
     const [method = "", url = ""] = path.split(" ");
@@ -91,7 +91,7 @@ export function addRoutes(
         void reply.code(status);
         const reason = (request.body as { reason?: string } | undefined)?.reason;
         return handle({
-          ...{ engine: engine(), view, limits, params: request.params, query: request.query },
+          ...{ engine: engine(), view, limits, webhook, params: request.params, query: request.query },
           ...{ body: request.body, reply, gone: () => clientGone(reply) },
           get by() {
             if (request.who === undefined) throw new UeeError("API_UNAUTHORIZED");

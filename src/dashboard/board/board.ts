@@ -104,17 +104,29 @@ export async function installBoard(app: App, { backend, secrets }: BoardOptions)
   });
 }
 
+/** People look for why a dead letter that they accepted still stands there. */
+const aboutFailed =
+  "Failed jobs are its dead letters: they stay until they are replayed, purged or settled by a run; an accepted one stays too and counts nowhere.";
+
 function openQueues({ engine, redis, keys }: Backend) {
   const ofProviders = engine.providers.map((name) => {
     const queue = openQueue(keys.provider(name).queue, redis.of(keys.provider(name).tag));
-    return { adapter: readOnly(queue, name, `Batches of ${name}`), close: () => queue.close() };
+    return {
+      adapter: readOnly(queue, name, `Batches of ${name}. ${aboutFailed}`),
+      close: () => queue.close(),
+    };
   });
   const runs = openQueue(keys.runsQueue, redis.of(keys.runsQueue.prefix));
   const ofRuns = {
     adapter: readOnly(runs, "runs", "Runs that scripts and schedules ask for"),
     close: () => runs.close(),
   };
-  return [...ofProviders, ofRuns];
+  const webhook = openQueue(keys.webhookQueue, redis.of(keys.webhookQueue.prefix));
+  const ofWebhook = {
+    adapter: readOnly(webhook, "webhook", "Messages to the webhook"),
+    close: () => webhook.close(),
+  };
+  return [...ofProviders, ofRuns, ofWebhook];
 }
 
 function readOnly(

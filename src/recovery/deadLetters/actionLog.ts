@@ -1,4 +1,4 @@
-/** What operators did with dead letters, who and why: kept, bounded, beside the dead letters of their provider. */
+/** What was done with dead letters, who did it and why: kept, bounded, beside the dead letters of their provider. */
 import type { NamedRequest } from "../../core/actor.ts";
 import { type PageRequest, readNewestFirst, type StreamPage } from "../../redis/newestFirst.ts";
 import type { DeadLetterParts } from "./parts.ts";
@@ -15,12 +15,14 @@ export interface OperatorAction {
   /** Which dead letters were meant. */
   selection: string;
   actor: string;
+  /** engine: a run settled them. */
+  actorKind: "person" | "engine";
   reason: string | null;
 }
 
 export async function logAction(
   { redis, runs }: LogParts,
-  { reason = "", ...action }: NamedRequest & Pick<OperatorAction, "what" | "selection">,
+  { reason = "", ...action }: NamedRequest & Pick<OperatorAction, "what" | "selection" | "actorKind">,
 ): Promise<void> {
   const at = new Date(await runs.now()).toISOString();
   const fields = { at, ...action, reason };
@@ -38,5 +40,7 @@ export const readActions = (
     what: fields.what ?? "",
     selection: fields.selection ?? "",
     actor: fields.actor ?? "",
+    // Older versions did not write it.
+    actorKind: (fields.actorKind ?? (fields.what?.startsWith("settled") ? "engine" : "person")) as "person",
     reason: fields.reason || null,
   }));

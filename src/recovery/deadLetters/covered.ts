@@ -109,6 +109,7 @@ export async function settleCoveredDeadLetters(parts: DeadLetterParts, runId: st
     what,
     selection: more > 0 ? `${named} and ${more} more` : named,
     actor: processActor().name,
+    actorKind: "engine",
     reason: `settled by run ${runId}: it stored these records, no longer saw them, or covered these batches`,
   });
 }

@@ -130,7 +130,7 @@ async function act(
   };
   const by: NamedRequest = { actor: options.actor ?? "library", reason: options.reason };
   const log = (parts: DeadLetterParts, what: string) =>
-    logAction(parts, { what, selection: inWords(selection), ...by });
+    logAction(parts, { what, selection: inWords(selection), actorKind: "person", ...by });
   const told = new Map<DeadLetterParts, number>();
   let found = 0;
   for await (const { parts, letters } of pages(

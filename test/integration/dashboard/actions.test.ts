@@ -1,6 +1,8 @@
 /** What people ask for through the API: accepted or refused with what would allow it; who and why are kept. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { makeLogger } from "../../../src/core/logger.ts";
+import type { HistoryLine } from "../../../src/engine/api.ts";
+import { makeKeys } from "../../../src/redis/keys.ts";
 import { type ListingServer, makeRecords, startListing } from "../../support/listingServer.ts";
 import { until } from "../../support/until.ts";
 import { startDashboard, type TestDashboard } from "./support.ts";
@@ -115,6 +117,50 @@ describe("actions on a provider", () => {
     await post("pause");
     expect(await offered()).toEqual(["resume", "stop"]);
   });
+});
+
+test("the history names all that people did, with who and why, in the same rows as `uee history`", async () => {
+  listing.records[3] = { ...listing.records[3]!, references: "none" };
+  await dashboard.test.run("cve");
+  const by = { "x-actor": "ann" };
+  const asked: [method: string, path: string, body: object][] = [
+    ["POST", "/api/providers/cve/pause", {}],
+    ["POST", "/api/providers/cve/resume", {}],
+    ["PUT", "/api/permits/size", { size: 3 }],
+    ["POST", "/api/dead-letters/accept", { filter: { provider: "cve" } }],
+    ["POST", "/api/dead-letters/purge", { filter: { provider: "cve" } }],
+  ];
+  for (const [method, path, body] of asked) {
+    const answer = await dashboard.send(method, path, { ...body, reason: "for a test" }, by);
+    expect([path, answer.status]).toEqual([path, 202]);
+  }
+  const breaker = { at: "2020-01-01T00:00:00.000Z", old_state: "closed", new_state: "open", trigger: "trip" };
+  const entry = { ...breaker, version: "1", actor: "desk:7", actor_kind: "engine", reason: "5 failures" };
+  const { breakerTransitions } = makeKeys("uee").upstream("kev");
+  await dashboard.redis.client().xadd(breakerTransitions, "*", ...Object.entries(entry).flat());
+  const { json } = await dashboard.get("/api/history?limit=200");
+  const { engine } = dashboard.test;
+  expect(json.history).toEqual(await engine.history({ limit: 200 }));
+  expect(json.history).toContainEqual({
+    ...{ at: breaker.at, kind: "breaker", provider: "kev", what: "breaker closed → open", trigger: "trip" },
+    ...{ actor: "desk:7", actorKind: "engine", reason: "5 failures" },
+  });
+  const people = (await dashboard.get("/api/history?people=true&limit=200")).json.history as HistoryLine[];
+  expect(people.map(({ what }) => what).reverse()).toEqual([
+    "IDLE → ACQUIRING",
+    "TERMINATED → PAUSED",
+    "PAUSED → ACQUIRING",
+    "ACQUIRING → TERMINATED",
+    "resize to 3",
+    "dead letters: accept begun",
+    "dead letters: accepted 1",
+    "dead letters: purge begun",
+    "dead letters: purged 1",
+  ]);
+  for (const { actor, actorKind, reason } of people.slice(0, -1))
+    expect({ actor, actorKind, reason }).toEqual({ actor: "ann", actorKind: "person", reason: "for a test" });
+  expect((await dashboard.get("/api/history?provider=cwe")).json).toEqual({ history: [] });
+  expect((await dashboard.get("/api/history?provider=nope")).status).toBe(404);
 });
 
 describe("a Redis that hangs", () => {

@@ -24,6 +24,7 @@ afterAll(async () => {
 interface Shown {
   name: string;
   displayName: string;
+  description?: string;
   readOnlyMode: boolean;
   counts: Record<string, number>;
   jobs: Record<string, unknown>[];
@@ -35,9 +36,13 @@ describe("Bull Board", () => {
   test("shows the queues of all providers and of scripts by their names, all read-only", async () => {
     const shown = await queues("page=1&jobsPerPage=10");
     expect(shown.map(({ name, displayName }) => [name, displayName])).toEqual(
-      [...registered.map(({ name }) => name), "runs"].map((name) => [name, name]),
+      [...registered.map(({ name }) => name), "runs", "webhook"].map((name) => [name, name]),
     );
     expect(shown.every(({ readOnlyMode }) => readOnlyMode)).toBe(true);
+    // In one line: why accepted dead letters stand there as failed.
+    expect(shown[0]!.description).toMatch(
+      /^Batches of cve\. Failed jobs are its dead letters: .*an accepted one stays too/,
+    );
   });
 
   test("has a page without anything inline or from elsewhere, and its files", async () => {

@@ -274,6 +274,7 @@ describe("uee history", () => {
       what: "RUNNING → PAUSED",
       trigger: "pause",
       actor: "ann@desk",
+      actorKind: "person",
       reason: "NVD\nmoves house",
     },
     {
@@ -283,6 +284,7 @@ describe("uee history", () => {
       what: "revoke 2",
       trigger: "optimizer",
       actor: "desk:7",
+      actorKind: "engine",
       reason: "p99 41 ms",
     },
     {
@@ -292,6 +294,7 @@ describe("uee history", () => {
       what: "BOOTSTRAPPING → ORCHESTRATING",
       trigger: "provider_started",
       actor: "desk:7",
+      actorKind: "engine",
       reason: null,
     },
   ];
@@ -313,9 +316,12 @@ describe("uee history", () => {
       ["fleet", "BOOTSTRAPPING → ORCHESTRATING", "provider_started", "desk:7"],
     ]);
     const json = fakeCli(engine);
-    await json.run("history", "cve", "--limit", "7", "--json");
+    await json.run("history", "cve", "--limit", "7", "--people", "--json");
     expect(json.json()).toEqual({ history: lines });
-    expect(asked).toEqual([{ limit: 50 }, { provider: "cve", limit: 7 }]);
+    expect(asked).toEqual([
+      { limit: 50, people: false },
+      { provider: "cve", limit: 7, people: true },
+    ]);
   });
 
   test("of a provider that never moved says so", async () => {

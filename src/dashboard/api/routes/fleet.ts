@@ -1,6 +1,8 @@
 /** The tree, permits, workers, schedules, breakers, transitions and the optimizer's decisions. */
 import { z } from "zod";
+import { UeeError } from "../../../core/errors.ts";
 import { KERNEL_SAMPLE_MS } from "../../../permits/optimizer/kernelMetrics.ts";
+import type { Webhook } from "../../../session/webhook.ts";
 import { type SeriesRange, seriesNames, seriesRanges } from "../../../workers/series.ts";
 import { optionalProvider, type Route, route } from "../route.ts";
 import {
@@ -8,6 +10,7 @@ import {
   breakersSchema,
   breakerTransitionsSchema,
   etlTreeSchema,
+  historySchema,
   kernelHistorySchema,
   kernelMetricsSchema,
   limitQuery,
@@ -20,8 +23,15 @@ import {
   schedulesSchema,
   seriesSchema,
   transitionsSchema,
+  webhookSchema,
+  webhookTestSchema,
   workersSchema,
 } from "../schemas.ts";
+
+const isConfigured = (webhook: Webhook | undefined): Webhook => {
+  if (webhook !== undefined) return webhook;
+  throw new UeeError("API_NOT_FOUND", "No webhook is configured: this process has no UEE_WEBHOOK_URL.");
+};
 
 const upstreamName = z.string().max(64);
 
@@ -97,6 +107,44 @@ export const fleetRoutes: readonly Route[] = [
     about: ["listSchedules", "fleet", "Next scheduled run of each provider, and the result of the last one"],
     answer: schedulesSchema,
     handle: async ({ engine }) => ({ schedules: await engine.schedules() }),
+  }),
+  route({
+    path: "GET /api/webhook",
+    about: [
+      "getWebhook",
+      "fleet",
+      "Whether a webhook is configured, and how many messages wait or were given up",
+    ],
+    answer: webhookSchema,
+    async handle({ webhook }) {
+      const own = webhook();
+      return { configured: own !== undefined, ...((await own?.queued()) ?? { waiting: 0, failed: 0 }) };
+    },
+  }),
+  route({
+    path: "POST /api/webhook/test",
+    about: ["testWebhook", "fleet", "Send a test message to the webhook; 502: its receiver did not take it"],
+    body: reasonBodySchema,
+    errors: [404, 502],
+    answer: webhookTestSchema,
+    async handle({ webhook, by }) {
+      await isConfigured(webhook()).test(by.actor);
+      return { sent: true as const };
+    },
+  }),
+  route({
+    path: "GET /api/history",
+    about: ["listHistory", "history", "What happened, who did it and why: the same rows as `uee history`"],
+    description:
+      "Transitions of machines and breakers, decisions about permits, and what was done with dead letters.",
+    query: z.object({
+      provider: optionalProvider,
+      people: z.stringbool().default(false).describe("Only what people did"),
+      limit: limitQuery(1_000, 100),
+    }),
+    errors: [404],
+    answer: historySchema,
+    handle: async ({ engine, query }) => ({ history: await engine.history(query) }),
   }),
   route({
     path: "GET /api/transitions",

@@ -4,6 +4,7 @@ import type {
   BreakerTransition as EngineBreakerTransition,
   BreakerView as EngineBreakerView,
   EtlTree as EngineEtlTree,
+  HistoryLine as EngineHistoryLine,
   KernelMetrics as EngineKernelMetrics,
   QuotaEvent as EngineQuotaEvent,
   Series as EngineSeries,
@@ -225,6 +226,8 @@ export const permitSizeSchema = shown<PoolSize>()("PermitSize", {
 });
 export type PermitSize = z.output<typeof permitSizeSchema>;
 
+const actorKindSchema = z.enum(["person", "engine", "schedule", "script"]);
+
 export const transitionSchema = shown<HistoryTransition>()("Transition", {
   id: z.string().describe("Place in its machine's history"),
   machine: z.string().describe("provider or macro"),
@@ -233,7 +236,7 @@ export const transitionSchema = shown<HistoryTransition>()("Transition", {
   version: z.number(),
   at: isoTime,
   actor: z.string(),
-  actorKind: z.enum(["person", "engine", "schedule", "script"]),
+  actorKind: actorKindSchema,
   ...fields(z.string().nullable(), "reason", "urn"),
   ...fields(z.number().nullable(), "processed", "errors", "permits"),
 });
@@ -242,6 +245,21 @@ export const transitionsSchema = named("Transitions", {
 });
 export type Transition = z.output<typeof transitionSchema>;
 export type Transitions = z.output<typeof transitionsSchema>;
+
+export const historyLineSchema = shown<EngineHistoryLine>()("HistoryLine", {
+  at: isoTime,
+  kind: z.enum(["transition", "breaker", "quota", "dead-letters"]),
+  provider: z.string().nullable().describe("Null for the fleet's machine and for decisions about permits"),
+  what: z.string().describe("RUNNING → PAUSED, breaker closed → open, revoke 2, dead letters: replayed 12"),
+  trigger: z.string().describe("Event of a transition; of dead letters the selection"),
+  actor: z.string(),
+  actorKind: actorKindSchema,
+  reason: z.string().nullable(),
+});
+export const historySchema = named("History", {
+  history: z.array(historyLineSchema).describe("The newest first"),
+});
+export type HistoryLine = z.output<typeof historyLineSchema>;
 
 export const quotaEventSchema = shown<EngineQuotaEvent>()("QuotaEvent", {
   id: z.string(),
@@ -344,7 +362,7 @@ export const breakerTransitionSchema = shown<EngineBreakerTransition>()("Breaker
   version: z.number(),
   at: isoTime,
   actor: z.string(),
-  actorKind: z.enum(["person", "engine", "schedule", "script"]),
+  actorKind: actorKindSchema,
   reason: z.string().nullable(),
   ...fields(z.number(), "failures", "failedProbes"),
   until: isoTime.nullable(),
@@ -358,6 +376,15 @@ export const breakerResetSchema = named("BreakerReset", {
   breaker: breakerSchema,
 });
 export type BreakerReset = z.output<typeof breakerResetSchema>;
+
+export const webhookSchema = named("Webhook", {
+  configured: z.boolean().describe("This process has UEE_WEBHOOK_URL"),
+  waiting: z.number().describe("Messages that wait or are tried again"),
+  failed: z.number().describe("Messages that were given up, of the last ones"),
+});
+export type WebhookState = z.output<typeof webhookSchema>;
+
+export const webhookTestSchema = named("WebhookTest", { sent: z.literal(true) });
 
 export const pulseSchema = named("Pulse", {
   at: isoTime,
