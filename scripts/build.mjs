@@ -1,4 +1,5 @@
-// Builds dist/ from src/ when a source has changed. It only strips types; `npm run check` checks them.
+// Builds dist/ from src/ when a source or a package has changed: the compiled modules, the dashboard's page and the bundle of
+// the command. It only strips types; `npm run check` checks them.
 import {
   copyFileSync,
   mkdirSync,
@@ -13,6 +14,7 @@ import {
 import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { buildPage, pageSource } from "./lib/buildPage.mjs";
+import { bundleCli } from "./lib/bundleCli.mjs";
 import { isBuildFresh, root, sourceFingerprint, stampFile } from "./lib/fingerprint.mjs";
 import { run, say } from "./lib/run.mjs";
 
@@ -40,6 +42,7 @@ function compile() {
     }
     copyAssets(join(root, "src"), next);
     if (!buildPage(next)) return false;
+    bundleCli(next);
     // Each file is replaced atomically: a process that starts meanwhile never reads half a file.
     const made = new Set(moveTree(next, dist));
     removeOthers(dist, made);

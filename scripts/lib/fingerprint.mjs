@@ -7,10 +7,11 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 export const stampFile = join(root, "dist", ".stamp");
 
-/** Changes when a source file is edited, added or removed. Reads names, sizes and times: a few milliseconds. */
+/** Changes when a source file is edited, added or removed, or the packages do. Reads names, sizes and times: a few milliseconds. */
 export function sourceFingerprint() {
   const hash = createHash("sha1");
-  for (const file of ["tsconfig.json", "tsconfig.build.json"]) addFile(hash, join(root, file));
+  for (const file of ["tsconfig.json", "tsconfig.build.json", "package-lock.json"])
+    addFile(hash, join(root, file));
   addTree(hash, join(root, "src"));
   return hash.digest("hex");
 }
