@@ -72,7 +72,12 @@ function writeUint56(value: number, at: number): void {
   scratch.writeUInt32BE(value % HIGH, at + 3);
 }
 
-const readUint56 = (at: number): number => scratch.readUIntBE(at, 3) * HIGH + scratch.readUInt32BE(at + 3);
+/** A big endian number of `bytes` bytes. */
+function readUint(packed: string, at: number, bytes: number): number {
+  let value = 0;
+  for (let i = at; i < at + bytes; i++) value = value * 256 + packed.charCodeAt(i);
+  return value;
+}
 
 /** The part of a referenced record's entry before its times. */
 export function packReferenced({ fetchedAt, lastModified }: Versions, digests: Digests): string {
@@ -111,30 +116,28 @@ export function unpackIndexEntry(packed: string): IndexEntry {
   }
   const size = packed.length;
   if (kind === REFERENCED && size === TIMES_AT + TIMES_BYTES) {
-    scratch.write(packed, "latin1");
-    const modified = readUint56(MODIFIED_AT);
+    const modified = readUint(packed, MODIFIED_AT, 7);
     const record = packed.slice(DIGEST_AT, TEXT_DIGEST_AT);
     const text = packed.slice(TEXT_DIGEST_AT, FETCHED_AT);
     return {
       digests: {
-        version: scratch[1]!,
+        version: packed.charCodeAt(1),
         record: record === NO_DIGEST ? "" : record,
         text: text === NO_DIGEST ? "" : text,
       },
-      fetchedAt: readUint56(FETCHED_AT),
+      fetchedAt: readUint(packed, FETCHED_AT, 7),
       lastModified: modified === 0 ? undefined : modified - TIME_OFFSET,
-      firstSeen: scratch.readUIntBE(TIMES_AT, 6),
-      lastChanged: scratch.readUIntBE(TIMES_AT + 6, 6),
+      firstSeen: readUint(packed, TIMES_AT, 6),
+      lastChanged: readUint(packed, TIMES_AT + 6, 6),
     };
   }
   if (kind === INLINE && size > INLINE_CONTENT_AT && size <= MOST_BYTES) {
-    scratch.write(packed, "latin1");
     return {
       inline: packed.slice(INLINE_CONTENT_AT),
-      fetchedAt: readUint56(1),
+      fetchedAt: readUint(packed, 1, 7),
       lastModified: undefined,
-      firstSeen: scratch.readUIntBE(INLINE_TIMES_AT, 6),
-      lastChanged: scratch.readUIntBE(INLINE_TIMES_AT + 6, 6),
+      firstSeen: readUint(packed, INLINE_TIMES_AT, 6),
+      lastChanged: readUint(packed, INLINE_TIMES_AT + 6, 6),
     };
   }
   throw new UeeError("STOR_CORRUPT", `An index entry of kind ${kind} and ${size} bytes cannot be read.`);

@@ -127,8 +127,8 @@ export class ReceivedRecords {
     const met = new Set<string>();
     for (const record of records) {
       // A reconciliation compares what is stored, not what the index says of it.
-      const whole = record instanceof SourceText && !record.refusal && !this.#reconcile;
-      const known = whole ? record : undefined;
+      const whole = record instanceof SourceText && !(record.isMeasured && record.refusal);
+      const known = whole && !this.#reconcile ? record : undefined;
       const id = known && (known.id ?? provider.identify(known.stub));
       if (id === undefined || met.has(id) || this.#copies.has(id)) {
         rest.push({ item: record });
@@ -151,7 +151,7 @@ export class ReceivedRecords {
     for (const candidate of candidates) {
       const { source, id, stored } = candidate;
       if (!stored.same) {
-        rest.push({ item: source, entry: stored.entry });
+        rest.push({ item: source, found: { id, entry: stored.entry } });
         continue;
       }
       if (changed.has(candidate)) {

@@ -5,9 +5,9 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { bounds } from "../core/bounds.ts";
 import { toUeeError, UeeError } from "../core/errors.ts";
-import { canonicalJson, jsonText } from "../core/json.ts";
+import { canonicalJson, type JsonObject, jsonText } from "../core/json.ts";
 import { linksOf } from "../core/links.ts";
-import { refusalOf, type SourceFacts, SourceText, tooLarge } from "../core/sourceText.ts";
+import { MODEST, refusalOf, type SourceFacts, SourceText, tooLarge } from "../core/sourceText.ts";
 import { parseTime } from "../core/time.ts";
 import type { AnyProvider, TransformedRecord } from "../providers/contract.ts";
 import type { IncomingRecord } from "../records/contract.ts";
@@ -25,10 +25,10 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 /** Validation yields to the event loop after this time, ms, so that requests, lock renewals and heartbeats are not delayed. */
 const SLICE_MS = 8;
 
-/** A raw record, and its index entry where the store has read it. */
+/** A raw record, and the index entry that the store has read for this id. */
 export interface Received {
   readonly item: unknown;
-  readonly entry?: string;
+  readonly found?: { readonly id: string; readonly entry: string };
 }
 
 /** Validates every raw record: good ones are transformed, a bad one is set aside alone. */
@@ -41,7 +41,7 @@ export async function validateRecords(
   const good: IncomingRecord[] = [];
   const bad: BadRecord[] = [];
   let pauseAt = performance.now() + SLICE_MS;
-  for (const { item, ...known } of received) {
+  for (const { item, found } of received) {
     if (performance.now() > pauseAt) {
       await nextTurn();
       signal.throwIfAborted();
@@ -52,6 +52,7 @@ export async function validateRecords(
     else {
       const { id, lastModified, aliases, data, text } = record;
       const links = linksOf(context.provider, data);
+      const known = found?.id === id ? { entry: found.entry } : {};
       good.push({ id, lastModified, aliases, data: text ?? data, links, fetchedAt, ...known });
     }
   }
@@ -66,10 +67,12 @@ interface ValidRecord extends TransformedRecord {
 /** The record, or why it is bad. Throws what is a fault of the provider's. */
 export function validateRecord(provider: AnyProvider, item: unknown): ValidRecord | UeeError {
   const source = item instanceof SourceText ? item : undefined;
-  const facts = source?.facts ?? measure(item);
-  const refusal = source ? source.refusal : refusalOf(facts);
+  const unmeasured = source && !source.isMeasured ? source.parse() : undefined;
+  const modest = unmeasured !== undefined && isModest(unmeasured, bounds.record.depth);
+  const facts = modest ? MODEST : (source?.facts ?? measure(item));
+  const refusal = source && !modest ? source.refusal : refusalOf(facts);
   if (refusal) return new UeeError(refusal.code, refusal.message);
-  const value = source ? source.parse() : item;
+  const value = unmeasured ?? (source ? source.parse() : item);
   try {
     const record = provider.transform(value);
     // What a provider makes of a value may be larger than the value.
@@ -119,6 +122,16 @@ function checkBounds({ id, aliases, data }: TransformedRecord, facts: SourceFact
       `A number of ${id} is too large to be held: it would be stored as null.`,
     );
   }
+}
+
+/** No more than `levels` deep, and each number is one. Its text was short enough for the other bounds. */
+function isModest(value: unknown, levels: number): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || value === null) return true;
+  if (levels === 0) return false;
+  if (Array.isArray(value)) return value.every((one) => isModest(one, levels - 1));
+  for (const name in value) if (!isModest((value as JsonObject)[name], levels - 1)) return false;
+  return true;
 }
 
 /** A value measured as its text would be; without recursion. */
@@ -176,7 +189,7 @@ export function* portionsOf(records: readonly unknown[]): Generator<readonly unk
   let values = 0;
   for (let i = 0; i < records.length; i++) {
     const record = records[i];
-    values += record instanceof SourceText ? record.facts.values : 0;
+    values += record instanceof SourceText ? record.values : 0;
     if (values < PORTION_VALUES) continue;
     yield records.slice(from, i + 1);
     from = i + 1;

@@ -9,6 +9,7 @@ import type { SourceText } from "../../core/sourceText.ts";
 import { parseTime } from "../../core/time.ts";
 import type { ExtractContext } from "../contract.ts";
 import {
+  type FoundRecord,
   JsonArraySplitter,
   likelyRecords,
   readJsonArrays,
@@ -55,11 +56,20 @@ function pageUrl(base: string, request: PageRequest): string {
   return url.href;
 }
 
+/** A larger record is read by the scanner, which measures it before it is parsed. No value is shorter than a byte. */
+const GUESSED_BYTES = bounds.record.values;
+
 /**
- * Cuts a page into its records. Those whose text is stored are found by its digest, and are not read again. Only a page of
- * one record cannot be made smaller: what makes it large is passed over as it comes.
+ * Cuts a page into its records. Those whose text is stored are found by its digest, and are not read again. In a full page
+ * with as many likely records as it must have, the others are taken for what they seem: parsing proves them, and the last
+ * attempt at a batch does without. Only a page of one record cannot be made smaller: what makes it large is passed over as
+ * it comes.
  */
-async function readPage(body: AsyncIterable<Buffer>, most: number, lookUp: ExtractContext["lookUp"]) {
+async function readPage(
+  body: AsyncIterable<Buffer>,
+  most: number,
+  { lookUp, lastAttempt }: Pick<ExtractContext, "lookUp" | "lastAttempt">,
+) {
   const splitter = new JsonArraySplitter({
     arrays: ["vulnerabilities"],
     members: ["startIndex", "totalResults", "timestamp"],
@@ -76,8 +86,13 @@ async function readPage(body: AsyncIterable<Buffer>, most: number, lookUp: Extra
     const stored = await lookUp(
       likely.map(({ id, start, end }) => ({ id, text: document.subarray(start, end) })),
     );
-    const known = likely.flatMap((place, i) => (stored[i]!.same ? [{ ...place, stored: stored[i]! }] : []));
-    for (const { source } of splitter.writeWhole(document, known)) records.push(source);
+    const guesses = likely.length === most - 1 && !lastAttempt;
+    const found: FoundRecord[] = [];
+    likely.forEach(({ id, start, end }, i) => {
+      const guessed = guesses && end - start <= GUESSED_BYTES;
+      if (guessed || stored[i]!.same) found.push({ id, start, end, stored: stored[i]! });
+    });
+    for (const { source } of splitter.writeWhole(document, found)) records.push(source);
     splitter.end();
   } else {
     for await (const elements of readJsonArrays(body, splitter)) {
@@ -96,17 +111,18 @@ const readableTime = (value: unknown): string | undefined =>
     : undefined;
 
 export async function fetchPage(
-  { fetcher, url: base, apiKey, lookUp }: Pick<ExtractContext, "fetcher" | "url" | "apiKey" | "lookUp">,
+  context: Pick<ExtractContext, "fetcher" | "url" | "apiKey" | "lookUp" | "lastAttempt">,
   request: PageRequest,
 ): Promise<Page> {
+  const { fetcher, apiKey } = context;
   const answer = await fetcher.stream({
-    url: pageUrl(base, request),
+    url: pageUrl(context.url, request),
     headers: { accept: "application/json", ...(apiKey ? { apiKey } : {}) },
     maxBytes: request.resultsPerPage > 1 ? bounds.pageBytes : bounds.documentBytes,
     tooLargeCode: request.resultsPerPage > 1 ? "PROV_PAGE_TOO_LARGE" : "PROV_BODY_TOO_LARGE",
     expect: "json",
   });
-  const { splitter, records } = await readPage(answer.body, request.resultsPerPage, lookUp);
+  const { splitter, records } = await readPage(answer.body, request.resultsPerPage, context);
   const parsed = envelope.safeParse({ ...splitter.members });
   const wrong = parsed.success
     ? []

@@ -7,11 +7,8 @@ import { cweLink, objectsIn, textIn } from "../formats/records.ts";
 const ID = /^CVE-\d{4}-\d{4,19}$/;
 
 const list = z.array(z.unknown()).nullish();
-const object = z.looseObject({}).nullish();
 
-/** Shallow on purpose: lists and objects that NVD declares; scalars may be null, unknown fields pass through. */
-export const cveRecord = z.looseObject({
-  id: z.string().regex(ID),
+const lists = {
   cveTags: list,
   descriptions: list,
   references: list,
@@ -19,8 +16,21 @@ export const cveRecord = z.looseObject({
   configurations: list,
   vendorComments: list,
   affected: list,
-  metrics: object,
+};
+
+/** Shallow on purpose: lists and objects that NVD declares; scalars may be null, unknown fields pass through. */
+export const cveRecord = z.looseObject({
+  id: z.string().regex(ID),
+  ...lists,
+  metrics: z.looseObject({}).nullish(),
 });
+
+const listNames = Object.keys(lists);
+
+/** The same as `cveRecord` for a record with an id: the schema copies what it checks. */
+const fits = (raw: JsonObject): boolean =>
+  listNames.every((name) => (raw[name] ?? null) === null || Array.isArray(raw[name])) &&
+  ((raw.metrics ?? null) === null || isObject(raw.metrics));
 
 export const identify = (raw: unknown): string | undefined =>
   isObject(raw) && typeof raw.id === "string" && ID.test(raw.id) ? raw.id : undefined;
@@ -38,9 +48,8 @@ export function transform(raw: unknown): TransformedRecord {
         : `The record has no valid id (${JSON.stringify(raw.id).slice(0, 60)}).`,
     );
   }
-  const checked = cveRecord.safeParse(raw);
-  if (!checked.success) {
-    const issue = checked.error.issues[0]!;
+  if (!fits(raw)) {
+    const issue = cveRecord.safeParse(raw).error!.issues[0]!;
     throw new UeeError("VAL_RECORD_FIELD", `${id}: ${issue.path.join(".")}: ${issue.message}`, {
       data: { field: issue.path.join(".") },
     });

@@ -14,7 +14,7 @@ import { bounds } from "../../core/bounds.ts";
 import { UeeError } from "../../core/errors.ts";
 import { type JsonObject, whyNotJson } from "../../core/json.ts";
 import { JsonScanner, type JsonWatcher } from "../../core/jsonScan.ts";
-import { type SourceFacts, SourceText, type StoredText } from "../../core/sourceText.ts";
+import { MODEST, type SourceFacts, SourceText, type StoredText } from "../../core/sourceText.ts";
 import { lastCharacterEnd } from "./text.ts";
 
 export interface JsonElement {
@@ -23,11 +23,18 @@ export interface JsonElement {
   source: SourceText;
 }
 
-/** Bytes of a document that are a valid record, and what the store knows of it. */
-export interface KnownRecord {
+/** Where a record seems to lie in a document. */
+export interface LikelyRecord {
   readonly start: number;
   readonly end: number;
   readonly id: string;
+}
+
+/**
+ * What the store knows of it. Bytes that have the digest of the stored text are a valid record. Others are one if
+ * JSON.parse accepts them: an object's text has no beginning that is an object too, so the record ends nowhere else.
+ */
+export interface FoundRecord extends LikelyRecord {
   readonly stored: StoredText;
 }
 
@@ -42,22 +49,20 @@ export const withoutByteOrderMark = (document: Buffer): Buffer =>
 export function likelyRecords(
   document: Buffer,
   { inner, id }: { inner: string; id: string },
-): { id: string; start: number; end: number }[] {
+): LikelyRecord[] {
   const start = Buffer.from(`{${JSON.stringify(inner)}:{${JSON.stringify(id)}:"`);
   const into = JSON.stringify(inner).length + 2;
-  const found: { id: string; start: number; end: number }[] = [];
+  const found: LikelyRecord[] = [];
   let at = document.indexOf(start);
   while (at >= 0) {
     const next = document.indexOf(start, at + start.length);
     if (next < 0) break;
     const idEnd = document.indexOf(QUOTE, at + start.length);
-    if (idEnd > 0 && idEnd - at <= ID_BYTES) {
-      // `},` stand between a record and the next element.
-      found.push({
-        id: document.toString("utf8", at + start.length, idEnd),
-        start: at + into,
-        end: next - 2,
-      });
+    // `},` stand between a record and the next element.
+    const end = next - 2;
+    if (idEnd > 0 && idEnd - at <= ID_BYTES && document[end - 1] === CLOSE_OBJECT) {
+      const text = document.toString("latin1", at + start.length, idEnd);
+      if (ASCII_ID.test(text)) found.push({ id: text, start: at + into, end });
     }
     at = next;
   }
@@ -82,6 +87,8 @@ const [QUOTE, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT, NULL] = [0x22, 0
 /** First bytes of values. */
 const startsValue = new Set(Buffer.from('"{[-0123456789tfn'));
 const ID_BYTES = 1024;
+/** An id that stands in JSON as it is. */
+const ASCII_ID = /^[\x20-\x5b\x5d-\x7e]+$/;
 
 /** Open levels around an element: the document and its list. */
 const ELEMENT = 2;
@@ -107,6 +114,8 @@ export class JsonArraySplitter implements JsonWatcher {
   /** Bytes of the wanted names with their quotes, as they are written without escapes. */
   readonly #idLength: number;
   readonly #innerLength: number;
+  /** From the end of a record to the beginning of the next one, written without white space. */
+  readonly #between: Buffer;
   readonly #element = new Span(bounds.record.bytes, bounds.record.keptBytes);
   /** A key, an id or a member. */
   readonly #small = new Span(bounds.json.memberBytes, 0);
@@ -126,7 +135,7 @@ export class JsonArraySplitter implements JsonWatcher {
   #stringEnd = 0;
   #inner: { start: number; end: number; facts: SourceFacts } | undefined;
   /** What was passed over as `#inner`. */
-  #known: KnownRecord | undefined;
+  #found: FoundRecord | undefined;
   #innerOpen = false;
   #next: "inner" | "id" | undefined;
   #idOpen = false;
@@ -137,6 +146,7 @@ export class JsonArraySplitter implements JsonWatcher {
     this.depth = options.inner === undefined ? ELEMENT + 1 : ELEMENT + 2;
     this.#idLength = quotedLength(options.id);
     this.#innerLength = quotedLength(options.inner ?? options.id);
+    this.#between = Buffer.from(`},{${JSON.stringify(options.inner)}:`);
     this.#scanner = new JsonScanner(this);
   }
 
@@ -152,31 +162,45 @@ export class JsonArraySplitter implements JsonWatcher {
   }
 
   /**
-   * All elements of a whole document without byte order mark. `known`: in the document's order, bytes that are known to be
-   * a valid record. They are passed over where a record begins at their place, and nowhere else.
+   * All elements of a whole document without byte order mark. `found`, in the document's order, are passed over where a
+   * record begins at their place, and nowhere else. Those whose text is not the stored one are not measured: they are
+   * right if they can be parsed.
    */
-  writeWhole(document: Buffer, known: readonly KnownRecord[]): JsonElement[] {
+  writeWhole(document: Buffer, found: readonly FoundRecord[]): JsonElement[] {
     const end = lastCharacterEnd(document);
     this.#rest = document.subarray(end);
     // Positions are those of the document: nothing that is open has to be held between two writes.
     this.#chunk = this.#checked(document.subarray(0, end));
     this.#base = 0;
     let next = 0;
-    for (const record of known) {
+    for (let i = 0; i < found.length; i++) {
+      let record = found[i]!;
       this.#scanner.write(this.#chunk.subarray(next, record.start));
       next = record.start;
       if (this.#next !== "inner") continue;
-      this.#scanner.skip(record.end - record.start);
+      for (; this.#isFollowed(record, found[i + 1]); record = found[++i]!) {
+        this.#hand(sourceOf(record, this.#chunk));
+        this.#elementBegins(record.end + 2);
+      }
+      this.#scanner.skip(record.end - next);
       next = record.end;
       this.#next = undefined;
-      const facts = { size: next - record.start, depth: 0, values: 0, largeNumber: false };
-      this.#inner = { start: record.start, end: next, facts };
-      this.#known = record;
+      this.#inner = { start: record.start, end: next, facts: MODEST };
+      this.#found = record;
     }
     this.#scanner.write(this.#chunk.subarray(next));
     const elements = this.#elements;
     this.#elements = [];
     return elements;
+  }
+
+  /** Only the end of an element and the beginning of the next one are between the two. */
+  #isFollowed({ end }: FoundRecord, next: FoundRecord | undefined): boolean {
+    const between = this.#between;
+    return (
+      next?.start === end + between.length &&
+      this.#chunk.compare(between, 0, between.length, end, next.start) === 0
+    );
   }
 
   /** Throws unless the document ended well. */
@@ -319,7 +343,7 @@ export class JsonArraySplitter implements JsonWatcher {
     this.#element.begin(at);
     this.#scanner.mark();
     this.#inner = undefined;
-    this.#known = undefined;
+    this.#found = undefined;
     this.#innerOpen = false;
     this.#next = undefined;
     this.#stub = {};
@@ -338,7 +362,11 @@ export class JsonArraySplitter implements JsonWatcher {
     // Where only what is around the record is too large, the record went with it.
     const size = whole === undefined ? Math.max(facts.size, at - start) : facts.size;
     const bytes = held.subarray(from, to);
-    const source = new SourceText(bytes, { ...facts, size }, this.#stub, undefined, this.#known);
+    const found = whole && this.#found;
+    this.#hand(found ? sourceOf(found, this.#chunk) : new SourceText(bytes, { ...facts, size }, this.#stub));
+  }
+
+  #hand(source: SourceText): void {
     source.place = `element ${this.#count} of '${this.#list}'`;
     this.#elements.push({ key: this.#list!, source });
   }
@@ -357,8 +385,8 @@ export class JsonArraySplitter implements JsonWatcher {
     if (this.#list === undefined) return;
     if (this.#next === "inner" && depth === ELEMENT + 1) {
       this.#innerOpen = true;
-      this.#known = undefined;
-      this.#inner = { start: at, end: at, facts: { size: 0, depth: 0, values: 0, largeNumber: false } };
+      this.#found = undefined;
+      this.#inner = { start: at, end: at, facts: MODEST };
       this.#scanner.mark();
       this.#stub = {};
     } else if (depth === this.#recordDepth) {
@@ -396,6 +424,11 @@ export class JsonArraySplitter implements JsonWatcher {
     if (depth === ELEMENT + 1 && name === inner) this.#next = "inner";
     else if (depth === this.#recordDepth && name === id) this.#next = "id";
   }
+}
+
+function sourceOf({ start, end, id, stored }: FoundRecord, document: Buffer): SourceText {
+  const facts = stored.same ? MODEST : undefined;
+  return new SourceText(document.subarray(start, end), facts, { id }, undefined, { id, stored });
 }
 
 const quotedLength = (name: string): number => Buffer.byteLength(name) + 2;

@@ -7,6 +7,7 @@ import type { ExtractContext } from "../../../../src/providers/contract.ts";
 import { cve } from "../../../../src/providers/cve/cve.ts";
 import { headBatch } from "../../../../src/providers/cve/payload.ts";
 import { AdaptivePageSize } from "../../../../src/workers/pageSize.ts";
+import { validateRecord } from "../../../../src/workers/validate.ts";
 import { pieces, valueOfRaw } from "../support.ts";
 
 interface Answer {
@@ -16,6 +17,8 @@ interface Answer {
   startIndex?: number;
   /** Bytes that each record is made larger by. */
   padding?: number;
+  /** Text of further members of some records, by their ids. */
+  members?: Record<string, string>;
   /** Members of the envelope that are to be otherwise. */
   envelope?: Record<string, unknown>;
 }
@@ -49,12 +52,16 @@ function contextOf(
       })),
       ...said.envelope,
     };
+    let text = JSON.stringify(body);
+    for (const [id, more] of Object.entries(said.members ?? {})) {
+      text = text.replace(`"id":"${id}"`, `"id":"${id}",${more}`);
+    }
     return {
       status: 200,
       headers: {},
       url: request.url,
       fetchedAt: asked.length,
-      body: pieces(Buffer.from(JSON.stringify(body)), 64 * 1024),
+      body: pieces(Buffer.from(text), 64 * 1024),
     };
   };
   const unused = () => Promise.reject(new Error("not part of this test"));
@@ -88,6 +95,44 @@ const codeOf = (promise: Promise<unknown>) =>
     () => "no error",
     (error: UeeError) => error.code,
   );
+
+describe("the records of a full page", () => {
+  const [deep, number, nested] = ids(0, 3) as [string, string, string];
+  const odd = {
+    [deep]: `"a":${"[".repeat(300)}${"]".repeat(300)}`,
+    [number]: '"b":1e400',
+  };
+  const verdicts = async (members: Record<string, string>, lastAttempt: boolean) => {
+    const { context } = contextOf((start, size) => ({ total: 2000, ids: ids(start, size), members }), {
+      lastAttempt,
+    });
+    const { records } = await cve.extract(full, context);
+    return records.map((record) => {
+      const made = validateRecord(cve, record);
+      return made instanceof UeeError ? made.code : made.id;
+    });
+  };
+
+  test("are within their bounds, whether they were measured or only parsed", async () => {
+    const expected = ["VAL_RECORD_DEPTH", "VAL_RECORD_NUMBER", ...ids(2, 1998)];
+    expect(await verdicts(odd, true)).toEqual(expected);
+    expect(await verdicts(odd, false)).toEqual(expected);
+  });
+
+  test("that hold what looks like the beginning of another are read byte by byte", async () => {
+    const looksLike = { [nested]: `"c":[{"cve":{"id":"CVE-2026-9999"}}]` };
+    expect(await verdicts(looksLike, false)).toEqual(ids(0, 2000));
+  });
+
+  test("that are not JSON fail the batch", async () => {
+    for (const lastAttempt of [false, true]) {
+      await expect(verdicts({ [deep]: '"d":01' }, lastAttempt)).rejects.toMatchObject({
+        code: "PROV_BAD_JSON",
+        message: expect.stringContaining("in element 1 of 'vulnerabilities'"),
+      });
+    }
+  });
+});
 
 describe("a slice of NVD", () => {
   test("plans the rest of the listing from its head's total, in fixed slices", async () => {

@@ -246,6 +246,35 @@ describe("a whole document of which records are known", () => {
     expect(some.elements.map(({ source }) => source.facts.values)).toEqual([0, ...firsts.slice(1)]);
   });
 
+  test("takes records that are not stored as they seem, and measures them when they are asked for", () => {
+    const cves = [{ id: "A-1", list: [1, [2]] }, { id: "A-2" }, { id: "A-3", text: "é" }, { id: "A-4" }];
+    const document = withoutByteOrderMark(page(cves));
+    const other = { entry: "", same: false, lastModified: undefined };
+    const found = likelyRecords(document, { inner: "cve", id: "id" }).map((place, i) => ({
+      ...place,
+      stored: i === 1 ? stored : other,
+    }));
+    expect(found.map(({ id }) => id)).toEqual(["A-1", "A-2", "A-3"]);
+    const { elements } = read(document, found);
+    const plain = read(document, []).elements;
+    expect(elements.map(({ source }) => [source.isMeasured, source.id, source.place])).toEqual([
+      [false, "A-1", "element 1 of 'list'"],
+      [true, "A-2", "element 2 of 'list'"],
+      [false, "A-3", "element 3 of 'list'"],
+      [true, undefined, "element 4 of 'list'"],
+    ]);
+    expect(elements.map(({ source }) => source.text)).toEqual(plain.map(({ source }) => source.text));
+    for (const i of [0, 2]) expect(elements[i]!.source.facts).toEqual(plain[i]!.source.facts);
+    expect(elements.map(({ source }) => source.parse())).toEqual(cves);
+  });
+
+  test("counts its elements whether they are known or not", () => {
+    const document = withoutByteOrderMark(page([{ id: "A-1" }, { id: "A-2" }, { id: "A-3" }]));
+    const found = likelyRecords(document, { inner: "cve", id: "id" }).map((place) => ({ ...place, stored }));
+    const splitter = new JsonArraySplitter({ ...wrapped, maxElements: 1 });
+    expect(() => splitter.writeWhole(document, found)).toThrow("more than 1 elements");
+  });
+
   test("is refused where what is around its records is no JSON, or ends early", () => {
     const document = withoutByteOrderMark(page([{ id: "A-1" }, { id: "A-2" }]));
     const known = likelyRecords(document, { inner: "cve", id: "id" }).map((place) => ({ ...place, stored }));
