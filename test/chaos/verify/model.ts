@@ -74,7 +74,7 @@ export class Model {
 
   apply(event: HistoryEvent): void {
     if (event.k === "fx") this.#effect(event.t, event.e);
-    if (event.k === "clock") this.#clock(event.t + event.offsetMs);
+    if (event.k === "clock") this.#clock(event.t + event.beforeMs, event.t + event.offsetMs);
     if (event.k !== "snapshot") return;
     this.snapshots++;
     for (const [p, snapshot] of Object.entries(event.s.providers)) this.#reset(event.t, p, snapshot);
@@ -106,12 +106,12 @@ export class Model {
     }
   }
 
-  /** A lease that Redis forgot ends by its holder's own clock: within one life from now, whatever Redis' clock is. */
-  #clock(redisMs: number): void {
-    this.forgotten = this.forgotten.map((lease) => ({
-      ...lease,
-      until: Math.min(lease.until, (redisMs + LEASE_MS) * 1_000),
-    }));
+  /** A lease that Redis forgot ends by its holder's own clock: a step of Redis' clock leaves it what was left, ms. */
+  #clock(beforeMs: number, afterMs: number): void {
+    this.forgotten = this.forgotten.flatMap((lease) => {
+      const leftMs = Math.min(lease.until / 1_000 - beforeMs, LEASE_MS);
+      return leftMs > 0 ? [{ ...lease, until: (afterMs + leftMs) * 1_000 }] : [];
+    });
   }
 
   #effect(at: number, e: Effect): void {

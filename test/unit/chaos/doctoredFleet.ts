@@ -3,6 +3,17 @@ import type { HistoryEvent } from "../../chaos/history.ts";
 import { type Doctored, effect, final, insertAt } from "./doctor.ts";
 import { BEGUN, request, runOf } from "./goodHistory.ts";
 
+/** All permits were held for so long, ms, when Redis forgot them and its clock stepped; one is granted again at once. */
+export function forgottenLease(events: HistoryEvent[], leftMs: number, offsetMs = 0): void {
+  const { at, t } = effect(events, "lease", (e) => e.p === "cwe");
+  const lease = { lease: "old", until: (t + leftMs) * 1000, weight: 4, p: "cwe", fence: "1" };
+  insertAt(events, at, t - 3, { fx: "lease", ...lease, by: { script: "acquire" } });
+  const snapshot = events.find((event) => event.k === "snapshot")!;
+  const step = { k: "clock", offsetMs, beforeMs: 0 } as const;
+  events.splice(at + 1, 0, { ...snapshot, t: t - 2 }, { ...step, t: t - 1 });
+  for (const event of events.slice(at + 3)) if (event.k === "fx") event.r = event.t + offsetMs;
+}
+
 export const permits: Doctored[] = [
   {
     // A fifth of four.
@@ -18,13 +29,11 @@ export const permits: Doctored[] = [
   {
     // What a Redis forgot is given away again before it has ended.
     how: "what a Redis forgot is granted again",
-    doctor: (events) => {
-      const { at, t } = effect(events, "lease", (e) => e.p === "cwe");
-      const lease = { lease: "old", until: (t + 9_000) * 1000, weight: 4, p: "cwe", fence: "1" };
-      insertAt(events, at, t - 3, { fx: "lease", ...lease, by: { script: "acquire" } });
-      const snapshot = events.find((event) => event.k === "snapshot")!;
-      events.splice(at + 1, 0, { ...snapshot, t: t - 2 });
-    },
+    doctor: (events) => void forgottenLease(events, 9_000),
+  },
+  {
+    how: "what a Redis forgot is granted again after its clock went forward",
+    doctor: (events) => void forgottenLease(events, 9_000, 60_000),
   },
   {
     // Given back by a holder that does not own it.

@@ -48,6 +48,11 @@ test("a dead letter that was replayed in vain and then covered by a verified run
   expect(verdict).toEqual({ laws: [], said: "" });
 });
 
+test("what a Redis forgot has ended when its holder's time is over, although Redis' clock went back since", () => {
+  const { said } = verdictOf((events) => fleet.forgottenLease(events, -1, -60_000));
+  expect(said).not.toMatch(/are held|makes it/);
+});
+
 describe.each(doctored)("%s", (_title, law, cases) => {
   test.each(cases.map((one) => [one.how, one] as const))("is found broken where %s", (_how, { doctor }) => {
     const { laws, said } = verdictOf(doctor);
