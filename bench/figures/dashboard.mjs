@@ -1,14 +1,11 @@
 // The HTTP side while the fleet works: four providers running, eight workers, 10,000 dead letters; repeated requests
 // of a page and a script.
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import { failRecords } from "../lib/deadLetters.mjs";
-import { tracked } from "../lib/processes.mjs";
 import { withRedis } from "../lib/redisServer.mjs";
 import { atMostRow, text } from "../lib/rows.mjs";
 import { withSimulator } from "../lib/simulator.mjs";
 import { median, quantile } from "../lib/statistics.mjs";
-import { ueeBin, ueeEnvironment } from "../lib/uee.mjs";
+import { startUee, ueeEnvironment } from "../lib/uee.mjs";
 
 export const name = "dashboard";
 export const method =
@@ -31,30 +28,6 @@ const ADDRESSES = [
   "/queues/api/queues?activeQueue=cve&status=failed&page=1&jobsPerPage=20",
 ];
 
-/** Starts `uee …` and resolves at the log line that reports readiness. */
-async function start(args, env, ready) {
-  const child = tracked(
-    spawn(process.execPath, [ueeBin, ...args], {
-      env: { ...process.env, ...env, UEE_LOG_LEVEL: "info", UEE_LOG_FORMAT: "json" },
-      stdio: ["ignore", "ignore", "pipe"],
-    }),
-  );
-  const gone = new Promise((done) => child.once("exit", done));
-  const line = new Promise((done) => {
-    createInterface(child.stderr).on("line", (said) => {
-      if (ready(said)) done(said);
-    });
-  });
-  const said = await Promise.race([line, gone.then(() => Promise.reject(new Error(`uee ${args[0]} ended`)))]);
-  return {
-    said,
-    async end() {
-      child.kill("SIGTERM");
-      await gone;
-    },
-  };
-}
-
 export async function run(bench) {
   const letters = bench.quick ? 500 : 10_000;
   const workers = bench.quick ? 2 : 8;
@@ -70,10 +43,10 @@ export async function run(bench) {
       };
       const fleet = await Promise.all(
         Array.from({ length: workers }, () =>
-          start(["worker"], env, (line) => line.includes('"event":"ready"')),
+          startUee(["worker"], env, (line) => line.includes('"event":"ready"')),
         ),
       );
-      const dashboard = await start(["dashboard", "--port", "0"], env, (line) => line.includes("http://"));
+      const dashboard = await startUee(["dashboard", "--port", "0"], env, (line) => line.includes("http://"));
       try {
         const [base] = /http:\/\/127\.0\.0\.1:\d+/.exec(dashboard.said);
         const ask = (path, init) => fetch(`${base}${path}`, init);

@@ -12,11 +12,13 @@ import * as lua from "./lua.mjs";
 import * as memory from "./memory.mjs";
 import * as peers from "./peers.mjs";
 import * as permits from "./permits.mjs";
+import * as postgres from "./postgres.mjs";
 import * as prefetch from "./prefetch.mjs";
 import * as resume from "./resume.mjs";
 import * as resync from "./resync.mjs";
 import * as rss from "./rss.mjs";
 import * as scale from "./scale.mjs";
+import * as serve from "./serve.mjs";
 
 export const figures = [
   load,
@@ -37,4 +39,6 @@ export const figures = [
   drain,
   chaos,
   dashboard,
+  serve,
+  postgres,
 ];

@@ -1,7 +1,9 @@
 // The engine as users run it: `bin/uee`, with its production settings and no rate limit.
+import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { root } from "./places.mjs";
-import { runNode } from "./processes.mjs";
+import { runNode, tracked, watchPeak } from "./processes.mjs";
 
 export const ueeBin = join(root, "bin/uee");
 
@@ -39,4 +41,30 @@ export async function ueeRun(server, simulator, provider, { countBytes = false }
   const summary = JSON.parse(stdout).runs[0];
   if (summary.state !== "complete") throw new Error(`the run of ${provider} ended ${stdout}`);
   return { summary, written, peak, wallMs, processorMs };
+}
+
+/** Starts a service `uee …` and resolves at the log line that reports readiness. */
+export async function startUee(args, env, ready) {
+  const child = tracked(
+    spawn(process.execPath, [ueeBin, ...args], {
+      env: { ...process.env, ...env, UEE_LOG_LEVEL: "info", UEE_LOG_FORMAT: "json" },
+      stdio: ["ignore", "ignore", "pipe"],
+    }),
+  );
+  const watch = watchPeak(child.pid);
+  const gone = new Promise((done) => child.once("exit", done));
+  const line = new Promise((done) => {
+    createInterface(child.stderr).on("line", (said) => {
+      if (ready(said)) done(said);
+    });
+  });
+  const said = await Promise.race([line, gone.then(() => Promise.reject(new Error(`uee ${args[0]} ended`)))]);
+  return {
+    said,
+    peak: watch.peak,
+    async end() {
+      child.kill("SIGTERM");
+      await gone;
+    },
+  };
 }
