@@ -80,16 +80,23 @@ interface Chunk {
 /** A text for each ordinal; searched by brute force over bytes, about a gigabyte a second. */
 export class Texts {
   #chunks: Chunk[] = [];
-  /** The chunk and the place in it of each ordinal's text; a text that was replaced stays behind as garbage. */
-  readonly #places = new Map<number, { chunk: Chunk; index: number }>();
+  /** Number of the chunk that has the ordinal's text, from 1, and its place there; 0: it has none. */
+  #chunkOf = new Uint32Array(1024);
+  #indexOf = new Uint32Array(1024);
   #bytes = 0;
   #garbage = 0;
 
   /** Texts have single spaces for white space, and no line feed. */
   set(ordinal: number, text: string): void {
-    const before = this.#places.get(ordinal);
-    if (before) this.#garbage += sizeAt(before.chunk, before.index);
-    this.#places.delete(ordinal);
+    if (ordinal >= this.#chunkOf.length) {
+      const size = Math.max(ordinal + 1, Math.ceil(this.#chunkOf.length * 1.5));
+      this.#chunkOf = grown(this.#chunkOf, size);
+      this.#indexOf = grown(this.#indexOf, size);
+    }
+    const before = this.#chunks[this.#chunkOf[ordinal]! - 1];
+    // A text that was replaced stays behind as garbage.
+    if (before) this.#garbage += sizeAt(before, this.#indexOf[ordinal]!);
+    this.#chunkOf[ordinal] = 0;
     if (text !== "") this.#append(ordinal, Buffer.from(`${text}\n`));
     if (this.#garbage > CHUNK_BYTES && this.#garbage > this.#bytes / 2) this.#compact();
   }
@@ -100,7 +107,7 @@ export class Texts {
     const [longest, ...others] = wanted;
     const found = new Set<number>();
     if (!longest) return found;
-    for (const chunk of this.#chunks) {
+    for (const [number, chunk] of this.#chunks.entries()) {
       const { starts, ordinals } = chunk;
       let index = 0;
       let at = nextWord(chunk.bytes, longest, 0, chunk.used, exact);
@@ -108,8 +115,7 @@ export class Texts {
         index = placeOf(starts, at, index);
         const end = starts[index + 1] ?? chunk.used;
         const ordinal = ordinals[index]!;
-        const place = this.#places.get(ordinal);
-        const current = place?.chunk === chunk && place.index === index;
+        const current = this.#chunkOf[ordinal] === number + 1 && this.#indexOf[ordinal] === index;
         const start = starts[index]!;
         if (current && others.every((word) => nextWord(chunk.bytes, word, start, end, exact) >= 0))
           found.add(ordinal);
@@ -127,7 +133,8 @@ export class Texts {
       this.#chunks.push(chunk);
     }
     bytes.copy(chunk.bytes, chunk.used);
-    this.#places.set(ordinal, { chunk, index: chunk.starts.length });
+    this.#chunkOf[ordinal] = this.#chunks.length;
+    this.#indexOf[ordinal] = chunk.starts.length;
     chunk.starts.push(chunk.used);
     chunk.ordinals.push(ordinal);
     chunk.used += bytes.length;
@@ -135,14 +142,20 @@ export class Texts {
   }
 
   #compact(): void {
-    const before = [...this.#places];
+    const before = this.#chunks;
+    const chunkOf = this.#chunkOf.slice();
     this.#chunks = [];
     this.#bytes = 0;
     this.#garbage = 0;
-    for (const [ordinal, { chunk, index }] of before) {
-      const start = chunk.starts[index]!;
-      this.#append(ordinal, chunk.bytes.subarray(start, start + sizeAt(chunk, index)));
-    }
+    before.forEach((chunk, number) => {
+      chunk.ordinals.forEach((ordinal, index) => {
+        if (chunkOf[ordinal] !== number + 1 || this.#indexOf[ordinal] !== index) return;
+        const start = chunk.starts[index]!;
+        this.#append(ordinal, chunk.bytes.subarray(start, start + sizeAt(chunk, index)));
+        // Its new place must not be taken for an old one that is still to come.
+        chunkOf[ordinal] = 0;
+      });
+    });
   }
 }
 
