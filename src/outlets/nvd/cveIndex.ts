@@ -5,7 +5,7 @@
 import type { JsonObject } from "../../core/json.ts";
 import { criterionTest, productOf } from "./cpe.ts";
 import { type CveFacts, factsOf } from "./cveFacts.ts";
-import { PackedLists, Texts } from "./packed.ts";
+import { Numbering, PackedLists, Texts } from "./packed.ts";
 import type { CveQuery, Window } from "./query.ts";
 
 const ALIVE = 1;
@@ -21,26 +21,11 @@ export interface YearState {
 /** The year of the feed that has the CVE: that of its id; 2002 has everything earlier. */
 export const yearOf = (id: string): number => Math.max(2002, Number(id.slice(4, 8)));
 
-/** Values are numbered; a number is never used for another value. */
-class Numbering {
-  readonly values: string[] = [];
-  readonly #numbers = new Map<string, number>();
-
-  find = (value: string): number | undefined => this.#numbers.get(value);
-
-  of(value: string): number {
-    let number = this.#numbers.get(value);
-    if (number === undefined) {
-      number = this.values.push(value) - 1;
-      this.#numbers.set(value, number);
-    }
-    return number;
-  }
-}
-
 export class CveIndex {
-  readonly #ordinals = new Map<string, number>();
-  readonly #ids: string[] = [];
+  /** An id's number is its ordinal. */
+  readonly #ids = new Numbering();
+  /** Year and number of each id, for the order of lists. */
+  #keys = new Float64Array(0);
   #published = new Float64Array(0);
   #modified = new Float64Array(0);
   #flags = new Uint8Array(0);
@@ -53,6 +38,8 @@ export class CveIndex {
   /** part:vendor:product → numbers of the criteria that name it. */
   readonly #products = new Map<string, number[]>();
   readonly #texts = new Texts();
+  /** All ordinals in order but those from `#sorted.length` on, dead ones included. */
+  #sorted = new Uint32Array(0);
   #order: Uint32Array | undefined;
   #live = 0;
   /** id → ms of KEV's dateAdded; undefined while the mirror has no verified KEV, and records tell for themselves. */
@@ -89,7 +76,7 @@ export class CveIndex {
 
   /** `at`: when the mirror removed it, ms since the epoch. */
   remove(id: string, at: number): void {
-    const ordinal = this.#ordinals.get(id);
+    const ordinal = this.#ids.find(id);
     if (ordinal === undefined || (this.#flags[ordinal]! & ALIVE) === 0) return;
     this.#touch(id, at);
     this.#flags[ordinal] = 0;
@@ -110,25 +97,30 @@ export class CveIndex {
     return this.#years.get(year) ?? { changed: 0, version: 0 };
   }
 
-  idOf = (ordinal: number): string => this.#ids[ordinal]!;
+  idOf = (ordinal: number): string => this.#ids.value(ordinal);
   publishedOf = (ordinal: number): number => this.#published[ordinal]!;
   modifiedOf = (ordinal: number): number => this.#modified[ordinal]!;
 
   /** Ordinals of all live CVEs, by year and number. */
   all(): Uint32Array {
     if (!this.#order) {
-      const keys = new Float64Array(this.#ids.length);
-      const live: number[] = [];
-      this.#ids.forEach((id, ordinal) => {
-        if ((this.#flags[ordinal]! & ALIVE) === 0) return;
-        const [, year, number] = id.split("-");
-        // Exact for numbers of up to eleven digits; real ones have seven.
-        keys[ordinal] = Number(year) * 1e11 + Math.min(Number(number), 1e11 - 1);
-        live.push(ordinal);
-      });
-      this.#order = Uint32Array.from(live).sort((a, b) => keys[a]! - keys[b]!);
+      if (this.#sorted.length < this.#ids.size) this.#sorted = this.#withNew();
+      this.#order = this.#sorted.filter((ordinal) => (this.#flags[ordinal]! & ALIVE) !== 0);
     }
     return this.#order;
+  }
+
+  /** Sorts what is new and merges it: a few new CVEs among hundreds of thousands cost one pass. */
+  #withNew(): Uint32Array<ArrayBuffer> {
+    const [old, keys] = [this.#sorted, this.#keys];
+    const fresh = new Uint32Array(this.#ids.size - old.length).map((_, i) => old.length + i);
+    fresh.sort((a, b) => keys[a]! - keys[b]!);
+    const merged = new Uint32Array(this.#ids.size);
+    for (let from = 0, next = 0, at = 0; at < merged.length; at++) {
+      const oldFirst = next >= fresh.length || keys[old[from]!]! <= keys[fresh[next]!]!;
+      merged[at] = from < old.length && oldFirst ? old[from++]! : fresh[next++]!;
+    }
+    return merged;
   }
 
   /** Ordinals of the CVEs that match, by year and number. */
@@ -136,7 +128,7 @@ export class CveIndex {
     const tests = this.#testsOf(query);
     if (tests === undefined) return new Uint32Array(0);
     if (query.ids) {
-      const found = query.ids.flatMap((id) => this.#ordinals.get(id) ?? []);
+      const found = query.ids.flatMap((id) => this.#ids.find(id) ?? []);
       const wanted = new Set(
         found.filter((o) => (this.#flags[o]! & ALIVE) !== 0 && tests.every((test) => test(o))),
       );
@@ -158,11 +150,12 @@ export class CveIndex {
     if (query.published) within(this.#published, query.published);
     if (query.hasKev || query.kev) {
       const { from, to } = query.kev ?? { from: -Infinity, to: Infinity };
-      const kev = this.kev ?? this.#ownKev;
-      tests.push((o) => {
-        const added = kev.get(this.#ids[o]!);
-        return added !== undefined && added >= from && added <= to;
-      });
+      const wanted = new Set<number>();
+      for (const [id, added] of this.kev ?? this.#ownKev) {
+        const ordinal = added >= from && added <= to ? this.#ids.find(id) : undefined;
+        if (ordinal !== undefined) wanted.add(ordinal);
+      }
+      tests.push((o) => wanted.has(o));
     }
     for (const facet of query.facets) {
       const number = this.#facetNumbers.find(facet);
@@ -173,7 +166,7 @@ export class CveIndex {
       const { version, metrics } = query.vector;
       const wanted = new Set(
         (this.#vectorFacets.get(version) ?? []).filter((number) => {
-          const own = this.#facetNumbers.values[number]!.slice("3:".length).split("/");
+          const own = this.#facetNumbers.value(number).slice("3:".length).split("/");
           return metrics.every((metric) => own.includes(metric));
         }),
       );
@@ -198,13 +191,13 @@ export class CveIndex {
     const plain = product.length === 3 && product.every((one) => !/(?<!\\)[*?]/.test(one));
     const matching = new Set<number>();
     const look = (numbers: Iterable<number>) => {
-      for (const number of numbers) if (test(this.#criterionNumbers.values[number]!)) matching.add(number);
+      for (const number of numbers) if (test(this.#criterionNumbers.value(number))) matching.add(number);
     };
     if (plain) {
       look(this.#products.get(product.join(":")) ?? []);
       look(this.#products.get(WILD) ?? []);
     } else {
-      look(this.#criterionNumbers.values.keys());
+      look(Array(this.#criterionNumbers.size).keys());
     }
     return matching;
   }
@@ -220,11 +213,13 @@ export class CveIndex {
   }
 
   #ordinalOf(id: string): number {
-    let ordinal = this.#ordinals.get(id);
-    if (ordinal === undefined) {
-      ordinal = this.#ids.push(id) - 1;
-      this.#ordinals.set(id, ordinal);
+    const known = this.#ids.size;
+    const ordinal = this.#ids.of(id);
+    if (ordinal === known) {
       if (ordinal >= this.#flags.length) this.#grow(Math.max(1024, Math.ceil(ordinal * 1.5)));
+      const [, year, number] = id.split("-");
+      // Exact for numbers of up to eleven digits; real ones have seven.
+      this.#keys[ordinal] = Number(year) * 1e11 + Math.min(Number(number), 1e11 - 1);
     }
     return ordinal;
   }
@@ -237,6 +232,7 @@ export class CveIndex {
     };
     this.#published = grown(this.#published);
     this.#modified = grown(this.#modified);
+    this.#keys = grown(this.#keys);
     const flags = new Uint8Array(size);
     flags.set(this.#flags);
     this.#flags = flags;

@@ -1,10 +1,100 @@
-/** Lists of numbers and texts of several hundred thousand records, without an object for each of them. */
+/** Strings, lists of numbers and texts of several hundred thousand records, without an object for each of them. */
 
 const grown = (array: Uint32Array, size: number): Uint32Array<ArrayBuffer> => {
   const larger = new Uint32Array(size);
   larger.set(array);
   return larger;
 };
+
+const STRINGS_CHUNK_BYTES = 1024 * 1024;
+
+/** Strings, numbered from 0 in the order in which they came; a number is never used for another string. */
+export class Numbering {
+  size = 0;
+  #chunks: Buffer[] = [];
+  /** Where the last chunk is free. */
+  #free = STRINGS_CHUNK_BYTES;
+  /** Of each string: its chunk times the size of chunks, plus its place there; and its bytes. */
+  #places = new Uint32Array(1024);
+  #lengths = new Uint32Array(1024);
+  /** Open addressing: number plus 1; 0 is empty. */
+  #table = new Uint32Array(4096);
+  #scratch = Buffer.allocUnsafe(1024);
+
+  find(value: string): number | undefined {
+    const found = this.#table[this.#slotOf(this.#encode(value))]!;
+    return found === 0 ? undefined : found - 1;
+  }
+
+  of(value: string): number {
+    const bytes = this.#encode(value);
+    const slot = this.#slotOf(bytes);
+    const found = this.#table[slot]!;
+    if (found !== 0) return found - 1;
+    const number = this.size++;
+    if (number >= this.#places.length) {
+      this.#places = grown(this.#places, Math.ceil(number * 1.5));
+      this.#lengths = grown(this.#lengths, Math.ceil(number * 1.5));
+    }
+    this.#places[number] = this.#store(bytes);
+    this.#lengths[number] = bytes.length;
+    this.#table[slot] = number + 1;
+    if (this.size * 2 > this.#table.length) this.#enlarge();
+    return number;
+  }
+
+  value(number: number): string {
+    return this.#bytesOf(number).toString("utf8");
+  }
+
+  #encode(value: string): Buffer {
+    if (value.length * 3 > this.#scratch.length) this.#scratch = Buffer.allocUnsafe(value.length * 3);
+    return this.#scratch.subarray(0, this.#scratch.write(value));
+  }
+
+  #bytesOf(number: number): Buffer {
+    const place = this.#places[number]!;
+    const start = place % STRINGS_CHUNK_BYTES;
+    const chunk = this.#chunks[Math.floor(place / STRINGS_CHUNK_BYTES)]!;
+    return chunk.subarray(start, start + this.#lengths[number]!);
+  }
+
+  /** Where the table has the string, or has room for it. */
+  #slotOf(bytes: Buffer): number {
+    const last = this.#table.length - 1;
+    for (let slot = hashOf(bytes) & last; ; slot = (slot + 1) & last) {
+      const found = this.#table[slot]!;
+      if (found === 0) return slot;
+      if (this.#lengths[found - 1] === bytes.length && this.#bytesOf(found - 1).equals(bytes)) return slot;
+    }
+  }
+
+  #store(bytes: Buffer): number {
+    if (this.#free + bytes.length > STRINGS_CHUNK_BYTES) {
+      // A longer string has a chunk of its own.
+      this.#chunks.push(Buffer.allocUnsafeSlow(Math.max(STRINGS_CHUNK_BYTES, bytes.length)));
+      this.#free = 0;
+    }
+    const place = (this.#chunks.length - 1) * STRINGS_CHUNK_BYTES + this.#free;
+    bytes.copy(this.#chunks.at(-1)!, this.#free);
+    this.#free += bytes.length;
+    return place;
+  }
+
+  #enlarge(): void {
+    this.#table = new Uint32Array(this.#table.length * 2);
+    for (let number = 0; number < this.size; number++) {
+      this.#table[this.#slotOf(this.#bytesOf(number))] = number + 1;
+    }
+  }
+}
+
+/** FNV-1a. */
+function hashOf(bytes: Buffer): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
+  return hash >>> 0;
+}
 
 /** A list of numbers for each ordinal. */
 export class PackedLists {
