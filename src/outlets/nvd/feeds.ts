@@ -17,7 +17,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createGzip } from "node:zlib";
 import { LRUCache } from "lru-cache";
 import type { Logger } from "../../core/logger.ts";
-import { envelopeHead, nvdTime } from "./api.ts";
+import { envelopeHead, nvdTime, rowsOf } from "./api.ts";
 import { type CveIndex, yearOf } from "./cveIndex.ts";
 import type { CveMirror } from "./mirror.ts";
 
@@ -257,13 +257,10 @@ export class Feeds {
     await write(Buffer.from(envelopeHead(rows, { startIndex: 0, total: rows, timestamp })));
     let written = 0;
     for (let first = 0; first < rows; first += TEXTS_AT_ONCE) {
-      const texts = await this.#mirror.texts(ids.slice(first, first + TEXTS_AT_ONCE));
-      const parts: Buffer[] = [];
-      for (const text of texts) {
-        if (text === undefined) continue;
-        parts.push(Buffer.from(written++ === 0 ? '{"cve":' : ',{"cve":'), text, Buffer.from("}"));
-      }
-      await write(Buffer.concat(parts));
+      const found = await this.#mirror.texts(ids.slice(first, first + TEXTS_AT_ONCE));
+      const texts = found.filter((text) => text !== undefined);
+      await write(rowsOf(texts, written));
+      written += texts.length;
     }
     await write(Buffer.from("]}"));
     gzip.end();

@@ -6,8 +6,6 @@ import { rm } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { basename } from "node:path";
-import { promisify } from "node:util";
-import { gzip as gzipCallback } from "node:zlib";
 import { fastifyStatic } from "@fastify/static";
 import {
   type FastifyBaseLogger,
@@ -26,9 +24,6 @@ import { FeedChanged, Feeds, feedDirectory } from "./feeds.ts";
 import { CveMirror, type Verified } from "./mirror.ts";
 import { Refusal } from "./query.ts";
 
-const gzip = promisify(gzipCallback);
-/** Smaller answers are sent as they are. */
-const GZIP_FROM_BYTES = 1_400;
 const API = "/rest/json/cves/2.0";
 const FEEDS = "/feeds/json/cve/2.0";
 
@@ -159,15 +154,15 @@ async function build(
     const { watermark } = backend.mirror.verified;
     const gone = new AbortController();
     reply.raw.once("close", () => gone.abort());
-    const body = await api.page(paramsOf(request), {
+    const { body, gzipped } = await api.page(paramsOf(request), {
+      gzip: acceptsGzip(request),
       client: clientOf(request),
       // Everything up to the watermark is in the answer; what NVD changed since may not be.
       timestamp: nvdTime(watermark === null ? Date.now() : Date.parse(watermark)),
       signal: gone.signal,
     });
     reply.type("application/json").header("vary", "accept-encoding").header("cache-control", "no-cache");
-    if (body.length < GZIP_FROM_BYTES || !acceptsGzip(request)) return body;
-    return reply.header("content-encoding", "gzip").send(await gzip(body, { level: 1 }));
+    return gzipped ? reply.header("content-encoding", "gzip").send(body) : body;
   });
 
   app.get<{ Params: { file: string } }>(`${FEEDS}/:file`, async (request, reply) => {

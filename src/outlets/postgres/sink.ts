@@ -14,6 +14,7 @@ import { canonicalJson } from "../../core/json.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Engine } from "../../engine/api.ts";
 import type { ChangeEntry } from "../../records/contract.ts";
+import { mapRedisError } from "../../redis/errors.ts";
 import { COLUMNS, copyLine, digestOf, type Row, rowOf } from "./rows.ts";
 import { migrations } from "./schema.ts";
 
@@ -92,8 +93,9 @@ export class PostgresSink {
           if (!follow) return;
           await sleep(FOLLOW_MS, undefined, { signal });
         }
-      } catch (error) {
+      } catch (thrown) {
         if (signal.aborted) return;
+        const error = whoseError(thrown);
         this.state.current = false;
         if (isUeeError(error, "STOR_CURSOR_TRIMMED", "STOR_CURSOR_INVALID")) {
           logger.warn(
@@ -268,7 +270,7 @@ export async function verifySink({
     }
     return verdict;
   } catch (error) {
-    throw error instanceof UeeError ? error : refused(error);
+    throw refused(error);
   } finally {
     await client?.end().catch(() => undefined);
   }
@@ -395,8 +397,16 @@ function passes(error: unknown): boolean {
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+/** An error of Redis as UEE's own. PostgreSQL's errors and those of its socket have a code, which Redis' lack. */
+function whoseError(error: unknown): unknown {
+  if (error instanceof UeeError || (error as { code?: string }).code !== undefined) return error;
+  const mapped = mapRedisError(error);
+  return mapped.code.startsWith("SYS_REDIS") ? mapped : error;
+}
+
 /** The driver's messages name host and user, never the password. */
-const refused = (error: unknown): unknown =>
-  error instanceof UeeError
-    ? error
-    : new UeeError("STOR_POSTGRES", `PostgreSQL: ${textOf(error)}`, { cause: error });
+function refused(thrown: unknown): UeeError {
+  const error = whoseError(thrown);
+  if (error instanceof UeeError) return error;
+  return new UeeError("STOR_POSTGRES", `PostgreSQL: ${textOf(error)}`, { cause: error });
+}
