@@ -34,6 +34,6 @@ export function ensurePostgres() {
 export const mayNeedPostgres = (args) =>
   args.every((arg) =>
     arg.startsWith("-")
-      ? !/^--selectProjects=(unit|faults|e2e)$/.test(arg)
-      : /integration|outlets|postgres|test\/?$/.test(arg),
+      ? !/^--selectProjects=(unit|e2e)$/.test(arg)
+      : /integration|faults|outlets|postgres|sink|test\/?$/.test(arg),
   );

@@ -1,6 +1,6 @@
 /**
  * What every query asks, of all CVEs, in memory: columns of numbers, lists of interned values, and the descriptions as
- * bytes. 425,000 CVEs take about 300 MB, their records stay in Redis. A list that `select` returned is never changed.
+ * bytes. 425,000 CVEs take about 250 MB, their records stay in Redis. A list that `select` returned is never changed.
  */
 import type { JsonObject } from "../../core/json.ts";
 import { criterionTest, productOf } from "./cpe.ts";

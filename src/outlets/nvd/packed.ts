@@ -14,7 +14,7 @@ export class Numbering {
   #chunks: Buffer[] = [];
   /** Where the last chunk is free. */
   #free = STRINGS_CHUNK_BYTES;
-  /** Of each string: its chunk times the size of chunks, plus its place there; and its bytes. */
+  /** Where each string lies: its chunk times the size of chunks, plus its place there; and its length in bytes. */
   #places = new Uint32Array(1024);
   #lengths = new Uint32Array(1024);
   /** Open addressing: number plus 1; 0 is empty. */
