@@ -6,11 +6,12 @@ import { fingerprint } from "./core/secrets.ts";
 import { WeightedGate } from "./core/semaphore.ts";
 import type { Engine, EngineStatus, StopReport } from "./engine/api.ts";
 import { buildBreaker, makeBreakers } from "./engine/breakers.ts";
+import { prepareRun } from "./engine/bundleRuns.ts";
 import { machineStatus, pause, resizePermits, resume, stop } from "./engine/govern.ts";
 import { makeObserving } from "./engine/observe.ts";
 import { contextOf, type EngineParts, machineOf, type OpenEngineOptions } from "./engine/parts.ts";
 import { checkpoints, providerStatus } from "./engine/reads.ts";
-import { exportRecords, lookUp, readChanges, recordsAbout } from "./engine/records.ts";
+import { exportRecords, lookUp, readChanges, recordsAbout, verifiedState } from "./engine/records.ts";
 import { makeRuns } from "./engine/runs.ts";
 import { nextRun, scheduleViews, staleAfter } from "./engine/schedules.ts";
 import { trace } from "./engine/trace.ts";
@@ -229,6 +230,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     providers: [...contexts.keys()],
 
     ...makeRuns(parts),
+    prepareRun: (request, records, how) => prepareRun(context(request.provider), request, records, how),
     ...makeObserving(parts),
     ...breakersApi,
 
@@ -295,7 +297,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       get: async (text, { provider } = {}) =>
         lookUp(provider === undefined ? [...contexts.values()] : [context(provider)], text),
       texts: (provider, ids) => context(provider).records.texts(ids),
-      verified: (provider) => context(provider).runs.meta(),
+      verified: (provider) => verifiedState(context(provider)),
       trace: (text, wanted) => trace([...contexts.values()], text, wanted),
       about: (text) => recordsAbout([...contexts.values()], text),
       export: (provider, wanted) => exportRecords(context(provider), wanted),

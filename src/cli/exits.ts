@@ -22,6 +22,7 @@ const usageCodes: ReadonlySet<ErrorCode> = new Set([
   "PROV_UNKNOWN",
   "VAL_DATE",
   "STOR_CURSOR_INVALID",
+  "VAL_BUNDLE_KEY",
   "API_TOKEN_REQUIRED",
   "API_CANNOT_LISTEN",
 ]);

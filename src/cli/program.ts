@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from "commander";
 import { version } from "../engine/version.ts";
 import { addCommand, type CommandSpec } from "./command.ts";
 import { breakers } from "./commands/breakers.ts";
+import { bundle } from "./commands/bundle.ts";
 import { changes } from "./commands/changes.ts";
 import { checkpoints } from "./commands/checkpoints.ts";
 import { config } from "./commands/config.ts";
@@ -35,7 +36,7 @@ import { printFailure } from "./output.ts";
 const groups: Readonly<Record<string, readonly CommandSpec[]>> = {
   "Mirror:": [run, reconcile, status, history, checkpoints, dlq],
   "Govern:": [...providerActions, permits, breakers, schedules],
-  "Read:": [get, trace, exportCommand, changes],
+  "Read:": [get, trace, exportCommand, changes, bundle],
   "Services:": [up, worker, dashboard, serve, sink],
   "Find out:": [doctor, config, errors, webhook],
   "Try out:": [demo, simulate],

@@ -7,7 +7,7 @@
  */
 import { isUeeError, toUeeError, UeeError } from "../core/errors.ts";
 import { orAborted } from "../core/waiting.ts";
-import type { Engine, RunProgress, RunSummary } from "../engine/api.ts";
+import type { Engine, OpenedRun, RunProgress, RunSummary } from "../engine/api.ts";
 import type { RunMode } from "../providers/contract.ts";
 import { isRedisTrouble, mapRedisError } from "../redis/errors.ts";
 import { LocalWork } from "../session/localWork.ts";
@@ -32,6 +32,8 @@ export interface DriveOptions {
   allowOlder: boolean;
   /** Reconciliations only; false: only looks. */
   repair?: boolean;
+  /** Opens or joins a provider's run; default: asks the engine for one. */
+  open?: (provider: string) => Promise<OpenedRun>;
   wait: boolean;
   /** Fires with SYS_WAIT_TIMEOUT when the given time is over. */
   timeUp?: AbortSignal;
@@ -88,8 +90,7 @@ async function driveOne(
   let runId = "";
   let newest: RunProgress | undefined;
   try {
-    const opened = await orAborted(
-      signal,
+    const ask = () =>
       engine.openRunWhenPossible(
         { provider, mode, actor, reason, allowShrink, allowOlder, repair: options.repair },
         {
@@ -97,8 +98,8 @@ async function driveOne(
           onWaiting: (open) =>
             say(`${provider}: the open run ${open} ends first, then the ${mode} run opens.`),
         },
-      ),
-    );
+      );
+    const opened = await orAborted(signal, (options.open ?? ask)(provider));
     runId = opened.runId;
     if (opened.joined) say(`${provider}: joins the open ${opened.mode} run ${runId}.`);
     if (options.wait) {

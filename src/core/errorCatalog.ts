@@ -441,6 +441,16 @@ export const errorCatalog = {
     "PostgreSQL refused.",
     "Correct UEE_POSTGRES_URL or the rights of its user (CREATE on the database for the first start), then start again.",
   ),
+  STOR_BUNDLE_OLDER: entry(
+    "refused",
+    "The store is newer than the bundle.",
+    "Load a newer bundle. To go back to this one: `uee bundle load FILE --older`.",
+  ),
+  STOR_BUNDLE_BASE: entry(
+    "refused",
+    "The bundle is a delta, and the store does not hold the bundle that it continues.",
+    "Load the bundles since the last one in their order, or a full bundle (`uee bundle create FILE` without --since).",
+  ),
   STOR_NOT_FOUND: entry("refused", "No such record.", "Check the id; `uee status` shows what is loaded."),
   STOR_REMOVED: entry(
     "refused",
@@ -528,6 +538,26 @@ export const errorCatalog = {
     "permanent",
     "A value does not have the required structure.",
     "`uee dlq show` has the raw bytes where it was a record's.",
+  ),
+  VAL_BUNDLE: entry(
+    "refused",
+    "This is not an intact bundle.",
+    "Copy the file again and compare its SHA-256 with that of the original, or create the bundle again.",
+  ),
+  VAL_BUNDLE_NEWER: entry(
+    "refused",
+    "The bundle was made by a newer UEE and cannot be read by this one.",
+    "Install the newer UEE here; the message names its version.",
+  ),
+  VAL_BUNDLE_SIGNATURE: entry(
+    "refused",
+    "The bundle is not signed with the key that was given.",
+    "Ask who made the bundle which key signed it. Without --public-key the signature is not required.",
+  ),
+  VAL_BUNDLE_KEY: entry(
+    "configuration",
+    "The key file holds no Ed25519 key that can be used.",
+    "`openssl genpkey -algorithm ed25519 -out key.pem` makes a key, `openssl pkey -in key.pem -pubout -out public.pem` its public half.",
   ),
   VAL_URN: entry(
     "refused",

@@ -17,6 +17,7 @@ import type { JobCounts } from "../queues/bullmqQueue.ts";
 import type { ChangeEntry, StoredRecord, Tombstone } from "../records/contract.ts";
 import type { DeadLetterCap, DeadLetters } from "../recovery/deadLetters/api.ts";
 import type { WorkerView } from "../recovery/workerView.ts";
+import type { BundleFacts } from "../runs/bundleBatches.ts";
 import type { Reconciled } from "../runs/runRecord.ts";
 import type { RunTotals } from "../runs/totals.ts";
 import type { WorkerHandle } from "../workers/handle.ts";
@@ -281,6 +282,38 @@ export interface OpenedRun {
   mode: RunMode;
 }
 
+/** What of a provider is verified. */
+export interface VerifiedState {
+  /** ISO; null: never. */
+  verifiedAt: string | null;
+  /** Up to which point in upstream time; ISO. */
+  watermark: string | null;
+  edition: Edition | null;
+  /** Id of the open run. */
+  openRun: string | null;
+  /** The provider's clock: what is read while no run is open and the clock stands is of one moment. */
+  clock: string;
+}
+
+/** A run whose records the caller brings. */
+export interface PrepareRequest extends PersonRequest {
+  provider: string;
+  bundle: BundleFacts;
+  /** For the run's status. */
+  note: string;
+  /** Older versions of records replace newer ones. */
+  allowOlder: boolean;
+  allowShrink: boolean;
+}
+
+/** A run of which everything is staged, and nothing is committed. */
+export interface PreparedRunHandle {
+  /** Undefined where anything happened to the provider since: it must be prepared again. */
+  open(): Promise<OpenedRun | undefined>;
+  /** Drops what is staged; not after `open` has resolved to a run. */
+  discard(): Promise<void>;
+}
+
 export interface TraceOptions {
   /** At most so many of each provider of the records that name one. Default 10. */
   limit?: number;
@@ -324,6 +357,15 @@ export interface Engine {
     request: RunRequest,
     options: { signal?: AbortSignal; onWaiting?: (runId: string) => void },
   ): Promise<OpenedRun>;
+  /**
+   * Stages the records of a bundle, all that the provider has, for a run that `open` of the handle opens. Waits for the end
+   * of an open run; where that loads the same bundle, `open` joins it.
+   */
+  prepareRun(
+    request: PrepareRequest,
+    records: () => AsyncIterable<{ id: string; text: string }>,
+    options: { signal: AbortSignal; onWaiting?: (runId: string) => void },
+  ): Promise<PreparedRunHandle>;
   runProgress(provider: string, runId: string): Promise<RunProgress>;
   /**
    * Resolves when the run is closed, or with state `paused` while its provider is paused; rejects with SYS_INTERRUPTED
@@ -403,8 +445,7 @@ export interface Engine {
     ): Promise<{ record: StoredRecord } | { removed: Tombstone; urn: string } | undefined>;
     /** The JSON of each record, UTF-8; undefined where it is not live. For outlets that hand records on unread. */
     texts(provider: string, ids: readonly string[]): Promise<(Buffer | undefined)[]>;
-    /** When the provider was last verified, and up to which point in upstream time; null: never. ISO. */
-    verified(provider: string): Promise<{ verifiedAt: string | null; watermark: string | null }>;
+    verified(provider: string): Promise<VerifiedState>;
     /** The graph around a record (engine/trace.ts); undefined where nothing is known of it. */
     trace(text: string, options?: TraceOptions): Promise<Trace | undefined>;
     /** Every record with this id or about it, of all providers; the subject's own first. */

@@ -4,7 +4,8 @@ import { UeeError } from "../core/errors.ts";
 import { formatUrn, parseUrn } from "../core/urn.ts";
 import type { ChangeEntry, ChangeFeed, StoredRecord } from "../records/contract.ts";
 import type { ProviderContext } from "../workers/context.ts";
-import type { Engine } from "./api.ts";
+import type { Engine, VerifiedState } from "./api.ts";
+import { editionOf } from "./reads.ts";
 
 /** How often a follower looks for news, ms. */
 const FOLLOW_MS = 500;
@@ -68,6 +69,15 @@ export async function byAlias(context: ProviderContext, name: string): Promise<S
   if (found.length === 0) return undefined;
   const preferred = context.provider.preferAlias?.(found.map(({ data }) => data));
   return found.find(({ data }) => data === preferred) ?? found[0];
+}
+
+/** What of a provider is verified, and whether anything happens to it. */
+export async function verifiedState({ runs }: ProviderContext): Promise<VerifiedState> {
+  // In this order: a run that opens in between moves the clock.
+  const openRun = await runs.openRunId();
+  const meta = await runs.meta();
+  const { verifiedAt, watermark, clock } = meta;
+  return { verifiedAt, watermark, edition: editionOf(meta), openRun, clock };
 }
 
 /** Rejects with PROV_UNVERIFIED unless part of the truth is allowed. */

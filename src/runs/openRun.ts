@@ -1,8 +1,9 @@
 /** Opens runs: plans, stores the plan, adds the jobs. A crash between the last two is the reconciler's. */
 import { UeeError } from "../core/errors.ts";
-import type { AnyProvider, RunMode } from "../providers/contract.ts";
+import type { AnyProvider, PlannedBatch, RunMode } from "../providers/contract.ts";
 import type { ProviderQueue } from "../queues/providerQueue.ts";
 import type { Batches } from "./batches.ts";
+import type { PreparedRun } from "./bundleBatches.ts";
 import type { RunRecord, Starter } from "./runRecord.ts";
 import type { Runs } from "./runs.ts";
 
@@ -50,27 +51,52 @@ export async function openRun(
       });
     }
     if (!opened && !mayJoin(request, run)) {
-      throw new UeeError(
-        "PROV_RUN_OPEN",
-        `The ${modeName(run.mode)} run ${runId} of ${provider.name} is open.`,
-        {
-          data: { runId },
-          retryAfterMs: 1000,
-        },
-      );
+      throw new UeeError("PROV_RUN_OPEN", `The ${modeName(run)} run ${runId} of ${provider.name} is open.`, {
+        data: { runId },
+        retryAfterMs: 1000,
+      });
     }
-    if (opened) {
-      const keys = [...(await batches.statuses(runId)).keys()];
-      await queue.addBatches(runId, await batches.entries(runId, keys));
-    }
+    if (opened) await addFirstBatches(batches, queue, runId);
     return { runId, joined: !opened, mode: run.mode };
   }
 }
 
-const modeName = (mode: RunMode): string => (mode === "reconcile" ? "reconciling" : mode);
+async function addFirstBatches(batches: Batches, queue: ProviderQueue, runId: string): Promise<void> {
+  const keys = [...(await batches.statuses(runId)).keys()];
+  await queue.addBatches(runId, await batches.entries(runId, keys));
+}
 
-/** A full run brings what an increment would; a reconciliation brings nothing that is newer than the feeds. */
-const mayJoin = (request: OpenRequest, run: RunRecord): boolean =>
-  run.mode === request.mode
+/**
+ * Opens a run that was prepared. Undefined, with nothing changed, where another run is open or anything happened to the
+ * provider since.
+ */
+export async function openPrepared(
+  provider: AnyProvider,
+  source: string,
+  { runs, batches }: { runs: Runs; batches: Batches },
+  queue: ProviderQueue,
+  request: Omit<OpenRequest, "mode" | "repair"> & { prepared: PreparedRun; plan: PlannedBatch<unknown>[] },
+): Promise<OpenedRun | undefined> {
+  const { plan, ...wanted } = request;
+  const { runId, opened } = await runs.open({
+    ...{ provider: provider.name, source, mode: "full", repair: true, plan: () => plan },
+    ...wanted,
+  });
+  if (!opened) return undefined;
+  await addFirstBatches(batches, queue, runId);
+  return { runId, joined: false, mode: "full" };
+}
+
+const modeName = ({ mode, bundle }: RunRecord): string =>
+  bundle !== null ? "loading" : mode === "reconcile" ? "reconciling" : mode;
+
+/**
+ * A full run brings what an increment would; a reconciliation brings nothing that is newer than the feeds, and the load of
+ * a bundle nothing from the upstream.
+ */
+function mayJoin(request: OpenRequest, run: RunRecord): boolean {
+  if (run.bundle !== null) return false;
+  return run.mode === request.mode
     ? run.mode !== "reconcile" || run.repair === request.repair
     : request.mode === "incremental" && run.mode === "full";
+}

@@ -2,6 +2,7 @@
 import type { Actor } from "../core/actor.ts";
 import { parseTime } from "../core/time.ts";
 import type { BatchFacts, RunMode } from "../providers/contract.ts";
+import type { BundleFacts } from "./bundleBatches.ts";
 
 /** Says which dead letter a batch of a replay run stands for, and where that gave up. */
 export interface LetterOrigin {
@@ -108,6 +109,8 @@ export interface RunRecord {
   allowOlder: boolean;
   /** False for a reconciliation that only looks. */
   repair: boolean;
+  /** What the bundle says of itself whose records the run loads; null: they come from the upstream. */
+  bundle: BundleFacts | null;
   /** What a reconciliation found; null before its end, and in other runs. */
   reconciled: Reconciled | null;
   /** What a reconciliation that only looks would have created and updated. */
@@ -194,6 +197,8 @@ export interface ProviderMeta {
   wholeOpened: number;
   /** Newest fetch that a closed run received anything from, µs by the provider's clock. */
   newestFetch: number;
+  /** The last time of the provider's clock, µs as text: while it stands, nothing happens to the provider. */
+  clock: string;
 }
 
 /** Records that failed for good, by the definition of the error rate: a batch that gave up counts the records it was planned with. */
@@ -248,6 +253,7 @@ export function toRunRecord(runId: string, h: Record<string, string>): RunRecord
     allowShrink: h.allowShrink === "1",
     allowOlder: h.allowOlder === "1",
     repair: h.repair !== "0",
+    bundle: h.bundle ? (JSON.parse(h.bundle) as BundleFacts) : null,
     reconciled: h.reconciled ? (JSON.parse(h.reconciled) as Reconciled) : null,
     missing: int("missing"),
     differing: int("differing"),

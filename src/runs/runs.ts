@@ -11,6 +11,7 @@ import type { ProviderKeys } from "../redis/keys.ts";
 import { loadScripts } from "../redis/scripts.ts";
 import { redisMs, tick } from "../redis/time.ts";
 import { accepted, toEntries, triples } from "./batches.ts";
+import type { PreparedRun } from "./bundleBatches.ts";
 import {
   type ProviderMeta,
   type RunRecord,
@@ -27,6 +28,12 @@ const scripts = loadScripts(import.meta.url, [
   "countRequest-2",
   "forgiveErrors-1",
 ]);
+
+/** `cve-20260131T120000000Z-a1b2c3` */
+export function newRunId(provider: string, startedAt: string): string {
+  const stamp = startedAt.replace(/[-:]/g, "").replace(".", "");
+  return `${provider}-${stamp}-${randomBytes(3).toString("hex")}`;
+}
 
 export class Runs {
   readonly keys: ProviderKeys;
@@ -59,6 +66,7 @@ export class Runs {
       verifiedOpened: Number(meta.verifiedOpened ?? Number(meta.verifiedOpenedMs ?? "0") * 1_000),
       wholeOpened: Number(meta.wholeOpened ?? Number(meta.wholeOpenedMs ?? "0") * 1_000),
       newestFetch: Number(meta.newestFetch ?? "0"),
+      clock: meta.clock ?? "",
     };
   }
 
@@ -103,7 +111,8 @@ export class Runs {
 
   /**
    * Opens a run with its first batches unless one is open. `plan` is asked under the mode that results: incremental on a
-   * store never verified is full.
+   * store never verified is full. Not opened, and no run id: something happened to the provider since the run was
+   * prepared.
    */
   async open(request: {
     provider: string;
@@ -116,6 +125,7 @@ export class Runs {
     allowOlder: boolean;
     repair: boolean;
     plan(input: { mode: RunMode; watermark: string | null; startedAt: string }): PlannedBatch<unknown>[];
+    prepared?: PreparedRun | undefined;
   }): Promise<{ runId: string; opened: boolean }> {
     for (;;) {
       const meta = await this.meta();
@@ -123,8 +133,8 @@ export class Runs {
       const startedAt = new Date(ms).toISOString();
       const watermark = usableWatermark(meta, ms);
       const mode = request.mode === "incremental" && meta.verifiedAt === null ? "full" : request.mode;
-      const stamp = startedAt.replace(/[-:]/g, "").replace(".", "");
-      const runId = `${request.provider}-${stamp}-${randomBytes(3).toString("hex")}`;
+      const { prepared } = request;
+      const runId = prepared?.runId ?? newRunId(request.provider, startedAt);
       const batches = toEntries(request.plan({ mode, watermark, startedAt }), 1);
       const { provider, source, actor, reason = "", allowShrink, allowOlder, repair } = request;
       const fields = [
@@ -133,15 +143,21 @@ export class Runs {
         ...["allowShrink", allowShrink ? "1" : "0", "allowOlder", allowOlder ? "1" : "0"],
         ...["repair", repair ? "1" : "0"],
         ...["watermarkBefore", watermark ?? "", "pass", "1", "round", "1"],
+        ...(prepared ? ["bundle", JSON.stringify(prepared.bundle), "note", prepared.note] : []),
       ];
       const run = this.keys.run(runId);
       const reply = (await scripts.openRun.run(
         this.#redis,
         [this.keys.openRun, this.keys.meta, this.keys.runs, run.run, run.batches, run.status, run.order],
-        [runId, meta.watermark ?? "", fields.length, ...fields, ...triples(batches)],
+        [
+          ...[runId, meta.watermark ?? "", prepared?.clock ?? "", fields.length],
+          ...fields,
+          ...triples(batches),
+        ],
       )) as [number, string?];
       if (reply[0] === 1) return { runId, opened: true };
       if (reply[0] === 0) return { runId: reply[1] as string, opened: false };
+      if (prepared) return { runId: "", opened: false };
     }
   }
 

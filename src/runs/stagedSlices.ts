@@ -79,6 +79,9 @@ function fromText({ fetchedAt, records, ids = [], refused = [] }: TextSlice): St
   return { fetchedAt, records: sources };
 }
 
+/** How long the slices of a run are kept that is being prepared. */
+const PREPARED_SECONDS = 3_600;
+
 export class StagedSlices {
   readonly #redis: Redis;
   readonly #keys: ProviderKeys;
@@ -96,6 +99,19 @@ export class StagedSlices {
       [name, await compress(packed(slice), PACKING)],
     );
     if (Number(reply) < 0) throw new UeeError("STOR_RUN_CLOSED", "The run is closed; staging refused.");
+  }
+
+  /** Stages a slice of a run that does not exist yet. It expires unless the run opens. */
+  async prepare(runId: string, name: string, slice: StagedSlice): Promise<void> {
+    const run = this.#keys.run(runId);
+    const packed = await compress(JSON.stringify(slice), { level: 3 });
+    const replies = await this.#redis
+      .multi()
+      .sadd(run.stagedNames, name)
+      .expire(run.stagedNames, PREPARED_SECONDS)
+      .set(run.staged(name), packed, "EX", PREPARED_SECONDS)
+      .exec();
+    for (const [error] of replies ?? []) if (error) throw error;
   }
 
   async load(runId: string, name: string): Promise<{ slice: StagedSlice; bytes: number }> {

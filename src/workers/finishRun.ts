@@ -132,8 +132,10 @@ function metaAfter(
 ): Record<string, string> {
   // @safeguard only-verified-moves
   if (!verdict.verified) return {};
+  // A bundle is as old as the mirror in which it was made.
+  const verifiedMs = Math.min(nowMs, run.bundle ? Date.parse(run.bundle.verifiedAt) : nowMs);
   const meta: Record<string, string> = {
-    verifiedAt: new Date(nowMs).toISOString(),
+    verifiedAt: new Date(verifiedMs).toISOString(),
     verifiedOpened: String(run.opened),
     ...(seesTheWhole(context, run) ? { wholeOpened: String(run.opened) } : {}),
   };
@@ -147,7 +149,8 @@ function metaAfter(
   if (verdict.result !== "complete") return meta;
   if (run.changeKey !== null) meta.changeKey = run.changeKey;
   if (verdict.edition !== undefined) {
-    meta.edition = JSON.stringify({ source: context.source, edition: verdict.edition });
+    const source = run.bundle ? "bundle" : context.source;
+    meta.edition = JSON.stringify({ source, edition: verdict.edition });
   }
   return meta;
 }

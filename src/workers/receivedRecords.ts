@@ -59,6 +59,8 @@ export class ReceivedRecords {
     const context = this.#context;
     const attempt = this.#attempt;
     const windowed = context.provider.kind === "windowed";
+    // An operator wants an older bundle: its versions replace newer ones.
+    const anyVersion = this.#run.bundle !== null && this.#run.allowOlder;
     context.onStep("commit", "before", attempt.batchKey);
     const kept = records.filter((record) => record instanceof KeptRecord);
     if (kept.length > 0) await this.#markKept(kept, fetchedAt);
@@ -67,7 +69,7 @@ export class ReceivedRecords {
     const { good, bad } = await validateRecords(context, rest, fetchedAt, this.#signal);
     for (const [copy, same] of windowed ? this.#byCopy(good) : [[0, good] as const]) {
       const result = await context.records.commit({ ...attempt, copy }, same, {
-        staleness: windowed ? "latest-wins" : "fetch-order",
+        staleness: windowed && !anyVersion ? "latest-wins" : "fetch-order",
         acceptRepeatedRegression: windowed && this.#run.mode !== "incremental",
         ...(this.#reconcile ? { reconcile: this.#reconcile } : {}),
         signal: this.#signal,

@@ -14,6 +14,7 @@ import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
 import { mapRedisError } from "../redis/errors.ts";
 import { toEntries } from "../runs/batches.ts";
+import { bundlePayload, extractBundled } from "../runs/bundleBatches.ts";
 import { addDueJobs } from "../runs/dueJobs.ts";
 import type { RunRecord } from "../runs/runRecord.ts";
 import type { BatchSummary } from "./attempt.ts";
@@ -127,6 +128,11 @@ async function extract(
       bytes = 0;
     },
   };
+  const bundled = bundlePayload.safeParse(job.payload);
+  if (bundled.success) {
+    const extracted = await extractBundled(bundled.data, extractContext);
+    return { extracted, bytes, most };
+  }
   const payload = provider.batch.safeParse(job.payload);
   if (!payload.success) {
     throw new UeeError(

@@ -8,6 +8,7 @@ import { parseTime } from "../core/time.ts";
 import type { Attempt } from "../records/contract.ts";
 import { deadLetterIdOf, isRecordKey } from "../recovery/deadLetters/deadLetter.ts";
 import { replayDeadLetters } from "../recovery/deadLetters/replays.ts";
+import type { BundleFacts } from "../runs/bundleBatches.ts";
 import { addDueJobs } from "../runs/dueJobs.ts";
 import { processActor } from "../runs/processIdentity.ts";
 import type { RunRecord, StoredError } from "../runs/runRecord.ts";
@@ -65,6 +66,7 @@ export async function verifyRun(
   if (older !== undefined) return incomplete("PROV_OLDER_EDITION", older);
   if (found.length === 1 && found[0]?.notModified) return notModifiedVerdict(run);
   const edition = found.find((result) => result.facts?.edition !== undefined)?.facts?.edition;
+  if (run.bundle !== null) return await bundleVerdict(context, run, run.bundle);
   let verdict = context.provider.verify({
     mode: run.mode,
     startedAt: run.startedAt,
@@ -112,6 +114,27 @@ export async function verifyRun(
   context.logger.info(line, kind === "again" ? "walking again" : "walking on");
   await addDueJobs(context, run.id, entries, entries.length);
   return "extended";
+}
+
+/** All records were staged before the run opened: nothing can be asked for again. */
+async function bundleVerdict(
+  context: ProviderContext,
+  run: RunRecord,
+  bundle: BundleFacts,
+): Promise<KeptVerdict> {
+  const newer = (run.regressedByPass[run.pass] ?? 0) + (run.refusedByPass[run.pass] ?? 0);
+  // @safeguard bundle-regressed
+  if (newer > 0) {
+    const said = `${newer} records of the store are newer than those of the bundle and were left as they are.`;
+    return incomplete("STOR_BUNDLE_OLDER", said);
+  }
+  const unique = run.uniqueByPass[run.pass] ?? 0;
+  if (unique !== bundle.records) {
+    const said = `${unique} different records were received; the bundle counts ${bundle.records}.`;
+    return incomplete("PROV_NOT_VERIFIED", said);
+  }
+  const watermark = boundedWatermark(bundle.watermark, run);
+  return await verifiedVerdict(context, run, watermark, bundle.edition ?? undefined);
 }
 
 /** Versions lower than the stored one that this pass received, without those whose record it received again later. */

@@ -55,7 +55,7 @@ afterAll(async () => {
 
 describe("each example runs as its line says", () => {
   test("every file has one", () => {
-    for (const file of ["mirror-and-follow.ts", "nightly.sh", "open_run.py"])
+    for (const file of ["mirror-and-follow.ts", "nightly.sh", "open_run.py", "air-gap.sh"])
       expect(lineOf(file)).toBeTruthy();
   });
 
@@ -110,6 +110,36 @@ describe("each example runs as its line says", () => {
     expect((await uee(["resume", "cve"], { env })).code).toBe(0);
     const unauthorized = await runLine(line, { cwd: checkout, env: { ...env, UEE_API_TOKEN: "wrong" } });
     expect(unauthorized.stderr).toContain("API_UNAUTHORIZED");
+  });
+
+  test("Air gap: the first bundle is whole, the next a delta, and both arrive signed", async () => {
+    const line = lineOf("air-gap.sh");
+    const inside = { env: { ...env, UEE_PREFIX: "inside" } };
+    const dataOf = (stdout: string) =>
+      stdout
+        .trim()
+        .split("\n")
+        .map((text) => (JSON.parse(text) as { data: unknown }).data);
+    const [whole, delta] = [/^cve: \d+ records$/m, /^cve: 3 new or changed, 0 removed$/m];
+    for (const [file, what] of [
+      ["0001.bundle", whole],
+      ["0002.bundle", delta],
+    ] as const) {
+      const carried = await runLine(line, { cwd: checkout, env });
+      expect({ code: carried.code, stderr: carried.code === 0 ? "" : carried.stderr }).toMatchObject({
+        code: 0,
+      });
+      expect(carried.stdout).toMatch(what);
+      expect(carried.stdout).toMatch(/is intact; signed with the key [0-9a-f]{16}$/m);
+      expect(carried.stderr).not.toContain("older than a week");
+      expect(readdirSync(join(checkout, "carrier"))).toContain(file);
+      const [here, there] = await Promise.all([
+        uee(["export", "cve"], inside),
+        uee(["export", "cve"], { env }),
+      ]);
+      expect(dataOf(here.stdout)).toEqual(dataOf(there.stdout));
+      simulator.mutate({ provider: "cve", modify: 3 });
+    }
   });
 
   test("Python: opens a run with the official BullMQ package and prints its result", async () => {

@@ -1,6 +1,5 @@
 import { UeeError } from "../../core/errors.ts";
-import { canonicalJson } from "../../core/json.ts";
-import type { StoredRecord } from "../../records/contract.ts";
+import { exportLine } from "../../records/exportLine.ts";
 import { parseProvider, parseSince } from "../arguments.ts";
 import { command, untilStopped } from "../command.ts";
 import { exitOfSignal } from "../exits.ts";
@@ -27,7 +26,7 @@ export const exportCommand = command({
     const since = time === undefined ? undefined : parseSince(time, context.now());
     const caught = await untilStopped(context, flags, async ({ engine }, signal) => {
       const records = engine.records.export(provider, { allowPartial, signal, since });
-      await writeLines(context.stdout, records, lineOf);
+      await writeLines(context.stdout, records, exportLine);
     });
     if (caught === undefined) return;
     const cut = new UeeError("SYS_INTERRUPTED", "Interrupted: the export is not complete.");
@@ -35,9 +34,3 @@ export const exportCommand = command({
     return exitOfSignal(caught);
   },
 });
-
-/** The data in its canonical text: values that JSON.stringify would alter (-0) stay unchanged. */
-const lineOf = ({ urn, provider, id, firstSeen, lastChanged, data }: StoredRecord): string => {
-  const head = JSON.stringify({ urn, provider, id, firstSeen, lastChanged });
-  return `${head.slice(0, -1)},"data":${canonicalJson(data)}}`;
-};

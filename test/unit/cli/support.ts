@@ -149,6 +149,7 @@ export function fakeEngine(over: Partial<Engine> = {}): Engine {
   return {
     providers: providerNames,
     openRun: unexpected("openRun"),
+    prepareRun: unexpected("prepareRun"),
     openRunWhenPossible: async ({ provider, mode }) => ({ runId: `run-${provider}`, joined: false, mode }),
     runProgress: async (provider) => progress(provider),
     waitForRun: async (provider) => closed(provider),
@@ -195,7 +196,7 @@ export function fakeEngine(over: Partial<Engine> = {}): Engine {
     records: {
       get: async () => undefined,
       texts: async () => [],
-      verified: async () => ({ verifiedAt: null, watermark: null }),
+      verified: async () => ({ verifiedAt: null, watermark: null, edition: null, openRun: null, clock: "" }),
       trace: async () => undefined,
       about: async () => [],
       export: unexpected("records.export"),
