@@ -310,7 +310,7 @@ export interface PrepareRequest extends PersonRequest {
 export interface PreparedRunHandle {
   /** Undefined where anything happened to the provider since: it must be prepared again. */
   open(): Promise<OpenedRun | undefined>;
-  /** Drops what is staged; not after `open` has resolved to a run. */
+  /** Drops what is staged; only before `open`, or after it has resolved to undefined. */
   discard(): Promise<void>;
 }
 

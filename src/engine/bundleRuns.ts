@@ -1,6 +1,7 @@
 /** Runs whose records the caller brings: everything is staged first, then the run opens with the batches that commit it. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { UeeError } from "../core/errors.ts";
+import { SourceText } from "../core/sourceText.ts";
 import { bundleBatches } from "../runs/bundleBatches.ts";
 import { openPrepared } from "../runs/openRun.ts";
 import { newRunId } from "../runs/runs.ts";
@@ -70,19 +71,17 @@ async function stage(
   signal: AbortSignal,
 ): Promise<{ name: string; records: number }[]> {
   const slices: { name: string; records: number }[] = [];
-  let records: string[] = [];
-  let ids: string[] = [];
+  let records: SourceText[] = [];
   let size = 0;
   const flush = async (): Promise<void> => {
     const name = String(slices.length + 1).padStart(4, "0");
-    await stagedSlices.prepare(runId, name, { fetchedAt, records, ids });
+    await stagedSlices.prepare(runId, name, { fetchedAt, records });
     slices.push({ name, records: records.length });
-    [records, ids, size] = [[], [], 0];
+    [records, size] = [[], 0];
   };
   for await (const { id, text } of all) {
     if (signal.aborted) throw new UeeError("SYS_INTERRUPTED");
-    records.push(text);
-    ids.push(id);
+    records.push(SourceText.of(text, id));
     size += text.length;
     if (records.length >= SLICE_RECORDS || size >= SLICE_CHARACTERS) await flush();
   }

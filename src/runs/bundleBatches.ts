@@ -5,7 +5,6 @@
  */
 import { z } from "zod";
 import type { Edition } from "../core/edition.ts";
-import { SourceText } from "../core/sourceText.ts";
 import type { ExtractContext, Extracted, PlannedBatch } from "../providers/contract.ts";
 
 /** What a bundle says of the provider's records. */
@@ -55,9 +54,9 @@ export async function extractBundled(
   { name, total }: BundlePayload,
   { loadStaged }: Pick<ExtractContext, "loadStaged">,
 ): Promise<Extracted<unknown>> {
-  const { records, ids = [], fetchedAt } = await loadStaged(name);
+  const { records, fetchedAt } = await loadStaged(name);
   return {
-    records: records.map((text, place) => SourceText.of(text, ids[place] ?? undefined)),
+    records,
     fetchedAt,
     facts: { group: "bundle", total },
     consumed: name,

@@ -104,12 +104,12 @@ export class StagedSlices {
   /** Stages a slice of a run that does not exist yet. It expires unless the run opens. */
   async prepare(runId: string, name: string, slice: StagedSlice): Promise<void> {
     const run = this.#keys.run(runId);
-    const packed = await compress(JSON.stringify(slice), { level: 3 });
+    const bytes = await compress(packed(slice), PACKING);
     const replies = await this.#redis
       .multi()
       .sadd(run.stagedNames, name)
       .expire(run.stagedNames, PREPARED_SECONDS)
-      .set(run.staged(name), packed, "EX", PREPARED_SECONDS)
+      .set(run.staged(name), bytes, "EX", PREPARED_SECONDS)
       .exec();
     for (const [error] of replies ?? []) if (error) throw error;
   }

@@ -61,10 +61,8 @@ export class BundleLoad {
     for (;;) {
       const prepared = this.#prepared.get(name) ?? (await this.#prepareOne(name));
       this.#prepared.delete(name);
-      const opened = await prepared.open().catch(async (error: unknown) => {
-        await prepared.discard().catch(() => undefined);
-        throw error;
-      });
+      // Where this fails, the run may be open all the same: what is staged stays, and expires unless it is.
+      const opened = await prepared.open();
       if (opened) return opened;
       await prepared.discard();
     }

@@ -4,7 +4,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Engine, RunProgress } from "../../../src/engine/api.ts";
 import { ArchiveWriter, readArchive } from "../../../src/outlets/bundle/archive.ts";
@@ -141,8 +141,12 @@ describe("a bundle of six providers", () => {
       "manifest.json",
       "manifest.sha256",
     ]);
-    execFileSync("bash", ["-c", `tar -xf first && sha256sum -c manifest.sha256`], { cwd: folder });
-    const lines = gunzipSync(readFileSync(at("kev/records-0001.ndjson.gz")))
+    execFileSync(
+      "bash",
+      ["-c", "mkdir open && tar -xf first -C open && cd open && sha256sum -c manifest.sha256"],
+      { cwd: folder },
+    );
+    const lines = gunzipSync(readFileSync(at("open/kev/records-0001.ndjson.gz")))
       .toString()
       .trim()
       .split("\n");
@@ -320,6 +324,12 @@ describe("loads beside other work", () => {
   });
 });
 
+/** The content of one file of a bundle. */
+async function fileOf(bundle: string, file: string): Promise<Buffer> {
+  for await (const { name, content } of readArchive(at(bundle))) if (name === file) return content;
+  throw new Error(`${bundle} holds no ${file}`);
+}
+
 describe("a file that is not as it was written", () => {
   const keys = (name: string): void => {
     const { privateKey, publicKey } = generateKeyPairSync("ed25519");
@@ -357,9 +367,8 @@ describe("a file that is not as it was written", () => {
     const passed: number[] = [];
     const codes = new Set<string>();
     for (let i = 0; i < 1_000; i++) {
-      // The first 512 bytes and the last 4,096 one after the other: headers, manifest, signature and end.
-      const place =
-        i < 200 ? i * 2 : i < 600 ? bytes.length - 1 - (i - 200) * 10 : (i * 7_919) % bytes.length;
+      // The first header and what follows it byte by byte, then the rest in equal steps.
+      const place = i < 600 ? i : 600 + Math.floor(((i - 600) * (bytes.length - 600)) / 400);
       const other = Buffer.from(bytes);
       other[place] = other[place]! ^ (1 << (i % 8));
       writeFileSync(path, other);
@@ -390,6 +399,14 @@ describe("a file that is not as it was written", () => {
     await expect(Bundle.open(at("absent"))).rejects.toMatchObject({ code: "SYS_FILE_MISSING" });
   });
 
+  test("a file that is exchanged while it is read is refused", async () => {
+    writeFileSync(at("moving"), readFileSync(at("kev")));
+    const moving = await Bundle.open(at("moving"));
+    await moving.verify();
+    writeFileSync(at("moving"), readFileSync(at("signed")));
+    await expect(moving.verify()).rejects.toMatchObject({ code: "VAL_BUNDLE" });
+  });
+
   test("made anew around other records, it is refused by its counts and its digest over all records", async () => {
     const whole = await Bundle.open(at("kev"));
     const forge = async (change: (manifest: typeof whole.manifest) => unknown): Promise<Bundle> => {
@@ -414,6 +431,20 @@ describe("a file that is not as it was written", () => {
     await refused("VAL_BUNDLE", () => ({ providers: [{ ...kev, digest: sha256(Buffer.from("")) }] }));
     await refused("VAL_BUNDLE", () => ({ files: [{ ...file, lines: file.lines + 1 }] }));
     await refused("VAL_BUNDLE_NEWER", () => ({ format: 2 }));
+    // The lines themselves must be as they are written, whatever their digests say.
+    const path = at("forged");
+    const archive = await ArchiveWriter.create(path);
+    const other = gzipSync(
+      gunzipSync(await fileOf("kev", file.name))
+        .toString()
+        .replaceAll('"kev"', '"epss"'),
+    );
+    await archive.add(file.name, other);
+    const files = [{ ...file, bytes: other.length, sha256: sha256(other) }];
+    for (const { name, content } of manifestFiles({ ...whole.manifest, files }))
+      await archive.add(name, content);
+    await archive.finish();
+    await expect(load(mirror, await Bundle.open(path))).rejects.toMatchObject({ code: "VAL_BUNDLE" });
     await refused("PROV_UNKNOWN", () => ({ providers: [{ ...kev, name: "unheard" }] }));
     expect((await exported(mirror.engine, "kev")).size).toBe(0);
     expect(await keysLike(`{island${places}*:staged*`)).toBe(0);
