@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Carries the mirror to a machine without internet and back up to date: docs/bundles.md tells the same in words.
-# Both machines are played by this one: what is done `online` reaches the upstreams, what is done `inside` does not.
+# Needs openssl. Both machines are played by this one: what is done `online` reaches the upstreams, what is done `inside` does not.
 #
 #   air-gap.sh [provider]          default: all
 #
