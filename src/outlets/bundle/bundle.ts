@@ -121,7 +121,7 @@ export interface BundledRecord {
   text?: string;
 }
 
-/** Of the canonical JSON of a record's data. */
+/** The digest of a record, from the canonical JSON of its data. */
 export const digestOf = (text: string): string => hash("sha256", text, "hex").slice(0, 32);
 export const indexLine = ({ id, digest }: BundledRecord): string => JSON.stringify({ id, digest });
 

@@ -12,7 +12,7 @@ import { type Bundle, type BundledProvider, type BundledRecord, digestOf } from 
 export interface LoadOptions extends PersonRequest {
   engine: Engine;
   bundle: Bundle;
-  /** Of those in the bundle. */
+  /** Some of those in the bundle, or all. */
   providers: readonly string[];
   /** The store's records may be newer: the bundle's replace them. */
   older: boolean;

@@ -185,7 +185,7 @@ export const mutants: readonly Mutant[] = [
     name: "a bundle whose records are not those that it counts is loaded",
     law: 1,
     edits: [{ at: "bundle-record-digest", condition: "false" }],
-    caughtBy: [{ test: "test/integration/outlets/bundle.test.ts", only: "made anew" }],
+    caughtBy: [{ test: "test/integration/outlets/bundle.test.ts", only: "made again" }],
   },
   {
     name: "a bundle that was exchanged since it was checked is read",
@@ -227,7 +227,7 @@ export const mutants: readonly Mutant[] = [
     name: "the lines of a bundle are loaded unchecked",
     law: 1,
     edits: [{ at: "bundle-verified-first", statement: "" }],
-    caughtBy: [{ test: "test/integration/outlets/bundle.test.ts", only: "made anew" }],
+    caughtBy: [{ test: "test/integration/outlets/bundle.test.ts", only: "made again" }],
   },
   {
     name: "a year feed that contradicts its .meta or itself is used",

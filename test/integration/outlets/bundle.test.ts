@@ -403,7 +403,7 @@ describe("a file that is not as it was written", () => {
     await expect(moving.verify()).rejects.toMatchObject({ code: "VAL_BUNDLE" });
   });
 
-  test("made anew around other records, it is refused by its counts and its digest over all records", async () => {
+  test("made again around other records, it is refused by its counts and its digest over all records", async () => {
     const whole = await Bundle.open(at("kev"));
     const forge = async (change: (manifest: typeof whole.manifest) => unknown): Promise<Bundle> => {
       const manifest = structuredClone(whole.manifest);
