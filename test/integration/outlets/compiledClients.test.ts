@@ -30,7 +30,7 @@ interface Cve {
 
 /** False, and a line that says so, where the command fails: its packages or the tool itself are not there. */
 function prepared(what: string, command: string, args: string[], cwd: string): boolean {
-  const { status } = spawnSync(command, args, { cwd, stdio: "ignore", timeout: 300_000 });
+  const { status } = spawnSync(command, args, { cwd, stdio: "ignore", timeout: 180_000 });
   if (status === 0) return true;
   process.stderr.write(`skipped: ${what} cannot be had: ${command} ended with ${status}\n`);
   return false;
@@ -77,7 +77,7 @@ describe("Java clients", () => {
     if (offline || prepared("dependency-check-core", "mvn", resolve, java)) {
       classPath = await readFile(file, "utf8");
     }
-  }, 400_000);
+  }, 240_000);
 
   /** What the client has afterwards, by id. */
   async function run<Row extends { id: string }>(args: string[]): Promise<Map<string, Row>> {
@@ -148,7 +148,7 @@ describe("Go clients", () => {
   beforeAll(() => {
     const built = join(dir, "nvdclients");
     if (prepared("vuls-data-update", "go", ["build", "-o", built, "."], join(clients, "go"))) program = built;
-  }, 400_000);
+  }, 240_000);
 
   test.each(sources)("vuls-data-update reads everything from %s", async (source) => {
     if (program === undefined) return;
