@@ -86,12 +86,9 @@ async function stored(prefix: string): Promise<{ verified: boolean; records: Map
 /** `delta`: a delta is killed at the same place afterwards. */
 const kills: (Kill & { opened: boolean; delta: boolean })[] = [
   { step: "stage", phase: "after", nth: 2_500, opened: false, delta: true },
-  { step: "open", phase: "before", nth: 1, opened: false, delta: false },
   { step: "open", phase: "after", nth: 1, opened: true, delta: false },
   { step: "commit", phase: "before", nth: 2, opened: true, delta: true },
-  { step: "checkpoint", phase: "after", nth: 1, opened: true, delta: false },
-  { step: "verify", phase: "before", nth: 1, opened: true, delta: false },
-  { step: "remove", phase: "after", nth: 1, opened: true, delta: true },
+  { step: "remove", phase: "after", nth: 1, opened: true, delta: false },
   { step: "close", phase: "after", nth: 1, opened: true, delta: false },
 ];
 

@@ -33,7 +33,7 @@ export const FORMAT = 1;
 const MANIFEST = "manifest.json";
 const DIGEST = "manifest.sha256";
 const SIGNATURE = "manifest.sig";
-/** Unpacked size of a file of lines: those that UEE writes end after 8 MB and one more line. */
+/** Unpacked size of a file of lines: those that UEE writes end after 4 MB and one more line. */
 const LINES_BYTES = 64 * 1024 * 1024;
 
 const count = z.int().min(0);

@@ -23,7 +23,7 @@ import {
 } from "./bundle.ts";
 
 /** Characters of a file of lines before it is packed. */
-const LINES_CHARACTERS = 8 * 1024 * 1024;
+const LINES_CHARACTERS = 4 * 1024 * 1024;
 /** Times that a provider is read again because a run opened meanwhile. */
 const TRIES = 20;
 const LOOK_MS = 500;
