@@ -8,6 +8,7 @@ import type { Engine, EngineStatus, StopReport } from "./engine/api.ts";
 import { buildBreaker, makeBreakers } from "./engine/breakers.ts";
 import { prepareRun } from "./engine/bundleRuns.ts";
 import { machineStatus, pause, resizePermits, resume, stop } from "./engine/govern.ts";
+import { NameIndex } from "./engine/names.ts";
 import { makeObserving } from "./engine/observe.ts";
 import { contextOf, type EngineParts, machineOf, type OpenEngineOptions } from "./engine/parts.ts";
 import { checkpoints, providerStatus } from "./engine/reads.ts";
@@ -202,6 +203,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
     keys,
     providers: [...contexts.values()].map((context) => context.provider),
   });
+  const names = new NameIndex([...contexts.values()], feed);
   const parts: EngineParts = {
     settings,
     keys,
@@ -299,11 +301,21 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       texts: (provider, ids) => context(provider).records.texts(ids),
       verified: (provider) => verifiedState(context(provider)),
       trace: (text, wanted) => trace([...contexts.values()], text, wanted),
+      search: (text, { limit }) => names.search(text, limit),
       about: (text) => recordsAbout([...contexts.values()], text),
       export: (provider, wanted) => exportRecords(context(provider), wanted),
       changes: (wanted) => {
         for (const name of wanted.providers ?? []) context(name);
         return readChanges(feed, wanted);
+      },
+      async recentChanges({ limit, providers, op, id }) {
+        for (const name of providers ?? []) context(name);
+        const { entries, complete } = await feed.newest({
+          limit,
+          only: providers,
+          matches: (one) => (op === undefined || one.op === op) && (id === undefined || one.id === id),
+        });
+        return { changes: entries, complete };
       },
       changesEnd: () => feed.end(),
     },

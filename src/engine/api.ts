@@ -336,6 +336,16 @@ export interface TraceEdge {
   relation: string;
 }
 
+/** A record as a search shows it. */
+export interface FoundRecord {
+  urn: string;
+  provider: string;
+  id: string;
+  /** By which people know it where the id is a long one: T1059.001. */
+  alias: string | null;
+  name: string | null;
+}
+
 /** A record, what it leads to and what leads to it. */
 export interface Trace {
   /** URN. */
@@ -448,6 +458,11 @@ export interface Engine {
     verified(provider: string): Promise<VerifiedState>;
     /** The graph around a record (engine/trace.ts); undefined where nothing is known of it. */
     trace(text: string, options?: TraceOptions): Promise<Trace | undefined>;
+    /**
+     * Records by id, alias or words of their names, the best match first. Names are read into this process at the first
+     * search; `complete` is false until that is done.
+     */
+    search(text: string, options: { limit: number }): Promise<{ results: FoundRecord[]; complete: boolean }>;
     /** Every record with this id or about it, of all providers; the subject's own first. */
     about(text: string): Promise<StoredRecord[]>;
     export(
@@ -460,6 +475,16 @@ export interface Engine {
       follow?: boolean;
       signal?: AbortSignal;
     }): AsyncIterable<ChangeEntry>;
+    /**
+     * The newest changes first, of these providers, of one kind or of one record (an id as the feed writes it). `complete`:
+     * all that are kept were looked through.
+     */
+    recentChanges(options: {
+      limit: number;
+      providers?: readonly string[];
+      op?: ChangeEntry["op"];
+      id?: string;
+    }): Promise<{ changes: ChangeEntry[]; complete: boolean }>;
     /** Where the change feed ends now: what is read from this cursor happened after. */
     changesEnd(): Promise<string>;
   };

@@ -80,6 +80,15 @@ export async function verifiedState({ runs }: ProviderContext): Promise<Verified
   return { verifiedAt, watermark, edition: editionOf(meta), openRun, clock };
 }
 
+export function aliasesOf({ provider }: ProviderContext, { data }: StoredRecord): string[] {
+  try {
+    return provider.transform(data).aliases;
+  } catch {
+    // What an older version has stored may be more than is taken today.
+    return [];
+  }
+}
+
 /** Rejects with PROV_UNVERIFIED unless part of the truth is allowed. */
 export async function* exportRecords(
   context: ProviderContext,

@@ -15,7 +15,7 @@ import { formatUrn, parseUrn } from "../core/urn.ts";
 import type { StoredRecord } from "../records/contract.ts";
 import type { ProviderContext } from "../workers/context.ts";
 import type { Trace, TraceEdge, TraceOptions } from "./api.ts";
-import { byAlias, subjectOf } from "./records.ts";
+import { aliasesOf, byAlias, subjectOf } from "./records.ts";
 
 const USUAL_LIMIT = 10;
 /** Records of one answer. */
@@ -236,14 +236,5 @@ class Walk {
       id: own,
       record,
     };
-  }
-}
-
-function aliasesOf({ provider }: ProviderContext, { data }: StoredRecord): string[] {
-  try {
-    return provider.transform(data).aliases;
-  } catch {
-    // What an older version has stored may be more than is taken today.
-    return [];
   }
 }

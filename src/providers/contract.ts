@@ -301,6 +301,8 @@ export interface Provider<Payload = unknown> {
   links?(data: JsonObject): Link[];
   /** What people call a stored record, at most a line; for the nodes of the graph. */
   label?(data: JsonObject): string | undefined;
+  /** `label` is a name by which people look for a record; without it, only ids find one. */
+  readonly hasNames?: true;
   /** Among records that share an alias, the one it means. */
   preferAlias?(candidates: JsonObject[]): JsonObject | undefined;
 }

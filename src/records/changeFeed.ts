@@ -22,6 +22,10 @@ interface StoredChange {
 
 type RawEntry = [id: string, fields: string[]];
 
+/** A look backwards stops after so many entries of one provider: those that match may be few. */
+const MOST_LOOKED_THROUGH = 8_000;
+const BACKWARDS_PAGE = 500;
+
 const OPS: Record<string, ChangeEntry["op"]> = { c: "created", u: "updated", r: "removed", s: "summary" };
 
 export function makeChangeFeed(options: ChangeFeedOptions): ChangeFeed {
@@ -65,6 +69,31 @@ export function makeChangeFeed(options: ChangeFeedOptions): ChangeFeed {
     return { start: position, changes: changes.slice(0, limit) };
   };
 
+  const newestOf = async (
+    provider: { name: string; authority: string },
+    limit: number,
+    matches: (entry: ChangeEntry) => boolean,
+  ): Promise<{ changes: StoredChange[]; complete: boolean }> => {
+    const { changes: stream } = keys.provider(provider.name);
+    const changes: StoredChange[] = [];
+    let before = "+";
+    for (let looked = 0; looked < MOST_LOOKED_THROUGH; looked += BACKWARDS_PAGE) {
+      const raw = (await redis
+        .of(stream)
+        .xrevrange(stream, before, "-", "COUNT", BACKWARDS_PAGE)) as RawEntry[];
+      for (const item of raw) {
+        const change = parseChange(provider, item);
+        if (!matches({ cursor: "", ...change.entry })) continue;
+        changes.push(change);
+        if (changes.length > limit) return { changes, complete: false };
+      }
+      const last = raw.at(-1);
+      if (raw.length < BACKWARDS_PAGE || last === undefined) return { changes, complete: true };
+      before = `(${last[0]}`;
+    }
+    return { changes, complete: false };
+  };
+
   return {
     async read(cursor, limit, only) {
       const given: Positions = cursor === undefined ? new Map() : parseCursor(cursor);
@@ -92,6 +121,20 @@ export function makeChangeFeed(options: ChangeFeedOptions): ChangeFeed {
         entries.push({ cursor: formatCursor(positions), ...entry });
       }
       return { entries, cursor: formatCursor(positions) };
+    },
+
+    async newest({ limit, only, matches = () => true }) {
+      const wanted = only ? providers.filter(({ name }) => only.includes(name)) : providers;
+      const pages = await Promise.all(wanted.map((provider) => newestOf(provider, limit, matches)));
+      const found = pages.flatMap(({ changes }) => changes).sort((a, b) => Number(b.at) - Number(a.at));
+      const complete = found.length <= limit && pages.every((page) => page.complete);
+      return {
+        complete,
+        entries: found.slice(0, limit).map(({ seq, at, entry }) => ({
+          cursor: formatCursor(new Map([[entry.provider, { seq, at }]])),
+          ...entry,
+        })),
+      };
     },
 
     async end() {

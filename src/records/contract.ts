@@ -201,6 +201,12 @@ export interface ChangeFeed {
     limit: number,
     only?: readonly string[],
   ): Promise<{ entries: ChangeEntry[]; cursor: string }>;
+  /** The newest entries that `matches`, newest first. `complete`: all that are kept were looked through. */
+  newest(options: {
+    limit: number;
+    only?: readonly string[];
+    matches?: (entry: ChangeEntry) => boolean;
+  }): Promise<{ entries: ChangeEntry[]; complete: boolean }>;
   /** Where the feed ends now: what is read from this cursor happened after. */
   end(): Promise<string>;
 }

@@ -135,5 +135,6 @@ export const toWorkerView = (worker: RegisteredWorker): WorkerView => ({
   health: worker.health,
   missedBeats: worker.missedBeats,
   lastBeatAt: new Date(worker.lastBeat).toISOString(),
+  ended: worker.ended ?? null,
   vitals: worker.vitals,
 });

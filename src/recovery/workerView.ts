@@ -36,6 +36,8 @@ export interface WorkerView {
   /** Heartbeats that are due and did not come; one is due every 10 s. */
   missedBeats: number;
   lastBeatAt: string;
+  /** How its process ended, as its supervisor saw it: `was ended by SIGKILL`. Null where it lives or no supervisor saw it. */
+  ended: string | null;
   /** Null until the first heartbeat with figures. */
   vitals: WorkerVitals | null;
 }

@@ -185,8 +185,10 @@ describe("its dashboard", () => {
       const { page, errors } = await openPage(browser);
       await page.goto(url);
       const branch = page.getByRole("article", { name: "tiny" });
-      await branch.getByText("Last run").waitFor();
+      await branch.getByRole("button", { name: "Details of tiny" }).click();
+      await branch.getByText("Last run", { exact: true }).waitFor();
       await branch.getByRole("button", { name: "Start tiny" }).waitFor();
+      await page.goto(`${url}/runs`);
       await page.getByRole("option", { name: "tiny", exact: true }).first().waitFor({ state: "attached" });
       expect(errors).toEqual([]);
     } finally {

@@ -1,7 +1,7 @@
 /** What the dashboard's page says when what it shows is not the present: Redis away, the line cut, the line silent. */
 import { expect, test } from "@jest/globals";
 import { UeeError } from "../../src/core/errors.ts";
-import { examine, inBrowser, provider } from "../support/dashboard/inBrowser.ts";
+import { examine, inBrowser, provider, show } from "../support/dashboard/inBrowser.ts";
 import { servePaper } from "../support/dashboard/paperEngine.ts";
 import { busyPaper, quietPaper } from "../support/dashboard/papers.ts";
 import { startTcpProxy } from "../support/tcpProxy.ts";
@@ -16,18 +16,21 @@ inBrowser("the dashboard's page", ({ visit, keep }) => {
     served.paper.away = away;
     await page.getByText("Redis does not answer").first().waitFor();
     await page.getByText("This data is outdated.").waitFor();
-    expect(await page.locator("main.board-stale").count()).toBe(1);
+    expect(await page.locator("main.page-stale").count()).toBe(1);
     await examine(page, "redis-away");
     served.paper.away = undefined;
-    await page.locator("main.board-stale").waitFor({ state: "detached" });
+    await page.locator("main.page-stale").waitFor({ state: "detached" });
     // What was asked before the page knew was answered so, and the browser says it.
     expect(errors.filter((error) => !error.includes("503 (Service Unavailable)"))).toEqual([]);
 
     const cold = await visit({ ...busyPaper(), away });
     await cold.page.getByText("Redis has not answered since this page was opened.").waitFor();
-    for (const text of ["The pool cannot be seen", "The history cannot be read", "Workers cannot be seen"]) {
+    await show(cold.page, "Fleet");
+    for (const text of ["The pool cannot be seen", "Workers cannot be seen"]) {
       await cold.page.getByText(text).waitFor();
     }
+    await show(cold.page, "History");
+    await cold.page.getByText("The history cannot be read").waitFor();
     await examine(cold.page, "redis-away-from-the-start");
   });
 
@@ -43,8 +46,8 @@ inBrowser("the dashboard's page", ({ visit, keep }) => {
     const again = await servePaper(quietPaper(), { port });
     keep(again);
     await page.getByText("Live", { exact: true }).waitFor();
-    await provider(page, "cve").getByText("TERMINATED").waitFor();
-    expect(await page.locator("main.board-stale").count()).toBe(0);
+    await provider(page, "cve").locator(".badge").getByText("complete", { exact: true }).waitFor();
+    expect(await page.locator("main.page-stale").count()).toBe(0);
   });
 
   test("dims what a line that went silent has left behind, and takes another line by itself", async () => {
@@ -56,8 +59,8 @@ inBrowser("the dashboard's page", ({ visit, keep }) => {
     // No error comes, only nothing more: as behind a network that forgot the connection.
     proxy.strand();
     await page.getByText("The worker has missed heartbeats.").waitFor();
-    expect(await page.locator("main.board-stale").count()).toBe(1);
-    await page.locator("main.board-stale").waitFor({ state: "detached" });
+    expect(await page.locator("main.page-stale").count()).toBe(1);
+    await page.locator("main.page-stale").waitFor({ state: "detached" });
     await page.getByText("Live", { exact: true }).waitFor();
   });
 });

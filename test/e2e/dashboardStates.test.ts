@@ -5,7 +5,7 @@
  */
 import { expect, test } from "@jest/globals";
 import { UeeError } from "../../src/core/errors.ts";
-import { examine, inBrowser, provider } from "../support/dashboard/inBrowser.ts";
+import { examine, inBrowser, provider, show } from "../support/dashboard/inBrowser.ts";
 import {
   busyPaper,
   everyStatePaper,
@@ -19,18 +19,18 @@ inBrowser("the dashboard's page", ({ visit }) => {
   test("shows every state of a provider with its word, its reason and what can be done", async () => {
     const { page, errors } = await visit(everyStatePaper());
     const states = {
-      idle: ["IDLE", "Start", "Pause"],
-      acquiring: ["ACQUIRING", "Pause", "Stop"],
-      running: ["RUNNING", "Pause", "Stop"],
-      quota: ["WAITING_QUOTA", "Pause", "Stop"],
-      backoff: ["WAITING_BACKOFF", "Pause", "Stop"],
-      paused: ["PAUSED", "Resume", "Stop"],
-      silent: ["PAUSED", "Resume", "Stop"],
-      terminated: ["TERMINATED", "Start", "Pause"],
+      idle: ["never run", "Start", "Pause"],
+      acquiring: ["starting", "Pause", "Stop"],
+      running: ["running", "Pause", "Stop"],
+      quota: ["waits for a permit", "Pause", "Stop"],
+      backoff: ["waits", "Pause", "Stop"],
+      paused: ["paused", "Resume", "Stop"],
+      silent: ["paused", "Resume", "Stop"],
+      terminated: ["complete", "Start", "Pause"],
     };
     for (const [name, [state, ...actions]] of Object.entries(states)) {
       const article = provider(page, name);
-      await article.getByText(state!, { exact: true }).waitFor();
+      await article.locator(".badge").getByText(state!, { exact: true }).waitFor();
       const buttons = await article
         .getByRole("group", { name: `Actions on ${name}` })
         .getByRole("button")
@@ -43,7 +43,9 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await provider(page, "paused")
       .getByText(/Error rate 15.2 %/)
       .waitFor();
-    expect(await provider(page, "silent").locator(".why").textContent()).toBe("No reason was given.");
+    expect(await provider(page, "silent").locator(".why").textContent()).toMatch(
+      /^Paused .* by anna\. No reason was given\.$/,
+    );
     await provider(page, "quota")
       .getByText(/no permit/)
       .waitFor();
@@ -62,27 +64,37 @@ inBrowser("the dashboard's page", ({ visit }) => {
     const quiet = await visit(quietPaper());
     await quiet.page.getByText("Nothing needs you.").waitFor();
     await until(async () => (await quiet.page.title()) === "orchestrating · UEE");
-    await quiet.page.getByText("No dead letters", { exact: true }).waitFor();
+    await quiet.page.getByRole("heading", { name: /^Complete and 2 h fresh/ }).waitFor();
+    for (const name of ["cwe", "capec"])
+      await quiet.page.getByRole("button", { name: `Details of ${name}` }).click();
     await provider(quiet.page, "cwe").getByText("Its dead letters are settled").waitFor();
     await provider(quiet.page, "cwe").getByText("Replays since").waitFor();
     const lastRun = provider(quiet.page, "capec").locator(".last-run");
     await lastRun.getByText("opened by anna: nightly check").waitFor();
-    await provider(quiet.page, "cve").getByRole("button", { name: "Runs and checkpoints of cve" }).click();
-    const runs = quiet.page.getByRole("region", { name: "Runs of cve" });
-    await runs.getByText("opened by anna: nightly check").first().waitFor();
     await examine(quiet.page, "quiet");
+    await show(quiet.page, "Dead letters");
+    await quiet.page.getByText("No dead letters", { exact: true }).waitFor();
 
     const fresh = await visit(freshPaper());
-    await fresh.page.getByText("It has never run.").first().waitFor();
-    await fresh.page.getByText("Start one with uee worker").waitFor();
-    await fresh.page.getByText("Nothing happened yet").waitFor();
+    await fresh.page.getByRole("heading", { name: "Nothing is mirrored yet" }).waitFor();
+    await fresh.page.getByRole("heading", { name: "Four steps to a complete mirror" }).waitFor();
     await until(async () => (await fresh.page.title()) === "(1) no worker lives · UEE");
     await examine(fresh.page, "fresh");
+    await fresh.page.getByRole("button", { name: "Start all" }).click();
+    await fresh.page.getByRole("button", { name: "Start 4 full runs" }).waitFor();
+    await fresh.page.keyboard.press("Escape");
+    await show(fresh.page, "Fleet");
+    await fresh.page.getByText("Start one with uee worker").waitFor();
+    await show(fresh.page, "History");
+    await fresh.page.getByText("Nothing happened yet").waitFor();
     expect([...quiet.errors, ...fresh.errors]).toEqual([]);
   });
 
   test("tells an overloaded fleet: figures over their thresholds, revoked permits, a dead worker, a full cap", async () => {
     const { page, errors } = await visit(overloadedPaper());
+    await page.getByRole("link", { name: "a worker died" }).waitFor();
+    await examine(page, "overloaded");
+    await show(page, "Fleet");
     await page.getByText("slow and full: over threshold").waitFor();
     await page.getByText(/of 10 revoked by the optimizer/).waitFor();
     const workers = page.getByRole("region", { name: "Workers" });
@@ -92,10 +104,10 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await breakers.getByText("2 not closed").waitFor();
     await breakers.getByText(/PROV_OVERLOADED.*answered 503/).waitFor();
     await breakers.getByText("pod-7:4711 tries").waitFor();
-    await page.getByRole("link", { name: "a worker died" }).waitFor();
-    await page.getByText("it pauses with the next one.").waitFor();
     await page.getByRole("img", { name: /p99 latency: now .* threshold 30 ms, passed/ }).waitFor();
-    await examine(page, "overloaded");
+    await examine(page, "overloaded-fleet");
+    await show(page, "Dead letters");
+    await page.getByText("it pauses with the next one.").waitFor();
     expect(errors).toEqual([]);
   });
 
@@ -127,6 +139,7 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await page.getByText("suspiciously many").waitFor();
     await examine(page, "dialog-start");
     await page.keyboard.press("Escape");
+    await show(page, "Fleet");
     await page.getByRole("button", { name: "Resize" }).click();
     await page.getByRole("spinbutton").fill("0");
     await page.getByText("The pool takes a whole number from 1 to 4,096.").waitFor();
@@ -160,6 +173,7 @@ inBrowser("the dashboard's page", ({ visit }) => {
 
   test("finds dead letters by filter and page, shows one with its bytes, and counts before it purges", async () => {
     const { page, errors } = await visit(busyPaper());
+    await show(page, "Dead letters");
     const letters = page.getByRole("region", { name: "Dead letters" });
     const rows = letters.getByRole("table").getByRole("row");
     await rows.nth(20).waitFor();
@@ -176,11 +190,12 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await letters.getByRole("checkbox", { name: "Select CAPEC-61" }).uncheck();
 
     await letters.getByRole("button", { name: "CAPEC-61", exact: true }).click();
-    const bytes = page.getByRole("textbox", { name: "Raw bytes" });
+    const bytes = page.getByRole("region", { name: "Raw bytes, Name is marked" });
     await bytes.waitFor();
-    expect(await bytes.inputValue()).toContain('"Name": 42');
+    expect(await bytes.textContent()).toContain('"Name": 42');
+    expect(await bytes.locator("mark").textContent()).toBe('"Name": 42,');
     await page.getByRole("button", { name: "Hex" }).click();
-    expect(await bytes.inputValue()).toMatch(/^00000000 {2}7b 22 69 64 22 .*\{"id":"CAPEC-61"/);
+    expect(await bytes.textContent()).toMatch(/^00000000 {2}7b 22 69 64 22 .*\{"id":"CAPEC-61"/);
     await examine(page, "letter");
     await page.keyboard.press("Escape");
 
@@ -216,13 +231,19 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
     await focuses("provider-cwe");
-    await page.keyboard.press("4");
-    await focuses("permits");
+    await page.keyboard.press("6");
+    await page.getByRole("region", { name: "Permits" }).waitFor();
+    await focuses("content");
+    await page.keyboard.press("5");
     await page.locator("#dead-letters-filter").waitFor();
-    await page.keyboard.press("/");
+    await page.keyboard.press("f");
     await focuses("dead-letters-filter");
-    await page.keyboard.press("Escape");
     await page.locator("body").click({ position: { x: 2, y: 400 } });
+    await page.keyboard.press("/");
+    await focuses("search");
+    await page.keyboard.type("CVE-2021-44228");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "CVE-2021-44228" }).waitFor();
     await page.keyboard.press("t");
     expect(await page.evaluate("document.documentElement.dataset.theme")).toBe("light");
     await page.keyboard.press("t");
@@ -250,5 +271,66 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await page.getByText("Your login has ended.").waitFor();
     expect(served.url).toContain("127.0.0.1");
     await examine(page, "login-ended");
+  });
+
+  test("has an address for every view and every filter, which reloads to the same and goes back", async () => {
+    const { page, served, errors } = await visit(busyPaper());
+    const heading = (name: string | RegExp) => page.getByRole("heading", { name }).first().waitFor();
+    const at = () => page.url().slice(served.url.length);
+    await show(page, "Runs");
+    await page.getByLabel("Source").selectOption("cwe");
+    await page.getByLabel("Ended").selectOption("incomplete");
+    await until(() => at() === "/runs?provider=cwe&state=incomplete");
+    await page.getByRole("list", { name: "Runs, the newest first" }).getByRole("listitem").waitFor();
+    await examine(page, "runs");
+    await page.reload();
+    await page.getByRole("listitem").getByRole("link", { name: "cwe" }).click();
+    await heading("Run of cwe");
+    await page.getByText("2 records could not be read").waitFor();
+    await page.getByRole("link", { name: "The run before" }).waitFor();
+    await page.goBack();
+    await until(() => at() === "/runs?provider=cwe&state=incomplete");
+    await page.goto(`${served.url}/runs/${busyPaper().runs[0]!.runId}`);
+    await page
+      .getByRole("list", { name: /^Steps of the run/ })
+      .getByText("given up")
+      .waitFor();
+    await examine(page, "run");
+
+    await show(page, "Records");
+    await page.getByRole("link", { name: "path traversal" }).waitFor();
+    await page.getByLabel("Search records").fill("injection");
+    await page.keyboard.press("Enter");
+    await page.getByText("2 records").waitFor();
+    await examine(page, "records");
+    await page.goto(`${served.url}/records/CVE-2021-44228`);
+    await heading("CVE-2021-44228");
+    await page.getByText("97 % in the next 30 days").waitFor();
+    await page.getByText("10, critical").waitFor();
+    await page.getByRole("link", { name: /^CWE-502/ }).waitFor();
+    await page
+      .getByRole("list", { name: /^Changes of the record/ })
+      .getByText("updated")
+      .waitFor();
+    await examine(page, "record");
+    await page.getByRole("button", { name: "Raw JSON" }).click();
+    await page.getByText('"baseSeverity": "CRITICAL"').waitFor();
+    await page.getByRole("link", { name: /^CWE-502/ }).click();
+    await heading("CWE-502");
+
+    await page.goto(`${served.url}/changes?op=removed`);
+    await page.getByRole("link", { name: "ATTACK-1003" }).waitFor();
+    expect(await page.getByText("CVE-2021-44228").count()).toBe(0);
+    await page.getByLabel("Kind").selectOption("");
+    await page.getByText("CVE-2021-44228").waitFor();
+    await examine(page, "changes");
+    await show(page, "History");
+    await heading("History");
+    await page.getByText("accepted 2").waitFor();
+    await page.getByLabel("Show").selectOption("breaker");
+    await until(() => at() === "/history?show=breaker");
+    await page.getByText("breaker closed → open").waitFor();
+    await examine(page, "history");
+    expect(errors).toEqual([]);
   });
 });

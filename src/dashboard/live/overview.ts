@@ -18,7 +18,8 @@ export class Paces {
       this.#byRun.set(run.runId, pace);
     }
     pace.add(run.fetched, nowMs);
-    if (pace.perSecond !== undefined) return pace.perSecond;
+    // While a run waits for the rate limit its pace of the last seconds is 0: what it has kept since it began holds.
+    if (pace.perSecond !== undefined && (pace.perSecond > 0 || run.waiting === null)) return pace.perSecond;
     return run.durationMs >= 1_000 && run.fetched > 0 ? (run.fetched * 1_000) / run.durationMs : null;
   }
 
@@ -64,12 +65,14 @@ export function toOverview(
 function toProgress(run: RunProgress, paces: Paces, nowMs: number): Progress {
   const perSecond = paces.of(run, nowMs);
   const left = run.expected === null ? null : Math.max(0, run.expected - run.fetched);
-  const moves = run.state === "running" && run.waiting === null && perSecond !== null && perSecond > 0;
+  const moves = run.state === "running" && perSecond !== null && perSecond > 0;
+  const waitMs = run.waiting === null ? 0 : Math.max(0, Date.parse(run.waiting.until) - nowMs);
   return {
     fetched: run.fetched,
     expected: run.expected,
     share: doneRatio(run) ?? null,
     perSecond,
-    remainingMs: moves && left !== null && run.pass <= 1 ? Math.round((left / perSecond) * 1_000) : null,
+    remainingMs:
+      moves && left !== null && run.pass <= 1 ? Math.round((left / perSecond) * 1_000) + waitMs : null,
   };
 }

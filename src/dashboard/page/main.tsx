@@ -1,21 +1,35 @@
-/** The page: its views by the state of the login, and its start. */
+/** The page: the view that the address names, by the state of the login, and its start. */
+import type { ComponentType } from "preact";
 import { render } from "preact";
-import { useLayoutEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import type { Session } from "../api/schemas.ts";
+import { Changes } from "./changes/changes.tsx";
 import { DeadLetters } from "./deadletters/deadLetters.tsx";
-import { Breakers } from "./fleet/breakers.tsx";
-import { Kernel } from "./fleet/kernel.tsx";
-import { Permits } from "./fleet/permits.tsx";
-import { Workers } from "./fleet/workers.tsx";
+import { Fleet } from "./fleet/fleet.tsx";
 import { History } from "./history/history.tsx";
+import { Overview } from "./overview/overview.tsx";
+import { RecordsView } from "./records/records.tsx";
+import { RunsView } from "./runs/runs.tsx";
 import { Asking, Login, Unreachable } from "./session/login.tsx";
 import { begin } from "./session/session.ts";
+import { type View, views } from "./state/address.ts";
+import { needsOf, titleOf } from "./state/attention.ts";
+import { followLinks, revealHash } from "./state/navigate.ts";
 import { clock, serverNow } from "./state/page.ts";
-import { Tree } from "./tree/tree.tsx";
 import { Header, Help } from "./ui/header.tsx";
-import { Attention, LineBanner } from "./ui/notices.tsx";
+import { LineBanner } from "./ui/notices.tsx";
 import { listenForKeys } from "./ui/shortcuts.ts";
-import { usePage } from "./ui/useStore.ts";
+import { useAddress, usePage } from "./ui/useStore.ts";
+
+const contents: Readonly<Record<View, ComponentType>> = {
+  overview: Overview,
+  runs: RunsView,
+  records: RecordsView,
+  changes: Changes,
+  "dead-letters": DeadLetters,
+  fleet: Fleet,
+  history: History,
+};
 
 function App() {
   const entry = usePage((state) => state.entry);
@@ -27,32 +41,37 @@ function App() {
 
 function Dashboard({ session }: { session: Session }) {
   const [help, setHelp] = useState(false);
+  const { view, id } = useAddress();
   const dim = usePage(
     ({ link, fleet }) => (link.phase !== "live" && link.heardAt !== null) || fleet.trouble !== null,
   );
-  // Keyboard shortcuts work as soon as there is content.
+  useTitle(view, id);
+  // Keyboard and links work as soon as there is content.
   useLayoutEffect(() => listenForKeys({ onHelp: () => setHelp(true) }), []);
+  useLayoutEffect(followLinks, []);
+  useEffect(revealHash, []);
+  const Content = contents[view];
   return (
     <>
       <Header session={session} onHelp={() => setHelp(true)} />
       <LineBanner />
-      <main class={dim ? "board board-stale" : "board"}>
-        <Attention />
-        <div class="column board-main">
-          <Tree />
-          <DeadLetters />
-        </div>
-        <div class="column board-side">
-          <Kernel />
-          <Permits />
-          <Workers />
-          <Breakers />
-          <History />
-        </div>
+      <main class={dim ? "page page-stale" : "page"} id="content" tabIndex={-1}>
+        <Content key={id} />
       </main>
       {help && <Help onClose={() => setHelp(false)} />}
     </>
   );
+}
+
+function useTitle(view: View, id: string | null): void {
+  const fleet = usePage((state) => state.fleet);
+  const phase = usePage(({ link }) => link.phase);
+  const name = view === "overview" ? null : (id ?? views.find((one) => one.view === view)?.title ?? null);
+  const live = phase === "live" || phase === "connecting";
+  const title = titleOf(needsOf(fleet), fleet.overview?.macro.state, live, name);
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
 }
 
 const place = document.getElementById("page");

@@ -78,6 +78,7 @@ export const attack = snapshotProvider<string | null>({
   preferAlias: preferStix,
   links: linksOfStix,
   label: labelOfStix,
+  hasNames: true,
   nearIds: nearAttackIds,
   // Domains come in order of precedence, so a later copy must be newer to stand, not just as new.
   versionOf,

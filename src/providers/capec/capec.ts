@@ -87,5 +87,6 @@ export const capec = snapshotProvider({
   ...numberedIds("CAPEC"),
   links,
   label: (data) => textIn(data.Name),
+  hasNames: true,
   read: (bytes) => readCatalogue(bytes, { schema: capecSchema, jsonArrays: [] }),
 });

@@ -126,6 +126,7 @@ export const cwe = snapshotProvider({
   ...numberedIds("CWE"),
   links,
   label: (data) => textIn(data.Name),
+  hasNames: true,
   read: (bytes) =>
     readCatalogue(bytes, { schema: cweSchema, jsonArrays: ["Weaknesses", "Categories", "Views"] }),
 });

@@ -54,4 +54,5 @@ export const kev = snapshotProvider({
   ...cveIds("cveID"),
   links: ({ cwes }) => (Array.isArray(cwes) ? cwes.flatMap((cwe) => cweLink(cwe, "weakness")) : []),
   label: (data) => textIn(data.vulnerabilityName),
+  hasNames: true,
 });

@@ -23,7 +23,11 @@ export const chromiumPath: string | undefined = [
   ),
 ].find((path) => path !== "" && isThere(path));
 
-export const sizes = { wide: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } } as const;
+export const sizes = {
+  wide: { width: 1280, height: 900 },
+  phone: { width: 390, height: 844 },
+  desk: { width: 1920, height: 1080 },
+} as const;
 export type Size = keyof typeof sizes;
 export type Scheme = "light" | "dark";
 

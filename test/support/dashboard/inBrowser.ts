@@ -56,9 +56,13 @@ export function inBrowser(name: string, tests: (visits: Visits) => void): void {
   });
 }
 
-/** In both sizes and both themes, without loading again: a picture, nothing too wide, nothing serious for axe-core. */
-export async function examine(page: Page, name: string): Promise<void> {
-  for (const size of Object.keys(sizes) as Size[]) {
+/** In some sizes and both themes, without loading again: a picture, nothing too wide, nothing serious for axe-core. */
+export async function examine(
+  page: Page,
+  name: string,
+  inSizes: readonly Size[] = ["wide", "phone"],
+): Promise<void> {
+  for (const size of inSizes) {
     await page.setViewportSize(sizes[size]);
     for (const scheme of ["light", "dark"] satisfies Scheme[]) {
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
@@ -69,5 +73,12 @@ export async function examine(page: Page, name: string): Promise<void> {
   }
   await page.setViewportSize(sizes.wide);
 }
+
+/** Goes to a view by the navigation. */
+export const show = (page: Page, name: string): Promise<void> =>
+  page
+    .getByRole("navigation", { name: "Pages" })
+    .getByRole("link", { name: new RegExp(`^${name}`) })
+    .click();
 
 export const provider = (page: Page, name: string) => page.getByRole("article", { name, exact: true });

@@ -10,14 +10,17 @@ import { buildDashboard } from "../../../src/dashboard/server.ts";
 import { actionsIn, statesFor } from "../../../src/engine/actions.ts";
 import type {
   BreakerView,
+  Checkpoint,
   Engine,
   EngineStatus,
+  HistoryLine,
   HistoryTransition,
   QuotaEvent,
   RunProgress,
 } from "../../../src/engine/api.ts";
 import type { KernelMetrics, KernelSample } from "../../../src/permits/optimizer/kernelMetrics.ts";
 import type { PoolView } from "../../../src/permits/report.ts";
+import type { ChangeEntry, StoredRecord } from "../../../src/records/contract.ts";
 import type {
   DeadLetter,
   DeadLetterActionOptions,
@@ -27,6 +30,7 @@ import type {
 import type { WorkerView } from "../../../src/recovery/workerView.ts";
 import { makeKeys } from "../../../src/redis/keys.ts";
 import { builtPage } from "./builtPage.ts";
+import { paperSeries } from "./paperFleet.ts";
 
 export interface Paper {
   status: EngineStatus;
@@ -39,6 +43,12 @@ export interface Paper {
   quotaEvents: QuotaEvent[];
   runs: RunProgress[];
   letters: DeadLetter[];
+  checkpoints: Checkpoint[];
+  /** What the history tells of breakers and dead letters. */
+  others: HistoryLine[];
+  records: StoredRecord[];
+  /** Newest first. */
+  changes: ChangeEntry[];
   /** What every call of the engine rejects with; absent: it answers. */
   away?: UeeError;
   /** What actions answer. */
@@ -93,9 +103,12 @@ function paperLetters(paper: Paper, say: <Said>(said: () => Said) => Promise<Sai
     if (letter === undefined) throw new UeeError("API_NOT_FOUND", `There is no dead letter ${id}.`);
     return letter;
   };
-  const countBy = (pick: (letter: DeadLetter) => string): Record<string, number> => {
+  const countBy = (
+    pick: (letter: DeadLetter) => string,
+    letters: readonly DeadLetter[] = paper.letters,
+  ): Record<string, number> => {
     const counts: Record<string, number> = {};
-    for (const letter of paper.letters) counts[pick(letter)] = (counts[pick(letter)] ?? 0) + 1;
+    for (const letter of letters) counts[pick(letter)] = (counts[pick(letter)] ?? 0) + 1;
     return counts;
   };
   const bytes = Buffer.from(JSON.stringify({ id: "CAPEC-61", Name: 42, Description: "x".repeat(300) }));
@@ -110,12 +123,12 @@ function paperLetters(paper: Paper, say: <Said>(said: () => Said) => Promise<Sai
     show: (id) => say(() => ({ letter: one(id), raw: bytes })),
     raw: (id) => say(() => (one(id).rawBytes > 0 ? bytes : null)),
     count: () => say(() => paper.letters.length),
-    stats: () =>
+    stats: ({ provider } = {}) =>
       say(() => ({
         total: paper.letters.length,
         waiting: 0,
         byState: { dead: 0, replaying: 0, accepted: 0, ...countBy(({ state }) => state) },
-        byCode: countBy(({ code }) => code),
+        byCode: countBy(({ code }) => code, fitting({ provider })),
         byClass: countBy((letter) => letter.class),
         byProvider: countBy(({ provider }) => provider),
         rawBytes: 4_000,
@@ -136,6 +149,51 @@ function paperLetters(paper: Paper, say: <Said>(said: () => Said) => Promise<Sai
       lost: { batches: 3, batchRecords: 6_000, records: 6, rawBytes: 2_472 },
     }),
   };
+}
+
+/** The records of the paper; the first is the root of every graph. */
+function paperRecords(paper: Paper, say: <Said>(said: () => Said) => Promise<Said>): Engine["records"] {
+  const { records, changes } = paper;
+  const named = (text: string) => records.filter(({ urn, id }) => urn === text || id === text);
+  const nameOf = ({ data }: StoredRecord): string | null => (data.name as string | undefined) ?? null;
+  const known: Partial<Engine["records"]> = {
+    get: (text) =>
+      say(() => {
+        const [record] = named(text);
+        return record && { record };
+      }),
+    about: (text) => say(() => named(text)),
+    search: (text) =>
+      say(() => ({
+        complete: true,
+        results: records
+          .filter(
+            (record) => record.id === text || nameOf(record)?.toLowerCase().includes(text.toLowerCase()),
+          )
+          .map((record) => ({ ...record, alias: null, name: nameOf(record) })),
+      })),
+    trace: () =>
+      say(() => ({
+        root: records[0]!.urn,
+        nodes: records.map((record) => ({ ...record, name: nameOf(record) })),
+        edges: records
+          .slice(1)
+          .map(({ urn }) => ({ from: records[0]!.urn, to: urn, relation: "primary-weakness" })),
+        more: {},
+      })),
+    recentChanges: ({ limit, providers, op, id }) =>
+      say(() => ({
+        complete: true,
+        changes: changes
+          .filter(
+            (one) =>
+              (providers === undefined || providers.includes(one.provider)) && one.id === (id ?? one.id),
+          )
+          .filter((one) => op === undefined || one.op === op)
+          .slice(0, limit),
+      })),
+  };
+  return known as Engine["records"];
 }
 
 /** Says what stands on the paper; whatever it was not written for throws by name. */
@@ -169,7 +227,17 @@ function paperEngine(paper: Paper): Engine {
       say(() =>
         paper.runs.filter((run) => provider === undefined || run.provider === provider).slice(0, limit),
       ),
-    checkpoints: () => say(() => []),
+    runProgress: (_provider, id) =>
+      say(() => {
+        const found = paper.runs.find(({ runId }) => runId === id);
+        if (found === undefined) throw new UeeError("PROV_RUN_NOT_FOUND", `There is no run ${id}.`);
+        return found;
+      }),
+    checkpoints: () => say(() => paper.checkpoints),
+    breakerTransitions: () => say(() => []),
+    history: () => say(() => paper.others),
+    series: ({ name, range }) => say(() => paperSeries(name, range, paper.status.providers)),
+    records: paperRecords(paper, say),
     ready: () => say(() => undefined),
     deadLetters: paperLetters(paper, say),
     pause: act,

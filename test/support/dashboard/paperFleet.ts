@@ -1,15 +1,22 @@
 /** A fleet on paper, in every state that people meet; the engine's own types, so that it cannot tell what no engine would. */
+import type { JsonObject } from "../../../src/core/json.ts";
 import type {
   BreakerView,
+  Checkpoint,
   EngineStatus,
+  HistoryLine,
   HistoryTransition,
   MachineStatus,
   ProviderStatus,
   QuotaEvent,
   RunProgress,
+  Series,
+  SeriesName,
+  SeriesRange,
 } from "../../../src/engine/api.ts";
 import type { KernelMetrics, KernelSample } from "../../../src/permits/optimizer/kernelMetrics.ts";
 import type { PoolView } from "../../../src/permits/report.ts";
+import type { ChangeEntry, StoredRecord } from "../../../src/records/contract.ts";
 import type { DeadLetter, DeadLetterCap } from "../../../src/recovery/deadLetters/api.ts";
 import type { WorkerView } from "../../../src/recovery/workerView.ts";
 
@@ -239,6 +246,7 @@ export const paperWorker = (n: number, now: number, over: Partial<WorkerView> = 
   health: "live",
   missedBeats: 0,
   lastBeatAt: iso(now - 2_000 - n * 700),
+  ended: null,
   vitals: {
     responseMs: 1.8,
     loopDelayP99Ms: 12.4,
@@ -294,3 +302,143 @@ export const paperBreaker = (upstream: string, over: Partial<BreakerView> = {}):
   counts: { calls: 412, successes: 405, failures: 7, ignored: 0, rejections: 3, opens: over.opens ?? 0 },
   ...over,
 });
+
+/** A run every two hours for a week; one ended incomplete. */
+export const paperRuns = (provider: string, now: number): RunProgress[] =>
+  Array.from({ length: 84 }, (_, n) => {
+    const startedAt = now - (n + 1) * 7_200_000;
+    const incomplete = n === 17;
+    return pastRun(provider, now, {
+      runId: `${provider}-${iso(startedAt).replace(/[-:.]/g, "").slice(0, 18)}Z-00${10 + n}`,
+      mode: n === 83 ? "full" : "incremental",
+      startedAt: iso(startedAt),
+      endedAt: iso(startedAt + 100_000),
+      created: (n * 7) % 31,
+      updated: (n * 13) % 97,
+      removed: n % 30 === 5 ? 2 : 0,
+      ...(incomplete
+        ? {
+            state: "incomplete",
+            deadLettered: 2,
+            error: {
+              code: "PROV_BAD_RECORDS",
+              message: "2 records could not be read and are set aside.",
+              remedy: "Look at them in the dead letters; replay or accept them.",
+            },
+          }
+        : {}),
+    });
+  });
+
+/** The open run of CVE committed these. */
+export const paperCheckpoints = (now: number): Checkpoint[] =>
+  [3, 2, 1, 0].map((n) => ({
+    urn: `v2e::nvd::cve::CVE-2021-${44_000 + n}`,
+    runId: paperRun("cve", now).runId,
+    batch: `page:${n * 2_000}`,
+    pass: 1,
+    records: n === 1 ? 0 : 2_000,
+    at: iso(now - (10 - n * 2) * 5_000),
+    success: n !== 1,
+    error: n === 1 ? "PROV_UPSTREAM_ERROR" : null,
+  }));
+
+const paperRecord = (
+  provider: string,
+  authority: string,
+  id: string,
+  now: number,
+  data: JsonObject,
+): StoredRecord => ({
+  urn: `v2e::${authority}::${provider}::${id}`,
+  provider,
+  id,
+  firstSeen: iso(now - 90 * 86_400_000),
+  lastChanged: iso(now - 3 * 3_600_000),
+  data,
+});
+
+export const paperRecords = (now: number): StoredRecord[] => [
+  paperRecord("cve", "nvd", "CVE-2021-44228", now, {
+    id: "CVE-2021-44228",
+    published: "2021-12-10T10:15:09.143",
+    vulnStatus: "Analyzed",
+    descriptions: [
+      {
+        lang: "en",
+        value: "Apache Log4j2 JNDI features do not protect against endpoints that an attacker controls.",
+      },
+    ],
+    metrics: {
+      cvssMetricV31: [
+        { cvssData: { baseScore: 10, baseSeverity: "CRITICAL", vectorString: "CVSS:3.1/AV:N/AC:L" } },
+      ],
+    },
+    references: [{ url: "https://logging.apache.org/log4j/2.x/security.html" }],
+    name: "Apache Log4j2 Remote Code Execution Vulnerability",
+  }),
+  paperRecord("kev", "cisa", "CVE-2021-44228", now, {
+    name: "Apache Log4j2 Remote Code Execution Vulnerability",
+    ...{ dateAdded: "2021-12-10", dueDate: "2021-12-24", requiredAction: "Apply updates." },
+  }),
+  paperRecord("epss", "first", "CVE-2021-44228", now, {
+    name: "EPSS 0.97",
+    epss: "0.97565",
+    percentile: "0.99997",
+  }),
+  paperRecord("cwe", "mitre", "CWE-502", now, { name: "Deserialization of Untrusted Data" }),
+  paperRecord("cwe", "mitre", "CWE-917", now, { name: "Expression Language Injection" }),
+  paperRecord("capec", "mitre", "CAPEC-586", now, { name: "Object Injection" }),
+  paperRecord("attack", "mitre", "attack-pattern--7385dfaf-6886-4229-9ecd-6fd678040830", now, {
+    name: "Command and Scripting Interpreter",
+  }),
+];
+
+export const paperChanges = (now: number): ChangeEntry[] =>
+  Array.from({ length: 30 }, (_, n) => {
+    const provider = ["cve", "cwe", "capec", "attack"][n % 4]!;
+    const id = n === 0 ? "CVE-2021-44228" : `${provider.toUpperCase()}-${1_000 + n}`;
+    const op = (["updated", "created", "updated", "removed"] as const)[n % 4]!;
+    return {
+      ...{ cursor: `cursor-${n}`, provider, id, op, urn: `v2e::nvd::${provider}::${id}` },
+      fields: op === "updated" ? ["descriptions", "metrics", "lastModified"] : [],
+      at: iso(now - n * 1_700_000),
+      runId: paperRuns(provider, now)[0]!.runId,
+    };
+  });
+
+/** A run every two hours, and a night in which no worker lived. */
+export function paperSeries(
+  name: SeriesName,
+  range: SeriesRange,
+  providers: readonly ProviderStatus[],
+): Series {
+  const stepMs = { "1h": 60_000, "6h": 60_000, "24h": 900_000, "7d": 900_000, "8w": 7_200_000 }[range];
+  const length = { "1h": 60, "6h": 360, "24h": 96, "7d": 672, "8w": 672 }[range];
+  const lines = name === "redis_memory" ? [null] : providers.map(({ provider }) => provider);
+  const value = (i: number, line: number): number | null => {
+    if (i > length * 0.4 && i < length * 0.46) return null;
+    if (name === "redis_memory") return 380_000_000 + i * 40_000;
+    const most = { throughput: 180, requests: 2, errors: 0.2 }[name];
+    return i % 8 === line % 8 ? most / (line + 1) : 0;
+  };
+  return {
+    ...{ name, range, stepMs, unit: name === "redis_memory" ? "bytes" : "per_second" },
+    from: iso(Math.floor(Date.now() / stepMs) * stepMs - (length - 1) * stepMs),
+    lines: lines.map((provider, line) => ({
+      provider,
+      values: Array.from({ length }, (_, i) => value(i, line)),
+    })),
+  };
+}
+
+export const paperOthers = (now: number): HistoryLine[] => [
+  {
+    ...{ at: iso(now - 900_000), kind: "dead-letters", provider: "capec", what: "dead letters: accepted 2" },
+    ...{ trigger: "code VAL_RECORD_SHAPE", actor: "anna", actorKind: "person", reason: "known upstream" },
+  },
+  {
+    ...{ at: iso(now - 1_800_000), kind: "breaker", provider: "cve", what: "breaker closed → open" },
+    ...{ trigger: "trip", actor: "mirror-1", actorKind: "engine", reason: "five failures in a row" },
+  },
+];

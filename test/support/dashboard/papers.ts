@@ -5,14 +5,19 @@ import {
   iso,
   paperBreaker,
   paperCap,
+  paperChanges,
+  paperCheckpoints,
   paperDecision,
   paperHistory,
   paperKernel,
   paperLetter,
   paperMachine,
+  paperOthers,
   paperPool,
   paperProvider,
+  paperRecords,
   paperRun,
+  paperRuns,
   paperStatus,
   paperTransition,
   paperWorker,
@@ -32,7 +37,11 @@ const paper = (providers: ProviderStatus[], now: number, over: Partial<Paper> = 
   breakers: names.map((name) => paperBreaker(name)),
   transitions: Array.from({ length: 40 }, (_, n) => paperTransition(n, now)),
   quotaEvents: Array.from({ length: 4 }, (_, n) => paperDecision(n, now)),
-  runs: [paperRun("cve", now), pastRun("cve", now, { runId: "cve-20251122T200411-11c0" })],
+  runs: [paperRun("cve", now), ...names.flatMap((name) => paperRuns(name, now))],
+  checkpoints: paperCheckpoints(now),
+  others: paperOthers(now),
+  records: paperRecords(now),
+  changes: paperChanges(now),
   letters: Array.from({ length: 40 }, (_, n) => paperLetter(n + 1, now)),
   ...over,
 });
@@ -129,6 +138,7 @@ export function freshPaper(): Paper {
   return {
     ...paper(providers, now, {
       samples: [],
+      others: [],
       workers: [],
       transitions: [],
       quotaEvents: [],
@@ -167,7 +177,12 @@ export function overloadedPaper(): Paper {
     workers: [
       paperWorker(1, now),
       paperWorker(2, now, { health: "late", missedBeats: 1, lastBeatAt: iso(now - 17_000) }),
-      paperWorker(3, now, { health: "dead", missedBeats: 4, lastBeatAt: iso(now - 45_000) }),
+      paperWorker(3, now, {
+        health: "dead",
+        missedBeats: 4,
+        lastBeatAt: iso(now - 45_000),
+        ended: "was ended by SIGKILL",
+      }),
     ],
     breakers: [
       paperBreaker("cve", {

@@ -14,6 +14,7 @@ const worker = (over: Partial<WorkerView> = {}): WorkerView => ({
   startedAt: at(-HOUR),
   state: "ready",
   health: "live",
+  ended: null,
   missedBeats: 0,
   lastBeatAt: at(0),
   vitals: null,

@@ -339,6 +339,7 @@ describe("the ETL tree", () => {
       startedAt: new Date(now - 3_600_000).toISOString(),
       state: "ready",
       health: "live",
+      ended: null,
       missedBeats: 0,
       lastBeatAt: new Date(now - 4_000).toISOString(),
       vitals: {

@@ -201,6 +201,8 @@ export function fakeEngine(over: Partial<Engine> = {}): Engine {
       about: async () => [],
       export: unexpected("records.export"),
       changes: unexpected("records.changes"),
+      recentChanges: unexpected("records.recentChanges"),
+      search: unexpected("records.search"),
       changesEnd: unexpected("records.changesEnd"),
     },
     workers: async () => [],

@@ -1,7 +1,7 @@
 /** What the page computes, without a browser. */
 import { describe, expect, test } from "@jest/globals";
 import { Paces, toOverview } from "../../../src/dashboard/live/overview.ts";
-import { hexLines, readable } from "../../../src/dashboard/page/deadletters/rawText.ts";
+import { fieldOf, hexLines, placeOf, readable } from "../../../src/dashboard/page/deadletters/rawText.ts";
 import { nearest, niceTop, stretches } from "../../../src/dashboard/page/fleet/series.ts";
 import {
   bytes,
@@ -12,6 +12,7 @@ import {
   relative,
   rough,
 } from "../../../src/dashboard/page/lib/figures.ts";
+import { href, parseAddress } from "../../../src/dashboard/page/state/address.ts";
 import { needsOf, titleOf } from "../../../src/dashboard/page/state/attention.ts";
 import {
   applyEvent,
@@ -22,10 +23,12 @@ import {
   withNewest,
   withTransitions,
 } from "../../../src/dashboard/page/state/fleet.ts";
+import { sentenceOf } from "../../../src/dashboard/page/state/sentence.ts";
 import { createStore, openWithinMs, retryDelay } from "../../../src/dashboard/page/state/store.ts";
 import { actionsIn } from "../../../src/engine/actions.ts";
+import type { Paper } from "../../support/dashboard/paperEngine.ts";
 import { paperHistory, paperTransition } from "../../support/dashboard/paperFleet.ts";
-import { busyPaper } from "../../support/dashboard/papers.ts";
+import { busyPaper, freshPaper, overloadedPaper, quietPaper } from "../../support/dashboard/papers.ts";
 
 describe("figures", () => {
   test("have units, and never round up to done", () => {
@@ -127,7 +130,7 @@ describe("what needs a person", () => {
     expect(needsOf(emptyFleet)).toEqual([]);
     expect(titleOf([], "ORCHESTRATING", true)).toBe("orchestrating · UEE");
     expect(titleOf([], "ORCHESTRATING", false)).toBe("no connection · UEE");
-    const need = { tone: "bad", head: "cve paused", text: "", target: "x" } as const;
+    const need = { tone: "bad", head: "cve paused", text: "", target: "/" } as const;
     expect(titleOf([need, need], "STABILIZING", true)).toBe("(2) cve paused · UEE");
   });
 
@@ -143,25 +146,77 @@ describe("what needs a person", () => {
   });
 });
 
+describe("addresses", () => {
+  test("name a view, one of its things and its filters, and are read as they were written", () => {
+    const urn = "v2e::nvd::cve::CVE-2021-44228";
+    expect(href("records", urn)).toBe(`/records/${urn}`);
+    expect(href("runs", null, { provider: "cve", state: "" })).toBe("/runs?provider=cve");
+    expect(href("overview")).toBe("/");
+    expect(parseAddress(`/records/${urn}`, "")).toEqual({ view: "records", id: urn, query: {} });
+    expect(parseAddress("/records/a%2Fb", "?q=x%20y")).toEqual({
+      view: "records",
+      id: "a/b",
+      query: { q: "x y" },
+    });
+    expect(parseAddress("/api/runs", "")).toBeUndefined();
+  });
+});
+
+describe("the sentence about the mirror", () => {
+  const said = (paper: Paper) => {
+    const overview = toOverview({ actionsIn }, paper.status, paper.permits, new Paces());
+    return sentenceOf(overview, Date.parse(paper.status.at)).head;
+  };
+
+  test("says how fresh it is, what is loading, what is missing, and that nothing is there", () => {
+    expect(said(quietPaper())).toBe("Complete and 2 h fresh");
+    expect(said(freshPaper())).toBe("Nothing is mirrored yet");
+    expect(said(busyPaper())).toMatch(/^Loading for the first time: attack \d+ %$/);
+    expect(said(overloadedPaper())).toBe("Not all is well: capec is paused");
+  });
+
+  test("tells of the official feeds only where the mirror equals them", () => {
+    const paper = quietPaper();
+    const asOf = paper.status.at;
+    const reconciled = {
+      at: asOf,
+      asOf,
+      runId: "r",
+      repair: true,
+      checked: 9,
+      equal: 9,
+      newer: 0,
+      feeds: [],
+    };
+    const found = { ...reconciled, stale: 0, missing: 0, extra: 0, repaired: 0, unexplained: 0 };
+    paper.status.providers[0]!.reconciled = found;
+    expect(said(paper)).toBe("Complete and 2 h fresh; equal to NVD's feeds of today");
+    paper.status.providers[0]!.reconciled = { ...found, stale: 2, repaired: 1 };
+    expect(said(paper)).toBe("Not all is well: cve is not equal to its feeds");
+  });
+});
+
 describe("the plot", () => {
   const now = Date.parse("2026-11-23T12:00:00Z");
-  const samples = paperHistory(now);
+  const points = paperHistory(now).map((sample) => ({
+    at: Date.parse(sample.at),
+    value: sample.p99_latency_ms,
+  }));
   const window = { from: now - 1_800_000, to: now, gapMs: 15_000 };
 
   test("breaks its line where no worker lived, and keeps peaks when it is thinned", () => {
-    const p99 = (sample: (typeof samples)[number]) => sample.p99_latency_ms;
-    expect(stretches(samples, p99, { ...window, most: 500 })).toHaveLength(2);
-    const all = stretches(samples, p99, { ...window, most: 500 }).flat();
-    const thin = stretches(samples, p99, { ...window, most: 60 }).flat();
+    expect(stretches(points, { ...window, most: 500 })).toHaveLength(2);
+    const all = stretches(points, { ...window, most: 500 }).flat();
+    const thin = stretches(points, { ...window, most: 60 }).flat();
     expect(thin.length).toBeLessThanOrEqual(60);
     const peak = (points: { value: number }[]) => Math.max(...points.map(({ value }) => value));
     expect(peak(thin)).toBe(peak(all));
   });
 
   test("finds the sample under the pointer, none in a gap, and an axis that holds everything", () => {
-    const [first] = samples;
-    expect(nearest(samples, Date.parse(first!.at) + 1_000, 10_000)).toBe(first);
-    expect(nearest(samples, now - 10_000_000, 10_000)).toBeUndefined();
+    const [first] = points;
+    expect(nearest(points, first!.at + 1_000, 10_000)).toBe(first);
+    expect(nearest(points, now - 10_000_000, 10_000)).toBeUndefined();
     expect([niceTop(11, 45), niceTop(48, 45), niceTop(1_200, 45), niceTop(0, 1)]).toEqual([
       50, 100, 2_000, 1,
     ]);
@@ -169,6 +224,18 @@ describe("the plot", () => {
 });
 
 describe("raw bytes", () => {
+  test("have the field marked that a message names, also deep within", () => {
+    expect(fieldOf("'metrics.0.score' of CVE-2021-1 is not what it is declared to be.")).toBe(
+      "metrics.0.score",
+    );
+    expect(fieldOf("CVE-2025-0002: references: Invalid input: expected array")).toBe("references");
+    expect(fieldOf("The record is a list, not an object.")).toBeNull();
+    const text = JSON.stringify({ score: 1, metrics: [{ score: "x" }] }, null, 2);
+    const { from, to } = placeOf(text, "metrics.0.score")!;
+    expect(text.slice(from, to)).toBe('"score": "x"');
+    expect(placeOf(text, "nothing")).toBeNull();
+  });
+
   test("are set in lines as text or hex, whatever they are", () => {
     expect(readable(Buffer.from('{"a":1}'))).toBe('{\n  "a": 1\n}');
     expect(readable(Buffer.from("<xml>"))).toBe("<xml>");

@@ -1,9 +1,11 @@
 /** Dead letters: list, show, replay, accept, purge. */
 import { z } from "zod";
 import type { DeadLetterActionOptions, DeadLetterSelection } from "../../../recovery/deadLetters/api.ts";
+import { groupLetters, listWithText } from "../../live/deadLetterGroups.ts";
 import { optionalProvider, type Route, route } from "../route.ts";
 import {
   deadLetterActionSchema,
+  deadLetterGroupsSchema,
   deadLetterQuerySchema,
   deadLetterReportSchema,
   deadLetterSchema,
@@ -49,8 +51,18 @@ export const deadLetterRoutes: readonly Route[] = [
     query: deadLetterQuerySchema,
     errors: [404],
     answer: deadLettersSchema,
-    handle: ({ engine, query: { limit, cursor, ...filter } }) =>
-      engine.deadLetters.list(filter, { limit, cursor }),
+    handle: ({ engine, query: { limit, cursor, text, ...filter } }) =>
+      text === undefined
+        ? engine.deadLetters.list(filter, { limit, cursor })
+        : listWithText(engine, filter, text, { limit, cursor }),
+  }),
+  route({
+    path: "GET /api/dead-letters/groups",
+    about: ["groupDeadLetters", "dead letters", "Dead letters by provider, code and field"],
+    query: z.object({ provider: optionalProvider }),
+    errors: [404],
+    answer: deadLetterGroupsSchema,
+    handle: async ({ engine, query }) => ({ groups: await groupLetters(engine, query.provider) }),
   }),
   route({
     path: "GET /api/dead-letters/stats",

@@ -11,29 +11,46 @@ import { errorSchema } from "../schemas.ts";
 /** Output folder of the build. It writes compressed variants beside each file. */
 const builtPage = fileURLToPath(new URL("../../page", import.meta.url));
 
+/** The addresses that people may keep: one document, whose script shows the view that the address names. */
+const views = [
+  ["/", "showOverview", "The dashboard: is it all there, how fresh, what needs a person"],
+  ["/runs", "showRuns", "The dashboard's runs"],
+  ["/runs/:id", "showRun", "One run on the dashboard"],
+  ["/records", "showRecords", "The dashboard's search of records"],
+  ["/records/:id", "showRecord", "One record on the dashboard"],
+  ["/changes", "showChanges", "The change feed on the dashboard"],
+  ["/dead-letters", "showDeadLetters", "The dead letters on the dashboard"],
+  ["/fleet", "showFleet", "Workers, permits, breakers and the kernel on the dashboard"],
+  ["/history", "showHistory", "What happened, on the dashboard"],
+] as const;
+const viewParams = z.object({ id: z.string().max(400) });
+
 const html = z.string().meta({ id: "Page", description: "HTML" });
 const content = z.string().meta({ id: "PageFile", description: "Script, style sheet or picture" });
 
 export async function pageRoutes(app: App, folder = builtPage): Promise<void> {
   const routes: FastifyPluginAsyncZod = async (scope) => {
-    // `serve: false`: only the two routes below send files.
+    // `serve: false`: only the routes below send files.
     const options = { root: folder, serve: false, preCompressed: true, cacheControl: false };
     await scope.register(fastifyStatic, { ...options, logLevel: "error" });
     const send = (reply: unknown, file: string, caching: string) =>
       (reply as FastifyReply).header("cache-control", caching).sendFile(file);
-    scope.get(
-      "/",
-      {
-        config: { access: "public" },
-        schema: {
-          ...{ operationId: "showPage", tags: ["pages"], summary: "The dashboard", security: [] },
-          response: { 200: { content: { "text/html": { schema: html } } } },
+    for (const [path, operationId, summary] of views) {
+      scope.get(
+        path,
+        {
+          config: { access: "public" },
+          schema: {
+            ...{ operationId, tags: ["pages"], summary, security: [] },
+            ...(path.endsWith("/:id") ? { params: viewParams } : {}),
+            response: { 200: { content: { "text/html": { schema: html } } } },
+          },
         },
-      },
-      // File names contain a hash, so files are cached without limit; the page that names them is revalidated each
-      // time.
-      (_request, reply) => void send(reply, "index.html", "no-cache"),
-    );
+        // File names contain a hash, so files are cached without limit; the page that names them is revalidated each
+        // time.
+        (_request, reply) => void send(reply, "index.html", "no-cache"),
+      );
+    }
     scope.get(
       "/assets/:file",
       {

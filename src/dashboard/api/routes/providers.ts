@@ -2,12 +2,14 @@
 import { z } from "zod";
 import { isUeeError, UeeError } from "../../../core/errors.ts";
 import type { Engine, ProviderAction } from "../../../engine/api.ts";
+import { runStory } from "../../live/runStory.ts";
 import { optionalProvider, providerParams, type Route, route } from "../route.ts";
 import {
   acceptedSchema,
   checkpointsSchema,
   limitQuery,
   reasonBodySchema,
+  runStorySchema,
   runsSchema,
   startBodySchema,
   startedSchema,
@@ -56,6 +58,14 @@ export const providerRoutes: readonly Route[] = [
     errors: [404],
     answer: runsSchema,
     handle: async ({ engine, query }) => ({ runs: await engine.runs(query) }),
+  }),
+  route({
+    path: "GET /api/runs/:id",
+    about: ["getRun", "providers", "One run with the run before it, its batches, transitions and waits"],
+    params: z.object({ id: z.string().max(200).describe("Id of the run") }),
+    errors: [404],
+    answer: runStorySchema,
+    handle: ({ engine, params }) => runStory(engine, params.id),
   }),
   route({
     path: "POST /api/providers/:id/start",

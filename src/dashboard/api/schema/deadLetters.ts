@@ -8,7 +8,7 @@ import type {
   PurgeReport as EnginePurgeReport,
   ReplayReport as EngineReplayReport,
 } from "../../../recovery/deadLetters/api.ts";
-import { fields, isoTime, reasonSchema, shown } from "./common.ts";
+import { fields, isoTime, named, reasonSchema, shown } from "./common.ts";
 
 export const deadLetterClassSchema = z.enum(["exhausted", "permanent", "stalled", "bad-record"]);
 export const deadLetterStateSchema = z
@@ -86,7 +86,31 @@ export const deadLetterQuerySchema = z.object({
   newerThanMs: z.coerce.number().int().min(0).optional(),
   limit: z.coerce.number().int().min(1).max(500).default(50),
   cursor: z.string().max(1_000).optional().describe("From the page before"),
+  text: z
+    .string()
+    .max(200)
+    .optional()
+    .describe("Part of the subject, code or message. A page may hold fewer than `limit`; its cursor goes on"),
 });
+
+export const deadLetterGroupsSchema = named("DeadLetterGroups", {
+  groups: z
+    .array(
+      z.object({
+        ...fields(z.string(), "provider", "code"),
+        count: z.number().describe("All of this code"),
+        kinds: z.array(z.enum(["batch", "record", "job"])),
+        fields: z
+          .array(z.object({ field: z.string(), count: z.number() }))
+          .describe("Fields that the messages name, of those looked at"),
+        looked: z.number().describe("How many of the newest were looked at"),
+        ...fields(isoTime.nullable(), "oldest", "newest"),
+        example: deadLetterSchema.nullable(),
+      }),
+    )
+    .describe("The largest first"),
+});
+export type DeadLetterGroups = z.output<typeof deadLetterGroupsSchema>;
 
 const ageMs = z.number().int().min(0).optional();
 

@@ -97,7 +97,7 @@ export const progressSchema = named("Progress", {
   remainingMs: z
     .number()
     .nullable()
-    .describe("At the current rate; null while unknown, or while the run waits"),
+    .describe("At the current rate, a wait included; null while unknown or paused"),
 });
 export type Progress = z.output<typeof progressSchema>;
 
@@ -260,6 +260,7 @@ export const historySchema = named("History", {
   history: z.array(historyLineSchema).describe("The newest first"),
 });
 export type HistoryLine = z.output<typeof historyLineSchema>;
+export type History = z.output<typeof historySchema>;
 
 export const quotaEventSchema = shown<EngineQuotaEvent>()("QuotaEvent", {
   id: z.string(),
@@ -289,6 +290,10 @@ export const workerSchema = shown<WorkerView>()("Worker", {
     .describe("late: a heartbeat is missing; dead: three are, or its process is known to be gone"),
   missedBeats: z.number().describe("One is due every 10 s"),
   lastBeatAt: isoTime,
+  ended: z
+    .string()
+    .nullable()
+    .describe("How its process ended, as its supervisor saw it: was ended by SIGKILL"),
   vitals: z
     .object({
       responseMs: z.number().describe("A round trip through the worker's event loop"),

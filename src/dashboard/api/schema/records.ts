@@ -1,11 +1,38 @@
 /** Runs, checkpoints, records and the change feed. */
 import { z } from "zod";
-import type { Checkpoint as EngineCheckpoint, Trace, TraceEdge, TraceNode } from "../../../engine/api.ts";
-import type { ChangeEntry, StoredRecord } from "../../../records/contract.ts";
+import type {
+  Checkpoint as EngineCheckpoint,
+  Trace as EngineTrace,
+  FoundRecord,
+  TraceEdge,
+  TraceNode,
+} from "../../../engine/api.ts";
+import type { ChangeEntry, StoredRecord as EngineRecord } from "../../../records/contract.ts";
 import { fields, isoTime, named, runSchema, shown } from "./common.ts";
 
 export const runsSchema = named("Runs", { runs: z.array(runSchema).describe("The newest first") });
 export type Runs = z.output<typeof runsSchema>;
+
+export const runStepSchema = named("RunStep", {
+  at: isoTime,
+  kind: z.enum(["batch", "transition", "breaker"]),
+  text: z.string().describe("The batch, or the state that was entered"),
+  success: z.boolean().describe("False: the batch was given up"),
+  records: z.number().nullable().describe("Of a batch"),
+  code: z.string().nullable().describe("Why a batch was given up"),
+  ...fields(z.string().nullable(), "actor", "reason"),
+  routine: z.boolean().describe("A wait for the rate limit or for a permit, or its end"),
+});
+export type RunStep = z.output<typeof runStepSchema>;
+export const runStorySchema = named("RunStory", {
+  run: runSchema,
+  previous: runSchema.nullable().describe("The run of the same kind before it"),
+  steps: z
+    .array(runStepSchema)
+    .describe("Batches, transitions and breakers during the run, the newest first"),
+  truncated: z.boolean().describe("There were more steps than are kept or shown"),
+});
+export type RunStory = z.output<typeof runStorySchema>;
 
 export const checkpointSchema = shown<EngineCheckpoint>()("Checkpoint", {
   ...fields(z.string(), "urn", "runId", "batch"),
@@ -20,15 +47,30 @@ export const checkpointsSchema = named("Checkpoints", {
 export type Checkpoint = z.output<typeof checkpointSchema>;
 export type Checkpoints = z.output<typeof checkpointsSchema>;
 
-export const recordSchema = shown<StoredRecord>()("Record", {
+export const recordSchema = shown<EngineRecord>()("Record", {
   ...fields(z.string(), "urn", "provider", "id"),
   ...fields(isoTime, "firstSeen", "lastChanged"),
   data: z.record(z.string(), z.unknown()).describe("As the upstream gave it"),
 });
+export type StoredRecord = z.output<typeof recordSchema>;
 export const recordsSchema = z.object({ records: z.array(recordSchema) });
 
+export const searchSchema = named("Search", {
+  results: z
+    .array(
+      shown<FoundRecord>()("FoundRecord", {
+        ...fields(z.string(), "urn", "provider", "id"),
+        alias: z.string().nullable().describe("T1059.001, where the id is a STIX id"),
+        name: z.string().nullable(),
+      }),
+    )
+    .describe("The best match first"),
+  complete: z.boolean().describe("False: names are still being read; ask again"),
+});
+export type Search = z.output<typeof searchSchema>;
+
 const urn = z.string().describe("A URN");
-export const traceSchema = shown<Trace>()("Trace", {
+export const traceSchema = shown<EngineTrace>()("Trace", {
   root: urn,
   nodes: z.array(
     shown<TraceNode>()("TraceNode", {
@@ -52,6 +94,8 @@ export const traceSchema = shown<Trace>()("Trace", {
     .describe("Providers whose older records are still being indexed: some may be missing"),
 });
 
+export type Trace = z.output<typeof traceSchema>;
+
 export const changeSchema = shown<ChangeEntry>()("Change", {
   cursor: z.string().describe("Position after this entry"),
   ...fields(z.string(), "provider", "urn", "id"),
@@ -66,6 +110,24 @@ export const changeSchema = shown<ChangeEntry>()("Change", {
   at: isoTime,
   runId: z.string(),
 });
+export type Change = z.output<typeof changeSchema>;
+export const recentChangesSchema = named("RecentChanges", {
+  changes: z.array(changeSchema).describe("The newest first"),
+  complete: z.boolean().describe("All that are kept were looked through"),
+});
+export type RecentChanges = z.output<typeof recentChangesSchema>;
+export const changeDaysSchema = named("ChangeDays", {
+  days: z
+    .array(
+      z.object({
+        day: z.string().describe("2026-11-30, UTC"),
+        provider: z.string(),
+        ...fields(z.number(), "created", "updated", "removed"),
+      }),
+    )
+    .describe("What the runs that are kept changed, by the day on which they ended; the newest first"),
+});
+export type ChangeDays = z.output<typeof changeDaysSchema>;
 export const changesSchema = named("Changes", {
   changes: z.array(changeSchema),
   cursor: z.string().nullable().describe("Pass it as `since` to continue; null while the feed is empty"),

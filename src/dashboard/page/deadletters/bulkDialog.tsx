@@ -34,7 +34,7 @@ const send = (
   target: Target,
   more: Pick<DeadLetterRequest, "dryRun" | "reason">,
 ): Promise<Report> =>
-  ask<Report>("POST", `api/dead-letters/${action}`, { ...selectionOf(target), limit: atOnce, ...more });
+  ask<Report>("POST", `/api/dead-letters/${action}`, { ...selectionOf(target), limit: atOnce, ...more });
 
 const skippedText = ({ skipped }: Report): string =>
   Object.entries(skipped)

@@ -4,22 +4,27 @@ import type { ApiError, DeadLetters as DeadLetterPage, DeadLetterStats } from ".
 import { count, percent, plural } from "../lib/figures.ts";
 import { ask, query, useAnswer } from "../live/http.ts";
 import type { Fleet } from "../state/fleet.ts";
+import { refine } from "../state/navigate.ts";
 import { Button } from "../ui/icon.tsx";
 import { ErrorText, OutcomeAt } from "../ui/notices.tsx";
 import { Empty, Loading, Panel } from "../ui/parts.tsx";
-import { usePage, useStore } from "../ui/useStore.ts";
+import { useAddress, usePage } from "../ui/useStore.ts";
 import { type BulkAction, BulkDialog, letterPlace, type Target } from "./bulkDialog.tsx";
-import { anyLetter, type Choice, choice, choose, inWords, isAny, LetterFilter, toFilter } from "./filter.tsx";
+import { clear, inWords, isAny, LetterFilter, toFilter, useChoice } from "./filter.tsx";
+import { Groups } from "./groups.tsx";
 import { LetterDialog } from "./letterDialog.tsx";
 import { LetterTable } from "./letterTable.tsx";
 
 export function DeadLetters() {
   const version = usePage(({ fleet }) => letterVersion(fleet));
   const away = usePage(({ fleet }) => fleet.trouble !== null);
-  const chosen = useStore(choice, (now) => now);
-  const { page, stats, error, loading, depth, reload, older, newer } = useLetters(version);
+  const chosen = useChoice();
+  const { page, stats, error, loading, before, reload } = useLetters(version);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const [opened, setOpened] = useState<string | null>(null);
+  const { letter: opened = null, text = "" } = useAddress().query;
+  // The actions on all that match know no text: while one is searched, only selected letters can be acted on.
+  const searching = text !== "" && selected.size === 0;
+  const setOpened = (letter: string | null): void => refine({ letter: letter ?? "" });
   const [bulk, setBulk] = useState<{ action: BulkAction; target: Target } | null>(null);
   // Rows that left the page leave the selection: an action applies to visible rows only.
   useEffect(() => {
@@ -32,78 +37,97 @@ export function DeadLetters() {
   const letters = page?.letters ?? [];
   const act = (action: BulkAction, target: Target): void => setBulk({ action, target });
   return (
-    <Panel id="dead-letters" title="Dead letters" busy={loading} aside={stats && <Totals stats={stats} />}>
-      {stats && <Caps stats={stats} />}
-      {stats !== null && stats.total > 0 && <LetterFilter stats={stats} chosen={chosen} />}
-      <OutcomeAt place={letterPlace} />
-      {away && page === null ? (
-        <Empty title="The dead letters cannot be read">They lie in Redis; nothing of them is lost.</Empty>
-      ) : error !== null ? (
-        <div class="notice tone-bad" role="alert">
-          <div class="notice-text">
-            <p>The dead letters could not be read.</p>
-            <ErrorText error={error} />
+    <>
+      <Groups
+        provider={chosen.provider}
+        version={version}
+        onAct={(action, matching) => act(action, { matching })}
+      />
+      <Panel id="dead-letters" title="Dead letters" busy={loading} aside={stats && <Totals stats={stats} />}>
+        {stats && <Caps stats={stats} />}
+        {stats !== null && stats.total > 0 && <LetterFilter stats={stats} chosen={chosen} />}
+        <OutcomeAt place={letterPlace} />
+        {away && page === null ? (
+          <Empty title="The dead letters cannot be read">They lie in Redis; nothing of them is lost.</Empty>
+        ) : error !== null ? (
+          <div class="notice tone-bad" role="alert">
+            <div class="notice-text">
+              <p>The dead letters could not be read.</p>
+              <ErrorText error={error} />
+            </div>
+            <Button onClick={reload}>Try again</Button>
           </div>
-          <Button onClick={reload}>Try again</Button>
-        </div>
-      ) : page === null || stats === null ? (
-        <Loading lines={4} what="the dead letters" />
-      ) : letters.length === 0 && depth === 0 ? (
-        isAny(chosen) && stats.waiting > 0 ? (
-          <Empty title={`${plural(stats.waiting, "bad record")} set aside`}>
-            They enter this list when their jobs have run; while the provider is paused these wait.
-          </Empty>
-        ) : isAny(chosen) || stats.total === 0 ? (
-          <Empty title="No dead letters">
-            No dead letters. Batches and records that fail permanently are kept here until an operator
-            decides.
-          </Empty>
+        ) : page === null || stats === null ? (
+          <Loading lines={4} what="the dead letters" />
+        ) : letters.length === 0 ? (
+          isAny(chosen) && text === "" && stats.waiting > 0 ? (
+            <Empty title={`${plural(stats.waiting, "bad record")} set aside`}>
+              They enter this list when their jobs have run; while the provider is paused these wait.
+            </Empty>
+          ) : (isAny(chosen) && text === "") || stats.total === 0 ? (
+            <Empty title="No dead letters">
+              No dead letters. Batches and records that fail permanently are kept here until an operator
+              decides.
+            </Empty>
+          ) : (
+            <Empty title="None match">
+              {page.cursor !== null && (
+                <p>
+                  <Button onClick={() => refine({ after: page.cursor ?? "", from: "0" })}>
+                    Search older ones
+                  </Button>
+                </p>
+              )}
+              <Button onClick={clear}>Show all {count(stats.total)}</Button>
+            </Empty>
+          )
         ) : (
-          <Empty title="None match">
-            <Button onClick={() => choose(anyLetter)}>Show all {count(stats.total)}</Button>
-          </Empty>
-        )
-      ) : (
-        <>
-          <BulkBar
-            selected={selected.size}
-            onSelected={(action) => act(action, { ids: [...selected] })}
-            onMatching={(action) => act(action, { matching: chosen })}
-            matching={inWords(chosen)}
+          <>
+            {!searching && (
+              <BulkBar
+                selected={selected.size}
+                onSelected={(action) => act(action, { ids: [...selected] })}
+                onMatching={(action) => act(action, { matching: chosen })}
+                matching={inWords(chosen)}
+              />
+            )}
+            <LetterTable letters={letters} selected={selected} onSelect={setSelected} onOpen={setOpened} />
+            <nav class="pager" aria-label="Pages of dead letters">
+              <Button disabled={before === 0} onClick={() => refine({ after: "", from: "" })}>
+                Newest
+              </Button>
+              <span class="muted">
+                {count(before + 1)} to {count(before + letters.length)}, the newest first
+              </span>
+              <Button
+                disabled={page.cursor === null}
+                onClick={() => refine({ after: page.cursor ?? "", from: String(before + letters.length) })}
+              >
+                Older
+              </Button>
+            </nav>
+          </>
+        )}
+        {opened !== null && (
+          <LetterDialog
+            id={opened}
+            onClose={() => setOpened(null)}
+            onAct={(action) => act(action, { ids: [opened] })}
           />
-          <LetterTable letters={letters} selected={selected} onSelect={setSelected} onOpen={setOpened} />
-          <nav class="pager" aria-label="Pages of dead letters">
-            <Button disabled={depth === 0} onClick={newer}>
-              Newer
-            </Button>
-            <span class="muted">
-              {count(depth * perPage + 1)} to {count(depth * perPage + letters.length)}, the newest first
-            </span>
-            <Button disabled={page.cursor === null} onClick={older}>
-              Older
-            </Button>
-          </nav>
-        </>
-      )}
-      {opened !== null && (
-        <LetterDialog
-          id={opened}
-          onClose={() => setOpened(null)}
-          onAct={(action) => act(action, { ids: [opened] })}
-        />
-      )}
-      {bulk && (
-        <BulkDialog
-          {...bulk}
-          onClose={() => setBulk(null)}
-          onDone={() => {
-            setSelected(new Set());
-            setOpened(null);
-            reload();
-          }}
-        />
-      )}
-    </Panel>
+        )}
+        {bulk && (
+          <BulkDialog
+            {...bulk}
+            onClose={() => setBulk(null)}
+            onDone={() => {
+              setSelected(new Set());
+              setOpened(null);
+              reload();
+            }}
+          />
+        )}
+      </Panel>
+    </>
   );
 }
 
@@ -195,39 +219,32 @@ interface Reading {
   stats: DeadLetterStats | null;
   error: ApiError | null;
   loading: boolean;
-  /** Pages before this one. */
-  depth: number;
+  /** Letters before this page. */
+  before: number;
   reload(): void;
-  older(): void;
-  newer(): void;
 }
 
 /**
- * Reads one page of dead letters and their totals, again when the filter or the fleet's count changes. `version` changes with
- * the fleet's dead letters; while it is null nothing is requested.
+ * Reads the page of dead letters that the address names and their totals, again when the filter or the fleet's count
+ * changes. `version` changes with the fleet's dead letters; while it is null nothing is requested.
  */
 function useLetters(version: string | null): Reading {
-  const chosen = useStore(choice, (now) => now);
-  // Another filter starts at its first page.
-  const [place, setPlace] = useState<{ of: Choice; cursors: readonly string[] }>({ of: chosen, cursors: [] });
-  const cursors = place.of === chosen ? place.cursors : [];
+  const chosen = useChoice();
+  const { after = "", from = "", text = "" } = useAddress().query;
   const [turn, setTurn] = useState(0);
   const read = async (signal: AbortSignal) => {
-    const wanted = query({ ...toFilter(chosen), limit: perPage, cursor: cursors.at(-1) });
+    const wanted = query({ ...toFilter(chosen), text, limit: perPage, cursor: after });
     const [page, stats] = await Promise.all([
-      ask<DeadLetterPage>("GET", `api/dead-letters${wanted}`, undefined, signal),
-      ask<DeadLetterStats>("GET", "api/dead-letters/stats", undefined, signal),
+      ask<DeadLetterPage>("GET", `/api/dead-letters${wanted}`, undefined, signal),
+      ask<DeadLetterStats>("GET", "/api/dead-letters/stats", undefined, signal),
     ]);
     return { page, stats };
   };
-  const when = [chosen, cursors.length, version, turn];
+  const when = [JSON.stringify(chosen), text, after, version, turn];
   const { answer, error, loading } = useAnswer(version === null ? null : read, when);
-  const cursor = answer?.page.cursor ?? null;
   return {
     ...{ page: answer?.page ?? null, stats: answer?.stats ?? null, error, loading },
-    depth: cursors.length,
+    before: after === "" ? 0 : Number(from) || 0,
     reload: useCallback(() => setTurn((now) => now + 1), []),
-    older: () => cursor !== null && setPlace({ of: chosen, cursors: [...cursors, cursor] }),
-    newer: () => setPlace({ of: chosen, cursors: cursors.slice(0, -1) }),
   };
 }

@@ -1,8 +1,11 @@
 /** The filter of dead letters; list, dry run and action share it, so that they agree. Its fields offer what exists. */
+import { useMemo } from "preact/hooks";
 import type { DeadLetterRequest, DeadLetterStats } from "../../api/schemas.ts";
 import { count } from "../lib/figures.ts";
-import { createStore } from "../state/store.ts";
+import { refine } from "../state/navigate.ts";
 import { Button } from "../ui/icon.tsx";
+import { Choice as ChoiceField } from "../ui/parts.tsx";
+import { useAddress } from "../ui/useStore.ts";
 
 /** In the form of the API. */
 export type Filter = NonNullable<DeadLetterRequest["filter"]>;
@@ -19,10 +22,20 @@ export interface Choice {
 
 export const anyLetter: Choice = { provider: "", code: "", class: "", state: "", age: "" };
 
-/** A store, since the tree sets it too. */
-export const choice = createStore<Choice>(anyLetter, (work) => queueMicrotask(work));
+/** What the address says; a value that is no filter is left out. */
+export function useChoice(): Choice {
+  const { query } = useAddress();
+  return useMemo(() => {
+    const { provider = "", code = "", class: kind = "", state = "", age = "" } = query;
+    return { provider, code, class: kind, state, age: age in ages ? (age as Age) : "" };
+  }, [query]);
+}
 
-export const choose = (change: Partial<Choice>): void => choice.change((now) => ({ ...now, ...change }));
+export const clear = (): void => choose({ ...anyLetter, text: "" });
+
+/** Another filter starts at its first page. */
+const choose = (change: Partial<Choice> & { text?: string }): void =>
+  refine({ ...change, after: "", from: "" });
 
 const hour = 3_600_000;
 /** Value → what the API is asked, as an option of the filter, and in words. */
@@ -70,7 +83,25 @@ const ageOptions: Options = Object.entries(ages)
   .filter(([value]) => value !== "")
   .map(([value, [, text]]) => [value, text] as const);
 
+/** Searches when Enter is pressed or the field is left. */
+function TextSearch() {
+  const { text = "" } = useAddress().query;
+  return (
+    <label class="filter-field">
+      <span>Text</span>
+      <input
+        type="search"
+        placeholder="id, code or message"
+        value={text}
+        maxLength={200}
+        onChange={({ currentTarget }) => choose({ text: currentTarget.value.trim() })}
+      />
+    </label>
+  );
+}
+
 export function LetterFilter({ stats, chosen }: { stats: DeadLetterStats; chosen: Choice }) {
+  const { text = "" } = useAddress().query;
   return (
     <search class="row filter" aria-label="Filter dead letters">
       <Select
@@ -84,7 +115,8 @@ export function LetterFilter({ stats, chosen }: { stats: DeadLetterStats; chosen
       <Select label="Class" name="class" options={withCounts(stats.byClass)} chosen={chosen} />
       <Select label="State" name="state" options={withCounts(stats.byState)} chosen={chosen} />
       <Select label="Failed" name="age" options={ageOptions} chosen={chosen} />
-      {!isAny(chosen) && <Button onClick={() => choose(anyLetter)}>Clear</Button>}
+      <TextSearch />
+      {(!isAny(chosen) || text !== "") && <Button onClick={clear}>Clear</Button>}
     </search>
   );
 }
@@ -97,22 +129,6 @@ interface SelectProps {
   chosen: Choice;
 }
 
-function Select({ id, label, name, options, chosen }: SelectProps) {
-  const value = chosen[name];
-  // The selected value stays in the list, even if no dead letter has it any more.
-  const all =
-    value === "" || options.some(([one]) => one === value) ? options : [...options, [value, value] as const];
-  return (
-    <label class="filter-field">
-      <span>{label}</span>
-      <select id={id} value={value} onChange={({ currentTarget }) => choose({ [name]: currentTarget.value })}>
-        <option value="">any</option>
-        {all.map(([one, text]) => (
-          <option key={one} value={one}>
-            {text}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
-}
+const Select = ({ name, chosen, ...more }: SelectProps) => (
+  <ChoiceField {...more} value={chosen[name]} onChoose={(value) => choose({ [name]: value })} />
+);

@@ -9,7 +9,7 @@ import { Fact, Loading, Moment, Segments } from "../ui/parts.tsx";
 import { useMedia } from "../ui/useStore.ts";
 import type { BulkAction } from "./bulkDialog.tsx";
 import { DeadLetterState } from "./letterTable.tsx";
-import { hexLines, readable } from "./rawText.ts";
+import { fieldOf, hexLines, placeOf, readable } from "./rawText.ts";
 
 interface LetterDialogProps {
   id: string;
@@ -18,7 +18,7 @@ interface LetterDialogProps {
 }
 
 export function LetterDialog({ id, onClose, onAct }: LetterDialogProps) {
-  const path = `api/dead-letters/${encodeURIComponent(id)}`;
+  const path = `/api/dead-letters/${encodeURIComponent(id)}`;
   const { answer: letter, error } = useAnswer(
     (signal) => ask<DeadLetter>("GET", path, undefined, signal),
     [id],
@@ -114,10 +114,11 @@ const looks = [
 function Raw({ letter }: { letter: DeadLetter }) {
   const [shown, setShown] = useState<"text" | "hex">("text");
   const narrow = useMedia("(max-width: 640px)");
-  const path = `api/dead-letters/${encodeURIComponent(letter.id)}/raw`;
+  const path = `/api/dead-letters/${encodeURIComponent(letter.id)}/raw`;
   const { answer: raw, error } = useAnswer((signal) => askBytes(path, signal), [path]);
   if (error !== null) return <ErrorText error={error} />;
   if (raw === null) return <Loading lines={3} what="the raw bytes" />;
+  const field = fieldOf(letter.message);
   const most = shown === "hex" ? 4_096 : 16_384;
   const part = raw.subarray(0, most);
   return (
@@ -129,14 +130,32 @@ function Raw({ letter }: { letter: DeadLetter }) {
           Save {bytes(raw.length)}
         </a>
       </div>
-      <textarea
-        aria-label="Raw bytes"
-        readOnly
-        rows={14}
-        spellcheck={false}
-        value={shown === "hex" ? hexLines(part, narrow ? 8 : 16) : readable(part)}
-      />
+      <section
+        class="raw-bytes"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+        tabIndex={0}
+        aria-label={field === null ? "Raw bytes" : `Raw bytes, ${field} is marked`}
+      >
+        <pre>
+          {shown === "hex" ? hexLines(part, narrow ? 8 : 16) : <Marked text={readable(part)} field={field} />}
+        </pre>
+      </section>
       {raw.length > most && <p class="muted">The first {bytes(most)} are shown.</p>}
     </section>
+  );
+}
+
+/** The text with the offending field marked, and in view. */
+function Marked({ text, field }: { text: string; field: string | null }) {
+  const found = field === null ? null : placeOf(text, field);
+  if (found === null) return <>{text}</>;
+  return (
+    <>
+      {text.slice(0, found.from)}
+      <mark ref={(element) => element?.scrollIntoView({ block: "nearest" })}>
+        {text.slice(found.from, found.to)}
+      </mark>
+      {text.slice(found.to)}
+    </>
   );
 }

@@ -18,7 +18,7 @@ export function LetterTable({ letters, selected, onSelect, onOpen }: TableProps)
     onSelect(next);
   };
   return (
-    <table class="letters" aria-label="Dead letters">
+    <table class="table letters" aria-label="Dead letters">
       <thead>
         <tr>
           <th scope="col">

@@ -22,3 +22,21 @@ export function hexLines(raw: Uint8Array, aLine: 8 | 16 = 16): string {
   }
   return lines.join("\n");
 }
+
+/** The field that a message names: `'metrics.0' of CVE-2021-1 is not …`, `CVE-2021-1: metrics.0: Invalid …`. */
+export const fieldOf = (message: string): string | null =>
+  /['`]([\w.@:-]{1,80})['`]/.exec(message)?.[1] ?? /^[\w-]+: ([\w.@-]{1,80}): /.exec(message)?.[1] ?? null;
+
+/** Where readable JSON has the field with its value; null where it is not found. */
+export function placeOf(text: string, field: string): { from: number; to: number } | null {
+  let from = 0;
+  // The names on the way, one after the other; numbers are places in lists.
+  for (const name of field.split(".").filter((part) => !/^\d+$/.test(part))) {
+    const at = text.indexOf(`"${name}":`, from);
+    if (at < 0) return null;
+    from = at;
+  }
+  if (from === 0 && !text.startsWith('"')) return null;
+  const end = text.indexOf("\n", from);
+  return { from, to: end < 0 ? text.length : end };
+}

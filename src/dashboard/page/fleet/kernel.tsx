@@ -2,9 +2,11 @@
 import { useState } from "preact/hooks";
 import type { KernelMetrics, QuotaEvent } from "../../api/schemas.ts";
 import { milliseconds, percent, rate } from "../lib/figures.ts";
+import type { KernelSample } from "../state/fleet.ts";
 import { Bar, DataPanel, Fact, Segments } from "../ui/parts.tsx";
 import { useNow, usePage } from "../ui/useStore.ts";
 import { Plot, type PlotMark } from "./plot.tsx";
+import type { Point } from "./series.ts";
 
 /** The optimizer revokes permits when one of them is exceeded in two consecutive checks. */
 const thresholds = { p99Ms: 30, saturation: 0.8 } as const;
@@ -118,7 +120,6 @@ const Gauge = ({ label, hint, text, share, limit, limitText, over }: GaugeProps)
 
 const markOf = ({ at, kind, permits, reason }: QuotaEvent): PlotMark => ({
   at: Date.parse(at),
-  kind,
   text: `${kind} ${permits}: ${reason}`,
 });
 
@@ -128,8 +129,12 @@ function Plots() {
   const quotaEvents = usePage(({ fleet }) => fleet.quotaEvents);
   const now = useNow();
   const [minutes, setMinutes] = useState<number>(30);
+  const [cursor, setCursor] = useState<number | null>(null);
+  const points = (pick: (sample: KernelSample) => number): Point[] =>
+    samples.map((sample) => ({ at: Date.parse(sample.at), value: pick(sample) }));
   const shared = {
-    samples,
+    cursor,
+    onCursor: setCursor,
     from: now - minutes * 60_000,
     to: now,
     gapMs: intervalMs * 3,
@@ -141,7 +146,7 @@ function Plots() {
       <Plot
         {...shared}
         title="p99 latency"
-        pick={(sample) => sample.p99_latency_ms}
+        points={points((sample) => sample.p99_latency_ms)}
         format={milliseconds}
         threshold={thresholds.p99Ms}
         least={thresholds.p99Ms * 1.5}
@@ -149,7 +154,7 @@ function Plots() {
       <Plot
         {...shared}
         title="Buffer saturation"
-        pick={(sample) => sample.buffer_saturation}
+        points={points((sample) => sample.buffer_saturation)}
         format={percent}
         threshold={thresholds.saturation}
         least={1}

@@ -1,23 +1,20 @@
-/** The kernel history as lines to draw. Pure functions. */
-import type { KernelSample } from "../state/fleet.ts";
+/** Values over time as lines to draw. Pure functions. */
 
 export interface Point {
+  /** ms since the epoch. */
   at: number;
   value: number;
 }
 
-/** Continuous stretches: while samples are missing no worker was live, and no line is drawn. */
+/** Continuous stretches: while points are missing no worker was live, and no line is drawn. */
 export function stretches(
-  samples: readonly KernelSample[],
-  pick: (sample: KernelSample) => number,
+  points: readonly Point[],
   { from, to, gapMs, most }: { from: number; to: number; gapMs: number; most: number },
 ): Point[][] {
-  const points = samples
-    .map((sample) => ({ at: Date.parse(sample.at), value: pick(sample) }))
-    .filter(({ at }) => at >= from && at <= to);
+  const shown = points.filter(({ at }) => at >= from && at <= to);
   const found: Point[][] = [];
   let last = Number.NEGATIVE_INFINITY;
-  for (const point of thinned(points, most)) {
+  for (const point of thinned(shown, most)) {
     if (point.at - last > Math.max(gapMs, ((to - from) / most) * 2.5)) found.push([]);
     found.at(-1)?.push(point);
     last = point.at;
@@ -36,27 +33,42 @@ function thinned(points: Point[], most: number): Point[] {
   return kept;
 }
 
-/** The upper end of an axis: the next of 1, 2, 5 × 10ⁿ above the values, and never below `least`. */
+/** The upper end of an axis: the next of 1, 2, 3, 5 × 10ⁿ above the values, and never below `least`. */
 export function niceTop(greatest: number, least: number): number {
   const wanted = Math.max(greatest * 1.05, least);
   const power = 10 ** Math.floor(Math.log10(wanted));
   return ([1, 2, 3, 5, 10].find((step) => step * power >= wanted) ?? 10) * power;
 }
 
-/** The sample closest to a time; undefined if none is close. */
-export function nearest(
-  samples: readonly KernelSample[],
-  at: number,
-  withinMs: number,
-): KernelSample | undefined {
-  let best: KernelSample | undefined;
+/** The point closest to a time; undefined if none is close. */
+export function nearest(points: readonly Point[], at: number, withinMs: number): Point | undefined {
+  let best: Point | undefined;
   let bestAway = withinMs;
-  for (const sample of samples) {
-    const away = Math.abs(Date.parse(sample.at) - at);
+  for (const point of points) {
+    const away = Math.abs(point.at - at);
     if (away <= bestAway) {
-      best = sample;
+      best = point;
       bestAway = away;
     }
   }
   return best;
+}
+
+interface Lines {
+  from: string;
+  stepMs: number;
+  lines: readonly { values: readonly (number | null)[] }[];
+}
+
+/** All lines together; a time at which none has a value is left out. */
+export function summed({ from, stepMs, lines }: Lines): Point[] {
+  const start = Date.parse(from);
+  const length = Math.max(0, ...lines.map(({ values }) => values.length));
+  const points: Point[] = [];
+  for (let i = 0; i < length; i++) {
+    const values = lines.map((line) => line.values[i] ?? null).filter((value) => value !== null);
+    if (values.length > 0)
+      points.push({ at: start + i * stepMs, value: values.reduce((sum, value) => sum + value, 0) });
+  }
+  return points;
 }

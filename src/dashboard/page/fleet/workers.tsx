@@ -48,8 +48,27 @@ export function Workers() {
   );
 }
 
+const signals: Readonly<Record<string, number>> = {
+  SIGINT: 2,
+  SIGABRT: 6,
+  SIGBUS: 7,
+  SIGKILL: 9,
+  SIGSEGV: 11,
+  SIGTERM: 15,
+};
+
+/** `was ended by SIGKILL` → `Killed by signal 9 (SIGKILL): out of memory, or a person.` */
+function endOf(ended: string | null): string {
+  if (ended === null) return "Its heartbeats stopped; no supervisor on this host saw why.";
+  const [, signal] = /^was ended by (SIG\w+)$/.exec(ended) ?? [];
+  if (signal === undefined) return `Its process ${ended}.`;
+  const why =
+    signal === "SIGKILL" ? ": by the kernel for want of memory, by its supervisor or by a person" : "";
+  return `Killed by signal ${signals[signal] ?? "?"} (${signal})${why}.`;
+}
+
 function Line({ worker }: { worker: Worker }) {
-  const { id, host, pid, version, startedAt, lastBeatAt, missedBeats, health, state, vitals } = worker;
+  const { id, host, pid, version, startedAt, lastBeatAt, missedBeats, health, state, ended, vitals } = worker;
   const now = useNow();
   const upMs = Math.max(0, now - Date.parse(startedAt));
   return (
@@ -62,6 +81,7 @@ function Line({ worker }: { worker: Worker }) {
         heartbeat <Moment at={lastBeatAt} />
         {missedBeats > 0 && <span class="text-warn">, {missedBeats} missed</span>}
       </span>
+      {health === "dead" && <span class="row-note text-bad">{endOf(ended)}</span>}
       {health !== "dead" && (
         <span class="row-note muted">
           {vitals === null

@@ -1,18 +1,22 @@
 /** Transitions and decisions about permits: actor, reason, time. */
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import type { QuotaEvent, Transition } from "../../api/schemas.ts";
+import type { History as HistoryAnswer, HistoryLine, QuotaEvent, Transition } from "../../api/schemas.ts";
 import { milliseconds, percent } from "../lib/figures.ts";
-import { transitionKey } from "../state/fleet.ts";
+import { ask, useAnswer } from "../live/http.ts";
+import { isRoutine, transitionKey } from "../state/fleet.ts";
+import { refine } from "../state/navigate.ts";
 import { Button, Icon } from "../ui/icon.tsx";
-import { Empty, Loading, Moment, Panel, StateBadge } from "../ui/parts.tsx";
-import { usePage } from "../ui/useStore.ts";
+import { Choice, Empty, Loading, Moment, Panel, StateBadge } from "../ui/parts.tsx";
+import { useAddress, usePage } from "../ui/useStore.ts";
 
-type Shown = "all" | "people" | "permits" | string;
+/** Empty: all but routine waits. */
+type Shown = "" | "all" | "people" | "permits" | string;
 
-const pageSize = 15;
+const pageSize = 40;
 
 type Line =
+  | { at: string; key: string; other: HistoryLine }
   | { at: string; key: string; transition: Transition }
   | { at: string; key: string; quota: QuotaEvent };
 
@@ -21,9 +25,9 @@ export function History() {
   const quotaEvents = usePage(({ fleet }) => fleet.quotaEvents);
   const providers = usePage(({ fleet }) => fleet.overview?.providers);
   const away = usePage(({ fleet }) => fleet.trouble !== null);
-  const [shown, setShown] = useState<Shown>("all");
+  const shown: Shown = useAddress().query.show ?? "";
   const [most, setMost] = useState(pageSize);
-  const lines = linesOf(transitions ?? [], quotaEvents ?? [], shown);
+  const lines = linesOf(transitions ?? [], quotaEvents ?? [], useOthers(), shown);
   const loading = transitions === null || quotaEvents === null;
   return (
     <Panel
@@ -31,20 +35,21 @@ export function History() {
       title="History"
       busy={loading}
       aside={
-        <label class="inline-field">
-          <span>Show</span>
-          <select value={shown} onChange={({ currentTarget }) => setShown(currentTarget.value)}>
-            <option value="all">everything</option>
-            <option value="people">what people did</option>
-            <option value="permits">permit decisions</option>
-            <option value="macro">the fleet's machine</option>
-            {providers?.map(({ provider }) => (
-              <option key={provider} value={provider}>
-                {provider}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Choice
+          label="Show"
+          value={shown}
+          any="all but routine waits"
+          options={[
+            ["all", "everything"],
+            ["people", "what people did"],
+            ["permits", "permit decisions"],
+            ["breaker", "circuit breakers"],
+            ["dead-letters", "dead letters"],
+            ["macro", "the fleet's machine"],
+            ...(providers ?? []).map(({ provider }) => provider),
+          ]}
+          onChoose={(show) => refine({ show })}
+        />
       }
     >
       {loading ? (
@@ -57,12 +62,14 @@ export function History() {
         <Empty title="Nothing happened yet">Transitions and permit decisions appear here as they come.</Empty>
       ) : (
         <>
-          <ol class="history" aria-label="Transitions and decisions, the newest first">
+          <ol class="rows rows-history" aria-label="Transitions and decisions, the newest first">
             {lines
               .slice(0, most)
               .map((line) =>
                 "transition" in line ? (
                   <TransitionLine key={line.key} transition={line.transition} />
+                ) : "other" in line ? (
+                  <OtherLine key={line.key} line={line.other} />
                 ) : (
                   <QuotaLine key={line.key} event={line.quota} />
                 ),
@@ -77,21 +84,53 @@ export function History() {
   );
 }
 
+/** Breakers, and what was done with dead letters: read again when either has changed. */
+function useOthers(): readonly HistoryLine[] {
+  const version = usePage(({ fleet: { breakers, overview, trouble } }) =>
+    overview === null || trouble !== null
+      ? null
+      : [
+          ...(breakers ?? []).map((one) => one.version),
+          ...overview.providers.map(({ deadLetters, jobs }) => `${deadLetters.entries}/${jobs.failed}`),
+        ].join(" "),
+  );
+  const { answer } = useAnswer(
+    version === null
+      ? null
+      : (signal) => ask<HistoryAnswer>("GET", "/api/history?limit=1000", undefined, signal),
+    [version],
+  );
+  return (answer?.history ?? []).filter(({ kind }) => kind === "breaker" || kind === "dead-letters");
+}
+
 function linesOf(
   transitions: readonly Transition[],
   quotaEvents: readonly QuotaEvent[],
+  others: readonly HistoryLine[],
   shown: Shown,
 ): Line[] {
-  const chosen = transitions.filter(({ provider, actorKind }) => {
+  const chosen = transitions.filter((transition) => {
+    const { provider, actorKind } = transition;
     if (shown === "all") return true;
+    if (shown === "") return !isRoutine(transition);
     if (shown === "people") return actorKind === "person";
     return shown === "macro" ? provider === null : provider === shown;
   });
   const decisions = quotaEvents.filter(
-    ({ kind }) => shown === "all" || shown === "permits" || (shown === "people" && kind === "resize"),
+    ({ kind }) =>
+      shown === "" || shown === "all" || shown === "permits" || (shown === "people" && kind === "resize"),
+  );
+  const more = others.filter(
+    ({ kind, provider, actorKind }) =>
+      shown === "" ||
+      shown === "all" ||
+      shown === kind ||
+      shown === provider ||
+      (shown === "people" && actorKind === "person"),
   );
   const lines: Line[] = [
-    ...(shown === "permits" ? [] : chosen).map((transition) => ({
+    ...more.map((other, i) => ({ at: other.at, key: `${other.kind}/${other.at}/${other.what}/${i}`, other })),
+    ...chosen.map((transition) => ({
       at: transition.at,
       key: transitionKey(transition),
       transition,
@@ -110,14 +149,12 @@ interface EntryProps {
 
 const Entry = ({ at, who, step, children }: EntryProps) => (
   <li>
-    <span class="history-when">
+    <span class="muted nowrap">
       <Moment at={at} show="clock" />
     </span>
-    <strong class="history-who">{who}</strong>
-    <span class="row history-what">
-      <span class="row history-step">{step}</span>
-      <span class="muted">{children}</span>
-    </span>
+    <strong>{who}</strong>
+    <span class="row">{step}</span>
+    <span class="muted row-text">{children}</span>
   </li>
 );
 
@@ -139,12 +176,29 @@ function TransitionLine({ transition }: { transition: Transition }) {
   );
 }
 
+function OtherLine({
+  line: { at, kind, provider, what, trigger, actor, actorKind, reason },
+}: {
+  line: HistoryLine;
+}) {
+  const step = (
+    <span class="badge tone-quiet">{kind === "breaker" ? what : what.replace(/^dead letters: /, "")}</span>
+  );
+  return (
+    <Entry at={at} who={provider ?? "fleet"} step={step}>
+      {kind === "dead-letters" && `dead letters, ${trigger}, `}
+      {actorKind === "person" ? <strong>{actor}</strong> : actor}
+      {reason !== null && `: ${reason}`}
+    </Entry>
+  );
+}
+
 const verbs = { revoke: "Revoked", restore: "Gave back", resize: "Resized to" } as const;
 
 function QuotaLine({ event }: { event: QuotaEvent }) {
   const { at, kind, permits, reason, p99Ms, saturation, size, effective, actor } = event;
   const step = (
-    <span class={`badge ${kind === "revoke" ? "tone-warn" : "tone-quiet"}`}>
+    <span class={`badge tone-quiet`}>
       <Icon sign={kind === "revoke" ? "down" : "up"} />
       {verbs[kind]} {permits}
     </span>

@@ -56,5 +56,14 @@ const dayOf = (at: number): string => new Date(at).toDateString();
 export const clockTime = (at: number, now: number): string =>
   dayOf(at) === dayOf(now) ? time.format(at) : `${day.format(at)}, ${time.format(at)}`;
 
+const dayAndMinute = new Intl.DateTimeFormat(undefined, {
+  ...{ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
+});
+/** `30 Nov, 21:04`: on axes of days and weeks. */
+export const dayTime = (at: number): string => dayAndMinute.format(at);
+
 /** For titles: the local time with its zone, and UTC as in logs. */
 export const exactTime = (at: number): string => `${full.format(at)} = ${new Date(at).toISOString()}`;
+
+/** `+12`, `−3`. */
+export const signed = (value: number): string => `${value < 0 ? "−" : "+"}${count(Math.abs(value))}`;

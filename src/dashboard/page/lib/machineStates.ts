@@ -1,4 +1,5 @@
 /** The meaning of each state for an operator: a tone, a sign and a sentence. */
+import type { OverviewProvider } from "../../api/schemas.ts";
 import type { Sign } from "./icons.ts";
 
 export type Tone = "quiet" | "active" | "good" | "warn" | "bad";
@@ -15,13 +16,13 @@ const looks: Readonly<Record<string, Look>> = {
   IDLE: look("quiet", "ring", "No run has been opened yet."),
   ACQUIRING: look("active", "half", "A run is open and asks for a permit."),
   RUNNING: look("good", "play", "At least one batch works under a permit."),
-  WAITING_QUOTA: look("warn", "queue", "The run is open; the pool has no permit left for it."),
-  WAITING_BACKOFF: look("warn", "clock", "The run is open and must wait before it goes on."),
+  WAITING_QUOTA: look("quiet", "queue", "The run is open; the pool has no permit left for it."),
+  WAITING_BACKOFF: look("quiet", "clock", "The run is open and must wait before it goes on."),
   PAUSED: look("bad", "pause", "Nothing starts until an operator resumes."),
   TERMINATED: look("quiet", "stop", "The last run is over; the next one may open."),
   BOOTSTRAPPING: look("quiet", "half", "The fleet has started and no run has begun since."),
   ORCHESTRATING: look("good", "play", "Runs are in progress or have ended; no provider is held up."),
-  STABILIZING: look("warn", "alert", "At least one provider waits or is paused."),
+  STABILIZING: look("quiet", "alert", "At least one provider waits or is paused."),
   DRAINING: look("warn", "drain", "The last worker stops or has stopped; no batch begins."),
 };
 
@@ -38,3 +39,34 @@ const runLooks: Readonly<Record<string, Look>> = {
 };
 
 export const runLookOf = (state: string): Look => runLooks[state] ?? lookOf(state);
+
+const words: Readonly<Record<string, string>> = {
+  IDLE: "never run",
+  ACQUIRING: "starting",
+  RUNNING: "running",
+  WAITING_QUOTA: "waits for a permit",
+  WAITING_BACKOFF: "waits",
+  PAUSED: "paused",
+};
+
+/** The situation of a source in a word of people. A source at rest is as good as its last run. */
+export function situationOf(
+  provider: Pick<OverviewProvider, "machine" | "lastRun" | "lastRunSettled" | "problems" | "verified">,
+): {
+  word: string;
+  look: Look;
+} {
+  const { machine, lastRun, lastRunSettled, problems } = provider;
+  const word = words[machine.state];
+  if (word !== undefined || lastRun === null)
+    return { word: word ?? machine.state, look: lookOf(machine.state) };
+  if (problems.some(({ kind }) => kind === "stale"))
+    return { word: "stale", look: look("bad", "clock", "It was verified too long ago.") };
+  if (lastRunSettled && !provider.verified)
+    return {
+      word: "unverified",
+      look: look("quiet", "ring", "Its dead letters are settled; the next run verifies."),
+    };
+  const ended = lastRunSettled ? "complete" : lastRun.state;
+  return { word: ended, look: runLookOf(ended) };
+}

@@ -29,7 +29,7 @@ const withReason = (reason: string): { reason?: string } =>
   reason.trim() === "" ? {} : { reason: reason.trim() };
 
 const providerPath = (provider: string, action: string): string =>
-  `api/providers/${encodeURIComponent(provider)}/${action}`;
+  `/api/providers/${encodeURIComponent(provider)}/${action}`;
 
 export const start = (provider: string, request: StartRequest & { reason: string }): Promise<boolean> =>
   perform(providerPlace(provider), `Starting ${provider}`, async () => {
@@ -55,7 +55,7 @@ export const permitsPlace = "permits";
 export const resize = (size: number, reason: string): Promise<boolean> =>
   perform(permitsPlace, "Resizing", async () => {
     const body: ResizeRequest = { size, ...withReason(reason) };
-    const answer = await ask<PermitSize>("PUT", "api/permits/size", body);
+    const answer = await ask<PermitSize>("PUT", "/api/permits/size", body);
     if (!answer.changed) return `The pool has ${plural(answer.configured, "permit")} already.`;
     const asked =
       answer.askedBack > 0 ? `; ${plural(answer.askedBack, "permit")} asked back from holders` : "";
@@ -66,7 +66,7 @@ export const breakersPlace = "breakers";
 
 export const resetBreaker = (upstream: string, reason: string): Promise<boolean> =>
   perform(breakersPlace, `Closing the breaker of ${upstream}`, async () => {
-    const path = `api/breakers/${encodeURIComponent(upstream)}/reset`;
+    const path = `/api/breakers/${encodeURIComponent(upstream)}/reset`;
     const { changed } = await ask<BreakerReset>("POST", path, withReason(reason));
     return changed
       ? `The breaker of ${upstream} is closed.`

@@ -55,7 +55,7 @@ export function openLine(options: {
   const connect = (): void => {
     source?.close();
     openedAt = Date.now();
-    const opened = new EventSource(new URL("events", document.baseURI));
+    const opened = new EventSource(new URL("/events", location.origin));
     source = opened;
     for (const name of names) opened.addEventListener(name, (event) => hear(name, event));
     opened.onerror = () => {

@@ -84,7 +84,7 @@ async function send(method: string, path: string, body: unknown, signal?: AbortS
   const { csrfToken, actor } = credentials;
   let response: Response;
   try {
-    response = await fetch(new URL(path, document.baseURI), {
+    response = await fetch(new URL(path, location.origin), {
       method,
       headers: {
         Accept: "application/json",

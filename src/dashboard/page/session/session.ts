@@ -33,8 +33,8 @@ const toFleet = (step: (fleet: Fleet) => Fleet): void =>
 /** Asks for the identity; shows the login if there is none. */
 export async function begin(): Promise<void> {
   try {
-    const { loggedIn } = await ask<EntryAnswer>("GET", "api/entry");
-    if (loggedIn) open(await ask<Session>("GET", "api/session"));
+    const { loggedIn } = await ask<EntryAnswer>("GET", "/api/entry");
+    if (loggedIn) open(await ask<Session>("GET", "/api/session"));
     else enter({ phase: "login", ended: false });
   } catch (thrown) {
     enter({ phase: "unreachable", ...errorOf(thrown) });
@@ -43,7 +43,7 @@ export async function begin(): Promise<void> {
 
 /** @throws ApiFailure */
 export async function login(request: LoginRequest): Promise<void> {
-  open(await ask<Session>("POST", "api/session", request));
+  open(await ask<Session>("POST", "/api/session", request));
   goOn();
 }
 
@@ -54,7 +54,7 @@ function goOn(): void {
 }
 
 export async function logout(): Promise<void> {
-  await ask("DELETE", "api/session");
+  await ask("DELETE", "/api/session");
   leave(false);
 }
 
@@ -105,7 +105,7 @@ function leave(ended: boolean): void {
 
 /** A refused connection does not give the reason: the login may have ended. */
 const stillIn = (): Promise<void> =>
-  ask<EntryAnswer>("GET", "api/entry").then(
+  ask<EntryAnswer>("GET", "/api/entry").then(
     ({ loggedIn }) => {
       if (!loggedIn) leave(true);
     },
@@ -121,11 +121,11 @@ function readPast(): void {
       // The connection state shows the failure; the next reset reads again.
       () => {},
     );
-  void read<KernelHistory>("api/kernel-metrics/history", withKernelHistory);
-  void read<Transitions>(`api/transitions?limit=${bounds.transitions}`, (fleet, { transitions }) =>
+  void read<KernelHistory>("/api/kernel-metrics/history", withKernelHistory);
+  void read<Transitions>(`/api/transitions?limit=${bounds.transitions}`, (fleet, { transitions }) =>
     withTransitions(fleet, transitions),
   );
-  void read<QuotaEvents>(`api/quota-events?limit=${bounds.quotaEvents}`, (fleet, { quotaEvents }) =>
+  void read<QuotaEvents>(`/api/quota-events?limit=${bounds.quotaEvents}`, (fleet, { quotaEvents }) =>
     withQuotaEvents(fleet, quotaEvents),
   );
 }

@@ -81,6 +81,15 @@ const steps: Steps = {
 export const applyEvent = <Name extends EventName>(fleet: Fleet, name: Name, data: EventData[Name]): Fleet =>
   steps[name](fleet, data);
 
+const routineTriggers = new Set(["back_off", "wait_over", "permits_granted", "permits_denied"]);
+/** Waits that a person may want to know of: an open breaker, Redis in trouble, a migration. */
+const notable = /^(PROV_CIRCUIT_OPEN|SYS_REDIS_|STOR_)/;
+
+/** The usual change between work and waits for a rate limit or a permit, and its echo in the fleet's machine. */
+export const isRoutine = ({ trigger, reason, oldState, newState }: Transition): boolean =>
+  (routineTriggers.has(trigger) && !notable.test(reason ?? "")) ||
+  ["ORCHESTRATING STABILIZING", "STABILIZING ORCHESTRATING"].includes(`${oldState} ${newState}`);
+
 export const transitionKey = ({ machine, provider, version, id }: Transition): string =>
   `${machine}/${provider ?? ""}/${version}/${id}`;
 

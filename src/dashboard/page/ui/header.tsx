@@ -1,49 +1,97 @@
 /** Top of the page: title, connection state, navigation, help and user. */
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Session } from "../../api/schemas.ts";
 import { count } from "../lib/figures.ts";
 import { logout, ownName, setOwnName } from "../session/session.ts";
 import { nextTheme, theme } from "../session/theme.ts";
+import { href, views } from "../state/address.ts";
+import { go } from "../state/navigate.ts";
 import { Dialog, Field, Question } from "./dialog.tsx";
 import { Button, Icon, IconButton } from "./icon.tsx";
-import { JumpLink, LiveSign } from "./notices.tsx";
-import { sections, setShortcuts, shortcutsOn } from "./shortcuts.ts";
-import { usePage, useStore } from "./useStore.ts";
+import { LiveSign } from "./notices.tsx";
+import { setShortcuts, shortcutsOn } from "./shortcuts.ts";
+import { useAddress, usePage, useStore } from "./useStore.ts";
 
 export function Header({ session, onHelp }: { session: Session; onHelp: () => void }) {
   return (
     <header class="top">
-      <a class="skip" href="#tree">
-        Skip to the tree
-      </a>
-      <h1 class="wordmark">
-        UEE <span>mirror</span>
-      </h1>
-      <LiveSign />
-      <Sections />
-      <div class="top-tools">
-        <ThemeButton />
-        <IconButton sign="key" label="Keyboard and help" title="Keyboard and help (?)" onClick={onHelp} />
-        <Person session={session} />
+      <div class="frame top-row">
+        <a class="skip" href="#content">
+          Skip to the content
+        </a>
+        <a class="wordmark" href="/" aria-label="UEE mirror, overview">
+          UEE <span>mirror</span>
+        </a>
+        <LiveSign />
+        <Views />
+        <SearchBox />
+        <div class="tools">
+          <ThemeButton />
+          <IconButton sign="key" label="Keyboard and help" title="Keyboard and help (?)" onClick={onHelp} />
+          <Person session={session} />
+        </div>
       </div>
     </header>
   );
 }
 
-function Sections() {
+function Views() {
+  const { view: now } = useAddress();
   const deadLetters = usePage(({ fleet }) => fleet.overview?.deadLetters ?? 0);
   return (
-    <nav class="sections" aria-label="Parts of the page">
-      {sections.map(({ id, name, key }) => (
-        <JumpLink key={id} to={id} title={`${name} (${key})`}>
-          {name}
-          {id === "dead-letters" && deadLetters > 0 && <span class="count-chip">{count(deadLetters)}</span>}
-        </JumpLink>
+    <nav class="views" aria-label="Pages">
+      {views.map(({ view, path, title, key }) => (
+        <a
+          key={view}
+          href={path}
+          title={`${title} (${key})`}
+          aria-current={view === now ? "page" : undefined}
+        >
+          {title}
+          {view === "dead-letters" && deadLetters > 0 && <span class="count-chip">{count(deadLetters)}</span>}
+        </a>
       ))}
-      <a href="queues" target="_blank" rel="noreferrer" title="Bull Board, read-only, in a new tab">
+      <a href="/queues" target="_blank" rel="noreferrer" title="Bull Board, read-only, in a new tab">
         Queues <Icon sign="external" />
       </a>
     </nav>
+  );
+}
+
+/** One field for every record; its key is `/`. */
+function SearchBox() {
+  const { view, id, query } = useAddress();
+  const asked = view === "records" && id === null ? (query.q ?? "") : "";
+  const [text, setText] = useState(asked);
+  useEffect(() => setText(asked), [asked]);
+  const search = (event: Event): void => {
+    event.preventDefault();
+    const wanted = text.trim();
+    if (wanted === "") return;
+    // What has the form of an id leads to its record; anything else is searched.
+    const isId = /^(v2e::|(cve-\d|cwe-\d|capec-\d)[\w-]*$|[tgmsc]\d{4}(\.\d{3})?$|ta\d{4}$)/i.test(wanted);
+    go(
+      isId
+        ? href("records", wanted.startsWith("v2e::") ? wanted : wanted.toUpperCase())
+        : href("records", null, { q: wanted }),
+    );
+  };
+  return (
+    <search class="search">
+      <form onSubmit={search}>
+        <input
+          id="search"
+          type="search"
+          aria-label="Search records"
+          placeholder="CVE, CWE, T1059, a name ( / )"
+          value={text}
+          onInput={({ currentTarget }) => setText(currentTarget.value)}
+          autocomplete="off"
+          spellcheck={false}
+          maxLength={200}
+        />
+      </form>
+    </search>
   );
 }
 
@@ -119,7 +167,8 @@ const keys: readonly (readonly [string, string])[] = [
   ["p", "Pause it"],
   ["r", "Resume it"],
   ["x", "Stop it"],
-  ["/", "Filter the dead letters"],
+  ["/", "Search records"],
+  ["f", "Filter the dead letters"],
   ["t", "Theme: system, light, dark"],
   ["?", "This window"],
   ["Esc", "Close a window; nothing is done"],
@@ -130,7 +179,7 @@ export function Help({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title="Keyboard and help" onClose={onClose}>
       <dl class="keys">
-        {[...sections.map(({ key, name }) => [key, name] as const), ...keys].map(([key, does]) => (
+        {[...views.map(({ key, title }) => [key, title] as const), ...keys].map(([key, does]) => (
           <div key={key}>
             <dt>
               {key.split("  ").map((one) => (

@@ -1,46 +1,17 @@
 /** What the page tells beside its data: whether it is current, what needs a person, and how an action ended. */
-import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
 import type { ApiError } from "../../api/schemas.ts";
 import { duration, rough } from "../lib/figures.ts";
 import { retryNow } from "../session/session.ts";
-import { needsOf, titleOf } from "../state/attention.ts";
+import { needsOf } from "../state/attention.ts";
 import { forget, outcomes } from "../state/page.ts";
 import { Button, Icon, IconButton } from "./icon.tsx";
 import { Moment } from "./parts.tsx";
-import { jumpTo } from "./shortcuts.ts";
 import { useNow, usePage, useStore } from "./useStore.ts";
-
-interface JumpProps {
-  /** Id of the element. */
-  to: string;
-  title?: string;
-  children: ComponentChildren;
-}
-
-/** A link to a part of the page, which takes the focus. */
-export const JumpLink = ({ to, title, children }: JumpProps) => (
-  <a
-    href={`#${to}`}
-    title={title}
-    onClick={(event) => {
-      event.preventDefault();
-      jumpTo(to);
-    }}
-  >
-    {children}
-  </a>
-);
 
 /** What needs attention, or that nothing does. */
 export function Attention() {
   const fleet = usePage((state) => state.fleet);
-  const phase = usePage(({ link }) => link.phase);
   const needs = needsOf(fleet);
-  const title = titleOf(needs, fleet.overview?.macro.state, phase === "live" || phase === "connecting");
-  useEffect(() => {
-    document.title = title;
-  }, [title]);
   if (fleet.overview === null) return null;
   return (
     <section class="attention" aria-label="What needs a person">
@@ -54,7 +25,7 @@ export function Attention() {
             {needs.map(({ tone, head, text, target }) => (
               <li key={`${target}/${head}`} class={`need tone-${tone}`}>
                 <Icon sign={tone === "bad" ? "cross" : "alert"} />
-                <JumpLink to={target}>{head}</JumpLink>
+                <a href={target}>{head}</a>
                 <span class="need-text" title={text}>
                   {text}
                 </span>
@@ -118,19 +89,21 @@ function CutBanner({ lost }: { lost: boolean }) {
   const left = nextTryAt === null ? 0 : nextTryAt - (now - skewMs);
   return (
     <section class="banner tone-warn" aria-label="Connection">
-      <Icon sign="alert" />
-      <p class="banner-text">
-        <strong>{lost ? "No connection to the server." : "The worker has missed heartbeats."}</strong>
-        {heardAt !== null && (
-          <>
-            {" "}
-            What you see is from <Moment at={heardAt + skewMs} show="clock" />.
-          </>
-        )}
-        {lost && (left > 900 ? ` Next try in ${duration(left)}` : " Trying …")}
-        {lost && tries > 1 && `, tried ${tries} times`}
-      </p>
-      {lost && <Button onClick={retryNow}>Try now</Button>}
+      <div class="frame">
+        <Icon sign="alert" />
+        <p class="banner-text">
+          <strong>{lost ? "No connection to the server." : "The worker has missed heartbeats."}</strong>
+          {heardAt !== null && (
+            <>
+              {" "}
+              What you see is from <Moment at={heardAt + skewMs} show="clock" />.
+            </>
+          )}
+          {lost && (left > 900 ? ` Next try in ${duration(left)}` : " Trying …")}
+          {lost && tries > 1 && `, tried ${tries} times`}
+        </p>
+        {lost && <Button onClick={retryNow}>Try now</Button>}
+      </div>
     </section>
   );
 }
@@ -141,17 +114,19 @@ function RedisBanner() {
   if (trouble === null) return null;
   return (
     <section class="banner tone-bad" aria-label="Redis">
-      <Icon sign="cross" />
-      <p class="banner-text">
-        <strong>Redis does not answer</strong>, since <Moment at={trouble.since} show="both" />.{" "}
-        {hasData && "This data is outdated. "}
-        Runs go on by themselves when it is back; nothing committed is lost.
-        {trouble.message !== null && (
-          <span class="banner-cause muted">
-            {trouble.code !== null && <code>{trouble.code}</code>} {trouble.message}
-          </span>
-        )}
-      </p>
+      <div class="frame">
+        <Icon sign="cross" />
+        <p class="banner-text">
+          <strong>Redis does not answer</strong>, since <Moment at={trouble.since} show="both" />.{" "}
+          {hasData && "This data is outdated. "}
+          Runs go on by themselves when it is back; nothing committed is lost.
+          {trouble.message !== null && (
+            <span class="banner-cause muted">
+              {trouble.code !== null && <code>{trouble.code}</code>} {trouble.message}
+            </span>
+          )}
+        </p>
+      </div>
     </section>
   );
 }

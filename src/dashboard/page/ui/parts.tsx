@@ -182,3 +182,39 @@ export const Segments = <Value extends string | number>(props: SegmentsProps<Val
     ))}
   </fieldset>
 );
+
+interface ChoiceProps {
+  id?: string;
+  label: string;
+  value: string;
+  /** Values, or values with their texts. */
+  options: readonly (string | readonly [value: string, text: string])[];
+  onChoose: (value: string) => void;
+  any?: string;
+}
+
+/** A filter with one value or none. A chosen value stays in the list, even if nothing has it any more. */
+export function Choice({ id, label, value, options, onChoose, any = "any" }: ChoiceProps) {
+  const all = options.map((one) => (typeof one === "string" ? ([one, one] as const) : one));
+  if (value !== "" && all.every(([one]) => one !== value)) all.push([value, value]);
+  return (
+    <label class="filter-field">
+      <span>{label}</span>
+      <select id={id} value={value} onChange={({ currentTarget }) => onChoose(currentTarget.value)}>
+        <option value="">{any}</option>
+        {all.map(([one, text]) => (
+          <option key={one} value={one}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** The way up from one of many. */
+export const Back = ({ to, children }: { to: string; children: ComponentChildren }) => (
+  <nav class="back" aria-label="Up">
+    <a href={to}>← {children}</a>
+  </nav>
+);

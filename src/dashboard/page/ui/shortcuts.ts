@@ -2,17 +2,9 @@
  * Single-key shortcuts, documented in the help window. Inactive in fields and dialogs, and if the user disabled them.
  */
 import { nextTheme, storage } from "../session/theme.ts";
+import { views } from "../state/address.ts";
+import { go } from "../state/navigate.ts";
 import { createStore } from "../state/store.ts";
-
-export const sections = [
-  { id: "tree", name: "Tree", key: "1" },
-  { id: "dead-letters", name: "Dead letters", key: "2" },
-  { id: "kernel", name: "Kernel", key: "3" },
-  { id: "permits", name: "Permits", key: "4" },
-  { id: "workers", name: "Workers", key: "5" },
-  { id: "breakers", name: "Breakers", key: "6" },
-  { id: "history", name: "History", key: "7" },
-] as const;
 
 const key = "uee.shortcuts";
 export const shortcutsOn = createStore(storage()?.getItem(key) !== "off", (work) => queueMicrotask(work));
@@ -20,14 +12,6 @@ export const shortcutsOn = createStore(storage()?.getItem(key) !== "off", (work)
 export function setShortcuts(on: boolean): void {
   shortcutsOn.change(() => on);
   storage()?.setItem(key, on ? "on" : "off");
-}
-
-export function jumpTo(id: string): void {
-  const target = document.getElementById(id);
-  if (target === null) return;
-  const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-  target.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
-  target.focus({ preventScroll: true });
 }
 
 const isTyping = (target: EventTarget | null): boolean =>
@@ -66,13 +50,14 @@ export function listenForKeys({ onHelp }: { onHelp: () => void }): () => void {
 }
 
 function handle(pressed: string, onHelp: () => void): boolean {
-  const section = sections.find((one) => one.key === pressed);
-  if (section !== undefined) jumpTo(section.id);
+  const found = views.find((one) => one.key === pressed);
+  if (found !== undefined) go(found.path);
   else if (pressed === "?") onHelp();
   else if (pressed === "t") nextTheme();
   else if (pressed === "j") moveProvider(1);
   else if (pressed === "k") moveProvider(-1);
-  else if (pressed === "/") document.getElementById("dead-letters-filter")?.focus();
+  else if (pressed === "/") document.getElementById("search")?.focus();
+  else if (pressed === "f") document.getElementById("dead-letters-filter")?.focus();
   else return ["s", "p", "r", "x"].includes(pressed) && pressAction(pressed);
   return true;
 }

@@ -1,4 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { Address } from "../state/address.ts";
+import { address } from "../state/navigate.ts";
 import { clock, type PageState, page } from "../state/page.ts";
 import type { Store } from "../state/store.ts";
 
@@ -21,6 +23,8 @@ export function useStore<State, Picked>(store: Store<State>, pick: (state: State
 }
 
 export const usePage = <Picked>(pick: (state: PageState) => Picked): Picked => useStore(page, pick);
+
+export const useAddress = (): Address => useStore(address, (now) => now);
 
 /** ms by the server's clock; renders every second. */
 export const useNow = (): number => useStore(clock, (now) => now);

@@ -2,16 +2,19 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Action, OverviewProvider, Run } from "../../api/schemas.ts";
-import { anyLetter, choose } from "../deadletters/filter.tsx";
 import { count, duration, exactTime, percent, plural, rate, rough } from "../lib/figures.ts";
-import { runLookOf } from "../lib/machineStates.ts";
+import { runLookOf, situationOf } from "../lib/machineStates.ts";
 import { providerPlace } from "../live/actions.ts";
+import { changesText } from "../runs/runs.tsx";
+import { href } from "../state/address.ts";
+import { Icon } from "../ui/icon.tsx";
 import { OutcomeAt } from "../ui/notices.tsx";
 import { Bar, Fact, Moment, OpenedBy, StateBadge } from "../ui/parts.tsx";
-import { jumpTo } from "../ui/shortcuts.ts";
 import { useNow } from "../ui/useStore.ts";
 import { ActionDialog } from "./actionDialog.tsx";
-import { ProviderPast } from "./past.tsx";
+import { Checkpoints } from "./checkpoints.tsx";
+import { RunStrip } from "./runStrip.tsx";
+import { Spark } from "./spark.tsx";
 
 const actionNames: readonly { action: Action; name: string; key: string }[] = [
   { action: "start", name: "Start", key: "s" },
@@ -20,22 +23,43 @@ const actionNames: readonly { action: Action; name: string; key: string }[] = [
   { action: "stop", name: "Stop", key: "x" },
 ];
 
-export function Provider({ provider }: { provider: OverviewProvider }) {
-  const { provider: name, machine, openRun, lastRun, lastReplay } = provider;
+interface SourceProps {
+  provider: OverviewProvider;
+  /** Records a second over the last day; null before they are read. */
+  pace: readonly (number | null)[] | null;
+}
+
+export function Source({ provider, pace }: SourceProps) {
+  const { provider: name, machine, openRun, lastRun, lastReplay, records, verified, verifiedAt } = provider;
   const [asked, setAsked] = useState<Action | null>(null);
+  const [open, setOpen] = useState(false);
+  const detailsId = `details-${name}`;
   return (
-    <li class="branch">
+    <li>
       <article
-        class="column provider"
+        class="source"
         id={`provider-${name}`}
         data-provider={name}
         tabIndex={-1}
         aria-labelledby={`name-${name}`}
       >
-        <header class="row provider-head">
+        <header class="source-row">
           <h3 id={`name-${name}`}>{name}</h3>
-          <StateBadge state={machine.state} />
-          <Since provider={provider} />
+          <SourceState provider={provider} />
+          <p class="source-records">
+            <strong>{count(records)}</strong> <span class="muted small">records</span>
+          </p>
+          <p class="source-fresh">
+            {verified && verifiedAt !== null ? (
+              <>
+                verified <Moment at={verifiedAt} />
+              </>
+            ) : (
+              <span class="muted">never verified</span>
+            )}
+          </p>
+          <span class="spark-place">{pace && <Spark provider={name} values={pace} />}</span>
+          <RunStrip provider={name} />
           <fieldset class="actions" aria-label={`Actions on ${name}`}>
             {actionNames
               .filter(({ action }) => provider.actions.includes(action))
@@ -53,22 +77,40 @@ export function Provider({ provider }: { provider: OverviewProvider }) {
                 </button>
               ))}
           </fieldset>
+          <button
+            type="button"
+            class="button button-plain button-icon source-more"
+            aria-expanded={open}
+            aria-controls={open ? detailsId : undefined}
+            aria-label={`Details of ${name}`}
+            title={`Details of ${name}`}
+            onClick={() => setOpen(!open)}
+          >
+            <Icon sign="chevron" />
+          </button>
         </header>
         <Why provider={provider} />
-        {openRun && <Retries run={openRun} />}
         {openRun && <RunProgress provider={provider} run={openRun} />}
-        <Facts provider={provider} />
-        <ProviderPast provider={name} version={machine.version}>
-          {openRun ? (
-            <RunDetails provider={provider} run={openRun} />
-          ) : lastRun ? (
-            <LastRun run={lastRun} settled={provider.lastRunSettled}>
-              {lastReplay !== null && isLater(lastReplay, lastRun) && <LastRun run={lastReplay} />}
-            </LastRun>
-          ) : (
-            <p class="muted">It has never run.</p>
-          )}
-        </ProviderPast>
+        {openRun && <Retries run={openRun} />}
+        {!openRun && lastRun?.error && !provider.lastRunSettled && <LastError run={lastRun} />}
+        {open && (
+          <div class="column source-details" id={detailsId}>
+            <Facts provider={provider} />
+            {lastRun ? (
+              <LastRun run={lastRun} settled={provider.lastRunSettled}>
+                {lastReplay !== null && isLater(lastReplay, lastRun) && <LastRun run={lastReplay} />}
+              </LastRun>
+            ) : (
+              <p class="muted">It has never run.</p>
+            )}
+            <p class="row links">
+              <a href={href("runs", null, { provider: name })}>Runs of {name}</a>
+              <a href={href("changes", null, { provider: name })}>Changes of {name}</a>
+              <a href={href("history", null, { show: name })}>History of {name}</a>
+            </p>
+            <Checkpoints provider={name} version={machine.version} />
+          </div>
+        )}
         <OutcomeAt place={providerPlace(name)} />
         {asked && <ActionDialog action={asked} provider={provider} onClose={() => setAsked(null)} />}
       </article>
@@ -76,19 +118,17 @@ export function Provider({ provider }: { provider: OverviewProvider }) {
   );
 }
 
+/** In words of people; the machine's own state, since when and by whom are in the title. */
+function SourceState({ provider }: { provider: OverviewProvider }) {
+  const { machine } = provider;
+  const { word, look } = situationOf(provider);
+  const by = machine.actor === null ? "" : ` by ${machine.actor}`;
+  const since = machine.since === null ? "" : ` Since ${exactTime(Date.parse(machine.since))}${by}.`;
+  return <StateBadge state={word} look={{ ...look, means: `${machine.state}: ${look.means}${since}` }} />;
+}
+
 const isHeld = ({ state }: OverviewProvider["machine"]): boolean =>
   state === "PAUSED" || state.startsWith("WAITING");
-
-function Since({ provider: { machine } }: { provider: OverviewProvider }) {
-  if (machine.since === null) return null;
-  return (
-    <span class="muted since">
-      since <Moment at={machine.since} show="both" />
-      {machine.actor !== null && ` by ${machine.actor}`}
-      {!isHeld(machine) && machine.reason !== null && `: ${machine.reason}`}
-    </span>
-  );
-}
 
 /** The full reason of the state: it names what an operator must correct. */
 function Why({ provider: { machine, openRun } }: { provider: OverviewProvider }) {
@@ -99,9 +139,16 @@ function Why({ provider: { machine, openRun } }: { provider: OverviewProvider })
   const until = machine.until ?? waiting?.until ?? null;
   const reason = machine.reason ?? waiting?.reason ?? null;
   const left = until === null ? null : Date.parse(until) - now;
+  const isPaused = machine.state === "PAUSED";
   return (
-    <p class={`why ${machine.state === "PAUSED" ? "text-bad" : "text-warn"}`}>
-      {reason ?? (machine.state === "PAUSED" ? "No reason was given." : "Waiting.")}
+    <p class={`why ${isPaused ? "text-bad" : "muted"}`}>
+      {isPaused && machine.since !== null && (
+        <>
+          Paused <Moment at={machine.since} show="both" />
+          {machine.actor !== null && ` by ${machine.actor}`}.{" "}
+        </>
+      )}
+      {reason ?? (isPaused ? "No reason was given." : "Waiting.")}
       {left !== null && left > 0 && <strong> Goes on in {duration(left)}.</strong>}
     </p>
   );
@@ -115,7 +162,7 @@ function Retries({ run }: { run: Run }) {
       {run.retrying.slice(0, 3).map(({ batch, code, message, attempt, attempts, nextAt }) => {
         const left = Date.parse(nextAt) - now;
         return (
-          <p class="why text-warn" key={batch}>
+          <p class={`why ${attempt * 2 > attempts ? "text-warn" : "muted"}`} key={batch}>
             {batch}: {code}: {message} Attempt {attempt} of {attempts},{" "}
             {left > 0 ? `next in ${duration(left)}` : "the next is under way or waits for its turn"}.
           </p>
@@ -126,32 +173,11 @@ function Retries({ run }: { run: Run }) {
 }
 
 function Facts({ provider }: { provider: OverviewProvider }) {
-  const {
-    verified,
-    verifiedAt,
-    watermark,
-    edition,
-    records,
-    lastCheckpoint,
-    nextRun,
-    deadLetters,
-    reconciled,
-  } = provider;
+  const { watermark, edition, lastCheckpoint, nextRun, deadLetters, reconciled } = provider;
   const paused = provider.machine.state === "PAUSED";
   const name = provider.provider;
-  const showLetters = (): void => {
-    choose({ ...anyLetter, provider: name });
-    jumpTo("dead-letters");
-  };
   return (
     <dl class="facts">
-      <Fact
-        label="Verified"
-        tone={verified ? undefined : "warn"}
-        hint="When the mirror was last known to be complete"
-      >
-        {verified && verifiedAt !== null ? <Moment at={verifiedAt} /> : "never"}
-      </Fact>
       <Fact label="Watermark" hint="Upstream time up to which the mirror is verified complete">
         {watermark === null ? "none" : <Moment at={watermark} />}
       </Fact>
@@ -160,7 +186,6 @@ function Facts({ provider }: { provider: OverviewProvider }) {
           {edition.name}
         </Fact>
       )}
-      <Fact label="Records">{count(records)}</Fact>
       {reconciled !== null && (
         <Fact
           label="Official feeds"
@@ -174,9 +199,7 @@ function Facts({ provider }: { provider: OverviewProvider }) {
         {deadLetters.entries === 0 ? (
           "0"
         ) : (
-          <button type="button" class="link" title={`Show the dead letters of ${name}`} onClick={showLetters}>
-            {count(deadLetters.entries)}
-          </button>
+          <a href={href("dead-letters", null, { provider: name })}>{count(deadLetters.entries)}</a>
         )}
       </Fact>
       <Fact label="Next run" hint={paused ? "Its schedule does nothing while it is paused" : undefined}>
@@ -198,6 +221,19 @@ function Facts({ provider }: { provider: OverviewProvider }) {
 const isLater = (one: Run, other: Run): boolean =>
   Date.parse(one.endedAt ?? one.startedAt) >= Date.parse(other.endedAt ?? other.startedAt);
 
+/** Why the last run fell short, and the way to all of it. */
+const LastError = ({ run }: { run: Run }) => (
+  <p class="why text-bad">
+    <a href={href("runs", run.runId)}>Last run {run.state}</a>
+    {run.error !== null && (
+      <>
+        : <code>{run.error.code}</code> {run.error.message}{" "}
+        <span class="muted">{run.error.remedy.replaceAll("`", "")}</span>
+      </>
+    )}
+  </p>
+);
+
 /** The last run in words, and what followed it. */
 function LastRun({
   run,
@@ -208,17 +244,13 @@ function LastRun({
   settled?: boolean;
   children?: ComponentChildren;
 }) {
-  const changes = [
-    run.created > 0 && `${count(run.created)} created`,
-    run.updated > 0 && `${count(run.updated)} updated`,
-    run.removed > 0 && `${count(run.removed)} removed`,
-    run.unchanged > 0 && `${count(run.unchanged)} unchanged`,
-    run.deadLettered > 0 && `${count(run.deadLettered)} dead-lettered`,
-  ].filter((text) => text !== false);
+  const changes = [changesText(run), run.unchanged > 0 && `${count(run.unchanged)} unchanged`].filter(
+    Boolean,
+  );
   return (
     <div class="column last-run">
       <p>
-        <span class="muted">{run.kind === "replay" ? "Replays since" : "Last run"}</span>{" "}
+        <a href={href("runs", run.runId)}>{run.kind === "replay" ? "Replays since" : "Last run"}</a>{" "}
         <StateBadge state={run.state} look={runLookOf(run.state)} />{" "}
         <span class="muted">
           {run.endedAt !== null && <Moment at={run.endedAt} />}: {run.kind === "ordinary" && `${run.mode}, `}
@@ -227,12 +259,10 @@ function LastRun({
           <OpenedBy run={run} />
         </span>
       </p>
-      {run.error && (
-        <p class="last-error">
-          <code>{run.error.code}</code> {run.error.message}{" "}
-          <span class="muted">
-            {settled ? "Its dead letters are settled; the next run verifies." : run.error.remedy}
-          </span>
+      {run.error && settled && (
+        <p class="muted">
+          <code>{run.error.code}</code> {run.error.message} Its dead letters are settled; the next run
+          verifies.
         </p>
       )}
       {children}
@@ -252,14 +282,16 @@ const phases: Readonly<Record<Run["phase"], string>> = {
 function RunProgress({ provider, run }: { provider: OverviewProvider; run: Run }) {
   const { progress, machine } = provider;
   const share = progress?.share ?? null;
-  const moving = machine.state === "RUNNING";
+  const moving = !isHeld(machine);
   const of =
     run.expected === null
       ? plural(run.fetched, "record")
       : `${count(run.fetched)} of ${plural(run.expected, "record")}`;
   const done = share === null ? of : `${of}, ${percent(share)}`;
-  const pace = moving && progress?.perSecond != null ? `${rate(progress.perSecond, "records")}` : null;
-  const left = moving && progress?.remainingMs != null ? `${rough(progress.remainingMs)} left` : null;
+  // A wait for the rate limit is the way of a run: its rate and the time left hold all the same.
+  const held = machine.state === "PAUSED";
+  const pace = !held && progress?.perSecond != null ? `${rate(progress.perSecond, "records")}` : null;
+  const left = !held && progress?.remainingMs != null ? `${rough(progress.remainingMs)} left` : null;
   const said = [done, pace, left].filter((text) => text !== null).join(", ");
   return (
     <div class="row run-line">
@@ -275,6 +307,7 @@ function RunProgress({ provider, run }: { provider: OverviewProvider; run: Run }
         {pace !== null && <span>{pace}</span>}
         {left !== null && <span>{left}</span>}
       </span>
+      <RunDetails provider={provider} run={run} />
     </div>
   );
 }
@@ -283,15 +316,18 @@ function RunProgress({ provider, run }: { provider: OverviewProvider; run: Run }
 function RunDetails({ provider: { permits, jobs }, run }: { provider: OverviewProvider; run: Run }) {
   const now = useNow();
   return (
-    <p class="muted run-details">
-      {run.kind === "replay" ? "replays of dead letters" : run.mode}, {phases[run.phase]}
+    <p class="muted small run-details">
+      <a href={href("runs", run.runId)}>
+        {run.kind === "replay" ? "replays of dead letters" : `${run.mode} run`}
+      </a>
+      , {phases[run.phase]}
       {run.pass > 1 && `, pass ${run.pass} (the upstream moved)`}, batch {count(run.batchesDone)} of{" "}
       {count(run.batchesPlanned)}, {plural(permits.held, "permit")}
       {permits.waiting > 0 && `, ${permits.waiting} waiting`}
       {permits.askedBack > 0 && `, ${permits.askedBack} asked back`}
       {jobs.delayed > 0 && `, ${plural(jobs.delayed, "batch", "batches")} delayed`},{" "}
       {plural(run.requests, "request")}
-      {run.deadLettered > 0 && <span class="text-warn">, {count(run.deadLettered)} dead-lettered</span>}, for{" "}
+      {run.deadLettered > 0 && `, ${count(run.deadLettered)} dead-lettered`}, for{" "}
       <span title={exactTime(Date.parse(run.startedAt))}>
         {duration(Math.max(0, now - Date.parse(run.startedAt)))}
       </span>

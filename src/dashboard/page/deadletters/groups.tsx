@@ -1,0 +1,103 @@
+/** Dead letters in groups: what failed in the same way, and what a replay will and will not do about it. */
+import type { DeadLetterGroups } from "../../api/schemas.ts";
+import { count } from "../lib/figures.ts";
+import { ask, query, useAnswer } from "../live/http.ts";
+import { href } from "../state/address.ts";
+import { Button } from "../ui/icon.tsx";
+import { ErrorText } from "../ui/notices.tsx";
+import { Loading, Moment, Panel } from "../ui/parts.tsx";
+import type { BulkAction } from "./bulkDialog.tsx";
+import { anyLetter, type Choice } from "./filter.tsx";
+
+type Group = DeadLetterGroups["groups"][number];
+
+interface GroupsProps {
+  provider: string;
+  version: string | null;
+  onAct: (action: BulkAction, matching: Choice) => void;
+}
+
+export function Groups({ provider, version, onAct }: GroupsProps) {
+  const path = `/api/dead-letters/groups${query({ provider })}`;
+  const { answer, error } = useAnswer(
+    version === null ? null : (signal) => ask<DeadLetterGroups>("GET", path, undefined, signal),
+    [path, version],
+  );
+  if (answer?.groups.length === 0) return null;
+  return (
+    <Panel id="dead-letter-groups" title="What failed" busy={answer === null}>
+      {error !== null ? (
+        <ErrorText error={error} />
+      ) : answer === null ? (
+        <Loading lines={3} what="the groups" />
+      ) : (
+        <ul class="rows rows-groups" aria-label="Groups of dead letters">
+          {answer.groups.map((group) => (
+            <GroupLine key={`${group.provider}/${group.code}`} group={group} onAct={onAct} />
+          ))}
+        </ul>
+      )}
+    </Panel>
+  );
+}
+
+function GroupLine({ group, onAct }: { group: Group; onAct: GroupsProps["onAct"] }) {
+  const { provider, code, fields, looked, oldest, newest, example, kinds } = group;
+  const matching = { ...anyLetter, provider, code };
+  const isRecords = kinds.includes("record");
+  return (
+    <li>
+      <strong class="figure">{count(group.count)}</strong>
+      <span class="column">
+        <span class="row">
+          <strong>{provider}</strong>
+          <a href={href("dead-letters", null, { provider, code })}>
+            <code>{code}</code>
+          </a>
+          {fields.map(({ field, count: many }) => (
+            <span key={field} class="badge tone-quiet" title={`Among the newest ${count(looked)}`}>
+              <code>{field}</code> {count(many)}
+            </span>
+          ))}
+        </span>
+        {example !== null && <span class="row-text">{example.message}</span>}
+        <span class="muted small">{remedyOf(group)}</span>
+        {newest !== null && (
+          <span class="muted small">
+            Newest <Moment at={newest} />
+            {oldest !== null && (
+              <>
+                , oldest <Moment at={oldest} />
+              </>
+            )}
+            {looked < group.count && `, of the newest ${count(looked)}`}
+          </span>
+        )}
+      </span>
+      <span class="actions">
+        <Button aria-label={`Replay ${code} of ${provider}`} onClick={() => onAct("replay", matching)}>
+          Replay
+        </Button>
+        {isRecords && (
+          <Button aria-label={`Accept ${code} of ${provider}`} onClick={() => onAct("accept", matching)}>
+            Accept
+          </Button>
+        )}
+        <Button aria-label={`Purge ${code} of ${provider}`} onClick={() => onAct("purge", matching)}>
+          Purge
+        </Button>
+      </span>
+    </li>
+  );
+}
+
+/** What a replay of the group will do, and what it will not. */
+function remedyOf({ kinds, example }: Group): string {
+  if (kinds.includes("record"))
+    return "A replay reads the kept bytes again, the same as before: it helps after an update of UEE, not after a correction upstream. A run of the source fetches the records again and settles by itself what is good by then. Accept stops counting them until they change.";
+  if (example?.class === "stalled")
+    return "The process ended three times while it worked on these. A replay works on them again, and may end a worker again.";
+  if (example?.class === "permanent")
+    return "A replay asks the source again with new attempts. It fails in the same way until its cause is mended; newer data is never overwritten.";
+  return "A replay asks the source again with new attempts, in the open run or in one of its own. Newer data is never overwritten; it does not verify the source, the next run does.";
+}

@@ -1,0 +1,23 @@
+/** The machinery: kernel, permits, workers and breakers. */
+import { Breakers } from "./breakers.tsx";
+import { Kernel } from "./kernel.tsx";
+import { OverTime } from "./overTime.tsx";
+import { Permits } from "./permits.tsx";
+import { Webhook } from "./webhook.tsx";
+import { Workers } from "./workers.tsx";
+
+export const Fleet = () => (
+  <>
+    <h1 class="visually-hidden">Fleet</h1>
+    <OverTime />
+    <div class="halves">
+      <Kernel />
+      <div class="stack">
+        <Permits />
+        <Workers />
+        <Breakers />
+        <Webhook />
+      </div>
+    </div>
+  </>
+);

@@ -1,0 +1,94 @@
+/** Finding records: by id, by ATT&CK id, by words of a name. */
+import { useEffect, useState } from "preact/hooks";
+import type { Search } from "../../api/schemas.ts";
+import { plural } from "../lib/figures.ts";
+import { ask, query, useAnswer } from "../live/http.ts";
+import { href } from "../state/address.ts";
+import { ErrorText } from "../ui/notices.tsx";
+import { Empty, Loading, Panel } from "../ui/parts.tsx";
+import { useAddress, usePage } from "../ui/useStore.ts";
+import { RecordView } from "./record.tsx";
+
+export function RecordsView() {
+  const { id } = useAddress();
+  return id === null ? <Records /> : <RecordView id={id} />;
+}
+
+const examples = ["CVE-2021-44228", "T1059", "CWE-79", "path traversal"];
+
+function Records() {
+  const { q = "" } = useAddress().query;
+  const away = usePage(({ fleet }) => fleet.trouble !== null);
+  const { answer, error } = useSearch(away ? "" : q);
+  return (
+    <Panel
+      id="records"
+      title={q === "" ? "Records" : `Records for “${q}”`}
+      busy={q !== "" && error === null && answer?.complete !== true}
+    >
+      {q === "" ? (
+        <Empty title="Search all sources at once">
+          With the field above (<kbd>/</kbd>):{" "}
+          {examples.map((one, i) => (
+            <span key={one}>
+              {i > 0 && ", "}
+              <a href={href("records", null, { q: one })}>{one}</a>
+            </span>
+          ))}
+        </Empty>
+      ) : error !== null ? (
+        <ErrorText error={error} />
+      ) : answer === null ? (
+        <Loading lines={4} what="records" />
+      ) : (
+        <Found answer={answer} />
+      )}
+    </Panel>
+  );
+}
+
+/** Asks again while names are still being read. */
+function useSearch(q: string) {
+  const [turn, setTurn] = useState(0);
+  const path = `/api/search${query({ q, limit: 50 })}`;
+  const found = useAnswer(q === "" ? null : (signal) => ask<Search>("GET", path, undefined, signal), [
+    path,
+    turn,
+  ]);
+  const incomplete = found.answer?.complete === false && !found.loading;
+  useEffect(() => {
+    if (!incomplete) return;
+    const timer = setTimeout(() => setTurn((now) => now + 1), 500);
+    return () => clearTimeout(timer);
+  }, [incomplete, turn]);
+  return found;
+}
+
+function Found({ answer: { results, complete } }: { answer: Search }) {
+  if (results.length === 0) {
+    return complete ? (
+      <Empty title="Nothing found">
+        Names of CWE, CAPEC, ATT&CK and KEV are searched, and the ids of all sources. CVE has no names: give
+        its whole id.
+      </Empty>
+    ) : (
+      <Loading lines={4} what="the names" />
+    );
+  }
+  return (
+    <>
+      <p class="muted small" role="status">
+        {complete ? plural(results.length, "record") : "Names are being read …"}
+      </p>
+      <ul class="rows rows-record" aria-label="Records found">
+        {results.map(({ urn, provider, id, alias, name }) => (
+          <li key={urn}>
+            <a href={href("records", urn)}>{alias ?? id}</a>
+            <span class="row-text">{name}</span>
+            <span class="muted">{provider}</span>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}

@@ -1,0 +1,269 @@
+/** One run: what it came to, why, and everything that happened in it. */
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import type { Run, RunStep, RunStory } from "../../api/schemas.ts";
+import { count, duration, exactTime, plural, signed } from "../lib/figures.ts";
+import { lookOf, runLookOf } from "../lib/machineStates.ts";
+import { ask, useAnswer } from "../live/http.ts";
+import { href } from "../state/address.ts";
+import { Button, Icon } from "../ui/icon.tsx";
+import { ErrorText } from "../ui/notices.tsx";
+import { Back, Empty, Fact, Loading, Moment, OpenedBy, Panel, StateBadge } from "../ui/parts.tsx";
+import { useNow, usePage } from "../ui/useStore.ts";
+
+export function RunView({ id }: { id: string }) {
+  const version = usePage(({ fleet: { overview, trouble } }) => {
+    if (overview === null || trouble !== null) return null;
+    const own = overview.providers.find(({ openRun }) => openRun?.runId === id)?.openRun;
+    return own ? `${own.batchesDone}/${own.state}/${own.phase}/${own.retrying.length}` : "over";
+  });
+  const path = `/api/runs/${encodeURIComponent(id)}`;
+  const { answer: story, error } = useAnswer(
+    version === null ? null : (signal) => ask<RunStory>("GET", path, undefined, signal),
+    [path, version],
+  );
+  return (
+    <>
+      <Back to={href("runs")}>Runs</Back>
+      {error !== null ? (
+        <Panel id="run" title={id}>
+          <ErrorText error={error} />
+        </Panel>
+      ) : story === null ? (
+        <Panel id="run" title={id} busy>
+          <Loading lines={6} what="the run" />
+        </Panel>
+      ) : (
+        <>
+          <Summary story={story} />
+          <Timeline story={story} />
+        </>
+      )}
+    </>
+  );
+}
+
+function Summary({ story: { run, previous } }: { story: RunStory }) {
+  const reading = run.expected === null || run.state === "complete" ? "" : ` of ${count(run.expected)}`;
+  return (
+    <Panel id="run" title={`${run.kind === "replay" ? "Replay" : "Run"} of ${run.provider}`}>
+      <p class="lead">
+        <StateBadge state={run.state} look={runLookOf(run.state)} />{" "}
+        {run.kind === "replay" ? "replays of dead letters" : `${run.mode} run`},{" "}
+        <Moment at={run.startedAt} show="both" />, {duration(run.durationMs)}
+        <OpenedBy run={run} />
+      </p>
+      {run.error !== null && (
+        <div class="notice tone-bad">
+          <div class="notice-text">
+            <p>
+              <code>{run.error.code}</code> {run.error.message}
+            </p>
+            <p class="muted">{run.error.remedy.replaceAll("`", "")}</p>
+          </div>
+        </div>
+      )}
+      {run.note !== null && <p class="muted">{run.note}</p>}
+      {run.waiting !== null && <Waiting run={run} />}
+      <dl class="facts">
+        <Fact label="Fetched">
+          {count(run.fetched)}
+          {reading}
+        </Fact>
+        <Difference label="Created" run={run} previous={previous} pick={(one) => one.created} />
+        <Difference label="Updated" run={run} previous={previous} pick={(one) => one.updated} />
+        <Difference label="Unchanged" run={run} previous={previous} pick={(one) => one.unchanged} />
+        <Difference label="Removed" run={run} previous={previous} pick={(one) => one.removed} />
+        <Difference label="Dead-lettered" run={run} previous={previous} pick={(one) => one.deadLettered} />
+        <Difference label="Requests" run={run} previous={previous} pick={(one) => one.requests} />
+        <Fact label="Batches">
+          {count(run.batchesDone)} of {count(run.batchesPlanned)}
+        </Fact>
+        <Fact label="Watermark">{run.watermark === null ? "none" : <Moment at={run.watermark} />}</Fact>
+      </dl>
+      <p class="row links">
+        {previous !== null && <a href={href("runs", previous.runId)}>The run before</a>}
+        {run.deadLettered > 0 && (
+          <a href={href("dead-letters", null, { provider: run.provider })}>Dead letters of {run.provider}</a>
+        )}
+        <a href={href("changes", null, { provider: run.provider })}>Changes of {run.provider}</a>
+        <code class="muted clip">{run.runId}</code>
+      </p>
+    </Panel>
+  );
+}
+
+function Waiting({ run: { waiting } }: { run: Run }) {
+  const now = useNow();
+  if (waiting === null) return null;
+  const left = Date.parse(waiting.until) - now;
+  return (
+    <p class="muted">
+      Waits: {waiting.reason} {left > 0 && `Goes on in ${duration(left)}.`}
+    </p>
+  );
+}
+
+interface DifferenceProps {
+  label: string;
+  run: Run;
+  previous: Run | null;
+  pick: (run: Run) => number;
+}
+
+/** A figure, and how it differs from the run before. */
+function Difference({ label, run, previous, pick }: DifferenceProps) {
+  const change = previous === null ? 0 : pick(run) - pick(previous);
+  return (
+    <Fact label={label}>
+      {count(pick(run))}
+      {change !== 0 && <span class="muted small"> {signed(change)} to the run before</span>}
+    </Fact>
+  );
+}
+
+/** Steps of one moment: a batch, a transition, or routine waits one after the other. */
+type Entry = { first: RunStep; last: RunStep; many: number };
+
+/**
+ * Waits for the rate limit and for permits are the way of every run, and hundreds of bad records fail alike: such steps in a
+ * row become one entry.
+ */
+function gathered(steps: readonly RunStep[]): Entry[] {
+  const entries: Entry[] = [];
+  for (const step of steps) {
+    const before = entries.at(-1);
+    const alike =
+      before !== undefined &&
+      (step.kind === "transition"
+        ? step.routine && before.first.routine
+        : step.kind === "batch" && !step.success && !before.first.success && step.code === before.first.code);
+    if (alike) {
+      before.last = step;
+      before.many++;
+    } else entries.push({ first: step, last: step, many: 1 });
+  }
+  return entries;
+}
+
+function Timeline({ story }: { story: RunStory }) {
+  const [most, setMost] = useState(100);
+  const entries = gathered(story.steps);
+  return (
+    <Panel
+      id="timeline"
+      title="What happened"
+      aside={story.truncated && <span class="muted">its beginning is no longer kept</span>}
+    >
+      {entries.length === 0 && story.run.retrying.length === 0 ? (
+        <Empty title="Nothing yet">Batches, waits and retries appear here.</Empty>
+      ) : (
+        <ol class="rows rows-steps" aria-label="Steps of the run, the newest first">
+          {story.run.retrying.map(({ batch, code, message, attempt, attempts, nextAt }) => (
+            <Line
+              key={batch}
+              at={nextAt}
+              badge={<Badge tone={attempt * 2 > attempts ? "warn" : "quiet"}>retry</Badge>}
+            >
+              <code>{batch}</code> failed {attempt} of {plural(attempts, "time")}, goes on{" "}
+              <Moment at={nextAt} />: <code>{code}</code> {message}
+            </Line>
+          ))}
+          {entries.slice(0, most).map((entry) => (
+            <EntryLine key={`${entry.first.at}/${entry.first.text}`} entry={entry} />
+          ))}
+        </ol>
+      )}
+      {entries.length > most && (
+        <Button onClick={() => setMost(entries.length)}>Show all {count(entries.length)}</Button>
+      )}
+    </Panel>
+  );
+}
+
+const Badge = ({ tone, children }: { tone: string; children: ComponentChildren }) => (
+  <span class={`badge tone-${tone}`}>{children}</span>
+);
+
+const Line = ({
+  at,
+  badge,
+  children,
+}: {
+  at: string;
+  badge: ComponentChildren;
+  children: ComponentChildren;
+}) => (
+  <li>
+    <span class="muted" title={exactTime(Date.parse(at))}>
+      <Moment at={at} show="clock" />
+    </span>
+    {badge}
+    <span class="row-text">{children}</span>
+  </li>
+);
+
+function EntryLine({ entry: { first, last, many } }: { entry: Entry }) {
+  if (many > 1 && first.kind === "batch") {
+    return (
+      <Line
+        at={first.at}
+        badge={
+          <Badge tone="bad">
+            <Icon sign="cross" /> {count(many)} ×
+          </Badge>
+        }
+      >
+        given up: <code>{first.code ?? "no code"}</code>, the last <code>{first.text}</code>
+      </Line>
+    );
+  }
+  if (many > 1) {
+    const ms = Date.parse(first.at) - Date.parse(last.at);
+    return (
+      <Line at={first.at} badge={<Badge tone="quiet">waits</Badge>}>
+        <span class="muted">
+          {plural(many, "step")} between work and routine waits in {duration(Math.max(0, ms))}
+          {first.reason !== null && `, the last: ${first.reason}`}
+        </span>
+      </Line>
+    );
+  }
+  const { kind, at, text, success, records, code, actor, reason } = first;
+  if (kind === "batch") {
+    return (
+      <Line
+        at={at}
+        badge={
+          success ? (
+            <Badge tone="quiet">
+              <Icon sign="check" /> batch
+            </Badge>
+          ) : (
+            <Badge tone="bad">
+              <Icon sign="cross" /> batch
+            </Badge>
+          )
+        }
+      >
+        <code>{text}</code> {success ? `${plural(records ?? 0, "record")} committed` : "given up: "}
+        {!success && <code>{code ?? "no code"}</code>}
+      </Line>
+    );
+  }
+  return (
+    <Line
+      at={at}
+      badge={
+        kind === "transition" ? (
+          <StateBadge state={text} look={lookOf(text)} />
+        ) : (
+          <Badge tone="quiet">breaker {text}</Badge>
+        )
+      }
+    >
+      {actor}
+      {reason !== null && `: ${reason}`}
+    </Line>
+  );
+}
