@@ -7,6 +7,8 @@ import { syncBuiltinESMExports } from "node:module";
 import pg from "pg";
 
 const plan = JSON.parse(process.argv[2]);
+// It ends with the test that has started it.
+process.stdin.resume().once("end", () => process.exit(1));
 let met = 0;
 
 function count(owner, name, onCall = () => {}) {
