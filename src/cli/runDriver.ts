@@ -5,6 +5,7 @@
  * However it ends (done, timed out, interrupted, Redis lost), the worker is stopped first: its batch commits or
  * returns to the queue, so that the same command continues.
  */
+import { setMaxListeners } from "node:events";
 import { isUeeError, toUeeError, UeeError } from "../core/errors.ts";
 import { orAborted } from "../core/waiting.ts";
 import type { Engine, OpenedRun, RunProgress, RunSummary } from "../engine/api.ts";
@@ -58,6 +59,8 @@ export async function driveRuns(
   const { timeUp = new AbortController().signal } = options;
   const broken = new AbortController();
   const signal = AbortSignal.any([options.interrupted, timeUp, session.lost, broken.signal]);
+  // Every run waits on it: Node would warn of a leak.
+  setMaxListeners(0, signal);
   const live = await orAborted(signal, engine.liveWorkers());
   const alone = providers.some((name) => !live.some((worker) => worker.providers.includes(name)));
   const waits = options.wait || alone;

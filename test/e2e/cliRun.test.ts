@@ -71,6 +71,7 @@ const cveRequests = () => simulator.counts().requests.cve;
 describe("mirroring", () => {
   test("loads all, then only what changed; what is exported equals the upstream", async () => {
     const first = await uee(["run", "all", "--wait", "--json"], { env });
+    expect(first.stderr).not.toContain("Warning");
     expect(first.code).toBe(0);
     const { runs } = JSON.parse(first.stdout) as Runs;
     expect(runs.map(({ provider, mode, state }) => [provider, mode, state])).toEqual(
