@@ -255,10 +255,15 @@ describe("what is deployed beside", () => {
     }
   });
 
-  test("Grafana's dashboard and the autoscaler use metrics that exist", () => {
+  test("Grafana's dashboard and the autoscaler use metrics that exist", async () => {
     const board = JSON.parse(read("deploy/grafana-dashboard.json")) as {
       title: string;
-      panels: { title: string; type: string; targets?: { expr: string }[] }[];
+      panels: {
+        title: string;
+        type: string;
+        targets?: { expr: string }[];
+        gridPos: { x: number; y: number; w: number; h: number };
+      }[];
     };
     const expressions = board.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
     expect(expressions.length).toBeGreaterThan(12);
@@ -268,5 +273,23 @@ describe("what is deployed beside", () => {
     for (const { title, type, targets } of board.panels) {
       expect([title, type === "row" || (targets ?? []).length > 0]).toEqual([title, true]);
     }
+    const { text } = await dashboard.get("/metrics");
+    const served = new Set([...text.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name));
+    const used = new Set(
+      expressions.flatMap((one) =>
+        [...one.matchAll(/\buee_\w+/g)].map(([name]) => name.replace(/_bucket$/, "")),
+      ),
+    );
+    expect([...used].filter((name) => !served.has(name))).toEqual([]);
+    expect([...used]).toEqual(
+      expect.arrayContaining([
+        ...["uee_breaker_state", "uee_stranded", "uee_redis_trouble", "uee_provider_verified_age_seconds"],
+        ...["uee_reconciled_records", "uee_provider_problem"],
+      ]),
+    );
+    const cells = board.panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+      Array.from({ length: w * h }, (_, i) => `${x + (i % w)}/${y + Math.floor(i / w)}`),
+    );
+    expect(new Set(cells).size).toBe(cells.length);
   });
 });
