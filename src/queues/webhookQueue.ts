@@ -56,7 +56,8 @@ export class WebhookQueue {
     const { connections, keys, consumerId, waitScale, process, onError } = this.#o;
     const queue = keys.webhookQueue;
     const commands = connections.of(queue.prefix);
-    await boundEvents(commands, queue);
+    // A Redis that refuses this now takes it from the next process.
+    await boundEvents(commands, queue).catch(onError);
     const connection = connections.open("blocking", queue.prefix);
     const consumer = new QueueConsumer({
       ...{ queue, workerId: consumerId, connection, commands, concurrency: 1, process, onError },

@@ -12,6 +12,7 @@ import { type HttpServer, startHttp } from "../support/httpServer.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { openTestEngine, type TestEngine } from "../support/testEngine.ts";
 import { until } from "../support/until.ts";
+import { startDashboard } from "./dashboard/support.ts";
 
 const keys = makeKeys("uee");
 const secretPath = "/services/T0AAAAAAA/B0BBBBBBB/frogs-and-pigs";
@@ -271,4 +272,28 @@ test("the address is in no log, no error and no byte of Redis", async () => {
   expect(everything).toContain("paused");
   for (const secret of [...secretPath.split("/").slice(2), "miss-piggy", receiver.origin.slice(7)])
     expect(everything).not.toContain(secret);
+});
+
+test("the API says whether a webhook is configured, and sends a test message", async () => {
+  const dashboard = await startDashboard();
+  try {
+    const none = { configured: false, waiting: 0, failed: 0 };
+    expect((await dashboard.get("/api/webhook")).json).toEqual(none);
+    const missing = await dashboard.send("POST", "/api/webhook/test");
+    expect([missing.status, missing.json.code]).toEqual([404, "API_NOT_FOUND"]);
+    const backend = { ...{ engine: uee.engine, redis: uee.redis, keys }, webhook: open() };
+    const served = await dashboard.another({ backend: () => backend });
+    expect((await served.get("/api/webhook")).json).toEqual({ ...none, configured: true });
+    const sent = await served.send("POST", "/api/webhook/test", undefined, { "x-actor": "ann" });
+    expect([sent.status, sent.json]).toEqual([200, { sent: true }]);
+    expect(posts).toMatchObject([
+      { message: { event: "test", text: expect.stringContaining("sent by ann") } },
+    ]);
+    answer = (response) => response.writeHead(403).end(secretPath);
+    const refused = await served.send("POST", "/api/webhook/test");
+    expect([refused.status, refused.json.code]).toEqual([502, "SYS_WEBHOOK_REFUSED"]);
+    expect(refused.text).not.toContain("frogs");
+  } finally {
+    await dashboard.close();
+  }
 });
