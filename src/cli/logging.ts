@@ -1,9 +1,10 @@
 /** The log of a command: to stderr, as JSON lines or, on a terminal, in readable form; sampled in both cases. */
+import { type ErrorCode, errorCatalog, retryable } from "../core/errorCatalog.ts";
 import { type Logger, makeLogger } from "../core/logger.ts";
 
 /**
- * json: unchanged. pretty: readable, with all fields. brief: for a user who watches progress bars: only warnings and
- * lines with a code, as `provider: message`.
+ * json: unchanged. pretty: readable, with all fields. brief: for a user who watches progress bars: only warnings that the
+ * bars do not show, as `provider: message`.
  */
 export type LogLook = "json" | "pretty" | "brief";
 
@@ -23,17 +24,21 @@ export interface CommandLogOptions {
 
 export async function makeCommandLog(options: CommandLogOptions): Promise<CommandLog> {
   const format = await formatOf(options.look, options.colours);
-  const sampler = sampleLines((line) => {
-    if (options.look !== "brief" || isTrouble(line)) options.write(format(line).trimEnd());
-  });
-  return { logger: makeLogger({ level: options.level, destination: sampler }), flush: sampler.flush };
+  const sampler = sampleLines((line) => options.write(format(line).trimEnd()));
+  const write = (line: string): void => {
+    if (options.look !== "brief" || isNews(line)) sampler.write(line);
+  };
+  return { logger: makeLogger({ level: options.level, destination: { write } }), flush: sampler.flush };
 }
 
 const warnLevel = 40;
 
-function isTrouble(line: string): boolean {
-  const { level, code } = JSON.parse(line) as { level: number; code?: string };
-  return level >= warnLevel || code !== undefined;
+/** A warning that the bars do not show: they tell of a provider's waits and attempts, which pass by themselves. */
+function isNews(line: string): boolean {
+  const { level, code, provider } = JSON.parse(line) as { level: number; code?: string; provider?: string };
+  const entry = errorCatalog[code as ErrorCode] as (typeof errorCatalog)[ErrorCode] | undefined;
+  const passes = provider !== undefined && entry !== undefined && retryable(entry.class);
+  return level >= warnLevel && !passes;
 }
 
 async function formatOf(look: LogLook, colours: boolean): Promise<(line: string) => string> {

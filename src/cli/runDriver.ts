@@ -39,8 +39,7 @@ export interface DriveOptions {
   /** Fires with SYS_WAIT_TIMEOUT when the given time is over. */
   timeUp?: AbortSignal;
   interrupted: AbortSignal;
-  view: ProgressView;
-  say: (line: string) => void;
+  view: Pick<ProgressView, "update" | "note">;
 }
 
 export interface DriveResult {
@@ -89,7 +88,7 @@ async function driveOne(
   provider: string,
   options: DriveOptions & { signal: AbortSignal },
 ): Promise<RunSummary> {
-  const { signal, view, mode, actor, reason, allowShrink, allowOlder, say } = options;
+  const { signal, view, mode, actor, reason, allowShrink, allowOlder } = options;
   let runId = "";
   let newest: RunProgress | undefined;
   try {
@@ -99,12 +98,12 @@ async function driveOne(
         {
           signal,
           onWaiting: (open) =>
-            say(`${provider}: the open run ${open} ends first, then the ${mode} run opens.`),
+            view.note(provider, `the open run ${open} ends first, then the ${mode} run opens.`),
         },
       );
     const opened = await orAborted(signal, (options.open ?? ask)(provider));
     runId = opened.runId;
-    if (opened.joined) say(`${provider}: joins the open ${opened.mode} run ${runId}.`);
+    if (opened.joined) view.note(provider, `joins the open ${opened.mode} run ${runId}.`);
     if (options.wait) {
       const onProgress = (progress: RunProgress) => {
         newest = progress;

@@ -1,12 +1,13 @@
 /** Describes the configuration: the reference behind docs/config.md, and the effective values without secrets. */
 import { formatSchedule } from "../core/schedule.ts";
 import { redactRedisUrl, redactUrl, secretsInUrl, secretValues } from "../core/secrets.ts";
+import { formatDuration } from "../core/time.ts";
 import { schedulesOf } from "../providers/contract.ts";
 import { providers as registered } from "../providers/registry.ts";
 import { parseRedisUrl } from "../redis/url.ts";
 import { allFields, effectiveRate, feedsUrlOf, flagOf, metaOf, type ProviderFacts } from "./fields.ts";
 import type { Config, LoadedConfig, Origin } from "./load.ts";
-import { formatRate, type RateSetting } from "./values.ts";
+import { formatRate, formatSize, type RateSetting } from "./values.ts";
 
 export interface FieldDescription {
   /** Name in the file. */
@@ -50,8 +51,10 @@ export const surroundings: Readonly<Record<string, string>> = {
 export interface ConfigRow {
   key: string;
   env: string;
-  /** In the form that may be shown; null when nothing is set. */
+  /** In the form that may be shown; null when nothing is set. Durations in ms, sizes in bytes. */
   value: string | number | null;
+  /** The same as a person would write it: `30s`, `24MB`. */
+  text: string | null;
   origin: Origin;
 }
 
@@ -83,9 +86,16 @@ export function redactedView(
   }
   const rows = Object.entries(allFields(providers)).map(([key, type]): ConfigRow => {
     const meta = metaOf(key, type);
-    return { key, env: meta.env, value: shown(flat[key], meta.secret), origin: origins[key]! };
+    const value = shown(flat[key], meta.secret);
+    return { key, env: meta.env, value, text: inUnit(value, meta.unit), origin: origins[key]! };
   });
   return [...rows, ...surroundingRows(env)];
+}
+
+function inUnit(value: ConfigRow["value"], unit: string | undefined): string | null {
+  if (typeof value !== "number") return value;
+  if (unit === "duration") return formatDuration(value);
+  return unit === "bytes" ? formatSize(value) : String(value);
 }
 
 function shown(value: unknown, secret: "whole" | "url" | undefined): string | number | null {
@@ -140,7 +150,7 @@ function surroundingRows(env: NodeJS.ProcessEnv): ConfigRow[] {
     const value = used === undefined ? null : redactAddress(env[used]!);
     const origin: Origin =
       used === undefined ? { source: "default", name } : { source: "environment", name: used };
-    rows.push({ key: name, env: name, value, origin });
+    rows.push({ key: name, env: name, value, text: value, origin });
   }
   return rows;
 }

@@ -30,6 +30,14 @@ export function parseBytes(text: string): number | undefined {
   return match && unit !== undefined ? Math.round(Number(match[1]) * unit) : undefined;
 }
 
+/** The shortest text that `parseBytes` reads as the same value: `24MB`, `1GiB`. */
+export function formatSize(bytes: number): string {
+  const texts = Object.entries(byteUnits)
+    .filter(([, size]) => bytes % size === 0)
+    .map(([unit, size]) => `${bytes / size}${unit.toUpperCase().replace("IB", "iB")}`);
+  return texts.reduce((best, text) => (text.length < best.length ? text : best));
+}
+
 /** `50/30s` or `unlimited`; undefined when it is neither. */
 export function parseRate(text: string): RateSetting | undefined {
   if (text.trim() === "unlimited") return "unlimited";

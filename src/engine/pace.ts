@@ -31,3 +31,25 @@ export class Pace {
     return ((last.fetched - first.fetched) * 1_000) / (last.at - first.at);
   }
 }
+
+/** Records per second since the run began; undefined until there is enough to say so. */
+export const averagePace = (run: RunProgress): number | undefined =>
+  run.durationMs >= 1_000 && run.fetched > 0 ? (run.fetched * 1_000) / run.durationMs : undefined;
+
+/** The paces of the open runs over the last looks at them. */
+export class Paces {
+  #byRun = new Map<string, Pace>();
+
+  /** @param open all runs that are open; the others are forgotten */
+  look(open: readonly RunProgress[], nowMs: number): void {
+    this.#byRun = new Map(open.map(({ runId }) => [runId, this.#byRun.get(runId) ?? new Pace()]));
+    for (const run of open) this.#byRun.get(run.runId)?.add(run.fetched, nowMs);
+  }
+
+  /** Records per second: over the last looks, or since the run began; undefined until there is enough to say so. */
+  of(run: RunProgress): number | undefined {
+    const perSecond = this.#byRun.get(run.runId)?.perSecond;
+    // While a run waits for the rate limit its pace of the last seconds is 0: what it has kept since it began holds.
+    return perSecond !== undefined && (perSecond > 0 || run.waiting === null) ? perSecond : averagePace(run);
+  }
+}

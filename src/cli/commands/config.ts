@@ -26,7 +26,7 @@ export const config = command({
       rows,
       [
         { title: "setting", value: ({ key }) => key, paint: style.bold },
-        { title: "value", value: ({ value }) => (value === null ? "-" : String(value)), shrinkTo: 16 },
+        { title: "value", value: ({ text }) => text ?? "-", shrinkTo: 16 },
         {
           title: "origin",
           value: ({ origin }) =>

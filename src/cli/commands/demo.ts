@@ -142,7 +142,6 @@ async function mirror(acts: Acts, mode: "full" | "incremental"): Promise<number>
       ...person(context, "uee demo"),
       interrupted: interrupts.signal,
       view,
-      say: view.log,
     });
     view.stop();
     if (interrupts.caught) return exitOfSignal(interrupts.caught);

@@ -59,7 +59,6 @@ async function compareAll(context: CliContext, given: object, words: string[]): 
         ...{ allowShrink: false, allowOlder: false, wait: true },
         interrupted: interrupts.signal,
         view,
-        say: view.log,
       });
       view.stop();
       if (interrupts.caught) {

@@ -79,7 +79,6 @@ async function mirror(context: CliContext, flags: RunFlags, words: string[]): Pr
         timeUp: time.signal,
         interrupted: interrupts.signal,
         view,
-        say: view.log,
       });
       view.stop();
       print(context, result.runs, { json: flags.json === true, waited: result.waited });

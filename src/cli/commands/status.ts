@@ -1,5 +1,6 @@
 import { UeeError } from "../../core/errors.ts";
 import type { Engine } from "../../engine/api.ts";
+import { Paces } from "../../engine/pace.ts";
 import { isRedisTrouble, mapRedisError } from "../../redis/errors.ts";
 import { fleetProblems, problemsOf } from "../../session/problems.ts";
 import { maybeProvider, parseDurationOption } from "../arguments.ts";
@@ -72,13 +73,16 @@ const watchEveryMs = 2_000;
 async function watch(context: CliContext, only: string | undefined, flags: GlobalFlags): Promise<void> {
   await untilStopped(context, flags, async ({ engine }, signal) => {
     let shown = "";
+    const paces = new Paces();
     const look = async (): Promise<string> => {
       const how = lookOf(context);
       const { style } = how;
       try {
         const found = await fleetOf(engine, only);
         const clock = `${formatClock(Date.parse(found.at))}, every ${watchEveryMs / 1_000} s; Ctrl-C ends it`;
-        shown = `${statusLines(found, how).join("\n")}\n`;
+        const open = found.providers.flatMap(({ openRun }) => openRun ?? []);
+        paces.look(open, Date.parse(found.at));
+        shown = `${statusLines(found, { ...how, paces }).join("\n")}\n`;
         return `${shown}${style.dim(clock)}\n`;
       } catch (error) {
         if (!isRedisTrouble(error)) throw error;

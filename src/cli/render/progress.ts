@@ -49,11 +49,22 @@ export function waitingText(run: RunProgress, now: number): string | undefined {
   return `waits: ${run.waiting.reason}${left > 0 ? `, ${formatRough(left)} more` : ""}`;
 }
 
+/** `██████░░░░░░`: how much of the present pass is done. */
+export function progressBar(run: RunProgress, width: number, style: Style, paint = style.cyan): string {
+  const filled = Math.round((doneRatio(run) ?? 0) * width);
+  return paint("█".repeat(filled)) + style.dim("░".repeat(width - filled));
+}
+
+/** Columns of a bar on a line of this width. */
+export const barWidthIn = (columns: number): number => (columns >= 90 ? 24 : columns >= 60 ? 12 : 6);
+
 interface BarInput {
   provider: string;
   /** Width of the provider column. */
   nameWidth: number;
   run: RunProgress | undefined;
+  /** What is waited for before there is a run. */
+  note?: string | undefined;
   perSecond: number | undefined;
   now: number;
   columns: number;
@@ -61,16 +72,22 @@ interface BarInput {
 }
 
 /** `cve     ██████████░░░░░░░░░░ 44 %  160,000 of 361,789 …`, never wider than the terminal. */
-export function barLine({ provider, nameWidth, run, perSecond, now, columns, style }: BarInput): string {
+export function barLine({
+  provider,
+  nameWidth,
+  run,
+  note,
+  perSecond,
+  now,
+  columns,
+  style,
+}: BarInput): string {
   const name = provider.padEnd(nameWidth);
-  if (!run) return clip(`  ${name}  ${style.dim("opening")}`, columns);
-  const barWidth = columns >= 90 ? 24 : columns >= 60 ? 12 : 6;
-  const ratio = doneRatio(run) ?? 0;
-  const filled = Math.round(ratio * barWidth);
+  if (!run) return clip(`  ${name}  ${style.dim(note ?? "opening")}`, columns);
   const ended = waitIsOver(run);
   const good = ended && run.state === "complete";
   const paint = good ? style.green : ended ? style.red : run.waiting ? style.yellow : style.cyan;
-  const bar = paint("█".repeat(filled)) + style.dim("░".repeat(barWidth - filled));
+  const bar = progressBar(run, barWidthIn(columns), style, paint);
   const text = ended
     ? paint(`${run.state}, ${plural(run.fetched, "record")}`)
     : run.waiting
@@ -106,6 +123,8 @@ export function clip(line: string, columns: number): string {
 
 export interface ProgressView {
   update(run: RunProgress): void;
+  /** Says something of a provider before its run is followed: a line, or on a terminal the text of its bar until then. */
+  note(provider: string, text: string): void;
   /** A line that must not break the bars. */
   log(line: string): void;
   stop(): void;
@@ -123,6 +142,7 @@ async function bars(context: CliContext, providers: readonly string[]): Promise<
   const style = styleFor(context.stderr, context.env);
   const nameWidth = Math.max(...providers.map((name) => name.length));
   const newest = new Map<string, RunProgress>();
+  const notes = new Map<string, string>();
   const paces = new Map(providers.map((name) => [name, new Pace()]));
   const multi = new cliProgress.MultiBar({
     stream: context.stderr,
@@ -135,6 +155,7 @@ async function bars(context: CliContext, providers: readonly string[]): Promise<
         provider: payload.provider,
         nameWidth,
         run: newest.get(payload.provider),
+        note: notes.get(payload.provider),
         perSecond: paces.get(payload.provider)?.perSecond,
         now: context.now(),
         columns: context.stderr.columns ?? 80,
@@ -151,9 +172,10 @@ async function bars(context: CliContext, providers: readonly string[]): Promise<
       paces.get(run.provider)?.add(run.fetched, context.now());
       bar.get(run.provider)?.update(Math.round((doneRatio(run) ?? 0) * 1_000));
     },
+    note: (provider, text) => void notes.set(provider, text),
     log(line) {
       if (stopped) context.stderr.write(`${line}\n`);
-      else multi.log(`${line}\n`);
+      else multi.log(aboveBars(line));
     },
     stop() {
       if (stopped) return;
@@ -163,6 +185,17 @@ async function bars(context: CliContext, providers: readonly string[]): Promise<
     },
   };
 }
+
+const wrapOn = "\u001b[?7h";
+const wrapOff = "\u001b[?7l";
+const restOfLine = "\u001b[K";
+
+/**
+ * Bars are drawn without line wrapping, so a longer line would lose its end; and what is left of a bar to the right of a
+ * shorter one must go.
+ */
+const aboveBars = (text: string): string =>
+  `${wrapOn}${text.replaceAll("\n", `${restOfLine}\n`)}${restOfLine}\n${wrapOff}`;
 
 const lineEveryMs = 10_000;
 
@@ -187,6 +220,7 @@ function lines(context: CliContext): ProgressView {
       const text = over ? run.state : (waitingText(run, now) ?? progressText(run, pace.perSecond)) + failing;
       context.stderr.write(`${run.provider}: ${over ? "" : `${run.mode} run: `}${text}\n`);
     },
+    note: (provider, text) => void context.stderr.write(`${provider}: ${text}\n`),
     log: (line) => void context.stderr.write(`${line}\n`),
     stop() {},
   };

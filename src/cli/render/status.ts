@@ -1,11 +1,12 @@
 /** Renders the ETL tree: each provider's store, its open run, its last one and its jobs. */
 import { describeEdition } from "../../core/edition.ts";
 import type { BreakerView, EngineStatus, ProviderStatus, RunProgress, WorkerView } from "../../engine/api.ts";
+import { averagePace, type Paces } from "../../engine/pace.ts";
 import { problemsOf } from "../../session/problems.ts";
 import { retryText } from "../../session/waitedFor.ts";
 import type { Look } from "../command.ts";
 import { breakerTrouble } from "../commands/breakers.ts";
-import { clip, progressText, waitingText } from "./progress.ts";
+import { barWidthIn, clip, progressBar, progressText, waitingText } from "./progress.ts";
 import { type Column, renderTable } from "./table.ts";
 import {
   formatAge,
@@ -21,6 +22,7 @@ import {
   plural,
   type Style,
   situation,
+  visibleLength,
   wrap,
 } from "./text.ts";
 
@@ -30,6 +32,21 @@ function timeText(iso: string | null, now: number): string {
   const zoned = /(Z|[+-]\d{2}:?\d{2})$/.test(iso) ? iso : `${iso}Z`;
   return Number.isNaN(Date.parse(zoned)) ? iso : `${iso} (${formatAge(zoned, now)})`;
 }
+
+/** With the watermark as the upstream wrote it, or only its age where the terminal is too narrow for that. */
+function withWatermark(
+  about: string,
+  watermark: string | null,
+  { now, width }: Pick<Look, "now" | "width">,
+): string {
+  if (watermark === null) return about;
+  const whole = `${about}, watermark ${timeText(watermark, now)}`;
+  const fits = visibleLength(whole) + BRANCH <= width;
+  return fits ? whole : `${about}, watermark ${timeText(watermark, now).replace(/^.*\((.*)\)$/, "$1")}`;
+}
+
+/** Columns of the branch before a provider. */
+const BRANCH = 3;
 
 /** Columns of the branches before a provider's details. */
 const branchWidth = 6;
@@ -84,6 +101,15 @@ function lastRunLine(run: RunProgress, { style, now }: Look): string {
     `${run.kind === "replay" ? "" : `${run.mode}, `}${changes.length > 0 ? changes.join(", ") : "no changes"}, ` +
     `${plural(run.requests, "request")}, ${formatDuration(run.durationMs)}${openedBy(run)}`
   );
+}
+
+/** `████░░░░ 160,000 of 361,789 (44 %), 1,240/s, 3 min left` and which run that is. */
+function openRunLines(run: RunProgress, { style, width, paces }: StatusLook): string[] {
+  const { runId, kind, mode } = run;
+  const perSecond = paces === undefined ? averagePace(run) : paces.of(run);
+  const bar = progressBar(run, barWidthIn(width), style);
+  const what = kind === "replay" ? "replays of dead letters" : mode;
+  return [`${bar} ${progressText(run, perSecond)}`, `open run ${runId}: ${what}${openedBy(run)}`];
 }
 
 function lastRunLines({ lastRun, lastRunSettled, lastReplay }: ProviderStatus, look: Look): string[] {
@@ -141,21 +167,21 @@ function jobsLine({ jobs }: ProviderStatus, style: Style): string {
   );
 }
 
-function providerLines(provider: ProviderStatus, look: Look, breaker: BreakerView | undefined): string[] {
-  const { style, now } = look;
+function providerLines(
+  provider: ProviderStatus,
+  look: StatusLook,
+  breaker: BreakerView | undefined,
+): string[] {
+  const { style, now, width } = look;
   const truth = provider.verified
     ? `${style.green("verified")} ${provider.verifiedAt === null ? "" : formatAge(provider.verifiedAt, now)}`.trimEnd()
     : style.yellow("not verified");
-  const lines = [
-    `${style.bold(provider.provider)}  ${paintMachineState(style, provider.machine)}, ${truth}, ${plural(provider.records, "record")}` +
-      (provider.watermark === null ? "" : `, watermark ${timeText(provider.watermark, now)}`),
-  ];
+  const about = `${style.bold(provider.provider)}  ${paintMachineState(style, provider.machine)}, ${truth}, ${plural(provider.records, "record")}`;
+  const lines = [withWatermark(about, provider.watermark, { now, width })];
   const below: string[] = [];
   if (provider.edition !== null) below.push(`edition ${oneLine(describeEdition(provider.edition))}`);
   if (provider.openRun) {
-    const { runId, kind, mode } = provider.openRun;
-    const what = kind === "replay" ? "replays of dead letters" : mode;
-    below.push(`open run ${runId}: ${what}, ${progressText(provider.openRun)}${openedBy(provider.openRun)}`);
+    below.push(...openRunLines(provider.openRun, look));
   }
   below.push(...heldUpLines(provider, look), ...retryLines(provider, look));
   const trouble = breaker && breakerTrouble(breaker, now);
@@ -201,12 +227,17 @@ function workersText(workers: readonly WorkerView[]): string {
   return `${plural(live, "live worker")}${late > 0 ? `, ${formatCount(late)} late` : ""}`;
 }
 
+interface StatusLook extends Look {
+  /** How fast the open runs were over the last looks; without it over the whole run. */
+  paces?: Paces | undefined;
+}
+
 /** The ages are relative to the time of the status. */
 export function statusLines(
   status: EngineStatus & { breakers: readonly BreakerView[] },
-  { style, width }: Pick<Look, "style" | "width">,
+  { style, width, paces }: Pick<StatusLook, "style" | "width" | "paces">,
 ): string[] {
-  const look = { style, width, now: Date.parse(status.at) };
+  const look = { style, width, paces, now: Date.parse(status.at) };
   const lines = [head(status, style)];
   if (status.redis.trouble !== null) {
     const trouble = `Redis is in trouble: ${status.redis.trouble}. Work continues automatically when Redis works again.`;

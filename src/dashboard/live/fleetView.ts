@@ -13,9 +13,10 @@ import type {
   QuotaEvent,
   WorkerView,
 } from "../../engine/api.ts";
+import { Paces } from "../../engine/pace.ts";
 import type { PoolView } from "../../permits/report.ts";
 import type { Overview } from "../api/schemas.ts";
-import { Paces, toOverview } from "./overview.ts";
+import { toOverview } from "./overview.ts";
 
 /** The data of the tree, which is requested most. */
 export interface TreeLook {

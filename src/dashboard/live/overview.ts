@@ -1,32 +1,10 @@
 /** Assembles the data of the tree. */
 import { describeEdition } from "../../core/edition.ts";
 import type { Engine, EngineStatus, RunProgress } from "../../engine/api.ts";
-import { doneRatio, Pace } from "../../engine/pace.ts";
+import { doneRatio, type Paces } from "../../engine/pace.ts";
 import type { PoolView } from "../../permits/report.ts";
 import { problemsOf } from "../../session/problems.ts";
 import type { Overview, OverviewProvider, Progress } from "../api/schemas.ts";
-
-/** Remembers the progress of runs at the last views; closed runs are removed. */
-export class Paces {
-  readonly #byRun = new Map<string, Pace>();
-
-  /** Records per second: over the last views, or since the run began. */
-  of(run: RunProgress, nowMs: number): number | null {
-    let pace = this.#byRun.get(run.runId);
-    if (pace === undefined) {
-      pace = new Pace();
-      this.#byRun.set(run.runId, pace);
-    }
-    pace.add(run.fetched, nowMs);
-    // While a run waits for the rate limit its pace of the last seconds is 0: what it has kept since it began holds.
-    if (pace.perSecond !== undefined && (pace.perSecond > 0 || run.waiting === null)) return pace.perSecond;
-    return run.durationMs >= 1_000 && run.fetched > 0 ? (run.fetched * 1_000) / run.durationMs : null;
-  }
-
-  keepOnly(runIds: ReadonlySet<string>): void {
-    for (const id of this.#byRun.keys()) if (!runIds.has(id)) this.#byRun.delete(id);
-  }
-}
 
 export function toOverview(
   engine: Pick<Engine, "actionsIn">,
@@ -36,7 +14,10 @@ export function toOverview(
 ): Overview {
   const nowMs = Date.parse(status.at);
   const permits = new Map(pool.providers.map((one) => [one.provider, one]));
-  paces.keepOnly(new Set(status.providers.flatMap(({ openRun }) => (openRun ? [openRun.runId] : []))));
+  paces.look(
+    status.providers.flatMap(({ openRun }) => openRun ?? []),
+    nowMs,
+  );
   const { configured, effective, allocated, available, waiting } = pool;
   return {
     at: status.at,
@@ -63,7 +44,7 @@ export function toOverview(
 }
 
 function toProgress(run: RunProgress, paces: Paces, nowMs: number): Progress {
-  const perSecond = paces.of(run, nowMs);
+  const perSecond = paces.of(run) ?? null;
   const left = run.expected === null ? null : Math.max(0, run.expected - run.fetched);
   const moves = run.state === "running" && perSecond !== null && perSecond > 0;
   const waitMs = run.waiting === null ? 0 : Math.max(0, Date.parse(run.waiting.until) - nowMs);

@@ -68,15 +68,18 @@ test("readable lines for people carry level, message and code; secrets stay hidd
   expect(written[0]).not.toContain("s3cret");
 });
 
-test("beside bars only troubles are told, short and with the provider", async () => {
+test("beside bars only warnings are told, short and with the provider", async () => {
   const written: string[] = [];
   const write = (text: string) => written.push(text);
   const { logger } = await makeCommandLog({ level: "info", look: "brief", colours: false, write });
   logger.info({ provider: "cve", runId: "r" }, "run complete");
   logger.info({ provider: "cve", runId: "r", code: "PROV_HTML" }, "PROV_HTML: a web page");
+  // The bar of cve shows that it waits.
+  logger.warn({ provider: "cve", code: "PROV_OVERLOADED" }, "the upstream makes the fleet wait");
+  logger.warn({ provider: "cve", runId: "r" }, "PROV_BAD_RECORDS: set aside");
   logger.warn("Redis is away");
   expect(written.map((line) => line.replace(/^\[.*?\] /, ""))).toEqual([
-    "INFO: cve: PROV_HTML: a web page",
+    "WARN: cve: PROV_BAD_RECORDS: set aside",
     "WARN: Redis is away",
   ]);
 });

@@ -300,7 +300,8 @@ describe("the ETL tree", () => {
     expect(renderStatus(status, look).split("\n")).toEqual([
       "UEE mirror  ORCHESTRATING  Redis 7.0.15, 977 KB, aof; 0 live workers",
       "├─ cve  RUNNING, verified 2 h ago, 361,789 records, watermark 2026-03-15T09:00:00.000 (3 h ago)",
-      "│  ├─ open run run-cve: incremental, 500 of 2,000 (25 %)",
+      "│  ├─ ██████░░░░░░░░░░░░░░░░░░ 500 of 2,000 (25 %)",
+      "│  ├─ open run run-cve: incremental",
       "│  ├─ waits: PROV_THROTTLED, 6 s more",
       "│  ├─ last run complete 30 min ago: full, 361,789 created, 181 requests, 2 min 30 s",
       "│  └─ jobs 1 active, 2 waiting, 0 delayed, 3 failed",

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "@jest/globals";
 import { UeeError } from "../../../src/core/errors.ts";
 import type { Engine, MachineStatus, RunProgress, RunSummary } from "../../../src/engine/api.ts";
@@ -405,5 +406,17 @@ describe("uee run", () => {
     expect(lines).toContain("cve: joins the open incremental run run-cve.");
     expect(lines.length).toBeLessThan(6);
     expect(lines.at(-1)).toBe("cve: complete");
+  });
+
+  test("on a terminal it shows progress and nothing else", async () => {
+    const cli = fakeCli(
+      fakeEngine({
+        openRunWhenPossible: async ({ provider, mode }) => ({ runId: `run-${provider}`, joined: true, mode }),
+      }),
+    );
+    cli.stderr.isTTY = true;
+    expect(await cli.run("run", "cve", "--wait")).toBe(0);
+    const shown = stripVTControlCharacters(cli.stderr.text).trim().split("\n");
+    for (const line of shown) expect(line).toMatch(/^ {2}cve {2}(opening$|joins the open|[█░]{12} )/);
   });
 });

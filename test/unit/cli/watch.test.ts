@@ -1,10 +1,22 @@
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "@jest/globals";
 import { watchScreen } from "../../../src/cli/output.ts";
-import { visibleLength } from "../../../src/cli/render/text.ts";
+import { statusLines } from "../../../src/cli/render/status.ts";
+import { makeStyle, visibleLength, widthOf } from "../../../src/cli/render/text.ts";
 import { UeeError } from "../../../src/core/errors.ts";
+import { Paces } from "../../../src/engine/pace.ts";
 import { until } from "../../support/until.ts";
-import { engineStatus, FakeTerminal, fakeCli, fakeEngine, providerStatus } from "./support.ts";
+import {
+  closed,
+  engineStatus,
+  FakeTerminal,
+  fakeCli,
+  fakeEngine,
+  machineStatus,
+  now,
+  progress,
+  providerStatus,
+} from "./support.ts";
 
 const looks = { breakers: async () => [] };
 
@@ -39,6 +51,50 @@ describe("uee status --watch", () => {
     expect(cli.stdout.text.match(/7 records/g)).toHaveLength(2);
     cli.lost.abort(new UeeError("SYS_REDIS_UNREACHABLE", "Redis stayed away."));
     expect(await ended).toBe(3);
+  });
+
+  test("fits 80 columns, with a bar, the rate over the last looks and the time left of every open run", async () => {
+    let taken = 0;
+    const long = { actor: "ann@a-machine-with-a-long-name", reason: "the quarterly check of everything" };
+    const providers = ["cve", "attack"].map(
+      (name) => (fetched: number) =>
+        providerStatus(name, {
+          machine: machineStatus("RUNNING"),
+          verified: true,
+          verifiedAt: "2026-03-15T10:00:00.000Z",
+          watermark: "2026-03-15T09:00:00.000000",
+          records: 361_789,
+          openRun: progress(name, { ...long, fetched, expected: 361_789, durationMs: 600_000 }),
+          lastRun: closed(name, { ...long, created: 361_789, updated: 12_345, removed: 7, requests: 181 }),
+          jobs: { waiting: 2, active: 1, delayed: 0, failed: 3 },
+        }),
+    );
+    const status = async () => {
+      const ms = taken++ * 2_000;
+      const at = new Date(now + ms).toISOString();
+      return engineStatus({ at, providers: providers.map((of) => of(160_000 + ms * 3)) });
+    };
+    const terminal = new FakeTerminal();
+    terminal.isTTY = true;
+    const paces = new Paces();
+    const drawn: string[] = [];
+    for (let i = 0; i < 2; i++) {
+      const found = await status();
+      paces.look(
+        found.providers.flatMap(({ openRun }) => openRun ?? []),
+        Date.parse(found.at),
+      );
+      const lines = statusLines(
+        { ...found, breakers: [] },
+        { style: makeStyle(true), width: widthOf(terminal), paces },
+      );
+      for (const line of lines) expect(visibleLength(line)).toBeLessThanOrEqual(80);
+      drawn.push(lines.map((line) => stripVTControlCharacters(line)).join("\n"));
+    }
+    // Over the whole run at the first look, since then over the looks.
+    expect(drawn[0]).toContain("├─ █████░░░░░░░ 160,000 of 361,789 (44 %), 267/s, 13 min left\n");
+    expect(drawn[1]).toContain("├─ ██████░░░░░░ 166,000 of 361,789 (45 %), 3,000/s, 65 s left\n");
+    expect(drawn[1]).toContain("361,789 records, watermark 3 h ago\n");
   });
 
   test.each(["--json", "--check"])("does not go with %s", async (flag) => {

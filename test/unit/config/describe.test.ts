@@ -47,6 +47,7 @@ describe("the effective configuration as it is shown", () => {
     UEE_CVE_FEEDS_URL: "https://mirror.example/feeds?token=hunter2-feeds",
     UEE_SERVE_TOKEN: "hunter2-hunter2-hunter2-hunter2-serve",
     UEE_POSTGRES_URL: "postgres://me:hunter2-postgres@db/uee",
+    UEE_WEBHOOK_URL: "https://hooks.example/services/hunter2-hook",
     UEE_CVE_RATE: "10/1s",
     HTTPS_PROXY: "http://me:hunter2@proxy:3128",
     no_proxy: "localhost",
@@ -74,7 +75,14 @@ describe("the effective configuration as it is shown", () => {
 
   test("what is removed from answers and events holds the secrets of every setting", () => {
     const secrets = secretsOf(loadConfig({ env, cwd: "/" }).config);
-    const every = ["hunter2", "hunter2-feeds", "hunter2-postgres", env.UEE_SERVE_TOKEN, env.NVD_API_KEY];
+    const every = [
+      "/services/hunter2-hook",
+      "hunter2",
+      "hunter2-feeds",
+      "hunter2-postgres",
+      env.UEE_SERVE_TOKEN,
+      env.NVD_API_KEY,
+    ];
     expect(secrets).toEqual(expect.arrayContaining(every));
   });
 
@@ -83,8 +91,13 @@ describe("the effective configuration as it is shown", () => {
       key: "cveRate",
       env: "UEE_CVE_RATE",
       value: "10/1s",
+      text: "10/1s",
       origin: { source: "environment", name: "UEE_CVE_RATE" },
     });
+    expect(row("connectTimeout")).toMatchObject({ value: 10_000, text: "10s" });
+    expect(row("totalTimeout")).toMatchObject({ value: 300_000, text: "5m" });
+    expect(row("inflightBytes")).toMatchObject({ value: 24_000_000, text: "24MB" });
+    expect(row("permits")).toMatchObject({ value: 10, text: "10" });
     expect(row("prefix")).toMatchObject({ value: "uee", origin: { source: "default" } });
     expect(row("cweUrl")?.value).toBe("https://cwe.mitre.org/data/xml/cwec_latest.xml.zip");
     expect(row("HTTPS_PROXY")?.value).toBe("http://***@proxy:3128");

@@ -1,6 +1,6 @@
 /** What the page computes, without a browser. */
 import { describe, expect, test } from "@jest/globals";
-import { Paces, toOverview } from "../../../src/dashboard/live/overview.ts";
+import { toOverview } from "../../../src/dashboard/live/overview.ts";
 import { fieldOf, hexLines, placeOf, readable } from "../../../src/dashboard/page/deadletters/rawText.ts";
 import { nearest, niceTop, stretches } from "../../../src/dashboard/page/fleet/series.ts";
 import {
@@ -26,6 +26,7 @@ import {
 import { sentenceOf } from "../../../src/dashboard/page/state/sentence.ts";
 import { createStore, openWithinMs, retryDelay } from "../../../src/dashboard/page/state/store.ts";
 import { actionsIn } from "../../../src/engine/actions.ts";
+import { Paces } from "../../../src/engine/pace.ts";
 import type { Paper } from "../../support/dashboard/paperEngine.ts";
 import { paperHistory, paperTransition } from "../../support/dashboard/paperFleet.ts";
 import { busyPaper, freshPaper, overloadedPaper, quietPaper } from "../../support/dashboard/papers.ts";
