@@ -417,6 +417,6 @@ describe("uee run", () => {
     cli.stderr.isTTY = true;
     expect(await cli.run("run", "cve", "--wait")).toBe(0);
     const shown = stripVTControlCharacters(cli.stderr.text).trim().split("\n");
-    for (const line of shown) expect(line).toMatch(/^ {2}cve {2}(opening$|joins the open|[█░]{12} )/);
+    for (const line of shown) expect(line).toMatch(/^ *cve {2}(opening$|joins the open|[█░]{12} )/);
   });
 });
