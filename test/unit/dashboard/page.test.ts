@@ -12,6 +12,7 @@ import {
   relative,
   rough,
 } from "../../../src/dashboard/page/lib/figures.ts";
+import { describe as describeRecord } from "../../../src/dashboard/page/records/describe.ts";
 import { href, parseAddress } from "../../../src/dashboard/page/state/address.ts";
 import { needsOf, titleOf } from "../../../src/dashboard/page/state/attention.ts";
 import {
@@ -195,6 +196,20 @@ describe("the sentence about the mirror", () => {
     paper.status.providers[0]!.reconciled = { ...found, stale: 2, repaired: 1 };
     expect(said(paper)).toBe("Not all is well: cve is not equal to its feeds");
   });
+});
+
+test("a record is described by its name as it is, and by its description without markup", () => {
+  const data = { Name: "Exploiting <others>", Description: "<p>Sends a request.</p>", Status: "Draft" };
+  const times = { firstSeen: "2026-01-01T00:00:00.000Z", lastChanged: "2026-01-01T00:00:00.000Z" };
+  const said = describeRecord({
+    urn: "v2e::mitre::capec::CAPEC-7",
+    provider: "capec",
+    id: "CAPEC-7",
+    ...times,
+    data,
+  });
+  expect(said).toMatchObject({ title: "Exploiting <others>", texts: ["Sends a request."] });
+  expect(said.facts).toEqual([["Status", "Draft"]]);
 });
 
 describe("the plot", () => {

@@ -16,7 +16,10 @@ const isFields = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const fieldsIn = (value: unknown): Fields[] => (Array.isArray(value) ? value.filter(isFields) : []);
 const textIn = (value: unknown): string | null =>
-  typeof value === "string" && value.trim() !== "" ? value.replace(/<[^>]{1,200}>/g, "").trim() : null;
+  typeof value === "string" && value.trim() !== "" ? value.trim() : null;
+/** Descriptions of CWE and CAPEC hold markup; names may hold `<` as a letter. */
+const withoutMarkup = (text: string | null): string | null =>
+  text?.replace(/<[^>]{1,200}>/g, "").trim() ?? null;
 
 const named = ["Name", "name", "vulnerabilityName", "cisaVulnerabilityName"];
 const long = [
@@ -31,7 +34,7 @@ const long = [
 export function describe({ id, provider, data }: StoredRecord): Description {
   const title = named.map((name) => textIn(data[name])).find((one) => one !== null) ?? null;
   const english = fieldsIn(data.descriptions).find(({ lang }) => lang === "en");
-  const texts = [textIn(english?.value), ...long.map((name) => textIn(data[name]))];
+  const texts = [textIn(english?.value), ...long.map((name) => withoutMarkup(textIn(data[name])))];
   const references = [
     ...fieldsIn(data.references).map(({ url }) => url),
     ...fieldsIn(data.external_references).map(({ url }) => url),
