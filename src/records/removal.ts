@@ -20,8 +20,9 @@ import { tombstoneTail } from "./tombstones.ts";
 const removeScript = loadScript(new URL("./lua/remove-n.lua", import.meta.url));
 const unseenScript = loadScript(new URL("./lua/unseen-2.lua", import.meta.url));
 
-/** Buckets a call: at a million records about 2,000 ids, a few milliseconds of the server's time. */
-const BUCKETS_A_CALL = 8;
+/** Ids a call: a millisecond or two of the server's time. */
+const IDS_A_CALL = 1_000;
+const MOST_BUCKETS_A_CALL = 64;
 const CALLS_IN_FLIGHT = 8;
 
 const frame = new FrameWriter();
@@ -33,10 +34,13 @@ export async function* unseenIds(
   pass: number,
 ): AsyncGenerator<string[]> {
   const { seen } = keys.run(runId);
-  const stride = BUCKETS_A_CALL * CALLS_IN_FLIGHT;
-  for (let first = 0; first < INDEX_BUCKETS; first += stride) {
+  const live = Number(await redis.hget(keys.meta, "live"));
+  // A power of two, as their number is: the calls end with the last bucket.
+  let buckets = MOST_BUCKETS_A_CALL;
+  while (buckets > 1 && (buckets * live) / INDEX_BUCKETS > IDS_A_CALL) buckets /= 2;
+  for (let first = 0; first < INDEX_BUCKETS; first += buckets * CALLS_IN_FLIGHT) {
     const calls = Array.from({ length: CALLS_IN_FLIGHT }, (_, i) =>
-      unseenScript.run(redis, [keys.indexPrefix, seen], [first + i * BUCKETS_A_CALL, BUCKETS_A_CALL, pass]),
+      unseenScript.run(redis, [keys.indexPrefix, seen], [first + i * buckets, buckets, pass]),
     );
     const ids = ((await Promise.all(calls)) as string[][]).flat();
     if (ids.length > 0) yield ids;

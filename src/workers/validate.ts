@@ -129,7 +129,10 @@ function isModest(value: unknown, levels: number): boolean {
   if (typeof value === "number") return Number.isFinite(value);
   if (typeof value !== "object" || value === null) return true;
   if (levels === 0) return false;
-  if (Array.isArray(value)) return value.every((one) => isModest(one, levels - 1));
+  if (Array.isArray(value)) {
+    for (const one of value) if (!isModest(one, levels - 1)) return false;
+    return true;
+  }
   for (const name in value) if (!isModest((value as JsonObject)[name], levels - 1)) return false;
   return true;
 }

@@ -120,7 +120,7 @@ describe("the records of a full page", () => {
   });
 
   test("that hold what looks like the beginning of another are read byte by byte", async () => {
-    const looksLike = { [nested]: `"c":[{"cve":{"id":"CVE-2026-9999"}}]` };
+    const looksLike = { [nested]: `"c":[{"x":{}},{"cve":{"id":"CVE-2026-9999"}}]` };
     expect(await verdicts(looksLike, false)).toEqual(ids(0, 2000));
   });
 
