@@ -18,8 +18,8 @@ export const method =
 const script = fileURLToPath(new URL("../processes/fileWriter.mjs", import.meta.url));
 
 const inTheWay =
-  "A command loads 600 modules before its first request, and a record is checked, compared, compressed, fenced and counted " +
-  "before it is stored; Redis works on a second core.";
+  "A command loads a bundle before its first request, and a record is checked, compared, compressed, fenced and " +
+  "counted before it is stored; Redis works on a second core.";
 
 export async function run(bench) {
   const source = cveSource(bench);
