@@ -366,4 +366,10 @@ export const mutants: readonly Mutant[] = [
     edits: [{ at: "unmet-forgotten", statement: "" }],
     caughtBy: [{ test: "test/integration/deadLetters/covered.test.ts", only: "no id" }],
   },
+  {
+    name: "every service tells of a problem",
+    law: 10,
+    edits: [{ at: "webhook-told-once", condition: "false" }],
+    caughtBy: [{ test: "test/integration/webhook.test.ts", only: "once, although" }],
+  },
 ];

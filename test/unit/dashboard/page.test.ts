@@ -161,6 +161,7 @@ describe("addresses", () => {
       query: { q: "x y" },
     });
     expect(parseAddress("/api/runs", "")).toBeUndefined();
+    expect(parseAddress("/records/CVE%E2%80", "")).toMatchObject({ view: "records", id: "CVE%E2%80" });
   });
 });
 

@@ -1,11 +1,12 @@
 /** The alerting rules, evaluated by Prometheus' own tool over fleets on paper. Debian's package `prometheus` has it. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "@jest/globals";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
+import { parseAddress } from "../../../src/dashboard/page/state/address.ts";
 
 const rulesFile = fileURLToPath(new URL("../../../deploy/alerts.yml", import.meta.url));
 const hasPromtool = spawnSync("promtool", ["--version"]).status === 0;
@@ -216,6 +217,23 @@ function complaints({ series, at, fires }: Case): string {
   const { status, stdout, stderr } = spawnSync("promtool", ["test", "rules", file], { encoding: "utf8" });
   return status === 0 ? "" : `${stdout}${stderr}`;
 }
+
+test("each alert leads to a page of the dashboard and to a runbook", () => {
+  const { groups } = parse(readFileSync(rulesFile, "utf8")) as {
+    groups: { rules: { alert: string; annotations: Record<string, string> }[] }[];
+  };
+  for (const { alert, annotations } of groups.flatMap(({ rules }) => rules)) {
+    const { pathname, search } = new URL(annotations.dashboard_path ?? "", "https://uee.example");
+    expect([alert, annotations.dashboard_path?.[0], parseAddress(pathname, search)]).toEqual([
+      ...[alert, "/"],
+      expect.anything(),
+    ]);
+    expect([alert, annotations.runbook_url]).toEqual([
+      alert,
+      expect.stringMatching(/^docs\/operations\.md#runbook-/),
+    ]);
+  }
+});
 
 (hasPromtool ? describe : describe.skip)("The alerts (needs promtool)", () => {
   test("are rules that Prometheus reads", () => {

@@ -26,7 +26,16 @@ export function parseAddress(path: string, search: string): Address | undefined 
   const found = views.find((one) => one.path === `/${first}`);
   if (found === undefined) return undefined;
   const query = Object.fromEntries(new URLSearchParams(search));
-  return { view: found.view, id: id ? decodeURIComponent(id) : null, query };
+  return { view: found.view, id: id ? decoded(id) : null, query };
+}
+
+/** A half-copied address may end in the middle of an escape. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** `/runs/cve-2026…?provider=cve`; empty values are left out. */
