@@ -10,7 +10,7 @@ export const name = "resume";
 export const method =
   "two worker processes on one host; one is killed with SIGKILL at a random moment of its work, and each batch it held is timed until the other one fetches it. All within production's lock and check intervals.";
 
-const GOAL_MS = 20_000;
+const GOAL_MS = 10_000;
 /** A batch that takes longer counts as lost. */
 const GIVE_UP_MS = 60_000;
 

@@ -293,7 +293,7 @@ export const mutants: readonly Mutant[] = [
     caughtBy: [{ test: "test/integration/records/commit.test.ts" }],
   },
   {
-    name: "a closed run's door stands open",
+    name: "a closed run accepts writes",
     law: 2,
     edits: [{ at: "closed-run", condition: "false" }],
     caughtBy: [
