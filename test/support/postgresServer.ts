@@ -60,7 +60,10 @@ export async function startPostgres(settings: string[] = []): Promise<TestPostgr
   const kill = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, "exit");
-    const sessions = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ");
+    // Empty while it starts; process 0 would be our own group.
+    const sessions = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8")
+      .split(" ")
+      .filter((pid) => Number(pid) > 0);
     child.kill("SIGKILL");
     await gone;
     // By themselves they end only when they notice that their parent is gone, and commit until then.
