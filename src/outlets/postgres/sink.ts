@@ -390,9 +390,10 @@ async function connect(url: string): Promise<pg.Client> {
 function passes(error: unknown): boolean {
   if (error instanceof UeeError) return error.retryable;
   const { code = "" } = error as { code?: string };
-  if (/^(08|53|57|40|55P03|58)/.test(code)) return true;
+  // Those of its socket first: EPIPE looks like an SQLSTATE.
+  if (/^(E[A-Z]+$|08|53|57|40|55P03|58)/.test(code)) return true;
   if (/^[0-9A-Z]{5}$/.test(code)) return false;
-  return /^E[A-Z]+$/.test(code) || /Connection terminated|timeout expired|not queryable/i.test(String(error));
+  return /Connection terminated|timeout expired|not queryable/i.test(String(error));
 }
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

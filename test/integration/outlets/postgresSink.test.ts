@@ -1,6 +1,7 @@
 /** The mirror in PostgreSQL: a real server, a real mirror that real runs load and change, and what SQL sees of it. */
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import pg from "pg";
 import { silentLogger } from "../../../src/core/logger.ts";
 import { PostgresSink, type SinkOptions, verifySink } from "../../../src/outlets/postgres/sink.ts";
 import { type Simulator, startSimulator, upstreamNames } from "../../../src/simulator/index.ts";
@@ -166,6 +167,25 @@ import { until } from "../../support/until.ts";
     const [found] = await postgres.query<{ at: Date | null }>(`SELECT ${text}::timestamptz AS at`);
     expect(found?.at?.toISOString() ?? null).toBe(expected);
   });
+
+  test.each(["EPIPE", "ECONNRESET", "57P01"])(
+    "a session that ends with %s is no reason to end",
+    async (code) => {
+      const { query } = pg.Client.prototype;
+      let left = 4;
+      pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
+        if (--left === 0) return Promise.reject(Object.assign(new Error(`write ${code}`), { code }));
+        return Reflect.apply(query, this, args);
+      } as typeof query;
+      try {
+        await load();
+      } finally {
+        pg.Client.prototype.query = query;
+      }
+      expect(left).toBeLessThan(0);
+      expect(await verdict()).toMatchObject({ differ: 0, missing: 0, extra: 0 });
+    },
+  );
 
   test("a sink that follows outlasts the kill of PostgreSQL and loses nothing", async () => {
     const following = follow();
