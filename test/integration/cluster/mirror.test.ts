@@ -181,7 +181,7 @@ describe("a mirror on a cluster", () => {
       expect((await get(`/api/records/v2e::nvd::cve::${id}`)).json).toMatchObject({ id });
       expect((await get("/metrics")).text).toContain("uee_redis_up 1");
       const { queues } = (await get("/queues/api/queues")).json as { queues: { name: string }[] };
-      expect(queues.map(({ name }) => name).sort()).toEqual([...upstreamNames, "runs"].sort());
+      expect(queues.map(({ name }) => name).sort()).toEqual([...upstreamNames, "runs", "webhook"].sort());
     } finally {
       await app.close();
     }
