@@ -94,7 +94,7 @@ describe("a batch that failed and is tried again", () => {
     const { runId } = await uee.engine.openRun({ provider: "cve", mode: "full" });
     for (let n = 0; n < 30; n++) {
       const note = { batch: `b${n}`, code: "PROV_HTML", message: "x".repeat(5_000), attempt: 1, attempts: 8 };
-      await batches.noteRetry(runId, { ...note, delayMs: 60_000 - n });
+      await batches.noteRetry(runId, { ...note, delayMs: 60_000 - 1_000 * n });
     }
     const { retrying } = await uee.engine.runProgress("cve", runId);
     expect(retrying).toHaveLength(20);
