@@ -1,5 +1,6 @@
 // The HTTP side while the fleet works: four providers running, eight workers, 10,000 dead letters; repeated requests
 // of a page and a script.
+import { setTimeout as sleep } from "node:timers/promises";
 import { failRecords } from "../lib/deadLetters.mjs";
 import { withRedis } from "../lib/redisServer.mjs";
 import { atMostRow, text } from "../lib/rows.mjs";
@@ -25,6 +26,12 @@ const ADDRESSES = [
   "/api/dead-letters?limit=50",
   "/api/dead-letters?code=VAL_RECORD_FIELD&limit=50",
   "/api/dead-letters/stats",
+  "/api/dead-letters/groups",
+  "/api/search?q=injection",
+  "/api/changes/recent",
+  "/api/changes/days",
+  "/api/series?name=throughput&range=24h",
+  "/api/history",
   "/queues/api/queues?activeQueue=cve&status=failed&page=1&jobsPerPage=20",
 ];
 
@@ -50,6 +57,7 @@ export async function run(bench) {
       try {
         const [base] = /http:\/\/127\.0\.0\.1:\d+/.exec(dashboard.said);
         const ask = (path, init) => fetch(`${base}${path}`, init);
+        while (!(await ask("/readyz")).ok) await sleep(100);
         for (const provider of ["cve", "cwe", "capec", "attack"]) {
           const init = {
             method: "POST",
