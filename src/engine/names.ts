@@ -14,8 +14,8 @@ interface Named extends FoundRecord {
   words: string;
 }
 
-/** More changes than this are read as a whole again. */
-const MOST_CHANGES = 1_000;
+/** Changes that a search follows before it answers; what is left is followed after the answer, in slices of this size. */
+const SLICE = 50;
 
 export class NameIndex {
   readonly #contexts: ProviderContext[];
@@ -24,7 +24,9 @@ export class NameIndex {
   /** By URN. */
   #names = new Map<string, Named>();
   #cursor: string | undefined;
-  #reading: Promise<void> | undefined;
+  #complete = false;
+  #following: Promise<void> | undefined;
+  #catchingUp = false;
 
   constructor(contexts: ProviderContext[], feed: ChangeFeed) {
     this.#contexts = contexts;
@@ -46,7 +48,7 @@ export class NameIndex {
       .slice(0, limit)
       .map(({ one: { words: _words, ...shown } }) => shown);
     const results = exact === undefined ? found : [exact, ...found].slice(0, limit);
-    return { results, complete: this.#cursor !== undefined };
+    return { results, complete: this.#complete };
   }
 
   async #exact(text: string): Promise<FoundRecord | undefined> {
@@ -60,55 +62,69 @@ export class NameIndex {
   }
 
   async #refresh(): Promise<void> {
-    if (this.#cursor === undefined) {
-      this.#reading ??= this.#readAll().finally(() => {
-        this.#reading = undefined;
-      });
-      return;
-    }
+    if (this.#cursor !== undefined) await this.#follow();
+    if (this.#complete || this.#catchingUp) return;
+    this.#catchingUp = true;
+    void this.#catchUp().finally(() => {
+      this.#catchingUp = false;
+    });
+  }
+
+  /** Reads in the background until nothing is left. The next search begins again what fails, and tells why if it fails too. */
+  async #catchUp(): Promise<void> {
     try {
-      const { entries, cursor } = await this.#feed.read(this.#cursor, MOST_CHANGES, [...this.#named.keys()]);
-      if (entries.length === MOST_CHANGES) return this.#forget();
-      this.#cursor = cursor;
+      if (this.#cursor === undefined) await this.#readAll();
+      while (!this.#complete && this.#cursor !== undefined) await this.#follow();
+    } catch {
+      // Redis is away.
+    }
+  }
+
+  async #readAll(): Promise<void> {
+    const cursor = await this.#feed.end();
+    const names = new Map<string, Named>();
+    for (const context of this.#named.values()) {
+      for await (const record of context.records.export({})) keep(names, context, record);
+    }
+    this.#names = names;
+    this.#cursor = cursor;
+  }
+
+  /** Follows the change feed by one slice, for all who wait for it. */
+  #follow(): Promise<void> {
+    this.#following ??= this.#followSlice().finally(() => {
+      this.#following = undefined;
+    });
+    return this.#following;
+  }
+
+  async #followSlice(): Promise<void> {
+    try {
+      const { entries, cursor } = await this.#feed.read(this.#cursor, SLICE, [...this.#named.keys()]);
+      const changed = new Map(entries.map((entry) => [entry.urn, entry]));
       await Promise.all(
-        entries.map(async ({ provider, id, urn, op }) => {
+        [...changed.values()].map(async ({ provider, id, urn }) => {
           const context = this.#named.get(provider);
-          const record = op === "removed" ? undefined : await context?.records.get(id);
+          const record = await context?.records.get(id);
           if (context === undefined || record === undefined) this.#names.delete(urn);
-          else this.#keep(context, record);
+          else keep(this.#names, context, record);
         }),
       );
-    } catch (error) {
-      // The feed no longer reaches back, or belongs to another store.
-      if (!isUeeError(error, "STOR_CURSOR_TRIMMED", "STOR_CURSOR_INVALID")) throw error;
-      this.#forget();
-    }
-  }
-
-  #forget(): void {
-    this.#cursor = undefined;
-    this.#names = new Map();
-    void this.#refresh();
-  }
-
-  /** A read that fails is begun again by the next search. */
-  async #readAll(): Promise<void> {
-    try {
-      const cursor = await this.#feed.end();
-      for (const context of this.#named.values()) {
-        for await (const record of context.records.export({})) this.#keep(context, record);
-      }
       this.#cursor = cursor;
-    } catch {
-      this.#names = new Map();
+      this.#complete = entries.length < SLICE;
+    } catch (error) {
+      // The feed no longer reaches back, or belongs to another store: all names are read again.
+      if (!isUeeError(error, "STOR_CURSOR_TRIMMED", "STOR_CURSOR_INVALID")) throw error;
+      this.#cursor = undefined;
+      this.#complete = false;
     }
   }
+}
 
-  #keep(context: ProviderContext, record: StoredRecord): void {
-    const found = foundOf(context, record);
-    const words = ` ${wordsOf(`${found.name ?? ""} ${found.id} ${found.alias ?? ""}`).join(" ")}`;
-    this.#names.set(found.urn, { ...found, words });
-  }
+function keep(names: Map<string, Named>, context: ProviderContext, record: StoredRecord): void {
+  const found = foundOf(context, record);
+  const words = ` ${wordsOf(`${found.name ?? ""} ${found.id} ${found.alias ?? ""}`).join(" ")}`;
+  names.set(found.urn, { ...found, words });
 }
 
 function foundOf(context: ProviderContext, record: StoredRecord): FoundRecord {

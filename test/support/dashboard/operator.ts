@@ -19,7 +19,7 @@ export interface OperatorFleet {
 
 export async function startOperatorFleet(): Promise<OperatorFleet> {
   const redis = await startRedis({ appendonly: true });
-  const simulator = await startSimulator({ cves: 20_000, extremes: false });
+  const simulator = await startSimulator({ cves: 30_000, extremes: false });
   const up = startUee(["up", "--workers", "2", "--port", "0"], {
     env: bareEnv({
       REDIS_URL: redis.url,
@@ -30,7 +30,7 @@ export async function startOperatorFleet(): Promise<OperatorFleet> {
       UEE_SCHEDULES: "off",
       UEE_WAIT_SCALE: "0.01",
       ...environmentOf(simulator),
-      // A run that lasts long enough to be watched, also on a machine that is busy: ten batches of the API, one a second.
+      // A run that lasts long enough to be watched, also on a machine that is busy: fifteen batches of the API, one a second.
       UEE_CVE_RATE: "1/1s",
       UEE_CVE_FEEDS_URL: "off",
     }),
