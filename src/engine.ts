@@ -310,11 +310,7 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
       },
       async recentChanges({ limit, providers, op, id }) {
         for (const name of providers ?? []) context(name);
-        const { entries, complete } = await feed.newest({
-          limit,
-          only: providers,
-          matches: (one) => (op === undefined || one.op === op) && (id === undefined || one.id === id),
-        });
+        const { entries, complete } = await feed.newest({ limit, only: providers, op, id });
         return { changes: entries, complete };
       },
       changesEnd: () => feed.end(),

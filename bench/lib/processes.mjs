@@ -15,7 +15,7 @@ export function tracked(child) {
 }
 
 /** Peak resident size, in bytes, as the kernel recorded it; 0 when the process is gone. */
-function peakOf(pid) {
+export function peakOf(pid) {
   try {
     return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
   } catch {

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { root } from "./places.mjs";
-import { runNode, tracked, watchPeak } from "./processes.mjs";
+import { peakOf, runNode, tracked } from "./processes.mjs";
 
 export const ueeBin = join(root, "bin/uee");
 
@@ -51,7 +51,6 @@ export async function startUee(args, env, ready) {
       stdio: ["ignore", "ignore", "pipe"],
     }),
   );
-  const watch = watchPeak(child.pid);
   const gone = new Promise((done) => child.once("exit", done));
   const line = new Promise((done) => {
     createInterface(child.stderr).on("line", (said) => {
@@ -61,7 +60,8 @@ export async function startUee(args, env, ready) {
   const said = await Promise.race([line, gone.then(() => Promise.reject(new Error(`uee ${args[0]} ended`)))]);
   return {
     said,
-    peak: watch.peak,
+    /** Its greatest resident memory so far: the kernel keeps it. */
+    peak: () => peakOf(child.pid),
     async end() {
       child.kill("SIGTERM");
       await gone;

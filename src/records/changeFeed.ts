@@ -72,23 +72,23 @@ export function makeChangeFeed(options: ChangeFeedOptions): ChangeFeed {
   const newestOf = async (
     provider: { name: string; authority: string },
     limit: number,
-    matches: (entry: ChangeEntry) => boolean,
+    { op, id }: { op?: ChangeEntry["op"]; id?: string },
   ): Promise<{ changes: StoredChange[]; complete: boolean }> => {
     const { changes: stream } = keys.provider(provider.name);
     const changes: StoredChange[] = [];
+    const size = op === undefined && id === undefined ? limit + 1 : BACKWARDS_PAGE;
     let before = "+";
-    for (let looked = 0; looked < MOST_LOOKED_THROUGH; looked += BACKWARDS_PAGE) {
-      const raw = (await redis
-        .of(stream)
-        .xrevrange(stream, before, "-", "COUNT", BACKWARDS_PAGE)) as RawEntry[];
+    for (let looked = 0; looked < MOST_LOOKED_THROUGH; looked += size) {
+      const raw = (await redis.of(stream).xrevrange(stream, before, "-", "COUNT", size)) as RawEntry[];
       for (const item of raw) {
         const change = parseChange(provider, item);
-        if (!matches({ cursor: "", ...change.entry })) continue;
+        if (op !== undefined && change.entry.op !== op) continue;
+        if (id !== undefined && change.entry.id !== id) continue;
         changes.push(change);
         if (changes.length > limit) return { changes, complete: false };
       }
       const last = raw.at(-1);
-      if (raw.length < BACKWARDS_PAGE || last === undefined) return { changes, complete: true };
+      if (raw.length < size || last === undefined) return { changes, complete: true };
       before = `(${last[0]}`;
     }
     return { changes, complete: false };
@@ -123,9 +123,9 @@ export function makeChangeFeed(options: ChangeFeedOptions): ChangeFeed {
       return { entries, cursor: formatCursor(positions) };
     },
 
-    async newest({ limit, only, matches = () => true }) {
+    async newest({ limit, only, op, id }) {
       const wanted = only ? providers.filter(({ name }) => only.includes(name)) : providers;
-      const pages = await Promise.all(wanted.map((provider) => newestOf(provider, limit, matches)));
+      const pages = await Promise.all(wanted.map((provider) => newestOf(provider, limit, { op, id })));
       const found = pages.flatMap(({ changes }) => changes).sort((a, b) => Number(b.at) - Number(a.at));
       const complete = found.length <= limit && pages.every((page) => page.complete);
       return {

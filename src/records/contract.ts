@@ -201,11 +201,15 @@ export interface ChangeFeed {
     limit: number,
     only?: readonly string[],
   ): Promise<{ entries: ChangeEntry[]; cursor: string }>;
-  /** The newest entries that `matches`, newest first. `complete`: all that are kept were looked through. */
+  /**
+   * The newest entries, newest first; only those of `op` and `id` where they are given. `complete`: all that are kept were
+   * looked through.
+   */
   newest(options: {
     limit: number;
     only?: readonly string[];
-    matches?: (entry: ChangeEntry) => boolean;
+    op?: ChangeEntry["op"];
+    id?: string;
   }): Promise<{ entries: ChangeEntry[]; complete: boolean }>;
   /** Where the feed ends now: what is read from this cursor happened after. */
   end(): Promise<string>;
