@@ -1,79 +1,54 @@
 /** What changed in the mirror: the feed, the newest first, and how much a day. */
 import type { Change, ChangeDays, RecentChanges } from "../../api/schemas.ts";
 import { count, plural } from "../lib/figures.ts";
-import { ask, query, useAnswer } from "../live/http.ts";
+import { query, useGets } from "../live/http.ts";
 import { href } from "../state/address.ts";
-import { refine } from "../state/navigate.ts";
-import { ErrorText } from "../ui/notices.tsx";
-import { Choice, Empty, Loading, Moment, Panel } from "../ui/parts.tsx";
-import { useAddress, useNow, usePage } from "../ui/useStore.ts";
+import { AnswerPanel } from "../ui/answer.tsx";
+import { AddressChoice, Empty, Moment, SourceChoice } from "../ui/parts.tsx";
+import { useAddress, useNow, useVersion } from "../ui/useStore.ts";
 import { DayStrip } from "./dayStrip.tsx";
 
 const most = 100;
 const kinds = ["created", "updated", "removed"] as const;
 
-/** Grows with every change that a run makes; null while Redis is away. */
-const useChangesVersion = (provider: string): string | null =>
-  usePage(({ fleet: { overview, trouble } }) =>
-    overview === null || trouble !== null
-      ? null
-      : overview.providers
-          .filter((one) => provider === "" || one.provider === provider)
-          .map(({ openRun, lastRun, records }) => {
-            const made = openRun === null ? 0 : openRun.created + openRun.updated + openRun.removed;
-            return `${lastRun?.runId ?? ""}/${made}/${records}`;
-          })
-          .join(" "),
-  );
-
 export function Changes() {
   const { provider = "", op = "" } = useAddress().query;
-  const providers = usePage(({ fleet }) => fleet.overview?.providers) ?? [];
-  const version = useChangesVersion(provider);
-  const read = <Answer,>(path: string) =>
-    useAnswer(version === null ? null : (signal) => ask<Answer>("GET", path, undefined, signal), [
-      path,
-      version,
-    ]);
-  const feed = read<RecentChanges>(`/api/changes/recent${query({ provider, op, limit: most })}`);
-  const days = read<ChangeDays>(`/api/changes/days${query({ provider })}`);
-  const error = feed.error ?? days.error;
+  const version = useVersion(({ openRun, lastRun, records }) => {
+    const made = openRun === null ? 0 : openRun.created + openRun.updated + openRun.removed;
+    return `${lastRun?.runId ?? ""}/${made}/${records}`;
+  }, provider);
+  const read = useGets<[RecentChanges, ChangeDays]>(
+    [`/api/changes/recent${query({ provider, op, limit: most })}`, `/api/changes/days${query({ provider })}`],
+    version,
+  );
   return (
-    <Panel
+    <AnswerPanel
       id="changes"
       title="Changes"
-      busy={feed.answer === null}
+      of={read}
+      loading={[6, "the changes"]}
       aside={
         <>
-          <Choice
-            label="Source"
-            value={provider}
-            options={providers.map((one) => one.provider)}
-            onChoose={(value) => refine({ provider: value })}
-          />
-          <Choice label="Kind" value={op} options={kinds} onChoose={(value) => refine({ op: value })} />
+          <SourceChoice />
+          <AddressChoice name="op" label="Kind" options={kinds} />
         </>
       }
     >
-      {error !== null ? (
-        <ErrorText error={error} />
-      ) : feed.answer === null || days.answer === null ? (
-        <Loading lines={6} what="the changes" />
-      ) : (
+      {([{ changes, complete }, { days }]) => (
         <>
-          <DayStrip days={days.answer.days} shown={kinds.filter((kind) => op === "" || op === kind)} />
-          {feed.answer.changes.length === 0 ? (
+          <DayStrip days={days} shown={kinds.filter((kind) => op === "" || op === kind)} />
+          {changes.length === 0 ? (
             <Empty title="No changes">
-              {feed.answer.complete
+              {complete
                 ? "The feed holds none that match."
                 : "None among the newest 8,000 of each source; uee changes reads the whole feed."}
             </Empty>
           ) : (
-            <Feed changes={feed.answer.changes} />
+            <Feed changes={changes} />
           )}
         </>
       )}
-    </Panel>
+    </AnswerPanel>
   );
 }
 

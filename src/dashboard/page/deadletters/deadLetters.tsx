@@ -2,13 +2,12 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
 import type { ApiError, DeadLetters as DeadLetterPage, DeadLetterStats } from "../../api/schemas.ts";
 import { count, percent, plural } from "../lib/figures.ts";
-import { ask, query, useAnswer } from "../live/http.ts";
-import type { Fleet } from "../state/fleet.ts";
+import { query, useGets } from "../live/http.ts";
 import { refine } from "../state/navigate.ts";
 import { Button } from "../ui/icon.tsx";
 import { ErrorText, OutcomeAt } from "../ui/notices.tsx";
 import { Empty, Loading, Panel } from "../ui/parts.tsx";
-import { useAddress, usePage } from "../ui/useStore.ts";
+import { useAddress, usePage, useVersion } from "../ui/useStore.ts";
 import { type BulkAction, BulkDialog, letterPlace, type Target } from "./bulkDialog.tsx";
 import { clear, inWords, isAny, LetterFilter, toFilter, useChoice } from "./filter.tsx";
 import { Groups } from "./groups.tsx";
@@ -16,7 +15,10 @@ import { LetterDialog } from "./letterDialog.tsx";
 import { LetterTable } from "./letterTable.tsx";
 
 export function DeadLetters() {
-  const version = usePage(({ fleet }) => letterVersion(fleet));
+  // The list may have changed: dead letters were added or removed, or a replay went on.
+  const version = useVersion(({ deadLetters, jobs, openRun }) =>
+    [deadLetters.entries, jobs.failed, openRun?.kind === "replay" ? openRun.batchesDone : ""].join("/"),
+  );
   const away = usePage(({ fleet }) => fleet.trouble !== null);
   const chosen = useChoice();
   const { page, stats, error, loading, before, reload } = useLetters(version);
@@ -131,19 +133,6 @@ export function DeadLetters() {
   );
 }
 
-/**
- * Changes when the list may have changed: dead letters were added or removed, or a replay progressed. Null: do not
- * read now.
- */
-function letterVersion({ overview, trouble }: Fleet): string | null {
-  if (overview === null || trouble !== null) return null;
-  return overview.providers
-    .map(({ deadLetters, jobs, openRun }) =>
-      [deadLetters.entries, jobs.failed, openRun?.kind === "replay" ? openRun.batchesDone : ""].join("/"),
-    )
-    .join(" ");
-}
-
 function Totals({ stats: { byState, waiting } }: { stats: DeadLetterStats }) {
   const parts = [
     waiting > 0 && `${count(waiting)} set aside`,
@@ -232,18 +221,13 @@ function useLetters(version: string | null): Reading {
   const chosen = useChoice();
   const { after = "", from = "", text = "" } = useAddress().query;
   const [turn, setTurn] = useState(0);
-  const read = async (signal: AbortSignal) => {
-    const wanted = query({ ...toFilter(chosen), text, limit: perPage, cursor: after });
-    const [page, stats] = await Promise.all([
-      ask<DeadLetterPage>("GET", `/api/dead-letters${wanted}`, undefined, signal),
-      ask<DeadLetterStats>("GET", "/api/dead-letters/stats", undefined, signal),
-    ]);
-    return { page, stats };
-  };
-  const when = [JSON.stringify(chosen), text, after, version, turn];
-  const { answer, error, loading } = useAnswer(version === null ? null : read, when);
+  const page = `/api/dead-letters${query({ ...toFilter(chosen), text, limit: perPage, cursor: after })}`;
+  const { answer, error, loading } = useGets<[DeadLetterPage, DeadLetterStats]>(
+    [page, "/api/dead-letters/stats"],
+    version === null ? null : `${version} ${turn}`,
+  );
   return {
-    ...{ page: answer?.page ?? null, stats: answer?.stats ?? null, error, loading },
+    ...{ page: answer?.[0] ?? null, stats: answer?.[1] ?? null, error, loading },
     before: after === "" ? 0 : Number(from) || 0,
     reload: useCallback(() => setTurn((now) => now + 1), []),
   };

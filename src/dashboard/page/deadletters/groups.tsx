@@ -1,11 +1,11 @@
 /** Dead letters in groups: what failed in the same way, and what a replay will and will not do about it. */
 import type { DeadLetterGroups } from "../../api/schemas.ts";
 import { count } from "../lib/figures.ts";
-import { ask, query, useAnswer } from "../live/http.ts";
+import { query, useGet } from "../live/http.ts";
 import { href } from "../state/address.ts";
+import { AnswerPanel } from "../ui/answer.tsx";
 import { Button } from "../ui/icon.tsx";
-import { ErrorText } from "../ui/notices.tsx";
-import { Loading, Moment, Panel } from "../ui/parts.tsx";
+import { Moment } from "../ui/parts.tsx";
 import type { BulkAction } from "./bulkDialog.tsx";
 import { anyLetter, type Choice } from "./filter.tsx";
 
@@ -18,26 +18,18 @@ interface GroupsProps {
 }
 
 export function Groups({ provider, version, onAct }: GroupsProps) {
-  const path = `/api/dead-letters/groups${query({ provider })}`;
-  const { answer, error } = useAnswer(
-    version === null ? null : (signal) => ask<DeadLetterGroups>("GET", path, undefined, signal),
-    [path, version],
-  );
-  if (answer?.groups.length === 0) return null;
+  const read = useGet<DeadLetterGroups>(`/api/dead-letters/groups${query({ provider })}`, version);
+  if (read.answer?.groups.length === 0) return null;
   return (
-    <Panel id="dead-letter-groups" title="What failed" busy={answer === null}>
-      {error !== null ? (
-        <ErrorText error={error} />
-      ) : answer === null ? (
-        <Loading lines={3} what="the groups" />
-      ) : (
+    <AnswerPanel id="dead-letter-groups" title="What failed" of={read} loading={[3, "the groups"]}>
+      {({ groups }) => (
         <ul class="rows rows-groups" aria-label="Groups of dead letters">
-          {answer.groups.map((group) => (
+          {groups.map((group) => (
             <GroupLine key={`${group.provider}/${group.code}`} group={group} onAct={onAct} />
           ))}
         </ul>
       )}
-    </Panel>
+    </AnswerPanel>
   );
 }
 

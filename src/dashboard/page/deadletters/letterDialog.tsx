@@ -2,7 +2,8 @@
 import { useState } from "preact/hooks";
 import type { DeadLetter } from "../../api/schemas.ts";
 import { bytes, plural } from "../lib/figures.ts";
-import { ask, askBytes, useAnswer } from "../live/http.ts";
+import { askBytes, useAnswer, useGet } from "../live/http.ts";
+import { Answer } from "../ui/answer.tsx";
 import { Dialog, focusOnce } from "../ui/dialog.tsx";
 import { ErrorText } from "../ui/notices.tsx";
 import { Fact, Loading, Moment, Segments } from "../ui/parts.tsx";
@@ -18,36 +19,35 @@ interface LetterDialogProps {
 }
 
 export function LetterDialog({ id, onClose, onAct }: LetterDialogProps) {
-  const path = `/api/dead-letters/${encodeURIComponent(id)}`;
-  const { answer: letter, error } = useAnswer(
-    (signal) => ask<DeadLetter>("GET", path, undefined, signal),
-    [id],
-  );
+  const read = useGet<DeadLetter>(`/api/dead-letters/${encodeURIComponent(id)}`);
   return (
-    <Dialog title={letter?.subject ?? "Dead letter"} onClose={onClose} wide>
-      {error !== null ? (
-        <ErrorText error={error} />
-      ) : letter === null ? (
-        <Loading lines={5} what="the dead letter" />
-      ) : (
-        <div class="stack">
-          <Facts letter={letter} />
-          {letter.rawBytes > 0 && <Raw letter={letter} />}
-          <div class="row dialog-foot">
-            <button type="button" class="button" onClick={() => onAct("purge")}>
-              Purge
-            </button>
-            {letter.kind === "record" && letter.state === "dead" && (
-              <button type="button" class="button" onClick={() => onAct("accept")}>
-                Accept
+    <Dialog title={read.answer?.subject ?? "Dead letter"} onClose={onClose} wide>
+      <Answer of={read} loading={[5, "the dead letter"]}>
+        {(letter) => (
+          <div class="stack">
+            <Facts letter={letter} />
+            {letter.rawBytes > 0 && <Raw letter={letter} />}
+            <div class="row dialog-foot">
+              <button type="button" class="button" onClick={() => onAct("purge")}>
+                Purge
               </button>
-            )}
-            <button type="button" class="button button-main" ref={focusOnce} onClick={() => onAct("replay")}>
-              Replay
-            </button>
+              {letter.kind === "record" && letter.state === "dead" && (
+                <button type="button" class="button" onClick={() => onAct("accept")}>
+                  Accept
+                </button>
+              )}
+              <button
+                type="button"
+                class="button button-main"
+                ref={focusOnce}
+                onClick={() => onAct("replay")}
+              >
+                Replay
+              </button>
+            </div>
           </div>
-        </div>
-      )}
+        )}
+      </Answer>
     </Dialog>
   );
 }

@@ -2,11 +2,11 @@
 import { useState } from "preact/hooks";
 import type { Series } from "../../api/schemas.ts";
 import { bytes, rate } from "../lib/figures.ts";
-import { ask, query, useAnswer } from "../live/http.ts";
+import { query, useGets } from "../live/http.ts";
 import { refine } from "../state/navigate.ts";
-import { ErrorText } from "../ui/notices.tsx";
-import { Loading, Panel, Segments } from "../ui/parts.tsx";
-import { useAddress, useNow, usePage } from "../ui/useStore.ts";
+import { AnswerPanel } from "../ui/answer.tsx";
+import { Segments } from "../ui/parts.tsx";
+import { useAddress, useHalfMinute } from "../ui/useStore.ts";
 import { Plot } from "./plot.tsx";
 import { summed } from "./series.ts";
 
@@ -27,29 +27,26 @@ const plots = [
 ] as const;
 
 /** Reads series again every half minute, while Redis answers. */
-export function useSeries(names: readonly Series["name"][], range: Range) {
-  const halfMinute = Math.floor(useNow() / 30_000);
-  const away = usePage(({ fleet }) => fleet.trouble !== null);
-  const read = (signal: AbortSignal) =>
-    Promise.all(
-      names.map((name) => ask<Series>("GET", `/api/series${query({ name, range })}`, undefined, signal)),
-    );
-  return useAnswer(away ? null : read, [range, halfMinute, away]);
-}
+export const useSeries = (names: readonly Series["name"][], range: Range) =>
+  useGets<Series[]>(
+    names.map((name) => `/api/series${query({ name, range })}`),
+    useHalfMinute(),
+  );
 
 export function OverTime() {
   const wanted = useAddress().query.range;
   const range = ranges.find(([one]) => one === wanted)?.[0] ?? "24h";
   const [cursor, setCursor] = useState<number | null>(null);
-  const { answer, error } = useSeries(
+  const read = useSeries(
     plots.map(({ name }) => name),
     range,
   );
   return (
-    <Panel
+    <AnswerPanel
       id="over-time"
       title="Over time"
-      busy={answer === null}
+      of={read}
+      loading={[6, "the plots"]}
       aside={
         <Segments
           label="Time shown"
@@ -59,11 +56,7 @@ export function OverTime() {
         />
       }
     >
-      {error !== null ? (
-        <ErrorText error={error} />
-      ) : answer === null ? (
-        <Loading lines={6} what="the plots" />
-      ) : (
+      {(answer) => (
         <div class="halves">
           {plots.map(({ title, ...plot }, i) => {
             const series = answer[i];
@@ -87,7 +80,7 @@ export function OverTime() {
           })}
         </div>
       )}
-    </Panel>
+    </AnswerPanel>
   );
 }
 

@@ -2,11 +2,11 @@
 import type { WebhookState } from "../../api/schemas.ts";
 import { count, plural } from "../lib/figures.ts";
 import { perform } from "../live/actions.ts";
-import { ask, useAnswer } from "../live/http.ts";
+import { ask, useGet } from "../live/http.ts";
+import { AnswerPanel } from "../ui/answer.tsx";
 import { Button } from "../ui/icon.tsx";
-import { ErrorText, OutcomeAt } from "../ui/notices.tsx";
-import { Loading, Panel } from "../ui/parts.tsx";
-import { useNow, usePage } from "../ui/useStore.ts";
+import { OutcomeAt } from "../ui/notices.tsx";
+import { useHalfMinute } from "../ui/useStore.ts";
 
 const place = "webhook";
 
@@ -17,35 +17,28 @@ const test = (): Promise<boolean> =>
   });
 
 export function Webhook() {
-  const halfMinute = Math.floor(useNow() / 30_000);
-  const away = usePage(({ fleet }) => fleet.trouble !== null);
-  const { answer, error } = useAnswer(
-    away ? null : (signal) => ask<WebhookState>("GET", "/api/webhook", undefined, signal),
-    [halfMinute, away],
-  );
+  const webhook = useGet<WebhookState>("/api/webhook", useHalfMinute());
   return (
-    <Panel
+    <AnswerPanel
       id="webhook"
       title="Webhook"
-      busy={answer === null}
-      aside={answer?.configured && <Button onClick={() => void test()}>Send a test message</Button>}
+      of={webhook}
+      loading={[1, "the webhook"]}
+      aside={webhook.answer?.configured && <Button onClick={() => void test()}>Send a test message</Button>}
+      after={<OutcomeAt place={place} />}
     >
-      {error !== null ? (
-        <ErrorText error={error} />
-      ) : answer === null ? (
-        <Loading lines={1} what="the webhook" />
-      ) : answer.configured ? (
-        <p>
-          What needs a person is sent to it.{" "}
-          {answer.waiting > 0 && `${plural(answer.waiting, "message")} waiting. `}
-          {answer.failed > 0 && <span class="text-warn">{count(answer.failed)} given up lately.</span>}
-        </p>
-      ) : (
-        <p class="muted">
-          None: set <code>UEE_WEBHOOK_URL</code> to be told of pauses, failures and stale sources.
-        </p>
-      )}
-      <OutcomeAt place={place} />
-    </Panel>
+      {({ configured, waiting, failed }) =>
+        configured ? (
+          <p>
+            What needs a person is sent to it. {waiting > 0 && `${plural(waiting, "message")} waiting. `}
+            {failed > 0 && <span class="text-warn">{count(failed)} given up lately.</span>}
+          </p>
+        ) : (
+          <p class="muted">
+            None: set <code>UEE_WEBHOOK_URL</code> to be told of pauses, failures and stale sources.
+          </p>
+        )
+      }
+    </AnswerPanel>
   );
 }

@@ -3,12 +3,11 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { History as HistoryAnswer, HistoryLine, QuotaEvent, Transition } from "../../api/schemas.ts";
 import { milliseconds, percent } from "../lib/figures.ts";
-import { ask, useAnswer } from "../live/http.ts";
+import { useGet } from "../live/http.ts";
 import { isRoutine, transitionKey } from "../state/fleet.ts";
-import { refine } from "../state/navigate.ts";
 import { Button, Icon } from "../ui/icon.tsx";
-import { Choice, Empty, Loading, Moment, Panel, StateBadge } from "../ui/parts.tsx";
-import { useAddress, usePage } from "../ui/useStore.ts";
+import { AddressChoice, Empty, Loading, Moment, Panel, StateBadge } from "../ui/parts.tsx";
+import { useAddress, usePage, useVersion } from "../ui/useStore.ts";
 
 /** Empty: all but routine waits. */
 type Shown = "" | "all" | "people" | "permits" | string;
@@ -35,9 +34,9 @@ export function History() {
       title="History"
       busy={loading}
       aside={
-        <Choice
+        <AddressChoice
+          name="show"
           label="Show"
-          value={shown}
           any="all but routine waits"
           options={[
             ["all", "everything"],
@@ -48,7 +47,6 @@ export function History() {
             ["macro", "the fleet's machine"],
             ...(providers ?? []).map(({ provider }) => provider),
           ]}
-          onChoose={(show) => refine({ show })}
         />
       }
     >
@@ -86,20 +84,10 @@ export function History() {
 
 /** Breakers, and what was done with dead letters: read again when either has changed. */
 function useOthers(): readonly HistoryLine[] {
-  const version = usePage(({ fleet: { breakers, overview, trouble } }) =>
-    overview === null || trouble !== null
-      ? null
-      : [
-          ...(breakers ?? []).map((one) => one.version),
-          ...overview.providers.map(({ deadLetters, jobs }) => `${deadLetters.entries}/${jobs.failed}`),
-        ].join(" "),
-  );
-  const { answer } = useAnswer(
-    version === null
-      ? null
-      : (signal) => ask<HistoryAnswer>("GET", "/api/history?limit=1000", undefined, signal),
-    [version],
-  );
+  const letters = useVersion(({ deadLetters, jobs }) => `${deadLetters.entries}/${jobs.failed}`);
+  const breakers = usePage(({ fleet }) => fleet.breakers?.map(({ version }) => version).join(" "));
+  const version = letters === null ? null : `${letters} ${breakers}`;
+  const { answer } = useGet<HistoryAnswer>("/api/history?limit=1000", version);
   return (answer?.history ?? []).filter(({ kind }) => kind === "breaker" || kind === "dead-letters");
 }
 

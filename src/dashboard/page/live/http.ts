@@ -44,6 +44,28 @@ export async function ask<Answer>(
   return (response.status === 204 ? undefined : await response.json()) as Answer;
 }
 
+/** The answer to a GET, read again when the path or `version` changes; while `version` is null it is not asked. */
+export const useGet = <Answer>(path: string, version: string | number | null = ""): Answered<Answer> =>
+  useAnswer(version === null ? null : (signal) => ask<Answer>("GET", path, undefined, signal), [
+    path,
+    version,
+  ]);
+
+/** The same for GETs whose answers are shown together. */
+export const useGets = <Answers extends readonly unknown[]>(
+  paths: readonly string[],
+  version: string | number | null,
+): Answered<Answers> =>
+  useAnswer(
+    version === null
+      ? null
+      : (signal) =>
+          Promise.all(
+            paths.map((path) => ask("GET", path, undefined, signal)),
+          ) as Promise<unknown> as Promise<Answers>,
+    [paths.join(" "), version],
+  );
+
 /** Bytes as they are kept. */
 export async function askBytes(path: string, signal?: AbortSignal): Promise<Uint8Array> {
   return new Uint8Array(await (await send("GET", path, undefined, signal)).arrayBuffer());

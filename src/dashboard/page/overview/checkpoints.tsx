@@ -1,30 +1,28 @@
 /** The last checkpoints of a source: what was committed or given up. */
 import type { Checkpoint, Checkpoints as CheckpointList } from "../../api/schemas.ts";
 import { count } from "../lib/figures.ts";
-import { ask, useAnswer } from "../live/http.ts";
-import { ErrorText } from "../ui/notices.tsx";
-import { Loading, Moment } from "../ui/parts.tsx";
+import { useGet } from "../live/http.ts";
+import { Answer } from "../ui/answer.tsx";
+import { Moment } from "../ui/parts.tsx";
 
 /** Read again when the machine's version changes. */
 export function Checkpoints({ provider, version }: { provider: string; version: number }) {
   const path = `/api/providers/${encodeURIComponent(provider)}/checkpoints?limit=8`;
-  const { answer, error } = useAnswer(
-    (signal) => ask<CheckpointList>("GET", path, undefined, signal),
-    [path, version],
-  );
-  if (error !== null) return <ErrorText error={error} />;
-  if (answer === null) return <Loading lines={3} what="checkpoints" />;
   return (
-    <section aria-label={`Checkpoints of ${provider}`}>
-      <h4>Checkpoints</h4>
-      {answer.checkpoints.length === 0 ? (
-        <p class="muted">None yet.</p>
-      ) : (
-        answer.checkpoints.map((one) => (
-          <CheckpointLine key={`${one.runId}/${one.batch}/${one.at}`} checkpoint={one} />
-        ))
+    <Answer of={useGet<CheckpointList>(path, version)} loading={[3, "checkpoints"]}>
+      {({ checkpoints }) => (
+        <section aria-label={`Checkpoints of ${provider}`}>
+          <h4>Checkpoints</h4>
+          {checkpoints.length === 0 ? (
+            <p class="muted">None yet.</p>
+          ) : (
+            checkpoints.map((one) => (
+              <CheckpointLine key={`${one.runId}/${one.batch}/${one.at}`} checkpoint={one} />
+            ))
+          )}
+        </section>
       )}
-    </section>
+    </Answer>
   );
 }
 

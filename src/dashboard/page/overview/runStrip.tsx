@@ -1,7 +1,7 @@
 /** The last 90 runs of a source as a strip: low where all is verified, high where something was missing. */
 import type { Run, Runs } from "../../api/schemas.ts";
 import { exactTime, plural } from "../lib/figures.ts";
-import { ask, query, useAnswer } from "../live/http.ts";
+import { query, useGet } from "../live/http.ts";
 import { useRunsVersion } from "../runs/runs.tsx";
 import { href } from "../state/address.ts";
 import { go } from "../state/navigate.ts";
@@ -20,12 +20,7 @@ const shapes: Readonly<Record<Run["state"], { tone: string; high: number }>> = {
 };
 
 export function RunStrip({ provider }: { provider: string }) {
-  const version = useRunsVersion(provider);
-  const path = `/api/runs${query({ provider, limit: most })}`;
-  const { answer } = useAnswer(
-    version === null ? null : (signal) => ask<Runs>("GET", path, undefined, signal),
-    [path, version],
-  );
+  const { answer } = useGet<Runs>(`/api/runs${query({ provider, limit: most })}`, useRunsVersion(provider));
   const runs = (answer?.runs ?? []).filter(({ kind }) => kind === "ordinary").slice(0, most);
   const many = (wanted: Run["state"]): number => runs.filter(({ state }) => state === wanted).length;
   const said = (["complete", "incomplete", "failed", "stopped"] as const)

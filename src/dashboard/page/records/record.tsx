@@ -3,53 +3,42 @@ import { useState } from "preact/hooks";
 import type { RecentChanges, StoredRecord, Trace } from "../../api/schemas.ts";
 import { ChangeLine } from "../changes/changes.tsx";
 import { percent } from "../lib/figures.ts";
-import { ask, query, useAnswer } from "../live/http.ts";
+import { query, useGet } from "../live/http.ts";
 import { href } from "../state/address.ts";
+import { AnswerPanel, AnswerPanels } from "../ui/answer.tsx";
 import { Button, Icon } from "../ui/icon.tsx";
-import { ErrorText } from "../ui/notices.tsx";
-import { Back, Empty, Fact, Loading, Moment, Panel, Segments } from "../ui/parts.tsx";
-import { usePage } from "../ui/useStore.ts";
+import { Back, Empty, Fact, Moment, Panel, Segments } from "../ui/parts.tsx";
+import { useVersion } from "../ui/useStore.ts";
 import { describe } from "./describe.ts";
 import { Graph } from "./graph.tsx";
 
 export function RecordView({ id }: { id: string }) {
-  const version = usePage(({ fleet: { overview, trouble } }) =>
-    overview === null || trouble !== null
-      ? null
-      : overview.providers.map(({ lastRun }) => lastRun?.runId ?? "").join(" "),
-  );
-  const path = `/api/records/${encodeURIComponent(id)}`;
-  const { answer: record, error } = useAnswer(
-    version === null ? null : (signal) => ask<StoredRecord>("GET", path, undefined, signal),
-    [path, version],
-  );
+  const version = useVersion(({ lastRun }) => lastRun?.runId);
+  const read = useGet<StoredRecord>(`/api/records/${encodeURIComponent(id)}`, version);
+  const removed = read.error?.removed;
   return (
     <>
       <Back to={href("records")}>Records</Back>
-      {error !== null ? (
+      {removed ? (
         <Panel id="record" title={id}>
-          {error.removed ? (
-            <p class="lead">
-              {error.removed.id} was removed <Moment at={error.removed.removedAt} show="both" /> in{" "}
-              <a href={href("runs", error.removed.runId)}>this run</a>: {error.removed.reason}
-            </p>
-          ) : (
-            <ErrorText error={error} />
-          )}
-        </Panel>
-      ) : record === null ? (
-        <Panel id="record" title={id} busy>
-          <Loading lines={6} what="the record" />
+          <p class="lead">
+            {removed.id} was removed <Moment at={removed.removedAt} show="both" /> in{" "}
+            <a href={href("runs", removed.runId)}>this run</a>: {removed.reason}
+          </p>
         </Panel>
       ) : (
-        <>
-          <Content record={record} />
-          <Neighbours record={record} version={version ?? ""} />
-          <div class="halves">
-            <ChangeHistory record={record} version={version ?? ""} />
-            <Ways record={record} />
-          </div>
-        </>
+        <AnswerPanels id="record" title={id} of={read} loading={[6, "the record"]}>
+          {(record) => (
+            <>
+              <Content record={record} />
+              <Neighbours record={record} version={version} />
+              <div class="halves">
+                <ChangeHistory record={record} version={version} />
+                <Ways record={record} />
+              </div>
+            </>
+          )}
+        </AnswerPanels>
       )}
     </>
   );
@@ -126,11 +115,7 @@ const probability = (share: number): string =>
 
 /** What other sources say about the same subject: KEV and EPSS beside a CVE. */
 function Beside({ record }: { record: StoredRecord }) {
-  const path = `/api/records${query({ subject: record.id })}`;
-  const { answer } = useAnswer(
-    (signal) => ask<{ records: StoredRecord[] }>("GET", path, undefined, signal),
-    [path],
-  );
+  const { answer } = useGet<{ records: StoredRecord[] }>(`/api/records${query({ subject: record.id })}`);
   const others = (answer?.records ?? []).filter(({ urn }) => urn !== record.urn);
   if (others.length === 0) return null;
   return (
@@ -149,60 +134,51 @@ function Beside({ record }: { record: StoredRecord }) {
   );
 }
 
-function Neighbours({ record, version }: { record: StoredRecord; version: string }) {
-  const path = `/api/trace/${encodeURIComponent(record.urn)}?limit=10`;
-  const { answer, error } = useAnswer(
-    (signal) => ask<Trace>("GET", path, undefined, signal),
-    [path, version],
-  );
+interface PartProps {
+  record: StoredRecord;
+  version: string | null;
+}
+
+function Neighbours({ record, version }: PartProps) {
+  const read = useGet<Trace>(`/api/trace/${encodeURIComponent(record.urn)}?limit=10`, version);
   return (
-    <Panel id="graph" title="What it belongs to" busy={answer === null}>
-      {error !== null ? (
-        <ErrorText error={error} />
-      ) : answer === null ? (
-        <Loading lines={4} what="the graph" />
-      ) : answer.edges.length === 0 ? (
-        <Empty title="No neighbours">It names no other record, and none names it.</Empty>
-      ) : (
-        <Graph trace={answer} />
-      )}
-    </Panel>
+    <AnswerPanel id="graph" title="What it belongs to" of={read} loading={[4, "the graph"]}>
+      {(trace) =>
+        trace.edges.length === 0 ? (
+          <Empty title="No neighbours">It names no other record, and none names it.</Empty>
+        ) : (
+          <Graph trace={trace} />
+        )
+      }
+    </AnswerPanel>
   );
 }
 
-function ChangeHistory({ record, version }: { record: StoredRecord; version: string }) {
-  const path = `/api/changes/recent${query({ provider: record.provider, id: record.id, limit: 20 })}`;
-  const { answer, error } = useAnswer(
-    (signal) => ask<RecentChanges>("GET", path, undefined, signal),
-    [path, version],
-  );
+function ChangeHistory({ record: { provider, id, lastChanged }, version }: PartProps) {
+  const read = useGet<RecentChanges>(`/api/changes/recent${query({ provider, id, limit: 20 })}`, version);
   return (
-    <Panel id="record-changes" title="Its changes" busy={answer === null}>
-      {error !== null ? (
-        <ErrorText error={error} />
-      ) : answer === null ? (
-        <Loading lines={3} what="its changes" />
-      ) : (
+    <AnswerPanel id="record-changes" title="Its changes" of={read} loading={[3, "its changes"]}>
+      {({ changes, complete }) => (
         <>
-          {answer.changes.length > 0 && (
+          {changes.length > 0 && (
             <ol class="rows rows-record" aria-label="Changes of the record, the newest first">
-              {answer.changes.map((change) => (
+              {changes.map((change) => (
                 <ChangeLine key={change.cursor} change={change} own />
               ))}
             </ol>
           )}
-          {!answer.complete && (
+          {!complete && (
             <p class="muted small">
-              Its last change is of <Moment at={record.lastChanged} show="both" />; the newest 8,000 changes
-              of {record.provider} were looked through.
+              Its last change is of <Moment at={lastChanged} show="both" />; the newest 8,000 changes of{" "}
+              {provider} were looked through.
             </p>
           )}
-          {answer.complete && answer.changes.length === 0 && (
-            <p class="muted">The feed of {record.provider} tells of no single record.</p>
+          {complete && changes.length === 0 && (
+            <p class="muted">The feed of {provider} tells of no single record.</p>
           )}
         </>
       )}
-    </Panel>
+    </AnswerPanel>
   );
 }
 

@@ -2,9 +2,9 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Search } from "../../api/schemas.ts";
 import { plural } from "../lib/figures.ts";
-import { ask, query, useAnswer } from "../live/http.ts";
+import { query, useGet } from "../live/http.ts";
 import { href } from "../state/address.ts";
-import { ErrorText } from "../ui/notices.tsx";
+import { Answer } from "../ui/answer.tsx";
 import { Empty, Loading, Panel } from "../ui/parts.tsx";
 import { useAddress, usePage } from "../ui/useStore.ts";
 import { RecordView } from "./record.tsx";
@@ -19,12 +19,12 @@ const examples = ["CVE-2021-44228", "T1059", "CWE-79", "path traversal"];
 function Records() {
   const { q = "" } = useAddress().query;
   const away = usePage(({ fleet }) => fleet.trouble !== null);
-  const { answer, error } = useSearch(away ? "" : q);
+  const found = useSearch(away ? "" : q);
   return (
     <Panel
       id="records"
       title={q === "" ? "Records" : `Records for “${q}”`}
-      busy={q !== "" && error === null && answer?.complete !== true}
+      busy={q !== "" && found.error === null && found.answer?.complete !== true}
     >
       {q === "" ? (
         <Empty title="Search all sources at once">
@@ -36,12 +36,10 @@ function Records() {
             </span>
           ))}
         </Empty>
-      ) : error !== null ? (
-        <ErrorText error={error} />
-      ) : answer === null ? (
-        <Loading lines={4} what="records" />
       ) : (
-        <Found answer={answer} />
+        <Answer of={found} loading={[4, "records"]}>
+          {(answer) => <Found answer={answer} />}
+        </Answer>
       )}
     </Panel>
   );
@@ -50,11 +48,7 @@ function Records() {
 /** Asks again while names are still being read. */
 function useSearch(q: string) {
   const [turn, setTurn] = useState(0);
-  const path = `/api/search${query({ q, limit: 50 })}`;
-  const found = useAnswer(q === "" ? null : (signal) => ask<Search>("GET", path, undefined, signal), [
-    path,
-    turn,
-  ]);
+  const found = useGet<Search>(`/api/search${query({ q, limit: 50 })}`, q === "" ? null : turn);
   const incomplete = found.answer?.complete === false && !found.loading;
   useEffect(() => {
     if (!incomplete) return;

@@ -4,41 +4,29 @@ import { useState } from "preact/hooks";
 import type { Run, RunStep, RunStory } from "../../api/schemas.ts";
 import { count, duration, exactTime, plural, signed } from "../lib/figures.ts";
 import { lookOf, runLookOf } from "../lib/machineStates.ts";
-import { ask, useAnswer } from "../live/http.ts";
+import { useGet } from "../live/http.ts";
 import { href } from "../state/address.ts";
+import { AnswerPanels } from "../ui/answer.tsx";
 import { Button, Icon } from "../ui/icon.tsx";
-import { ErrorText } from "../ui/notices.tsx";
-import { Back, Empty, Fact, Loading, Moment, OpenedBy, Panel, StateBadge } from "../ui/parts.tsx";
-import { useNow, usePage } from "../ui/useStore.ts";
+import { Back, Empty, Fact, Moment, OpenedBy, Panel, StateBadge } from "../ui/parts.tsx";
+import { useNow, useVersion } from "../ui/useStore.ts";
 
 export function RunView({ id }: { id: string }) {
-  const version = usePage(({ fleet: { overview, trouble } }) => {
-    if (overview === null || trouble !== null) return null;
-    const own = overview.providers.find(({ openRun }) => openRun?.runId === id)?.openRun;
-    return own ? `${own.batchesDone}/${own.state}/${own.phase}/${own.retrying.length}` : "over";
-  });
-  const path = `/api/runs/${encodeURIComponent(id)}`;
-  const { answer: story, error } = useAnswer(
-    version === null ? null : (signal) => ask<RunStory>("GET", path, undefined, signal),
-    [path, version],
+  const version = useVersion(({ openRun: own }) =>
+    own?.runId === id ? [own.batchesDone, own.state, own.phase, own.retrying.length].join("/") : "",
   );
+  const story = useGet<RunStory>(`/api/runs/${encodeURIComponent(id)}`, version);
   return (
     <>
       <Back to={href("runs")}>Runs</Back>
-      {error !== null ? (
-        <Panel id="run" title={id}>
-          <ErrorText error={error} />
-        </Panel>
-      ) : story === null ? (
-        <Panel id="run" title={id} busy>
-          <Loading lines={6} what="the run" />
-        </Panel>
-      ) : (
-        <>
-          <Summary story={story} />
-          <Timeline story={story} />
-        </>
-      )}
+      <AnswerPanels id="run" title={id} of={story} loading={[6, "the run"]}>
+        {(story) => (
+          <>
+            <Summary story={story} />
+            <Timeline story={story} />
+          </>
+        )}
+      </AnswerPanels>
     </>
   );
 }

@@ -2,13 +2,13 @@
 import type { Run, Runs as RunList } from "../../api/schemas.ts";
 import { count, duration, plural } from "../lib/figures.ts";
 import { runLookOf } from "../lib/machineStates.ts";
-import { ask, query, useAnswer } from "../live/http.ts";
+import { query, useGet } from "../live/http.ts";
 import { href } from "../state/address.ts";
 import { refine } from "../state/navigate.ts";
+import { AnswerPanel } from "../ui/answer.tsx";
 import { Button } from "../ui/icon.tsx";
-import { ErrorText } from "../ui/notices.tsx";
-import { Choice, Empty, Loading, Moment, OpenedBy, Panel, StateBadge } from "../ui/parts.tsx";
-import { useAddress, usePage } from "../ui/useStore.ts";
+import { AddressChoice, Empty, Moment, OpenedBy, SourceChoice, StateBadge } from "../ui/parts.tsx";
+import { useAddress, useVersion } from "../ui/useStore.ts";
 import { RunView } from "./run.tsx";
 
 export function RunsView() {
@@ -18,15 +18,10 @@ export function RunsView() {
 
 /** Changes when a run opened, moved on or closed; null while Redis is away. */
 export const useRunsVersion = (provider?: string): string | null =>
-  usePage(({ fleet: { overview, trouble } }) =>
-    overview === null || trouble !== null
-      ? null
-      : overview.providers
-          .filter((one) => provider === undefined || one.provider === provider)
-          .map(({ openRun, lastRun, lastReplay }) =>
-            [openRun?.runId, openRun?.state, lastRun?.runId, lastReplay?.endedAt].join("/"),
-          )
-          .join(" "),
+  useVersion(
+    ({ openRun, lastRun, lastReplay }) =>
+      [openRun?.runId, openRun?.state, lastRun?.runId, lastReplay?.endedAt].join("/"),
+    provider,
   );
 
 const most = 200;
@@ -36,58 +31,41 @@ const states = ["running", "complete", "incomplete", "failed", "paused", "stoppe
 
 function Runs() {
   const { provider = "", state = "", all = "" } = useAddress().query;
-  const providers = usePage(({ fleet }) => fleet.overview?.providers) ?? [];
-  const version = useRunsVersion();
-  const path = `/api/runs${query({ provider, limit: most })}`;
-  const { answer, error } = useAnswer(
-    version === null ? null : (signal) => ask<RunList>("GET", path, undefined, signal),
-    [path, version],
-  );
-  const found = answer?.runs.filter((run) => state === "" || run.state === state);
-  const runs = all === "" ? found?.slice(0, usual) : found;
+  const read = useGet<RunList>(`/api/runs${query({ provider, limit: most })}`, useRunsVersion());
   return (
-    <Panel
+    <AnswerPanel
       id="runs"
       title="Runs"
-      busy={answer === null}
+      of={read}
+      loading={[6, "the runs"]}
       aside={
         <>
-          <Choice
-            label="Source"
-            value={provider}
-            options={providers.map((one) => one.provider)}
-            onChoose={(value) => refine({ provider: value })}
-          />
-          <Choice
-            label="Ended"
-            value={state}
-            options={states}
-            onChoose={(value) => refine({ state: value })}
-          />
+          <SourceChoice />
+          <AddressChoice name="state" label="Ended" options={states} />
         </>
       }
     >
-      {error !== null ? (
-        <ErrorText error={error} />
-      ) : runs === undefined ? (
-        <Loading lines={6} what="the runs" />
-      ) : runs.length === 0 ? (
-        <Empty title="No runs">None that match are kept. A source keeps its last 100 runs.</Empty>
-      ) : (
-        <>
-          <ul class="rows rows-runs" aria-label="Runs, the newest first">
-            {runs.map((run) => (
-              <RunLine key={run.runId} run={run} />
-            ))}
-          </ul>
-          {found !== undefined && found.length > runs.length && (
-            <Button onClick={() => refine({ all: "yes" }, { replace: true })}>
-              Show all {count(found.length)}
-            </Button>
-          )}
-        </>
-      )}
-    </Panel>
+      {({ runs }) => {
+        const found = runs.filter((run) => state === "" || run.state === state);
+        const shown = all === "" ? found.slice(0, usual) : found;
+        if (found.length === 0)
+          return <Empty title="No runs">None that match are kept. A source keeps its last 100 runs.</Empty>;
+        return (
+          <>
+            <ul class="rows rows-runs" aria-label="Runs, the newest first">
+              {shown.map((run) => (
+                <RunLine key={run.runId} run={run} />
+              ))}
+            </ul>
+            {found.length > shown.length && (
+              <Button onClick={() => refine({ all: "yes" }, { replace: true })}>
+                Show all {count(found.length)}
+              </Button>
+            )}
+          </>
+        );
+      }}
+    </AnswerPanel>
   );
 }
 

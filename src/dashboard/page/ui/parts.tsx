@@ -3,8 +3,9 @@ import type { ComponentChildren } from "preact";
 import type { Run } from "../../api/schemas.ts";
 import { clockTime, exactTime, parseTime, relative } from "../lib/figures.ts";
 import { type Look, lookOf, type Tone } from "../lib/machineStates.ts";
+import { refine } from "../state/navigate.ts";
 import { Icon } from "./icon.tsx";
-import { useNow, usePage } from "./useStore.ts";
+import { useAddress, useNow, usePage } from "./useStore.ts";
 
 /** A state by sign, word and colour; its meaning is in the title. */
 export function StateBadge({ state, look = lookOf(state) }: { state: string; look?: Look }) {
@@ -59,7 +60,7 @@ export const Fact = ({ label, children, tone, hint }: FactProps) => (
   </div>
 );
 
-interface PanelProps {
+export interface PanelProps {
   id: string;
   title: string;
   /** Beside the heading. */
@@ -210,6 +211,20 @@ export function Choice({ id, label, value, options, onChoose, any = "any" }: Cho
       </select>
     </label>
   );
+}
+
+/** A filter that the address keeps under `name`. */
+export function AddressChoice({
+  name,
+  ...choice
+}: { name: string } & Omit<ChoiceProps, "value" | "onChoose">) {
+  const { [name]: value = "" } = useAddress().query;
+  return <Choice {...choice} value={value} onChoose={(chosen) => refine({ [name]: chosen })} />;
+}
+
+export function SourceChoice() {
+  const providers = usePage(({ fleet }) => fleet.overview?.providers) ?? [];
+  return <AddressChoice name="provider" label="Source" options={providers.map((one) => one.provider)} />;
 }
 
 /** The way up from one of many. */
