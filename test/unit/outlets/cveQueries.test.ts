@@ -30,10 +30,13 @@ const QUERIES = 10_000;
 const RECORDS = 500;
 
 describeReal("the index against a plain filter", () => {
-  const lines = gunzipSync(readFileSync(join(sharedData, "nvd/cve-after.ndjson.gz")))
-    .toString()
-    .split("\n")
-    .filter((line) => line !== "");
+  // The body of a suite runs, too, where its tests are skipped.
+  const lines = hasSharedData
+    ? gunzipSync(readFileSync(join(sharedData, "nvd/cve-after.ndjson.gz")))
+        .toString()
+        .split("\n")
+        .filter((line) => line !== "")
+    : [];
   const every = Math.max(1, Math.floor(lines.length / RECORDS));
   const records = lines.filter((_, i) => i % every === 0).map((line) => JSON.parse(line) as Raw);
   const byId = records.sort((a, b) => {
