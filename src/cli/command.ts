@@ -1,10 +1,11 @@
 /** A command as data: its texts, its options with their types, and the function that runs it. */
 import { type Command, Option } from "commander";
+import { UeeError } from "../core/errors.ts";
 import type { Engine } from "../engine/api.ts";
 import { mapRedisError } from "../redis/errors.ts";
-import type { CliContext, GlobalFlags, Session, SessionRequest, StopSignal } from "./context.ts";
-import { EXIT } from "./exits.ts";
-import { printJson } from "./output.ts";
+import type { CliContext, GlobalFlags, Interrupts, Session, SessionRequest, StopSignal } from "./context.ts";
+import { EXIT, exitOfSignal } from "./exits.ts";
+import { printFailure, printJson } from "./output.ts";
 import { type Style, styleFor, widthOf } from "./render/text.ts";
 
 /** By commander's notation: `--limit <n>`; the value describes it. */
@@ -15,9 +16,11 @@ type Camel<Name extends string> = Name extends `${infer Head}-${infer Tail}`
   : Name;
 type NameOf<Text extends string> = Text extends `--${infer Name} <${string}>`
   ? Camel<Name>
-  : Text extends `--${infer Name}`
+  : Text extends `--no-${infer Name}`
     ? Camel<Name>
-    : never;
+    : Text extends `--${infer Name}`
+      ? Camel<Name>
+      : never;
 type ValueOf<Text extends string> = Text extends `${string}...>`
   ? string[]
   : Text extends `${string}>`
@@ -30,7 +33,7 @@ export type FlagsOf<Options> = GlobalFlags & {
 };
 
 // biome-ignore lint/suspicious/noConfusingVoidType: a command without an exit code of its own returns nothing
-type Ending = number | undefined | void;
+export type Ending = number | undefined | void;
 
 export interface CommandSpec<Options extends OptionTexts = OptionTexts> {
   name: string;
@@ -99,6 +102,24 @@ export async function withSession<Result>(
     throw mapRedisError(error);
   } finally {
     await session.close();
+  }
+}
+
+/** Work that a signal ends: an error after the signal is the interruption, with the signal's exit code. */
+export async function interruptible(
+  context: CliContext,
+  { json = false }: { json?: boolean },
+  work: (interrupts: Interrupts) => Promise<Ending>,
+): Promise<Ending> {
+  const interrupts = context.interrupts();
+  try {
+    return await work(interrupts);
+  } catch (error) {
+    if (!interrupts.caught) throw error;
+    printFailure(context, new UeeError("SYS_INTERRUPTED"), { json });
+    return exitOfSignal(interrupts.caught);
+  } finally {
+    interrupts.release();
   }
 }
 

@@ -21,8 +21,37 @@ import {
   summaryOf,
 } from "../session/runs.ts";
 import { gaveUpWaiting, waitedFor, waitedForRedis } from "../session/waitedFor.ts";
-import type { Session } from "./context.ts";
-import type { ProgressView } from "./render/progress.ts";
+import { type Ending, interruptible, withSession } from "./command.ts";
+import type { CliContext, GlobalFlags, Interrupts, Session, SessionRequest } from "./context.ts";
+import { makeProgressView, type ProgressView } from "./render/progress.ts";
+
+interface Driving {
+  session: Session;
+  view: ProgressView;
+  interrupts: Interrupts;
+}
+
+/** A command that drives runs: a session and a view of their progress, which ends before the result is printed. */
+export const withProgress = (
+  context: CliContext,
+  providers: readonly string[],
+  {
+    timeUp,
+    ...request
+  }: Pick<SessionRequest, "redis"> & { flags: GlobalFlags & { json?: boolean }; timeUp?: AbortSignal },
+  work: (driving: Driving) => Promise<number>,
+): Promise<Ending> =>
+  interruptible(context, request.flags, async (interrupts) => {
+    const view = await makeProgressView(context, providers);
+    const signal = timeUp ? AbortSignal.any([interrupts.signal, timeUp]) : interrupts.signal;
+    try {
+      return await withSession(context, { ...request, logTo: view.log, signal }, (session) =>
+        work({ session, view, interrupts }),
+      );
+    } finally {
+      view.stop();
+    }
+  });
 
 export interface DriveOptions {
   mode: RunMode;

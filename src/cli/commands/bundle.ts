@@ -5,15 +5,12 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { UeeError } from "../../core/errors.ts";
 import { formatBytes, formatCount } from "../../core/figures.ts";
-import { mapRedisError } from "../../redis/errors.ts";
 import { parseProviders, person } from "../arguments.ts";
-import { command, jsonOption, lookOf, reasonOption, withSession } from "../command.ts";
-import type { CliContext } from "../context.ts";
+import { command, interruptible, jsonOption, lookOf, reasonOption, withSession } from "../command.ts";
 import { exitOfRuns, exitOfSignal } from "../exits.ts";
-import { invocation, printFailure, printJson } from "../output.ts";
-import { makeProgressView } from "../render/progress.ts";
+import { invocation, printJson } from "../output.ts";
 import { renderRunSummary } from "../render/runSummary.ts";
-import { driveRuns } from "../runDriver.ts";
+import { driveRuns, withProgress } from "../runDriver.ts";
 
 const fileArgument = { "<file>": "the bundle" } as const;
 const providerOption = { "--provider <names>": "only these providers, separated by commas" } as const;
@@ -42,27 +39,25 @@ const create = command({
   async run(context, { since, provider, sign, json = false, ...flags }, [file]) {
     const { Bundle, readKey } = await import("../../outlets/bundle/bundle.ts");
     const { createBundle } = await import("../../outlets/bundle/create.ts");
-    const interrupts = context.interrupts();
-    const { signal } = interrupts;
     // On stdout the file follows when it is whole.
     const folder = file === "-" ? await mkdtemp(join(tmpdir(), "uee-bundle-")) : undefined;
     const path = folder === undefined ? file! : join(folder, "bundle");
     const out = folder === undefined ? context.stdout : context.stderr;
-    try {
-      const key = sign === undefined ? undefined : await readKey(sign, "private");
-      const older = since === undefined ? undefined : await Bundle.open(since);
-      const providers = await parseProviders(context, provider?.split(",") ?? ["all"]);
-      const created = await withSession(context, { redis: "existing", flags, signal }, ({ engine, lost }) =>
-        createBundle({
-          ...{ engine, path, providers, since: older, key },
-          signal: AbortSignal.any([signal, lost]),
-          onWaiting: (name, runId) =>
-            context.stderr.write(`${name}: waits for the end of the run ${runId}.\n`),
-        }),
-      );
-      if (folder !== undefined) await pipeline(createReadStream(path), context.stdout, { end: false });
-      if (json && folder === undefined) printJson(context, { file, ...created });
-      else {
+    return interruptible(context, { json }, async ({ signal }) => {
+      try {
+        const key = sign === undefined ? undefined : await readKey(sign, "private");
+        const older = since === undefined ? undefined : await Bundle.open(since);
+        const providers = await parseProviders(context, provider?.split(",") ?? ["all"]);
+        const created = await withSession(context, { redis: "existing", flags, signal }, ({ engine, lost }) =>
+          createBundle({
+            ...{ engine, path, providers, since: older, key },
+            signal: AbortSignal.any([signal, lost]),
+            onWaiting: (name, runId) =>
+              context.stderr.write(`${name}: waits for the end of the run ${runId}.\n`),
+          }),
+        );
+        if (folder !== undefined) await pipeline(createReadStream(path), context.stdout, { end: false });
+        if (json && folder === undefined) return printJson(context, { file, ...created });
         for (const one of created.providers) {
           const gone = one.base ? `, ${formatCount(one.base.removed)} removed` : "";
           const what = one.base ? "new or changed" : "records";
@@ -71,15 +66,10 @@ const create = command({
         out.write(
           `${file === "-" ? "stdout" : file}: ${formatBytes(created.bytes)}, id ${created.id.slice(0, 16)}\n`,
         );
+      } finally {
+        if (folder !== undefined) await rm(folder, { recursive: true, force: true });
       }
-    } catch (error) {
-      if (!interrupts.caught) throw error;
-      printFailure(context, new UeeError("SYS_INTERRUPTED"), { json });
-      return exitOfSignal(interrupts.caught);
-    } finally {
-      interrupts.release();
-      if (folder !== undefined) await rm(folder, { recursive: true, force: true });
-    }
+    });
   },
 });
 
@@ -126,7 +116,44 @@ const load = command({
     ...jsonOption,
   },
   examples: ["uee bundle load mirror.bundle", "uee bundle load monday.bundle --public-key public.pem --json"],
-  run: loadFile,
+  async run(context, { provider, publicKey, older = false, allowShrink = false, ...flags }, [file]) {
+    const by = person(context, flags.reason);
+    const opened = await openBundle(file!, publicKey);
+    const held = opened.manifest.providers.map(({ name }) => name);
+    const providers = provider ? await parseProviders(context, provider.split(",")) : held;
+    const absent = providers.filter((name) => !held.includes(name));
+    if (absent.length > 0) {
+      throw new UeeError(
+        "SYS_USAGE",
+        `The bundle does not hold ${absent.join(", ")}; it holds ${held.join(", ")}.`,
+      );
+    }
+    const { BundleLoad } = await import("../../outlets/bundle/load.ts");
+    return withProgress(context, providers, { redis: "managed", flags }, async (driving) => {
+      const { session, view, interrupts } = driving;
+      const { engine, lost } = session;
+      const loading = new BundleLoad({
+        ...{ engine, bundle: opened, providers, say: view.log, ...by, older, allowShrink },
+        signal: AbortSignal.any([interrupts.signal, lost]),
+      });
+      try {
+        await loading.prepare();
+        const { runs } = await driveRuns(session, providers, {
+          ...{ mode: "full", wait: true, ...by, allowShrink, allowOlder: older },
+          open: (name) => loading.open(name),
+          interrupted: interrupts.signal,
+          view,
+        });
+        view.stop();
+        const look = { ...lookOf(context), uee: invocation(context) };
+        if (flags.json) printJson(context, { bundle: opened.id, runs });
+        else context.stdout.write(`\n${renderRunSummary(runs, look)}`);
+        return interrupts.caught ? exitOfSignal(interrupts.caught) : exitOfRuns(runs);
+      } finally {
+        await loading.discard();
+      }
+    });
+  },
 });
 
 export const bundle = command({
@@ -138,75 +165,4 @@ export const bundle = command({
 async function openBundle(file: string, publicKey: string | undefined) {
   const { Bundle, readKey } = await import("../../outlets/bundle/bundle.ts");
   return await Bundle.open(file, publicKey === undefined ? undefined : await readKey(publicKey, "public"));
-}
-
-interface LoadFlags {
-  provider?: string;
-  publicKey?: string;
-  older?: boolean;
-  allowShrink?: boolean;
-  reason?: string;
-  json?: boolean;
-}
-
-async function loadFile(context: CliContext, given: object, [file]: string[]): Promise<number> {
-  const flags = given as LoadFlags;
-  const json = flags.json === true;
-  const by = person(context, flags.reason);
-  const opened = await openBundle(file!, flags.publicKey);
-  const held = opened.manifest.providers.map(({ name }) => name);
-  const providers = flags.provider ? await parseProviders(context, flags.provider.split(",")) : held;
-  const absent = providers.filter((name) => !held.includes(name));
-  if (absent.length > 0) {
-    throw new UeeError(
-      "SYS_USAGE",
-      `The bundle does not hold ${absent.join(", ")}; it holds ${held.join(", ")}.`,
-    );
-  }
-  const interrupts = context.interrupts();
-  const view = await makeProgressView(context, providers);
-  try {
-    const session = await context.open({
-      redis: "managed",
-      patience: "command",
-      flags: given,
-      logTo: view.log,
-      signal: interrupts.signal,
-    });
-    const { engine, lost } = session;
-    const { BundleLoad } = await import("../../outlets/bundle/load.ts");
-    const loading = new BundleLoad({
-      ...{ engine, bundle: opened, providers, say: view.log, ...by },
-      older: flags.older === true,
-      allowShrink: flags.allowShrink === true,
-      signal: AbortSignal.any([interrupts.signal, lost]),
-    });
-    try {
-      await loading.prepare();
-      const { runs } = await driveRuns(session, providers, {
-        ...{ mode: "full", wait: true, ...by },
-        open: (name) => loading.open(name),
-        allowShrink: flags.allowShrink === true,
-        allowOlder: flags.older === true,
-        interrupted: interrupts.signal,
-        ...{ view, say: view.log },
-      });
-      view.stop();
-      if (json) printJson(context, { bundle: opened.id, runs });
-      else
-        context.stdout.write(`\n${renderRunSummary(runs, { ...lookOf(context), uee: invocation(context) })}`);
-      return interrupts.caught ? exitOfSignal(interrupts.caught) : exitOfRuns(runs);
-    } finally {
-      await loading.discard();
-      await session.close();
-    }
-  } catch (error) {
-    if (!interrupts.caught) throw mapRedisError(error);
-    view.stop();
-    printFailure(context, new UeeError("SYS_INTERRUPTED"), { json });
-    return exitOfSignal(interrupts.caught);
-  } finally {
-    view.stop();
-    interrupts.release();
-  }
 }

@@ -17,6 +17,7 @@ import {
   answer,
   command,
   type FlagsOf,
+  interruptible,
   jsonOption,
   type Look,
   lookOf,
@@ -84,9 +85,8 @@ const replay = command({
   ],
   async run(context, flags, ids) {
     const [selection, options] = await parseAction(context, flags, ids);
-    const interrupts = context.interrupts();
-    try {
-      return await withSession(context, { redis: "existing", flags }, async ({ engine, lost }) => {
+    return interruptible(context, flags, (interrupts) =>
+      withSession(context, { redis: "existing", flags }, async ({ engine, lost }) => {
         const report = await engine.deadLetters.replay(selection, { ...options, signal: interrupts.signal });
         const alone = !report.dryRun && report.done > 0 && (await engine.liveWorkers()).length === 0;
         const waits = (flags.wait === true || alone) && !report.dryRun && report.runs.length > 0;
@@ -99,10 +99,8 @@ const replay = command({
         else for (const run of runs) context.stdout.write(endText(context, run, look));
         if (interrupts.caught) return exitOfSignal(interrupts.caught);
         return runs.some(({ state }) => state !== "complete") ? EXIT.failed : exitOf(selection, report);
-      });
-    } finally {
-      interrupts.release();
-    }
+      }),
+    );
   },
 });
 

@@ -1,14 +1,12 @@
 import { type ErrorCode, UeeError } from "../../core/errors.ts";
 import type { RunSummary } from "../../engine/api.ts";
-import { mapRedisError } from "../../redis/errors.ts";
 import { parseProviders, person } from "../arguments.ts";
 import { command, jsonOption, lookOf, reasonOption } from "../command.ts";
 import type { CliContext, Session } from "../context.ts";
-import { EXIT, exitOfSignal } from "../exits.ts";
-import { printFailure, printJson } from "../output.ts";
-import { makeProgressView } from "../render/progress.ts";
+import { EXIT } from "../exits.ts";
+import { printJson } from "../output.ts";
 import { reconciledLines } from "../render/status.ts";
-import { driveRuns } from "../runDriver.ts";
+import { driveRuns, withProgress } from "../runDriver.ts";
 
 const options = {
   "--no-repair": "only compare: nothing is written",
@@ -29,53 +27,23 @@ export const reconcile = command({
     "uee reconcile",
     "uee reconcile --no-repair --json | jq '{checked, equal, stale, missing, extra}'",
   ],
-  run: compareAll,
-});
-
-interface Flags {
-  /** Commander's name for the opposite of `--no-repair`. */
-  repair?: boolean;
-  reason?: string;
-  json?: boolean;
-}
-
-async function compareAll(context: CliContext, given: object, words: string[]): Promise<number> {
-  const flags = given as Flags;
-  const [provider] = await parseProviders(context, words.length === 0 ? ["cve"] : words.slice(0, 1));
-  const by = person(context, flags.reason);
-  const interrupts = context.interrupts();
-  const view = await makeProgressView(context, [provider!]);
-  try {
-    const session = await context.open({
-      redis: "existing",
-      patience: "command",
-      flags: given,
-      logTo: view.log,
-      signal: interrupts.signal,
-    });
-    try {
+  async run(context, { repair = true, ...flags }, words) {
+    const [provider] = await parseProviders(context, words.length === 0 ? ["cve"] : words.slice(0, 1));
+    const by = person(context, flags.reason);
+    return withProgress(context, [provider!], { redis: "existing", flags }, async (driving) => {
+      const { session, view, interrupts } = driving;
       const { runs } = await driveRuns(session, [provider!], {
-        ...{ mode: "reconcile", repair: flags.repair !== false, ...by },
+        ...{ mode: "reconcile", repair, ...by },
         ...{ allowShrink: false, allowOlder: false, wait: true },
         interrupted: interrupts.signal,
         view,
       });
       view.stop();
-      if (interrupts.caught) {
-        printFailure(context, new UeeError("SYS_INTERRUPTED"), { json: flags.json === true });
-        return exitOfSignal(interrupts.caught);
-      }
+      if (interrupts.caught) throw new UeeError("SYS_INTERRUPTED");
       return await report(context, session, runs[0]!, flags.json === true);
-    } finally {
-      await session.close();
-    }
-  } catch (error) {
-    throw mapRedisError(error);
-  } finally {
-    view.stop();
-    interrupts.release();
-  }
-}
+    });
+  },
+});
 
 /** Prints what was found; a run that compared nothing is an error. */
 async function report(

@@ -1,17 +1,14 @@
-import { UeeError } from "../../core/errors.ts";
 import type { RunSummary } from "../../engine/api.ts";
-import { mapRedisError } from "../../redis/errors.ts";
 import { asRunError, nothingYet } from "../../session/runs.ts";
 import { gaveUpWaiting } from "../../session/waitedFor.ts";
 import { parseDurationOption, parseProviders, person } from "../arguments.ts";
-import { command, type FlagsOf, lookOf } from "../command.ts";
+import { command, type Ending, type FlagsOf, lookOf } from "../command.ts";
 import type { CliContext } from "../context.ts";
 import { EXIT, exitOfRuns, exitOfSignal } from "../exits.ts";
-import { invocation, printFailure, printJson } from "../output.ts";
-import { makeProgressView } from "../render/progress.ts";
+import { invocation, printJson } from "../output.ts";
 import { renderRunSummary, runErrors } from "../render/runSummary.ts";
 import { styleFor } from "../render/text.ts";
-import { driveRuns } from "../runDriver.ts";
+import { driveRuns, withProgress } from "../runDriver.ts";
 
 /** What the command waits for before a run exists. */
 const startClause = "Redis to answer, at start";
@@ -49,26 +46,19 @@ export const run = command({
   run: mirror,
 });
 
-async function mirror(context: CliContext, flags: RunFlags, words: string[]): Promise<number> {
+async function mirror(context: CliContext, flags: RunFlags, words: string[]): Promise<Ending> {
   const names = await parseProviders(context, words);
   const timeoutMs = parseDurationOption(flags.timeout, "--timeout");
   const mode = flags.full ? "full" : "incremental";
   const by = person(context, flags.reason);
   const style = styleFor(context.stderr, context.env);
-  const interrupts = context.interrupts();
-  const view = await makeProgressView(context, names);
+  const json = flags.json === true;
   const time = new AbortController();
   const timer =
     timeoutMs === undefined ? undefined : setTimeout(() => time.abort(gaveUpWaiting(startClause)), timeoutMs);
+  const request = { redis: "managed", flags, timeUp: time.signal } as const;
   try {
-    const session = await context.open({
-      redis: "managed",
-      patience: "command",
-      flags,
-      logTo: view.log,
-      signal: AbortSignal.any([interrupts.signal, time.signal]),
-    });
-    try {
+    return await withProgress(context, names, request, async ({ session, view, interrupts }) => {
       if (session.keyless && names.includes("cve")) view.log(keylessNote);
       if (session.localStore) view.log(style.dim(`Local store: ${session.localStore}`));
       const result = await driveRuns(session, names, {
@@ -81,7 +71,7 @@ async function mirror(context: CliContext, flags: RunFlags, words: string[]): Pr
         view,
       });
       view.stop();
-      print(context, result.runs, { json: flags.json === true, waited: result.waited });
+      print(context, result.runs, { json, waited: result.waited });
       if (interrupts.caught) {
         context.stderr.write(
           `${style.yellow("Interrupted.")} Committed batches stay; the same command continues: ` +
@@ -93,28 +83,20 @@ async function mirror(context: CliContext, flags: RunFlags, words: string[]): Pr
         context.stderr.write(
           `${style.yellow("Time is up")} after ${flags.timeout}; the runs stay open and the same command continues.\n`,
         );
-        return 1;
+        return EXIT.failed;
       }
-      return result.waited ? exitOfRuns(result.runs) : result.runs.some((one) => one.error) ? 1 : 0;
-    } finally {
-      await session.close();
-    }
+      if (result.waited) return exitOfRuns(result.runs);
+      return result.runs.some((one) => one.error) ? EXIT.failed : EXIT.done;
+    });
   } catch (error) {
-    if (!interrupts.caught && !time.signal.aborted) throw mapRedisError(error);
-    // Stopped before a run was opened.
-    view.stop();
-    if (interrupts.caught) {
-      printFailure(context, new UeeError("SYS_INTERRUPTED"), { json: flags.json === true });
-      return exitOfSignal(interrupts.caught);
-    }
+    if (!time.signal.aborted) throw error;
+    // Time was up before a run was opened.
     const tooLate = asRunError(time.signal.reason);
     const runs = names.map((name) => ({ ...nothingYet(name, { runId: "", mode }), error: tooLate }));
-    print(context, runs, { json: flags.json === true, waited: true });
+    print(context, runs, { json, waited: true });
     return EXIT.failed;
   } finally {
     clearTimeout(timer);
-    view.stop();
-    interrupts.release();
   }
 }
 
