@@ -5,6 +5,7 @@ import { environmentOf } from "../../src/cli/commands/simulate.ts";
 import { canonicalJson } from "../../src/core/json.ts";
 import { providers as registered } from "../../src/providers/registry.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/index.ts";
+import { fromRequest } from "../support/lastingFault.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { bareEnv, bin, isAlive, killAll, startUee, uee, until } from "./cliSupport.ts";
 
@@ -69,11 +70,8 @@ afterEach(killAll);
 
 const cveRequests = () => simulator.counts().requests.cve;
 
-/** The first page is served and the others are refused until `clearFaults`, so a run stays open for as long as a test needs it. */
-const refuseAfterFirstPage = (): void => {
-  const later = Array.from({ length: 2_000 }, (_, i) => i + 2);
-  simulator.setFaults([`status-503#${later.join(",")}:cve`]);
-};
+/** The first page is served and the others are refused until `clearFaults`: a run stays open as long as a test needs it. */
+const refuseAfterFirstPage = (): void => simulator.setFaults([fromRequest(2, "status-503", "cve")]);
 
 describe("mirroring", () => {
   test("loads all, then only what changed; what is exported equals the upstream", async () => {

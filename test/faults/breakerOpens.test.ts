@@ -8,6 +8,7 @@ import { Queue } from "bullmq";
 import { canonicalJson } from "../../src/core/json.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/index.ts";
 import { checkBreaker } from "../support/breakerChecker.ts";
+import { fromRequest } from "../support/lastingFault.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { exported, openTestEngine, type TestEngine, testSettings } from "../support/testEngine.ts";
 import { until } from "../support/until.ts";
@@ -68,12 +69,10 @@ test.each([
       providers: { [provider]: { url: simulator.urls[provider], rate: "unlimited" } },
     });
     uee = await openTestEngine(redis.url, settings);
+    // A windowed provider has one of its pages by then; a snapshot has none.
+    simulator.setFaults([fromRequest(provider === "cve" ? 2 : 1, fault, provider)]);
     workers.push(await startWorkerProcess({ url: redis.url, settings }));
-    const fetched = workers[0]!.reached("fetch", "after");
     const { runId } = await uee.engine.openRun({ provider, mode: "full" });
-    // A windowed provider has some of its pages by then; a snapshot has none.
-    if (provider === "cve") await fetched;
-    simulator.setFaults([`${fault}:${provider}`]);
 
     await until(async () => (await breakerOf(provider)).state === "open");
     await until(async () => (await machineOf(provider)).state === "WAITING_BACKOFF");
