@@ -16,6 +16,8 @@ const entries = [
   /^src\/dashboard\/page\/main\.tsx$/,
 ];
 
+const atRunTime =
+  /(?:\{([^{}]*)\}\s*=\s*await\s+)?(?:import\(|new URL\()\s*["'`]([^"'`]+)["'`]\s*\)?(?:\.([A-Za-z]\w*))?/g;
 const modules = new Map();
 for (const folder of ["src", "test", "bench", "scripts", "examples", "bin"]) {
   if (!existsSync(join(root, folder))) continue;
@@ -26,20 +28,23 @@ for (const folder of ["src", "test", "bench", "scripts", "examples", "bin"]) {
 
 const used = new Map();
 const imported = new Set();
+/** Files whose exports another file passes on (`export *`): what is used of that file may be used of them. */
+const passedOn = [];
 for (const [file, { imports }] of modules) {
-  for (const { from, names } of imports) {
+  for (const { from, names, all } of imports) {
     const target = resolve(file, from);
     if (target === undefined) continue;
     imported.add(target);
-    const all = used.get(target) ?? new Set();
-    for (const name of names) all.add(name);
-    used.set(target, all);
+    use(target, isEntry(file) && all ? ["*"] : names);
+    if (all) passedOn.push([file, target]);
   }
 }
+// One pass a level of files that pass on what others pass on.
+for (const _level of passedOn) for (const [file, target] of passedOn) use(target, used.get(file) ?? []);
 
 const findings = [];
 for (const [file, { exports }] of modules) {
-  if (!file.startsWith("src/") || entries.some((entry) => entry.test(file))) continue;
+  if (!file.startsWith("src/") || isEntry(file)) continue;
   if (!imported.has(file)) {
     findings.push(`${file}: nothing imports it`);
     continue;
@@ -51,15 +56,27 @@ for (const [file, { exports }] of modules) {
 for (const finding of findings.sort()) process.stdout.write(`${finding}\n`);
 process.exitCode = findings.length > 0 ? 1 : 0;
 
+function isEntry(file) {
+  return entries.some((entry) => entry.test(file));
+}
+
+function use(file, names) {
+  const all = used.get(file) ?? new Set();
+  for (const name of names) all.add(name);
+  used.set(file, all);
+}
+
 function read(file) {
   const text = readFileSync(join(root, file), "utf8");
   const syntax = file.endsWith("js") ? "ecmascript" : "typescript";
   const { body } = parseSync(text, { syntax, tsx: file.endsWith("x"), target: "esnext" });
   const module = { imports: [], exports: new Set() };
   for (const item of body) readItem(item, module, text);
-  // Imports at run time, types by import("…"), URLs of workers and pages: by their text; they may use anything.
-  for (const [, from] of text.matchAll(/(?:import\(|new URL\()\s*["'`]([^"'`]+)["'`]/g)) {
-    module.imports.push({ from, names: ["*"] });
+  // Imports at run time, types by import("…"), URLs of workers and pages: by their text. Unless the text names what it
+  // takes, it may use anything.
+  for (const [, taken, from, member] of text.matchAll(atRunTime)) {
+    const names = taken?.split(",").map((name) => name.split(":")[0].trim()) ?? [member ?? "*"];
+    module.imports.push({ from, names });
   }
   modules.set(file, module);
 }
@@ -79,7 +96,7 @@ function readItem(item, { imports, exports }, text) {
       });
       break;
     case "ExportAllDeclaration":
-      imports.push({ from: item.source.value, names: ["*"] });
+      imports.push({ from: item.source.value, names: [], all: true });
       break;
     case "ExportNamedDeclaration":
       if (item.source) {

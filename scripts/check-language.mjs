@@ -6,6 +6,9 @@ import { say } from "./lib/run.mjs";
 
 const places = [
   "src",
+  "bin",
+  "deploy",
+  ".github",
   "docs",
   "bench",
   "examples",

@@ -6,12 +6,15 @@ import { join, relative, sep } from "node:path";
 const everywhere = [
   [/\banew\b/i, "“anew”: write “again”"],
   [/\bwhoever\b/i, "“whoever”: name the subject (a process, an operator, a client)"],
-  [/\b(?:somebody|nobody)\b/i, "“somebody”, “nobody”: name the subject"],
+  [/\b(?:some|no|any|every)body\b/i, "“somebody”, “nobody”, “anybody”, “everybody”: name the subject"],
   [/\bthose who\b/i, "“those who”: name the subject"],
+  [/\bof (?:which|whom) (?:there|one|no)\b/i, "“of which there …”: put the subject first"],
+  [/\bl(?:ie|ies|ay) in redis\b/i, "“lie in Redis”: write “are stored in Redis”"],
   [/\bwhatever becomes\b/i, "“whatever becomes”: name the outcomes"],
 ];
 const inComments = [
-  [/^Of (?!course\b)/, "a sentence that begins with “Of”: put the subject first"],
+  [/(?:^|[.:;!?)*`] )[*(]*Of (?!course\b)/, "a sentence that begins with “Of”: put the subject first"],
+  [/\b(?:hears?|heard|tells?) of\b/i, "“hear of”, “tell of”: write “receives”, “learns”, “reports”"],
   [/\b(?:bury|buries|buried|burial)\b/i, "“bury”: write “mark dead”"],
   [/\bbears? a letter\b/i, "“bear a letter”: write “create a dead letter”"],
   [/\bintake\b/i, "“intake”: write “received records”"],
@@ -25,7 +28,7 @@ const inComments = [
   ],
 ];
 
-const codeFile = /\.(?:ts|tsx|mjs|cjs|js|css|html|lua|sh|py)$/;
+const codeFile = /\.(?:ts|tsx|mjs|cjs|js|css|html|lua|sh|py|ya?ml)$|(?:^|\/)(?:Dockerfile|uee)$/;
 // This file quotes the words that it looks for.
 const skipped = new Set([
   "node_modules",
@@ -76,7 +79,7 @@ function endOfUnreleased(lines) {
 function commentOf(path, line, block) {
   const [open, close, single] = path.endsWith(".lua")
     ? ["--[[", "]]", /(?:^|\s)--(?!\[\[)\s?(.*)$/]
-    : /\.(?:sh|py)$/.test(path)
+    : /(?:\.(?:sh|py|ya?ml)|Dockerfile)$/.test(path)
       ? [undefined, undefined, /(?:^|\s)#\s?(.*)$/]
       : ["/*", "*/", /(?:^|\s)\/\/\s?(.*)$/];
   const opens = open !== undefined && line.trimStart().replace(/^\{/, "").startsWith(open);

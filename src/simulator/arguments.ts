@@ -10,7 +10,7 @@ export interface SimulatorArguments {
   exitWithParent: boolean;
 }
 
-export const simulatorUsage = `Usage: simulator [flags]
+const simulatorUsage = `Usage: simulator [flags]
   --port P --host H           where to listen (a free port on 127.0.0.1)
   --cves N --cwes N --capecs N --attack-objects N
   --seed S --now ISO          same seed and time, same bytes

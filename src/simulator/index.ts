@@ -2,14 +2,12 @@
 
 export {
   allFaults,
-  type FaultEntry,
   type FaultName,
   faultCatalog,
   faultNames,
-  lastingFaults,
   stallingFaults,
   transientFaults,
 } from "./faults/catalog.ts";
-export { type FaultSpec, parseFault, parseFaults } from "./faults/spec.ts";
+export { parseFault } from "./faults/spec.ts";
 export { startSimulator } from "./simulator.ts";
 export * from "./types.ts";

@@ -13,7 +13,7 @@ import { driveRuns, withProgress } from "../runDriver.ts";
 /** What the command waits for before a run exists. */
 const startClause = "Redis to answer, at start";
 
-export const keylessNote =
+const keylessNote =
   "No NVD_API_KEY and no year feeds: 5 requests in 30 s, about 19 min for a first load; Ctrl-C is safe";
 
 const options = {

@@ -121,9 +121,6 @@ export const transientFaults = Object.fromEntries(
   standIns.map((name) => [name, where((entry) => entry.cost !== "lasting" && entry.on.includes(name))]),
 ) as Record<StandIn, FaultName[]>;
 
-/** A run under one of these at rate 1 must not end complete, and must not harm the store. */
-export const lastingFaults: FaultName[] = where((entry) => entry.cost === "lasting");
-
 /** They hold a connection until the client's time-out. */
 export const stallingFaults: FaultName[] = ["stall", "stall-headers"];
 

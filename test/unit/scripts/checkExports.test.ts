@@ -38,10 +38,17 @@ test("the check of exports finds files and exports that nothing uses", () => {
     "src/index.ts": 'export { a } from "./a.ts";\n',
     "src/a.ts": "export const a = 1;\nexport const b = 2;\nexport type T = string;\nconsole.log(b);\n",
     "src/left.ts": "export const left = 1;\n",
+    "src/passing.ts": 'export * from "./passed.ts";\n',
+    "src/passed.ts": "export const taken = 1;\nexport const extra = 1;\n",
+    "src/later.ts": "export const late = 1;\nexport const never = 1;\n",
+    "test/a.test.ts":
+      'import { taken } from "../src/passing.ts";\nconst { late: l } = await import("../src/later.ts");\nconsole.log(taken, l);\n',
   });
   expect(output.trim().split("\n")).toEqual([
     "src/a.ts: nothing uses the export T",
     "src/a.ts: nothing uses the export b",
+    "src/later.ts: nothing uses the export never",
     "src/left.ts: nothing imports it",
+    "src/passed.ts: nothing uses the export extra",
   ]);
 });

@@ -58,7 +58,7 @@ export const machineStatusSchema = shown<EngineMachineStatus>()("MachineStatus",
   version: z.number().describe("Counts the machine's transitions"),
 });
 
-export const runStateSchema = z.enum(["running", "complete", "incomplete", "paused", "stopped", "failed"]);
+const runStateSchema = z.enum(["running", "complete", "incomplete", "paused", "stopped", "failed"]);
 export const runModeSchema = z.enum(["incremental", "full", "reconcile"]);
 
 export const reconciledSchema = named("Reconciled", {

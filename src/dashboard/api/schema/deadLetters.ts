@@ -10,8 +10,8 @@ import type {
 } from "../../../recovery/deadLetters/api.ts";
 import { fields, isoTime, named, reasonSchema, shown } from "./common.ts";
 
-export const deadLetterClassSchema = z.enum(["exhausted", "permanent", "stalled", "bad-record"]);
-export const deadLetterStateSchema = z
+const deadLetterClassSchema = z.enum(["exhausted", "permanent", "stalled", "bad-record"]);
+const deadLetterStateSchema = z
   .enum(["dead", "replaying", "accepted"])
   .describe("dead: waits for a person; replaying: has its new job; accepted: no longer counts");
 

@@ -1,4 +1,4 @@
-/** The fleet: its tree, permits, kernel, workers, schedules, breakers and history; and the events that tell of them. */
+/** The fleet: its tree, permits, kernel, workers, schedules, breakers and history; and the events that carry their changes. */
 import { z } from "zod";
 import type {
   BreakerTransition as EngineBreakerTransition,
@@ -86,7 +86,7 @@ export const seriesSchema = shown<EngineSeries>()("Series", {
 });
 export type Series = z.output<typeof seriesSchema>;
 
-export const progressSchema = named("Progress", {
+const progressSchema = named("Progress", {
   fetched: z.number(),
   expected: z.number().nullable(),
   share: z.number().nullable().describe("Completed share of the current pass, 0 to 1; null while unknown"),
@@ -101,7 +101,7 @@ export const progressSchema = named("Progress", {
 });
 export type Progress = z.output<typeof progressSchema>;
 
-export const overviewProviderSchema = named("OverviewProvider", {
+const overviewProviderSchema = named("OverviewProvider", {
   provider: z.string(),
   machine: machineStatusSchema,
   actions: z.array(actionSchema).describe("Actions that the state allows and that would have an effect"),
@@ -228,7 +228,7 @@ export type PermitSize = z.output<typeof permitSizeSchema>;
 
 const actorKindSchema = z.enum(["person", "engine", "schedule", "script"]);
 
-export const transitionSchema = shown<HistoryTransition>()("Transition", {
+const transitionSchema = shown<HistoryTransition>()("Transition", {
   id: z.string().describe("Place in its machine's history"),
   machine: z.string().describe("provider or macro"),
   provider: z.string().nullable().describe("Null for the fleet's own machine"),
@@ -246,7 +246,7 @@ export const transitionsSchema = named("Transitions", {
 export type Transition = z.output<typeof transitionSchema>;
 export type Transitions = z.output<typeof transitionsSchema>;
 
-export const historyLineSchema = shown<EngineHistoryLine>()("HistoryLine", {
+const historyLineSchema = shown<EngineHistoryLine>()("HistoryLine", {
   at: isoTime,
   kind: z.enum(["transition", "breaker", "quota", "dead-letters"]),
   provider: z.string().nullable().describe("Null for the fleet's machine and for decisions about permits"),
@@ -262,7 +262,7 @@ export const historySchema = named("History", {
 export type HistoryLine = z.output<typeof historyLineSchema>;
 export type History = z.output<typeof historySchema>;
 
-export const quotaEventSchema = shown<EngineQuotaEvent>()("QuotaEvent", {
+const quotaEventSchema = shown<EngineQuotaEvent>()("QuotaEvent", {
   id: z.string(),
   at: isoTime,
   kind: z.enum(["revoke", "restore", "resize"]).describe("resize is a person's"),
@@ -279,7 +279,7 @@ export const quotaEventsSchema = named("QuotaEvents", {
 export type QuotaEvent = z.output<typeof quotaEventSchema>;
 export type QuotaEvents = z.output<typeof quotaEventsSchema>;
 
-export const workerSchema = shown<WorkerView>()("Worker", {
+const workerSchema = shown<WorkerView>()("Worker", {
   ...fields(z.string(), "id", "host"),
   pid: z.number(),
   version: z.string(),
@@ -311,7 +311,7 @@ export const workersSchema = named("Workers", {
 });
 export type Worker = z.output<typeof workerSchema>;
 
-export const scheduleSchema = shown<ScheduleView>()("Schedule", {
+const scheduleSchema = shown<ScheduleView>()("Schedule", {
   provider: z.string(),
   mode: runModeSchema,
   enabled: z.boolean(),
@@ -326,7 +326,7 @@ export const schedulesSchema = named("Schedules", { schedules: z.array(scheduleS
 
 const stateSchema = z.enum(["closed", "open", "half_open"]);
 
-export const breakerSchema = shown<EngineBreakerView>()("Breaker", {
+const breakerSchema = shown<EngineBreakerView>()("Breaker", {
   upstream: z.string(),
   state: stateSchema,
   version: z.number().describe("Counts its transitions"),
@@ -349,7 +349,7 @@ export const breakerSchema = shown<EngineBreakerView>()("Breaker", {
 export const breakersSchema = named("Breakers", { breakers: z.array(breakerSchema) });
 export type Breaker = z.output<typeof breakerSchema>;
 
-export const breakerTransitionSchema = shown<EngineBreakerTransition>()("BreakerTransition", {
+const breakerTransitionSchema = shown<EngineBreakerTransition>()("BreakerTransition", {
   ...fields(z.string(), "id", "upstream"),
   oldState: stateSchema,
   newState: stateSchema,
@@ -391,7 +391,7 @@ export type WebhookState = z.output<typeof webhookSchema>;
 
 export const webhookTestSchema = named("WebhookTest", { sent: z.literal(true) });
 
-export const pulseSchema = named("Pulse", {
+const pulseSchema = named("Pulse", {
   at: isoTime,
   redis: z.enum(["ok", "away"]),
   ...fields(z.string().nullable(), "code", "message"),
@@ -402,7 +402,7 @@ export const pulseSchema = named("Pulse", {
  * current state and are sent when it changed; `transition` and `quota` are sent once per entry; `pulse` is sent every
  * second.
  */
-export const eventSchemas = {
+const eventSchemas = {
   /** First event of a connection that could not be resumed: discard the local state, the current state follows. */
   reset: z.object({ at: isoTime }),
   pulse: pulseSchema,

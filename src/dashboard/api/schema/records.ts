@@ -13,7 +13,7 @@ import { fields, isoTime, named, runSchema, shown } from "./common.ts";
 export const runsSchema = named("Runs", { runs: z.array(runSchema).describe("The newest first") });
 export type Runs = z.output<typeof runsSchema>;
 
-export const runStepSchema = named("RunStep", {
+const runStepSchema = named("RunStep", {
   at: isoTime,
   kind: z.enum(["batch", "transition", "breaker"]),
   text: z.string().describe("The batch, or the state that was entered"),
@@ -34,7 +34,7 @@ export const runStorySchema = named("RunStory", {
 });
 export type RunStory = z.output<typeof runStorySchema>;
 
-export const checkpointSchema = shown<EngineCheckpoint>()("Checkpoint", {
+const checkpointSchema = shown<EngineCheckpoint>()("Checkpoint", {
   ...fields(z.string(), "urn", "runId", "batch"),
   ...fields(z.number(), "pass", "records"),
   at: isoTime,
@@ -96,7 +96,7 @@ export const traceSchema = shown<EngineTrace>()("Trace", {
 
 export type Trace = z.output<typeof traceSchema>;
 
-export const changeSchema = shown<ChangeEntry>()("Change", {
+const changeSchema = shown<ChangeEntry>()("Change", {
   cursor: z.string().describe("Position after this entry"),
   ...fields(z.string(), "provider", "urn", "id"),
   op: z
