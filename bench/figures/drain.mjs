@@ -1,10 +1,10 @@
 // SIGTERM of a worker in the middle of its batches, until its process has ended; another worker continues its batches
 // with all their attempts.
 
+import { openEngine } from "../lib/openEngine.mjs";
 import { withRedis } from "../lib/redisServer.mjs";
 import { atMostRow, statedRow, text } from "../lib/rows.mjs";
 import { engineSettings } from "../lib/settings.mjs";
-import { openSleeperEngine } from "../lib/sleeperEngine.mjs";
 import { startSleeperWorker } from "../lib/sleeperWorker.mjs";
 import { quantile } from "../lib/statistics.mjs";
 
@@ -20,7 +20,7 @@ export async function run(bench) {
   const settings = await engineSettings({ UEE_SLEEPER_RATE: "unlimited" });
   const plan = { batches: 5_000, fetchMs: 700, workMs: 20 };
   const { gone, again, spent } = await withRedis(async ({ url, redis }) => {
-    const engine = await openSleeperEngine(url, settings, plan);
+    const { engine, close } = await openEngine({ url, settings, sleeper: plan });
     const survivor = await startSleeperWorker({ url, settings, sleeper: plan });
     await engine.openRun({ provider: "sleeper", mode: "full" });
     const found = { gone: [], again: [] };
@@ -33,7 +33,7 @@ export async function run(bench) {
     }
     const spentAttempts = await attemptsSpent(redis);
     await survivor.end("SIGKILL");
-    await engine.close();
+    await close();
     return { ...found, spent: spentAttempts };
   });
   const most = Math.max(...gone);

@@ -1,8 +1,9 @@
 // SIGKILL of a worker in the middle of a run, until its batches run again in another worker on the same host.
+
+import { openEngine } from "../lib/openEngine.mjs";
 import { withRedis } from "../lib/redisServer.mjs";
 import { atMostRow, text } from "../lib/rows.mjs";
 import { engineSettings } from "../lib/settings.mjs";
-import { openSleeperEngine } from "../lib/sleeperEngine.mjs";
 import { startSleeperWorker } from "../lib/sleeperWorker.mjs";
 import { quantile } from "../lib/statistics.mjs";
 
@@ -19,7 +20,7 @@ export async function run(bench) {
   const settings = await engineSettings({ UEE_SLEEPER_RATE: "unlimited" });
   const plan = { batches: 5_000, fetchMs: 700, workMs: 20 };
   const waits = await withRedis(async ({ url }) => {
-    const engine = await openSleeperEngine(url, settings, plan);
+    const { engine, close } = await openEngine({ url, settings, sleeper: plan });
     const worker = () => startSleeperWorker({ url, settings, sleeper: plan });
     const survivor = await worker();
     await engine.openRun({ provider: "sleeper", mode: "full" });
@@ -29,7 +30,7 @@ export async function run(bench) {
       bench.say(`resume ${kill + 1}: ${text.seconds(found.at(-1))}`);
     }
     await survivor.end("SIGKILL");
-    await engine.close();
+    await close();
     return found;
   });
   const p99 = quantile(waits, 0.99);

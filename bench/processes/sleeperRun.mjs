@@ -1,23 +1,6 @@
 // One run of the sleeping provider. argv: JSON { url, settings, sleeper }
-import { fromDist } from "../lib/places.mjs";
-import { sleeper } from "./sleeper.mjs";
+import { openEngine } from "../lib/openEngine.mjs";
 
-const plan = JSON.parse(process.argv[2]);
-const { silentLogger } = await fromDist("core/logger.js");
-const { openEngine } = await fromDist("engine.js");
-const { connectRedis } = await fromDist("redis/connect.js");
-
-const redis = await connectRedis({ url: plan.url });
-const engine = await openEngine({
-  settings: plan.settings,
-  redis,
-  logger: silentLogger(),
-  providers: [sleeper(plan.sleeper)],
-});
-const { runId } = await engine.openRun({ provider: "sleeper", mode: "full" });
-const worker = await engine.startWorker();
-const { state, durationMs, requests } = await engine.waitForRun("sleeper", runId, { pollMs: 20 });
-await worker.stop();
-await engine.close();
-await redis.close();
+const { runOnce } = await openEngine(JSON.parse(process.argv[2]));
+const { state, durationMs, requests } = await runOnce("sleeper", 20);
 process.stdout.write(JSON.stringify({ state, durationMs, requests }));
