@@ -15,7 +15,7 @@ import { type Simulator, startSimulator } from "../../src/simulator/index.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { exported, openTestEngine, type TestEngine, testSettings } from "../support/testEngine.ts";
 
-const child = fileURLToPath(new URL("../support/killableLoad.mjs", import.meta.url));
+const child = fileURLToPath(new URL("../support/killableRun.mjs", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "uee-bundle-killed-"));
 const [full, delta] = [join(folder, "full"), join(folder, "delta")];
 const { signal } = new AbortController();

@@ -44,7 +44,7 @@ export interface Paper {
   runs: RunProgress[];
   letters: DeadLetter[];
   checkpoints: Checkpoint[];
-  /** What the history tells of breakers and dead letters. */
+  /** What the history has about breakers and dead letters. */
   others: HistoryLine[];
   records: StoredRecord[];
   /** Newest first. */

@@ -303,6 +303,17 @@ export const paperBreaker = (upstream: string, over: Partial<BreakerView> = {}):
   ...over,
 });
 
+/** What a run says that left two dead letters behind. */
+export const fellShort: Partial<RunProgress> = {
+  state: "incomplete",
+  deadLettered: 2,
+  error: {
+    code: "PROV_BAD_RECORDS",
+    message: "2 records could not be read and are set aside.",
+    remedy: "Look at them in the dead letters; replay or accept them.",
+  },
+};
+
 /** A run every two hours for a week; one ended incomplete. */
 export const paperRuns = (provider: string, now: number): RunProgress[] =>
   Array.from({ length: 84 }, (_, n) => {
@@ -316,17 +327,7 @@ export const paperRuns = (provider: string, now: number): RunProgress[] =>
       created: (n * 7) % 31,
       updated: (n * 13) % 97,
       removed: n % 30 === 5 ? 2 : 0,
-      ...(incomplete
-        ? {
-            state: "incomplete",
-            deadLettered: 2,
-            error: {
-              code: "PROV_BAD_RECORDS",
-              message: "2 records could not be read and are set aside.",
-              remedy: "Look at them in the dead letters; replay or accept them.",
-            },
-          }
-        : {}),
+      ...(incomplete ? fellShort : {}),
     });
   });
 

@@ -2,6 +2,7 @@
 import type { ProviderStatus } from "../../../src/engine/api.ts";
 import type { Paper } from "./paperEngine.ts";
 import {
+  fellShort,
   iso,
   paperBreaker,
   paperCap,
@@ -72,15 +73,7 @@ const waiting = (name: string, now: number): ProviderStatus =>
 
 export function busyPaper(): Paper {
   const now = Date.now();
-  const incomplete = pastRun("cwe", now, {
-    state: "incomplete",
-    deadLettered: 2,
-    error: {
-      code: "PROV_BAD_RECORDS",
-      message: "2 records could not be read and are set aside.",
-      remedy: "Look at them in the dead letters; replay or accept them.",
-    },
-  });
+  const incomplete = pastRun("cwe", now, fellShort);
   return paper(
     [
       paperProvider("cve", paperMachine("RUNNING", now, { actor: "anna", reason: "nightly check" }), now),
@@ -94,15 +87,7 @@ export function busyPaper(): Paper {
 
 /** Its last run left dead letters behind, and they were replayed. */
 const settled = (now: number) => ({
-  lastRun: pastRun("cwe", now, {
-    state: "incomplete",
-    deadLettered: 2,
-    error: {
-      code: "PROV_BAD_RECORDS",
-      message: "2 bad records lie in the dead letters.",
-      remedy: "Replay them.",
-    },
-  }),
+  lastRun: pastRun("cwe", now, fellShort),
   lastRunSettled: true,
   lastReplay: pastRun("cwe", now, {
     kind: "replay",
