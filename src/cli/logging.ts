@@ -33,7 +33,7 @@ export async function makeCommandLog(options: CommandLogOptions): Promise<Comman
 
 const warnLevel = 40;
 
-/** A warning that the bars do not show: they tell of a provider's waits and attempts, which pass by themselves. */
+/** A warning that the bars do not show, because it is about a wait or an attempt of a provider, which passes by itself. */
 function isNews(line: string): boolean {
   const { level, code, provider } = JSON.parse(line) as { level: number; code?: string; provider?: string };
   const entry = errorCatalog[code as ErrorCode] as (typeof errorCatalog)[ErrorCode] | undefined;

@@ -1,7 +1,7 @@
 /** Describes the configuration: the reference behind docs/config.md, and the effective values without secrets. */
 import { formatSchedule } from "../core/schedule.ts";
 import { redactRedisUrl, redactUrl, secretsInUrl, secretValues } from "../core/secrets.ts";
-import { formatDuration } from "../core/time.ts";
+import { durationSetting } from "../core/time.ts";
 import { schedulesOf } from "../providers/contract.ts";
 import { providers as registered } from "../providers/registry.ts";
 import { parseRedisUrl } from "../redis/url.ts";
@@ -94,7 +94,7 @@ export function redactedView(
 
 function inUnit(value: ConfigRow["value"], unit: string | undefined): string | null {
   if (typeof value !== "number") return value;
-  if (unit === "duration") return formatDuration(value);
+  if (unit === "duration") return durationSetting(value);
   return unit === "bytes" ? formatSize(value) : String(value);
 }
 

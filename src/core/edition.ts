@@ -73,7 +73,7 @@ export function isOlderEdition(
 function compareNames(a: EditionName, b: EditionName, latest: number): number | undefined {
   const [dateA, dateB] = [usableDate(a.date, latest), usableDate(b.date, latest)];
   const byDate = dateA === undefined || dateB === undefined ? undefined : Math.sign(dateA - dateB);
-  const byVersion = compareVersions(a.version, b.version);
+  const byVersion = compareEditionVersions(a.version, b.version);
   if (byDate === undefined) return byVersion;
   if (byVersion === undefined || byVersion === 0 || byDate === 0) return byDate || (byVersion ?? 0);
   return byDate === byVersion ? byDate : 0;
@@ -85,7 +85,7 @@ function usableDate(date: string | undefined, latest: number): number | undefine
 }
 
 /** Compared number by number: 4.9 is older than 4.18. Undefined when one of them has no number. */
-export function compareVersions(a: string | undefined, b: string | undefined): number | undefined {
+export function compareEditionVersions(a: string | undefined, b: string | undefined): number | undefined {
   const [numbersA, numbersB] = [a?.match(/\d+/g), b?.match(/\d+/g)];
   if (!numbersA || !numbersB) return undefined;
   for (let i = 0; i < Math.max(numbersA.length, numbersB.length); i++) {

@@ -1,6 +1,6 @@
 /** When a provider's runs open automatically: an interval, a cron expression in UTC, or never. */
 import { CronExpressionParser } from "cron-parser";
-import { formatDuration, parseDuration } from "./time.ts";
+import { durationSetting, parseDuration } from "./time.ts";
 
 export type Schedule =
   | {
@@ -81,5 +81,5 @@ export const nextCron = (cron: string, from: number): number =>
 /** In the notation that `parseSchedule` reads. */
 export const formatSchedule = (schedule: ScheduleSetting): string => {
   if (schedule === "off") return "off";
-  return "cron" in schedule ? schedule.cron : formatDuration(schedule.every);
+  return "cron" in schedule ? schedule.cron : durationSetting(schedule.every);
 };

@@ -3,7 +3,7 @@
  * structure (`redactUrl`), objects by the names of their members (`redactValue`), and known secret values by that
  * value (`makeScrubber`).
  */
-import { createHash } from "node:crypto";
+import { sha256 } from "./sha256.ts";
 
 const CENSORED = "[redacted]";
 const HIDDEN = "***";
@@ -151,4 +151,4 @@ export function makeScrubber(secrets: readonly string[]): (text: string) => stri
 
 /** Distinguishes two secrets without revealing them: 16 hex digits of their SHA-256; "none" for no secret. */
 export const fingerprint = (secret: string | undefined): string =>
-  secret ? createHash("sha256").update(secret).digest("hex").slice(0, 16) : "none";
+  secret ? sha256(secret).slice(0, 16) : "none";

@@ -17,6 +17,9 @@ export function parseTime(text: unknown): number | undefined {
 
 export const formatTime = (ms: number): string => new Date(ms).toISOString();
 
+/** As NVD writes times: UTC without a zone. */
+export const nvdTime = (ms: number): string => formatTime(ms).slice(0, -1);
+
 const unitMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** `250ms`, `30s`, `10m`, `6h`, `7d` or plain ms. */
@@ -28,7 +31,7 @@ export function parseDuration(text: string): number {
 }
 
 /** The shortest text that `parseDuration` reads as the same value: `2h`, `90m`, `7d`. */
-export function formatDuration(ms: number): string {
+export function durationSetting(ms: number): string {
   const [unit, size] = Object.entries(unitMs)
     .reverse()
     .find(([, each]) => ms >= each && ms % each === 0) ?? ["ms", 1];

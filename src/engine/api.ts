@@ -18,6 +18,7 @@ import type { ChangeEntry, StoredRecord, Tombstone } from "../records/contract.t
 import type { DeadLetterCap, DeadLetters } from "../recovery/deadLetters/api.ts";
 import type { WorkerView } from "../recovery/workerView.ts";
 import type { BundleFacts } from "../runs/bundleBatches.ts";
+import type { OpenedRun } from "../runs/openRun.ts";
 import type { Reconciled } from "../runs/runRecord.ts";
 import type { RunTotals } from "../runs/totals.ts";
 import type { WorkerHandle } from "../workers/handle.ts";
@@ -30,6 +31,7 @@ export type { KernelMetrics, KernelSample } from "../permits/optimizer/kernelMet
 export type { QuotaEvent } from "../permits/optimizer/quotaEvents.ts";
 export type * from "../recovery/deadLetters/api.ts";
 export type * from "../recovery/workerView.ts";
+export type { OpenedRun } from "../runs/openRun.ts";
 export type * from "../workers/handle.ts";
 export type { Series, SeriesName, SeriesRange } from "../workers/series.ts";
 export type {
@@ -272,14 +274,6 @@ export interface RunRequest extends PersonRequest {
   allowOlder?: boolean;
   /** Reconciliations only; false: only looks. Default true. */
   repair?: boolean;
-}
-
-/** The run that a request opened, or the open one that it joined. */
-export interface OpenedRun {
-  runId: string;
-  joined: boolean;
-  /** Mode of the run; a store that was never verified is loaded in full. */
-  mode: RunMode;
 }
 
 /** What of a provider is verified. */

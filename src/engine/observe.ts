@@ -13,7 +13,7 @@ import { readSeries } from "../workers/series.ts";
 import { actionsIn, statesFor } from "./actions.ts";
 import type { Engine, EtlTree, HistoryLine, HistoryTransition } from "./api.ts";
 import { contextOf, type EngineParts, machineOf } from "./parts.ts";
-import { editionOf, lastCheckpoint, runsProgress } from "./reads.ts";
+import { lastCheckpoint, runsProgress, storedEdition } from "./reads.ts";
 
 type Observing = Pick<
   Engine,
@@ -140,7 +140,7 @@ async function branch(parts: EngineParts, context: ProviderContext) {
     context.runs.meta(),
   ]);
   const run = runId === undefined ? undefined : await context.runs.read(runId);
-  const edition = editionOf(meta);
+  const edition = storedEdition(meta);
   const errors = run === undefined ? 0 : failedRecords(run);
   const { created_at, updated_at, state } = machineTimes(now);
   return {

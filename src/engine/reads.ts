@@ -131,7 +131,7 @@ function toProgress(run: RunRecord, { provider, watermark, machine, nowMs }: Sur
   };
 }
 
-/** It ended short for want of what lay in the dead letters, and for nothing else. */
+/** It ended incomplete only because of records and batches that were dead letters. */
 function isShortByLetters({ state, deadLettered, error }: RunProgress): boolean {
   if (deadLettered === 0) return false;
   // No batch of a failed checkpoint was committed: the code is that of its failure.
@@ -180,7 +180,7 @@ export async function providerStatus(
     verified: meta.verifiedAt !== null,
     watermark: meta.watermark,
     verifiedAt: meta.verifiedAt,
-    edition: editionOf(meta),
+    edition: storedEdition(meta),
     records,
     openRun,
     lastRun,
@@ -195,7 +195,7 @@ export async function providerStatus(
 }
 
 /** The edition of the last complete run. */
-export const editionOf = ({ edition }: { edition: string | null }): Edition | null =>
+export const storedEdition = ({ edition }: { edition: string | null }): Edition | null =>
   edition === null ? null : (JSON.parse(edition) as { edition: Edition }).edition;
 
 /** Newest runs among which the last ordinary one is looked for. */

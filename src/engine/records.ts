@@ -5,7 +5,7 @@ import { formatUrn, parseUrn } from "../core/urn.ts";
 import type { ChangeEntry, ChangeFeed, StoredRecord } from "../records/contract.ts";
 import type { ProviderContext } from "../workers/context.ts";
 import type { Engine, VerifiedState } from "./api.ts";
-import { editionOf } from "./reads.ts";
+import { storedEdition } from "./reads.ts";
 
 /** How often a follower looks for news, ms. */
 const FOLLOW_MS = 500;
@@ -77,7 +77,7 @@ export async function verifiedState({ runs }: ProviderContext): Promise<Verified
   const openRun = await runs.openRunId();
   const meta = await runs.meta();
   const { verifiedAt, watermark, clock } = meta;
-  return { verifiedAt, watermark, edition: editionOf(meta), openRun, clock };
+  return { verifiedAt, watermark, edition: storedEdition(meta), openRun, clock };
 }
 
 export function aliasesOf({ provider }: ProviderContext, { data }: StoredRecord): string[] {

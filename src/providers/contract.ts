@@ -290,7 +290,7 @@ export interface Provider<Payload = unknown> {
   /** The id of a record that failed `transform`, as far as it can be told. */
   identify(raw: unknown): string | undefined;
   verify(input: VerifyInput): Verdict<Payload>;
-  /** Is this id (not URN) one of ours, and how is it spelled? `cve-2021-44228` → `CVE-2021-44228`. */
+  /** Is this id (not URN) one of this provider, and how is it spelled? `cve-2021-44228` → `CVE-2021-44228`. */
   normalizeId(text: string): string | undefined;
   /** Spellings that were perhaps meant by a text that is no id, for `Did you mean`. */
   nearIds?(text: string): string[];

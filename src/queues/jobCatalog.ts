@@ -1,10 +1,11 @@
 /**
  * Every kind of job: its name, the shape of its data and its options. Ids are hashes: outside text never becomes a key.
  */
-import { createHash } from "node:crypto";
+
 import type { DefaultJobOptions } from "bullmq";
 import { z } from "zod";
 import { UeeError } from "../core/errors.ts";
+import { sha256 } from "../core/sha256.ts";
 
 /** Largest job payload in bytes. A larger one is staged, and the job refers to it. */
 const MAX_PAYLOAD_BYTES = 16 * 1024;
@@ -67,7 +68,7 @@ export const scheduledJobOptions: DefaultJobOptions = {
 };
 
 export const jobId = (job: Pick<BatchJob, "runId" | "batch" | "generation">): string =>
-  `b-${createHash("sha256").update(`${job.runId}\n${job.batch}\n${job.generation}`).digest("hex").slice(0, 40)}`;
+  `b-${sha256(`${job.runId}\n${job.batch}\n${job.generation}`).slice(0, 40)}`;
 
 export const finishKey = (round: number): string => `finish/${round}`;
 

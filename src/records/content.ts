@@ -1,5 +1,5 @@
 /**
- * How the content of a record lies in Redis: a LIST whose first element, the base, is the whole record and whose further
+ * How the content of a record is stored in Redis: a LIST whose first element, the base, is the whole record and whose further
  * elements, the patches, are the fields that later commits changed. A commit of a changed record appends one patch, so
  * only changed fields are written; readers apply the patches in order. When the patches outweigh half of their base, the
  * next commit writes a new base.

@@ -1,7 +1,7 @@
 /**
  * The record store as the rest of the engine uses it. Redis is the store: a commit checks the run and the fence of its
  * batch, which live beside the records of the provider, and counts what the run has seen, all in one script. Only this
- * folder knows how records lie in Redis; runs own the keys that a commit checks and counts on (redis/keys.ts, RunKeys).
+ * folder knows how records are stored in Redis; runs own the keys that a commit checks and counts on (redis/keys.ts, RunKeys).
  *
  * Soundness:
  *  - Every write names its attempt (run, batch, fence). A commit is refused whole (STOR_FENCED, STOR_RUN_CLOSED) when the
@@ -104,7 +104,7 @@ export interface ChangeEntry {
   provider: string;
   urn: string;
   id: string;
-  /** summary: what a whole run changed, of a provider whose feed tells of no single record; its id is `*`. */
+  /** summary: what a whole run changed, of a provider whose feed names no single record; its id is `*`. */
   op: "created" | "updated" | "removed" | "summary";
   /** Top-level fields that changed (updated only). */
   fields: string[];
@@ -147,7 +147,7 @@ export interface ProviderRecords {
     fetchedAt: number,
     signal?: AbortSignal,
   ): Promise<R[]>;
-  /** Tells the change feed what a closing run has changed, once, where it tells of no single record. */
+  /** Writes one entry of the change feed for a closing run, for a provider whose feed names no single record. */
   summarise(attempt: Attempt, counts: ChangeCounts): Promise<void>;
   /** Writes what changed, marks all as seen, counts. Splits into atomic steps of ≤ 32 records or 256 KB. */
   commit(attempt: Attempt, records: IncomingRecord[], options: CommitOptions): Promise<CommitResult>;
@@ -175,7 +175,7 @@ export interface ProviderRecords {
    * most `limit`. `total` counts all of them. A relation (core/links.ts) is found from its target.
    */
   linksTo(provider: string, id: string, page: { limit: number; after?: string }): Promise<LinkedPage>;
-  /** The records here that are relations which start at this record of ours. */
+  /** The records of this provider that are relations starting at this record. */
   linksFrom(id: string, page: { limit: number; after?: string }): Promise<LinkedPage>;
   /** False while a store of an older version has no index of links yet. */
   linksComplete(): Promise<boolean>;
@@ -185,7 +185,7 @@ export interface ProviderRecords {
   count(): Promise<number>;
   /** Live records that still have the layout of an older schema version. */
   recordsToMigrate(): Promise<number>;
-  /** Migrates them, yielding after each page. `onDamaged` hears of those that cannot be read: they are dropped. */
+  /** Migrates them, yielding after each page. Records that cannot be read are dropped and passed to `onDamaged`. */
   migrate(onDamaged: (id: string, error: UeeError) => void): AsyncIterable<{ moved: number; left: number }>;
   /** Sorted by id (plain string order); `since` (ms): only those changed at or after it. */
   export(options: { since?: number; signal?: AbortSignal }): AsyncIterable<StoredRecord>;

@@ -24,7 +24,7 @@ import { chunksOf, contended, MAX_ROUNDS, STEP_RECORDS, type StoreContext } from
 const linkScript = loadScript(new URL("./lua/link-n.lua", import.meta.url));
 const stateScript = loadScript(new URL("./lua/linkState-n.lua", import.meta.url));
 
-/** Raise it when the index lies in Redis differently. */
+/** Raise it when the index is stored differently. */
 const LAYOUT = 1;
 const BUCKETS_A_STEP = 64;
 const ID_END_BYTES = 3;

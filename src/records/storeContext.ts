@@ -56,7 +56,7 @@ export function chunksOf<T>(items: readonly T[], size: number): T[][] {
 
 /**
  * Runs the work for all items, `width` at a time. After a failure nothing new starts, what runs is waited for, and the
- * first failure is thrown: nothing is written after the caller has heard of it.
+ * first failure is thrown: nothing is written after the caller has received it.
  */
 export async function inParallel<T>(
   items: readonly T[],

@@ -1,4 +1,4 @@
-/** One entry of the change feed for a whole run, for providers whose feed tells of no single record. */
+/** One entry of the change feed for a whole run, for providers whose feed names no single record. */
 import { loadScript } from "../redis/scripts.ts";
 import type { Attempt, ChangeCounts } from "./contract.ts";
 import { assertAllowed, type StoreContext } from "./storeContext.ts";

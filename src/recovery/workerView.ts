@@ -21,7 +21,7 @@ export interface WorkerVitals {
   lastFetchAgeMs: number;
 }
 
-/** live: heard of on time. late: a heartbeat is missing. dead: three are, or its process is known to be gone. */
+/** live: its heartbeats arrive on time. late: one is missing. dead: three are, or its process is known to be gone. */
 export type WorkerHealth = "live" | "late" | "dead";
 
 /** One worker that the fleet knows, the dead of the last ten minutes included. Times are by Redis' clock. */

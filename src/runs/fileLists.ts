@@ -3,10 +3,11 @@
  * read again, and its records count as seen. A list is named by its content, so that a process that stores or drops one late
  * does no harm: where a list is gone, its file is read.
  */
-import { createHash } from "node:crypto";
+
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
 import type { Redis } from "ioredis";
+import { sha256 } from "../core/sha256.ts";
 import type { FileList } from "../providers/contract.ts";
 import type { ProviderKeys } from "../redis/keys.ts";
 
@@ -33,7 +34,7 @@ export class FileLists {
     const names: string[] = [];
     for (const list of lists) {
       const text = JSON.stringify(list);
-      const name = createHash("sha256").update(text).digest("hex").slice(0, 16);
+      const name = sha256(text).slice(0, 16);
       names.push(name);
       if (!stored.includes(name)) await this.#redis.hset(this.#key, name, await compress(text));
     }

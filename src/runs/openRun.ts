@@ -17,9 +17,11 @@ export interface OpenRequest {
   repair: boolean;
 }
 
+/** The run that a request opened, or the open one that it joined. */
 export interface OpenedRun {
   runId: string;
   joined: boolean;
+  /** Mode of the run; a store that was never verified is loaded in full. */
   mode: RunMode;
 }
 

@@ -273,7 +273,7 @@ function message(
   return { text, id: randomUUID(), event, provider, at: new Date(nowMs).toISOString(), link };
 }
 
-/** In Slack's markup `<!channel>` calls everybody: texts of upstreams and people must not. */
+/** In Slack's markup `<!channel>` notifies the whole channel: texts of upstreams and people must not. */
 const escaped = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 

@@ -1,4 +1,4 @@
-/** What the steps of every kind of batch share: how an attempt begins, is told apart when it fails, and what it owes at its end. */
+/** What the steps of every kind of batch share: the begin of an attempt, its errors, and what follows its end. */
 import { UeeError } from "../core/errors.ts";
 import type { BatchJob } from "../queues/jobCatalog.ts";
 import type { Attempt } from "../records/contract.ts";
@@ -103,7 +103,7 @@ async function unlessSuperseded(
   return { skipped: superseded };
 }
 
-/** The batch has nothing left to do; what its job still owes is done. */
+/** The batch has nothing left to do: only the steps after its checkpoint are repeated. */
 async function skipped(
   context: ProviderContext,
   job: BatchJob,

@@ -155,7 +155,7 @@ function metaAfter(
   return meta;
 }
 
-/** The provider's machine hears of the end, then the bookkeeping goes. */
+/** Reports the end to the provider's machine, then removes the bookkeeping. */
 async function ended(context: ProviderContext, runId: string): Promise<void> {
   const run = await context.runs.read(runId);
   if (run) await context.governor.runEnded(run);

@@ -26,7 +26,7 @@ export class FleetSchedules {
     if (changed)
       logger.info({ event: "schedules", worker: workerId }, "this worker's schedules hold for the fleet");
     for (const { schedule, repair } of await reconciler.reconcile(plan)) {
-      // Made, changed and removed as people wanted it; the rest was lost or doubled.
+      // An operator wanted these three; every other repair is of a schedule that was lost or doubled.
       const level = ["made", "changed", "removed"].includes(repair) ? "info" : "warn";
       logger[level]({ event: "schedule_repair", schedule, repair }, `schedule ${schedule}: ${repair}`);
     }

@@ -40,7 +40,7 @@ export class FleetServices {
     this.#o = options;
   }
 
-  /** What a worker tells of itself: its control operations, its messages, and how full its buffer is. */
+  /** What a worker reports about itself: its control operations, its messages, and how full its buffer is. */
   makeReporter(workerId: string, buffer: { records: number }): LoadReporter {
     const { redis, keys, logger, bufferRecords } = this.#o;
     const load = () => ({ buffered: buffer.records, bound: bufferRecords });

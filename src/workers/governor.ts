@@ -25,7 +25,7 @@ import { type ErrorLimits, type PauseReason, tooManyErrors } from "./errorRate.t
 /** A batch waits so long in its place for a permit before it goes back; it is back within the second. */
 const PERMIT_WAIT_MS = 800;
 const COME_BACK_MS = 100;
-/** Waits shorter than this move no machine: by the time anybody looked they would be over. */
+/** Shorter waits move no machine: they would be over before an operator could see them. */
 const WORTH_A_STATE_MS = 1_000;
 /** A wait may be called off before its time: it is asked again at least this often. */
 export const LOOK_AGAIN_MS = 5_000;

@@ -49,7 +49,7 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
       cause: error,
     });
   }
-  // A probe that breaks off is no trouble of ours.
+  // A probe that breaks off is no error of this server.
   server.on("clientError", (_error, socket) => socket.destroy());
   return {
     port: (server.address() as AddressInfo).port,

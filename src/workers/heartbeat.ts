@@ -70,7 +70,7 @@ export class Heartbeat {
     this.#every(HEARTBEAT_MS, () => this.#heartbeat());
   }
 
-  /** Holds from now on; the fleet hears of it as soon as Redis takes it. */
+  /** Holds from now on; the fleet sees it as soon as Redis has stored it. */
   enter(state: WorkerState): void {
     this.#facts = { ...this.#facts, state };
     void this.#heartbeat();

@@ -1,6 +1,6 @@
 /**
  * From a BullMQ job to an outcome: chooses the steps by the job's name, and does what a failure requires (marks the batch
- * dead, fails the run) under the attempt's own fence before the queue hears of it.
+ * dead, fails the run) under the attempt's own fence before it reports the outcome to the queue.
  */
 import { toUeeError, UeeError } from "../core/errors.ts";
 import { type BatchJob, batchJob } from "../queues/jobCatalog.ts";
@@ -22,7 +22,7 @@ import { throughTrouble } from "./trouble.ts";
 const heldUp = ({ class: of, code }: UeeError): boolean =>
   of === "throttle" || of === "overload" || code === "PROV_CIRCUIT_OPEN";
 
-/** A job that is none of ours has no batch. */
+/** A job that UEE did not make has no batch. */
 const batchOf = (job: TakenJob): string => (job.data as Partial<BatchJob> | null)?.batch ?? "";
 
 /** Deferrals shorter than this are not worth a line in `status`. */
@@ -87,7 +87,7 @@ export class BatchProcessor {
     try {
       return await work(both.signal);
     } catch (error) {
-      // Whatever an aborted step throws, the reason of the abort is the reason; whose attempt it was is kept.
+      // The reason of the abort counts, not what the aborted step throws; the error keeps its attempt.
       if (!both.signal.aborted) throw error;
       const { reason } = both.signal;
       throw error instanceof AttemptError ? new AttemptError(error.attempt, reason) : reason;
@@ -105,7 +105,7 @@ export class BatchProcessor {
     const cause = thrown instanceof AttemptError ? thrown.cause : thrown;
     // A fault of Redis, not of the batch.
     if (!signal.aborted && this.#context.gate.met(cause)) throw cause;
-    // Whatever an aborted step throws, the reason of the abort is the reason.
+    // The reason of the abort counts, not what the aborted step throws.
     const error = signal.aborted ? toUeeError(signal.reason) : toUeeError(mapRedisError(cause));
     const outcome = outcomeOf(error, job.attempts);
     this.#say(data, outcome, cause);
@@ -137,7 +137,7 @@ export class BatchProcessor {
     return outcome;
   }
 
-  /** Under the attempt's fence: the batch is dead in its run and among the dead letters before the queue hears of it. */
+  /** Under the attempt's fence: the batch is dead in its run and among the dead letters before the outcome is reported to the queue. */
   async #markDead(
     job: TakenJob,
     data: BatchJob,

@@ -168,7 +168,7 @@ function withAddress(error: UeeError, asked: string | undefined): UeeError {
   return new UeeError(code, said, { cause, data, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
 }
 
-/** What a provider calls of ours fails under its right name, whatever the provider makes of it. */
+/** Maps an error of Redis where a provider called the engine, before the provider can wrap it. */
 async function named<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -15,7 +15,7 @@ import type { WorkerRegistry } from "../recovery/workerRegistry.ts";
 import { SCHEMA_VERSION } from "../redis/keys.ts";
 import type { ProviderContext } from "./context.ts";
 
-/** For how long a wait is told, and how often it is told again. */
+/** How long a wait lasts unless it is renewed, and how often it is renewed. */
 const HOLD_MS = 10_000;
 const HOLD_AGAIN_MS = 3_000;
 

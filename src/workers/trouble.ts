@@ -52,7 +52,7 @@ async function reportOrAbandon(outcome: Outcome, { gate, job }: GatedWork): Prom
 
 /** Trouble that is over so soon moves no machine. */
 const WORTH_A_STATE_MS = 1_000;
-/** How long the machines wait unless they are told again, and how often they are. */
+/** How long the machines wait unless the wait is renewed, and how often it is renewed. */
 const WAIT_MS = 10_000;
 const TELL_EVERY_MS = 4_000;
 
@@ -68,7 +68,7 @@ export function watchTrouble(
   let timer: NodeJS.Timeout | undefined;
   let held = false;
 
-  /** Redis may refuse this too: then its own word (INFO, see `uee status`) is all there is. */
+  /** Redis may refuse this too: then only `uee status`, which reads INFO, shows the trouble. */
   const quietly = async (tell: (context: ProviderContext) => Promise<void>): Promise<void> => {
     await Promise.allSettled(contexts.map(tell));
   };

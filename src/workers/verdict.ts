@@ -194,7 +194,7 @@ function notModifiedVerdict(run: RunRecord): KeptVerdict {
 }
 
 const badRecordsOf = ({ dead }: RunRecord): StoredError | null =>
-  dead > 0 ? stored("PROV_BAD_RECORDS", `${dead} bad records lie in the dead letters.`) : null;
+  dead > 0 ? stored("PROV_BAD_RECORDS", `${dead} bad records are among the dead letters.`) : null;
 
 /** A run knows nothing of what happened after its own start, whatever the upstream dates its records and answers. */
 function boundedWatermark(watermark: string | null, run: RunRecord): string | null {

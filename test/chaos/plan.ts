@@ -7,7 +7,7 @@ import { drawFaults, drawFeedFaults } from "./upstreamFaults.ts";
 
 /**
  * `failover`: a replica takes over; what is acknowledged in the last moments may be lost then, and is treated as lost.
- * `cluster`: three masters of a cluster, of which one after the other is killed and its replica takes over.
+ * `cluster`: three masters of a cluster; one after the other is killed and its replica takes over.
  */
 export const modes = ["single", "failover", "cluster"] as const;
 export type Mode = (typeof modes)[number];

@@ -5,7 +5,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import pg from "pg";
 import { silentLogger } from "../../src/core/logger.ts";
-import { PostgresSink, verifySink } from "../../src/outlets/postgres/sink.ts";
+import { PostgresSink } from "../../src/outlets/postgres/sink.ts";
+import { verifySink } from "../../src/outlets/postgres/verify.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/index.ts";
 import { startKillableOutlet } from "../support/killableOutlet.ts";
 import { hasPostgres, startPostgres, type TestPostgres } from "../support/postgresServer.ts";

@@ -50,7 +50,7 @@ const always = (places: Places, envelope: Record<string, unknown> = {}) =>
   serve(() => ({ places, envelope }));
 const byId = (records: ListingRecord[]) => new Map(records.map((record) => [record.id, record]));
 
-describe("a first load of 2,500 records of which one is counted and never served", () => {
+describe("a first load of 2,500 records one of which is counted and never served", () => {
   test.each([0, 1234, 2100, 2499])(
     "at place %i stores the others and ends incomplete, naming the place",
     async (at) => {

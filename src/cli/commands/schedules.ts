@@ -1,4 +1,4 @@
-import { formatDuration } from "../../core/time.ts";
+import { durationSetting } from "../../core/time.ts";
 import type { Engine, ScheduleView } from "../../engine/api.ts";
 import { answer, command, jsonOption, type Look } from "../command.ts";
 import { renderTable } from "../render/table.ts";
@@ -26,7 +26,7 @@ export const schedules = command({
 /** `every 2h`, `0 3 * * * (UTC)` or `off`. */
 function scheduleText({ enabled, everyMs, cron }: ScheduleView): string {
   if (!enabled) return "off";
-  return everyMs === null ? `${cron} (UTC)` : `every ${formatDuration(everyMs)}`;
+  return everyMs === null ? `${cron} (UTC)` : `every ${durationSetting(everyMs)}`;
 }
 
 function nextText({ enabled, next }: ScheduleView, now: number): string {

@@ -35,9 +35,9 @@ const postgres = command({
     const session = await context.open({ redis: "existing", patience: "command", flags, signal });
     try {
       const url = urlOf(session);
-      const { PostgresSink, verifySink } = await import("../../outlets/postgres/sink.ts");
       const { engine, logger } = session;
       if (verify) {
+        const { verifySink } = await import("../../outlets/postgres/verify.ts");
         const verdict = await verifySink({ engine, url, signal });
         const { checked, equal, differ, missing, extra } = verdict;
         if (json) printJson(context, verdict);
@@ -48,6 +48,7 @@ const postgres = command({
         }
         return differ + missing + extra === 0 ? EXIT.done : EXIT.failed;
       }
+      const { PostgresSink } = await import("../../outlets/postgres/sink.ts");
       const sink = new PostgresSink({ engine, url, logger, signal, follow: false, rebuild });
       await sink.run();
       const { changes, current } = sink.state;

@@ -13,7 +13,6 @@ import {
   createHash,
   createPrivateKey,
   createPublicKey,
-  hash,
   type KeyObject,
   sign as signBytes,
   verify as verifyBytes,
@@ -24,6 +23,7 @@ import { gunzip } from "node:zlib";
 import { z } from "zod";
 import type { Edition } from "../../core/edition.ts";
 import { UeeError } from "../../core/errors.ts";
+import { sha256 } from "../../core/sha256.ts";
 import { parseUrn } from "../../core/urn.ts";
 import type { StoredRecord } from "../../records/contract.ts";
 import { exportLine, splitLine } from "../../records/exportLine.ts";
@@ -80,8 +80,6 @@ export type Manifest = z.infer<typeof manifestSchema>;
 export type BundledProvider = z.infer<typeof providerSchema>;
 export type BundledFile = Manifest["files"][number];
 
-export const sha256 = (bytes: Buffer): string => hash("sha256", bytes, "hex");
-
 /** @throws UeeError VAL_BUNDLE_KEY, SYS_FILE_MISSING */
 export async function readKey(path: string, kind: "private" | "public"): Promise<KeyObject> {
   const pem = await readFile(path);
@@ -98,7 +96,7 @@ export async function readKey(path: string, kind: "private" | "public"): Promise
 }
 
 /** What people compare keys by: the start of the SHA-256 of its DER form. */
-export const keyName = (key: KeyObject): string => sha256(derOf(key)).slice(0, 16);
+const keyName = (key: KeyObject): string => sha256(derOf(key)).slice(0, 16);
 const derOf = (key: KeyObject): Buffer => key.export({ type: "spki", format: "der" });
 
 /** The last files of a bundle: the manifest, its digest and, with a private key, its signature. */
@@ -122,7 +120,7 @@ export interface BundledRecord {
 }
 
 /** The digest of a record, from the canonical JSON of its data. */
-export const digestOf = (text: string): string => hash("sha256", text, "hex").slice(0, 32);
+export const digestOf = (text: string): string => sha256(text).slice(0, 32);
 export const indexLine = ({ id, digest }: BundledRecord): string => JSON.stringify({ id, digest });
 
 /** Counts records in the order of their ids; its digest is that of their index lines. */

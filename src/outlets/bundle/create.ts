@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { UeeError } from "../../core/errors.ts";
 import { canonicalJson } from "../../core/json.ts";
+import { sha256 } from "../../core/sha256.ts";
 import type { Engine, VerifiedState } from "../../engine/api.ts";
 import { version } from "../../engine/version.ts";
 import { lineWith } from "../../records/exportLine.ts";
@@ -18,7 +19,6 @@ import {
   FORMAT,
   indexLine,
   manifestFiles,
-  sha256,
   Tally,
 } from "./bundle.ts";
 

@@ -138,6 +138,3 @@ export const rowsOf = (texts: readonly Buffer[], before: number): Buffer =>
 export const envelopeHead = (rows: number, { startIndex, total, timestamp }: Envelope): string =>
   `{"resultsPerPage":${rows},"startIndex":${startIndex},"totalResults":${total},"format":"NVD_CVE","version":"2.0",` +
   `"timestamp":"${timestamp}","vulnerabilities":[`;
-
-/** As NVD writes times: UTC without a zone. */
-export const nvdTime = (ms: number): string => new Date(ms).toISOString().slice(0, -1);

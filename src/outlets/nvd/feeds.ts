@@ -17,7 +17,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createGzip } from "node:zlib";
 import { LRUCache } from "lru-cache";
 import type { Logger } from "../../core/logger.ts";
-import { envelopeHead, nvdTime, rowsOf } from "./api.ts";
+import { sha256 } from "../../core/sha256.ts";
+import { nvdTime } from "../../core/time.ts";
+import { envelopeHead, rowsOf } from "./api.ts";
 import { type CveIndex, yearOf } from "./cveIndex.ts";
 import type { CveMirror } from "./mirror.ts";
 
@@ -149,7 +151,7 @@ export class Feeds {
       lines.push(`lastModifiedDate.${name}=${instant(feed!.changed)}`);
     }
     const text = [`prefix=${PREFIX}`, `lastModifiedDate=${instant(newest)}`, ...lines, ""].join("\n");
-    const file = `cache-${sha256Of(text).slice(0, 16)}.properties`;
+    const file = `cache-${sha256(text).slice(0, 16)}.properties`;
     if (this.#caches[0] !== file) {
       await this.#put(file, text, newest);
       this.#caches = [file, ...this.#caches.filter((old) => old !== file)];
@@ -310,8 +312,6 @@ function contentOf(index: CveIndex, name: string, since: number): { ids: string[
 
 const changeOf = (index: CveIndex): number =>
   Math.max(0, ...index.years().map((year) => index.year(year).changed));
-
-const sha256Of = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 /** DependencyCheck reads only times that end in `Z`. */
 const instant = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;

@@ -18,8 +18,9 @@ import {
 import { isLoopbackHost, sameSecret } from "../../core/access.ts";
 import { UeeError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
+import { nvdTime } from "../../core/time.ts";
 import type { Engine } from "../../engine/api.ts";
-import { CveApi, nvdTime } from "./api.ts";
+import { CveApi } from "./api.ts";
 import { FeedChanged, Feeds, feedDirectory } from "./feeds.ts";
 import { CveMirror, type Verified } from "./mirror.ts";
 import { Refusal } from "./query.ts";

@@ -1,6 +1,6 @@
 /** Records as rows of `uee.record`. */
-import { createHash } from "node:crypto";
 import { canonicalJson, type JsonObject } from "../../core/json.ts";
+import { sha256 } from "../../core/sha256.ts";
 import { formatTime, parseTime } from "../../core/time.ts";
 import type { StoredRecord } from "../../records/contract.ts";
 
@@ -31,8 +31,6 @@ export const COLUMNS = [
   "exact",
 ] as const satisfies readonly (keyof Row)[];
 
-export const digestOf = (canonical: string): string => createHash("sha256").update(canonical).digest("hex");
-
 export function rowOf({ provider, id, urn, firstSeen, lastChanged, data }: StoredRecord): Row {
   const canonical = canonicalJson(data);
   const inexact = /\\u0000|\\ud[89a-f]|[:,[]-0[,}\]]/i.test(canonical);
@@ -45,7 +43,7 @@ export function rowOf({ provider, id, urn, firstSeen, lastChanged, data }: Store
       first_seen: firstSeen,
       last_changed: lastChanged,
     },
-    digest: digestOf(canonical),
+    digest: sha256(canonical),
     data: inexact ? forJsonb(canonical) : canonical,
     exact: inexact ? canonical : null,
   };
@@ -57,7 +55,7 @@ const forJsonb = (canonical: string): string =>
     what.length > 1 ? "\\ufffd" : whole,
   );
 
-/** PostgreSQL reads years of four digits, without 0: another time, as any text that is no time, is left to `data`. */
+/** A timestamp in PostgreSQL takes years 1 to 9999. Any other `lastModified` is NULL in its column; `data` has its text. */
 const readable = (ms: number): boolean =>
   ms >= Date.parse("0001-01-01T00:00:00Z") && ms < Date.parse("+010000-01-01T00:00:00Z");
 

@@ -7,16 +7,14 @@
  */
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
+import type pg from "pg";
 import { from as copyFrom } from "pg-copy-streams";
-import { isUeeError, UeeError } from "../../core/errors.ts";
-import { canonicalJson } from "../../core/json.ts";
+import { isUeeError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Engine } from "../../engine/api.ts";
 import type { ChangeEntry } from "../../records/contract.ts";
-import { mapRedisError } from "../../redis/errors.ts";
-import { COLUMNS, copyLine, digestOf, type Row, rowOf } from "./rows.ts";
-import { migrations } from "./schema.ts";
+import { connect, inTransaction, migrate, passes, refused, textOf, whoseError } from "./database.ts";
+import { COLUMNS, copyLine, type Row, rowOf } from "./rows.ts";
 
 /** Key of the advisory lock: "uee sink". */
 const LOCK = 7_310_575_174_620_310;
@@ -24,7 +22,6 @@ const FOLLOW_MS = 500;
 /** Changes in one transaction. */
 const CHANGES_AT_ONCE = 500;
 const RECORDS_AT_ONCE = 64;
-const ROWS_A_PAGE = 2_000;
 const BACK_OFF_MS = { first: 250, most: 15_000 };
 /** How long a command that does not follow tries to reach PostgreSQL, ms. */
 const PATIENCE_MS = 120_000;
@@ -52,14 +49,6 @@ export interface SinkState {
   changes: number;
   /** Why it waits; null while all is well. */
   trouble: string | null;
-}
-
-export interface SinkVerdict {
-  checked: number;
-  equal: number;
-  differ: number;
-  missing: number;
-  extra: number;
 }
 
 export class PostgresSink {
@@ -211,7 +200,7 @@ export class PostgresSink {
     const at = new Map<string, { provider: string; id: string; at: string }>();
     const whole = new Set<string>();
     for (const change of changes) {
-      // A summary tells of no single record: the provider's records are compared with the rows.
+      // A summary names no single record: the provider's records are compared with the rows.
       if (change.op === "summary") whole.add(change.provider);
       else at.set(`${change.provider} ${change.id}`, change);
     }
@@ -235,58 +224,6 @@ export class PostgresSink {
     });
     this.state.changes += changes.length;
     return changes.length;
-  }
-}
-
-/** Compares every row with the store, by the digest of what PostgreSQL gives back. @throws UeeError STOR_POSTGRES */
-export async function verifySink({
-  engine,
-  url,
-  signal,
-}: Omit<SinkOptions, "follow" | "rebuild" | "logger">): Promise<SinkVerdict> {
-  const verdict: SinkVerdict = { checked: 0, equal: 0, differ: 0, missing: 0, extra: 0 };
-  let client: pg.Client | undefined;
-  try {
-    client = await connect(url);
-    await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-    for (const provider of engine.providers) {
-      const rows = rowsOf(client, provider);
-      let row = await rows.next();
-      for await (const { id, data } of engine.records.export(provider, { allowPartial: true, signal })) {
-        verdict.checked++;
-        while (!row.done && row.value.id < id) {
-          verdict.extra++;
-          row = await rows.next();
-        }
-        if (row.done || row.value.id !== id) {
-          verdict.missing++;
-          continue;
-        }
-        if (row.value.digest === digestOf(canonicalJson(data))) verdict.equal++;
-        else verdict.differ++;
-        row = await rows.next();
-      }
-      for (; !row.done; row = await rows.next()) verdict.extra++;
-    }
-    return verdict;
-  } catch (error) {
-    throw refused(error);
-  } finally {
-    await client?.end().catch(() => undefined);
-  }
-}
-
-async function* rowsOf(client: pg.Client, provider: string): AsyncGenerator<{ id: string; digest: string }> {
-  let after = "";
-  for (;;) {
-    const { rows } = await client.query<{ id: string; text: string }>(
-      `SELECT id, coalesce(exact, data::text) AS text FROM uee.record
-         WHERE provider = $1 AND removed_at IS NULL AND id > $2 ORDER BY id LIMIT ${ROWS_A_PAGE}`,
-      [provider, after],
-    );
-    for (const { id, text } of rows) yield { id, digest: digestOf(canonicalJson(JSON.parse(text))) };
-    if (rows.length < ROWS_A_PAGE) return;
-    after = rows.at(-1)!.id;
   }
 }
 
@@ -340,74 +277,3 @@ const moveCursor = (client: pg.Client, cursor: string, loaded: boolean): Promise
     `UPDATE uee.sink SET cursor = $1, moved_at = now(), loaded_at = ${loaded ? "now()" : "loaded_at"}`,
     [cursor],
   );
-
-async function migrate(client: pg.Client): Promise<void> {
-  await client.query("CREATE SCHEMA IF NOT EXISTS uee");
-  await client.query(
-    "CREATE TABLE IF NOT EXISTS uee.migration (number int PRIMARY KEY, at timestamptz NOT NULL)",
-  );
-  const { rows } = await client.query<{ newest: number | null }>(
-    "SELECT max(number) AS newest FROM uee.migration",
-  );
-  const newest = rows[0]?.newest ?? 0;
-  if (newest > migrations.length) {
-    const detail = `The schema in PostgreSQL is of version ${newest}; this UEE knows ${migrations.length}.`;
-    throw new UeeError("SYS_SCHEMA_NEWER", detail);
-  }
-  for (let number = newest + 1; number <= migrations.length; number++) {
-    await inTransaction(client, async () => {
-      await client.query(migrations[number - 1]!);
-      await client.query("INSERT INTO uee.migration VALUES ($1, now())", [number]);
-    });
-  }
-}
-
-async function inTransaction(client: pg.Client, work: () => Promise<void>): Promise<void> {
-  await client.query("BEGIN");
-  try {
-    await work();
-    await client.query("COMMIT");
-  } catch (error) {
-    await client.query("ROLLBACK").catch(() => undefined);
-    throw error;
-  }
-}
-
-async function connect(url: string): Promise<pg.Client> {
-  const client = new pg.Client({
-    connectionString: url,
-    application_name: "uee sink",
-    connectionTimeoutMillis: 5_000,
-    keepAlive: true,
-  });
-  // A session that dies between two queries makes the next query fail.
-  client.on("error", () => undefined);
-  await client.connect();
-  return client;
-}
-
-/** PostgreSQL is away, busy, full or stopping, or Redis is: waiting helps. Anything else is wrong until a person acts. */
-function passes(error: unknown): boolean {
-  if (error instanceof UeeError) return error.retryable;
-  const { code = "" } = error as { code?: string };
-  // Those of its socket first: EPIPE looks like an SQLSTATE.
-  if (/^(E[A-Z]+$|08|53|57|40|55P03|58)/.test(code)) return true;
-  if (/^[0-9A-Z]{5}$/.test(code)) return false;
-  return /Connection terminated|timeout expired|not queryable/i.test(String(error));
-}
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-/** An error of Redis as UEE's own. PostgreSQL's errors and those of its socket have a code, which Redis' lack. */
-function whoseError(error: unknown): unknown {
-  if (error instanceof UeeError || (error as { code?: string }).code !== undefined) return error;
-  const mapped = mapRedisError(error);
-  return mapped.code.startsWith("SYS_REDIS") ? mapped : error;
-}
-
-/** The driver's messages name host and user, never the password. */
-function refused(thrown: unknown): UeeError {
-  const error = whoseError(thrown);
-  if (error instanceof UeeError) return error;
-  return new UeeError("STOR_POSTGRES", `PostgreSQL: ${textOf(error)}`, { cause: error });
-}

@@ -1,6 +1,6 @@
 /** ATT&CK's index of collections: which bundle of each domain is the newest. */
 
-import { compareVersions, type EditionName, editionOf } from "../../core/edition.ts";
+import { compareEditionVersions, type EditionName, editionOf } from "../../core/edition.ts";
 import { UeeError } from "../../core/errors.ts";
 import { isObject, type JsonObject } from "../../core/json.ts";
 import { parseTime } from "../../core/time.ts";
@@ -9,7 +9,7 @@ import { parseTime } from "../../core/time.ts";
 export const domains = ["enterprise", "mobile", "ics"] as const;
 export type Domain = (typeof domains)[number];
 
-/** MITRE's ids of its own collections: names and addresses are anybody's. */
+/** MITRE's ids of its own collections: other publishers may use the same names and addresses. */
 const collectionIds: Record<Domain, string> = {
   enterprise: "x-mitre-collection--1f5f1533-f617-4ca8-9ab4-6a02367fa019",
   mobile: "x-mitre-collection--dac0d2d7-8653-445c-9bff-82f934c1e858",
@@ -76,7 +76,7 @@ function readVersion(entry: unknown): BundleVersion | undefined {
 /** By time, then by version number; the index's own order says nothing. */
 function isNewer(a: BundleVersion, b: BundleVersion): boolean {
   const [timeA, timeB] = [parseTime(a.modified) ?? 0, parseTime(b.modified) ?? 0];
-  return timeA === timeB ? (compareVersions(a.version, b.version) ?? 0) > 0 : timeA > timeB;
+  return timeA === timeB ? (compareEditionVersions(a.version, b.version) ?? 0) > 0 : timeA > timeB;
 }
 
 /** The edition that the index names. */

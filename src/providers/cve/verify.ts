@@ -27,7 +27,7 @@ const MAX_WINDOWS = 100;
 const OLDEST_FEED_MS = 118 * 24 * 3_600_000;
 /** Rounds of increment and total after the feeds: records are published while they are read. */
 const GAP_ROUNDS = 3;
-/** An upstream's clock farther behind ours than this is wrong: no tail starts there. */
+/** An upstream's clock farther behind Redis' clock than this is wrong: the tail then starts at the run's own start. */
 const CLOCK_LAG_MS = 24 * 3_600_000;
 
 interface Group {

@@ -1,9 +1,10 @@
 /** Records of the formats: the shallow check of each (UEE does not interpret deeper content), and common forms of ids. */
-import { createHash } from "node:crypto";
+
 import { z } from "zod";
 import { type ErrorCode, UeeError } from "../../core/errors.ts";
 import { canonicalJson, isObject, type JsonObject } from "../../core/json.ts";
 import type { Link } from "../../core/links.ts";
+import { sha256 } from "../../core/sha256.ts";
 
 /** A table of names, written as one text. */
 export const names = (text: string): string[] => text.trim().split(/\s+/);
@@ -80,8 +81,7 @@ export const derivedIds = (...fields: readonly [string, ...string[]]) => ({
   identify(raw: unknown): string | undefined {
     if (!isObject(raw) || fields.some((name) => raw[name] === undefined || raw[name] === null))
       return undefined;
-    const told = canonicalJson(fields.map((name) => raw[name]));
-    return createHash("sha256").update(told).digest("hex").slice(0, 32);
+    return sha256(canonicalJson(fields.map((name) => raw[name]))).slice(0, 32);
   },
   normalizeId(text: string): string | undefined {
     const id = text.trim().toLowerCase();

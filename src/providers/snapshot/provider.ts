@@ -7,7 +7,7 @@
  */
 import { createHash, type Hash } from "node:crypto";
 import { bounds } from "../../core/bounds.ts";
-import { compareVersions, type Edition, type EditionName, editionOf } from "../../core/edition.ts";
+import { compareEditionVersions, type Edition, type EditionName, editionOf } from "../../core/edition.ts";
 import { isUeeError, UeeError } from "../../core/errors.ts";
 import type { FetchedHead } from "../../core/fetching.ts";
 import { canonicalJson, type JsonObject } from "../../core/json.ts";
@@ -311,7 +311,7 @@ class Stage<Version> {
       const reading = this.#source.read(digested(body, hash), file);
       const { edition, records } = await this.#read(reading, stager, note);
       if (records === 0) throw new UeeError("PROV_EMPTY_LIE", "The file holds no records.");
-      const lags = (compareVersions(edition?.version, file.edition.version) ?? 0) < 0;
+      const lags = (compareEditionVersions(edition?.version, file.edition.version) ?? 0) < 0;
       if (lags) {
         const detail = `the index names ${file.name} ${file.edition.version}, its file holds ${edition?.version}`;
         this.#context.logger.warn({ event: "bundle_lags", domain: file.name }, detail);

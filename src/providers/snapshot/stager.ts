@@ -60,7 +60,7 @@ export class SliceStager<Version> {
   #nameless = 0;
   #current: Slice = { name: "", records: 0, skip: [] };
   #sources: (SourceText | KeptRecord)[] = [];
-  /** Ids of which a copy stands that lies in a file that was not read and is not in the store. */
+  /** Ids whose valid copy is in a file that was not read, and which the store does not have. */
   readonly #lacking = new Set<string>();
   #bytes = 0;
 
@@ -102,7 +102,7 @@ export class SliceStager<Version> {
     return this.#slices.length;
   }
 
-  /** Whether the copy that stands lies in one of these slices. */
+  /** Whether the valid copy of the record is in one of these slices. */
   standsIn(id: string, from: number, to: number): boolean {
     const slice = Math.floor((this.#placed.get(id) ?? -1) / MAX_SLICE_RECORDS);
     return slice >= from && slice < to;

@@ -15,7 +15,7 @@
   ARGV[2] fence
   ARGV[3] pass
   ARGV[4] run id
-  ARGV[5] entries that the change feed keeps; 0 where it tells of no single record
+  ARGV[5] entries that the change feed keeps; 0 where it names no single record
   ARGV[6] number of records
   ARGV[7] frame, of each record: op (c created, u updated, q rewritten without a change of content), flags (1
     replaces all content, 2 yields to a later fetch seen by this run), id, index entry compared with, tombstone

@@ -10,7 +10,7 @@
   ARGV[1] batch key
   ARGV[2] fence
   ARGV[3] run id
-  ARGV[4] entries that the change feed keeps; 0 where it tells of no single record
+  ARGV[4] entries that the change feed keeps; 0 where it names no single record
   ARGV[5] number of records
   ARGV[6] frame, of each record: id, index entry read, the tombstone's JSON after its time, number of aliases,
     number of links

@@ -1,5 +1,5 @@
 --[[
-  Tells the change feed once what a run has changed, for a provider whose feed tells of no single record.
+  Writes one entry of the change feed for a run, for a provider whose feed names no single record.
   KEYS[1] run HASH
   KEYS[2] fences HASH
   KEYS[3] changes STREAM

@@ -32,7 +32,7 @@ export interface MigrationStep {
 export const recordsToMigrate = ({ redis, keys }: StoreContext): Promise<number> =>
   redis.hlen(keys.layout1.index);
 
-/** Moves all that is left; yields after each page. `onDamaged` hears of records that cannot be read: they are dropped. */
+/** Moves all that is left; yields after each page. Records that cannot be read are dropped and passed to `onDamaged`. */
 export async function* migrateRecords(
   context: StoreContext,
   onDamaged: (id: string, error: UeeError) => void,

@@ -2,8 +2,9 @@
  * Bad records before they are dead letters: their raw bytes in a key that never expires, under an id made from provider,
  * record and content. The same bad record met again in a later run is the same dead letter, not a second one.
  */
-import { createHash } from "node:crypto";
+
 import type { Redis } from "ioredis";
+import { sha256 } from "../../core/sha256.ts";
 import type { Attempt } from "../../records/contract.ts";
 import type { ProviderKeys } from "../../redis/keys.ts";
 import { loadScript } from "../../redis/scripts.ts";
@@ -41,10 +42,7 @@ export interface BadRecordFacts {
 }
 
 export const deadLetterId = (provider: string, id: string | undefined, raw: string): string =>
-  `r-${createHash("sha256")
-    .update(`${provider}\n${id ?? ""}\n${raw}`)
-    .digest("hex")
-    .slice(0, 24)}`;
+  `r-${sha256(`${provider}\n${id ?? ""}\n${raw}`).slice(0, 24)}`;
 
 /** The mark of a bad record (see records/lua/seen.lua) that a pass before `pass` met last. */
 const isUnmet = (mark: string, pass: number): boolean => {

@@ -1,6 +1,7 @@
 /** A dead letter as its hash in Redis tells it (see lua/deadLetters.lua), and what a new one is made of. */
-import { createHash } from "node:crypto";
+
 import { errorCatalog } from "../../core/errorCatalog.ts";
+import { sha256 } from "../../core/sha256.ts";
 import type { FailedJob } from "../../queues/providerQueue.ts";
 import type { StoredError } from "../../runs/runRecord.ts";
 import type { DeadLetter, DeadLetterClass, DeadLetterFilter, DeadLetterState } from "./api.ts";
@@ -54,9 +55,7 @@ export function toStoredDeadLetter(id: string, h: Record<string, string>): Store
 
 /** Id of a batch's dead letter, the same in every generation. The dead letter of a bad record is named by its batch's key. */
 export const deadLetterIdOf = (runId: string, batch: string): string =>
-  isRecordKey(batch)
-    ? batch.slice(RECORD_KEY.length)
-    : `d-${createHash("sha256").update(`${runId}\n${batch}`).digest("hex").slice(0, 24)}`;
+  isRecordKey(batch) ? batch.slice(RECORD_KEY.length) : `d-${sha256(`${runId}\n${batch}`).slice(0, 24)}`;
 
 const RECORD_KEY = "bad/";
 export const recordKey = (letterId: string): string => `${RECORD_KEY}${letterId}`;
@@ -64,7 +63,7 @@ export const isRecordKey = (batch: string): boolean => batch.startsWith(RECORD_K
 /** In a replay run. Unique there: a dead letter that fails again and is replayed again has another generation. */
 export const replayKey = (letterId: string, replays: number): string => `replay/${letterId}/${replays}`;
 
-/** What the failure of a job tells of its dead letter. */
+/** What the failure of a job says about its dead letter. */
 export interface Failure {
   error: StoredError;
   class: DeadLetterClass;

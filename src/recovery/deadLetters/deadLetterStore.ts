@@ -106,7 +106,7 @@ export class DeadLetterStore {
     return jobIds.filter((_, i) => known[i] === null);
   }
 
-  /** The dead letter whose job lies in the failed set under this id. */
+  /** The dead letter whose job has this id in the failed set. */
   idOfJob(jobId: string): Promise<string | null> {
     return this.#redis.hget(this.keys.deadLetters.jobs, jobId);
   }

@@ -43,7 +43,7 @@ interface Plan {
   metAt: number;
 }
 
-/** The first step. Of several callers that ask for one dead letter at once, one takes it. */
+/** The first step. When several callers ask for one dead letter at once, one takes it. */
 async function take(parts: DeadLetterParts, id: string, by: NamedRequest, nowMs: number): Promise<Take> {
   const { redis, runs, deadLetters } = parts;
   for (let tries = 0; tries < MAX_TRIES; tries++) {

@@ -10,9 +10,9 @@
  *  | … whose batch is planned and has no job                | nothing here: the reconciler gives a planned batch its job  |
  *  | a failed job without a dead letter                     | it gets one; a finish step of a run that is over goes       |
  *  | a failed job of an older generation of a dead letter   | the job goes                                                |
- *  | a dead letter whose failed job was removed by hand     | it stays: what a replay needs lies in its run, or its bytes |
+ *  | a dead letter whose failed job was removed by hand     | it stays: a replay needs only its run, or its bytes         |
  */
-import { createHash } from "node:crypto";
+import { sha256 } from "../../core/sha256.ts";
 import { batchJob } from "../../queues/jobCatalog.ts";
 import type { FailedJob } from "../../queues/providerQueue.ts";
 import { deadLetterIdOf, failureOf, type StoredDeadLetter } from "./deadLetter.ts";
@@ -133,7 +133,7 @@ async function adoptForeign(
   jobId: string,
   job: FailedJob,
 ): Promise<DeadLetterRepair | undefined> {
-  const id = `j-${createHash("sha256").update(jobId).digest("hex").slice(0, 24)}`;
+  const id = `j-${sha256(jobId).slice(0, 24)}`;
   const adopted = await deadLetters.adopt({
     id,
     kind: "job",

@@ -8,7 +8,7 @@
  *   keeper.beat        changes every second while a supervisor lives
  *   keeper.json        its state; removed after a clean stop, so its presence indicates a crash
  */
-import { createHash } from "node:crypto";
+
 import {
   accessSync,
   constants,
@@ -26,6 +26,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { isUeeError, UeeError } from "../../core/errors.ts";
+import { sha256 } from "../../core/sha256.ts";
 import type { ProcessIdentity } from "./processes.ts";
 
 export interface LocalFiles {
@@ -80,7 +81,7 @@ export function socketPath(files: LocalFiles, name: string): string {
   if (Buffer.byteLength(join(files.home, LONGEST_NAME)) <= MAX_SOCKET_PATH) return join(files.home, name);
   const uid = process.geteuid?.() ?? 0;
   const directory = join(tmpdir(), `uee-${uid}`);
-  const link = join(directory, createHash("sha256").update(files.home).digest("hex").slice(0, 16));
+  const link = join(directory, sha256(files.home).slice(0, 16));
   if (linkTarget(link) === files.home && isPrivate(directory, uid)) return join(link, name);
   try {
     makeDirectory(directory);

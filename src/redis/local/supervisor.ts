@@ -160,7 +160,7 @@ class RedisSupervisor {
       }
       if (performance.now() < deadline) await sleep(20);
     } while (performance.now() < deadline);
-    // Alive but silent: frozen, or no longer a server of ours. Two servers must never use one file.
+    // Alive but silent: frozen, or another program by now. Two servers must never use one file.
     if (known && isRunning(known)) await endByForce({ identity: known, exited: new Promise(() => {}) });
     else if ((await listens(this.socket)) || (await listens(this.pendingSocket))) {
       throw new Error(

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { constants, createGzip } from "node:zlib";
+import { nvdTime } from "../../core/time.ts";
 import type { Drawn, Injector } from "../faults/injector.ts";
 import { type Reply, reply } from "../http/reply.ts";
 import { type StaticFile, serveFile, staticFile } from "../snapshot/files.ts";
@@ -13,7 +14,7 @@ import type { BadRecord, Change, ChangeReport, ContentEntry } from "../types.ts"
 import type { SimRequest, SimulatedUpstream } from "../upstream.ts";
 import type { CveCatalog } from "./catalog.ts";
 import { renderPage } from "./page.ts";
-import { type CveState, nvdTime } from "./state.ts";
+import type { CveState } from "./state.ts";
 
 export const FEEDS_PATH = "/feeds/json/cve/2.0";
 const FIRST_YEAR = 2002;

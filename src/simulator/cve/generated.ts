@@ -2,7 +2,9 @@
  * Generated CVEs. Record n of a seed is the same text at every generation, and each edition (version) differs from
  * the previous one in exactly one field. Only the few bytes of the state are kept per record.
  */
+
 import type { JsonObject } from "../../core/json.ts";
+import { nvdTime } from "../../core/time.ts";
 import { fraction, mix, shuffled } from "../random.ts";
 import type { SimulatorOptions } from "../types.ts";
 import { type Extreme, extremes } from "./extremes.ts";
@@ -14,7 +16,6 @@ import {
   type CveState,
   emptyState,
   LIVE,
-  nvdTime,
   oddTime,
   type Part,
   REJECTED,

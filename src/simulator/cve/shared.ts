@@ -7,17 +7,8 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { UeeError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/json.ts";
-import { parseTime } from "../../core/time.ts";
-import {
-  appendSlot,
-  type CveSource,
-  type CveState,
-  emptyState,
-  LIVE,
-  nvdTime,
-  type Part,
-  REJECTED,
-} from "./state.ts";
+import { nvdTime, parseTime } from "../../core/time.ts";
+import { appendSlot, type CveSource, type CveState, emptyState, LIVE, type Part, REJECTED } from "./state.ts";
 
 interface Slice {
   text: Buffer;

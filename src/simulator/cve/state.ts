@@ -2,7 +2,9 @@
  * The current state of every CVE in a few bytes per record; the text is generated on request. A slot is a record's
  * position in the catalogue: slots never move and are never reused for another id.
  */
+
 import type { JsonObject } from "../../core/json.ts";
+import { nvdTime } from "../../core/time.ts";
 
 export interface CveState {
   /** Slots in use, removed ones included. */
@@ -53,9 +55,6 @@ export function appendSlot(state: CveState): number {
 
 /** A piece of JSON text. Strings are ASCII; Buffers are shared and never written to. */
 export type Part = Buffer | string;
-
-/** NVD's time format: ms, no zone, UTC. */
-export const nvdTime = (ms: number): string => new Date(ms).toISOString().slice(0, 23);
 
 /** Other forms of the same time that NVD has been seen to write: 0 to 9 fraction digits, with and without a zone. */
 export function oddTime(ms: number, dice: number): string {

@@ -1,5 +1,6 @@
 /** NVD's CVE API 2.0: `/rest/json/cves/2.0`, with or without a trailing slash. */
 import { LRUCache } from "lru-cache";
+import { nvdTime } from "../../core/time.ts";
 import { corruptJson } from "../faults/content.ts";
 import type { Drawn, Injector } from "../faults/injector.ts";
 import { type Reply, reply } from "../http/reply.ts";
@@ -9,7 +10,7 @@ import type { SimRequest, SimulatedUpstream } from "../upstream.ts";
 import type { CveCatalog } from "./catalog.ts";
 import { type PageBody, renderPage } from "./page.ts";
 import { type NvdQuery, type NvdRefusal, pageCapMessage, readQuery } from "./query.ts";
-import { nvdTime, oddTime } from "./state.ts";
+import { oddTime } from "./state.ts";
 
 export const CVE_PATH = "/rest/json/cves/2.0";
 const CACHE_BYTES = 48 * 1_048_576;

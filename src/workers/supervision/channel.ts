@@ -89,7 +89,7 @@ export function answerPings(
 ): Answering {
   const say = (n: number): void => {
     const { worker, ready, live, reasons } = report();
-    // A supervisor that is gone is no error of ours: the closed channel tells that elsewhere.
+    // A supervisor that is gone is no error here: its closed channel is handled elsewhere.
     process.send?.({ uee: "pong", n, worker, ready, live, reasons }, undefined, {}, () => undefined);
   };
   let heard = 0;

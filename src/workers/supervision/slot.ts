@@ -1,4 +1,4 @@
-/** One of the workers that a supervisor keeps: its process now, and what becomes of it, by the table. */
+/** One of the workers that a supervisor keeps: its process, and its states by the table in workerMachine.ts. */
 import type { Logger } from "../../core/logger.ts";
 import { isMove, stepOf } from "../../machines/defineMachine.ts";
 import type { Pong, SpawnWorker, WorkerProcess } from "./channel.ts";

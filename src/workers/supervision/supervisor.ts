@@ -1,9 +1,9 @@
 /**
  * Keeps N worker processes at work on one machine. One that ends is started again, with back-off; one that hangs, that the
- * fleet no longer hears of, or that no longer hears of its queues is killed first. One that dies too often is given up: the
+ * fleet receives no heartbeats from, or that gets no answer from its queues is killed first. One that dies too often is given up: the
  * others go on.
  *
- * Misses are counted in rounds of ours that were on time: after a sleep of the whole machine, or while Redis is away or has
+ * Misses are counted only in rounds that ran on time: after a sleep of the whole machine, or while Redis is away or has
  * only just come back, no worker is killed for missing heartbeats.
  */
 import type { Logger } from "../../core/logger.ts";

@@ -311,7 +311,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: "anybody may resume",
+    name: "any actor may resume",
     law: 8,
     edits: [{ at: "person-only", condition: "false" }],
     caughtBy: [

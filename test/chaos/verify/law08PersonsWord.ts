@@ -3,7 +3,7 @@ import type { LawMaker } from "./law.ts";
 
 /** Batches at work heed a pause within a second and end at their next safe point, ms. */
 const HEED_MS = 4_000;
-/** A process that slept, or whose line was bad, hears of it later; and so does what it left behind. */
+/** A process that slept, or whose connection was bad, learns it later; and so does what it left behind. */
 const AFTERMATH_MS = 16_000;
 /** `everysec`: what was written less than so long before a power cut may be gone with it, ms. */
 const FSYNC_MS = 1_200;

@@ -64,7 +64,7 @@ export const onceEach: LawMaker = ({ facts, events }, { breach, looked }) => {
     }
   };
 
-  /** A feed of summaries tells of each run that ended by itself once, with the counts of the run. */
+  /** A feed of summaries has one entry for each run that ended by itself, with the counts of the run. */
   const checkSummaries = (p: string, f: FinalProvider): void => {
     const told = new Map<string, string>();
     for (const { seq, op, id, run, fields } of f.changes) {

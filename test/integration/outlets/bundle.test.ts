@@ -6,9 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { sha256 } from "../../../src/core/sha256.ts";
 import type { Engine, RunProgress } from "../../../src/engine/api.ts";
 import { ArchiveWriter, readArchive } from "../../../src/outlets/bundle/archive.ts";
-import { Bundle, manifestFiles, readKey, sha256 } from "../../../src/outlets/bundle/bundle.ts";
+import { Bundle, manifestFiles, readKey } from "../../../src/outlets/bundle/bundle.ts";
 import { createBundle } from "../../../src/outlets/bundle/create.ts";
 import { BundleLoad, type LoadOptions } from "../../../src/outlets/bundle/load.ts";
 import { type Simulator, startSimulator, upstreamNames } from "../../../src/simulator/index.ts";
@@ -349,7 +350,7 @@ describe("a file that is not as it was written", () => {
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
     writeFileSync(at("rsa.pem"), privateKey.export({ type: "pkcs8", format: "pem" }));
     await expect(readKey(at("rsa.pem"), "private")).rejects.toMatchObject({ code: "VAL_BUNDLE_KEY" });
-    // The tools that everybody has agree.
+    // Common command-line tools agree.
     execFileSync("tar", ["-xf", "signed", "manifest.json", "manifest.sig"], { cwd: folder });
     const openssl = "pkeyutl -verify -pubin -inkey ours.pub -rawin -in manifest.json -sigfile manifest.sig";
     expect(execFileSync("openssl", openssl.split(" "), { cwd: folder, encoding: "utf8" })).toContain(

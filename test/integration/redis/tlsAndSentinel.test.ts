@@ -166,7 +166,7 @@ describe("Redis behind a Sentinel", () => {
     await until(async () => /state=online/.test(await commands.info("replication")), "the replica's arrival");
     await commands.set("kept", "1");
     await commands.call("WAIT", [1, 5_000]);
-    // The Sentinel must have heard of the replica before it can promote it.
+    // The Sentinel must know the replica before it can promote it.
     const admin = await connectRedis({ url: `redis://:watch@127.0.0.1:${port}` });
     await until(async () => {
       const found = (await admin.commands.call("SENTINEL", ["REPLICAS", "mymaster"])) as string[][];

@@ -43,7 +43,7 @@ async function listen(proxy: Server | TcpServer): Promise<string> {
   return `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
 }
 
-/** A client that these variables alone tell of proxies. */
+/** A client that takes its proxies from these variables alone. */
 function through(env: Record<string, string>): TestUpstream {
   upstream = testUpstream(redis, { dispatcher: makeDispatcher({ connectMs: 1_000, env }) });
   return upstream;

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
-import { compareVersions, describeEdition, type Edition, isOlderEdition } from "../../../src/core/edition.ts";
+import {
+  compareEditionVersions,
+  describeEdition,
+  type Edition,
+  isOlderEdition,
+} from "../../../src/core/edition.ts";
 
 const nowMs = Date.parse("2026-01-01T00:00:00Z");
 const older = (candidate: Edition, known: Edition, sameSource = true): boolean =>
@@ -53,10 +58,10 @@ describe("An edition is not older", () => {
 });
 
 test("Versions compare number by number", () => {
-  expect(compareVersions("v2025.03.14", "v2023.03.01")).toBe(1);
-  expect(compareVersions("10.0", "9.1")).toBe(1);
-  expect(compareVersions("17.1", "17.1.0")).toBe(0);
-  expect(compareVersions("next", "17.1")).toBeUndefined();
+  expect(compareEditionVersions("v2025.03.14", "v2023.03.01")).toBe(1);
+  expect(compareEditionVersions("10.0", "9.1")).toBe(1);
+  expect(compareEditionVersions("17.1", "17.1.0")).toBe(0);
+  expect(compareEditionVersions("next", "17.1")).toBeUndefined();
 });
 
 test("An edition is shown by what it has", () => {

@@ -204,7 +204,7 @@ describe("ATT&CK", () => {
     }
   });
 
-  test("of which one domain has a newer version: its bundle alone is fetched, the records of the others are kept", async () => {
+  test("with a newer version in one domain: its bundle alone is fetched, the records of the others are kept", async () => {
     const lists = new Map<string, FileList>();
     const { staged } = await runSnapshot(attack, fakeUpstream(answers(), { lists }));
     const newer = index({ ics: [version("ics", "18.2", "2025-12-01T00:00:00.000Z"), version("ics")] });

@@ -44,7 +44,7 @@ class FakeProcess implements WorkerProcess {
     else if (this.stopsWhenTold) this.end("ended with code 0");
   }
 
-  /** Ends, as the supervisor hears of it: some turns later. */
+  /** Ends, as the supervisor sees it: some turns later. */
   end(how: string): void {
     if (this.#ended) return;
     this.#ended = true;

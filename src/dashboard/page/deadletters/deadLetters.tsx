@@ -50,7 +50,7 @@ export function DeadLetters() {
         {stats !== null && stats.total > 0 && <LetterFilter stats={stats} chosen={chosen} />}
         <OutcomeAt place={letterPlace} />
         {away && page === null ? (
-          <Empty title="The dead letters cannot be read">They lie in Redis; nothing of them is lost.</Empty>
+          <Empty title="The dead letters cannot be read">They are stored in Redis; none is lost.</Empty>
         ) : error !== null ? (
           <div class="notice tone-bad" role="alert">
             <div class="notice-text">

@@ -25,7 +25,7 @@ export function Breakers() {
       title="Circuit breakers"
       data={breakers}
       loading={[2, "the circuit breakers"]}
-      away={["Breakers cannot be seen", "They lie in Redis."]}
+      away={["Breakers cannot be seen", "They are stored in Redis."]}
       aside={(all) => {
         const notClosed = all.filter(({ state }) => state !== "closed").length;
         if (notClosed === 0) return <span class="muted">all closed</span>;

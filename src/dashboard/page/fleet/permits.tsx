@@ -18,7 +18,7 @@ export function Permits() {
       title="Permits"
       data={permits}
       loading={[4, "the permits"]}
-      away={["The pool cannot be seen", "It lies in Redis."]}
+      away={["The pool cannot be seen", "It is stored in Redis."]}
       aside={() => <Button onClick={() => setResizing(true)}>Resize</Button>}
       after={
         <>

@@ -1,4 +1,4 @@
-/** The webhook: whether this fleet tells of what needs a person, and a message to try it. */
+/** The webhook: whether this fleet reports what needs a person, and a message to try it. */
 import type { WebhookState } from "../../api/schemas.ts";
 import { count, plural } from "../lib/figures.ts";
 import { perform } from "../live/actions.ts";

@@ -52,7 +52,7 @@ export function History() {
     >
       {loading ? (
         away ? (
-          <Empty title="The history cannot be read">It lies in Redis.</Empty>
+          <Empty title="The history cannot be read">It is stored in Redis.</Empty>
         ) : (
           <Loading lines={5} what="the history" />
         )

@@ -144,8 +144,8 @@ function NameDialog({ onClose }: { onClose: () => void }) {
     <Dialog title="Your name" onClose={onClose}>
       <Question onClose={onClose} yes="Keep" onYes={() => setOwnName(name.trim())}>
         <p>
-          No token is set (<code>UEE_API_TOKEN</code>): this dashboard answers on this machine only, and
-          everybody here may do everything. Your name is kept with what you do.
+          No token is set (<code>UEE_API_TOKEN</code>): this dashboard answers on this machine only, and every
+          user of this machine may do everything. Your name is kept with what you do.
         </p>
         <Field
           label="Name"
