@@ -390,7 +390,7 @@ export const errorCatalog = {
   PROV_ILLEGAL_TRANSITION: entry(
     "refused",
     "The provider's or the fleet's state does not allow this.",
-    "The message names the states that would; docs/state-machines.md has the whole table.",
+    "Wait for one of the states that allow it, or see docs/state-machines.md for all transitions.",
   ),
   PROV_PAUSED: entry(
     "deferred",

@@ -313,6 +313,8 @@ export interface TraceOptions {
   limit?: number;
   /** Only those records that name the root whose id comes after this one in plain string order: the next page. */
   after?: string;
+  /** Adds to each node its alias. */
+  aliases?: boolean;
 }
 
 export interface TraceNode {
@@ -321,6 +323,8 @@ export interface TraceNode {
   id: string;
   /** Null: the mirror has no such record. */
   name: string | null;
+  /** ATT&CK's own id, where the record's is a STIX id; only if asked for. */
+  alias?: string | null;
 }
 
 export interface TraceEdge {

@@ -52,6 +52,7 @@ class Walk {
   readonly #contexts: readonly ProviderContext[];
   readonly #limit: number;
   readonly #after: string;
+  readonly #aliases: boolean;
   /** Places that were looked for, by provider and id or alias. */
   readonly #known = new Map<string, Promise<Place>>();
   readonly #nodes = new Map<string, Place>();
@@ -60,10 +61,14 @@ class Walk {
   /** Edges that are shown only if both ends are there in the end. */
   readonly #sideways: Found[] = [];
 
-  constructor(contexts: readonly ProviderContext[], { limit = USUAL_LIMIT, after = "" }: TraceOptions) {
+  constructor(
+    contexts: readonly ProviderContext[],
+    { limit = USUAL_LIMIT, after = "", aliases = false }: TraceOptions,
+  ) {
     this.#contexts = contexts;
     this.#limit = limit;
     this.#after = after;
+    this.#aliases = aliases;
   }
 
   /** The record that a text means; else the place that its form names, where other records lead to it. */
@@ -103,11 +108,12 @@ class Walk {
     const incomplete = building.flat();
     return {
       root: root.urn,
-      nodes: [...this.#nodes.values()].map(({ urn, context: { provider }, id, record }) => ({
+      nodes: [...this.#nodes.values()].map(({ urn, context, id, record }) => ({
         urn,
-        provider: provider.name,
+        provider: context.provider.name,
         id,
-        name: record === undefined ? null : (provider.label?.(record.data) ?? id),
+        name: record === undefined ? null : (context.provider.label?.(record.data) ?? id),
+        ...(this.#aliases && { alias: (record && aliasesOf(context, record)[0]) ?? null }),
       })),
       edges: [...this.#edges.values()],
       more: this.#more,

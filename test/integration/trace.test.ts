@@ -195,6 +195,12 @@ describeReal("the graph of the real catalogues", () => {
       }
     }
     expect(reached.size).toBeGreaterThan(5);
+    const { nodes } = await traced(LOG4SHELL, { aliases: true });
+    const aliases = new Map(nodes.map(({ urn, alias }) => [urn, alias]));
+    expect(aliases.get(root)).toBeNull();
+    for (const [alias, { id }] of sources.techniques) {
+      if (reached.has(String(id))) expect(aliases.get(attack(String(id)))).toBe(alias);
+    }
     expect(found.edges).toContainEqual({ from: `v2e::cisa::kev::${LOG4SHELL}`, to: root, relation: "about" });
     expect(found.edges).toContainEqual({
       from: `v2e::first::epss::${LOG4SHELL}`,

@@ -65,8 +65,8 @@ export async function listWithText(
   let from = cursor;
   for (let read = 0; read < SEARCHED; read += AT_ONCE) {
     const page = await engine.deadLetters.list(filter, { limit: AT_ONCE, cursor: from });
-    const fitting = page.letters.filter(({ subject, code, message }) =>
-      `${subject} ${code} ${message}`.toLowerCase().includes(wanted),
+    const fitting = page.letters.filter(({ subject, code, message, runId }) =>
+      `${subject} ${code} ${message} ${runId}`.toLowerCase().includes(wanted),
     );
     found.push(...fitting);
     from = page.cursor ?? undefined;

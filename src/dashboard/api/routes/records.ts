@@ -107,6 +107,7 @@ export const recordRoutes: readonly Route[] = [
         .default(10)
         .describe("Of the records that name one, at most so many of each provider"),
       after: z.string().max(400).optional().describe("Of those that name the root, the ones after this id"),
+      aliases: z.stringbool().optional().describe("Adds to each node its alias"),
     }),
     errors: [404],
     answer: traceSchema,

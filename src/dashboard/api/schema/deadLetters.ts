@@ -90,7 +90,9 @@ export const deadLetterQuerySchema = z.object({
     .string()
     .max(200)
     .optional()
-    .describe("Part of the subject, code or message. A page may hold fewer than `limit`; its cursor goes on"),
+    .describe(
+      "Part of the subject, code, message or run id. A page may hold fewer than `limit`; its cursor goes on",
+    ),
 });
 
 export const deadLetterGroupsSchema = named("DeadLetterGroups", {

@@ -76,6 +76,11 @@ export const traceSchema = shown<EngineTrace>()("Trace", {
     shown<TraceNode>()("TraceNode", {
       ...fields(z.string(), "urn", "provider", "id"),
       name: z.string().nullable().describe("Null: the mirror has no such record"),
+      alias: z
+        .string()
+        .nullable()
+        .optional()
+        .describe("ATT&CK's own id, where the record's is a STIX id; only with `aliases=true`"),
     }),
   ),
   edges: z.array(
