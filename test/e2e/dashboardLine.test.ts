@@ -26,7 +26,7 @@ inBrowser("the dashboard's page", ({ visit, keep }) => {
     const cold = await visit({ ...busyPaper(), away });
     await cold.page.getByText("Redis has not answered since this page was opened.").waitFor();
     await show(cold.page, "Fleet");
-    for (const text of ["The pool cannot be seen", "Workers cannot be seen"]) {
+    for (const text of ["The pool cannot be read", "The workers cannot be read"]) {
       await cold.page.getByText(text).waitFor();
     }
     await show(cold.page, "History");
@@ -58,7 +58,7 @@ inBrowser("the dashboard's page", ({ visit, keep }) => {
     await provider(page, "cve").waitFor();
     // No error comes, only nothing more: as behind a network that forgot the connection.
     proxy.strand();
-    await page.getByText("The worker has missed heartbeats.").waitFor();
+    await page.getByText("No events arrive from the server.").waitFor();
     expect(await page.locator("main.page-stale").count()).toBe(1);
     await page.locator("main.page-stale").waitFor({ state: "detached" });
     await page.getByText("Live", { exact: true }).waitFor();

@@ -122,7 +122,7 @@ inBrowser("an operator at the dashboard", ({ browser, keep }) => {
     fleet.simulator.setFaults(["status-404:capec"]);
     await act("Start", "first load", "capec");
     await show(page, "Dead letters");
-    await letters().getByLabel("Provider").selectOption("capec");
+    await letters().getByLabel("Source").selectOption("capec");
     await letters().getByText("capec, batch").first().waitFor();
     await letters().getByRole("table").getByRole("button").first().click();
     const letter = page.getByRole("dialog");
@@ -195,7 +195,7 @@ inBrowser("an operator at the dashboard", ({ browser, keep }) => {
       }
     };
     const parts = (): Promise<string[]> => page.locator("main h2").allTextContents();
-    const fleetParts = ["Over time", "Kernel", "Permits", "Workers", "Circuit breakers", "Webhook"];
+    const fleetParts = ["Over time", "Kernel", "Webhook", "Permits", "Workers", "Circuit breakers"];
     const visit = async (path: string): Promise<string> => {
       await page.goto(`${fleet.url}${path}`);
       return await settled();
@@ -252,7 +252,7 @@ inBrowser("an operator at the dashboard", ({ browser, keep }) => {
     await page.keyboard.press("Enter");
     const found = page.getByRole("list", { name: "Records found" }).getByRole("link");
     await found.first().click();
-    await page.getByRole("region", { name: "What it belongs to" }).waitFor();
+    await page.getByRole("region", { name: "Related records" }).waitFor();
     await page
       .getByRole("link", { name: /^In run|ago$/ })
       .first()

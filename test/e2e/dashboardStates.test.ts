@@ -5,6 +5,7 @@
  */
 import { expect, test } from "@jest/globals";
 import { UeeError } from "../../src/core/errors.ts";
+import { paths } from "../../src/dashboard/page/lib/icons.ts";
 import { examine, inBrowser, provider, show } from "../support/dashboard/inBrowser.ts";
 import {
   busyPaper,
@@ -103,7 +104,7 @@ inBrowser("the dashboard's page", ({ visit }) => {
     const breakers = page.getByRole("region", { name: "Circuit breakers" });
     await breakers.getByText("2 not closed").waitFor();
     await breakers.getByText(/PROV_OVERLOADED.*answered 503/).waitFor();
-    await breakers.getByText("pod-7:4711 tries").waitFor();
+    await breakers.getByText("pod-7:4711 sends a test request").waitFor();
     await page.getByRole("img", { name: /p99 latency: now .* threshold 30 ms, passed/ }).waitFor();
     await examine(page, "overloaded-fleet");
     await show(page, "Dead letters");
@@ -179,9 +180,9 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await rows.nth(20).waitFor();
     await letters.getByRole("button", { name: "Older" }).click();
     await letters.getByText("21 to 40, the newest first").waitFor();
-    await letters.getByLabel("Provider").selectOption("cve");
-    await letters.getByText("1 to 13, the newest first").waitFor();
-    expect(await rows.count()).toBe(14);
+    await letters.getByLabel("Source").selectOption("cve");
+    await letters.getByText("1 to 18, the newest first").waitFor();
+    expect(await rows.count()).toBe(19);
     await letters.getByRole("button", { name: "Clear" }).click();
     await rows.nth(20).waitFor();
     await letters.getByRole("checkbox", { name: "Select CAPEC-61" }).check();
@@ -201,10 +202,10 @@ inBrowser("the dashboard's page", ({ visit }) => {
 
     await letters.getByRole("button", { name: "Purge all that match" }).click();
     const purge = page.getByRole("dialog", { name: "Purge dead letters" });
-    await purge.getByText("38 letters would be purged").waitFor();
-    const button = purge.getByRole("button", { name: "Purge 38" });
+    await purge.getByText("52 letters would be purged").waitFor();
+    const button = purge.getByRole("button", { name: "Purge 52" });
     expect(await button.isDisabled()).toBe(true);
-    await purge.getByLabel("Type 38 to purge them").fill("38");
+    await purge.getByLabel("Type 52 to purge them").fill("52");
     expect(await button.isDisabled()).toBe(false);
     await examine(page, "dialog-purge");
     expect(errors).toEqual([]);
@@ -278,8 +279,10 @@ inBrowser("the dashboard's page", ({ visit }) => {
     const heading = (name: string | RegExp) => page.getByRole("heading", { name }).first().waitFor();
     const at = () => page.url().slice(served.url.length);
     await show(page, "Runs");
+    await page.getByText("Show all").waitFor();
+    await examine(page, "runs-all");
     await page.getByLabel("Source").selectOption("cwe");
-    await page.getByLabel("Ended").selectOption("incomplete");
+    await page.getByLabel("State").selectOption("incomplete");
     await until(() => at() === "/runs?provider=cwe&state=incomplete");
     await page.getByRole("list", { name: "Runs, the newest first" }).getByRole("listitem").waitFor();
     await examine(page, "runs");
@@ -299,6 +302,7 @@ inBrowser("the dashboard's page", ({ visit }) => {
 
     await show(page, "Records");
     await page.getByRole("link", { name: "path traversal" }).waitFor();
+    await examine(page, "records-start");
     await page.getByLabel("Search records").fill("injection");
     await page.keyboard.press("Enter");
     await page.getByText("2 records").waitFor();
@@ -306,8 +310,10 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await page.goto(`${served.url}/records/CVE-2021-44228`);
     await heading("CVE-2021-44228");
     await page.getByText("97 % in the next 30 days").waitFor();
-    await page.getByText("10, critical").waitFor();
+    await page.getByText("10.0, critical").waitFor();
+    await page.getByText("2021-12-10 10:15 UTC").waitFor();
     await page.getByRole("link", { name: /^CWE-502/ }).waitFor();
+    await page.getByRole("link", { name: /^T1059/ }).waitFor();
     await page
       .getByRole("list", { name: /^Changes of the record/ })
       .getByText("updated")
@@ -315,6 +321,7 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await examine(page, "record");
     await page.getByRole("button", { name: "Raw JSON" }).click();
     await page.getByText('"baseSeverity": "CRITICAL"').waitFor();
+    await examine(page, "record-raw");
     await page.getByRole("link", { name: /^CWE-502/ }).click();
     await heading("CWE-502");
 
@@ -327,6 +334,11 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await show(page, "History");
     await heading("History");
     await page.getByText("accepted 2").waitFor();
+    const points = (to: "up" | "down", text: string) =>
+      page.getByRole("listitem").filter({ hasText: text }).locator(`path[d="${paths[to]}"]`).waitFor();
+    await points("down", "Resized to 3");
+    await points("up", "Resized to 10");
+    await examine(page, "history-all");
     await page.getByLabel("Show").selectOption("breaker");
     await until(() => at() === "/history?show=breaker");
     await page.getByText("breaker closed → open").waitFor();

@@ -175,7 +175,11 @@ function paperRecords(paper: Paper, say: <Said>(said: () => Said) => Promise<Sai
     trace: () =>
       say(() => ({
         root: records[0]!.urn,
-        nodes: records.map((record) => ({ ...record, name: nameOf(record) })),
+        nodes: records.map((record) => ({
+          ...record,
+          name: nameOf(record),
+          alias: record.provider === "attack" ? "T1059" : null,
+        })),
         edges: records
           .slice(1)
           .map(({ urn }) => ({ from: records[0]!.urn, to: urn, relation: "primary-weakness" })),

@@ -114,7 +114,7 @@ export const paperLetter = (n: number, now: number, over: Partial<DeadLetter> = 
     replays: n % 4,
     firstFailedAt: iso(now - n * 900_000 - 8_000_000),
     lastFailedAt: iso(now - n * 700_000),
-    rawBytes: isRecord ? 412 : 0,
+    rawBytes: isRecord ? 344 : 0,
     jobId: `b-4f8e21c09d77${n}`,
     replayRunId: null,
     lastAction:
@@ -290,7 +290,7 @@ export const paperDecision = (n: number, now: number, over: Partial<QuotaEvent> 
   p99Ms: n % 2 === 0 ? 9.2 : 41.7,
   saturation: 0.44,
   size: 10,
-  effective: n % 2 === 0 ? 10 : 8,
+  effective: n % 2 === 0 ? 9 : 10,
   allocated: 6,
   actor: "optimizer",
   ...over,
@@ -421,7 +421,8 @@ export function paperSeries(
     if (i > length * 0.4 && i < length * 0.46) return null;
     if (name === "redis_memory") return 380_000_000 + i * 40_000;
     const most = { throughput: 180, requests: 2, errors: 0.2 }[name];
-    return i % 8 === line % 8 ? most / (line + 1) : 0;
+    const loaded = providers[line]?.records !== 0;
+    return loaded && i % 8 === line % 8 ? most / (line + 1) : 0;
   };
   return {
     ...{ name, range, stepMs, unit: name === "redis_memory" ? "bytes" : "per_second" },

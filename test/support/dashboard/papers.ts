@@ -27,6 +27,7 @@ import {
 
 const names = ["cve", "cwe", "capec", "attack"] as const;
 const many = { cve: 361_204, cwe: 1_432, capec: 615, attack: 21_230 } as const;
+const resized = { kind: "resize", actor: "anna", p99Ms: null, saturation: null } as const;
 const noJobs = { waiting: 0, active: 0, delayed: 0, failed: 0 };
 
 const paper = (providers: ProviderStatus[], now: number, over: Partial<Paper> = {}): Paper => ({
@@ -37,13 +38,18 @@ const paper = (providers: ProviderStatus[], now: number, over: Partial<Paper> = 
   workers: [paperWorker(1, now), paperWorker(2, now)],
   breakers: names.map((name) => paperBreaker(name)),
   transitions: Array.from({ length: 40 }, (_, n) => paperTransition(n, now)),
-  quotaEvents: Array.from({ length: 4 }, (_, n) => paperDecision(n, now)),
+  quotaEvents: [
+    paperDecision(0, now, { ...resized, permits: 10, effective: 3, size: 10, reason: "" }),
+    paperDecision(1, now, { ...resized, permits: 3, effective: 10, size: 3, reason: "maintenance" }),
+    ...[2, 3, 4, 5].map((n) => paperDecision(n, now)),
+  ],
   runs: [paperRun("cve", now), ...names.flatMap((name) => paperRuns(name, now))],
   checkpoints: paperCheckpoints(now),
   others: paperOthers(now),
   records: paperRecords(now),
   changes: paperChanges(now),
-  letters: Array.from({ length: 40 }, (_, n) => paperLetter(n + 1, now)),
+  // 35 of CAPEC and 18 of CVE that are not accepted, as `busyPaper` counts them.
+  letters: Array.from({ length: 54 }, (_, n) => paperLetter(n + 1, now)),
   ...over,
 });
 
@@ -76,7 +82,9 @@ export function busyPaper(): Paper {
   const incomplete = pastRun("cwe", now, fellShort);
   return paper(
     [
-      paperProvider("cve", paperMachine("RUNNING", now, { actor: "anna", reason: "nightly check" }), now),
+      paperProvider("cve", paperMachine("RUNNING", now, { actor: "anna", reason: "nightly check" }), now, {
+        deadLetters: paperCap("cve", 18),
+      }),
       paperProvider("cwe", paperMachine("TERMINATED", now), now, { records: 1_432, lastRun: incomplete }),
       paused("capec", now),
       waiting("attack", now),
@@ -106,7 +114,9 @@ export function quietPaper(): Paper {
     }),
   );
   const idle = paperPool(now, { allocated: 0, available: 10, providers: [], holders: [] });
-  return paper(providers, now, { letters: [], permits: idle, kernel: paperKernel({ buffer_saturation: 0 }) });
+  const kernel = paperKernel({ buffer_saturation: 0, allocated_permits: 0, available_permits: 10 });
+  const runs = names.flatMap((name) => paperRuns(name, now));
+  return paper(providers, now, { letters: [], permits: idle, kernel, runs });
 }
 
 export function freshPaper(): Paper {
@@ -141,10 +151,14 @@ export function freshPaper(): Paper {
 
 export function overloadedPaper(): Paper {
   const now = Date.now();
-  const full = { ...paperCap("cve", 9_999), share: 1, level: "full" as const };
-  const cve = paperProvider("cve", paperMachine("RUNNING", now), now, { deadLetters: full });
+  const cve = paperProvider("cve", paperMachine("RUNNING", now), now, {
+    deadLetters: paperCap("cve", 10_000),
+  });
   const made = paper([cve, paused("capec", now)], now, {
-    kernel: paperKernel({ p99_latency_ms: 47.3, buffer_saturation: 0.93, error_rate: 1.2 }),
+    kernel: paperKernel({
+      ...{ p99_latency_ms: 47.3, buffer_saturation: 0.93, error_rate: 1.2 },
+      ...{ active_workers: 1, available_permits: 0 },
+    }),
     permits: paperPool(now, {
       effective: 4,
       revoked: 6,

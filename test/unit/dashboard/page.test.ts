@@ -128,6 +128,21 @@ describe("the line", () => {
 });
 
 describe("what needs a person", () => {
+  test("counts the workers that died, and marks what is typed as code", () => {
+    const { workers, status, permits } = overloadedPaper();
+    const overview = toOverview({ actionsIn }, status, permits, new Paces());
+    const texts = (dead: typeof workers): string[] =>
+      needsOf({ ...emptyFleet, overview, workers: dead }).map(({ head, text }) => `${head}: ${text}`);
+    expect(texts(workers)).toContain(
+      "a worker died: mirror-3:4051:9f2c: its batches run elsewhere; the list of workers says why it died.",
+    );
+    const two = workers.map((one) => ({ ...one, health: "dead" as const })).slice(1);
+    expect(texts(two).join()).toContain(
+      "2 workers died: mirror-2:4034:9f2c, mirror-3:4051:9f2c: their batches",
+    );
+    expect(texts([]).join()).toContain("`uee resume capec` goes on");
+  });
+
   test("is nothing before anything is known, and stands in the title", () => {
     expect(needsOf(emptyFleet)).toEqual([]);
     expect(titleOf([], "ORCHESTRATING", true)).toBe("orchestrating · UEE");
@@ -174,8 +189,18 @@ describe("the sentence about the mirror", () => {
   test("says how fresh it is, what is loading, what is missing, and that nothing is there", () => {
     expect(said(quietPaper())).toBe("Complete and 2 h fresh");
     expect(said(freshPaper())).toBe("Nothing is mirrored yet");
-    expect(said(busyPaper())).toMatch(/^Loading for the first time: attack \d+ %$/);
+    expect(said(busyPaper())).toMatch(
+      /^Loading for the first time: attack \d+\u00a0%; capec is paused; and cwe is incomplete since the last run$/,
+    );
     expect(said(overloadedPaper())).toBe("Not all is well: capec is paused");
+  });
+
+  test("tells what was never loaded from what is not verified", () => {
+    const paper = quietPaper();
+    const never = { verified: false, verifiedAt: null };
+    paper.status.providers[1] = { ...paper.status.providers[1]!, ...never };
+    paper.status.providers[2] = { ...paper.status.providers[2]!, ...never, records: 0 };
+    expect(said(paper)).toBe("Complete except cwe (not verified) and capec (never loaded)");
   });
 
   test("tells of the official feeds only where the mirror equals them", () => {
@@ -200,7 +225,10 @@ describe("the sentence about the mirror", () => {
 });
 
 test("a record is described by its name as it is, and by its description without markup", () => {
-  const data = { Name: "Exploiting <others>", Description: "<p>Sends a request.</p>", Status: "Draft" };
+  const data = {
+    ...{ Name: "Exploiting <others>", Description: "<p>Sends a request.</p>", Status: "Draft" },
+    published: "2021-12-10T10:15:09.143",
+  };
   const times = { firstSeen: "2026-01-01T00:00:00.000Z", lastChanged: "2026-01-01T00:00:00.000Z" };
   const said = describeRecord({
     urn: "v2e::mitre::capec::CAPEC-7",
@@ -210,7 +238,10 @@ test("a record is described by its name as it is, and by its description without
     data,
   });
   expect(said).toMatchObject({ title: "Exploiting <others>", texts: ["Sends a request."] });
-  expect(said.facts).toEqual([["Status", "Draft"]]);
+  expect(said.facts).toEqual([
+    ["Status", "Draft"],
+    ["Published", "2021-12-10 10:15 UTC"],
+  ]);
 });
 
 describe("the plot", () => {
@@ -234,9 +265,9 @@ describe("the plot", () => {
     const [first] = points;
     expect(nearest(points, first!.at + 1_000, 10_000)).toBe(first);
     expect(nearest(points, now - 10_000_000, 10_000)).toBeUndefined();
-    expect([niceTop(11, 45), niceTop(48, 45), niceTop(1_200, 45), niceTop(0, 1)]).toEqual([
-      50, 100, 2_000, 1,
-    ]);
+    expect([niceTop(11, 45), niceTop(48, 45), niceTop(1_200, 45), niceTop(0, 1)]).toEqual([60, 60, 2_000, 1]);
+    const mb = 1024 ** 2;
+    expect(niceTop(366 * mb, mb, mb)).toBe(400 * mb);
   });
 });
 

@@ -40,7 +40,7 @@ export function Changes() {
           {changes.length === 0 ? (
             <Empty title="No changes">
               {complete
-                ? "The feed holds none that match."
+                ? "The feed has no entries that match."
                 : "None among the newest 8,000 of each source; uee changes reads the whole feed."}
             </Empty>
           ) : (
@@ -62,8 +62,8 @@ function Feed({ changes }: { changes: readonly Change[] }) {
       </ol>
       {changes.length === most && (
         <p class="muted small">
-          The newest {count(most)}. All that are kept: <code>uee changes</code> or{" "}
-          <code>GET /api/changes</code>.
+          These are the newest {count(most)}; <code>uee changes</code> and <code>GET /api/changes</code> read
+          the whole feed.
         </p>
       )}
     </>
@@ -79,6 +79,9 @@ export function ChangeLine({ change, own = false }: { change: Change; own?: bool
   const recent = now - Date.parse(at) < 24 * 3_600_000;
   return (
     <li>
+      <a class="muted nowrap" href={href("runs", runId)} title={`In run ${runId}`}>
+        <Moment at={at} show={recent ? "both" : "clock"} />
+      </a>
       <span class={`badge tone-${tones[op]}`}>{op}</span>
       {!own &&
         (op === "summary" ? (
@@ -95,9 +98,6 @@ export function ChangeLine({ change, own = false }: { change: Change; own?: bool
             ? fields.join(", ")
             : ""}
       </span>
-      <a class="muted nowrap" href={href("runs", runId)} title={`In run ${runId}`}>
-        <Moment at={at} show={recent ? "both" : "clock"} />
-      </a>
     </li>
   );
 }

@@ -1,4 +1,4 @@
-/** Changes a day as a strip of cells: the darker, the more. */
+/** Changes per day as a strip of cells: the darker, the more. */
 import type { ChangeDays } from "../../api/schemas.ts";
 import { count, plural } from "../lib/figures.ts";
 import { useNow } from "../ui/useStore.ts";
@@ -17,10 +17,10 @@ export function DayStrip({ days, shown }: { days: ChangeDays["days"]; shown: rea
   const sum = (day: string, kind: Kind): number =>
     days.filter((one) => one.day === day).reduce((total, one) => total + one[kind], 0);
   return (
-    <table class="days" aria-label="Changes a day, in UTC">
+    <table class="days" aria-label="Changes per day, in UTC">
       <thead>
         <tr>
-          <th scope="col">a day (UTC)</th>
+          <th scope="col">Per day (UTC)</th>
           {names.map((day, i) => (
             <th key={day} scope="col" class={i % 7 === most % 7 || i === most - 1 ? "day-named" : undefined}>
               <span class={i % 7 === most % 7 || i === most - 1 ? undefined : "visually-hidden"}>

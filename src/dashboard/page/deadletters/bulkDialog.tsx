@@ -108,15 +108,14 @@ function Plan({ action, target, plan }: { action: BulkAction; target: Target; pl
       {skippedText(plan) !== "" && <p class="muted">{skippedText(plan)}.</p>}
       {action === "replay" && (
         <p class="muted">
-          Each gets a new job with new attempts, in its own run while that is open, else in a replay run.
-          Newer data is never overwritten. For a bad record the kept bytes are read again; the upstream is not
-          asked: a run of the provider does that, and settles by itself what it then stores or no longer
-          finds.
+          Each gets a new job with new attempts, in its own run while that is open, otherwise in a replay run.
+          Newer data is never overwritten. For a bad record the stored bytes are read again, not the upstream:
+          a run of the source requests it again, and settles what it then stores or no longer finds.
         </p>
       )}
       {action === "accept" && (
         <p class="muted">
-          Bad records only: runs no longer count them, until the upstream sends other content.
+          Only bad records can be accepted. Runs no longer count them until the upstream sends other content.
         </p>
       )}
       {action === "purge" && plan.done > 0 && (

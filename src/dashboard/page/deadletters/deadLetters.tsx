@@ -64,12 +64,12 @@ export function DeadLetters() {
         ) : letters.length === 0 ? (
           isAny(chosen) && text === "" && stats.waiting > 0 ? (
             <Empty title={`${plural(stats.waiting, "bad record")} set aside`}>
-              They enter this list when their jobs have run; while the provider is paused these wait.
+              They appear in this list once their jobs have run. While the source is paused, these jobs wait.
             </Empty>
           ) : (isAny(chosen) && text === "") || stats.total === 0 ? (
             <Empty title="No dead letters">
-              No dead letters. Batches and records that fail permanently are kept here until an operator
-              decides.
+              Batches and records that fail permanently are kept here until a person decides or a later run
+              settles them.
             </Empty>
           ) : (
             <Empty title="None match">
@@ -140,11 +140,7 @@ function Totals({ stats: { byState, waiting } }: { stats: DeadLetterStats }) {
     byState.replaying > 0 && `${count(byState.replaying)} replaying`,
     byState.accepted > 0 && `${count(byState.accepted)} accepted`,
   ].filter((part) => part !== false);
-  return (
-    <span class={byState.dead + waiting > 0 ? "text-warn" : "muted"}>
-      {parts.length > 0 ? parts.join(", ") : "none"}
-    </span>
-  );
+  return <span class={byState.dead + waiting > 0 ? "text-warn" : "muted"}>{parts.join(", ")}</span>;
 }
 
 /** Only providers close to the cap, at which they pause. */

@@ -68,7 +68,7 @@ export function inWords({ provider, code, class: kind, state, age }: Choice): st
     state && `in state ${state}`,
     ages[age][2],
   ];
-  return parts.filter((part) => part !== "").join(", ") || "of every provider, code, class, state and age";
+  return parts.filter((part) => part !== "").join(", ") || "of every source, code, class, state and age";
 }
 
 type Options = readonly (readonly [value: string, text: string])[];
@@ -91,7 +91,7 @@ function TextSearch() {
       <span>Text</span>
       <input
         type="search"
-        placeholder="id, code or message"
+        placeholder="id, message, run"
         value={text}
         maxLength={200}
         onChange={({ currentTarget }) => choose({ text: currentTarget.value.trim() })}
@@ -103,10 +103,10 @@ function TextSearch() {
 export function LetterFilter({ stats, chosen }: { stats: DeadLetterStats; chosen: Choice }) {
   const { text = "" } = useAddress().query;
   return (
-    <search class="row filter" aria-label="Filter dead letters">
+    <search class="filter" aria-label="Filter dead letters">
       <Select
         id="dead-letters-filter"
-        label="Provider"
+        label="Source"
         name="provider"
         options={withCounts(stats.byProvider)}
         chosen={chosen}

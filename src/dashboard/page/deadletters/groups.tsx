@@ -5,7 +5,7 @@ import { query, useGet } from "../live/http.ts";
 import { href } from "../state/address.ts";
 import { AnswerPanel } from "../ui/answer.tsx";
 import { Button } from "../ui/icon.tsx";
-import { Moment } from "../ui/parts.tsx";
+import { Moment, Prose } from "../ui/parts.tsx";
 import type { BulkAction } from "./bulkDialog.tsx";
 import { anyLetter, type Choice } from "./filter.tsx";
 
@@ -52,7 +52,11 @@ function GroupLine({ group, onAct }: { group: Group; onAct: GroupsProps["onAct"]
             </span>
           ))}
         </span>
-        {example !== null && <span class="row-text">{example.message}</span>}
+        {example !== null && (
+          <span class="row-text">
+            <Prose text={example.message} />
+          </span>
+        )}
         <span class="muted small">{remedyOf(group)}</span>
         {newest !== null && (
           <span class="muted small">
@@ -86,10 +90,10 @@ function GroupLine({ group, onAct }: { group: Group; onAct: GroupsProps["onAct"]
 /** What a replay of the group will do, and what it will not. */
 function remedyOf({ kinds, example }: Group): string {
   if (kinds.includes("record"))
-    return "A replay reads the kept bytes again, the same as before: it helps after an update of UEE, not after a correction upstream. A run of the source fetches the records again and settles by itself what is good by then. Accept stops counting them until they change.";
+    return "A replay reads the stored bytes again: it helps after an update of UEE, not after a correction upstream. A new run of the source fetches the records again and settles those that are valid by then. Accept: runs no longer count these records until they change.";
   if (example?.class === "stalled")
-    return "The process ended three times while it worked on these. A replay works on them again, and may end a worker again.";
+    return "The worker's process ended three times while it worked on these. A replay works on them again and may end a worker again.";
   if (example?.class === "permanent")
-    return "A replay asks the source again with new attempts. It fails in the same way until its cause is mended; newer data is never overwritten.";
-  return "A replay asks the source again with new attempts, in the open run or in one of its own. Newer data is never overwritten; it does not verify the source, the next run does.";
+    return "A replay requests the data again with new attempts. It fails in the same way until the cause is fixed. Newer data is never overwritten.";
+  return "A replay requests the data again with new attempts, in the open run or in a replay run. Newer data is never overwritten. A replay does not verify the source; the next run does.";
 }

@@ -3,10 +3,11 @@ import { useState } from "preact/hooks";
 import type { DeadLetter } from "../../api/schemas.ts";
 import { bytes, plural } from "../lib/figures.ts";
 import { askBytes, useAnswer, useGet } from "../live/http.ts";
+import { href } from "../state/address.ts";
 import { Answer } from "../ui/answer.tsx";
 import { Dialog, focusOnce } from "../ui/dialog.tsx";
 import { ErrorText } from "../ui/notices.tsx";
-import { Fact, Loading, Moment, Segments } from "../ui/parts.tsx";
+import { Fact, Loading, Moment, Prose, Segments } from "../ui/parts.tsx";
 import { useMedia } from "../ui/useStore.ts";
 import type { BulkAction } from "./bulkDialog.tsx";
 import { DeadLetterState } from "./letterTable.tsx";
@@ -54,20 +55,20 @@ export function LetterDialog({ id, onClose, onAct }: LetterDialogProps) {
 
 function Facts({ letter }: { letter: DeadLetter }) {
   const { lastAction, id, runId, batch, jobId, replayRunId } = letter;
-  const ids = Object.entries({
-    Letter: id,
-    Run: runId,
-    Batch: batch,
-    Job: jobId,
-    "Replayed in run": replayRunId,
-  });
+  const ids: readonly (readonly [label: string, value: string | null, to?: string])[] = [
+    ["Letter", id],
+    ["Run", runId, href("runs", runId)],
+    ["Batch", batch],
+    ["Job", jobId],
+    ["Replayed in run", replayRunId, href("runs", replayRunId)],
+  ];
   return (
     <>
       <p class="letter-says">
-        <DeadLetterState letter={letter} /> <code>{letter.code}</code> {letter.message}
+        <DeadLetterState letter={letter} /> <code>{letter.code}</code> <Prose text={letter.message} />
       </p>
       <dl class="facts facts-letter">
-        <Fact label="Provider">{letter.provider}</Fact>
+        <Fact label="Source">{letter.provider}</Fact>
         <Fact label="Kind">
           {letter.kind === "batch" && letter.size > 0
             ? `batch of ${plural(letter.size, "record")}`
@@ -88,9 +89,15 @@ function Facts({ letter }: { letter: DeadLetter }) {
       <dl class="facts facts-ids">
         {ids
           .filter(([, value]) => value !== null)
-          .map(([label, value]) => (
+          .map(([label, value, to]) => (
             <Fact key={label} label={label}>
-              <code>{value}</code>
+              {to === undefined ? (
+                <code>{value}</code>
+              ) : (
+                <a href={to}>
+                  <code>{value}</code>
+                </a>
+              )}
             </Fact>
           ))}
       </dl>

@@ -1,7 +1,7 @@
 /** One page of dead letters. On a phone each row is a card; ARIA roles still mark a table. */
 import type { DeadLetter } from "../../api/schemas.ts";
 import { Icon } from "../ui/icon.tsx";
-import { Moment } from "../ui/parts.tsx";
+import { Moment, Prose } from "../ui/parts.tsx";
 
 interface TableProps {
   letters: readonly DeadLetter[];
@@ -62,7 +62,7 @@ export function LetterTable({ letters, selected, onSelect, onOpen }: TableProps)
                 <DeadLetterState letter={letter} />
               </span>
               <span class="muted letter-message" title={letter.message}>
-                {letter.message}
+                <Prose text={letter.message} />
               </span>
             </td>
             <td class="letter-tries">

@@ -7,12 +7,12 @@ import { breakersPlace, resetBreaker } from "../live/actions.ts";
 import { Dialog, Question, ReasonField } from "../ui/dialog.tsx";
 import { Button } from "../ui/icon.tsx";
 import { OutcomeAt } from "../ui/notices.tsx";
-import { DataPanel, Moment, StateBadge } from "../ui/parts.tsx";
+import { DataPanel, Moment, Prose, StateBadge } from "../ui/parts.tsx";
 import { useNow, usePage } from "../ui/useStore.ts";
 
 const looks: Readonly<Record<Breaker["state"], Look>> = {
   closed: look("good", "check", "Calls go through."),
-  half_open: look("warn", "half", "One process tries for all whether the upstream is well."),
+  half_open: look("quiet", "half", "One process sends a test request for the whole fleet."),
   open: look("bad", "cross", "No request is sent to this upstream until the wait is over."),
 };
 
@@ -25,11 +25,12 @@ export function Breakers() {
       title="Circuit breakers"
       data={breakers}
       loading={[2, "the circuit breakers"]}
-      away={["Breakers cannot be seen", "They are stored in Redis."]}
+      away={["The breakers cannot be read", "They are stored in Redis."]}
       aside={(all) => {
         const notClosed = all.filter(({ state }) => state !== "closed").length;
         if (notClosed === 0) return <span class="muted">all closed</span>;
-        return <span class="text-warn">{notClosed} not closed</span>;
+        const isOpen = all.some(({ state }) => state === "open");
+        return <span class={isOpen ? "text-warn" : "muted"}>{notClosed} not closed</span>;
       }}
       after={
         <>
@@ -60,7 +61,7 @@ function Line({ breaker, onReset }: { breaker: Breaker; onReset: () => void }) {
         <strong>{upstream}</strong>
         {state === "open" &&
           (leftMs > 0 ? `, tried again in ${duration(leftMs)}` : ", tried with the next call")}
-        {probe !== null && `, ${probe.by} tries`}
+        {probe !== null && `, ${probe.by} sends a test request`}
       </span>
       {state === "closed" ? (
         <span class="muted row-end">
@@ -72,12 +73,15 @@ function Line({ breaker, onReset }: { breaker: Breaker; onReset: () => void }) {
         </span>
       ) : (
         <span class="row-end">
-          <Button onClick={onReset}>Close {upstream}</Button>
+          <Button aria-label={`Close the breaker of ${upstream}`} onClick={onReset}>
+            Close
+          </Button>
         </span>
       )}
       {state !== "closed" && lastFailure !== null && (
         <span class="row-note muted">
-          {lastFailure.code}, <Moment at={lastFailure.at} />: {lastFailure.message}
+          <code>{lastFailure.code}</code>, <Moment at={lastFailure.at} />:{" "}
+          <Prose text={lastFailure.message} />
         </span>
       )}
     </li>

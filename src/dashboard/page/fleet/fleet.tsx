@@ -11,12 +11,14 @@ export const Fleet = () => (
     <h1 class="visually-hidden">Fleet</h1>
     <OverTime />
     <div class="halves">
-      <Kernel />
+      <div class="stack">
+        <Kernel />
+        <Webhook />
+      </div>
       <div class="stack">
         <Permits />
         <Workers />
         <Breakers />
-        <Webhook />
       </div>
     </div>
   </>

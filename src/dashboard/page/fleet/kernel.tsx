@@ -24,7 +24,7 @@ export function Kernel() {
       title="Kernel"
       data={kernel}
       loading={[5, "the kernel metrics"]}
-      away={["No figures", "They come with Redis."]}
+      away={["No figures", "They are stored in Redis."]}
       aside={(figures) => <Verdict kernel={figures} />}
     >
       {(figures) => (
@@ -75,11 +75,7 @@ function Gauges({ kernel }: { kernel: KernelMetrics }) {
         <Fact label="Jobs settled" hint="Over the last minute">
           {rate(kernel.message_rate)}
         </Fact>
-        <Fact
-          label="Errors"
-          tone={kernel.error_rate > 0 ? "warn" : undefined}
-          hint="Jobs that spent an attempt or failed permanently, over the last minute"
-        >
+        <Fact label="Errors" hint="Jobs that spent an attempt or failed permanently, over the last minute">
           {rate(kernel.error_rate)}
         </Fact>
         <Fact label="Workers">{kernel.active_workers}</Fact>

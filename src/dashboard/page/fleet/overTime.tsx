@@ -23,7 +23,7 @@ const plots = [
   { name: "throughput", title: "Records", format: (value: number) => rate(value), least: 1 },
   { name: "requests", title: "Requests", format: (value: number) => rate(value), least: 0.1 },
   { name: "errors", title: "Errors", format: (value: number) => rate(value), least: 0.1 },
-  { name: "redis_memory", title: "Memory of Redis", format: bytes, least: 1024 * 1024 },
+  { name: "redis_memory", title: "Memory of Redis", format: bytes, least: 1024 ** 2, unit: 1024 ** 2 },
 ] as const;
 
 /** Reads series again every half minute, while Redis answers. */

@@ -18,7 +18,7 @@ export function Permits() {
       title="Permits"
       data={permits}
       loading={[4, "the permits"]}
-      away={["The pool cannot be seen", "It is stored in Redis."]}
+      away={["The pool cannot be read", "It is stored in Redis."]}
       aside={() => <Button onClick={() => setResizing(true)}>Resize</Button>}
       after={
         <>
@@ -50,33 +50,25 @@ function Pool({ permits }: { permits: PermitsView }) {
       />
       <p class="pool-line">
         <strong>{text}</strong>
-        {waiting > 0 && <span class="text-warn">, {waiting} waiting</span>}
-        {revoked > 0 && (
-          <span class="text-warn">
-            , {revoked} of {configured} revoked by the optimizer
-          </span>
-        )}
-        {askedBack > 0 && <span class="text-warn">, {askedBack} asked back</span>}
+        {waiting > 0 && `, ${waiting} waiting`}
+        {revoked > 0 && `, ${revoked} of ${configured} revoked by the optimizer`}
+        {askedBack > 0 && `, ${askedBack} asked back`}
       </p>
       {holdUntil !== null && (
-        <p class="text-warn">
-          Redis restarted: grants wait for one lease, until <Moment at={holdUntil} show="clock" />.
+        <p class="muted">
+          Redis restarted: no permit is granted for one lease, until <Moment at={holdUntil} show="clock" />.
         </p>
       )}
       {busy.length === 0 ? (
         <p class="muted">No batch holds a permit or waits for one.</p>
       ) : (
-        <ul class="rows" aria-label="Permits by provider">
+        <ul class="rows" aria-label="Permits by source">
           {busy.map(({ provider, held, waiting: waits, waitingMs, askedBack: back }) => (
             <li key={provider}>
               <strong>{provider}</strong>
               <span>
                 {held} held
-                {waits > 0 && (
-                  <span class="text-warn">
-                    , {waits} waiting, the first for {rough(waitingMs)}
-                  </span>
-                )}
+                {waits > 0 && `, ${waits} waiting, the first for ${rough(waitingMs)}`}
                 {back > 0 && `, ${back} asked back`}
               </span>
             </li>
@@ -91,7 +83,7 @@ function Pool({ permits }: { permits: PermitsView }) {
 function Holders({ permits: { holders, truncated, at } }: { permits: PermitsView }) {
   const now = useNow();
   return (
-    <details class="past">
+    <details class="disclose">
       <summary>
         {plural(holders.length, "holder")}
         {truncated && " and more"}
@@ -130,7 +122,6 @@ function ResizeDialog({ permits, onClose }: { permits: PermitsView; onClose: () 
       <Question
         onClose={onClose}
         yes={valid && size !== now ? `${down ? "Shrink" : "Grow"} to ${size}` : "Resize"}
-        danger={down}
         disabled={!valid || size === now}
         onYes={async () => void (await resize(size, reason))}
       >
@@ -147,7 +138,7 @@ function ResizeDialog({ permits, onClose }: { permits: PermitsView; onClose: () 
         {!valid && (
           <p class="notice tone-bad" role="status">
             The pool takes a whole number from 1 to {most.toLocaleString("en-US")}. To let nothing start,
-            pause the providers.
+            pause the sources.
           </p>
         )}
         {valid && size === now && <p class="hint">That is the size it has.</p>}

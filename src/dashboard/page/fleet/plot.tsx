@@ -1,6 +1,6 @@
 /** A plot: one value over time, its threshold if it has one, and marks. Plots beside each other share their cross-hair. */
 import { useId } from "preact/hooks";
-import { clockTime, dayTime } from "../lib/figures.ts";
+import { clockTime, dayTime, exactTime } from "../lib/figures.ts";
 import { nearest, niceTop, type Point, stretches } from "./series.ts";
 
 export interface PlotMark {
@@ -12,6 +12,8 @@ export interface PlotProps {
   title: string;
   points: readonly Point[];
   format: (value: number) => string;
+  /** The axis ends at a round number of these. Default 1. */
+  unit?: number;
   threshold?: number;
   /** Minimum end of the axis. */
   least: number;
@@ -39,13 +41,13 @@ export function Plot(props: PlotProps) {
   const lines = stretches(points, { from, to, gapMs, most: width / 2 });
   const values = lines.flat();
   const greatest = values.reduce((most, { value }) => Math.max(most, value), 0);
-  const upper = niceTop(greatest, least);
+  const upper = niceTop(greatest, least, props.unit);
   const x = (ms: number): number => ((ms - from) / (to - from)) * width;
   const y = (value: number): number => top + inner * (1 - Math.min(1, value / upper));
   const found = cursor === null ? undefined : nearest(values, cursor, (to - from) / 12);
   const pointAt = (clientX: number, box: DOMRect): void =>
     onCursor(from + ((clientX - box.left) / box.width) * (to - from));
-  const time = to - from > 36 * 3_600_000 ? dayTime : (at: number): string => clockTime(at, to);
+  const time = to - from > 12 * 3_600_000 ? dayTime : (at: number): string => clockTime(at, to);
   return (
     <figure class="plot">
       <figcaption>
@@ -121,8 +123,8 @@ export function Plot(props: PlotProps) {
         {values.length === 0 && <span class="plot-none">No samples: no worker lived</span>}
       </div>
       <div class="plot-ends" aria-hidden="true">
-        <span>{time(from)}</span>
-        <span>{time(from + (to - from) / 2)}</span>
+        <span title={exactTime(from)}>{time(from)}</span>
+        <span title={exactTime(from + (to - from) / 2)}>{time(from + (to - from) / 2)}</span>
         <span>now</span>
       </div>
     </figure>

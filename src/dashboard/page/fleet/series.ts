@@ -33,11 +33,11 @@ function thinned(points: Point[], most: number): Point[] {
   return kept;
 }
 
-/** The upper end of an axis: the next of 1, 2, 3, 5 × 10ⁿ above the values, and never below `least`. */
-export function niceTop(greatest: number, least: number): number {
-  const wanted = Math.max(greatest * 1.05, least);
+/** The upper end of an axis: the next of 1, 2, 3, 4, 6, 8 × 10ⁿ units above the values, and never below `least`. */
+export function niceTop(greatest: number, least: number, unit = 1): number {
+  const wanted = Math.max(greatest * 1.05, least) / unit;
   const power = 10 ** Math.floor(Math.log10(wanted));
-  return ([1, 2, 3, 5, 10].find((step) => step * power >= wanted) ?? 10) * power;
+  return ([1, 2, 3, 4, 6, 8, 10].find((step) => step * power >= wanted) ?? 10) * power * unit;
 }
 
 /** The point closest to a time; undefined if none is close. */

@@ -30,12 +30,14 @@ export function Webhook() {
       {({ configured, waiting, failed }) =>
         configured ? (
           <p>
-            What needs a person is sent to it. {waiting > 0 && `${plural(waiting, "message")} waiting. `}
+            Everything that needs a person is sent to it.{" "}
+            {waiting > 0 && `${plural(waiting, "message")} waiting. `}
             {failed > 0 && <span class="text-warn">{count(failed)} given up lately.</span>}
           </p>
         ) : (
           <p class="muted">
-            None: set <code>UEE_WEBHOOK_URL</code> to be told of pauses, failures and stale sources.
+            Not configured. Set <code>UEE_WEBHOOK_URL</code> to receive a message about pauses, failures and
+            stale sources.
           </p>
         )
       }

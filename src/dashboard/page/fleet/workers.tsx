@@ -1,4 +1,5 @@
 /** Live workers with their last heartbeats, and for ten minutes also dead ones. */
+import { Fragment } from "preact";
 import type { Worker } from "../../api/schemas.ts";
 import { bytes, milliseconds, plural, rough } from "../lib/figures.ts";
 import { type Look, look } from "../lib/machineStates.ts";
@@ -19,13 +20,13 @@ export function Workers() {
       title="Workers"
       data={workers}
       loading={[2, "the workers"]}
-      away={["Workers cannot be seen", "They announce themselves in Redis."]}
+      away={["The workers cannot be read", "Their heartbeats are stored in Redis."]}
       aside={(all) => {
         const count = (wanted: Worker["health"]) => all.filter(({ health }) => health === wanted).length;
         const [live, late] = [count("live"), count("late")];
         return (
           <span class="muted">
-            {live + late === 0 ? "none lives" : `${live} live`}
+            {live + late === 0 ? "none is live" : `${live} live`}
             {late > 0 && <span class="text-warn">, {late} late</span>}
           </span>
         );
@@ -67,6 +68,14 @@ function endOf(ended: string | null): string {
   return `Killed by signal ${signals[signal] ?? "?"} (${signal})${why}.`;
 }
 
+const vitalsOf = (vitals: NonNullable<Worker["vitals"]>): string[] => [
+  plural(vitals.activeBatches, "batch", "batches"),
+  `answers in ${milliseconds(vitals.responseMs)}`,
+  `loop delay ${milliseconds(vitals.loopDelayP99Ms)}`,
+  bytes(vitals.rssBytes),
+  `last fetch ${rough(vitals.lastFetchAgeMs)} ago`,
+];
+
 function Line({ worker }: { worker: Worker }) {
   const { id, host, pid, version, startedAt, lastBeatAt, missedBeats, health, state, ended, vitals } = worker;
   const now = useNow();
@@ -79,15 +88,20 @@ function Line({ worker }: { worker: Worker }) {
       </span>
       <span class="muted row-end">
         heartbeat <Moment at={lastBeatAt} />
-        {missedBeats > 0 && <span class="text-warn">, {missedBeats} missed</span>}
+        {missedBeats > 0 && (
+          <span class={health === "dead" ? undefined : "text-warn"}>, {missedBeats} missed</span>
+        )}
       </span>
       {health === "dead" && <span class="row-note text-bad">{endOf(ended)}</span>}
       {health !== "dead" && (
         <span class="row-note muted">
-          {vitals === null
-            ? "no figures yet"
-            : `${plural(vitals.activeBatches, "batch", "batches")}, answers in ${milliseconds(vitals.responseMs)}, loop delay ${milliseconds(vitals.loopDelayP99Ms)}, ${bytes(vitals.rssBytes)}, last fetch ${rough(vitals.lastFetchAgeMs)} ago`}
-          , up {rough(upMs)}
+          {[`up ${rough(upMs)}`, ...(vitals === null ? ["no figures yet"] : vitalsOf(vitals))].map(
+            (part, i, all) => (
+              <Fragment key={part}>
+                <span class="nowrap">{i < all.length - 1 ? `${part},` : part}</span>{" "}
+              </Fragment>
+            ),
+          )}
         </span>
       )}
     </li>

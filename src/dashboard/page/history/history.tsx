@@ -3,10 +3,11 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { History as HistoryAnswer, HistoryLine, QuotaEvent, Transition } from "../../api/schemas.ts";
 import { milliseconds, percent } from "../lib/figures.ts";
+import { lookOf } from "../lib/machineStates.ts";
 import { useGet } from "../live/http.ts";
 import { isRoutine, transitionKey } from "../state/fleet.ts";
 import { Button, Icon } from "../ui/icon.tsx";
-import { AddressChoice, Empty, Loading, Moment, Panel, StateBadge } from "../ui/parts.tsx";
+import { AddressChoice, Empty, Loading, Moment, Panel, Prose, StateBadge } from "../ui/parts.tsx";
 import { useAddress, usePage, useVersion } from "../ui/useStore.ts";
 
 /** Empty: all but routine waits. */
@@ -44,7 +45,7 @@ export function History() {
             ["permits", "permit decisions"],
             ["breaker", "circuit breakers"],
             ["dead-letters", "dead letters"],
-            ["macro", "the fleet's machine"],
+            ["macro", "the fleet's state"],
             ...(providers ?? []).map(({ provider }) => provider),
           ]}
         />
@@ -57,7 +58,9 @@ export function History() {
           <Loading lines={5} what="the history" />
         )
       ) : lines.length === 0 ? (
-        <Empty title="Nothing happened yet">Transitions and permit decisions appear here as they come.</Empty>
+        <Empty title={shown === "" ? "Nothing happened yet" : "Nothing of this kind is kept"}>
+          Transitions, decisions about permits, and actions of people appear here as they come.
+        </Empty>
       ) : (
         <>
           <ol class="rows rows-history" aria-label="Transitions and decisions, the newest first">
@@ -146,20 +149,31 @@ const Entry = ({ at, who, step, children }: EntryProps) => (
   </li>
 );
 
+/** Only a state that still holds has its colour: amber and red stand for what a person can act on. */
 function TransitionLine({ transition }: { transition: Transition }) {
-  const { at, provider, oldState, newState, trigger, actor, actorKind, reason } = transition;
+  const { at, provider, oldState, newState, trigger, version, actor, actorKind, reason } = transition;
+  const holds = usePage(({ fleet: { overview } }) => {
+    const machine =
+      provider === null
+        ? overview?.macro
+        : overview?.providers.find((one) => one.provider === provider)?.machine;
+    return machine?.version === version;
+  });
   const step = (
     <>
       <span class="muted">{oldState}</span>
       <span class="visually-hidden">to</span>
       <span aria-hidden="true">→</span>
-      <StateBadge state={newState} />
+      <StateBadge
+        state={newState}
+        look={{ ...lookOf(newState), ...(holds ? {} : { tone: "quiet" as const }) }}
+      />
     </>
   );
   return (
     <Entry at={at} who={provider ?? "fleet"} step={step}>
       {trigger.replaceAll("_", " ")}, {actorKind === "person" ? <strong>{actor}</strong> : actor}
-      {reason !== null && `: ${reason}`}
+      <Reason reason={reason} />
     </Entry>
   );
 }
@@ -174,27 +188,42 @@ function OtherLine({
   );
   return (
     <Entry at={at} who={provider ?? "fleet"} step={step}>
-      {kind === "dead-letters" && `dead letters, ${trigger}, `}
+      {kind === "dead-letters" && `dead letters (${trigger}), `}
       {actorKind === "person" ? <strong>{actor}</strong> : actor}
-      {reason !== null && `: ${reason}`}
+      <Reason reason={reason} />
     </Entry>
   );
 }
+
+const Reason = ({ reason }: { reason: string | null }) =>
+  reason === null || reason === "" ? null : (
+    <>
+      : <Prose text={reason} />
+    </>
+  );
 
 const verbs = { revoke: "Revoked", restore: "Gave back", resize: "Resized to" } as const;
 
 function QuotaLine({ event }: { event: QuotaEvent }) {
   const { at, kind, permits, reason, p99Ms, saturation, size, effective, actor } = event;
+  // `permits` of a resize is the new size, `effective` what was usable before.
+  const down = kind === "revoke" || (kind === "resize" && permits < effective);
   const step = (
-    <span class={`badge tone-quiet`}>
-      <Icon sign={kind === "revoke" ? "down" : "up"} />
+    <span class="badge tone-quiet">
+      <Icon sign={down ? "down" : "up"} />
       {verbs[kind]} {permits}
     </span>
   );
   return (
     <Entry at={at} who="permits" step={step}>
-      {kind === "resize" ? <strong>{actor}</strong> : `${actor}, ${effective} of ${size} usable`}
-      {reason !== "" && `: ${reason}`}
+      {kind === "resize" ? (
+        <>
+          <strong>{actor}</strong>, {effective} usable before
+        </>
+      ) : (
+        `${actor}, ${effective} of ${size} usable before`
+      )}
+      <Reason reason={reason} />
       {p99Ms !== null &&
         ` (p99 ${milliseconds(p99Ms)}${saturation === null ? "" : `, buffer ${percent(saturation)}`})`}
     </Entry>

@@ -65,5 +65,12 @@ export const dayTime = (at: number): string => dayAndMinute.format(at);
 /** For titles: the local time with its zone, and UTC as in logs. */
 export const exactTime = (at: number): string => `${full.format(at)} = ${new Date(at).toISOString()}`;
 
+/** The browser's time zone: `Europe/Berlin (CET)`. */
+export function zoneNow(): string {
+  const { timeZone } = full.resolvedOptions();
+  const name = full.formatToParts(Date.now()).find(({ type }) => type === "timeZoneName")?.value;
+  return name === undefined || name === timeZone ? timeZone : `${timeZone} (${name})`;
+}
+
 /** `+12`, `−3`. */
 export const signed = (value: number): string => `${value < 0 ? "−" : "+"}${count(Math.abs(value))}`;

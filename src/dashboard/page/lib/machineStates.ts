@@ -47,7 +47,11 @@ const words: Readonly<Record<string, string>> = {
   WAITING_QUOTA: "waits for a permit",
   WAITING_BACKOFF: "waits",
   PAUSED: "paused",
+  TERMINATED: "over",
 };
+
+/** The state of a provider's machine in a word of people. */
+export const wordOf = (state: string): string => words[state] ?? state;
 
 /** The situation of a source in a word of people. A source at rest is as good as its last run. */
 export function situationOf(
@@ -57,9 +61,8 @@ export function situationOf(
   look: Look;
 } {
   const { machine, lastRun, lastRunSettled, problems } = provider;
-  const word = words[machine.state];
-  if (word !== undefined || lastRun === null)
-    return { word: word ?? machine.state, look: lookOf(machine.state) };
+  if (machine.state !== "TERMINATED" || lastRun === null)
+    return { word: wordOf(machine.state), look: lookOf(machine.state) };
   if (problems.some(({ kind }) => kind === "stale"))
     return { word: "stale", look: look("bad", "clock", "It was verified too long ago.") };
   if (lastRunSettled && !provider.verified)

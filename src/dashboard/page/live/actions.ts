@@ -41,7 +41,8 @@ export const start = (provider: string, request: StartRequest & { reason: string
     return joined ? `A run was open already: joined ${runId} (${mode}).` : `Run ${runId} is open (${mode}).`;
   });
 
-const done = { pause: "is paused", resume: "goes on", stop: "is stopped" } as const;
+/** In the past tense where the next event may change it again. */
+const done = { pause: "is paused", resume: "was resumed", stop: "was stopped" } as const;
 const doing = { pause: "Pausing", resume: "Resuming", stop: "Stopping" } as const;
 
 export const act = (provider: string, action: keyof typeof done, reason: string): Promise<boolean> =>

@@ -4,6 +4,7 @@ import type { Action, OverviewProvider } from "../../api/schemas.ts";
 import { count, plural } from "../lib/figures.ts";
 import { act, start } from "../live/actions.ts";
 import { Dialog, Question, ReasonField } from "../ui/dialog.tsx";
+import { Prose } from "../ui/parts.tsx";
 
 interface Props {
   action: Action;
@@ -53,7 +54,7 @@ export function ActionDialog({ action, provider, onClose }: Props) {
 }
 
 const shrinkText =
-  "Remove records even if the upstream lost suspiciously many (over 5 %). Only if you know that it is true.";
+  "Remove records even if the upstream lost suspiciously many (over 5\u00a0%). Only if you know that it is true.";
 const olderText =
   "Accept a catalogue that is older than the edition in the store. Only if you know that the upstream took the newer one back.";
 
@@ -128,7 +129,7 @@ function Consequence({ action, provider }: { action: Exclude<Action, "start">; p
       <>
         {machine.reason !== null && (
           <p class="why text-bad">
-            Paused{machine.actor !== null && ` by ${machine.actor}`}: {machine.reason}
+            Paused{machine.actor !== null && ` by ${machine.actor}`}: <Prose text={machine.reason} />
           </p>
         )}
         <p>

@@ -1,6 +1,6 @@
 /** The last checkpoints of a source: what was committed or given up. */
 import type { Checkpoint, Checkpoints as CheckpointList } from "../../api/schemas.ts";
-import { count } from "../lib/figures.ts";
+import { plural } from "../lib/figures.ts";
 import { useGet } from "../live/http.ts";
 import { Answer } from "../ui/answer.tsx";
 import { Moment } from "../ui/parts.tsx";
@@ -16,9 +16,11 @@ export function Checkpoints({ provider, version }: { provider: string; version: 
           {checkpoints.length === 0 ? (
             <p class="muted">None yet.</p>
           ) : (
-            checkpoints.map((one) => (
-              <CheckpointLine key={`${one.runId}/${one.batch}/${one.at}`} checkpoint={one} />
-            ))
+            <ul class="rows rows-checkpoints small">
+              {checkpoints.map((one) => (
+                <CheckpointLine key={`${one.runId}/${one.batch}/${one.at}`} checkpoint={one} />
+              ))}
+            </ul>
           )}
         </section>
       )}
@@ -31,15 +33,13 @@ const CheckpointLine = ({
 }: {
   checkpoint: Checkpoint;
 }) => (
-  <p class="row small">
-    <span class={success ? "text-good" : "text-bad"}>
-      {success ? "committed" : `failed, ${error ?? "no code"}`}
-    </span>
-    <span>
-      {count(records)} records, <Moment at={at} show="clock" />
+  <li>
+    <Moment at={at} show="clock" />
+    <span class={success ? undefined : "text-bad"}>
+      {success ? `${plural(records, "record")} committed` : `given up: ${error ?? "no code"}`}
     </span>
     <code class="muted clip" title={`${urn}, batch ${batch}`}>
       {urn}
     </code>
-  </p>
+  </li>
 );

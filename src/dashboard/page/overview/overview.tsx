@@ -29,6 +29,10 @@ export function Overview() {
       >
         {(all) => (
           <ul class="sources" aria-label="Sources">
+            <li class="sources-head muted small" aria-hidden="true">
+              <span class="head-spark">records/s, 24 h</span>
+              <span class="head-strip">last 90 runs, the newest on the right</span>
+            </li>
             {all.providers.map((provider) => (
               <Source
                 key={provider.provider}

@@ -22,6 +22,7 @@ const shapes: Readonly<Record<Run["state"], { tone: string; high: number }>> = {
 export function RunStrip({ provider }: { provider: string }) {
   const { answer } = useGet<Runs>(`/api/runs${query({ provider, limit: most })}`, useRunsVersion(provider));
   const runs = (answer?.runs ?? []).filter(({ kind }) => kind === "ordinary").slice(0, most);
+  if (answer !== null && runs.length === 0) return <span class="strip-none muted small">no runs yet</span>;
   const many = (wanted: Run["state"]): number => runs.filter(({ state }) => state === wanted).length;
   const said = (["complete", "incomplete", "failed", "stopped"] as const)
     .filter((state) => many(state) > 0)
@@ -41,7 +42,7 @@ export function RunStrip({ provider }: { provider: string }) {
     >
       <span class="visually-hidden">
         {runs.length === 0
-          ? `No runs of ${provider}`
+          ? `Runs of ${provider}`
           : `Last ${plural(runs.length, "run")} of ${provider}: ${said}`}
       </span>
       <svg viewBox={`0 0 ${most} ${height}`} preserveAspectRatio="none" aria-hidden="true">

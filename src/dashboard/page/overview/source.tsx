@@ -9,7 +9,7 @@ import { changesText } from "../runs/runs.tsx";
 import { href } from "../state/address.ts";
 import { Icon } from "../ui/icon.tsx";
 import { OutcomeAt } from "../ui/notices.tsx";
-import { Bar, Fact, Moment, OpenedBy, StateBadge } from "../ui/parts.tsx";
+import { Bar, Fact, Moment, OpenedBy, Prose, StateBadge } from "../ui/parts.tsx";
 import { useNow } from "../ui/useStore.ts";
 import { ActionDialog } from "./actionDialog.tsx";
 import { Checkpoints } from "./checkpoints.tsx";
@@ -148,7 +148,7 @@ function Why({ provider: { machine, openRun } }: { provider: OverviewProvider })
           {machine.actor !== null && ` by ${machine.actor}`}.{" "}
         </>
       )}
-      {reason ?? (isPaused ? "No reason was given." : "Waiting.")}
+      <Prose text={reason ?? (isPaused ? "No reason was given." : "Waiting.")} />
       {left !== null && left > 0 && <strong> Goes on in {duration(left)}.</strong>}
     </p>
   );
@@ -163,7 +163,7 @@ function Retries({ run }: { run: Run }) {
         const left = Date.parse(nextAt) - now;
         return (
           <p class={`why ${attempt * 2 > attempts ? "text-warn" : "muted"}`} key={batch}>
-            {batch}: {code}: {message} Attempt {attempt} of {attempts},{" "}
+            {batch}: {code}: <Prose text={message} /> Attempt {attempt} of {attempts},{" "}
             {left > 0 ? `next in ${duration(left)}` : "the next is under way or waits for its turn"}.
           </p>
         );
@@ -227,8 +227,10 @@ const LastError = ({ run }: { run: Run }) => (
     <a href={href("runs", run.runId)}>Last run {run.state}</a>
     {run.error !== null && (
       <>
-        : <code>{run.error.code}</code> {run.error.message}{" "}
-        <span class="muted">{run.error.remedy.replaceAll("`", "")}</span>
+        : <code>{run.error.code}</code> <Prose text={run.error.message} />{" "}
+        <span class="muted">
+          <Prose text={run.error.remedy} />
+        </span>
       </>
     )}
   </p>
@@ -247,11 +249,12 @@ function LastRun({
   const changes = [changesText(run), run.unchanged > 0 && `${count(run.unchanged)} unchanged`].filter(
     Boolean,
   );
+  const look = runLookOf(run.state);
   return (
     <div class="column last-run">
       <p>
         <a href={href("runs", run.runId)}>{run.kind === "replay" ? "Replays since" : "Last run"}</a>{" "}
-        <StateBadge state={run.state} look={runLookOf(run.state)} />{" "}
+        <StateBadge state={run.state} look={settled ? { ...look, tone: "quiet" } : look} />{" "}
         <span class="muted">
           {run.endedAt !== null && <Moment at={run.endedAt} />}: {run.kind === "ordinary" && `${run.mode}, `}
           {changes.length > 0 ? changes.join(", ") : "no changes"}, {plural(run.requests, "request")},{" "}
@@ -261,8 +264,8 @@ function LastRun({
       </p>
       {run.error && settled && (
         <p class="muted">
-          <code>{run.error.code}</code> {run.error.message} Its dead letters are settled; the next run
-          verifies.
+          <code>{run.error.code}</code> <Prose text={run.error.message} /> Its dead letters are settled; the
+          next run verifies.
         </p>
       )}
       {children}
@@ -327,7 +330,7 @@ function RunDetails({ provider: { permits, jobs }, run }: { provider: OverviewPr
       {permits.askedBack > 0 && `, ${permits.askedBack} asked back`}
       {jobs.delayed > 0 && `, ${plural(jobs.delayed, "batch", "batches")} delayed`},{" "}
       {plural(run.requests, "request")}
-      {run.deadLettered > 0 && `, ${count(run.deadLettered)} dead-lettered`}, for{" "}
+      {run.deadLettered > 0 && `, ${plural(run.deadLettered, "record")} dead-lettered`}, for{" "}
       <span title={exactTime(Date.parse(run.startedAt))}>
         {duration(Math.max(0, now - Date.parse(run.startedAt)))}
       </span>

@@ -1,5 +1,6 @@
 /** A record of any source as people read it. Pure functions: what is missing or of another form is left out. */
 import type { StoredRecord } from "../../api/schemas.ts";
+import { parseTime } from "../lib/figures.ts";
 
 export interface Description {
   title: string | null;
@@ -73,8 +74,8 @@ function labelOf(name: string): string {
 function scalar(value: unknown): string {
   if (typeof value === "string") {
     const plain = value.length > 200 ? "" : value;
-    // Times as upstreams write them, without the part that no person reads.
-    return plain.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*$/, "$1 $2");
+    const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(plain) ? parseTime(plain) : null;
+    return at === null ? plain : `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
   }
   return typeof value === "number" || typeof value === "boolean" ? String(value) : "";
 }
@@ -87,7 +88,11 @@ function scoreOf(metrics: unknown): string | null {
     if (!isFields(first?.cvssData)) continue;
     const { baseScore, baseSeverity, vectorString } = first.cvssData;
     if (typeof baseScore !== "number") continue;
-    return [baseScore, textIn(baseSeverity ?? first.baseSeverity)?.toLowerCase(), textIn(vectorString)]
+    return [
+      baseScore.toFixed(1),
+      textIn(baseSeverity ?? first.baseSeverity)?.toLowerCase(),
+      textIn(vectorString),
+    ]
       .filter((part) => part != null)
       .join(", ");
   }

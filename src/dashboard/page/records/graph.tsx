@@ -1,4 +1,5 @@
 /** The graph around a record: a column for each kind, lines between records that name each other. Each record is a link. */
+import { useEffect, useRef } from "preact/hooks";
 import type { Trace } from "../../api/schemas.ts";
 import { plural } from "../lib/figures.ts";
 import { href } from "../state/address.ts";
@@ -66,22 +67,34 @@ const place = (provider: string): number => {
 const short = (text: string, most: number): string =>
   text.length <= most ? text : `${text.slice(0, most - 1).trimEnd()}…`;
 
-/** Where the graph is wider than the window, the record itself is shown first. */
-function rootIntoView(section: HTMLElement | null): void {
-  const root = section?.querySelector(".graph-root");
-  if (!section || !root) return;
-  const { left, width } = root.getBoundingClientRect();
-  section.scrollLeft = left - section.getBoundingClientRect().left - (section.clientWidth - width) / 2;
+/** Where the graph is wider than the window, the record itself is shown first, also after the window was resized. */
+function useRootInView() {
+  const ref = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const section = ref.current;
+    const root = section?.querySelector(".graph-root");
+    if (!section || !root) return;
+    const watcher = new ResizeObserver(() => {
+      const { left, width } = root.getBoundingClientRect();
+      const hidden = left - section.getBoundingClientRect().left - (section.clientWidth - width) / 2;
+      section.scrollLeft += hidden;
+    });
+    watcher.observe(section);
+    return () => watcher.disconnect();
+  }, []);
+  return ref;
 }
 
 export function Graph({ trace }: { trace: Trace }) {
   const { placed, columns, width, height } = layout(trace);
   const at = new Map(placed.map((node) => [node.urn, node]));
+  const section = useRootInView();
+  const missing = trace.nodes.some(({ name }) => name === null);
   const left = Object.values(trace.more).reduce((sum, many) => sum + many, 0);
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
-      <section ref={rootIntoView} class="graph" tabIndex={0} aria-label="The graph around the record">
+      <section ref={section} class="graph" tabIndex={0} aria-label="The graph around the record">
         <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="presentation">
           {trace.edges.map((edge) => (
             <Edge key={`${edge.from} ${edge.to} ${edge.relation}`} edge={edge} at={at} root={trace.root} />
@@ -104,8 +117,15 @@ export function Graph({ trace }: { trace: Trace }) {
         </svg>
       </section>
       <p class="muted small">
-        Each leads to its own page.
-        {left > 0 && ` ${plural(left, "further record")} name these; uee trace --limit shows more.`}
+        Select a record to open it.
+        {missing && " The mirror has no record of those with a dashed border."}
+        {left > 0 && (
+          <>
+            {" "}
+            {plural(left, "further record")} {left === 1 ? "is" : "are"} not shown;{" "}
+            <code>uee trace --limit</code> shows more.
+          </>
+        )}
         {trace.incomplete && ` Still being indexed: ${trace.incomplete.join(", ")}.`}
       </p>
     </>
@@ -136,18 +156,13 @@ function Edge({ edge: { from, to, relation }, at, root }: EdgeProps) {
   );
 }
 
-function NodeBox({ node: { urn, provider, id, name, x, y }, root }: { node: Placed; root: boolean }) {
-  const label =
-    provider === "attack" && name !== null
-      ? name
-      : columnOf(provider) === "about"
-        ? provider.toUpperCase()
-        : id;
-  const second = name === null ? "not in the mirror" : label === name ? typeOf(id) : name;
+function NodeBox({ node: { urn, provider, id, alias, name, x, y }, root }: { node: Placed; root: boolean }) {
+  const label = columnOf(provider) === "about" ? provider.toUpperCase() : (alias ?? id);
+  const second = name ?? "not in the mirror";
   const content = (
     <>
       <rect x={x + 0.5} y={y + 0.5} width={box.width - 1} height={box.height - 1} rx="6">
-        <title>{`${id}${name === null ? "" : `: ${name}`}`}</title>
+        <title>{`${alias ?? id}${name === null ? "" : `: ${name}`}`}</title>
       </rect>
       <text class="graph-id" x={x + 12} y={y + 17}>
         {short(label, 24)}
@@ -165,6 +180,3 @@ function NodeBox({ node: { urn, provider, id, name, x, y }, root }: { node: Plac
     </a>
   );
 }
-
-/** `attack-pattern--…` → `attack-pattern`. */
-const typeOf = (id: string): string => id.split("--")[0] ?? id;

@@ -8,7 +8,7 @@ import { href } from "../state/address.ts";
 import { AnswerPanel, AnswerPanels } from "../ui/answer.tsx";
 import { Button, Icon } from "../ui/icon.tsx";
 import { Back, Empty, Fact, Moment, Panel, Segments } from "../ui/parts.tsx";
-import { useVersion } from "../ui/useStore.ts";
+import { usePage, useVersion } from "../ui/useStore.ts";
 import { describe } from "./describe.ts";
 import { Graph } from "./graph.tsx";
 
@@ -124,9 +124,9 @@ function Beside({ record }: { record: StoredRecord }) {
         <li key={urn} class="card">
           <a href={href("records", urn)}>{provider === "kev" ? "Exploited (KEV)" : provider.toUpperCase()}</a>{" "}
           {provider === "epss"
-            ? `${probability(Number(data.epss))} in the next 30 days, above ${percent(Number(data.percentile))} of all`
+            ? `exploitation probability ${probability(Number(data.epss))} in the next 30 days, above ${percent(Number(data.percentile))} of all CVEs`
             : provider === "kev"
-              ? `since ${text(data.dateAdded)}, due ${text(data.dueDate)}. ${text(data.requiredAction)}`
+              ? `listed since ${text(data.dateAdded)}, due ${text(data.dueDate)}. ${text(data.requiredAction)}`
               : text(data.name ?? data.Name)}
         </li>
       ))}
@@ -140,12 +140,12 @@ interface PartProps {
 }
 
 function Neighbours({ record, version }: PartProps) {
-  const read = useGet<Trace>(`/api/trace/${encodeURIComponent(record.urn)}?limit=10`, version);
+  const read = useGet<Trace>(`/api/trace/${encodeURIComponent(record.urn)}?limit=10&aliases=true`, version);
   return (
-    <AnswerPanel id="graph" title="What it belongs to" of={read} loading={[4, "the graph"]}>
+    <AnswerPanel id="graph" title="Related records" of={read} loading={[4, "the graph"]}>
       {(trace) =>
         trace.edges.length === 0 ? (
-          <Empty title="No neighbours">It names no other record, and none names it.</Empty>
+          <Empty title="No related records">It names no other record, and no other record names it.</Empty>
         ) : (
           <Graph trace={trace} />
         )
@@ -157,7 +157,7 @@ function Neighbours({ record, version }: PartProps) {
 function ChangeHistory({ record: { provider, id, lastChanged }, version }: PartProps) {
   const read = useGet<RecentChanges>(`/api/changes/recent${query({ provider, id, limit: 20 })}`, version);
   return (
-    <AnswerPanel id="record-changes" title="Its changes" of={read} loading={[3, "its changes"]}>
+    <AnswerPanel id="record-changes" title="Change history" of={read} loading={[3, "its changes"]}>
       {({ changes, complete }) => (
         <>
           {changes.length > 0 && (
@@ -169,12 +169,12 @@ function ChangeHistory({ record: { provider, id, lastChanged }, version }: PartP
           )}
           {!complete && (
             <p class="muted small">
-              Its last change is of <Moment at={lastChanged} show="both" />; the newest 8,000 changes of{" "}
-              {provider} were looked through.
+              Last changed <Moment at={lastChanged} show="both" />. Only the newest 8,000 changes of{" "}
+              {provider} were searched.
             </p>
           )}
           {complete && changes.length === 0 && (
-            <p class="muted">The feed of {provider} tells of no single record.</p>
+            <p class="muted">The change feed of {provider} has no entries for single records.</p>
           )}
         </>
       )}
@@ -184,14 +184,16 @@ function ChangeHistory({ record: { provider, id, lastChanged }, version }: PartP
 
 /** The same by command line and API, to copy. */
 function Ways({ record: { urn, id, provider } }: { record: StoredRecord }) {
+  const withToken = usePage(({ entry }) => entry.phase === "in" && entry.session.tokenRequired);
+  const login = withToken ? '-H "Authorization: Bearer $UEE_API_TOKEN" ' : "";
   const ways = [
-    ["Command line", `uee get ${id} --provider ${provider}`],
+    ["Record", `uee get ${id} --provider ${provider}`],
     ["Graph", `uee trace ${id}`],
-    ["API", `curl ${location.origin}/api/records/${urn}`],
-    ["Its changes", `uee changes --provider ${provider} | grep ${id}`],
+    ["API", `curl ${login}${location.origin}/api/records/${urn}`],
+    ["Changes", `uee changes --provider ${provider} | grep ${id}`],
   ] as const;
   return (
-    <Panel id="ways" title="The same for scripts">
+    <Panel id="ways" title="Command line and API">
       <ul class="column">
         {ways.map(([label, command]) => (
           <Copyable key={label} label={label} command={command} />

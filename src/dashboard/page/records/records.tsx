@@ -14,6 +14,8 @@ export function RecordsView() {
   return id === null ? <Records /> : <RecordView id={id} />;
 }
 
+/** Records of one answer. */
+const most = 50;
 const examples = ["CVE-2021-44228", "T1059", "CWE-79", "path traversal"];
 
 function Records() {
@@ -28,7 +30,7 @@ function Records() {
     >
       {q === "" ? (
         <Empty title="Search all sources at once">
-          With the field above (<kbd>/</kbd>):{" "}
+          Enter an id or words of a name in the field above (<kbd>/</kbd>). Examples:{" "}
           {examples.map((one, i) => (
             <span key={one}>
               {i > 0 && ", "}
@@ -48,7 +50,7 @@ function Records() {
 /** Asks again while names are still being read. */
 function useSearch(q: string) {
   const [turn, setTurn] = useState(0);
-  const found = useGet<Search>(`/api/search${query({ q, limit: 50 })}`, q === "" ? null : turn);
+  const found = useGet<Search>(`/api/search${query({ q, limit: most })}`, q === "" ? null : turn);
   const incomplete = found.answer?.complete === false && !found.loading;
   useEffect(() => {
     if (!incomplete) return;
@@ -62,8 +64,8 @@ function Found({ answer: { results, complete } }: { answer: Search }) {
   if (results.length === 0) {
     return complete ? (
       <Empty title="Nothing found">
-        Names of CWE, CAPEC, ATT&CK and KEV are searched, and the ids of all sources. CVE has no names: give
-        its whole id.
+        Names of CWE, CAPEC, ATT&CK and KEV are searched, and the ids of all sources. CVE records have no
+        names: enter the whole id.
       </Empty>
     ) : (
       <Loading lines={4} what="the names" />
@@ -72,14 +74,19 @@ function Found({ answer: { results, complete } }: { answer: Search }) {
   return (
     <>
       <p class="muted small" role="status">
-        {complete ? plural(results.length, "record") : "Names are being read …"}
+        {!complete
+          ? "Names are being read …"
+          : results.length === most
+            ? `The first ${most} records. More words narrow the search.`
+            : plural(results.length, "record")}
       </p>
-      <ul class="rows rows-record" aria-label="Records found">
+      <ul class="rows rows-found" aria-label="Records found">
         {results.map(({ urn, provider, id, alias, name }) => (
           <li key={urn}>
             <a href={href("records", urn)}>{alias ?? id}</a>
-            <span class="row-text">{name}</span>
-            <span class="muted">{provider}</span>
+            <span class="row-text">
+              {name} <span class="muted small">{provider}</span>
+            </span>
           </li>
         ))}
       </ul>

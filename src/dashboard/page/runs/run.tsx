@@ -3,12 +3,12 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Run, RunStep, RunStory } from "../../api/schemas.ts";
 import { count, duration, exactTime, plural, signed } from "../lib/figures.ts";
-import { lookOf, runLookOf } from "../lib/machineStates.ts";
+import { lookOf, runLookOf, wordOf } from "../lib/machineStates.ts";
 import { useGet } from "../live/http.ts";
 import { href } from "../state/address.ts";
 import { AnswerPanels } from "../ui/answer.tsx";
 import { Button, Icon } from "../ui/icon.tsx";
-import { Back, Empty, Fact, Moment, OpenedBy, Panel, StateBadge } from "../ui/parts.tsx";
+import { Back, Empty, Fact, Moment, OpenedBy, Panel, Prose, StateBadge } from "../ui/parts.tsx";
 import { useNow, useVersion } from "../ui/useStore.ts";
 
 export function RunView({ id }: { id: string }) {
@@ -37,17 +37,20 @@ function Summary({ story: { run, previous } }: { story: RunStory }) {
     <Panel id="run" title={`${run.kind === "replay" ? "Replay" : "Run"} of ${run.provider}`}>
       <p class="lead">
         <StateBadge state={run.state} look={runLookOf(run.state)} />{" "}
-        {run.kind === "replay" ? "replays of dead letters" : `${run.mode} run`},{" "}
-        <Moment at={run.startedAt} show="both" />, {duration(run.durationMs)}
+        {run.kind === "replay" ? "replays of dead letters" : `${run.mode} run`}, started{" "}
+        <Moment at={run.startedAt} show="both" />, {run.endedAt === null ? "for" : "took"}{" "}
+        {duration(run.durationMs)}
         <OpenedBy run={run} />
       </p>
       {run.error !== null && (
         <div class="notice tone-bad">
           <div class="notice-text">
             <p>
-              <code>{run.error.code}</code> {run.error.message}
+              <code>{run.error.code}</code> <Prose text={run.error.message} />
             </p>
-            <p class="muted">{run.error.remedy.replaceAll("`", "")}</p>
+            <p class="muted">
+              <Prose text={run.error.remedy} />
+            </p>
           </div>
         </div>
       )}
@@ -66,13 +69,16 @@ function Summary({ story: { run, previous } }: { story: RunStory }) {
         <Difference label="Requests" run={run} previous={previous} pick={(one) => one.requests} />
         <Fact label="Batches">
           {count(run.batchesDone)} of {count(run.batchesPlanned)}
+          {run.pass > 1 && <span class="muted small"> in {run.pass} passes</span>}
         </Fact>
         <Fact label="Watermark">{run.watermark === null ? "none" : <Moment at={run.watermark} />}</Fact>
       </dl>
       <p class="row links">
         {previous !== null && <a href={href("runs", previous.runId)}>The run before</a>}
         {run.deadLettered > 0 && (
-          <a href={href("dead-letters", null, { provider: run.provider })}>Dead letters of {run.provider}</a>
+          <a href={href("dead-letters", null, { provider: run.provider, text: run.runId })}>
+            Dead letters of this run
+          </a>
         )}
         <a href={href("changes", null, { provider: run.provider })}>Changes of {run.provider}</a>
         <code class="muted clip">{run.runId}</code>
@@ -99,13 +105,18 @@ interface DifferenceProps {
   pick: (run: Run) => number;
 }
 
-/** A figure, and how it differs from the run before. */
+/** A figure, and how it differs from the run before; an open run has not reached its figures yet. */
 function Difference({ label, run, previous, pick }: DifferenceProps) {
-  const change = previous === null ? 0 : pick(run) - pick(previous);
+  const change = previous === null || run.endedAt === null ? 0 : pick(run) - pick(previous);
   return (
     <Fact label={label}>
       {count(pick(run))}
-      {change !== 0 && <span class="muted small"> {signed(change)} to the run before</span>}
+      {change !== 0 && (
+        <span class="muted small" title={`The run before: ${count(pick(run) - change)}`}>
+          {" "}
+          {signed(change)} to the run before
+        </span>
+      )}
     </Fact>
   );
 }
@@ -137,6 +148,7 @@ function gathered(steps: readonly RunStep[]): Entry[] {
 function Timeline({ story }: { story: RunStory }) {
   const [most, setMost] = useState(100);
   const entries = gathered(story.steps);
+  const current = story.steps.find(({ kind }) => kind === "transition");
   return (
     <Panel
       id="timeline"
@@ -154,11 +166,16 @@ function Timeline({ story }: { story: RunStory }) {
               badge={<Badge tone={attempt * 2 > attempts ? "warn" : "quiet"}>retry</Badge>}
             >
               <code>{batch}</code> failed {attempt} of {plural(attempts, "time")}, goes on{" "}
-              <Moment at={nextAt} />: <code>{code}</code> {message}
+              <Moment at={nextAt} />: <code>{code}</code> <Prose text={message} />
             </Line>
           ))}
           {entries.slice(0, most).map((entry) => (
-            <EntryLine key={`${entry.first.at}/${entry.first.text}`} entry={entry} />
+            <EntryLine
+              key={`${entry.first.at}/${entry.first.text}`}
+              entry={entry}
+              settled={story.run.state === "complete"}
+              holds={story.run.endedAt === null && entry.first === current}
+            />
           ))}
         </ol>
       )}
@@ -191,18 +208,29 @@ const Line = ({
   </li>
 );
 
-function EntryLine({ entry: { first, last, many } }: { entry: Entry }) {
+interface EntryProps {
+  entry: Entry;
+  /** The run ended complete: what was given up in it was stored, settled or accepted since. */
+  settled: boolean;
+  /** The state that the provider is in now. */
+  holds: boolean;
+}
+
+/** Amber and red stand for what a person can act on: neither for what is settled nor for a state that has passed. */
+function EntryLine({ entry: { first, last, many }, settled, holds }: EntryProps) {
+  const lost = settled ? "given up, settled since: " : "given up: ";
   if (many > 1 && first.kind === "batch") {
     return (
       <Line
         at={first.at}
         badge={
-          <Badge tone="bad">
+          <Badge tone={settled ? "quiet" : "bad"}>
             <Icon sign="cross" /> {count(many)} ×
           </Badge>
         }
       >
-        given up: <code>{first.code ?? "no code"}</code>, the last <code>{first.text}</code>
+        {lost}
+        <code>{first.code ?? "no code"}</code>, the last <code>{first.text}</code>
       </Line>
     );
   }
@@ -212,7 +240,11 @@ function EntryLine({ entry: { first, last, many } }: { entry: Entry }) {
       <Line at={first.at} badge={<Badge tone="quiet">waits</Badge>}>
         <span class="muted">
           {plural(many, "step")} between work and routine waits in {duration(Math.max(0, ms))}
-          {first.reason !== null && `, the last: ${first.reason}`}
+          {first.reason !== null && (
+            <>
+              , the last: <Prose text={first.reason} />
+            </>
+          )}
         </span>
       </Line>
     );
@@ -228,13 +260,13 @@ function EntryLine({ entry: { first, last, many } }: { entry: Entry }) {
               <Icon sign="check" /> batch
             </Badge>
           ) : (
-            <Badge tone="bad">
+            <Badge tone={settled ? "quiet" : "bad"}>
               <Icon sign="cross" /> batch
             </Badge>
           )
         }
       >
-        <code>{text}</code> {success ? `${plural(records ?? 0, "record")} committed` : "given up: "}
+        <code>{text}</code> {success ? `${plural(records ?? 0, "record")} committed` : lost}
         {!success && <code>{code ?? "no code"}</code>}
       </Line>
     );
@@ -244,14 +276,21 @@ function EntryLine({ entry: { first, last, many } }: { entry: Entry }) {
       at={at}
       badge={
         kind === "transition" ? (
-          <StateBadge state={text} look={lookOf(text)} />
+          <StateBadge
+            state={wordOf(text)}
+            look={{ ...lookOf(text), ...(holds ? {} : { tone: "quiet" as const }) }}
+          />
         ) : (
           <Badge tone="quiet">breaker {text}</Badge>
         )
       }
     >
-      {actor}
-      {reason !== null && `: ${reason}`}
+      by {actor}
+      {reason !== null && (
+        <>
+          : <Prose text={reason} />
+        </>
+      )}
     </Line>
   );
 }

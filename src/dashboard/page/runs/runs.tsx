@@ -7,7 +7,7 @@ import { href } from "../state/address.ts";
 import { refine } from "../state/navigate.ts";
 import { AnswerPanel } from "../ui/answer.tsx";
 import { Button } from "../ui/icon.tsx";
-import { AddressChoice, Empty, Moment, OpenedBy, SourceChoice, StateBadge } from "../ui/parts.tsx";
+import { AddressChoice, Empty, Moment, OpenedBy, Prose, SourceChoice, StateBadge } from "../ui/parts.tsx";
 import { useAddress, useVersion } from "../ui/useStore.ts";
 import { RunView } from "./run.tsx";
 
@@ -41,7 +41,7 @@ function Runs() {
       aside={
         <>
           <SourceChoice />
-          <AddressChoice name="state" label="Ended" options={states} />
+          <AddressChoice name="state" label="State" options={states} />
         </>
       }
     >
@@ -83,9 +83,14 @@ const RunLine = ({ run }: { run: Run }) => (
     </span>
     <span>{changesText(run) || `${count(run.unchanged)} unchanged`}</span>
     <span class="row-note muted">
-      {run.error === null ? plural(run.requests, "request") : `${run.error.code}: ${run.error.message}`}
+      {plural(run.requests, "request")}
       <OpenedBy run={run} />
     </span>
+    {run.error !== null && (
+      <span class="row-note muted">
+        <code>{run.error.code}</code> <Prose text={run.error.message} />
+      </span>
+    )}
   </li>
 );
 

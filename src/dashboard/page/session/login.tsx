@@ -53,7 +53,7 @@ export function Login({ ended }: { ended: boolean }) {
           onValue={setToken}
           input={{ name: "token", type: "password", autocomplete: "current-password", required: true }}
         />
-        <div role="alert">
+        <div class="outcome-place" role="alert">
           {error && (
             <div class="notice tone-bad">
               <ErrorText error={error} />

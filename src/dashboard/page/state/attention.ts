@@ -33,7 +33,7 @@ export function needsOf({ overview, workers, breakers }: Fleet): Need[] {
     needs.push({ tone, head, text, target });
   if (overview.redis.trouble !== null) need("bad", "Redis in trouble", overview.redis.trouble, href("fleet"));
   if (overview.workers === 0) {
-    const text = `${overview.stranded ? "Jobs wait. " : ""}Nothing runs until one starts: uee worker.`;
+    const text = `${overview.stranded ? "Jobs wait. " : ""}Nothing runs until one starts: \`uee worker\`.`;
     need(overview.stranded ? "bad" : "warn", "no worker lives", text, fleetPart("workers"));
   }
   for (const { provider, problems, lastRun } of overview.providers) {
@@ -42,7 +42,7 @@ export function needsOf({ overview, workers, breakers }: Fleet): Need[] {
       if (kind === "unverified") continue;
       // Names of sources stay as they are written.
       const begin = text.startsWith(provider) ? text : `${text[0]!.toUpperCase()}${text.slice(1)}`;
-      const said = `${begin.replace(/\.$/, "")}. ${remedy.replaceAll("`", "")}`;
+      const said = `${begin.replace(/\.$/, "")}. ${remedy}`;
       const run = kind === "failed" || kind === "incomplete" ? lastRun?.runId : undefined;
       const target =
         kind === "dead_letters"
@@ -62,8 +62,10 @@ export function needsOf({ overview, workers, breakers }: Fleet): Need[] {
   const dead = (workers ?? []).filter(({ health }) => health === "dead");
   if (dead.length > 0) {
     const ids = dead.map(({ id }) => id).join(", ");
-    const head = dead.length === 1 ? "a worker died" : `${dead.length} workers died`;
-    need("warn", head, `${ids}. Their batches run elsewhere; see why they died.`, fleetPart("workers"));
+    const one = dead.length === 1;
+    const head = one ? "a worker died" : `${dead.length} workers died`;
+    const text = `${ids}: ${one ? "its" : "their"} batches run elsewhere; the list of workers says why ${one ? "it" : "they"} died.`;
+    need("warn", head, text, fleetPart("workers"));
   }
   return needs.sort((a, b) => Number(a.tone === "warn") - Number(b.tone === "warn"));
 }

@@ -28,25 +28,36 @@ export function sentenceOf({ providers }: Overview, now: number): Sentence {
     return [`${listed(names.map(({ provider }) => provider))} ${names.length > 1 ? "are" : "is"} ${words}`];
   });
   const detail = detailOf(providers, now);
+  const trouble =
+    troubled.length > 1 ? `${troubled.slice(0, -1).join("; ")}; and ${troubled.at(-1)}` : troubled[0];
   if (loading.length > 0) {
-    return { head: `Loading for the first time: ${listed(loading.map(loadingText))}`, detail };
+    const head = `Loading for the first time: ${listed(loading.map(loadingText))}`;
+    return { head: trouble === undefined ? head : `${head}; ${trouble}`, detail };
   }
-  if (verified.length === 0) return { head: "Nothing is mirrored yet", detail };
-  if (troubled.length > 0) {
-    const missing =
-      troubled.length > 1 ? `${troubled.slice(0, -1).join("; ")}; and ${troubled.at(-1)}` : troubled[0];
-    return { head: `Not all is well: ${missing}`, detail };
-  }
+  if (verified.length === 0 && trouble === undefined) return { head: "Nothing is mirrored yet", detail };
+  if (trouble !== undefined) return { head: `Not all is well: ${trouble}`, detail };
   if (never.length > 0) {
-    const names = listed(never.map(({ provider }) => provider));
-    const loaded = never.some(({ records }) => records > 0);
-    return { head: `Complete but for ${names}, ${loaded ? "not verified" : "never loaded"} yet`, detail };
+    const named = (some: readonly OverviewProvider[], words: string) =>
+      some.length === 0 ? [] : [`${listed(some.map(({ provider }) => provider))} (${words})`];
+    const parts = [
+      ...named(
+        never.filter(({ records }) => records > 0),
+        "not verified",
+      ),
+      ...named(
+        never.filter(({ records }) => records === 0),
+        "never loaded",
+      ),
+    ];
+    return { head: `Complete except ${parts.join(" and ")}`, detail };
   }
   return { head: `Complete and ${freshText(verified, now)} fresh${feedsText(providers, now)}`, detail };
 }
 
 const loadingText = ({ provider, progress }: OverviewProvider): string => {
-  const share = progress?.share === null || progress === null ? "" : ` ${percent(progress.share)}`;
+  // The number and its unit stay on one line.
+  const share =
+    progress?.share === null || progress === null ? "" : ` ${percent(progress.share).replace(" ", "\u00a0")}`;
   return `${provider}${share}`;
 };
 

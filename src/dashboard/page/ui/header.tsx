@@ -162,8 +162,8 @@ function NameDialog({ onClose }: { onClose: () => void }) {
 }
 
 const keys: readonly (readonly [string, string])[] = [
-  ["j  k", "Next, previous provider"],
-  ["s", "Start the provider that has the focus"],
+  ["j  k", "Next, previous source"],
+  ["s", "Start the source in focus"],
   ["p", "Pause it"],
   ["r", "Resume it"],
   ["x", "Stop it"],
@@ -199,9 +199,8 @@ export function Help({ onClose }: { onClose: () => void }) {
         Single keys are on
       </label>
       <p class="muted">
-        Times are yours; hover over one for the exact time and UTC. Every action works from the command line
-        too: <code>uee pause cve --reason …</code>, <code>uee dlq list</code>, <code>uee permits resize</code>
-        .
+        Every action works from the command line too: <code>uee pause cve --reason …</code>,{" "}
+        <code>uee dlq list</code>, <code>uee permits resize</code>.
       </p>
     </Dialog>
   );

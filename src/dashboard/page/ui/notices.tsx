@@ -5,7 +5,7 @@ import { retryNow } from "../session/session.ts";
 import { needsOf } from "../state/attention.ts";
 import { forget, outcomes } from "../state/page.ts";
 import { Button, Icon, IconButton } from "./icon.tsx";
-import { Moment } from "./parts.tsx";
+import { Moment, Prose } from "./parts.tsx";
 import { useNow, usePage, useStore } from "./useStore.ts";
 
 /** What needs attention, or that nothing does. */
@@ -26,8 +26,8 @@ export function Attention() {
               <li key={`${target}/${head}`} class={`need tone-${tone}`}>
                 <Icon sign={tone === "bad" ? "cross" : "alert"} />
                 <a href={target}>{head}</a>
-                <span class="need-text" title={text}>
-                  {text}
+                <span class="need-text">
+                  <Prose text={text} />
                 </span>
               </li>
             ))}
@@ -92,7 +92,7 @@ function CutBanner({ lost }: { lost: boolean }) {
       <div class="frame">
         <Icon sign="alert" />
         <p class="banner-text">
-          <strong>{lost ? "No connection to the server." : "The worker has missed heartbeats."}</strong>
+          <strong>{lost ? "No connection to the server." : "No events arrive from the server."}</strong>
           {heardAt !== null && (
             <>
               {" "}
@@ -156,7 +156,7 @@ export function ErrorText({ error }: { error: ApiError }) {
   return (
     <div class="error-text">
       <p>
-        <code>{error.code}</code> {error.message}
+        <code>{error.code}</code> <Prose text={error.message} />
       </p>
       {error.fields?.map(({ field, problem }) => (
         <p key={field}>
@@ -166,7 +166,9 @@ export function ErrorText({ error }: { error: ApiError }) {
       {error.allowed && error.allowed.length > 0 && (
         <p>States that would allow it: {error.allowed.join(", ")}.</p>
       )}
-      <p class="muted">{error.remedy}</p>
+      <p class="muted">
+        <Prose text={error.remedy} />
+      </p>
     </div>
   );
 }

@@ -46,6 +46,11 @@ export const OpenedBy = ({ run: { actor, reason } }: { run: Pick<Run, "actor" | 
     </span>
   );
 
+/** A text of the engine: what stands between backticks is set as code. */
+export const Prose = ({ text }: { text: string }) => (
+  <>{text.split("`").map((part, i) => (i % 2 === 0 ? part : <code key={`${i}`}>{part}</code>))}</>
+);
+
 interface FactProps {
   label: string;
   children: ComponentChildren;
