@@ -3,6 +3,6 @@ import { fromDist } from "./places.mjs";
 
 export async function engineSettings(environment = {}) {
   const { loadConfig } = await fromDist("config/index.js");
-  const { engineSettings: settingsOf } = await fromDist("session/engineSettings.js");
+  const { engineSettings: settingsOf } = await fromDist("session/openMirror.js");
   return settingsOf(loadConfig({ argvFlags: {}, env: environment }).config);
 }
