@@ -30,9 +30,9 @@ export async function runCell(redisUrl: string, { faults, seed, providers }: Cel
     seed,
     // Two NVD pages.
     cves: 2_100,
-    cwes: 60,
-    capecs: 50,
-    attackObjects: 300,
+    cwes: 40,
+    capecs: 30,
+    attackObjects: 150,
     recordBytes: 600,
   });
   const uee = await openTestEngine(redisUrl, {
