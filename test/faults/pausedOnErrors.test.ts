@@ -58,7 +58,7 @@ test("a run over 15 % bad records pauses, stays paused, and completes once mende
   const events = new QueueEvents("runs", { prefix: "{uee}", connection });
   await events.waitUntilReady();
   const job = await queue.add("run", { provider: "cve", mode: "incremental" });
-  await expect(job.waitUntilFinished(events, 20_000)).rejects.toThrow("PROV_PAUSED");
+  await expect(job.waitUntilFinished(events, 60_000)).rejects.toThrow("PROV_PAUSED");
   await events.close();
   await queue.close();
   const asked = listing.requests.length;

@@ -197,7 +197,11 @@ describe("a run", () => {
   });
 
   test("stays open when the wait is called off or its time is up", async () => {
-    listing.intercept = () => new Promise((resolve) => setTimeout(resolve, 300, false));
+    let let_go = false;
+    listing.intercept = async () => {
+      await until(() => let_go);
+      return false;
+    };
     const uee = await client();
     const run = await uee.run("cve", { mode: "full" });
     await expect(run.wait({ timeoutMs: 50 })).rejects.toMatchObject({
@@ -209,6 +213,7 @@ describe("a run", () => {
     abort.abort();
     await expect(waiting).rejects.toMatchObject({ code: "SYS_INTERRUPTED" });
     expect((await uee.status()).workers).toEqual([]);
+    let_go = true;
     expect(await run.wait()).toMatchObject({ state: "complete" });
   });
 

@@ -3,6 +3,7 @@ import { makeKeys } from "../../src/redis/keys.ts";
 import { type ListingServer, makeRecords, startListing } from "../support/listingServer.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { exported, openTestEngine, type TestEngine } from "../support/testEngine.ts";
+import { until } from "../support/until.ts";
 
 let redis: TestRedis;
 let listing: ListingServer;
@@ -74,19 +75,19 @@ describe("a governed provider", () => {
   });
 
   test("that a person stops closes its run as stopped, and the next run may open", async () => {
-    listing.intercept = (url) =>
-      url.searchParams.get("startIndex") === "0"
-        ? false
-        : new Promise((resolve) => setTimeout(resolve, 1_500, false));
-    const worker = await uee.engine.startWorker();
-    const { runId } = await uee.engine.openRun({ provider: "cve", mode: "full" });
+    let stopped: (() => void) | undefined;
+    const held = new Promise<boolean>((resolve) => {
+      stopped = () => resolve(false);
+    });
+    // Every page but the first waits until the run is stopped.
     const second = new Promise<void>((resolve) => {
-      const look = listing.intercept;
-      listing.intercept = (...args) => {
-        if (args[0].searchParams.get("startIndex") === "2000") resolve();
-        return look(...args);
+      listing.intercept = (url) => {
+        if (url.searchParams.get("startIndex") === "2000") resolve();
+        return url.searchParams.get("startIndex") === "0" ? false : held;
       };
     });
+    const worker = await uee.engine.startWorker();
+    const { runId } = await uee.engine.openRun({ provider: "cve", mode: "full" });
     await second;
     expect(await uee.engine.stop("cve", { actor: "ann", reason: "wrong day" })).toMatchObject({
       state: "TERMINATED",
@@ -95,6 +96,7 @@ describe("a governed provider", () => {
       state: "stopped",
       error: { code: "PROV_STOPPED", message: "stopped by ann: wrong day" },
     });
+    stopped?.();
     listing.intercept = () => false;
     const next = await uee.engine.openRun({ provider: "cve", mode: "full" });
     expect(next.runId).not.toBe(runId);
@@ -122,8 +124,8 @@ describe("a governed provider", () => {
         },
       })
       .catch(() => undefined);
+    await until(async () => (await machineNow()).state === "WAITING_BACKOFF");
     const now = await machineNow();
-    expect(now).toMatchObject({ state: "WAITING_BACKOFF" });
     expect(now.reason).toContain("PROV_THROTTLED");
     expect(now.remainingMs).toBeGreaterThan(50_000);
     await worker.stop();

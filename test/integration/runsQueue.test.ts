@@ -39,7 +39,7 @@ describe("a job that a script puts into `runs`", () => {
   test("completes with the id of the run that it opened, and the run goes on to its end", async () => {
     await uee.engine.startWorker();
     const job = await queue.add("run", { provider: "cve", mode: "full" });
-    const { runId } = await job.waitUntilFinished(events, 20_000);
+    const { runId } = await job.waitUntilFinished(events, 60_000);
     expect(await uee.engine.waitForRun("cve", runId, { pollMs: 20 })).toMatchObject({
       state: "complete",
       created: 30,
@@ -56,16 +56,21 @@ describe("a job that a script puts into `runs`", () => {
       expect.objectContaining({ check: "queue runs", verdict: "problem" }),
     );
     await uee.engine.startWorker();
-    expect(await job.waitUntilFinished(events, 20_000)).toMatchObject({ runId: expect.any(String) });
+    expect(await job.waitUntilFinished(events, 60_000)).toMatchObject({ runId: expect.any(String) });
     expect(await uee.engine.status()).toMatchObject({ runsPaused: false });
   });
 
   test("joins the open run", async () => {
     const { runId } = await uee.engine.openRun({ provider: "cve", mode: "full" });
     const job = await queue.add("run", { provider: "cve", mode: "full" });
-    listing.intercept = () => new Promise((resolve) => setTimeout(resolve, 300, false));
+    // The run stays open until the job has ended.
+    const ended = job.waitUntilFinished(events, 60_000);
+    listing.intercept = async () => {
+      await ended.catch(() => undefined);
+      return false;
+    };
     await uee.engine.startWorker();
-    expect(await job.waitUntilFinished(events, 20_000)).toEqual({ runId });
+    expect(await ended).toEqual({ runId });
     listing.intercept = () => false;
   });
 
@@ -78,7 +83,7 @@ describe("a job that a script puts into `runs`", () => {
   ])("with %s fails at once with a code", async (_name, jobName, data, code) => {
     await uee.engine.startWorker();
     const job = await queue.add(jobName, data, { attempts: 5 });
-    await expect(job.waitUntilFinished(events, 20_000)).rejects.toThrow(code);
+    await expect(job.waitUntilFinished(events, 60_000)).rejects.toThrow(code);
     expect((await queue.getJob(job.id!))?.attemptsMade).toBe(1);
   });
 

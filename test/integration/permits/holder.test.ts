@@ -32,11 +32,11 @@ const aborted = async (signal: AbortSignal): Promise<unknown> => {
 
 describe("a holder", () => {
   test("keeps its permit for many lives of a lease, and gives it back when the work is done", async () => {
-    const pool = testPool(redis, { size: 1, leaseMs: 600 });
+    const pool = testPool(redis, { size: 1, leaseMs: 2_500 });
     const permit = await hold(pool, { lease: "a", provider: "cve" });
     const first = (await pool.show()).holders[0]!;
     let now = first;
-    while (now.expiresAt < first.expiresAt + 3 * 600) {
+    while (now.expiresAt < first.expiresAt + 2 * 2_500) {
       await sleep(20);
       now = (await pool.show()).holders[0]!;
       expect(now.fence).toBe(permit.fence);
@@ -77,11 +77,12 @@ describe("a holder", () => {
   });
 
   test("goes on while Redis is away for less than its lease, and ends when it is away for longer", async () => {
-    const pool = testPool(redis, { size: 1, leaseMs: 3_000 });
+    const pool = testPool(redis, { size: 1, leaseMs: 5_000 });
     const holder = await hold(pool, { lease: "a", provider: "cve" });
     const first = holder.deadline;
     await server.kill("SIGSTOP");
-    await sleep(1_200);
+    // Away until a renewal, which is due after a third of the lease, waits for its answer.
+    while (holder.deadline === first && redis.commandQueue.length === 0) await sleep(10);
     await server.kill("SIGCONT");
     while (holder.deadline === first && !holder.signal.aborted) await sleep(10);
     expect(holder.signal.aborted).toBe(false);
@@ -97,7 +98,7 @@ describe("a holder", () => {
 
 describe("a holder whose permit is asked back", () => {
   test("hears of it, may finish within the grace, and its permit is free when it gives it back", async () => {
-    const pool = testPool(redis, { size: 2, leaseMs: 600, graceMs: 60_000 });
+    const pool = testPool(redis, { size: 2, leaseMs: 2_500, graceMs: 60_000 });
     const [, second] = [
       await hold(pool, { lease: "a", provider: "cve" }),
       await hold(pool, { lease: "b", provider: "cve" }),
@@ -111,7 +112,7 @@ describe("a holder whose permit is asked back", () => {
   });
 
   test("that does not give it back loses it when the grace is over", async () => {
-    const pool = testPool(redis, { size: 2, leaseMs: 600, graceMs: 500 });
+    const pool = testPool(redis, { size: 2, leaseMs: 2_500, graceMs: 500 });
     const first = await hold(pool, { lease: "a", provider: "cve" });
     const stubborn = await hold(pool, { lease: "b", provider: "cve" });
     await pool.resize(1, by);
