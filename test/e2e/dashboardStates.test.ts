@@ -79,7 +79,7 @@ inBrowser("the dashboard's page", ({ visit }) => {
     const fresh = await visit(freshPaper());
     await fresh.page.getByRole("heading", { name: "Nothing is mirrored yet" }).waitFor();
     await fresh.page.getByRole("heading", { name: "Four steps to a complete mirror" }).waitFor();
-    await until(async () => (await fresh.page.title()) === "(1) no worker lives · UEE");
+    await until(async () => (await fresh.page.title()) === "(1) no live worker · UEE");
     await examine(fresh.page, "fresh");
     await fresh.page.getByRole("button", { name: "Start all" }).click();
     await fresh.page.getByRole("button", { name: "Start 4 full runs" }).waitFor();
@@ -294,10 +294,9 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await page.goBack();
     await until(() => at() === "/runs?provider=cwe&state=incomplete");
     await page.goto(`${served.url}/runs/${busyPaper().runs[0]!.runId}`);
-    await page
-      .getByRole("list", { name: /^Steps of the run/ })
-      .getByText("given up")
-      .waitFor();
+    const steps = page.getByRole("list", { name: /^Steps of the run/ });
+    await steps.getByText("page:2000 given up: PROV_UPSTREAM_ERROR").waitFor();
+    await steps.getByText("given up: VAL_RECORD_ID ×2, VAL_RECORD_FIELD ×1, the last bad/r-0").waitFor();
     await examine(page, "run");
 
     await show(page, "Records");

@@ -63,12 +63,16 @@ export async function listWithText(
   const wanted = text.trim().toLowerCase();
   const found: DeadLetter[] = [];
   let from = cursor;
-  for (let read = 0; read < SEARCHED; read += AT_ONCE) {
-    const page = await engine.deadLetters.list(filter, { limit: AT_ONCE, cursor: from });
+  // Where most fit, the first read suffices; where few do, later ones are larger.
+  let size = limit;
+  for (let read = 0; read < SEARCHED; ) {
+    const page = await engine.deadLetters.list(filter, { limit: size, cursor: from });
     const fitting = page.letters.filter(({ subject, code, message, runId }) =>
       `${subject} ${code} ${message} ${runId}`.toLowerCase().includes(wanted),
     );
     found.push(...fitting);
+    read += size;
+    size = Math.min(AT_ONCE, size * 2);
     from = page.cursor ?? undefined;
     if (page.cursor === null || found.length >= limit) break;
   }

@@ -108,4 +108,13 @@ test("dead letters stand in groups with the field that was wrong, and are found 
     expect(found.letters.map((letter: { id: string }) => letter.id)).toContain(id);
   }
   expect((await read("/api/dead-letters?text=zyxwvut")).letters).toEqual([]);
+  const paged: string[] = [];
+  for (let cursor = ""; ; ) {
+    const page = await read(`/api/dead-letters?text=${runId}&limit=5${cursor}`);
+    expect(page.letters.length).toBeLessThanOrEqual(5);
+    paged.push(...page.letters.map((letter: { id: string }) => letter.id));
+    if (page.cursor === null) break;
+    cursor = `&cursor=${page.cursor}`;
+  }
+  expect(paged).toEqual(letters.map((letter: { id: string }) => letter.id));
 });

@@ -331,9 +331,13 @@ export const paperRuns = (provider: string, now: number): RunProgress[] =>
     });
   });
 
-/** The open run of CVE committed these. */
-export const paperCheckpoints = (now: number): Checkpoint[] =>
-  [3, 2, 1, 0].map((n) => ({
+/** The open run of CVE committed these, after three bad records. */
+export const paperCheckpoints = (now: number): Checkpoint[] => [
+  ...["VAL_RECORD_ID", "VAL_RECORD_FIELD", "VAL_RECORD_ID"].map((error, n) => ({
+    ...{ urn: `v2e::nvd::cve::bad-${n}`, runId: paperRun("cve", now).runId, batch: `bad/r-${n}` },
+    ...{ pass: 1, records: 0, at: iso(now - 12_000 - n * 100), success: false, error },
+  })),
+  ...[3, 2, 1, 0].map((n) => ({
     urn: `v2e::nvd::cve::CVE-2021-${44_000 + n}`,
     runId: paperRun("cve", now).runId,
     batch: `page:${n * 2_000}`,
@@ -342,7 +346,8 @@ export const paperCheckpoints = (now: number): Checkpoint[] =>
     at: iso(now - (10 - n * 2) * 5_000),
     success: n !== 1,
     error: n === 1 ? "PROV_UPSTREAM_ERROR" : null,
-  }));
+  })),
+];
 
 const paperRecord = (
   provider: string,

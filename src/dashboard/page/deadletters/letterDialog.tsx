@@ -159,7 +159,7 @@ function Marked({ text, field }: { text: string; field: string | null }) {
   return (
     <>
       {text.slice(0, found.from)}
-      <mark ref={(element) => element?.scrollIntoView({ block: "nearest" })}>
+      <mark ref={(element) => element?.scrollIntoView({ block: "center" })}>
         {text.slice(found.from, found.to)}
       </mark>
       {text.slice(found.to)}

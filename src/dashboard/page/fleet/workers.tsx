@@ -26,7 +26,7 @@ export function Workers() {
         const [live, late] = [count("live"), count("late")];
         return (
           <span class="muted">
-            {live + late === 0 ? "none is live" : `${live} live`}
+            {live + late === 0 ? "none live" : `${live} live`}
             {late > 0 && <span class="text-warn">, {late} late</span>}
           </span>
         );
@@ -34,7 +34,7 @@ export function Workers() {
     >
       {(all) =>
         all.length === 0 ? (
-          <Empty title="No worker lives">
+          <Empty title="No live worker">
             Start one with <code>uee worker</code>, or everything at once with <code>uee up</code>.
           </Empty>
         ) : (

@@ -101,13 +101,13 @@ function FirstRun({ overview }: { overview: OverviewData }) {
           )}
         </li>
         <li>
-          <strong>A look at the surroundings.</strong> <code>uee doctor</code> tests Redis, its memory,
+          <strong>A check of the surroundings.</strong> <code>uee doctor</code> tests Redis, its memory,
           proxies and every source.
         </li>
         <li>
           <strong>The first load.</strong> About 5 minutes, with or without an NVD key, since CVE begins with
-          NVD's year feeds. Where these are out of reach, its API is walked: about 20 minutes without a key, 5
-          with <code>NVD_API_KEY</code>.{" "}
+          NVD's year feeds. Where these are out of reach, its API is read page by page: about 20 minutes
+          without a key, 5 with <code>NVD_API_KEY</code>.{" "}
           <button type="button" class="button button-main button-small" onClick={() => setAsked(true)}>
             Start all
           </button>

@@ -26,8 +26,8 @@ interface Placed extends Node {
   y: number;
 }
 
-/** Columns and rows of what fits; the root's column begins with it. */
-function layout({ root, nodes }: Pick<Trace, "root" | "nodes">): {
+/** Columns and rows of what fits: first the root, what it is tied to, and what leads on to the next column. */
+function layout({ root, nodes, edges }: Pick<Trace, "root" | "nodes" | "edges">): {
   placed: Placed[];
   columns: { provider: string; x: number; left: number }[];
   width: number;
@@ -36,11 +36,20 @@ function layout({ root, nodes }: Pick<Trace, "root" | "nodes">): {
   const providers = [...new Set(nodes.map(({ provider }) => columnOf(provider)))].sort(
     (a, b) => place(a) - place(b) || (a < b ? -1 : 1),
   );
+  const providerOf = new Map(nodes.map(({ urn, provider }) => [urn, columnOf(provider)]));
+  const weights = new Map<string, number>([[root, 4]]);
+  const weigh = (urn: string, weight: number): unknown =>
+    weights.set(urn, Math.max(weight, weights.get(urn) ?? 0));
+  for (const { from, to } of edges) {
+    if (from === root) weigh(to, 2);
+    if (to === root) weigh(from, 2);
+    if (place(providerOf.get(to) ?? "") > place(providerOf.get(from) ?? "")) weigh(from, 1);
+  }
   const placed: Placed[] = [];
   const columns = providers.map((provider, column) => {
     const own = nodes
       .filter((node) => columnOf(node.provider) === provider)
-      .sort((a, b) => Number(b.urn === root) - Number(a.urn === root));
+      .sort((a, b) => (weights.get(b.urn) ?? 0) - (weights.get(a.urn) ?? 0));
     const x = column * box.across;
     own.slice(0, mostInColumn).forEach((node, row) => {
       placed.push({ ...node, x, y: box.top + row * box.down });

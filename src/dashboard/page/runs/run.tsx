@@ -73,6 +73,9 @@ function Summary({ story: { run, previous } }: { story: RunStory }) {
         </Fact>
         <Fact label="Watermark">{run.watermark === null ? "none" : <Moment at={run.watermark} />}</Fact>
       </dl>
+      {run.deadLettered > 0 && (
+        <p class="muted small">Records with the same content share one dead letter.</p>
+      )}
       <p class="row links">
         {previous !== null && <a href={href("runs", previous.runId)}>The run before</a>}
         {run.deadLettered > 0 && (
@@ -122,7 +125,16 @@ function Difference({ label, run, previous, pick }: DifferenceProps) {
 }
 
 /** Steps of one moment: a batch, a transition, or routine waits one after the other. */
-type Entry = { first: RunStep; last: RunStep; many: number };
+interface Entry {
+  first: RunStep;
+  last: RunStep;
+  many: number;
+  /** How many failed with which code. */
+  codes: Map<string, number>;
+}
+
+const isBadRecord = ({ kind, success, text }: RunStep): boolean =>
+  kind === "batch" && !success && text.startsWith("bad/");
 
 /**
  * Waits for the rate limit and for permits are the way of every run, and hundreds of bad records fail alike: such steps in a
@@ -136,11 +148,18 @@ function gathered(steps: readonly RunStep[]): Entry[] {
       before !== undefined &&
       (step.kind === "transition"
         ? step.routine && before.first.routine
-        : step.kind === "batch" && !step.success && !before.first.success && step.code === before.first.code);
-    if (alike) {
-      before.last = step;
-      before.many++;
-    } else entries.push({ first: step, last: step, many: 1 });
+        : isBadRecord(step)
+          ? isBadRecord(before.first)
+          : step.kind === "batch" &&
+            !step.success &&
+            !before.first.success &&
+            step.code === before.first.code);
+    const entry = alike ? before : { first: step, last: step, many: 0, codes: new Map<string, number>() };
+    if (!alike) entries.push(entry);
+    entry.last = step;
+    entry.many++;
+    const code = step.code ?? "no code";
+    entry.codes.set(code, (entry.codes.get(code) ?? 0) + 1);
   }
   return entries;
 }
@@ -217,7 +236,7 @@ interface EntryProps {
 }
 
 /** Amber and red stand for what a person can act on: neither for what is settled nor for a state that has passed. */
-function EntryLine({ entry: { first, last, many }, settled, holds }: EntryProps) {
+function EntryLine({ entry: { first, last, many, codes }, settled, holds }: EntryProps) {
   const lost = settled ? "given up, settled since: " : "given up: ";
   if (many > 1 && first.kind === "batch") {
     return (
@@ -230,7 +249,14 @@ function EntryLine({ entry: { first, last, many }, settled, holds }: EntryProps)
         }
       >
         {lost}
-        <code>{first.code ?? "no code"}</code>, the last <code>{first.text}</code>
+        {[...codes].map(([code, count], i) => (
+          <span key={code}>
+            {i > 0 && ", "}
+            <code>{code}</code>
+            {codes.size > 1 && ` ×${count}`}
+          </span>
+        ))}
+        , the last <code>{first.text}</code>
       </Line>
     );
   }

@@ -34,7 +34,7 @@ export function needsOf({ overview, workers, breakers }: Fleet): Need[] {
   if (overview.redis.trouble !== null) need("bad", "Redis in trouble", overview.redis.trouble, href("fleet"));
   if (overview.workers === 0) {
     const text = `${overview.stranded ? "Jobs wait. " : ""}Nothing runs until one starts: \`uee worker\`.`;
-    need(overview.stranded ? "bad" : "warn", "no worker lives", text, fleetPart("workers"));
+    need(overview.stranded ? "bad" : "warn", "no live worker", text, fleetPart("workers"));
   }
   for (const { provider, problems, lastRun } of overview.providers) {
     for (const { kind, severity, text, remedy } of problems) {

@@ -85,7 +85,7 @@ function detailOf(providers: readonly OverviewProvider[], now: number): string {
     .map(({ provider, nextRun }) => ({ provider, at: Date.parse(nextRun?.at ?? "") }))
     .sort((a, b) => a.at - b.at)[0];
   return [
-    `${verified} of ${plural(providers.length, "source")} verified complete`,
+    `${verified} of ${plural(providers.length, "source")} verified`,
     running > 0 && `${plural(running, "run")} open`,
     letters > 0 && `${count(letters)} dead ${letters === 1 ? "letter" : "letters"}`,
     next !== undefined && next.at > now && `next run in ${rough(next.at - now)} (${next.provider})`,
