@@ -1,10 +1,10 @@
-/** What `uee up`, `uee worker` and `uee dashboard` share: they run until a signal, across outages of Redis. */
+/** What the commands share that are services (`up`, `worker`, `dashboard`, `serve`, `sink --follow`): they run until a signal, across outages of Redis. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config/index.ts";
 import { isUeeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { inTime, onAbort } from "../core/waiting.ts";
-import type { CliContext, Session, SessionRequest } from "./context.ts";
+import type { CliContext, Interrupts, Session, SessionRequest } from "./context.ts";
 import { EXIT } from "./exits.ts";
 
 /** Before the configuration is known nothing can take longer, ms. */
@@ -12,34 +12,41 @@ const UNCONFIGURED_MS = 5_000;
 /** Share of the deadline for an orderly stop; the rest is for work that hangs. */
 const ORDERLY_SHARE = 0.9;
 
-export interface Service {
+interface Known {
+  config: Config;
+  logger: Logger;
+}
+
+export interface Service<Server> {
   request: Pick<SessionRequest, "redis" | "flags">;
   /** Time for this process beyond the configured deadline, ms. */
   extraMs?: number;
-  /** Called once per session, before the wait for Redis. */
-  onConfig?(known: { config: Config; logger: Logger }): Promise<void>;
+  /** Starts what answers while Redis is away, once, as soon as the configuration is known. It is closed at the end. */
+  listen?(known: Known): Promise<Server>;
   /** Works until the signal fires; returns the exit code. The session is closed afterwards in any case. */
-  serve(session: Session, signal: AbortSignal): Promise<number>;
+  serve(session: Session, signal: AbortSignal, server: Server): Promise<number>;
 }
 
 /**
  * Serves until a signal comes, and starts again when Redis is lost before the service is up. After the signal it ends
  * within the stop deadline, whatever still hangs. Returns the exit code.
  */
-export async function runService(
+export async function runService<Server extends { close(): Promise<unknown> } | undefined>(
   context: CliContext,
-  { signal }: { signal: AbortSignal },
-  service: Service,
+  service: Service<Server>,
+  interrupts: Interrupts = context.interrupts(),
 ): Promise<number> {
-  let known: { config: Config; logger: Logger } | undefined;
-  const onConfig = async (now: { config: Config; logger: Logger }): Promise<void> => {
+  const { signal } = interrupts;
+  let known: Known | undefined;
+  let server: Server | undefined;
+  const onConfig = async (now: Known): Promise<void> => {
     known = now;
-    await service.onConfig?.(now);
+    server ??= await service.listen?.(now);
   };
   const serveOnce = async (): Promise<number> => {
     const session = await context.open({ ...service.request, patience: "service", signal, onConfig });
     try {
-      return await service.serve(session, signal);
+      return await service.serve(session, signal, server as Server);
     } finally {
       await session.close();
     }
@@ -60,7 +67,12 @@ export async function runService(
   };
   const deadlineMs = () => (known?.config.stopDeadline ?? UNCONFIGURED_MS) + (service.extraMs ?? 0);
   const late = () => sayStopped(known?.logger, ["some work did not end and is abandoned"]);
-  return endInTime(signal, deadlineMs, serveAgain(), late);
+  try {
+    return await endInTime(signal, deadlineMs, serveAgain(), late);
+  } finally {
+    interrupts.release();
+    await server?.close();
+  }
 }
 
 /** Resolves to the result of the work; or, when the time after the signal is over, to that of `late`. */

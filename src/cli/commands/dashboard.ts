@@ -25,36 +25,26 @@ export const dashboard = command({
     "UEE_API_TOKEN=$(openssl rand -hex 16) uee dashboard --port 80",
     'curl -H "Authorization: Bearer $UEE_API_TOKEN" localhost:8330/api/etl-tree',
   ],
-  async run(context, flags) {
-    const interrupts = context.interrupts();
-    let server: RunningDashboard | undefined;
-    try {
-      return await runService(context, interrupts, {
-        request: { redis: "required", flags },
-        onConfig: async ({ config, logger }) => {
-          server ??= await listenAs(config, logger);
-        },
-        async serve(session, signal) {
-          let webhook: Webhook | undefined;
-          try {
-            webhook = await startWebhook(session);
-            server?.attach(backendOf(session, webhook));
-            session.logger.info({ event: "ready" }, "Redis is reachable; ready");
-            await untilAborted(signal);
-            await server?.close();
-            await webhook?.close();
-            return await stopInOrder(session);
-          } finally {
-            server?.attach(undefined);
-            await webhook?.close();
-          }
-        },
-      });
-    } finally {
-      interrupts.release();
-      await server?.close();
-    }
-  },
+  run: (context, flags) =>
+    runService(context, {
+      request: { redis: "required", flags },
+      listen: ({ config, logger }) => listenAs(config, logger),
+      async serve(session, signal, server) {
+        let webhook: Webhook | undefined;
+        try {
+          webhook = await startWebhook(session);
+          server.attach(backendOf(session, webhook));
+          session.logger.info({ event: "ready" }, "Redis is reachable; ready");
+          await untilAborted(signal);
+          await server.close();
+          await webhook?.close();
+          return await stopInOrder(session);
+        } finally {
+          server.attach(undefined);
+          await webhook?.close();
+        }
+      },
+    }),
 });
 
 /** Listens; Redis may become available later. */

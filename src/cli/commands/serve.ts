@@ -21,26 +21,16 @@ export const serve = command({
     "curl 'localhost:8331/rest/json/cves/2.0?cveId=CVE-2021-44228'",
     "curl -O localhost:8331/feeds/json/cve/2.0/nvdcve-2.0-2021.json.gz",
   ],
-  async run(context, { port: servePort, host: serveHost, maxAge: serveMaxAge, ...flags }) {
-    const interrupts = context.interrupts();
-    let server: RunningServe | undefined;
-    try {
-      return await runService(context, interrupts, {
-        request: { redis: "required", flags: Object.assign(flags, { servePort, serveHost, serveMaxAge }) },
-        onConfig: async ({ config, logger }) => {
-          server ??= await listenAs(config, logger);
-        },
-        async serve(session, signal) {
-          await server?.serve(session.engine, signal);
-          await server?.close();
-          return await stopInOrder(session);
-        },
-      });
-    } finally {
-      interrupts.release();
-      await server?.close();
-    }
-  },
+  run: (context, { port: servePort, host: serveHost, maxAge: serveMaxAge, ...flags }) =>
+    runService(context, {
+      request: { redis: "required", flags: Object.assign(flags, { servePort, serveHost, serveMaxAge }) },
+      listen: ({ config, logger }) => listenAs(config, logger),
+      async serve(session, signal, server) {
+        await server.serve(session.engine, signal);
+        await server.close();
+        return await stopInOrder(session);
+      },
+    }),
 });
 
 /** Listens; the mirror may become available later. */

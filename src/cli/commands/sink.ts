@@ -71,32 +71,24 @@ export const sink = command({
 });
 
 async function serve(context: CliContext, flags: GlobalFlags, rebuild: boolean): Promise<number> {
-  const interrupts = context.interrupts();
   let running: PostgresSink | undefined;
-  let health: { close(): Promise<void> } | undefined;
-  try {
-    return await runService(context, interrupts, {
-      request: { redis: "required", flags },
-      onConfig: async ({ config, logger }) => {
-        if (config.healthPort === undefined || health !== undefined) return;
-        const { startSinkHealth } = await import("../../outlets/postgres/health.ts");
-        const { healthPort: port, healthHost: host } = config;
-        const started = await startSinkHealth({ port, host, state: () => running?.state });
-        logger.info({ event: "health", port: started.port }, `health port ${started.port}`);
-        health = started;
-      },
-      async serve(session, signal) {
-        const { PostgresSink } = await import("../../outlets/postgres/sink.ts");
-        const { engine, logger } = session;
-        running = new PostgresSink({ engine, url: urlOf(session), logger, signal, follow: true, rebuild });
-        await running.run();
-        return await stopInOrder(session);
-      },
-    });
-  } finally {
-    interrupts.release();
-    await health?.close();
-  }
+  return runService(context, {
+    request: { redis: "required", flags },
+    async listen({ config: { healthPort: port, healthHost: host }, logger }) {
+      if (port === undefined) return undefined;
+      const { startSinkHealth } = await import("../../outlets/postgres/health.ts");
+      const health = await startSinkHealth({ port, host, state: () => running?.state });
+      logger.info({ event: "health", port: health.port }, `health port ${health.port}`);
+      return health;
+    },
+    async serve(session, signal) {
+      const { PostgresSink } = await import("../../outlets/postgres/sink.ts");
+      const { engine, logger } = session;
+      running = new PostgresSink({ engine, url: urlOf(session), logger, signal, follow: true, rebuild });
+      await running.run();
+      return await stopInOrder(session);
+    },
+  });
 }
 
 /** @throws UeeError SYS_CONFIG_INVALID */

@@ -29,16 +29,11 @@ export const up = command({
   async run(context, flags) {
     const count = parseCount(flags.workers ?? "2", "--workers", { max: 256 });
     const anyPort = flags.port === undefined && !context.env.UEE_PORT;
-    const interrupts = context.interrupts();
-    try {
-      return await runService(context, interrupts, {
-        request: { redis: "managed", flags },
-        extraMs: OURS_MS,
-        serve: (session, signal) => serve({ context, flags, session, signal, count, anyPort }),
-      });
-    } finally {
-      interrupts.release();
-    }
+    return runService(context, {
+      request: { redis: "managed", flags },
+      extraMs: OURS_MS,
+      serve: (session, signal) => serve({ context, flags, session, signal, count, anyPort }),
+    });
   },
 });
 

@@ -4,7 +4,7 @@ import type { WorkerHandle } from "../../engine/api.ts";
 import type { Webhook } from "../../session/webhook.ts";
 import type { HealthServer, HealthSubject } from "../../workers/healthServer.ts";
 import { command } from "../command.ts";
-import { runService, stopInOrder, untilAborted } from "../service.ts";
+import { runService, type Service, stopInOrder, untilAborted } from "../service.ts";
 import { startWebhook } from "./webhook.ts";
 
 export const worker = command({
@@ -26,39 +26,31 @@ export const worker = command({
   async run(context, flags) {
     const interrupts = context.interrupts();
     let handle: WorkerHandle | undefined;
-    let health: HealthServer | undefined;
     const report = () => reportOf(handle, interrupts.signal);
     const supervised = context.supervised?.(report);
-    try {
-      return await runService(context, interrupts, {
-        request: { redis: "required", flags },
-        onConfig: async ({ config, logger }) => {
-          // Siblings under one supervisor would use the same port; the supervisor asks them over its own channel.
-          if (supervised === undefined) health ??= await listen(config, logger, report);
-        },
-        async serve(session, signal) {
-          let webhook: Webhook | undefined;
-          try {
-            handle = await session.engine.startWorker({ schedules: true, signal });
-            const { id } = handle;
-            session.logger.info({ event: "ready", worker: id }, `worker ${id} is ready`);
-            supervised?.tell();
-            webhook = await startWebhook(session);
-            await untilAborted(signal);
-            session.logger.info({ event: "stopping", worker: id }, "stopping; no new batches");
-            await webhook?.close();
-            return await stopInOrder(session);
-          } finally {
-            await webhook?.close();
-            handle = undefined;
-          }
-        },
-      });
-    } finally {
-      supervised?.stop();
-      interrupts.release();
-      await health?.close();
-    }
+    const service: Service<HealthServer | undefined> = {
+      request: { redis: "required", flags },
+      // Siblings under one supervisor would use the same port; the supervisor asks them over its own channel.
+      listen: async ({ config, logger }) => (supervised ? undefined : listen(config, logger, report)),
+      async serve(session, signal) {
+        let webhook: Webhook | undefined;
+        try {
+          handle = await session.engine.startWorker({ schedules: true, signal });
+          const { id } = handle;
+          session.logger.info({ event: "ready", worker: id }, `worker ${id} is ready`);
+          supervised?.tell();
+          webhook = await startWebhook(session);
+          await untilAborted(signal);
+          session.logger.info({ event: "stopping", worker: id }, "stopping; no new batches");
+          await webhook?.close();
+          return await stopInOrder(session);
+        } finally {
+          await webhook?.close();
+          handle = undefined;
+        }
+      },
+    };
+    return runService(context, service, interrupts).finally(() => supervised?.stop());
   },
 });
 
