@@ -26,9 +26,6 @@ for (const folder of ["src", "test", "bench", "scripts", "examples", "bin"]) {
   }
 }
 
-const findings = [];
-/** Modules of built code by a path that is written out. */
-const fromBuilt = /^[./]*dist\/[^$]*\.js$/;
 const used = new Map();
 const imported = new Set();
 /** Files whose exports another file passes on (`export *`): what is used of that file may be used of them. */
@@ -36,10 +33,7 @@ const passedOn = [];
 for (const [file, { imports }] of modules) {
   for (const { from, names, all } of imports) {
     const target = resolve(file, from);
-    if (target === undefined) {
-      if (fromBuilt.test(from)) findings.push(`${file}: imports ${from}, which no source is built to`);
-      continue;
-    }
+    if (target === undefined) continue;
     imported.add(target);
     use(target, isEntry(file) && all ? ["*"] : names);
     if (all) passedOn.push([file, target]);
@@ -48,6 +42,7 @@ for (const [file, { imports }] of modules) {
 // One pass a level of files that pass on what others pass on.
 for (const _level of passedOn) for (const [file, target] of passedOn) use(target, used.get(file) ?? []);
 
+const findings = [];
 for (const [file, { exports }] of modules) {
   if (!file.startsWith("src/") || isEntry(file)) continue;
   if (!imported.has(file)) {
@@ -82,11 +77,6 @@ function read(file) {
   for (const [, taken, from, member] of text.matchAll(atRunTime)) {
     const names = taken?.split(",").map((name) => name.split(":")[0].trim()) ?? [member ?? "*"];
     module.imports.push({ from, names });
-  }
-  // Benches name modules of built code by their path below dist.
-  for (const [, taken, path] of text.matchAll(/(?:\{([^{}]*)\}\s*=\s*await\s+)?fromDist\("([^"$]+)"\)/g)) {
-    const names = taken?.split(",").map((name) => name.split(":")[0].trim()) ?? ["*"];
-    module.imports.push({ from: relative(dirname(join(root, file)), join(root, "dist", path)), names });
   }
   modules.set(file, module);
 }

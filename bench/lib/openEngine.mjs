@@ -4,12 +4,12 @@ import { fromDist } from "./places.mjs";
 
 /** `sleeper`: its only provider is the sleeping one; else those of the registry. */
 export async function openEngine({ url, settings, sleeper: plan }, { onStep } = {}) {
-  const [{ silentLogger }, engines, { connectRedis }] = await Promise.all(
-    ["core/logger.js", "engine.js", "redis/connect.js"].map(fromDist),
-  );
+  const { silentLogger } = await fromDist("core/logger.js");
+  const { openEngine: open } = await fromDist("engine.js");
+  const { connectRedis } = await fromDist("redis/connect.js");
   const redis = await connectRedis({ url });
   const providers = plan && [sleeper(plan)];
-  const engine = await engines.openEngine({ settings, redis, logger: silentLogger(), providers, onStep });
+  const engine = await open({ settings, redis, logger: silentLogger(), providers, onStep });
   const close = async () => {
     await engine.close();
     await redis.close();
