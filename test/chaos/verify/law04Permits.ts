@@ -14,7 +14,7 @@ export const permits: LawMaker = ({ model, events }, { breach, looked }) => {
   const sizes: { until: number; size: number }[] = [];
   const held = (nowUs: number): number => {
     let sum = 0;
-    for (const lease of model.leases.values()) if (lease.until > nowUs) sum += lease.weight;
+    for (const lease of model.leases.values()) if (lease.until > nowUs && !lease.ended) sum += lease.weight;
     for (const lease of model.forgotten) if (lease.until > nowUs) sum += lease.weight;
     return sum;
   };

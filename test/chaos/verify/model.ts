@@ -30,6 +30,8 @@ export interface LeaseModel {
   weight: number;
   p: string;
   fence: string;
+  /** Its holder gave it back, or it ended; Redis forgot that: the pool counts it, no process works under it. */
+  ended?: boolean;
 }
 
 const LEASE_MS = 12_000;
@@ -82,7 +84,12 @@ export class Model {
     for (const [machine, at] of Object.entries(event.s.machines)) this.machines.set(machine, at);
     const known = new Map(Object.entries(event.s.leases));
     for (const [lease, held] of this.leases) if (!known.has(lease)) this.forgotten.push(held);
-    this.leases = known;
+    this.leases = new Map(
+      [...known].map(([lease, held]) => [
+        lease,
+        { ...held, ended: this.leases.get(lease)?.ended ?? !this.leases.has(lease) },
+      ]),
+    );
   }
 
   #reset(at: number, p: string, snapshot: ProviderSnapshot): void {
@@ -106,11 +113,11 @@ export class Model {
     }
   }
 
-  /** A lease that Redis forgot ends by its holder's own clock: a step of Redis' clock leaves it what was left, ms. */
+  /** A lease that Redis forgot ends as others do: a step of Redis' clock forward ends it, one back leaves it what was left, ms. */
   #clock(beforeMs: number, afterMs: number): void {
     this.forgotten = this.forgotten.flatMap((lease) => {
       const leftMs = Math.min(lease.until / 1_000 - beforeMs, LEASE_MS);
-      return leftMs > 0 ? [{ ...lease, until: (afterMs + leftMs) * 1_000 }] : [];
+      return leftMs > 0 ? [{ ...lease, until: Math.min(lease.until, (afterMs + leftMs) * 1_000) }] : [];
     });
   }
 
@@ -172,7 +179,10 @@ export class Model {
         break;
       }
       case "lease":
-        this.leases.set(e.lease, { until: e.until, weight: e.weight, p: e.p, fence: e.fence });
+        this.leases.set(e.lease, {
+          ...{ until: e.until, weight: e.weight, p: e.p, fence: e.fence },
+          ended: this.leases.get(e.lease)?.ended ?? false,
+        });
         break;
       case "lease-end":
         for (const lease of e.leases) this.leases.delete(lease);

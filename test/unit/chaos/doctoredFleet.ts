@@ -3,7 +3,7 @@ import type { HistoryEvent } from "../../chaos/history.ts";
 import { type Doctored, effect, final, insertAt } from "./doctor.ts";
 import { BEGUN, request, runOf } from "./goodHistory.ts";
 
-/** All permits were held for so long, ms, when Redis forgot them and its clock stepped; one is granted again at once. */
+/** All permits were held for so long yet, ms, when Redis forgot them and its clock stepped; one is granted again at once. */
 export function forgottenLease(events: HistoryEvent[], leftMs: number, offsetMs = 0): void {
   const { at, t } = effect(events, "lease", (e) => e.p === "cwe");
   const lease = { lease: "old", until: (t + leftMs) * 1000, weight: 4, p: "cwe", fence: "1" };
@@ -12,6 +12,26 @@ export function forgottenLease(events: HistoryEvent[], leftMs: number, offsetMs 
   const step = { k: "clock", offsetMs, beforeMs: 0 } as const;
   events.splice(at + 1, 0, { ...snapshot, t: t - 2 }, { ...step, t: t - 1 });
   for (const event of events.slice(at + 3)) if (event.k === "fx") event.r = event.t + offsetMs;
+}
+
+/** All permits were given back, and given to others; then Redis forgot the moment in which that happened. */
+export function forgottenReturn(events: HistoryEvent[]): void {
+  const { at, t } = effect(events, "lease", (e) => e.p === "cwe");
+  const old = { until: (t + 9_000) * 1000, weight: 4, p: "cwe", fence: "1" };
+  const next = { ...old, p: "cve", fence: "2" };
+  const by = { script: "acquire" };
+  insertAt(events, at, t - 6, { fx: "lease", lease: "old", ...old, by });
+  insertAt(events, at + 1, t - 5, {
+    fx: "lease-end",
+    leases: ["old"],
+    by: { script: "release", fence: "1" },
+  });
+  insertAt(events, at + 2, t - 4, { fx: "lease", lease: "next", ...next, by });
+  const snapshot = structuredClone(events.find((event) => event.k === "snapshot")!);
+  snapshot.s.leases = { old };
+  events.splice(at + 3, 0, { ...snapshot, t: t - 3 });
+  const pool = { size: 4, taken: 0, used: 4 };
+  insertAt(events, at + 4, t - 2, { fx: "pool", ...pool, by: { script: "renew" } });
 }
 
 export const permits: Doctored[] = [
@@ -32,8 +52,8 @@ export const permits: Doctored[] = [
     doctor: (events) => void forgottenLease(events, 9_000),
   },
   {
-    how: "what a Redis forgot is granted again after its clock went forward",
-    doctor: (events) => void forgottenLease(events, 9_000, 60_000),
+    how: "what a Redis forgot is granted again after its clock went back",
+    doctor: (events) => void forgottenLease(events, 9_000, -60_000),
   },
   {
     // Given back by a holder that does not own it.

@@ -53,6 +53,17 @@ test("what a Redis forgot has ended when its holder's time is over, although Red
   expect(said).not.toMatch(/are held|makes it/);
 });
 
+test("what a Redis forgot has ended when its clock went past its end", () => {
+  const { said } = verdictOf((events) => fleet.forgottenLease(events, 9_000, 60_000));
+  expect(said).not.toMatch(/are held|makes it/);
+});
+
+test("a permit that was given back before a Redis forgot it counts in the pool, and for no holder", () => {
+  const { said } = verdictOf((events) => fleet.forgottenReturn(events));
+  expect(said).toMatch(/4 are held|makes it 5 of 4/);
+  expect(said).not.toMatch(/8 are held/);
+});
+
 describe.each(doctored)("%s", (_title, law, cases) => {
   test.each(cases.map((one) => [one.how, one] as const))("is found broken where %s", (_how, { doctor }) => {
     const { laws, said } = verdictOf(doctor);
