@@ -108,7 +108,7 @@ describe("a source that is added in one file", () => {
     expect(stderr).toContain("Did you mean tiny?");
   });
 
-  test("is in every command that tells of providers", async () => {
+  test("is in every command that lists providers", async () => {
     expect((await json("status")).providers).toEqual(withTiny);
     expect((await json("schedules")).schedules).toEqual(withTiny);
     expect((await json("dlq", "list")).deadLetters).toEqual(withTiny);

@@ -106,7 +106,7 @@ describe("uee dashboard", () => {
     await shaky.kill("SIGSTOP");
     expect(await status("/livez")).toBe(200);
     expect(await status("/readyz")).toBe(503);
-    await until("followers hear of it", () =>
+    await until("followers see it", () =>
       stream.of("pulse").some(({ data }) => (data as { redis: string }).redis === "away"),
     );
     await shaky.kill("SIGCONT");
@@ -119,7 +119,7 @@ describe("uee dashboard", () => {
     await shaky.restart();
     await until("it is ready again", async () => (await status("/api/overview")) === 200);
     const before = stream.of("pulse").length;
-    await until("followers hear of it", () =>
+    await until("followers see it", () =>
       stream
         .of("pulse")
         .slice(before)

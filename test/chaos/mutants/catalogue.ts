@@ -367,7 +367,7 @@ export const mutants: readonly Mutant[] = [
     caughtBy: [{ test: "test/integration/deadLetters/covered.test.ts", only: "no id" }],
   },
   {
-    name: "every service tells of a problem",
+    name: "every service reports a problem",
     law: 10,
     edits: [{ at: "webhook-told-once", condition: "false" }],
     caughtBy: [{ test: "test/integration/webhook.test.ts", only: "once, although" }],

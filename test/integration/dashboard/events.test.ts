@@ -51,7 +51,7 @@ describe("a new follower", () => {
     });
   });
 
-  test("hears of every change once, with who and why, and of nothing that happened before", async () => {
+  test("receives every change once, with who and why, and nothing that happened before", async () => {
     await pause();
     await resume();
     const stream = await follow();

@@ -50,7 +50,7 @@ test("a run is told with its batches and transitions, and with the run before it
   expect([missing.status, missing.json.code]).toEqual([404, "PROV_RUN_NOT_FOUND"]);
 });
 
-test("a search finds ids at once and names when they are read, and hears of changes", async () => {
+test("a search finds ids at once and names when they are read, and follows changes", async () => {
   const [weakness] = (await read("/api/changes/recent?provider=cwe&limit=1")).changes;
   const record = await read(`/api/records/${weakness.urn}`);
   const name: string = record.data.Name;

@@ -79,7 +79,7 @@ test("where processes die that no batch explains, more deaths are asked for", as
 
 test.each([
   ["lives", () => Promise.resolve(processKey())],
-  ["is of another machine and was heard of just now", () => Promise.resolve(far(1))],
+  ["is of another machine and published a heartbeat just now", () => Promise.resolve(far(1))],
 ])("a process that %s has not died", async (_what, process) => {
   await diedBefore(gone(1), gone(2));
   await leaveMark(await process());

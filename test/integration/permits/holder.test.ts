@@ -97,7 +97,7 @@ describe("a holder", () => {
 });
 
 describe("a holder whose permit is asked back", () => {
-  test("hears of it, may finish within the grace, and its permit is free when it gives it back", async () => {
+  test("learns it, may finish within the grace, and its permit is free when it gives it back", async () => {
     const pool = testPool(redis, { size: 2, leaseMs: 2_500, graceMs: 60_000 });
     const [, second] = [
       await hold(pool, { lease: "a", provider: "cve" }),

@@ -131,7 +131,7 @@ describe("the change feed", () => {
   });
 });
 
-describe("the feed of a provider that tells of no single record", () => {
+describe("the feed of a provider that names no single record", () => {
   test("has one entry a run with its counts, told once however often the last step is repeated", async () => {
     const keys = makeKeys("summaries");
     const own = {

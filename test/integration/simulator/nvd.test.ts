@@ -148,7 +148,7 @@ describe("NVD's API, simulated", () => {
     }
   });
 
-  test("the log tells of a key and never its value", async () => {
+  test("the log says that a key came and never its value", async () => {
     await exchange(`${simulator.urls.cve}?resultsPerPage=1&noRejected`, { headers: { apiKey: "right" } });
     const entry = simulator.log().at(-1)!;
     expect(entry).toMatchObject({

@@ -54,7 +54,7 @@ const endless =
       started(provider);
     });
 
-test("the progress of a wait tells of each failed attempt at once", async () => {
+test("the progress of a wait shows each failed attempt at once", async () => {
   const retry = {
     ...{ batch: "w0/2000", code: "PROV_NOT_FOUND", message: "The upstream answered 404.", attempts: 8 },
     nextAt: "2026-03-15T12:00:08.000Z",

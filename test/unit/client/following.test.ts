@@ -51,7 +51,7 @@ describe("a follower", () => {
     expect(asked).toHaveLength(1);
   });
 
-  test("that does not follow tells of a Redis that is away", async () => {
+  test("that does not follow reports a Redis that is away", async () => {
     const { engine } = breaking(new UeeError("SYS_REDIS_UNREACHABLE"));
     await expect(collect(followChanges(engine, {}, never))).rejects.toMatchObject({
       code: "SYS_REDIS_UNREACHABLE",

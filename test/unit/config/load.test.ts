@@ -278,7 +278,7 @@ describe("warnings of the configuration", () => {
     expect(load({ env: { NVD_API_KEY: "01234567-89ab-cdef-0123-456789abcdef" } }).warnings).toEqual([]);
   });
 
-  test("tell of a rate that NVD itself does not allow, with and without a key", () => {
+  test("name a rate that NVD itself does not allow, with and without a key", () => {
     const key = "01234567-89ab-cdef-0123-456789abcdef";
     expect(load({ env: { UEE_CVE_RATE: "50/30s" } }).warnings.join()).toMatch(
       /UEE_CVE_RATE: 50\/30s is more than/,
@@ -290,7 +290,7 @@ describe("warnings of the configuration", () => {
     );
   });
 
-  test("tell of shortened waits against real upstreams", () => {
+  test("name shortened waits against real upstreams", () => {
     expect(load({ env: { UEE_WAIT_SCALE: "0.1" } }).warnings.join()).toMatch(
       new RegExp(`for tests.*${providers.map(({ name }) => name).join(", ")} are real`),
     );

@@ -203,7 +203,7 @@ describe("the sentence about the mirror", () => {
     expect(said(paper)).toBe("Complete except cwe (not verified) and capec (never loaded)");
   });
 
-  test("tells of the official feeds only where the mirror equals them", () => {
+  test("names the official feeds only where the mirror equals them", () => {
     const paper = quietPaper();
     const asOf = paper.status.at;
     const reconciled = {

@@ -170,7 +170,7 @@ describe("a worker process that", () => {
     expect(processes[0]!.signals).toEqual([]);
   });
 
-  test("no longer hears of its queues is killed", async () => {
+  test("gets no answer from its queues is killed", async () => {
     supervise();
     await rounds(2);
     processes[0]!.live = false;
@@ -179,7 +179,7 @@ describe("a worker process that", () => {
     expect(named("worker_killed")).toMatchObject([{ why: "stale" }]);
   });
 
-  test("the fleet has not heard of for three heartbeats is killed", async () => {
+  test("the fleet has missed for three heartbeats is killed", async () => {
     supervise({ count: 2 });
     await rounds(3);
     missed = new Map([

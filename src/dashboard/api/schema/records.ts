@@ -106,7 +106,7 @@ const changeSchema = shown<ChangeEntry>()("Change", {
   ...fields(z.string(), "provider", "urn", "id"),
   op: z
     .enum(["created", "updated", "removed", "summary"])
-    .describe("summary: what a whole run changed, of a provider whose feed tells of no single record"),
+    .describe("summary: what a whole run changed, of a provider whose feed names no single record"),
   fields: z.array(z.string()).describe("Top-level fields that changed (updated only)"),
   counts: z
     .object({ created: z.int(), updated: z.int(), removed: z.int() })
