@@ -309,7 +309,8 @@ inBrowser("the dashboard's page", ({ visit }) => {
     await page.goto(`${served.url}/records/CVE-2021-44228`);
     await heading("CVE-2021-44228");
     await page.getByText("97 % in the next 30 days").waitFor();
-    await page.getByText("10.0, critical").waitFor();
+    await page.getByText("10.0, critical", { exact: true }).waitFor();
+    await page.getByText("CVSS:3.1/AV:N/AC:L").waitFor();
     await page.getByText("2021-12-10 10:15 UTC").waitFor();
     await page.getByRole("link", { name: /^CWE-502/ }).waitFor();
     await page.getByRole("link", { name: /^T1059/ }).waitFor();

@@ -7,7 +7,7 @@ import { Changes } from "./changes/changes.tsx";
 import { DeadLetters } from "./deadletters/deadLetters.tsx";
 import { Fleet } from "./fleet/fleet.tsx";
 import { History } from "./history/history.tsx";
-import { zoneNow } from "./lib/figures.ts";
+import { zoneText } from "./lib/figures.ts";
 import { Overview } from "./overview/overview.tsx";
 import { RecordsView } from "./records/records.tsx";
 import { RunsView } from "./runs/runs.tsx";
@@ -59,9 +59,7 @@ function Dashboard({ session }: { session: Session }) {
       <main class={dim ? "page page-stale" : "page"} id="content" tabIndex={-1}>
         <Content key={id} />
       </main>
-      <footer class="frame foot muted small">
-        Times are in {zoneNow()}. Hover over a time to see it in UTC.
-      </footer>
+      <footer class="frame foot muted small">{zoneText()}</footer>
       {help && <Help onClose={() => setHelp(false)} />}
     </>
   );

@@ -65,11 +65,12 @@ export const dayTime = (at: number): string => dayAndMinute.format(at);
 /** For titles: the local time with its zone, and UTC as in logs. */
 export const exactTime = (at: number): string => `${full.format(at)} = ${new Date(at).toISOString()}`;
 
-/** The browser's time zone: `Europe/Berlin (CET)`. */
-export function zoneNow(): string {
+/** In which zone the page shows times: `Times are in Europe/Berlin (CET). …`. */
+export function zoneText(): string {
   const { timeZone } = full.resolvedOptions();
   const name = full.formatToParts(Date.now()).find(({ type }) => type === "timeZoneName")?.value;
-  return name === undefined || name === timeZone ? timeZone : `${timeZone} (${name})`;
+  if (timeZone === "UTC") return "Times are in UTC.";
+  return `Times are in ${timeZone}${name === undefined ? "" : ` (${name})`}. Hover over a time to see it in UTC.`;
 }
 
 /** `+12`, `−3`. */

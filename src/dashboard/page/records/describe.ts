@@ -7,6 +7,8 @@ export interface Description {
   /** ATT&CK's own id, where the record's is a STIX id. */
   alias: string | null;
   texts: string[];
+  /** CVSS, the newest version that the record has. */
+  vector: string | null;
   facts: [label: string, value: string][];
   links: string[];
 }
@@ -49,8 +51,9 @@ export function describe({ id, provider, data }: StoredRecord): Description {
     title: title === id ? null : title,
     alias: provider === "attack" ? textIn(external?.external_id) : null,
     texts: texts.filter((one): one is string => one !== null),
+    vector: score?.vector ?? null,
     facts: [
-      ...(score === null ? [] : ([["CVSS", score]] as [string, string][])),
+      ...(score === null ? [] : ([["CVSS", score.said]] as [string, string][])),
       ...Object.entries(data)
         .filter(([name]) => !shown.has(name) && !name.startsWith("x_mitre_") && !name.startsWith("cisa"))
         .map(([name, value]) => [labelOf(name), scalar(value)] as [string, string])
@@ -80,21 +83,17 @@ function scalar(value: unknown): string {
   return typeof value === "number" || typeof value === "boolean" ? String(value) : "";
 }
 
-/** The newest version's base score and its severity. */
-function scoreOf(metrics: unknown): string | null {
+/** The newest version's base score with its severity, and its vector. */
+function scoreOf(metrics: unknown): { said: string; vector: string | null } | null {
   if (!isFields(metrics)) return null;
   for (const version of ["cvssMetricV40", "cvssMetricV31", "cvssMetricV30", "cvssMetricV2"]) {
     const [first] = fieldsIn(metrics[version]);
     if (!isFields(first?.cvssData)) continue;
     const { baseScore, baseSeverity, vectorString } = first.cvssData;
     if (typeof baseScore !== "number") continue;
-    return [
-      baseScore.toFixed(1),
-      textIn(baseSeverity ?? first.baseSeverity)?.toLowerCase(),
-      textIn(vectorString),
-    ]
-      .filter((part) => part != null)
-      .join(", ");
+    const severity = textIn(baseSeverity ?? first.baseSeverity)?.toLowerCase();
+    const said = `${baseScore.toFixed(1)}${severity === undefined ? "" : `, ${severity}`}`;
+    return { said, vector: textIn(vectorString) };
   }
   return null;
 }

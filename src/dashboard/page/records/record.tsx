@@ -51,7 +51,7 @@ const looks = [
 
 function Content({ record }: { record: StoredRecord }) {
   const [shown, setShown] = useState<"people" | "raw">("people");
-  const { title, alias, texts, facts, links } = describe(record);
+  const { title, alias, texts, vector, facts, links } = describe(record);
   return (
     <Panel
       id="record"
@@ -85,6 +85,11 @@ function Content({ record }: { record: StoredRecord }) {
               </Fact>
             ))}
           </dl>
+          {vector !== null && (
+            <p class="row-text">
+              <span class="muted small">CVSS vector</span> <code>{vector}</code>
+            </p>
+          )}
           {links.length > 0 && (
             <details class="disclose">
               <summary>
