@@ -4,10 +4,11 @@
  * cannot be put in its place, and an append-only file that may not grow, as on a full disk.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "@jest/globals";
 import type { Redis } from "ioredis";
+import { filesBelow } from "../support/liveFiles.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { openTestEngine } from "../support/testEngine.ts";
 import { startTroubledRun, type TroubledRun } from "../support/troubledRun.ts";
@@ -63,7 +64,7 @@ test("a run in mid-run outlasts an append-only file that may not grow", async ()
   });
   run = await startTroubledRun({ redis });
   const dir = join(redis.dir, "appendonlydir");
-  const sizes = readdirSync(dir).map((name) => statSync(join(dir, name)).size);
+  const sizes = [...filesBelow(dir)].map(({ bytes }) => bytes.length);
   const limit = (bytes: string) =>
     execFileSync("prlimit", [`--fsize=${bytes}:unlimited`, "--pid", String(redis.pid)]);
   limit(String(Math.max(...sizes) + 4096));

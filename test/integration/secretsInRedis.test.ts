@@ -2,8 +2,6 @@
  * No credential of an upstream's address reaches Redis, its append-only file or a log, however the runs end; and
  * what older versions stored is dropped.
  */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { UeeError } from "../../src/core/errors.ts";
 import { makeLogger } from "../../src/core/logger.ts";
@@ -11,6 +9,7 @@ import type { AnyProvider } from "../../src/providers/contract.ts";
 import { cwe } from "../../src/providers/cwe/cwe.ts";
 import { makeKeys } from "../../src/redis/keys.ts";
 import { type CatalogueServer, entriesOf, startCatalogue } from "../support/catalogueServer.ts";
+import { filesBelow } from "../support/liveFiles.ts";
 import { startRedis, type TestRedis } from "../support/redisServer.ts";
 import { openTestEngine, type TestEngine } from "../support/testEngine.ts";
 import { until } from "../support/until.ts";
@@ -65,10 +64,9 @@ afterEach(async () => {
 
 /** Everything that Redis has on disk: each command since the last rewrite, and its data. */
 function onDisk(): Buffer {
-  const files = readdirSync(redis.dir, { recursive: true, encoding: "utf8" });
-  const data = files.filter((name) => /\.(aof|rdb)$/.test(name));
+  const data = [...filesBelow(redis.dir)].filter(({ name }) => /\.(aof|rdb)$/.test(name));
   expect(data.length).toBeGreaterThan(0);
-  return Buffer.concat(data.map((name) => readFileSync(join(redis.dir, name))));
+  return Buffer.concat(data.map(({ bytes }) => bytes));
 }
 
 /** Names and values of all keys, values as Redis dumps them. */

@@ -1,6 +1,6 @@
 /** What the processes wrote: lines that the verifier wants, and whether anything secret is among them. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { filesBelow } from "../../support/liveFiles.ts";
 import type { HistoryEvent } from "../history.ts";
 
 const wanted =
@@ -28,10 +28,7 @@ export function searchFiles(
   const found: string[] = [];
   for (const [place, directory] of Object.entries(places)) {
     searched[place] = 0;
-    for (const name of readdirSync(directory, { recursive: true, encoding: "utf8" })) {
-      const path = join(directory, name);
-      if (!statSync(path).isFile()) continue;
-      const bytes = readFileSync(path);
+    for (const { name, bytes } of filesBelow(directory)) {
       searched[place] += bytes.length;
       for (const secret of secrets) {
         const at = bytes.indexOf(secret);

@@ -18,6 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Redis } from "ioredis";
 import { hasFakeClock } from "../../support/fakeClock.ts";
+import { sizeOf } from "../../support/liveFiles.ts";
 import { startRedis, type TestRedis } from "../../support/redisServer.ts";
 
 const DISK_MB = 320;
@@ -116,8 +117,9 @@ export class ChaosRedis {
 
   #measure(): void {
     const file = this.#aofFiles().at(-1);
-    if (file === undefined) return;
-    this.#sizes.push({ at: Date.now(), bytes: statSync(file).size });
+    const bytes = file === undefined ? undefined : sizeOf(file);
+    if (bytes === undefined) return;
+    this.#sizes.push({ at: Date.now(), bytes });
     if (this.#sizes.length > 200) this.#sizes.splice(0, 100);
   }
 
