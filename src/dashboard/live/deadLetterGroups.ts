@@ -4,7 +4,7 @@ import type { DeadLetter, DeadLetterFilter, DeadLetterPage } from "../../recover
 import type { DeadLetterGroups } from "../api/schemas.ts";
 
 /** The newest of each provider that are looked at; counts are exact all the same. */
-const LOOKED_AT = 100;
+const LOOKED_AT = 50;
 /** Letters that a search by text reads for one page. */
 const SEARCHED = 600;
 const AT_ONCE = 200;
