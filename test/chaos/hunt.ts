@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { OpenedRun, RunProgress } from "../../src/engine/api.ts";
 import type { EngineSettings } from "../../src/engine.ts";
 import { makeKeys } from "../../src/redis/keys.ts";
-import { type Upstream, upstreamNames } from "../../src/simulator/types.ts";
+import { type SimulatorUrls, type Upstream, upstreamNames } from "../../src/simulator/types.ts";
 import { Conductor, noteTruth, type World } from "./conductor.ts";
 import { HistoryWriter, type RunEnd } from "./history.ts";
 import type { Plan } from "./plan.ts";
@@ -39,7 +39,7 @@ export interface Hunt {
   dir: string;
 }
 
-const settingsOf = (plan: Plan, urls: Record<Upstream, string>, apiKey: string): EngineSettings => ({
+const settingsOf = (plan: Plan, urls: SimulatorUrls, apiKey: string): EngineSettings => ({
   prefix: PREFIX,
   providers: Object.fromEntries(
     upstreamNames.map((name) => [
@@ -48,7 +48,7 @@ const settingsOf = (plan: Plan, urls: Record<Upstream, string>, apiKey: string):
         url: urls[name],
         rate: plan.rates[name],
         schedule: { incremental: { every: SCHEDULE_MS }, full: "off" as const },
-        ...(name === "cve" ? { apiKey, pageSize: 500 } : {}),
+        ...(name === "cve" ? { apiKey, pageSize: 500, feedsUrl: urls.feeds } : {}),
       },
     ]),
   ),

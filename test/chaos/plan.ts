@@ -73,6 +73,10 @@ export interface Plan {
 /** What the fleet calls the upstream for which a stand-in stands. */
 export const fleetNameOf = (standIn: StandIn): string => (standIn === "feeds" ? "cve-feeds" : standIn);
 
+/** Whose runs ask the stand-in. */
+export const providerOf = (standIn: StandIn | null): Upstream | null =>
+  standIn === "feeds" ? "cve" : standIn;
+
 const places: readonly { step: StepName; phase: "before" | "after" }[] = (
   ["fetch", "commit", "checkpoint", "settle", "verify", "remove", "close"] as const
 ).flatMap((step) => [

@@ -31,6 +31,9 @@ export interface GeneratedOptions
 }
 
 const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+/** NVD edits about so many records a day. */
+const EDITED_A_DAY = 2_000;
 const CISA_ADP = "134c704f-9b21-4f2e-91b3-4a467353bcc0";
 const sources = ["cve@mitre.org", "security@example.org", "cna@example.net", "audit@patchstack.com"];
 const statuses =
@@ -87,6 +90,7 @@ export class GeneratedCves implements CveSource {
     const { count, seed, now } = this.#options;
     const state = emptyState(Math.ceil(count * (1 + ADDED_SHARE)) + 8, this.#endOfBefore);
     state.count = count;
+    let editedLast = 0;
     for (let slot = 0; slot < count; slot++) {
       const { year, start: first, size } = this.#ids.yearOf(slot);
       const start = Date.UTC(year, 0, 1);
@@ -96,7 +100,12 @@ export class GeneratedCves implements CveSource {
       // Half were touched long ago; the others drift towards the present, in waves as NVD's mass edits make them.
       const age = fraction(seed, slot, 2);
       const reach = age < 0.5 ? age * age : 1 - (1 - age) ** 3 * 0.8;
-      state.modified[slot] = Math.floor(published + reach * (this.#endOfBefore - published));
+      let modified = Math.floor(published + reach * (this.#endOfBefore - published));
+      // In a large catalogue, what is beyond a day's edits falls into the month before.
+      if (modified > this.#endOfBefore - DAY && ++editedLast > EDITED_A_DAY) {
+        modified = Math.max(published, modified - Math.floor((1 + 30 * fraction(seed, slot, 0x6d)) * DAY));
+      }
+      state.modified[slot] = modified;
       state.version[slot] = 1;
       state.flags[slot] =
         LIVE | (fraction(seed, slot, 3) < 0.05 && !this.#extremeAt.has(slot) ? REJECTED : 0);

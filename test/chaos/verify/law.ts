@@ -1,7 +1,7 @@
 /** What a law is to the verifier: it sees every event with the model as it was before, and says what breaks it. */
 
 import type { HistoryEvent } from "../history.ts";
-import type { Plan } from "../plan.ts";
+import { type Plan, providerOf } from "../plan.ts";
 import type { Model } from "./model.ts";
 
 export interface Breach {
@@ -72,7 +72,8 @@ export class Facts {
   /** The upstream's answer was untrue in a way that no client can detect from that answer alone. */
   lied(p: string, from: number, to: number): boolean {
     return this.requests.some(
-      ({ t, r }) => r.upstream === p && t >= from - 100 && t <= to && r.fault !== null && lies.test(r.fault),
+      ({ t, r }) =>
+        providerOf(r.upstream) === p && t >= from - 100 && t <= to && r.fault !== null && lies.test(r.fault),
     );
   }
 

@@ -4,7 +4,7 @@
  */
 import { type StandIn, standIns } from "../../../src/simulator/types.ts";
 import type { HistoryEvent } from "../history.ts";
-import { fleetNameOf } from "../plan.ts";
+import { fleetNameOf, providerOf } from "../plan.ts";
 import type { LawMaker } from "./law.ts";
 
 /** From the moment at which a process knew, what may already be on its way from another one, ms. */
@@ -125,7 +125,7 @@ export const limits: LawMaker = ({ plan, facts, events }, { breach, looked }) =>
         waits(p, requests);
         breakers(p, requests);
         // Runs of CVE count what they ask of the feeds too.
-        const provider = p === "feeds" ? "cve" : p;
+        const provider = providerOf(p)!;
         arrived.set(provider, (arrived.get(provider) ?? 0) + requests.length);
       }
       for (const [p, requests] of arrived) {

@@ -1,4 +1,5 @@
 /** Law 8: what a person paused stays paused until a person resumes, whatever restarts or would open a run. */
+import { providerOf } from "../plan.ts";
 import type { LawMaker } from "./law.ts";
 
 /** Batches at work heed a pause within a second and end at their next safe point, ms. */
@@ -14,7 +15,7 @@ export const personsWord: LawMaker = ({ model, facts, events }, { breach, looked
 
   const still = (p: string, from: number, to: number): void => {
     for (const { t, r } of facts.requests) {
-      if (r.upstream !== p || t < from + HEED_MS || t > to) continue;
+      if (providerOf(r.upstream) !== p || t < from + HEED_MS || t > to) continue;
       looked();
       if (!facts.troubled(from - AFTERMATH_MS, t)) {
         breach(`${p}: a request ${((t - from) / 1000).toFixed(1)} s after it was paused`, t);

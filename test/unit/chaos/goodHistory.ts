@@ -1,7 +1,7 @@
 /** A small history in which every law holds: each provider is mirrored once in full. Tests doctor it. */
 import { findProvider } from "../../../src/providers/registry.ts";
 import { jobId } from "../../../src/queues/jobCatalog.ts";
-import { type Upstream, upstreamNames } from "../../../src/simulator/types.ts";
+import { type StandIn, type Upstream, upstreamNames } from "../../../src/simulator/types.ts";
 import type { By, Effect, FinalProvider, HistoryEvent } from "../../chaos/history.ts";
 import { makePlan } from "../../chaos/plan.ts";
 
@@ -130,7 +130,7 @@ function runEvents(p: Upstream, from: number): HistoryEvent[] {
 
 let arrivals = 0;
 
-export function request(p: Upstream, t: number): Extract<HistoryEvent, { k: "request" }> {
+export function request(p: StandIn, t: number): Extract<HistoryEvent, { k: "request" }> {
   arrivals++;
   return {
     ...{ t, k: "request" },
