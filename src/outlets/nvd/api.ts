@@ -73,7 +73,7 @@ export class CveApi {
     }
   }
 
-  /** Slice by slice: while one is compressed in another thread, the next is written and the one after it is on its way. */
+  /** Slice by slice: one is compressed in another thread while the next is read. */
   async #assemble(ids: readonly string[], envelope: Envelope, compress: boolean): Promise<Buffer> {
     const parts: Buffer[] = [];
     const gzip = compress ? createGzip({ level: 1 }) : undefined;
@@ -84,17 +84,9 @@ export class CveApi {
     };
     let written = write(Buffer.from(envelopeHead(ids.length, envelope)));
     const live: string[] = [];
-    const read = (first: number): Promise<(Buffer | undefined)[]> => {
-      const texts = this.#mirror.texts(ids.slice(first, first + TEXTS_AT_ONCE));
-      // A failure of the slice ahead shows when its turn comes.
-      texts.catch(() => {});
-      return texts;
-    };
-    let ahead = read(0);
     for (let first = 0; first < ids.length; first += TEXTS_AT_ONCE) {
       const some = ids.slice(first, first + TEXTS_AT_ONCE);
-      const texts = await ahead;
-      ahead = read(first + TEXTS_AT_ONCE);
+      const texts = await this.#mirror.texts(some);
       const rows = rowsOf(
         texts.filter((text) => text !== undefined),
         live.length,
