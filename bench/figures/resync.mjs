@@ -14,8 +14,8 @@ export const method =
   "a store loaded once; each pair is a bare loop on a fresh Redis, then `uee run cve --full` over the unchanged data. Then one more re-sync is watched: a digest over all record hashes and their index before and after, the change feed's length, the growth of the append-only file, and the bytes that the engine's own batch lines report.";
 
 const inTheWay =
-  "A page is neither parsed nor read where its texts are stored. Of the command's 1.4 s of processor time by samples, its " +
-  "start takes nearly half. Within the run the main thread takes 16 µs a record (our code and V8's built-in functions 32 %, kernel: " +
+  "A page is neither parsed nor read where its texts are stored. The start takes nearly half of the command's 1.4 s of processor time " +
+  "by samples. Within the run the main thread takes 16 µs a record (our code and V8's built-in functions 32 %, kernel: " +
   "sockets and page faults 18 %, SHA-256 12 %, collecting garbage 7 %, compiling 6 %, search for the records' beginnings 5 %), and V8's own threads " +
   "as much again: a run this short ends while its code is still being compiled. The first page takes about 0.13 s: " +
   "the others are planned from it, and its code is cold. The end takes about 0.05 s, of which 0.03 s look for records " +
